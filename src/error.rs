@@ -1,0 +1,315 @@
+//! The one error type, and the two questions a caller asks of it: may this call be retried, and does it
+//! end the run?
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+/// A result whose error is an [`Error`] unless said otherwise.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What went wrong, in terms of what a caller would do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The input is wrong: change what the message names.
+    InvalidInput,
+    /// A part of the pipeline is set up wrongly, such as a missing key or an unknown provider.
+    Config,
+    /// The topics could not be settled.
+    Topics,
+    /// A prompt could not be rendered: a variable is missing or a template is wrong.
+    Prompt,
+    /// The provider does not know the key, or the key may not do this.
+    Auth,
+    /// No credit, or a spending limit is reached. Not a rate limit: waiting does not help.
+    Quota,
+    /// Too many requests or tokens in a short time: wait, then ask again.
+    RateLimited,
+    /// The provider is overloaded or failing: ask again later, and less.
+    Overloaded,
+    /// No answer arrived in time.
+    Timeout,
+    /// The connection failed or broke off.
+    Network,
+    /// The model does not exist, or is not open to this key.
+    UnknownModel,
+    /// The provider refuses the request as it stands.
+    BadRequest,
+    /// The provider refuses this schema, or this way of asking for structured output.
+    SchemaRefused,
+    /// The prompt and the asked-for output do not fit into the model's context.
+    ContextLength,
+    /// The provider's content filter stopped the prompt or the answer.
+    ContentFilter,
+    /// The provider answered something that is not the format it documents.
+    Malformed,
+    /// The provider answered successfully but with nothing in it.
+    Empty,
+    /// The run was stopped by the caller.
+    Cancelled,
+    /// A cap on money, tokens or calls leaves no room for another call.
+    Budget,
+    /// The breaker opened: the provider failed too often in a row.
+    Unavailable,
+    /// The journal could not be written, read or matched to the input.
+    Journal,
+    /// A sink could not take a record or finish.
+    Sink,
+    /// A deduplicator, filter or other part of the caller's own failed.
+    Plugin,
+}
+
+impl ErrorKind {
+    /// Returns the name used in reports and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidInput => "invalid_input",
+            Self::Config => "config",
+            Self::Topics => "topics",
+            Self::Prompt => "prompt",
+            Self::Auth => "auth",
+            Self::Quota => "quota",
+            Self::RateLimited => "rate_limited",
+            Self::Overloaded => "overloaded",
+            Self::Timeout => "timeout",
+            Self::Network => "network",
+            Self::UnknownModel => "unknown_model",
+            Self::BadRequest => "bad_request",
+            Self::SchemaRefused => "schema_refused",
+            Self::ContextLength => "context_length",
+            Self::ContentFilter => "content_filter",
+            Self::Malformed => "malformed",
+            Self::Empty => "empty",
+            Self::Cancelled => "cancelled",
+            Self::Budget => "budget",
+            Self::Unavailable => "unavailable",
+            Self::Journal => "journal",
+            Self::Sink => "sink",
+            Self::Plugin => "plugin",
+        }
+    }
+
+    fn default_retry(self) -> Retry {
+        match self {
+            Self::RateLimited
+            | Self::Overloaded
+            | Self::Timeout
+            | Self::Network
+            | Self::Malformed
+            | Self::Empty => Retry::Backoff,
+            _ => Retry::Never,
+        }
+    }
+
+    fn is_fatal_by_default(self) -> bool {
+        match self {
+            Self::InvalidInput
+            | Self::Config
+            | Self::Topics
+            | Self::Prompt
+            | Self::Auth
+            | Self::Quota
+            | Self::UnknownModel
+            | Self::BadRequest
+            | Self::SchemaRefused
+            | Self::Cancelled
+            | Self::Budget
+            | Self::Unavailable
+            | Self::Journal
+            | Self::Sink
+            | Self::Plugin => true,
+            Self::RateLimited
+            | Self::Overloaded
+            | Self::Timeout
+            | Self::Network
+            | Self::ContextLength
+            | Self::ContentFilter
+            | Self::Malformed
+            | Self::Empty => false,
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether the very same call may be tried again, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Not as it stands: the same call would fail the same way.
+    Never,
+    /// Yes, after a delay of the caller's choosing that grows with each try.
+    Backoff,
+    /// Yes, after the delay the provider asked for.
+    After(Duration),
+}
+
+/// An error that says what happened, where, and what may be done about it.
+///
+/// [`retry`](Self::retry) and [`is_fatal`](Self::is_fatal) are separate answers: a rate-limited call that
+/// was retried until the retries ran out may not be retried again, and yet the run goes on.
+///
+/// An error never carries a key, a prompt, or record data. Whoever builds one keeps that promise.
+///
+/// ```
+/// use std::time::Duration;
+/// use topicloom::{Error, ErrorKind, Retry};
+///
+/// let error = Error::new(ErrorKind::RateLimited, "the provider asked to slow down")
+///     .with_retry(Retry::After(Duration::from_secs(2)))
+///     .with_context("model", "openai/gpt-4o-mini");
+/// assert!(!error.is_fatal());
+/// assert_eq!(
+///     error.to_string(),
+///     "the provider asked to slow down (rate_limited, model: openai/gpt-4o-mini)"
+/// );
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    retry: Retry,
+    fatal: bool,
+    context: Vec<(&'static str, String)>,
+    source: Option<Source>,
+}
+
+impl Error {
+    /// Creates an error whose retry and fatality are the usual ones of its kind.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            retry: kind.default_retry(),
+            fatal: kind.is_fatal_by_default(),
+            context: Vec::new(),
+            source: None,
+        }))
+    }
+
+    /// Says whether and when the same call may be tried again.
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.0.retry = retry;
+        self
+    }
+
+    /// Says whether this error ends the run, where that differs from what is usual for its kind.
+    #[must_use]
+    pub fn with_fatal(mut self, fatal: bool) -> Self {
+        self.0.fatal = fatal;
+        self
+    }
+
+    /// Adds a pair that helps the reader find the place.
+    #[must_use]
+    pub fn with_context(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.0.context.push((name, value.into()));
+        self
+    }
+
+    /// Keeps the underlying error as the source.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Returns what went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Returns whether the same call may be tried again, and when.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        self.0.retry
+    }
+
+    /// Returns whether the same call may be tried again at all.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.retry != Retry::Never
+    }
+
+    /// Returns whether this error ends the run.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        self.0.fatal
+    }
+
+    /// Returns what happened, without kind and context.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Returns the pairs that say where it happened, in the order they were added.
+    pub fn context(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0
+            .context
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}", self.0.message, self.0.kind)?;
+        for (name, value) in &self.0.context {
+            write!(f, ", {name}: {value}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("retry", &self.0.retry)
+            .field("fatal", &self.0.fatal)
+            .field("context", &self.0.context)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_and_fatality_are_separate_answers() {
+        let exhausted =
+            Error::new(ErrorKind::RateLimited, "still too fast").with_retry(Retry::Never);
+        assert!(!exhausted.is_retryable());
+        assert!(!exhausted.is_fatal());
+        assert!(Error::new(ErrorKind::Quota, "no credit left").is_fatal());
+    }
+
+    #[test]
+    fn the_cause_is_left_to_source() {
+        let error = Error::new(ErrorKind::Network, "the connection broke off")
+            .with_source(std::io::Error::other("reset"));
+        assert!(!error.to_string().contains("reset"));
+        assert!(std::error::Error::source(&error).is_some());
+    }
+}
