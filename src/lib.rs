@@ -1,5 +1,10 @@
 //! Turns an instruction and topics into a diverse, schema-valid synthetic data set with language models.
 
 pub mod error;
+pub mod llm;
+pub mod schema;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use error::{Error, ErrorKind, Result, Retry};
+pub use llm::LlmClient;

@@ -1,0 +1,328 @@
+//! What a model is asked, and what it answers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{OutputMode, Usage};
+
+/// Who says a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// What holds for the whole conversation.
+    System,
+    /// What is asked.
+    User,
+    /// What the model said.
+    Assistant,
+}
+
+/// One message of a conversation.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Message {
+    /// Who says it.
+    pub role: Role,
+    /// What is said. Shared, since most of a prompt is the same in every call of a run.
+    pub text: Arc<str>,
+    /// Whether the conversation up to and including this message stays the same over many calls, so that a
+    /// provider's prefix cache is worth writing.
+    pub ends_stable_prefix: bool,
+}
+
+impl Message {
+    /// Creates a message.
+    pub fn new(role: Role, text: impl Into<Arc<str>>) -> Self {
+        Self {
+            role,
+            text: text.into(),
+            ends_stable_prefix: false,
+        }
+    }
+
+    /// Creates a message that holds for the whole conversation.
+    pub fn system(text: impl Into<Arc<str>>) -> Self {
+        Self::new(Role::System, text)
+    }
+
+    /// Creates a message that asks.
+    pub fn user(text: impl Into<Arc<str>>) -> Self {
+        Self::new(Role::User, text)
+    }
+
+    /// Creates a message that the model said.
+    pub fn assistant(text: impl Into<Arc<str>>) -> Self {
+        Self::new(Role::Assistant, text)
+    }
+
+    /// Marks the end of what stays the same over many calls.
+    #[must_use]
+    pub fn ending_stable_prefix(mut self) -> Self {
+        self.ends_stable_prefix = true;
+        self
+    }
+}
+
+/// Shows role and length, never the text.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({:?}, {} bytes)", self.role, self.text.len())
+    }
+}
+
+/// What a call is for, for reports and limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Purpose {
+    /// Inventing topics.
+    Topics,
+    /// Writing records.
+    #[default]
+    Records,
+}
+
+/// How the answer is to be formed.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub enum OutputFormat {
+    /// Any text.
+    #[default]
+    Text,
+    /// Some JSON object; which one, the prompt says.
+    Json,
+    /// A JSON value that fits a schema.
+    Schema(Arc<OutputSchema>),
+}
+
+/// A schema for the answer, and how firmly it is asked for.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct OutputSchema {
+    /// Its name, of at most 64 letters, digits, `_` and `-`.
+    pub name: String,
+    /// The schema, in the dialect of the backend it is sent to.
+    pub schema: Value,
+    /// [`Strict`](OutputMode::Strict), [`Schema`](OutputMode::Schema) or [`Tool`](OutputMode::Tool).
+    pub mode: OutputMode,
+}
+
+impl OutputSchema {
+    /// Creates a schema for an answer.
+    pub fn new(name: impl Into<String>, schema: Value, mode: OutputMode) -> Self {
+        Self {
+            name: name.into(),
+            schema,
+            mode,
+        }
+    }
+}
+
+/// Shows name and mode; a schema's descriptions are the caller's prompt.
+impl fmt::Debug for OutputSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutputSchema")
+            .field("name", &self.name)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Parameters of a call: the two that the library itself reads, and whatever else the caller passes through.
+#[derive(Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Parameters {
+    /// Sampling temperature; not sent when absent.
+    pub temperature: Option<f64>,
+    /// The most tokens the answer may have; not sent when absent.
+    pub max_tokens: Option<u64>,
+    /// Everything else, sent to the provider as it is.
+    pub extra: Map<String, Value>,
+}
+
+impl Parameters {
+    /// Returns the value of a passed-through parameter.
+    #[must_use]
+    pub fn extra(&self, name: &str) -> Option<&Value> {
+        self.extra.get(name)
+    }
+}
+
+/// Shows what the library reads and the names of the rest.
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parameters")
+            .field("temperature", &self.temperature)
+            .field("max_tokens", &self.max_tokens)
+            .field("extra", &self.extra.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+/// One question to a model. Cheap to clone: texts, schema and parameters are shared.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ChatRequest {
+    /// The conversation, oldest first.
+    pub messages: Vec<Message>,
+    /// How the answer is to be formed.
+    pub output: OutputFormat,
+    /// Temperature, output limit and whatever the caller passes through.
+    pub parameters: Arc<Parameters>,
+    /// Names the stable prefix, so that a provider can route alike requests to the same cache.
+    pub cache_key: Option<Arc<str>>,
+    /// What the call is for.
+    pub purpose: Purpose,
+    /// Tells calls apart where a backend is deterministic: the same request with another seed may be
+    /// answered differently. Not sent to providers.
+    pub seed: u64,
+}
+
+impl ChatRequest {
+    /// Creates a request for text.
+    #[must_use]
+    pub fn new(messages: Vec<Message>) -> Self {
+        Self {
+            messages,
+            ..Self::default()
+        }
+    }
+
+    /// Sets how the answer is to be formed.
+    #[must_use]
+    pub fn with_output(mut self, output: OutputFormat) -> Self {
+        self.output = output;
+        self
+    }
+
+    /// Sets the parameters.
+    #[must_use]
+    pub fn with_parameters(mut self, parameters: impl Into<Arc<Parameters>>) -> Self {
+        self.parameters = parameters.into();
+        self
+    }
+
+    /// Sets what the call is for.
+    #[must_use]
+    pub fn with_purpose(mut self, purpose: Purpose) -> Self {
+        self.purpose = purpose;
+        self
+    }
+
+    /// Sets the seed.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Names the stable prefix.
+    #[must_use]
+    pub fn with_cache_key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.cache_key = Some(key.into());
+        self
+    }
+
+    /// Returns the text of the last message, or an empty text.
+    #[must_use]
+    pub fn last_text(&self) -> &str {
+        self.messages.last().map_or("", |message| &message.text)
+    }
+}
+
+/// Why the answer ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FinishReason {
+    /// The model was done.
+    #[default]
+    Stop,
+    /// The output limit or the context was full.
+    Length,
+    /// The provider's content filter stopped it.
+    ContentFilter,
+    /// The model declined.
+    Refusal,
+    /// Something else, or not said.
+    Other,
+}
+
+/// One answer of a model. It was paid for, whatever it is worth.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ChatResponse {
+    /// The text; for a forced tool call, the arguments of the call.
+    pub text: String,
+    /// Tokens used, as the provider counted them; zero where it did not say.
+    #[serde(default)]
+    pub usage: Usage,
+    /// Why the answer ended.
+    #[serde(default)]
+    pub finish_reason: FinishReason,
+    /// The model that answered, as the provider names it, where it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_by: Option<String>,
+    /// How structured output was asked for; set by the layer that chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_mode: Option<OutputMode>,
+}
+
+impl ChatResponse {
+    /// Creates a finished answer of unknown usage.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the tokens used.
+    #[must_use]
+    pub fn with_usage(mut self, usage: Usage) -> Self {
+        self.usage = usage;
+        self
+    }
+
+    /// Sets why the answer ended.
+    #[must_use]
+    pub fn with_finish_reason(mut self, finish_reason: FinishReason) -> Self {
+        self.finish_reason = finish_reason;
+        self
+    }
+
+    /// Sets the model that answered, as the provider names it.
+    #[must_use]
+    pub fn with_served_by(mut self, model: impl Into<String>) -> Self {
+        self.served_by = Some(model.into());
+        self
+    }
+}
+
+/// Shows everything but the text.
+impl fmt::Debug for ChatResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatResponse")
+            .field("text", &format_args!("{} bytes", self.text.len()))
+            .field("usage", &self.usage)
+            .field("finish_reason", &self.finish_reason)
+            .field("served_by", &self.served_by)
+            .field("output_mode", &self.output_mode)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_shows_no_text() {
+        let request = ChatRequest::new(vec![Message::user("a secret prompt")]);
+        let response = ChatResponse::new("a secret answer");
+        assert!(!format!("{request:?} {response:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,5 @@
+//! The shape of a record.
+
+pub mod dialect;
+
+pub use dialect::Dialect;

@@ -1,0 +1,1 @@
+//! What each plug point promises, as functions that check it on any implementation.

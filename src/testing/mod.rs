@@ -1,0 +1,3 @@
+//! Models driven by a test, and the conformance kits for each plug point.
+
+pub mod conformance;
