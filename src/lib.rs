@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod llm;
+pub mod random;
 pub mod schema;
 #[cfg(feature = "testing")]
 pub mod testing;
