@@ -1,0 +1,397 @@
+//! Finds records that are equal after normalisation.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::{Deduplicator, Fields, Memory, Reference, Scope, Verdict};
+use crate::candidate::Candidate;
+use crate::error::Result;
+
+/// Refuses records that are equal after normalisation.
+///
+/// Ignored are Unicode forms (NFKC), letter case, invisible characters, the amount of white space, punctuation
+/// at the ends of a text, the order of fields, and fields that are null. Everything else makes a record new.
+///
+/// Compares every field of a record with all records of the run unless told otherwise.
+///
+/// ```
+/// use topicloom::dedup::ExactDuplicates;
+///
+/// let deduplicator = ExactDuplicates::default().fields(["question"]);
+/// ```
+#[derive(Debug, Clone)]
+pub struct ExactDuplicates {
+    fields: Fields,
+    scope: Scope,
+}
+
+impl Default for ExactDuplicates {
+    fn default() -> Self {
+        Self {
+            fields: Fields::All,
+            scope: Scope::Run,
+        }
+    }
+}
+
+impl ExactDuplicates {
+    /// Sets the fields that decide. Default: all of them.
+    #[must_use]
+    pub fn fields(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.compare(Fields::named(names))
+    }
+
+    /// Sets the fields that decide by a rule. Default: [`Fields::All`].
+    #[must_use]
+    pub fn compare(mut self, fields: Fields) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    /// Sets with which records a record is compared. Default: [`Scope::Run`].
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    fn digest(&self, candidate: &Candidate<'_>) -> ExactFingerprint {
+        let mut canonical = Vec::new();
+        if self.scope == Scope::Topic {
+            write_text(candidate.topic(), &mut canonical);
+        }
+        for (name, value) in self.fields.of(candidate) {
+            write_key(name, &mut canonical);
+            write_value(value, &mut canonical);
+        }
+        ExactFingerprint(xxh3_128(&canonical))
+    }
+}
+
+#[async_trait]
+impl Deduplicator for ExactDuplicates {
+    type Fingerprint = ExactFingerprint;
+    type Memory = ExactMemory;
+
+    async fn fingerprint(&self, candidate: &Candidate<'_>) -> Result<ExactFingerprint> {
+        Ok(self.digest(candidate))
+    }
+
+    fn memory(&self) -> ExactMemory {
+        ExactMemory::default()
+    }
+
+    fn format(&self) -> String {
+        format!("exact-1 {:?} {:?}", self.fields, self.scope)
+    }
+}
+
+/// A hash of the canonical form of a record: 128 bits, so that strangers do not meet by chance.
+///
+/// Among a billion records the chance of one false duplicate is about 10⁻²¹.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExactFingerprint(u128);
+
+// As hexadecimal text, since JSON numbers of 128 bits do not survive every reader.
+impl Serialize for ExactFingerprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:032x}", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for ExactFingerprint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Hex;
+        impl serde::de::Visitor<'_> for Hex {
+            type Value = ExactFingerprint;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a hexadecimal number of 128 bits")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                u128::from_str_radix(text, 16)
+                    .map(ExactFingerprint)
+                    .map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Hex)
+    }
+}
+
+/// The fingerprints of one run: about 40 bytes a record.
+#[derive(Default)]
+pub struct ExactMemory {
+    seen: HashMap<u128, Reference>,
+}
+
+impl Memory for ExactMemory {
+    type Fingerprint = ExactFingerprint;
+
+    fn admit(&mut self, fingerprint: ExactFingerprint, reference: Reference) -> Verdict {
+        match self.seen.entry(fingerprint.0) {
+            Entry::Occupied(first) => Verdict::duplicate(first.get().clone(), 1.0),
+            Entry::Vacant(place) => {
+                place.insert(reference);
+                Verdict::Unique
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ExactMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExactMemory")
+            .field("seen", &self.seen.len())
+            .finish()
+    }
+}
+
+// Every value starts with a tag and every list ends with one, so that no two values share a canonical form by
+// running into each other. The tags are bytes that UTF-8 text never holds.
+const KEY: u8 = 0xf8;
+const TEXT: u8 = 0xf9;
+const NUMBER: u8 = 0xfa;
+const TRUE: u8 = 0xfb;
+const FALSE: u8 = 0xfc;
+const OPEN: u8 = 0xfd;
+const CLOSE: u8 = 0xfe;
+const NULL: u8 = 0xff;
+
+fn write_value(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.push(NULL),
+        Value::Bool(true) => out.push(TRUE),
+        Value::Bool(false) => out.push(FALSE),
+        Value::Number(number) => {
+            out.push(NUMBER);
+            let text = number.to_string();
+            // A model writes 1 or 1.0 as it likes.
+            out.extend(text.strip_suffix(".0").unwrap_or(&text).bytes());
+        }
+        Value::String(text) => write_text(text, out),
+        Value::Array(items) => {
+            out.push(OPEN);
+            for item in items {
+                write_value(item, out);
+            }
+            out.push(CLOSE);
+        }
+        Value::Object(map) => {
+            out.push(OPEN);
+            let mut fields: Vec<_> = map.iter().filter(|(_, value)| !value.is_null()).collect();
+            fields.sort_unstable_by_key(|(name, _)| *name);
+            for (name, value) in fields {
+                write_key(name, out);
+                write_value(value, out);
+            }
+            out.push(CLOSE);
+        }
+    }
+}
+
+fn write_key(name: &str, out: &mut Vec<u8>) {
+    out.push(KEY);
+    out.extend(name.bytes());
+}
+
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.push(TEXT);
+    out.extend(canonical_text(text).bytes());
+}
+
+/// Normalises a text: NFKC, case folding, no invisible characters, single spaces, no punctuation at the ends.
+fn canonical_text(text: &str) -> String {
+    let mut canonical = String::with_capacity(text.len());
+    let mut gap = false;
+    let mut write = |c: char| {
+        if c.is_whitespace() || c.is_control() {
+            gap = true;
+        } else if !is_invisible(c) {
+            if gap && !canonical.is_empty() {
+                canonical.push(' ');
+            }
+            gap = false;
+            canonical.push(c);
+        }
+    };
+    if text.is_ascii() {
+        text.chars().for_each(|c| write(c.to_ascii_lowercase()));
+    } else {
+        // Folding can leave NFKC and NFKC can bring capitals back, hence the second round; see the property test.
+        let folded: String = text.nfkc().flat_map(fold_case).collect();
+        folded.nfkc().for_each(write);
+    }
+    let inner = canonical.trim_matches(|c| c == ' ' || is_sentence_punctuation(c));
+    // A text of punctuation alone is told apart by its punctuation.
+    if inner.is_empty() {
+        canonical
+    } else {
+        inner.to_owned()
+    }
+}
+
+/// Folds case by way of upper case, which brings ß to ss and the final sigma to sigma.
+fn fold_case(c: char) -> impl Iterator<Item = char> {
+    // A dotless i is another letter in Turkish, though its upper case is that of i.
+    let upper = (c != 'ı').then(|| c.to_uppercase());
+    let kept = upper.is_none().then_some(c);
+    upper
+        .into_iter()
+        .flatten()
+        .flat_map(char::to_lowercase)
+        .chain(kept)
+}
+
+/// Returns whether a character is neither seen nor meant: soft hyphens, joiners, direction marks, variation
+/// selectors, byte order marks.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+/// Returns whether a character ends or wraps a sentence. Signs that carry meaning at an end, as in `C++`, `C#`,
+/// `50%` or `f(x)`, are not among them.
+fn is_sentence_punctuation(c: char) -> bool {
+    matches!(
+        c,
+        '.' | ','
+            | ';'
+            | ':'
+            | '!'
+            | '?'
+            | '"'
+            | '\''
+            | '`'
+            | '…'
+            | '¿'
+            | '¡'
+            | '«'
+            | '»'
+            | '“'
+            | '”'
+            | '„'
+            | '‘'
+            | '’'
+            | '‹'
+            | '›'
+            | '。'
+            | '、'
+            | '「'
+            | '」'
+            | '『'
+            | '』'
+            | '،'
+            | '؛'
+            | '؟'
+            | '۔'
+            | '।'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn fingerprint(deduplicator: &ExactDuplicates, topic: &str, data: &Value) -> ExactFingerprint {
+        let candidate = Candidate::new(topic, data.as_object().expect("an object"));
+        deduplicator.digest(&candidate)
+    }
+
+    fn same(a: &Value, b: &Value) -> bool {
+        let deduplicator = ExactDuplicates::default();
+        fingerprint(&deduplicator, "t", a) == fingerprint(&deduplicator, "t", b)
+    }
+
+    #[test]
+    fn what_carries_no_meaning_is_ignored() {
+        let plain = json!({"q": "What is a straße?", "n": 1});
+        for other in [
+            json!({"n": 1, "q": "What is a straße?"}),
+            json!({"q": "  what  IS\na STRASSE…", "n": 1.0}),
+            json!({"q": "Ｗhat is\u{200b} a straße", "n": 1, "note": null}),
+            json!({"q": "\u{feff}“What is a strasse?”", "n": 1}),
+        ] {
+            assert!(same(&plain, &other), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_carries_meaning_is_kept() {
+        let plain = json!({"q": "What is C?"});
+        for other in [
+            json!({"q": "What is C++?"}),
+            json!({"q": "What is C#?"}),
+            json!({"q": "What is C", "n": 1}),
+            json!({"p": "What is C?"}),
+            json!({"q": ["What is C?"]}),
+            json!({"q": "What is (C)?"}),
+            json!({"q": ""}),
+        ] {
+            assert!(!same(&plain, &other), "{other}");
+        }
+        assert!(!same(&json!({"q": "?"}), &json!({"q": "!"})));
+        assert!(!same(&json!({"q": ["a", "b"]}), &json!({"q": ["b", "a"]})));
+        assert!(!same(
+            &json!({"q": [["a"], "b"]}),
+            &json!({"q": ["a", ["b"]]})
+        ));
+    }
+
+    #[test]
+    fn only_the_named_fields_decide() {
+        let deduplicator = ExactDuplicates::default().fields(["q"]);
+        let a = fingerprint(&deduplicator, "t", &json!({"q": "x", "a": "y"}));
+        let b = fingerprint(&deduplicator, "t", &json!({"q": "X", "a": "z"}));
+        assert_eq!(a, b);
+    }
+
+    #[test]
+    fn a_topic_is_its_own_world_where_the_scope_says_so() {
+        let deduplicator = ExactDuplicates::default().scope(Scope::Topic);
+        let data = json!({"q": "x"});
+        assert_ne!(
+            fingerprint(&deduplicator, "a", &data),
+            fingerprint(&deduplicator, "b", &data)
+        );
+    }
+
+    #[test]
+    fn the_first_one_is_what_the_others_repeat() {
+        let deduplicator = ExactDuplicates::default();
+        let mut memory = deduplicator.memory();
+        let print = fingerprint(&deduplicator, "t", &json!({"q": "x"}));
+        assert!(memory.admit(print, Reference::Record(0)).is_unique());
+        for ordinal in 1..3 {
+            assert_eq!(
+                memory.admit(print, Reference::Record(ordinal)),
+                Verdict::duplicate(Reference::Record(0), 1.0)
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn normalising_twice_changes_nothing(text in "\\PC*") {
+            let once = canonical_text(&text);
+            prop_assert_eq!(canonical_text(&once), once);
+        }
+
+        #[test]
+        fn a_fingerprint_survives_serialisation(bits: u128) {
+            let text = serde_json::to_string(&ExactFingerprint(bits)).expect("it is text");
+            let read: ExactFingerprint = serde_json::from_str(&text).expect("its own");
+            prop_assert_eq!(read, ExactFingerprint(bits));
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Decides which candidates repeat what was already accepted.
+//!
+//! The work has two halves, so that the heavy one can run on many candidates at once while the light one
+//! has a single owner and needs no lock:
+//!
+//! - [`Deduplicator::fingerprint`] takes `&self` and does everything that can be done by looking at one
+//!   candidate alone: normalising, hashing, asking an embedding model;
+//! - [`Memory::admit`] takes `&mut self` and does what needs the others: it looks and remembers in one step.
+//!
+//! A [`Deduplicator`] is settings and belongs to a pipeline; a [`Memory`] is state and belongs to one run.
+//! [`AnyDeduplicator`] is the form a pipeline stores, whatever type of fingerprint is behind it.
+
+mod any;
+mod exact;
+mod fields;
+mod given;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::candidate::Candidate;
+use crate::error::Result;
+
+pub use any::{AnyDeduplicator, AnyFingerprint, AnyMemory};
+pub use exact::{ExactDuplicates, ExactFingerprint, ExactMemory};
+pub use fields::{Fields, Scope};
+pub use given::Given;
+
+/// Decides what is new.
+///
+/// # For implementors
+///
+/// Two promises make a run repeatable and a resumed run cheap; `testing::conformance::dedup` checks them:
+///
+/// - [`fingerprint`](Self::fingerprint) depends on the candidate and the settings alone. It runs concurrently
+///   and in any order, so keep no state there.
+/// - [`Memory::admit`] depends on what was admitted before, in order, and on nothing else: the same
+///   fingerprints in the same order get the same verdicts, also after a trip through serde.
+///
+/// A deduplicator by a field that must be unique, in full:
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use topicloom::dedup::{Deduplicator, Memory, Reference, Verdict};
+/// use topicloom::{Candidate, Result};
+///
+/// #[derive(Debug)]
+/// struct UniqueName;
+///
+/// #[derive(Debug, Default)]
+/// struct Names(HashMap<String, Reference>);
+///
+/// #[async_trait::async_trait]
+/// impl Deduplicator for UniqueName {
+///     type Fingerprint = String;
+///     type Memory = Names;
+///
+///     async fn fingerprint(&self, candidate: &Candidate<'_>) -> Result<String> {
+///         Ok(candidate.text("name").unwrap_or_default().to_lowercase())
+///     }
+///
+///     fn memory(&self) -> Names {
+///         Names::default()
+///     }
+/// }
+///
+/// impl Memory for Names {
+///     type Fingerprint = String;
+///
+///     fn admit(&mut self, name: String, reference: Reference) -> Verdict {
+///         match self.0.get(&name) {
+///             Some(first) => Verdict::duplicate(first.clone(), 1.0),
+///             None => {
+///                 self.0.insert(name, reference);
+///                 Verdict::Unique
+///             }
+///         }
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Deduplicator: fmt::Debug + Send + Sync + 'static {
+    /// What is kept of a candidate; serialisable, so that a resumed run need not compute it again.
+    type Fingerprint: Serialize + DeserializeOwned + Send + 'static;
+
+    /// What one run has seen so far.
+    type Memory: Memory<Fingerprint = Self::Fingerprint>;
+
+    /// Computes what is compared. The heavy half: runs concurrently and in any order.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where the fingerprint needs something that can fail, such as an embedding model.
+    async fn fingerprint(&self, candidate: &Candidate<'_>) -> Result<Self::Fingerprint>;
+
+    /// Creates the empty memory of one run.
+    fn memory(&self) -> Self::Memory;
+
+    /// Names how fingerprints are made, in a word and the settings that matter.
+    ///
+    /// Stored fingerprints are used again only where this is unchanged; else they are computed anew. The
+    /// default is empty: change it when fingerprints of an earlier version cannot be compared any more.
+    fn format(&self) -> String {
+        String::new()
+    }
+}
+
+/// What one run has seen so far.
+pub trait Memory: fmt::Debug + Send + 'static {
+    /// What is remembered of a candidate.
+    type Fingerprint;
+
+    /// Says whether the fingerprint is new and, if it is, remembers it under `reference`.
+    ///
+    /// The light half: called one at a time. Whoever calls it accepts the candidate when the verdict is
+    /// [`Unique`](Verdict::Unique), since nothing is ever forgotten again. A duplicate is not remembered.
+    fn admit(&mut self, fingerprint: Self::Fingerprint, reference: Reference) -> Verdict;
+}
+
+/// Whether a candidate is new.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Nothing like it was seen; from now on it was.
+    Unique,
+    /// It repeats something.
+    Duplicate(Match),
+}
+
+impl Verdict {
+    /// Creates the verdict that a candidate repeats `of`, with a similarity from 0 to 1.
+    #[must_use]
+    pub fn duplicate(of: Reference, similarity: f32) -> Self {
+        Self::Duplicate(Match { of, similarity })
+    }
+
+    /// Returns whether the candidate is new.
+    #[must_use]
+    pub fn is_unique(&self) -> bool {
+        matches!(self, Self::Unique)
+    }
+}
+
+/// What a duplicate repeats, and how closely.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Match {
+    /// What it repeats.
+    pub of: Reference,
+    /// From 0 to 1, where 1 is equal after normalisation. Comparable within one deduplicator only.
+    pub similarity: f32,
+}
+
+/// Something a candidate can repeat.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reference {
+    /// A record of this run, by the number of unique verdicts before it: the first is 0.
+    Record(u64),
+    /// A piece of given material.
+    Given(Arc<GivenPlace>),
+}
+
+impl Reference {
+    /// Creates a reference to given material: the name of its source, and the line in it, from 1.
+    #[must_use]
+    pub fn given(source: &Arc<str>, line: u64) -> Self {
+        Self::Given(Arc::new(GivenPlace {
+            source: Arc::clone(source),
+            line,
+        }))
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(ordinal) => write!(f, "record {ordinal}"),
+            Self::Given(place) => write!(f, "{} line {}", place.source, place.line),
+        }
+    }
+}
+
+/// Where in the given material something stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct GivenPlace {
+    /// The name of the source, such as a file name.
+    pub source: Arc<str>,
+    /// The line in a file, or the number of the item in an iterator; the first is 1.
+    pub line: u64,
+}
