@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+// The one import that points up: plain numbers a provider sent along with its refusal.
+use crate::llm::RateSnapshot;
+
 /// A result whose error is an [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -180,6 +183,7 @@ struct Inner {
     retry: Retry,
     fatal: bool,
     context: Vec<(&'static str, String)>,
+    rate: Option<RateSnapshot>,
     source: Option<Source>,
 }
 
@@ -192,6 +196,7 @@ impl Error {
             retry: kind.default_retry(),
             fatal: kind.is_fatal_by_default(),
             context: Vec::new(),
+            rate: None,
             source: None,
         }))
     }
@@ -214,6 +219,13 @@ impl Error {
     #[must_use]
     pub fn with_context(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.0.context.push((name, value.into()));
+        self
+    }
+
+    /// Keeps what the provider said about its limits.
+    #[must_use]
+    pub fn with_rate(mut self, rate: Option<RateSnapshot>) -> Self {
+        self.0.rate = rate;
         self
     }
 
@@ -261,6 +273,12 @@ impl Error {
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
     }
+
+    /// Returns what the provider said about its limits, if it did.
+    #[must_use]
+    pub fn rate(&self) -> Option<&RateSnapshot> {
+        self.0.rate.as_ref()
+    }
 }
 
 impl fmt::Display for Error {
@@ -281,6 +299,7 @@ impl fmt::Debug for Error {
             .field("retry", &self.0.retry)
             .field("fatal", &self.0.fatal)
             .field("context", &self.0.context)
+            .field("rate", &self.0.rate)
             .field("source", &self.0.source)
             .finish()
     }

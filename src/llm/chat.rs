@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{OutputMode, Usage};
+use super::{OutputMode, RateSnapshot, Usage};
 
 /// Who says a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -269,6 +269,9 @@ pub struct ChatResponse {
     /// How structured output was asked for; set by the layer that chose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_mode: Option<OutputMode>,
+    /// What the provider said about its limits; not stored, since it is true only for a moment.
+    #[serde(skip)]
+    pub rate: Option<RateSnapshot>,
 }
 
 impl ChatResponse {
@@ -294,6 +297,13 @@ impl ChatResponse {
         self
     }
 
+    /// Sets what the provider said about its limits.
+    #[must_use]
+    pub fn with_rate(mut self, rate: Option<RateSnapshot>) -> Self {
+        self.rate = rate;
+        self
+    }
+
     /// Sets the model that answered, as the provider names it.
     #[must_use]
     pub fn with_served_by(mut self, model: impl Into<String>) -> Self {
@@ -311,6 +321,7 @@ impl fmt::Debug for ChatResponse {
             .field("finish_reason", &self.finish_reason)
             .field("served_by", &self.served_by)
             .field("output_mode", &self.output_mode)
+            .field("rate", &self.rate)
             .finish()
     }
 }

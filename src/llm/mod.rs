@@ -2,6 +2,7 @@
 
 mod chat;
 mod model_name;
+mod rate;
 mod usage;
 
 use std::fmt;
@@ -14,6 +15,7 @@ pub use chat::{
     Purpose, Role,
 };
 pub use model_name::ModelName;
+pub use rate::RateSnapshot;
 pub use usage::Usage;
 
 use crate::error::Result;
