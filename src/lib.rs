@@ -2,9 +2,13 @@
 
 pub mod candidate;
 pub mod dedup;
+mod engine;
 pub mod error;
+pub mod filter;
 pub mod llm;
+pub mod outcome;
 pub mod random;
+pub mod schedule;
 pub mod schema;
 #[cfg(feature = "testing")]
 pub mod testing;

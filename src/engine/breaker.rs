@@ -1,0 +1,111 @@
+//! Tells a provider that is down from a streak of bad luck.
+
+/// Chance below which a streak of failed calls is no longer taken for bad luck.
+///
+/// One in a million per call: a run of 100 000 calls at any failure rate is stopped for nothing about once in
+/// ten runs at the very worst, and in practice far less, since a streak must also span several rounds.
+const BAD_LUCK: f64 = 1e-6;
+
+/// Watches calls over the whole run and says when to stop.
+///
+/// It opens when two things hold of the failures since the last answer:
+///
+/// - they span at least `rounds` rounds, where a task counts as a new round only if it was issued after
+///   the round before it had failed, so that a thousand concurrent calls failing at once count as one;
+/// - a streak that long is improbable at the failure rate seen before it, so that a provider that fails a
+///   third of its calls is not taken for one that is down.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    rounds_wanted: u32,
+    answered: u64,
+    failed: u64,
+    streak: u64,
+    rounds: u32,
+    epoch: u64,
+}
+
+impl Breaker {
+    pub(super) fn new(rounds: u32) -> Self {
+        Self {
+            rounds_wanted: rounds,
+            answered: 0,
+            failed: 0,
+            streak: 0,
+            rounds: 0,
+            epoch: 0,
+        }
+    }
+
+    /// Returns the mark to put on a task that is issued now.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Books an answer and the failed calls that came before it in the same task.
+    pub(super) fn answered(&mut self, failed_before: u32) {
+        self.failed += self.streak + u64::from(failed_before);
+        self.answered += 1;
+        self.streak = 0;
+        self.rounds = 0;
+    }
+
+    /// Books a task that failed after so many calls.
+    pub(super) fn failed(&mut self, calls: u32, issued_at: u64) {
+        self.streak += u64::from(calls.max(1));
+        if issued_at >= self.epoch {
+            self.epoch += 1;
+            self.rounds += 1;
+        }
+    }
+
+    /// Returns the number of failed calls in a row, if they mean that the provider is down.
+    pub(super) fn is_open(&self) -> Option<u64> {
+        #[allow(clippy::cast_precision_loss)] // A rate needs no more than a double's precision.
+        let failure_rate = (self.failed + 1) as f64 / (self.failed + self.answered + 2) as f64;
+        #[allow(clippy::cast_precision_loss)]
+        let chance = failure_rate.powf(self.streak as f64);
+        (self.rounds >= self.rounds_wanted && chance < BAD_LUCK).then_some(self.streak)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_that_never_answers_opens_it() {
+        let mut breaker = Breaker::new(3);
+        let mut tasks = 0;
+        while breaker.is_open().is_none() {
+            breaker.failed(4, breaker.epoch());
+            tasks += 1;
+        }
+        // Half to the twentieth is the first chance below one in a million.
+        assert_eq!(tasks, 5);
+    }
+
+    #[test]
+    fn many_calls_failing_at_once_are_one_round() {
+        let mut breaker = Breaker::new(3);
+        for _ in 0..1000 {
+            breaker.failed(1, 0);
+        }
+        assert_eq!(breaker.is_open(), None);
+    }
+
+    #[test]
+    fn a_bad_streak_of_a_bad_provider_is_bad_luck() {
+        let mut breaker = Breaker::new(3);
+        for _ in 0..100 {
+            breaker.answered(1);
+        }
+        for _ in 0..10 {
+            breaker.failed(1, breaker.epoch());
+        }
+        assert_eq!(breaker.is_open(), None);
+        for _ in 0..15 {
+            breaker.failed(1, breaker.epoch());
+        }
+        assert!(breaker.is_open().is_some());
+    }
+}

@@ -1,0 +1,169 @@
+//! How answers, candidates, topics and runs can end.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ErrorKind;
+
+/// Why a candidate was not accepted. A normal outcome: it is counted, and another record is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rejection {
+    /// It does not fit the schema.
+    Invalid,
+    /// It fits the schema but does not decode to the caller's type: the two disagree.
+    Undecodable,
+    /// A filter of the caller's refused it.
+    Filtered,
+    /// It repeats something.
+    Duplicate,
+    /// Its topic had all its records already.
+    Surplus,
+}
+
+impl Rejection {
+    /// Returns the name used in reports and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Undecodable => "undecodable",
+            Self::Filtered => "filtered",
+            Self::Duplicate => "duplicate",
+            Self::Surplus => "surplus",
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why an answer held no candidate at all, or was cut off after some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AnswerFault {
+    /// The model declined.
+    Refused,
+    /// The provider's content filter stopped it.
+    ContentFiltered,
+    /// The output limit was reached before the answer was whole.
+    Truncated,
+    /// There was no text.
+    Empty,
+    /// No JSON was found, or it could not be mended.
+    Unreadable,
+    /// There was JSON, but no record in it.
+    NoRecords,
+}
+
+impl AnswerFault {
+    /// Returns the name used in reports and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::ContentFiltered => "content_filtered",
+            Self::Truncated => "truncated",
+            Self::Empty => "empty",
+            Self::Unreadable => "unreadable",
+            Self::NoRecords => "no_records",
+        }
+    }
+}
+
+impl fmt::Display for AnswerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How an attempt gave nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Miss {
+    /// The answer held no record.
+    Answer(AnswerFault),
+    /// Each record in the answer was rejected, the last one for this.
+    Rejected(Rejection),
+    /// No answer arrived.
+    Call(ErrorKind),
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer(fault) => write!(f, "the answer was unusable ({fault})"),
+            Self::Rejected(rejection) => write!(f, "every record was rejected ({rejection})"),
+            Self::Call(kind) => write!(f, "the call failed ({kind})"),
+        }
+    }
+}
+
+/// Why a topic was given up before its quota was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GiveUp {
+    /// Attempts in a row that gave nothing.
+    pub misses: u32,
+    /// How the last of them ended.
+    pub last: Miss,
+}
+
+impl GiveUp {
+    /// Creates the end of a topic after so many misses in a row.
+    #[must_use]
+    pub fn new(misses: u32, last: Miss) -> Self {
+        Self { misses, last }
+    }
+}
+
+impl fmt::Display for GiveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} attempts in a row gave nothing; in the last one, {}",
+            self.misses, self.last
+        )
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Exactly the records asked for were made.
+    Complete,
+    /// Some topics were given up, or a cap was reached; the report says what is missing and why.
+    Short,
+    /// The caller stopped it.
+    Cancelled,
+    /// A fatal error ended it.
+    Failed,
+}
+
+impl Outcome {
+    /// Returns the name used in reports and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Short => "short",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
