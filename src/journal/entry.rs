@@ -1,0 +1,122 @@
+//! What is written.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::ErrorKind;
+use crate::llm::ChatResponse;
+use crate::outcome::Outcome;
+use crate::plan::Plan;
+
+/// The version of the entries' form. Readers refuse a later one.
+pub const FORMAT: u32 = 1;
+
+/// One step of a run. Never holds a key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Entry {
+    /// A run began. Always the first entry.
+    Started(Header),
+    /// The topic model answered, or a call to it failed.
+    TopicAnswered(TopicAnswer),
+    /// The topics and quotas are settled.
+    Planned(Plan),
+    /// A model answered a task.
+    Answered(Answer),
+    /// The call of a task failed for good.
+    Failed(CallFailure),
+    /// The run ended; entries may follow if it was resumed after that.
+    Finished {
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// What a run started from.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Header {
+    /// The version of the entries' form.
+    pub format: u32,
+    /// The version of the library that wrote it.
+    pub library: String,
+    /// The seed of the run.
+    pub seed: u64,
+    /// The input in its canonical form.
+    pub input: Value,
+}
+
+impl Header {
+    /// Creates the header of a run that this version of the library starts.
+    #[must_use]
+    pub fn new(seed: u64, input: Value) -> Self {
+        Self { format: FORMAT, library: env!("CARGO_PKG_VERSION").to_owned(), seed, input }
+    }
+}
+
+/// Shows everything but the input.
+impl std::fmt::Debug for Header {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Header")
+            .field("format", &self.format)
+            .field("library", &self.library)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer of the topic model. It is kept for the account; the plan that follows holds what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TopicAnswer {
+    /// The model that was asked, as `provider/model`.
+    pub model: String,
+    /// What it answered.
+    pub response: ChatResponse,
+    /// The calls that failed before it was answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_calls: Vec<ErrorKind>,
+}
+
+/// The answer to a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The task.
+    pub task: u64,
+    /// Index of its topic in the plan.
+    pub topic: usize,
+    /// Records that were asked for.
+    pub wanted: u64,
+    /// The round of misses the task belonged to.
+    pub round: u32,
+    /// The model that was asked, as `provider/model`.
+    pub model: String,
+    /// What it answered.
+    pub response: ChatResponse,
+    /// The calls that failed before it was answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_calls: Vec<ErrorKind>,
+}
+
+/// A task whose call failed for good.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CallFailure {
+    /// The task.
+    pub task: u64,
+    /// Index of its topic in the plan.
+    pub topic: usize,
+    /// Records that were asked for.
+    pub wanted: u64,
+    /// The round of misses the task belonged to.
+    pub round: u32,
+    /// The model that was asked, as `provider/model`.
+    pub model: String,
+    /// How the last call failed.
+    pub kind: ErrorKind,
+    /// How all its calls failed, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_calls: Vec<ErrorKind>,
+}

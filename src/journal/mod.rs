@@ -1,0 +1,48 @@
+//! The log of a run: what was asked and answered, durable before anything is done with it.
+
+mod entry;
+mod memory;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+
+pub use entry::{Answer, CallFailure, Entry, FORMAT, Header, TopicAnswer};
+pub use memory::MemoryJournal;
+
+/// Keeps the entries of one run, in order.
+///
+/// # For implementors
+///
+/// - [`append`](Self::append) is called concurrently. It gives each entry the next number, from 0 and without
+///   gaps, and returns once the entry is as durable as you promise.
+/// - [`read`](Self::read) is called once, before the first append, and returns what an earlier process appended,
+///   in order. An entry that was cut off at the very end by a crash is left out; any other damage is an error.
+/// - An append that failed must not show up later.
+///
+/// `testing::conformance::journal` checks these promises on your implementation.
+#[async_trait]
+pub trait Journal: fmt::Debug + Send + Sync + 'static {
+    /// Returns the entries that are there, in order.
+    ///
+    /// # Errors
+    ///
+    /// Where they cannot be read, or are damaged.
+    async fn read(&self) -> Result<Vec<Entry>>;
+
+    /// Appends an entry and returns its number, once it is durable.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written; this ends the run.
+    async fn append(&self, entry: Entry) -> Result<u64>;
+
+    /// Makes everything appended durable and releases what is held. Nothing is appended afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Where something could not be written.
+    async fn close(&self) -> Result<()>;
+}

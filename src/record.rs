@@ -1,0 +1,97 @@
+//! Accepted records.
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::topic::Topic;
+
+/// A record whose shape is known at run time only: a JSON object, its keys in the order the model wrote them.
+pub type JsonRecord = Map<String, Value>;
+
+/// An accepted record: valid, and a duplicate of no other.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Record<T = JsonRecord> {
+    /// The topic it was asked under.
+    pub topic: Topic,
+    /// What was asked for.
+    pub data: T,
+    /// Where it comes from.
+    pub meta: RecordMeta,
+}
+
+/// Where a record comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordMeta {
+    /// Its number in the run, counting from 0 in the order of acceptance.
+    pub ordinal: u64,
+    /// The task that asked for it.
+    pub task: u64,
+    /// The model that wrote it, as `provider/model`.
+    pub model: Arc<str>,
+}
+
+impl<T> Record<T> {
+    /// Creates a record; for tests of sinks and the like, since a run makes its own.
+    pub fn new(topic: Topic, data: T, meta: RecordMeta) -> Self {
+        Self { topic, data, meta }
+    }
+}
+
+impl RecordMeta {
+    /// Creates the origin of a record.
+    pub fn new(ordinal: u64, task: u64, model: impl Into<Arc<str>>) -> Self {
+        Self { ordinal, task, model: model.into() }
+    }
+}
+
+impl<T: Serialize> Record<T> {
+    /// Returns the record as it is exported: its data, and its topic under `topic` at the end, unless the data
+    /// has a `topic` of its own.
+    ///
+    /// # Errors
+    ///
+    /// Where the data does not serialise to a JSON object.
+    pub fn to_json(&self) -> Result<JsonRecord> {
+        let Ok(Value::Object(mut object)) = serde_json::to_value(&self.data) else {
+            return Err(Error::new(ErrorKind::Sink, "a record does not serialise to a JSON object"));
+        };
+        object.entry("topic").or_insert_with(|| Value::String(self.topic.name().to_owned()));
+        Ok(object)
+    }
+}
+
+/// Serialises as [`Record::to_json`] does.
+impl<T: Serialize> Serialize for Record<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(data: &Value) -> Record {
+        let data = data.as_object().expect("the test gives an object").clone();
+        Record::new(Topic::new("graphs"), data, RecordMeta::new(0, 0, "offline/loom"))
+    }
+
+    #[test]
+    fn the_topic_is_written_beside_the_data() {
+        let text = serde_json::to_string(&record(&json!({"b": 1, "a": 2}))).expect("it is JSON");
+        assert_eq!(text, r#"{"b":1,"a":2,"topic":"graphs"}"#);
+    }
+
+    #[test]
+    fn a_topic_of_the_callers_own_is_kept() {
+        let text = serde_json::to_string(&record(&json!({"topic": "mine"}))).expect("it is JSON");
+        assert_eq!(text, r#"{"topic":"mine"}"#);
+    }
+}

@@ -1,0 +1,261 @@
+//! What a run did: every call and every candidate accounted for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::llm::Usage;
+use crate::outcome::{AnswerFault, GiveUp, Miss, Outcome};
+use crate::parse::Mends;
+use crate::plan::Origin;
+use crate::topic::Topic;
+
+/// What a run did, in total and per topic.
+///
+/// The numbers obey a conservation law, which [`imbalances`](Self::imbalances) checks: every call was answered,
+/// failed or was cancelled; every answer belongs to a task of a topic; every candidate was accepted or rejected
+/// for one reason; and the topics add up to the total.
+///
+/// Serialises to JSON; holds no record data and no prompts, only topic names.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// How the run ended.
+    pub outcome: Outcome,
+    /// Why it did not complete, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Records asked for.
+    pub requested: u64,
+    /// Records made.
+    pub accepted: u64,
+    /// Calls that asked for records.
+    pub record_calls: CallCounts,
+    /// Calls that asked for topics.
+    pub topic_calls: CallCounts,
+    /// Answers to the calls that asked for records, as they were judged.
+    pub answers: AnswerCounts,
+    /// Candidates found in the answers.
+    pub candidates: CandidateCounts,
+    /// Each topic, in the order of the plan.
+    pub topics: Vec<TopicReport>,
+    /// Tokens and calls of each model.
+    pub models: BTreeMap<String, ModelReport>,
+    /// How broken JSON was mended, and how often.
+    pub mends: Mends,
+    /// What else there is to know: topics that could not be had, quotas that moved.
+    pub notes: Vec<String>,
+    /// Settings of the input that were accepted and have no meaning here.
+    pub warnings: Vec<String>,
+    /// Answers that came from the journal of an earlier process.
+    pub resumed_answers: u64,
+    /// How long this process worked on it.
+    #[serde(serialize_with = "seconds", rename = "elapsed_seconds")]
+    pub elapsed: Duration,
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+/// Calls, by how they ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CallCounts {
+    /// Calls sent, retries included.
+    pub made: u64,
+    /// Calls that were answered, whatever the answer was worth.
+    pub answered: u64,
+    /// Calls that failed, by kind of error.
+    pub failed: BTreeMap<String, u64>,
+    /// Calls that were dropped before they ended, because the run was stopped or had all it needed.
+    pub cancelled: u64,
+    /// Tokens of the answered calls.
+    pub usage: Usage,
+}
+
+impl CallCounts {
+    /// Returns how many calls failed.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failed.values().sum()
+    }
+}
+
+/// Tokens and calls of one model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ModelReport {
+    /// Calls sent, retries included.
+    pub calls: u64,
+    /// Tokens of the answered calls.
+    pub usage: Usage,
+}
+
+/// Answers, by what was wrong with them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AnswerCounts {
+    /// All answers.
+    pub total: u64,
+    /// Answers with a fault; a truncated one may still have given records.
+    pub faults: BTreeMap<AnswerFault, u64>,
+}
+
+/// Candidates, by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CandidateCounts {
+    /// All candidates.
+    pub total: u64,
+    /// Became records.
+    pub accepted: u64,
+    /// Did not fit the schema.
+    pub invalid: u64,
+    /// Fitted the schema but did not decode to the caller's type.
+    pub undecodable: u64,
+    /// Were refused by a filter of the caller's.
+    pub filtered: u64,
+    /// Repeated something.
+    pub duplicate: u64,
+    /// Came when their topic had all its records.
+    pub surplus: u64,
+}
+
+impl CandidateCounts {
+    fn parts(&self) -> u64 {
+        self.accepted + self.invalid + self.undecodable + self.filtered + self.duplicate + self.surplus
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.total += other.total;
+        self.accepted += other.accepted;
+        self.invalid += other.invalid;
+        self.undecodable += other.undecodable;
+        self.filtered += other.filtered;
+        self.duplicate += other.duplicate;
+        self.surplus += other.surplus;
+    }
+}
+
+/// What was done for one topic.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct TopicReport {
+    /// The topic.
+    pub topic: Topic,
+    /// Whether it was given or generated.
+    pub origin: Origin,
+    /// Records the plan asked of it.
+    pub planned: u64,
+    /// Records asked of it in the end, which differs from `planned` where quotas moved between topics.
+    pub quota: u64,
+    /// Tasks issued for it.
+    pub tasks: u64,
+    /// Tasks that were answered.
+    pub answers: u64,
+    /// Tasks whose call failed for good, by kind of error.
+    pub failed: BTreeMap<String, u64>,
+    /// Tasks that were cancelled.
+    pub cancelled: u64,
+    /// What was wrong with answers.
+    pub faults: BTreeMap<AnswerFault, u64>,
+    /// What became of its candidates.
+    pub candidates: CandidateCounts,
+    /// Why it was given up, where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<GiveUp>,
+    /// How the last attempt that gave nothing ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_miss: Option<Miss>,
+}
+
+impl TopicReport {
+    /// Returns how many records are missing.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.quota.saturating_sub(self.candidates.accepted)
+    }
+}
+
+impl Report {
+    /// Returns how many records are missing.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.requested.saturating_sub(self.accepted)
+    }
+
+    /// Returns the tokens of all calls.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.record_calls.usage + self.topic_calls.usage
+    }
+
+    /// Returns every way in which the numbers do not add up; none, unless there is a bug.
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let input = topicloom::GenerateByTopicInput::from_json_str("{}")?;
+    /// let dataset = topicloom::generate_by_topic(input).await?;
+    /// assert!(dataset.report().imbalances().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn imbalances(&self) -> Vec<String> {
+        let mut balance = Balance::default();
+        for (name, calls) in [("record calls", &self.record_calls), ("topic calls", &self.topic_calls)] {
+            let ends = calls.answered + calls.failures() + calls.cancelled;
+            balance.equal(format_args!("{name} made = answered + failed + cancelled"), calls.made, ends);
+        }
+        let mut candidates = CandidateCounts::default();
+        let mut answers = 0;
+        for topic in &self.topics {
+            let name = &topic.topic;
+            let failed = topic.failed.values().sum::<u64>();
+            let ends = topic.answers + failed + topic.cancelled;
+            balance.equal(format_args!("tasks of {name} = answers + failed + cancelled"), topic.tasks, ends);
+            let parts = topic.candidates.parts();
+            balance.equal(format_args!("candidates of {name} = their ends"), topic.candidates.total, parts);
+            balance.at_most(format_args!("accepted of {name}"), topic.candidates.accepted, topic.quota);
+            candidates.add(&topic.candidates);
+            answers += topic.answers;
+        }
+        balance.equal(format_args!("answers = answers of the topics"), self.answers.total, answers);
+        balance.equal(
+            format_args!("answered record calls = answers judged"),
+            self.record_calls.answered,
+            self.answers.total,
+        );
+        balance.equal(format_args!("candidates = their ends"), self.candidates.total, self.candidates.parts());
+        balance.equal(format_args!("candidates = those of the topics"), self.candidates.total, candidates.total);
+        balance.equal(format_args!("accepted = accepted candidates"), self.accepted, self.candidates.accepted);
+        let quotas = self.topics.iter().map(|topic| topic.quota).sum();
+        balance.equal(format_args!("requested = quotas of the topics"), self.requested, quotas);
+        let calls = self.models.values().map(|model| model.calls).sum();
+        let made = self.record_calls.made + self.topic_calls.made;
+        balance.equal(format_args!("calls = calls of the models"), made, calls);
+        balance.faults
+    }
+}
+
+#[derive(Default)]
+struct Balance {
+    faults: Vec<String>,
+}
+
+impl Balance {
+    fn equal(&mut self, law: fmt::Arguments<'_>, left: u64, right: u64) {
+        if left != right {
+            self.faults.push(format!("{law}: {left} is not {right}"));
+        }
+    }
+
+    fn at_most(&mut self, law: fmt::Arguments<'_>, left: u64, right: u64) {
+        if left > right {
+            self.faults.push(format!("{law}: {left} is over {right}"));
+        }
+    }
+}
