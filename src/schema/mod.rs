@@ -1,5 +1,408 @@
-//! The shape of a record.
+//! The shape of a record: where it comes from, what a prompt shows of it, what providers are sent, and
+//! whether a value has it.
 
+pub(crate) mod canonical;
 pub mod dialect;
+pub(crate) mod suggest;
+pub(crate) mod walk;
+
+mod bounds;
+mod check;
+mod field;
+mod render;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod violation;
+mod words;
+
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::error::{Error, ErrorKind, Result};
 
 pub use dialect::Dialect;
+pub use field::{Field, FieldType, Items};
+pub use render::{AnnotatedJson, SchemaRenderer, TypeScript};
+pub use violation::Violation;
+
+/// The key under which records are wrapped, because providers want an object at the root of an answer.
+pub const RECORDS_KEY: &str = "records";
+
+/// The shape of a record: a JSON Schema (draft 2020-12) that describes an object, compiled once.
+///
+/// Cheap to clone. The default is a question and an answer, both texts.
+///
+/// A field list allows no other keys than its fields, as upstream does, so that every record has the same
+/// columns. Since models like to add an `"id"`, [`drop_unknown_keys`](Self::drop_unknown_keys) takes away
+/// what the list does not name before validation. A JSON Schema, the caller's own or derived from a type,
+/// holds exactly as it is written: there, other keys are allowed unless it says `additionalProperties: false`.
+///
+/// ```
+/// use serde_json::json;
+/// use topicloom::schema::RecordSchema;
+///
+/// let schema = RecordSchema::from_json(json!([
+///     {"name": "question", "type": "str"},
+///     {"name": "difficulty", "type": "int", "minimum": 1, "maximum": 5},
+/// ]))?;
+/// assert!(schema.validate(&json!({"question": "why?", "difficulty": 3})).is_ok());
+/// assert!(schema.validate(&json!({"question": "why?", "difficulty": 9})).is_err());
+/// # Ok::<(), topicloom::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct RecordSchema(Arc<Inner>);
+
+struct Inner {
+    json: Value,
+    origin: Origin,
+    asserts_formats: bool,
+    validator: validate::Validator,
+    property_names: Vec<String>,
+    required_names: Vec<String>,
+    fingerprint: u128,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Fields,
+    JsonSchema,
+}
+
+impl RecordSchema {
+    /// Creates the shape from a list of fields.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if there is no field, two have the same name, or one holds a schema that is not one.
+    pub fn from_fields(fields: &[Field]) -> Result<Self> {
+        let mut faults = Vec::new();
+        let names = fields.iter().map(Field::name).enumerate();
+        field::check_names(names, "output_schema", &mut faults);
+        Self::from_checked_fields(fields, faults)
+    }
+
+    fn from_checked_fields(fields: &[Field], mut faults: Vec<String>) -> Result<Self> {
+        if fields.is_empty() && faults.is_empty() {
+            faults.push(
+                r#"output_schema: must have at least one field, such as {"name": "question", "type": "str"}"#
+                    .to_owned(),
+            );
+        }
+        if !faults.is_empty() {
+            return Err(invalid(&faults));
+        }
+        let mut schema = serde_json::Map::new();
+        schema.insert("type".to_owned(), "object".into());
+        schema.extend(field::object_keywords(fields.iter().cloned()));
+        Self::new(Value::Object(schema), Origin::Fields, false)
+    }
+
+    /// Creates the shape from a JSON Schema of draft 2020-12 whose root describes an object.
+    ///
+    /// References must stay inside the document: nothing is fetched from files or the network.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`, naming each place, if it is not a JSON Schema, does not describe an object, refers to
+    /// something outside, or is absurdly large (over 100 levels, 100 000 values or 4 MiB of text).
+    pub fn from_json_schema(schema: Value) -> Result<Self> {
+        Self::new(schema, Origin::JsonSchema, false)
+    }
+
+    /// Creates the shape from a Rust type, as its `schemars` and `serde` attributes describe it.
+    ///
+    /// ```
+    /// use schemars::JsonSchema;
+    /// use topicloom::schema::RecordSchema;
+    ///
+    /// #[derive(JsonSchema)]
+    /// struct Qa {
+    ///     /// A question a student would ask.
+    ///     question: String,
+    ///     answer: String,
+    ///     source: Option<String>,
+    /// }
+    ///
+    /// let schema = RecordSchema::from_type::<Qa>()?;
+    /// assert_eq!(schema.property_names(), ["question", "answer", "source"]);
+    /// assert_eq!(schema.required_names(), ["question", "answer"]);
+    /// # Ok::<(), topicloom::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the type is not a JSON object, such as a string or a tuple.
+    pub fn from_type<T: JsonSchema>() -> Result<Self> {
+        let schema = SchemaSettings::draft2020_12()
+            .into_generator()
+            .into_root_schema_for::<T>();
+        Self::new(schema.to_value(), Origin::JsonSchema, false)
+            .map_err(|error| error.with_context("type", std::any::type_name::<T>()))
+    }
+
+    /// Creates the shape from either JSON form: a list of fields, or a JSON Schema. `null` is the default shape.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` that tells every fault found, each with its place.
+    pub fn from_json(value: Value) -> Result<Self> {
+        match value {
+            Value::Null => Ok(Self::default()),
+            Value::Array(_) => {
+                let value = bounds::check(value).map_err(|fault| too_large(&fault))?;
+                let list = value.as_array().map_or(&[][..], Vec::as_slice);
+                let mut faults = Vec::new();
+                let fields = field::read_list(list, "output_schema", &mut faults);
+                Self::from_checked_fields(&fields, faults)
+            }
+            Value::Object(_) => Self::from_json_schema(value),
+            other => Err(invalid(&[format!(
+                r#"output_schema: must be a list of fields such as [{{"name": "question", "type": "str"}}] or a JSON Schema, not {}"#,
+                field::kind_of(&other)
+            )])),
+        }
+    }
+
+    fn new(json: Value, origin: Origin, asserts_formats: bool) -> Result<Self> {
+        let json = bounds::check(json).map_err(|fault| too_large(&fault))?;
+        if !json.is_object() {
+            return Err(invalid(&[format!(
+                "output_schema: a JSON Schema for records is an object, not {}",
+                field::kind_of(&json)
+            )]));
+        }
+        let faults = check::faults(&json);
+        if !faults.is_empty() {
+            return Err(invalid(&at_schema(faults)));
+        }
+        bounds::check_expansion(&json).map_err(|fault| too_large(&fault))?;
+        let validator = validate::Validator::new(&compilable(&json), asserts_formats).map_err(
+            |violations| {
+                let faults = violations
+                    .iter()
+                    .map(|violation| format!("{}: {}", violation.path, violation.expected))
+                    .collect();
+                invalid(&at_schema(faults))
+            },
+        )?;
+        if !shape::describes_object(&json) {
+            return Err(not_an_object(&json));
+        }
+        let (property_names, required_names) = shape::names(&json);
+        let fingerprint = canonical::hash(&json);
+        Ok(Self(Arc::new(Inner {
+            json,
+            origin,
+            asserts_formats,
+            validator,
+            property_names,
+            required_names,
+            fingerprint,
+        })))
+    }
+
+    /// Asserts `format` keywords such as `date-time` and `email` too. By default they are annotations.
+    ///
+    /// Formats that JSON Schema does not define are ignored either way.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the schema cannot be compiled that way.
+    pub fn assert_formats(&self) -> Result<Self> {
+        Self::new(self.0.json.clone(), self.0.origin, true)
+    }
+
+    /// Returns the full JSON Schema.
+    #[must_use]
+    pub fn as_json(&self) -> &Value {
+        &self.0.json
+    }
+
+    /// Returns the schema of an object with one property, [`RECORDS_KEY`]: a list of such records.
+    ///
+    /// Definitions move to the new root, and references follow, so that they still lead there.
+    ///
+    /// ```
+    /// use topicloom::schema::RecordSchema;
+    ///
+    /// let wrapped = RecordSchema::default().wrapped();
+    /// assert_eq!(wrapped.pointer("/properties/records/items/required/0"), Some(&"question".into()));
+    /// ```
+    #[must_use]
+    pub fn wrapped(&self) -> Value {
+        wrap(&self.0.json)
+    }
+
+    /// Returns the names of the properties that the root knows, in the order written.
+    #[must_use]
+    pub fn property_names(&self) -> &[String] {
+        &self.0.property_names
+    }
+
+    /// Returns the names of the properties that every record has.
+    #[must_use]
+    pub fn required_names(&self) -> &[String] {
+        &self.0.required_names
+    }
+
+    /// Returns whether the root knows a property of this name.
+    #[must_use]
+    pub fn has_property(&self, name: &str) -> bool {
+        self.0.property_names.iter().any(|known| known == name)
+    }
+
+    /// Returns a hash of the schema, the same for every order of keys, on every platform and in every version.
+    #[must_use]
+    pub fn fingerprint(&self) -> u128 {
+        self.0.fingerprint
+    }
+
+    /// Checks a record against the full schema.
+    ///
+    /// # Errors
+    ///
+    /// Returns what is wrong, at most sixteen faults, none of which holds the value. Where a record matches
+    /// none of several alternatives, those it was probably meant for are unfolded.
+    pub fn validate(&self, value: &Value) -> Result<(), Vec<Violation>> {
+        if !value.is_object() {
+            return Err(vec![Violation::new("", "type", "must be an object")]);
+        }
+        self.0.validator.validate(&self.0.json, value)
+    }
+
+    /// Takes away the keys that a field list does not name, at every level, and returns how many they were.
+    ///
+    /// Does nothing for a JSON Schema or a type: there, what other keys mean is the caller's own word.
+    #[must_use]
+    pub fn drop_unknown_keys(&self, mut value: Value) -> (Value, usize) {
+        let mut dropped = 0;
+        if self.0.origin == Origin::Fields {
+            drop_unknown(&self.0.json, &mut value, &mut dropped);
+        }
+        (value, dropped)
+    }
+}
+
+fn drop_unknown(schema: &Value, value: &mut Value, dropped: &mut usize) {
+    match value {
+        Value::Object(map) => {
+            let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+                return;
+            };
+            if schema.get("additionalProperties") == Some(&Value::Bool(false))
+                && schema.get("patternProperties").is_none()
+            {
+                let before = map.len();
+                map.retain(|key, _| properties.contains_key(key));
+                *dropped += before - map.len();
+            }
+            for (key, item) in map {
+                if let Some(schema) = properties.get(key) {
+                    drop_unknown(schema, item, dropped);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = schema.get("items") {
+                for item in items {
+                    drop_unknown(schema, item, dropped);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Wraps a record's schema as `{"records": [record, …]}`.
+fn wrap(record: &Value) -> Value {
+    let mut record = compilable(record);
+    walk::each_reference_mut(&mut record, &mut |reference| {
+        let below = reference.strip_prefix('#')?;
+        let moved = below.starts_with("/$defs/") || below.starts_with("/definitions/");
+        (!moved).then(|| format!("#/properties/{RECORDS_KEY}/items{below}"))
+    });
+    let mut definitions = serde_json::Map::new();
+    if let Value::Object(map) = &mut record {
+        for keyword in ["$defs", "definitions"] {
+            definitions.extend(map.shift_remove_entry(keyword));
+        }
+    }
+    let mut wrapped = json!({
+        "type": "object",
+        "properties": {RECORDS_KEY: {"type": "array", "items": record}},
+        "required": [RECORDS_KEY],
+        "additionalProperties": false,
+    });
+    if let Value::Object(map) = &mut wrapped {
+        map.extend(definitions);
+    }
+    wrapped
+}
+
+/// Leaves out what names the document and its draft: it is read as draft 2020-12, at no address.
+fn compilable(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    if let Value::Object(map) = &mut schema {
+        map.shift_remove("$schema");
+        map.shift_remove("$id");
+    }
+    schema
+}
+
+fn at_schema(faults: Vec<String>) -> Vec<String> {
+    faults
+        .into_iter()
+        .map(|fault| format!("output_schema at {fault}"))
+        .collect()
+}
+
+fn invalid(faults: &[String]) -> Error {
+    Error::new(ErrorKind::InvalidInput, faults.join("; "))
+}
+
+fn too_large(fault: &str) -> Error {
+    invalid(&[format!("output_schema: {fault}")])
+}
+
+fn not_an_object(schema: &Value) -> Error {
+    let said = match schema.get("type") {
+        Some(kind) => format!("says `type: {kind}`"),
+        None => "has neither `type: \"object\"` nor `properties`".to_owned(),
+    };
+    invalid(&[format!(
+        r#"output_schema: the root of a JSON Schema for records must describe an object, and this one {said}; to list fields instead, write [{{"name": "question", "type": "str"}}]"#
+    )])
+}
+
+impl Default for RecordSchema {
+    fn default() -> Self {
+        Self::from_fields(&[Field::str("question"), Field::str("answer")])
+            .expect("two text fields are a schema")
+    }
+}
+
+impl PartialEq for RecordSchema {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+            || (self.0.json == other.0.json && self.0.asserts_formats == other.0.asserts_formats)
+    }
+}
+
+impl fmt::Debug for RecordSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RecordSchema").field(&self.0.json).finish()
+    }
+}
+
+impl Serialize for RecordSchema {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.json.serialize(serializer)
+    }
+}

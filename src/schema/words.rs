@@ -1,0 +1,88 @@
+//! What a constraint says, in words short enough for a prompt.
+
+use serde_json::{Map, Value};
+
+/// Constraints in the order in which they are told.
+const TOLD: [&str; 18] = [
+    "format",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "exclusiveMinimum",
+    "maximum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minContains",
+    "maxContains",
+    "minProperties",
+    "maxProperties",
+    "contentEncoding",
+    "contentMediaType",
+];
+
+/// Returns what the constraints of `schema` say, one phrase each.
+pub(super) fn constraints(schema: &Map<String, Value>) -> Vec<String> {
+    TOLD.iter()
+        .filter_map(|keyword| constraint(keyword, schema.get(*keyword)?))
+        .collect()
+}
+
+/// Returns what one constraint says, or nothing if it constrains nothing that words of this length can say.
+pub(super) fn constraint(keyword: &str, value: &Value) -> Option<String> {
+    let number = || value.is_number().then(|| value.to_string());
+    let text = || value.as_str();
+    Some(match keyword {
+        "format" if !is_meaningful_format(text()?) => return None,
+        "format" => format!("format {}", text()?),
+        "pattern" => format!("matches the pattern {}", text()?),
+        "minLength" => format!("at least {} characters", number()?),
+        "maxLength" => format!("at most {} characters", number()?),
+        "minimum" => format!("at least {}", number()?),
+        "exclusiveMinimum" => format!("more than {}", number()?),
+        "maximum" => format!("at most {}", number()?),
+        "exclusiveMaximum" => format!("less than {}", number()?),
+        "multipleOf" => format!("a multiple of {}", number()?),
+        "minItems" => format!("at least {} items", number()?),
+        "maxItems" => format!("at most {} items", number()?),
+        "uniqueItems" if value.as_bool()? => "no item twice".to_owned(),
+        "minContains" => format!("at least {} matching items", number()?),
+        "maxContains" => format!("at most {} matching items", number()?),
+        "minProperties" => format!("at least {} keys", number()?),
+        "maxProperties" => format!("at most {} keys", number()?),
+        "contentEncoding" => format!("encoded as {}", text()?),
+        "contentMediaType" => format!("media type {}", text()?),
+        _ => return None,
+    })
+}
+
+/// Returns whether a format says more than the type does. Derived schemas name the width of Rust's numbers.
+pub(super) fn is_meaningful_format(format: &str) -> bool {
+    !matches!(
+        format,
+        "int8"
+            | "int16"
+            | "int32"
+            | "int64"
+            | "int128"
+            | "int"
+            | "uint8"
+            | "uint16"
+            | "uint32"
+            | "uint64"
+            | "uint128"
+            | "uint"
+            | "float"
+            | "double"
+    )
+}
+
+/// Returns the description of `schema` on one line, if it has one.
+pub(super) fn description(schema: &Map<String, Value>) -> Option<String> {
+    let text = schema.get("description")?.as_str()?;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!line.is_empty()).then_some(line)
+}
