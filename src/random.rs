@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A small generator of pseudo-random numbers; the same seed gives the same numbers, always.
 ///
-/// It is SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014):
+/// It is `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014):
 /// one addition and one mixing function, any seed is a good seed, it passes `BigCrush`, and its period of
 /// 2⁶⁴ is far beyond what a run draws. It is not for secrets: three outputs tell all the others.
 ///

@@ -1,6 +1,7 @@
 //! Models: the trait a backend implements, what it is asked and what it answers.
 
 mod chat;
+pub mod layers;
 mod model_name;
 mod rate;
 mod usage;

@@ -1,0 +1,39 @@
+//! Layers around a client: each adds one policy to the single attempt that a client makes.
+//!
+//! # The order
+//!
+//! From the outside in, as the pipeline stacks them:
+//!
+//! | layer | why there |
+//! |--|--|
+//! | [`Retrying`] | nothing below is held while a retry waits |
+//! | [`ConcurrencyLimited`] | a permit covers one attempt in flight |
+//! | [`Metered`] | reports each attempt, with the provider's own latency |
+//! | [`TimedOut`] | times the attempt, not the waiting |
+//! | client | makes one attempt |
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use tokio::sync::Semaphore;
+//! use topicloom::llm::layers::{CallOutcome, ConcurrencyLimited, Metered, Retrying, TimedOut};
+//! # use topicloom::llm::LlmClient;
+//! # fn example(client: impl LlmClient) {
+//! let client = TimedOut::new(client, Duration::from_secs(60));
+//! let client = Metered::new(client, Arc::new(|_: &CallOutcome<'_>| {}));
+//! let client = ConcurrencyLimited::new(client, Arc::new(Semaphore::new(10)));
+//! let client = Retrying::new(client);
+//! # }
+//! ```
+
+mod concurrency_limited;
+mod metered;
+mod retrying;
+#[cfg(test)]
+mod test_client;
+mod timed_out;
+
+pub use concurrency_limited::ConcurrencyLimited;
+pub use metered::{CallEnd, CallObserver, CallOutcome, Metered};
+pub use retrying::Retrying;
+pub use timed_out::TimedOut;

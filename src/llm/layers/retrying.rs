@@ -1,0 +1,274 @@
+//! Tries a failed call again, when the failure says that this may help.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::sleep;
+
+use crate::error::{Error, Result, Retry};
+use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
+use crate::random::Random;
+
+/// Tries a call again after a delay, as long as its error allows it.
+///
+/// - [`Retry::After`] is obeyed to the letter, up to [`longest_wait`](Self::longest_wait). A provider that
+///   asks for more gets no retry, and the error says so.
+/// - [`Retry::Backoff`] waits a random time from zero to a bound that doubles with each attempt ("full
+///   jitter", which spreads calls that failed together), drawn from a seeded generator.
+/// - [`Retry::Never`] and fatal errors are returned at once.
+///
+/// When the attempts are used up the last error is returned, no longer retryable, and fatal only if it was
+/// before: the call is lost, the run goes on.
+///
+/// Put it outside of everything that holds a permit or a reservation, so that nothing is held while it
+/// waits. See [the order of layers](crate::llm::layers#the-order).
+///
+/// ```
+/// use std::time::Duration;
+/// use topicloom::llm::layers::Retrying;
+/// # use topicloom::llm::LlmClient;
+/// # fn example(client: impl LlmClient) {
+/// let client = Retrying::new(client)
+///     .max_attempts(5)
+///     .longest_wait(Duration::from_secs(30))
+///     .seed(7);
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Retrying<C> {
+    inner: C,
+    policy: Policy,
+    jitter: Mutex<Random>,
+}
+
+impl<C> Retrying<C> {
+    /// Creates a layer with the default policy: 8 attempts, delays up to 0.5 s that double up to 30 s.
+    pub fn new(inner: C) -> Self {
+        Self {
+            inner,
+            policy: Policy::default(),
+            jitter: Mutex::new(Random::new(0)),
+        }
+    }
+
+    /// Sets how often a call is made at most, the first time included. The default is 8: with the default
+    /// delays the retries then span up to a minute, the window in which most providers count.
+    ///
+    /// 0 means 1, since a call that is never made has no answer.
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.policy.max_attempts = attempts.max(1);
+        self
+    }
+
+    /// Sets the bounds of the random delay: the first, and the one it stops doubling at. The defaults are
+    /// 0.5 s, as in the clients that providers publish, and 30 s, half of a usual rate-limit window.
+    #[must_use]
+    pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
+        self.policy.first_delay = first;
+        self.policy.longest_delay = longest;
+        self
+    }
+
+    /// Sets the longest delay that is obeyed when a provider asks for one. The default is 120 s, the most
+    /// that any provider's own client waits (openai-python, August 2026; others stop at 60 s).
+    #[must_use]
+    pub fn longest_wait(mut self, longest: Duration) -> Self {
+        self.policy.longest_wait = longest;
+        self
+    }
+
+    /// Sets the seed of the jitter. The default is 0.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.jitter = Mutex::new(Random::new(seed));
+        self
+    }
+
+    fn next(&self, error: &Error, attempt: u32) -> Next {
+        let mut jitter = self.jitter.lock().unwrap_or_else(PoisonError::into_inner);
+        self.policy.next(error, attempt, &mut jitter)
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<C: LlmClient> LlmClient for Retrying<C> {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        let mut attempt = 1;
+        loop {
+            let error = match self.inner.complete(request).await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            match self.next(&error, attempt) {
+                Next::Wait(delay) => {
+                    tracing::debug!(
+                        model = self.inner.model(),
+                        kind = error.kind().as_str(),
+                        attempt,
+                        ?delay,
+                        "trying again"
+                    );
+                    sleep(delay).await;
+                }
+                Next::AsItIs => return Err(error),
+                Next::Exhausted => {
+                    return Err(error
+                        .with_retry(Retry::Never)
+                        .with_context("attempts", attempt.to_string()));
+                }
+                Next::TooLong(asked) => {
+                    return Err(error
+                        .with_retry(Retry::Never)
+                        .with_context("asked_to_wait", format!("{asked:?}"))
+                        .with_context("longest_wait", format!("{:?}", self.policy.longest_wait)));
+                }
+            }
+            attempt += 1;
+        }
+    }
+
+    fn model(&self) -> &str {
+        self.inner.model()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Policy {
+    max_attempts: u32,
+    first_delay: Duration,
+    longest_delay: Duration,
+    longest_wait: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 8,
+            first_delay: Duration::from_millis(500),
+            longest_delay: Duration::from_secs(30),
+            longest_wait: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What follows from a failed attempt.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Wait(Duration),
+    AsItIs,
+    Exhausted,
+    TooLong(Duration),
+}
+
+impl Policy {
+    fn next(&self, error: &Error, attempt: u32, jitter: &mut Random) -> Next {
+        if error.is_fatal() {
+            return Next::AsItIs;
+        }
+        match error.retry() {
+            Retry::Never => Next::AsItIs,
+            Retry::After(asked) if asked > self.longest_wait => Next::TooLong(asked),
+            _ if attempt >= self.max_attempts => Next::Exhausted,
+            Retry::After(asked) => Next::Wait(asked),
+            Retry::Backoff => Next::Wait(self.bound(attempt).mul_f64(jitter.unit_f64())),
+        }
+    }
+
+    /// The longest delay after this many attempts.
+    fn bound(&self, attempts: u32) -> Duration {
+        2_u32
+            .checked_pow(attempts.saturating_sub(1))
+            .and_then(|factor| self.first_delay.checked_mul(factor))
+            .map_or(self.longest_delay, |bound| bound.min(self.longest_delay))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::llm::layers::test_client::{TestClient, request};
+
+    fn failing(errors: Vec<Error>) -> TestClient {
+        TestClient::answering(errors.into_iter().map(Err).collect())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delay_the_provider_asks_for_is_obeyed_to_the_letter() {
+        let slow_down = Error::new(ErrorKind::RateLimited, "slow down")
+            .with_retry(Retry::After(Duration::from_millis(7_250)));
+        let client = Retrying::new(failing(vec![slow_down]));
+        let start = Instant::now();
+        assert!(client.complete(&request()).await.is_ok());
+        assert_eq!(start.elapsed(), Duration::from_millis(7_250));
+        assert_eq!(client.inner.calls(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delay_beyond_the_longest_wait_is_not_retried_and_the_error_says_so() {
+        let tomorrow = Error::new(ErrorKind::RateLimited, "slow down")
+            .with_retry(Retry::After(Duration::from_secs(3_600)));
+        let client = Retrying::new(failing(vec![tomorrow]));
+        let error = client.complete(&request()).await.unwrap_err();
+        assert_eq!(client.inner.calls(), 1);
+        assert!(!error.is_retryable() && !error.is_fatal());
+        assert!(
+            error.to_string().contains("asked_to_wait: 3600s"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_whose_attempts_are_used_up_is_lost_but_not_the_run() {
+        let errors = (0..9).map(|_| Error::new(ErrorKind::Overloaded, "busy"));
+        let client = Retrying::new(failing(errors.collect())).max_attempts(3);
+        let error = client.complete(&request()).await.unwrap_err();
+        assert_eq!(client.inner.calls(), 3);
+        assert!(!error.is_retryable() && !error.is_fatal());
+        assert!(error.to_string().contains("attempts: 3"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_succeed_is_not_tried_again() {
+        let fatal_though_retryable = Error::new(ErrorKind::Overloaded, "gone").with_fatal(true);
+        for error in [
+            Error::new(ErrorKind::Quota, "no credit"),
+            Error::new(ErrorKind::ContextLength, "too long"),
+            fatal_though_retryable,
+        ] {
+            let client = Retrying::new(failing(vec![error]));
+            assert!(client.complete(&request()).await.is_err());
+            assert_eq!(client.inner.calls(), 1);
+        }
+    }
+
+    #[test]
+    fn the_delay_is_spread_from_zero_to_a_bound_that_doubles() {
+        let policy = Policy::default();
+        let error = Error::new(ErrorKind::Overloaded, "busy");
+        let mut jitter = Random::new(3);
+        for (attempt, bound_ms) in [(1, 500), (2, 1_000), (3, 2_000), (6, 16_000), (7, 30_000)] {
+            let bound = Duration::from_millis(bound_ms);
+            assert_eq!(policy.bound(attempt), bound);
+            let delays: Vec<_> = (0..100)
+                .map(|_| match policy.next(&error, attempt, &mut jitter) {
+                    Next::Wait(delay) => delay,
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            assert!(delays.iter().all(|delay| *delay < bound));
+            assert!(delays.iter().any(|delay| *delay < bound / 4));
+            assert!(delays.iter().any(|delay| *delay > bound * 3 / 4));
+        }
+        assert_eq!(policy.bound(u32::MAX), policy.longest_delay);
+    }
+}
