@@ -9,10 +9,14 @@ pub mod llm;
 pub mod outcome;
 pub mod random;
 pub mod schedule;
+mod fault;
+pub mod plan;
 pub mod schema;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod topic;
 
 pub use candidate::Candidate;
 pub use error::{Error, ErrorKind, Result, Retry};
+pub use fault::{Fault, Faults};
 pub use llm::LlmClient;

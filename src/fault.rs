@@ -1,0 +1,182 @@
+//! What is wrong with an input: every fault at once, each with its place and its cure.
+
+use std::fmt;
+
+use crate::error::{Error, ErrorKind};
+
+/// One thing that is wrong with an input.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Fault {
+    /// Where, as a path into the JSON form, such as `topics[2]`.
+    pub field: String,
+    /// What is wrong there.
+    pub problem: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+impl Fault {
+    /// Describes a fault.
+    pub fn new(
+        field: impl Into<String>,
+        problem: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            field: field.into(),
+            problem: problem.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        write!(f, "{}; {}", self.problem, self.advice)
+    }
+}
+
+/// The faults of one input, in the order they were found.
+///
+/// An [`Error`] made from them lists them in its message, and keeps them as its source; see [`of`](Self::of).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Faults {
+    kept: Vec<Fault>,
+    unlisted: usize,
+}
+
+impl Faults {
+    /// Faults beyond this number are counted and not kept: nobody reads more, and ten megabytes of blank
+    /// topics must not become a gigabyte of complaints.
+    const MOST_KEPT: usize = 20;
+
+    /// Creates an empty list.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a fault.
+    pub fn push(&mut self, fault: Fault) {
+        if self.kept.len() < Self::MOST_KEPT {
+            self.kept.push(fault);
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    /// Adds all faults of another list.
+    pub fn append(&mut self, other: Self) {
+        self.unlisted += other.unlisted;
+        for fault in other.kept {
+            self.push(fault);
+        }
+    }
+
+    /// Returns how many faults were found, listed or not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.kept.len() + self.unlisted
+    }
+
+    /// Returns whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Returns the faults that are listed, at most twenty.
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        self.kept.iter()
+    }
+
+    /// Returns the faults an error was made from; none for an error of another origin.
+    pub fn of(error: &Error) -> impl Iterator<Item = &Fault> {
+        std::error::Error::source(error)
+            .and_then(|source| source.downcast_ref::<Self>())
+            .into_iter()
+            .flat_map(Self::iter)
+    }
+
+    /// Returns the value if nothing is wrong, or else the faults.
+    ///
+    /// # Errors
+    ///
+    /// Where there is at least one fault.
+    pub fn or<T>(self, value: T) -> Result<T, Self> {
+        if self.is_empty() {
+            Ok(value)
+        } else {
+            Err(self)
+        }
+    }
+}
+
+/// Says how many there are; the error made from them lists them.
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.len() {
+            1 => f.write_str("the input has 1 fault"),
+            number => write!(f, "the input has {number} faults"),
+        }
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl From<Fault> for Faults {
+    fn from(fault: Fault) -> Self {
+        Self {
+            kept: vec![fault],
+            unlisted: 0,
+        }
+    }
+}
+
+impl From<Faults> for Error {
+    fn from(faults: Faults) -> Self {
+        let mut lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
+        if faults.unlisted > 0 {
+            lines.push(format!("and {} more", faults.unlisted));
+        }
+        let message = match &lines[..] {
+            [line] => line.clone(),
+            _ => format!("{faults}:\n- {}", lines.join("\n- ")),
+        };
+        Self::new(ErrorKind::InvalidInput, message).with_source(faults)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_beyond_the_twentieth_are_counted_and_not_kept() {
+        let mut faults = Faults::new();
+        for index in 0..1_000 {
+            faults.push(Fault::new(
+                format!("topics[{index}]"),
+                "is blank",
+                "name it",
+            ));
+        }
+        assert_eq!(faults.len(), 1_000);
+        assert_eq!(faults.iter().count(), 20);
+        let error = Error::from(faults);
+        assert!(error.message().ends_with("and 980 more"), "{error}");
+        assert_eq!(Faults::of(&error).count(), 20);
+    }
+
+    #[test]
+    fn an_error_of_another_origin_has_no_faults() {
+        assert_eq!(
+            Faults::of(&Error::new(ErrorKind::Network, "broken")).count(),
+            0
+        );
+    }
+}
