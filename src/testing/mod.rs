@@ -1,3 +1,9 @@
 //! Models driven by a test, and the conformance kits for each plug point.
 
 pub mod conformance;
+mod gauge;
+mod mock;
+mod scripted;
+
+pub use mock::{Call, HungCall, MockHandle, MockLlm, mock_llm};
+pub use scripted::{ScriptedAnswer, ScriptedLlm, scripted};
