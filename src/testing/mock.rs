@@ -48,7 +48,6 @@ const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// handle.no_more_calls();
 /// # }
 /// ```
-#[must_use]
 pub fn mock_llm() -> (MockLlm, MockHandle) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let gauge = Arc::new(Gauge::default());
@@ -170,7 +169,7 @@ impl MockHandle {
                 }
             }
             Ok(None) => panic!("expected call {number}, but the model was dropped before it came"),
-            Err(_) => panic!("expected call {number}, but it never came"),
+            Err(_elapsed) => panic!("expected call {number}, but it never came"),
         }
     }
 
@@ -317,6 +316,7 @@ impl Call {
     }
 
     /// Leaves the caller waiting until it gives up.
+    #[allow(clippy::must_use_candidate)] // Most tests want nothing more of it.
     pub fn hang(mut self) -> HungCall {
         HungCall {
             answer: self.answer.take(),
