@@ -52,6 +52,8 @@ pub enum ErrorKind {
     Malformed,
     /// The provider answered successfully but with nothing in it.
     Empty,
+    /// The run ended with fewer records than asked for; the report says what is missing and why.
+    Short,
     /// The run was stopped by the caller.
     Cancelled,
     /// A cap on money, tokens or calls leaves no room for another call.
@@ -88,6 +90,7 @@ impl ErrorKind {
             Self::ContentFilter => "content_filter",
             Self::Malformed => "malformed",
             Self::Empty => "empty",
+            Self::Short => "short",
             Self::Cancelled => "cancelled",
             Self::Budget => "budget",
             Self::Unavailable => "unavailable",
@@ -120,6 +123,7 @@ impl ErrorKind {
             | Self::UnknownModel
             | Self::BadRequest
             | Self::SchemaRefused
+            | Self::Short
             | Self::Cancelled
             | Self::Budget
             | Self::Unavailable

@@ -102,6 +102,8 @@ pub struct AnswerCounts {
     pub total: u64,
     /// Answers with a fault; a truncated one may still have given records.
     pub faults: BTreeMap<AnswerFault, u64>,
+    /// Answers that arrived and were not judged, because the journal, a filter or the deduplicator failed.
+    pub unjudged: u64,
 }
 
 /// Candidates, by what became of them.
@@ -129,7 +131,7 @@ impl CandidateCounts {
         self.accepted + self.invalid + self.undecodable + self.filtered + self.duplicate + self.surplus
     }
 
-    fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.total += other.total;
         self.accepted += other.accepted;
         self.invalid += other.invalid;
@@ -225,9 +227,9 @@ impl Report {
         }
         balance.equal(format_args!("answers = answers of the topics"), self.answers.total, answers);
         balance.equal(
-            format_args!("answered record calls = answers judged"),
+            format_args!("answered record calls = answers judged and unjudged"),
             self.record_calls.answered,
-            self.answers.total,
+            self.answers.total + self.answers.unjudged,
         );
         balance.equal(format_args!("candidates = their ends"), self.candidates.total, self.candidates.parts());
         balance.equal(format_args!("candidates = those of the topics"), self.candidates.total, candidates.total);

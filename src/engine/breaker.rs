@@ -42,16 +42,16 @@ impl Breaker {
     }
 
     /// Books an answer and the failed calls that came before it in the same task.
-    pub(super) fn answered(&mut self, failed_before: u32) {
-        self.failed += self.streak + u64::from(failed_before);
+    pub(super) fn answered(&mut self, failed_before: usize) {
+        self.failed += self.streak + failed_before as u64;
         self.answered += 1;
         self.streak = 0;
         self.rounds = 0;
     }
 
     /// Books a task that failed after so many calls.
-    pub(super) fn failed(&mut self, calls: u32, issued_at: u64) {
-        self.streak += u64::from(calls.max(1));
+    pub(super) fn failed(&mut self, calls: usize, issued_at: u64) {
+        self.streak += calls.max(1) as u64;
         if issued_at >= self.epoch {
             self.epoch += 1;
             self.rounds += 1;

@@ -74,6 +74,7 @@ pub(crate) struct Tally {
     pub(crate) cancelled: u64,
     pub(crate) faults: BTreeMap<AnswerFault, u64>,
     pub(crate) failures: BTreeMap<&'static str, u64>,
+    pub(crate) candidates: u64,
     pub(crate) accepted: u64,
     pub(crate) invalid: u64,
     pub(crate) undecodable: u64,
@@ -182,6 +183,11 @@ impl Ledger {
         self.progress[topic].accepted < self.progress[topic].quota
     }
 
+    /// Books that candidates were found, before each is accepted or rejected.
+    pub(crate) fn found(&mut self, topic: usize, candidates: usize) {
+        self.tallies[topic].candidates += candidates as u64;
+    }
+
     /// Books an accepted record; the caller has asked [`has_room`](Self::has_room).
     pub(crate) fn accept(&mut self, topic: usize) {
         debug_assert!(self.has_room(topic), "nothing over quota is accepted");
@@ -211,7 +217,7 @@ impl Ledger {
         task: &Task,
         miss: Option<Miss>,
         fault: Option<AnswerFault>,
-        failed_calls: u32,
+        failed_calls: usize,
     ) -> Option<GiveUp> {
         let tally = &mut self.tallies[task.topic];
         tally.answers += 1;
@@ -233,7 +239,7 @@ impl Ledger {
     }
 
     /// Closes a task whose call failed for good. Returns the topic's end, if this is it.
-    pub(crate) fn failed(&mut self, task: &Task, kind: ErrorKind, calls: u32) -> Option<GiveUp> {
+    pub(crate) fn failed(&mut self, task: &Task, kind: ErrorKind, calls: usize) -> Option<GiveUp> {
         *self.tallies[task.topic]
             .failures
             .entry(kind.as_str())
@@ -265,6 +271,11 @@ impl Ledger {
     /// Returns the number of failed calls in a row, if they mean that the provider is down.
     pub(crate) fn provider_is_down(&self) -> Option<u64> {
         self.breaker.is_open()
+    }
+
+    /// Forgets failed calls of an earlier process: its outage may be over.
+    pub(crate) fn forget_outage(&mut self) {
+        self.breaker = Breaker::new(self.rules.breaker_rounds);
     }
 
     /// Returns whether every record asked for was accepted.

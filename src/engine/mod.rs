@@ -1,5 +1,104 @@
 //! What drives a run: the ledger decides, workers do, the driver loops.
 
 mod breaker;
+mod call_log;
+mod driver;
+mod judge;
 mod ledger;
+mod log;
 mod open_topics;
+mod opening;
+mod output;
+mod planner;
+mod recollection;
+mod settling;
+mod stack;
+mod summary;
+mod tasks;
+mod worker;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::dedup::AnyDeduplicator;
+use crate::error::Error;
+use crate::event::RunEvent;
+use crate::filter::RecordFilter;
+use crate::journal::Journal;
+use crate::llm::{LlmClient, Parameters};
+use crate::plan::Allocation;
+use crate::prompt::Prompts;
+use crate::report::Report;
+use crate::schema::{RecordSchema, SchemaRenderer};
+use crate::topic::TopicProvider;
+
+pub(crate) use driver::drive;
+
+/// Is told what happens in a run.
+pub(crate) type Observer = Arc<dyn Fn(&RunEvent<'_>) + Send + Sync>;
+
+/// Everything a run needs: what is wanted, how it is driven, and the parts it is made with.
+pub(crate) struct Job {
+    pub(crate) instruction: Option<String>,
+    pub(crate) allocation: Allocation,
+    pub(crate) schema: RecordSchema,
+    /// The input in its canonical form, as the journal keeps it.
+    pub(crate) input: Value,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) settings: RunSettings,
+    pub(crate) generation: Model,
+    pub(crate) topics: Model,
+    pub(crate) topic_provider: Arc<dyn TopicProvider>,
+    pub(crate) prompts: Arc<dyn Prompts>,
+    pub(crate) renderer: Arc<dyn SchemaRenderer>,
+    pub(crate) filters: Vec<Arc<dyn RecordFilter>>,
+    pub(crate) deduplicator: AnyDeduplicator,
+    pub(crate) journal: Option<Arc<dyn Journal>>,
+    pub(crate) observers: Vec<Observer>,
+}
+
+/// A model and how it is asked.
+#[derive(Clone)]
+pub(crate) struct Model {
+    pub(crate) client: Arc<dyn LlmClient>,
+    pub(crate) parameters: Arc<Parameters>,
+}
+
+/// The settings of the input that the engine reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunSettings {
+    /// `None` draws one.
+    pub(crate) seed: Option<u64>,
+    pub(crate) max_concurrency: usize,
+    pub(crate) call_timeout: Duration,
+    pub(crate) max_retries: u32,
+    pub(crate) miss_threshold: u32,
+    pub(crate) breaker_rounds: u32,
+    pub(crate) records_per_request: u64,
+    pub(crate) avoid_examples: usize,
+    pub(crate) reallocate: bool,
+}
+
+/// How a run ended.
+pub(crate) struct Ending {
+    pub(crate) report: Report,
+    /// Why it is not complete; `None` where it is.
+    pub(crate) error: Option<Error>,
+}
+
+impl Job {
+    fn tell(&self, event: &RunEvent<'_>) {
+        for observer in &self.observers {
+            observer(event);
+        }
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

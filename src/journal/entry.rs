@@ -66,10 +66,12 @@ impl std::fmt::Debug for Header {
     }
 }
 
-/// An answer of the topic model. It is kept for the account; the plan that follows holds what came of it.
+/// An answer of the topic model. The plan that follows holds what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TopicAnswer {
+    /// The seed of the request, which is unique in a run.
+    pub seed: u64,
     /// The model that was asked, as `provider/model`.
     pub model: String,
     /// What it answered.

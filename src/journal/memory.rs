@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 
 use super::{Entry, Journal};
 use crate::error::Result;
@@ -37,8 +39,8 @@ impl MemoryJournal {
 
 #[async_trait]
 impl Journal for MemoryJournal {
-    async fn read(&self) -> Result<Vec<Entry>> {
-        Ok(self.entries())
+    async fn read(&self) -> Result<BoxStream<'_, Result<Entry>>> {
+        Ok(stream::iter(self.entries()).map(Ok).boxed())
     }
 
     async fn append(&self, entry: Entry) -> Result<u64> {

@@ -6,6 +6,7 @@ mod memory;
 use std::fmt;
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 
 use crate::error::Result;
 
@@ -25,12 +26,12 @@ pub use memory::MemoryJournal;
 /// `testing::conformance::journal` checks these promises on your implementation.
 #[async_trait]
 pub trait Journal: fmt::Debug + Send + Sync + 'static {
-    /// Returns the entries that are there, in order.
+    /// Returns the entries that are there, in order. They are streamed, since a long run's do not fit into memory.
     ///
     /// # Errors
     ///
     /// Where they cannot be read, or are damaged.
-    async fn read(&self) -> Result<Vec<Entry>>;
+    async fn read(&self) -> Result<BoxStream<'_, Result<Entry>>>;
 
     /// Appends an entry and returns its number, once it is durable.
     ///

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::schema::Dialect;
+
 use super::{OutputMode, RateSnapshot, Usage};
 
 /// Who says a message.
@@ -266,9 +268,9 @@ pub struct ChatResponse {
     /// The model that answered, as the provider names it, where it said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served_by: Option<String>,
-    /// How structured output was asked for; set by the layer that chose it.
+    /// How structured output was asked for, and in which dialect; set by the layer that chose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output_mode: Option<OutputMode>,
+    pub asked: Option<(OutputMode, Dialect)>,
     /// What the provider said about its limits; not stored, since it is true only for a moment.
     #[serde(skip)]
     pub rate: Option<RateSnapshot>,
@@ -320,7 +322,7 @@ impl fmt::Debug for ChatResponse {
             .field("usage", &self.usage)
             .field("finish_reason", &self.finish_reason)
             .field("served_by", &self.served_by)
-            .field("output_mode", &self.output_mode)
+            .field("asked", &self.asked)
             .field("rate", &self.rate)
             .finish()
     }

@@ -34,8 +34,8 @@ use crate::llm::{
 /// that is being dropped: be quick, do not block, do not panic.
 pub trait CallObserver: Send + Sync + 'static {
     /// Is told that an attempt starts. The number returned comes back as [`CallOutcome::id`].
-    fn started(&self, model: &str, purpose: Purpose) -> u64 {
-        let _ = (model, purpose);
+    fn started(&self, model: &str, request: &ChatRequest) -> u64 {
+        let _ = (model, request);
         0
     }
 
@@ -118,7 +118,7 @@ impl<C: fmt::Debug> fmt::Debug for Metered<C> {
 #[deny(clippy::missing_trait_methods)]
 impl<C: LlmClient> LlmClient for Metered<C> {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
-        let mut attempt = Attempt::start(&*self.observer, self.inner.model(), request.purpose);
+        let mut attempt = Attempt::start(&*self.observer, self.inner.model(), request);
         let result = self.inner.complete(request).await;
         attempt.end = match &result {
             Ok(response) => CallEnd::Answered {
@@ -150,12 +150,12 @@ struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    fn start(observer: &'a dyn CallObserver, model: &'a str, purpose: Purpose) -> Self {
+    fn start(observer: &'a dyn CallObserver, model: &'a str, request: &ChatRequest) -> Self {
         Self {
             observer,
-            id: observer.started(model, purpose),
+            id: observer.started(model, request),
             model,
-            purpose,
+            purpose: request.purpose,
             started: Instant::now(),
             end: CallEnd::Cancelled,
         }
@@ -193,8 +193,8 @@ mod tests {
     }
 
     impl CallObserver for Seen {
-        fn started(&self, model: &str, purpose: Purpose) -> u64 {
-            assert_eq!((model, purpose), ("test/model", Purpose::Records));
+        fn started(&self, model: &str, request: &ChatRequest) -> u64 {
+            assert_eq!((model, request.purpose), ("test/model", Purpose::Records));
             self.started.fetch_add(1, Ordering::Relaxed)
         }
 

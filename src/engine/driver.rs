@@ -1,0 +1,374 @@
+//! The loop of a run, and the only place that spawns.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use serde::de::DeserializeOwned;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinError;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::judge::Judge;
+use super::ledger::{Ledger, Rules, Task};
+use super::log::Log;
+use super::output::RecordsFormat;
+use super::recollection::Recollection;
+use super::settling::Settling;
+use super::summary::Account;
+use super::tasks::Tasks;
+use super::worker::{Brief, End, Settle, Workshop};
+use super::{Ending, Job, opening, planner, stack};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::RunEvent;
+use crate::journal::Entry;
+use crate::llm::{Message, Purpose};
+use crate::outcome::Outcome;
+use crate::parse::Mends;
+use crate::plan::Plan;
+use crate::prompt::StableContext;
+use crate::record::Record;
+use crate::schedule::SchedulingPolicy;
+use crate::schema::RECORDS_KEY;
+
+/// Records that wait for a slow consumer before no more are asked for. Enough to keep the calls going while
+/// the consumer is busy for a moment; what is in flight comes on top.
+const MOST_WAITING: usize = 64;
+
+/// Tasks in flight for each permit: one that calls, and one that waits for its retry, is being judged or is
+/// about to call, so that a permit is never idle for want of a task.
+const TASKS_PER_PERMIT: usize = 2;
+
+/// How a run ends without a fatal error.
+enum Stop {
+    Complete,
+    Short(Error),
+    Cancelled,
+}
+
+/// Makes the records of a job, sends them, and returns how it ended.
+pub(crate) async fn drive<T>(
+    job: Job,
+    mut policy: Box<dyn SchedulingPolicy>,
+    records: mpsc::Sender<Record<T>>,
+    stop: CancellationToken,
+) -> Ending
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    let started = Instant::now();
+    let mut account = Account::default();
+    let (outcome, error) = match run(&job, &mut *policy, records, stop, &mut account).await {
+        Ok(Stop::Complete) => (Outcome::Complete, None),
+        Ok(Stop::Short(error)) => (Outcome::Short, Some(error)),
+        Ok(Stop::Cancelled) => {
+            let error = Error::new(ErrorKind::Cancelled, "the run was stopped before it was complete");
+            (Outcome::Cancelled, Some(error))
+        }
+        Err(error) => (Outcome::Failed, Some(error)),
+    };
+    let report = account.into_report(&job, outcome, error.as_ref(), started.elapsed());
+    info!(outcome = outcome.as_str(), accepted = report.accepted, requested = report.requested, "run ended");
+    job.tell(&RunEvent::Finished { report: &report });
+    Ending { report, error }
+}
+
+async fn run<T>(
+    job: &Job,
+    policy: &mut dyn SchedulingPolicy,
+    records: mpsc::Sender<Record<T>>,
+    stop: CancellationToken,
+    account: &mut Account,
+) -> Result<Stop>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    let log = Arc::new(Log::new(job.journal.clone()));
+    let calls = Arc::clone(&account.calls);
+    let opening = opening::open(job, &log, &calls).await?;
+    let seed = opening.seed;
+    let permits = Arc::new(Semaphore::new(job.settings.max_concurrency));
+    let wrap = |client| stack::stack(client, &job.settings, seed, &permits, &calls);
+    let plan = match opening.plan {
+        Some(plan) => plan,
+        None => {
+            let client = wrap(Arc::clone(&job.topics.client));
+            let settled = planner::settle(job, client, &log, &calls, opening.topic_answers, seed);
+            let plan = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(Stop::Cancelled),
+                plan = settled => plan?,
+            };
+            log.append(|| Entry::Planned(plan.clone())).await?;
+            plan
+        }
+    };
+    job.tell(&RunEvent::Planned { plan: &plan });
+    account.plan = Some(plan.clone());
+
+    let client = wrap(Arc::clone(&job.generation.client));
+    let schema_text = job.renderer.render(&job.schema)?;
+    let stable = StableContext::new(job.instruction.as_deref(), &schema_text, RECORDS_KEY);
+    let stable = job.prompts.stable(&stable)?;
+    let workshop = Arc::new(Workshop {
+        client,
+        prompts: Arc::clone(&job.prompts),
+        cache_key: cache_key(&stable).into(),
+        system: Message::system(stable).ending_stable_prefix(),
+        parameters: Arc::clone(&job.generation.parameters),
+        format: RecordsFormat::new(&job.schema, job.settings.records_per_request),
+        topics: plan.topics.iter().map(|planned| planned.topic.clone()).collect(),
+        judge: Judge::new(job.schema.clone(), job.filters.clone(), job.deduplicator.clone()),
+        log: Arc::clone(&log),
+        calls,
+        seed,
+        stop: stop.child_token(),
+        unsettled: AtomicU64::new(0),
+    });
+    let mut settling = Settling {
+        job,
+        topics: &workshop.topics,
+        model: workshop.client.model().into(),
+        requested: plan.total(),
+        ledger: new_ledger(job, &plan, seed),
+        memory: job.deduplicator.memory(),
+        recollection: Recollection::new(plan.topics.len(), job.settings.avoid_examples),
+        mends: Mends::default(),
+        outbox: VecDeque::new(),
+    };
+    let result = match fold(&mut settling, &workshop, opening.rest, &records).await {
+        Ok(answers) => {
+            account.resumed_answers = answers;
+            work(&mut settling, &workshop, policy, records, &stop).await
+        }
+        Err(error) => Err(error),
+    };
+    account.unjudged = workshop.unsettled.load(Ordering::Relaxed);
+    account.mends = settling.mends;
+    account.ledger = Some(settling.ledger);
+    finish(&log, result).await
+}
+
+fn new_ledger(job: &Job, plan: &Plan, seed: u64) -> Ledger {
+    let quotas: Vec<u64> = plan.topics.iter().map(|topic| topic.quota).collect();
+    let settings = &job.settings;
+    let rules = Rules {
+        miss_threshold: settings.miss_threshold,
+        records_per_request: settings.records_per_request,
+        breaker_rounds: settings.breaker_rounds,
+        reallocate: settings.reallocate,
+        seed,
+    };
+    Ledger::new(&quotas, rules)
+}
+
+/// Names the stable prefix without telling what is in it.
+fn cache_key(stable: &str) -> String {
+    format!("topicloom-{:016x}", xxhash_rust::xxh3::xxh3_64(stable.as_bytes()))
+}
+
+/// Settles what an earlier process left in the log, as that process did. Returns the number of answers.
+async fn fold<T>(
+    settling: &mut Settling<'_, T>,
+    workshop: &Workshop<T>,
+    mut past: BoxStream<'_, Result<Entry>>,
+    records: &mpsc::Sender<Record<T>>,
+) -> Result<u64>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    let damaged = |message| Err(Error::new(ErrorKind::Journal, message));
+    let mut answers = 0;
+    while let Some(entry) = past.next().await.transpose()? {
+        let (task, result) = match entry {
+            Entry::Answered(answer) => {
+                let Some(topic) = workshop.topics.get(answer.topic) else {
+                    return damaged("the journal has an answer for a topic that is not planned");
+                };
+                let usage = Some(answer.response.usage);
+                workshop.calls.replay(Purpose::Records, &answer.model, &answer.failed_calls, usage);
+                answers += 1;
+                let judged = workshop.judge.judge(topic.name(), &answer.response).await?;
+                workshop.unsettled.fetch_add(1, Ordering::Relaxed);
+                let failed_calls = answer.failed_calls.len();
+                let task = Task::replayed(answer.task, answer.topic, answer.wanted, answer.round);
+                (task, Settle::Answered { judged, failed_calls })
+            }
+            Entry::Failed(failure) if failure.topic < workshop.topics.len() => {
+                workshop.calls.replay(Purpose::Records, &failure.model, &failure.failed_calls, None);
+                let task = Task::replayed(failure.task, failure.topic, failure.wanted, failure.round);
+                (task, Settle::Failed { kind: failure.kind, calls: failure.failed_calls.len() })
+            }
+            Entry::Finished { .. } => continue,
+            _ => return damaged("the journal has an entry out of place"),
+        };
+        settling.ledger.book(&task);
+        settle(settling, workshop, &task, result);
+        for record in settling.outbox.drain(..) {
+            if records.send(record).await.is_err() {
+                // The consumer is gone, which the loop that follows sees too.
+                return Ok(answers);
+            }
+        }
+    }
+    settling.ledger.forget_outage();
+    if answers > 0 {
+        let accepted = settling.ledger.accepted();
+        settling.job.tell(&RunEvent::Resumed { answers, accepted });
+    }
+    Ok(answers)
+}
+
+/// Issues tasks and settles their ends until nothing is left to do.
+async fn work<T>(
+    settling: &mut Settling<'_, T>,
+    workshop: &Arc<Workshop<T>>,
+    policy: &mut dyn SchedulingPolicy,
+    records: mpsc::Sender<Record<T>>,
+    stop: &CancellationToken,
+) -> Result<Stop>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    let mut tasks = Tasks::new(Arc::clone(workshop));
+    // Ends whose number is not due yet: what is settled is settled in the order of the log.
+    let mut early: BTreeMap<u64, (Task, Settle<T>)> = BTreeMap::new();
+    let mut due = workshop.log.next_number();
+    let window = settling.job.settings.max_concurrency.saturating_mul(TASKS_PER_PERMIT);
+    // Where a prefix is cached only once a first answer has started, one call goes ahead to write it.
+    let mut cold = workshop.client.capabilities().warms_cache;
+    let mut ending: Option<Result<Stop>> = None;
+    loop {
+        while ending.is_none()
+            && tasks.len() < if cold { 1 } else { window }
+            && settling.outbox.len() < MOST_WAITING
+        {
+            match settling.ledger.issue(policy) {
+                Ok(Some(task)) => tasks.spawn(Brief {
+                    avoid: settling.recollection.avoid(task.topic),
+                    feedback: settling.recollection.take_feedback(task.topic),
+                    task,
+                }),
+                Ok(None) => break,
+                Err(error) => ending = Some(Err(error)),
+            }
+        }
+        if settling.ledger.is_complete() || ending.as_ref().is_some_and(stops_calls) {
+            workshop.stop.cancel();
+        }
+        if tasks.is_empty() && settling.outbox.is_empty() {
+            break;
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled(), if ending.is_none() => ending = Some(Ok(Stop::Cancelled)),
+            () = records.closed(), if ending.is_none() => ending = Some(Ok(Stop::Cancelled)),
+            permit = records.reserve(), if !settling.outbox.is_empty() => {
+                match (permit, settling.outbox.pop_front()) {
+                    (Ok(permit), Some(record)) => permit.send(record),
+                    // The consumer is gone.
+                    _ => settling.outbox.clear(),
+                }
+            }
+            Some((task, end)) = tasks.next() => {
+                cold = false;
+                match end {
+                    Ok(End::Settle { number, result }) => {
+                        early.insert(number, (task, result));
+                        while let Some((task, result)) = early.remove(&due) {
+                            due += 1;
+                            settle(settling, workshop, &task, result);
+                        }
+                    }
+                    Ok(End::Cancelled) => settling.ledger.cancelled(&task),
+                    Ok(End::Fatal(error)) => {
+                        settling.ledger.failed(&task, error.kind(), 0);
+                        ending.get_or_insert_with(|| fatal(error));
+                    }
+                    Err(panic) => {
+                        settling.ledger.failed(&task, ErrorKind::Plugin, 0);
+                        ending.get_or_insert_with(|| Err(panicked(panic)));
+                    }
+                }
+                if let (None, Some(failures)) = (&ending, settling.ledger.provider_is_down()) {
+                    ending = Some(Err(provider_is_down(failures)));
+                }
+            }
+        }
+    }
+    // A worker that failed after its entry was written leaves a gap, and what came behind it is still good.
+    for (task, result) in early.into_values() {
+        settle(settling, workshop, &task, result);
+    }
+    // Nobody is kept waiting by what was accepted just now: the consumer takes it or is gone.
+    for record in settling.outbox.drain(..) {
+        if records.send(record).await.is_err() {
+            break;
+        }
+    }
+    match ending {
+        _ if settling.ledger.is_complete() => Ok(Stop::Complete),
+        Some(ending) => ending,
+        None => Ok(Stop::Short(short(settling))),
+    }
+}
+
+fn settle<T>(settling: &mut Settling<'_, T>, workshop: &Workshop<T>, task: &Task, result: Settle<T>) {
+    if matches!(result, Settle::Answered { .. }) {
+        workshop.unsettled.fetch_sub(1, Ordering::Relaxed);
+    }
+    settling.settle(task, result);
+}
+
+/// Writes the end into the log. What ended the run says more than that its end could not be written.
+async fn finish(log: &Log, result: Result<Stop>) -> Result<Stop> {
+    let outcome = match &result {
+        Ok(Stop::Complete) => Outcome::Complete,
+        Ok(Stop::Short(_)) => Outcome::Short,
+        Ok(Stop::Cancelled) => Outcome::Cancelled,
+        Err(_) => Outcome::Failed,
+    };
+    let written = log.finish(outcome).await;
+    match (result, written) {
+        (Ok(_), Err(error)) => Err(error),
+        (result, _) => result,
+    }
+}
+
+/// Whether the calls in flight are dropped at once. Where a cap is reached they may end, since the cap holds them.
+fn stops_calls(ending: &Result<Stop>) -> bool {
+    !matches!(ending, Ok(Stop::Short(_)))
+}
+
+fn fatal(error: Error) -> Result<Stop> {
+    if error.kind() == ErrorKind::Budget { Ok(Stop::Short(error)) } else { Err(error) }
+}
+
+fn provider_is_down(failures: u64) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("{failures} calls in a row failed, so the provider is taken to be down; try again later"),
+    )
+}
+
+fn panicked(error: JoinError) -> Error {
+    Error::new(ErrorKind::Plugin, "a task panicked, in a client, a filter, a deduplicator or a decoder")
+        .with_source(error)
+}
+
+/// Says how many records are missing, and why, for the first topic that was given up.
+fn short<T>(settling: &Settling<'_, T>) -> Error {
+    let requested = settling.requested;
+    let missing = requested - settling.ledger.accepted();
+    let given_up: Vec<_> =
+        settling.ledger.tallies().iter().filter_map(|tally| tally.given_up).collect();
+    let why = given_up.first().map_or_else(String::new, |why| format!("; of the first, {why}"));
+    Error::new(
+        ErrorKind::Short,
+        format!("{missing} of {requested} records are missing; {} topics were given up{why}", given_up.len()),
+    )
+}

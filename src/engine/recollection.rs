@@ -1,0 +1,128 @@
+//! What the next prompt of a topic is told of its earlier answers.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use serde_json::{Map, Value};
+
+/// The most characters of a record that a prompt shows: enough to tell it from others, and little enough that
+/// a handful of them costs less than the answer.
+const GIST_CHARS: usize = 200;
+
+/// The most notes on what was wrong that one prompt carries. More than a few are not read.
+const MOST_NOTES: usize = 4;
+
+/// What is remembered of each topic: some accepted records, and what was wrong with the last answer.
+#[derive(Debug)]
+pub(super) struct Recollection {
+    topics: Vec<TopicMemory>,
+    keep: usize,
+}
+
+#[derive(Debug, Clone, Default)]
+struct TopicMemory {
+    accepted: VecDeque<String>,
+    notes: Vec<String>,
+}
+
+impl Recollection {
+    /// Creates the memory of so many topics, which keeps so many accepted records of each.
+    pub(super) fn new(topics: usize, keep: usize) -> Self {
+        Self { topics: vec![TopicMemory::default(); topics], keep }
+    }
+
+    /// Remembers an accepted record, and forgets the oldest one if there are too many.
+    pub(super) fn accepted(&mut self, topic: usize, gist: String) {
+        let accepted = &mut self.topics[topic].accepted;
+        if accepted.len() >= self.keep {
+            accepted.pop_front();
+        }
+        if self.keep > 0 {
+            accepted.push_back(gist);
+        }
+    }
+
+    /// Remembers what was wrong with an answer, until the topic is asked again.
+    pub(super) fn note(&mut self, topic: usize, note: String) {
+        let notes = &mut self.topics[topic].notes;
+        if notes.len() < MOST_NOTES && !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+
+    /// Remembers a record that was refused because it repeats another.
+    pub(super) fn repeated(&mut self, topic: usize, gist: &str) {
+        self.note(topic, format!("this one repeats a record that already exists: {gist}"));
+    }
+
+    /// Returns the accepted records to show, oldest first.
+    pub(super) fn avoid(&self, topic: usize) -> Vec<String> {
+        self.topics[topic].accepted.iter().cloned().collect()
+    }
+
+    /// Takes what was wrong with the answers since the topic was last asked.
+    pub(super) fn take_feedback(&mut self, topic: usize) -> Option<String> {
+        let notes = mem::take(&mut self.topics[topic].notes);
+        (!notes.is_empty()).then(|| notes.join("\n"))
+    }
+}
+
+/// Returns the beginning of a record's texts, on one line.
+pub(super) fn gist(data: &Map<String, Value>) -> String {
+    let mut gist = String::new();
+    let mut room = GIST_CHARS;
+    for text in data.values().filter_map(Value::as_str) {
+        if !gist.is_empty() {
+            gist.push_str(" | ");
+        }
+        for word in text.split_whitespace() {
+            let length = word.chars().count() + 1;
+            if length > room {
+                gist.extend(word.chars().take(room));
+                gist.push('…');
+                return gist;
+            }
+            if !gist.is_empty() && !gist.ends_with(' ') {
+                gist.push(' ');
+            }
+            gist.push_str(word);
+            room -= length;
+        }
+    }
+    gist
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_gist_is_the_texts_of_a_record_on_one_line() {
+        let data = json!({"question": "What is\n a  graph?", "level": 3, "answer": "Nodes and edges."});
+        assert_eq!(gist(data.as_object().expect("an object")), "What is a graph? | Nodes and edges.");
+    }
+
+    #[test]
+    fn a_gist_is_short_whatever_the_record_holds() {
+        for text in ["word ".repeat(500), "x".repeat(5000), "字".repeat(5000)] {
+            let data = json!({ "text": text });
+            let length = gist(data.as_object().expect("an object")).chars().count();
+            assert!((GIST_CHARS - 10..=GIST_CHARS + 1).contains(&length), "{length}");
+        }
+    }
+
+    #[test]
+    fn the_latest_records_are_shown_and_notes_only_once() {
+        let mut recollection = Recollection::new(1, 2);
+        for gist in ["a", "b", "c"] {
+            recollection.accepted(0, gist.to_owned());
+        }
+        assert_eq!(recollection.avoid(0), ["b", "c"]);
+        recollection.note(0, "not JSON".to_owned());
+        recollection.note(0, "not JSON".to_owned());
+        assert_eq!(recollection.take_feedback(0).as_deref(), Some("not JSON"));
+        assert_eq!(recollection.take_feedback(0), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! Books answers and failures, one at a time, in the order of the log.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tracing::debug;
+
+use super::Job;
+use super::judge::Judged;
+use super::ledger::{Ledger, Task};
+use super::recollection::Recollection;
+use super::worker::Settle;
+use crate::dedup::{AnyMemory, Verdict};
+use crate::error::ErrorKind;
+use crate::event::RunEvent;
+use crate::outcome::{AnswerFault, GiveUp, Miss, Rejection};
+use crate::parse::Mends;
+use crate::record::{Record, RecordMeta};
+use crate::topic::Topic;
+
+/// The one owner of a run's state.
+pub(super) struct Settling<'a, T> {
+    pub(super) job: &'a Job,
+    pub(super) topics: &'a [Topic],
+    pub(super) model: Arc<str>,
+    pub(super) requested: u64,
+    pub(super) ledger: Ledger,
+    pub(super) memory: AnyMemory,
+    pub(super) recollection: Recollection,
+    pub(super) mends: Mends,
+    /// Accepted records that the consumer has not taken yet.
+    pub(super) outbox: VecDeque<Record<T>>,
+}
+
+impl<T> Settling<'_, T> {
+    /// Books how a task ended.
+    pub(super) fn settle(&mut self, task: &Task, result: Settle<T>) {
+        let topic = &self.topics[task.topic];
+        let given_up = match result {
+            Settle::Answered { judged, failed_calls } => self.answered(task, topic, judged, failed_calls),
+            Settle::Failed { kind, calls } => self.failed(task, topic, kind, calls),
+        };
+        if let Some(why) = given_up {
+            self.job.tell(&RunEvent::TopicGivenUp { topic, why });
+        }
+    }
+
+    fn answered(&mut self, task: &Task, topic: &Topic, judged: Judged<T>, failed_calls: usize) -> Option<GiveUp> {
+        self.mends.merge(&judged.mends);
+        self.ledger.found(task.topic, judged.candidates.len());
+        if let Some(fault) = judged.fault {
+            self.job.tell(&RunEvent::AnswerFaulty { topic, fault });
+        }
+        if let Some(advice) = judged.advice {
+            self.recollection.note(task.topic, advice);
+        }
+        let mut miss = Some(Miss::Answer(judged.fault.unwrap_or(AnswerFault::NoRecords)));
+        for candidate in judged.candidates {
+            let rejection = match candidate {
+                Err(refused) => {
+                    if let Some(advice) = refused.advice {
+                        self.recollection.note(task.topic, advice);
+                    }
+                    refused.rejection
+                }
+                Ok(_) if !self.ledger.has_room(task.topic) => Rejection::Surplus,
+                Ok(ready) => match self.memory.admit(ready.fingerprint) {
+                    Verdict::Unique => {
+                        self.recollection.accepted(task.topic, ready.gist);
+                        self.accept(task, topic, ready.data);
+                        miss = None;
+                        continue;
+                    }
+                    Verdict::Duplicate(_) => {
+                        self.recollection.repeated(task.topic, &ready.gist);
+                        Rejection::Duplicate
+                    }
+                },
+            };
+            self.ledger.reject(task.topic, rejection);
+            self.job.tell(&RunEvent::Rejected { topic, rejection });
+            miss = miss.map(|_| Miss::Rejected(rejection));
+        }
+        debug!(task = task.id, gave_something = miss.is_none(), "answer settled");
+        self.ledger.answered(task, miss, judged.fault, failed_calls)
+    }
+
+    fn accept(&mut self, task: &Task, topic: &Topic, data: T) {
+        let meta = RecordMeta::new(self.ledger.accepted(), task.id, Arc::clone(&self.model));
+        self.outbox.push_back(Record::new(topic.clone(), data, meta));
+        self.ledger.accept(task.topic);
+        let accepted = self.ledger.accepted();
+        self.job.tell(&RunEvent::Accepted { topic, accepted, requested: self.requested });
+    }
+
+    fn failed(&mut self, task: &Task, topic: &Topic, kind: ErrorKind, calls: usize) -> Option<GiveUp> {
+        debug!(task = task.id, kind = kind.as_str(), "call failed");
+        self.job.tell(&RunEvent::CallFailed { topic, kind });
+        self.ledger.failed(task, kind, calls)
+    }
+}

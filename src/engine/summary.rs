@@ -1,0 +1,115 @@
+//! From what was gathered to the report.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Job;
+use super::call_log::CallLog;
+use super::ledger::{Ledger, Tally};
+use crate::error::Error;
+use crate::outcome::Outcome;
+use crate::parse::Mends;
+use crate::plan::{Plan, PlannedTopic};
+use crate::report::{AnswerCounts, CandidateCounts, Report, TopicReport};
+use crate::schedule::TopicProgress;
+
+/// What the report is made from, gathered as the run goes, so that it is there however the run ends.
+#[derive(Default)]
+pub(super) struct Account {
+    pub(super) calls: Arc<CallLog>,
+    pub(super) plan: Option<Plan>,
+    pub(super) ledger: Option<Ledger>,
+    pub(super) mends: Mends,
+    pub(super) resumed_answers: u64,
+    pub(super) unjudged: u64,
+}
+
+impl Account {
+    pub(super) fn into_report(
+        self,
+        job: &Job,
+        outcome: Outcome,
+        error: Option<&Error>,
+        elapsed: Duration,
+    ) -> Report {
+        let (record_calls, topic_calls, models) = self.calls.counts();
+        let plan = self.plan.unwrap_or_default();
+        let topics = self.ledger.as_ref().map_or_else(Vec::new, |ledger| topic_reports(&plan, ledger));
+        let mut candidates = CandidateCounts::default();
+        let mut answers = AnswerCounts { unjudged: self.unjudged, ..AnswerCounts::default() };
+        for topic in &topics {
+            candidates.add(&topic.candidates);
+            answers.total += topic.answers;
+            for (&fault, count) in &topic.faults {
+                *answers.faults.entry(fault).or_default() += count;
+            }
+        }
+        let mut notes: Vec<String> = plan.notes.iter().map(ToString::to_string).collect();
+        notes.extend(self.ledger.iter().flat_map(|ledger| moves(&plan, ledger)));
+        Report {
+            outcome,
+            reason: error.map(ToString::to_string),
+            requested: if plan.topics.is_empty() { job.allocation.total() } else { plan.total() },
+            accepted: candidates.accepted,
+            record_calls,
+            topic_calls,
+            answers,
+            candidates,
+            topics,
+            models,
+            mends: self.mends,
+            notes,
+            warnings: job.warnings.clone(),
+            resumed_answers: self.resumed_answers,
+            elapsed,
+        }
+    }
+}
+
+fn topic_reports(plan: &Plan, ledger: &Ledger) -> Vec<TopicReport> {
+    let states = ledger.progress().iter().zip(ledger.tallies());
+    plan.topics.iter().zip(states).map(|(planned, (progress, tally))| topic_report(planned, *progress, tally)).collect()
+}
+
+fn topic_report(planned: &PlannedTopic, progress: TopicProgress, tally: &Tally) -> TopicReport {
+    TopicReport {
+        topic: planned.topic.clone(),
+        origin: planned.origin,
+        planned: planned.quota,
+        quota: progress.quota,
+        tasks: tally.tasks,
+        answers: tally.answers,
+        failed: by_name(&tally.failures),
+        cancelled: tally.cancelled,
+        faults: tally.faults.clone(),
+        candidates: CandidateCounts {
+            total: tally.candidates,
+            accepted: tally.accepted,
+            invalid: tally.invalid,
+            undecodable: tally.undecodable,
+            filtered: tally.filtered,
+            duplicate: tally.duplicate,
+            surplus: tally.surplus,
+        },
+        given_up: tally.given_up,
+        last_miss: tally.last_miss,
+    }
+}
+
+fn by_name(failures: &BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    failures.iter().map(|(&kind, &count)| (kind.to_owned(), count)).collect()
+}
+
+/// Says which quotas moved.
+fn moves(plan: &Plan, ledger: &Ledger) -> Vec<String> {
+    let moved = |(planned, tally): (&PlannedTopic, &Tally)| {
+        (tally.moved_away > 0).then(|| {
+            format!(
+                "{} records of the topic \"{}\", which was given up, were asked of other topics",
+                tally.moved_away, planned.topic
+            )
+        })
+    };
+    plan.topics.iter().zip(ledger.tallies()).filter_map(moved).collect()
+}

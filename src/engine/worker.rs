@@ -1,0 +1,137 @@
+//! Carries one task from prompt to judged answer. Stateless: all it has is its brief.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use super::call_log::CallLog;
+use super::judge::{Judge, Judged};
+use super::ledger::Task;
+use super::log::Log;
+use super::output::RecordsFormat;
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::{Answer, CallFailure, Entry};
+use crate::llm::{ChatRequest, LlmClient, Message, Parameters, Purpose};
+use crate::prompt::{AskContext, Prompts};
+use crate::random::Random;
+use crate::topic::Topic;
+
+/// What every task of a run shares.
+pub(super) struct Workshop<T> {
+    pub(super) client: Arc<dyn LlmClient>,
+    pub(super) prompts: Arc<dyn Prompts>,
+    /// What never changes comes first, so that providers serve it from their prefix cache.
+    pub(super) system: Message,
+    pub(super) parameters: Arc<Parameters>,
+    pub(super) cache_key: Arc<str>,
+    pub(super) format: RecordsFormat,
+    pub(super) topics: Vec<Topic>,
+    pub(super) judge: Judge<T>,
+    pub(super) log: Arc<Log>,
+    pub(super) calls: Arc<CallLog>,
+    pub(super) seed: u64,
+    /// Stops the calls, not the judging: what has arrived is paid for.
+    pub(super) stop: CancellationToken,
+    /// Answers that arrived and are not settled.
+    pub(super) unsettled: AtomicU64,
+}
+
+/// A task, and what its prompt is told beside it.
+pub(super) struct Brief {
+    pub(super) task: Task,
+    pub(super) avoid: Vec<String>,
+    pub(super) feedback: Option<String>,
+}
+
+/// How a task ended.
+pub(super) enum End<T> {
+    /// The log holds its entry under `number`, and is settled in that order.
+    Settle { number: u64, result: Settle<T> },
+    /// It was stopped before an answer arrived.
+    Cancelled,
+    /// It ends the run.
+    Fatal(Error),
+}
+
+/// What is to be settled.
+pub(super) enum Settle<T> {
+    Answered { judged: Judged<T>, failed_calls: usize },
+    Failed { kind: ErrorKind, calls: usize },
+}
+
+impl<T: DeserializeOwned> Workshop<T> {
+    /// Asks for the task's records and judges the answer.
+    pub(super) async fn work(&self, brief: &Brief) -> End<T> {
+        self.ask(brief).await.unwrap_or_else(End::Fatal)
+    }
+
+    async fn ask(&self, brief: &Brief) -> Result<End<T>> {
+        let task = &brief.task;
+        let request = self.request(brief)?;
+        let result = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(End::Cancelled),
+            result = self.client.complete(&request) => result,
+        };
+        let failed_calls = self.calls.take_failures(request.seed);
+        let calls = failed_calls.len();
+        match result {
+            Ok(response) => {
+                self.unsettled.fetch_add(1, Ordering::Relaxed);
+                let number = self
+                    .log
+                    .append(|| {
+                        Entry::Answered(Answer {
+                            task: task.id,
+                            topic: task.topic,
+                            wanted: task.wanted,
+                            round: task.round,
+                            model: self.client.model().to_owned(),
+                            response: response.clone(),
+                            failed_calls,
+                        })
+                    })
+                    .await?;
+                let judged = self.judge.judge(self.topics[task.topic].name(), &response).await?;
+                Ok(End::Settle { number, result: Settle::Answered { judged, failed_calls: calls } })
+            }
+            Err(error) if error.is_fatal() => Err(error),
+            Err(error) => {
+                let kind = error.kind();
+                let number = self
+                    .log
+                    .append(|| {
+                        Entry::Failed(CallFailure {
+                            task: task.id,
+                            topic: task.topic,
+                            wanted: task.wanted,
+                            round: task.round,
+                            model: self.client.model().to_owned(),
+                            kind,
+                            failed_calls,
+                        })
+                    })
+                    .await?;
+                Ok(End::Settle { number, result: Settle::Failed { kind, calls } })
+            }
+        }
+    }
+
+    fn request(&self, brief: &Brief) -> Result<ChatRequest> {
+        let task = &brief.task;
+        let ask = self.prompts.ask(&AskContext::new(
+            self.topics[task.topic].name(),
+            usize::try_from(task.wanted).unwrap_or(usize::MAX),
+            &brief.avoid,
+            brief.feedback.as_deref(),
+        ))?;
+        Ok(ChatRequest::new(vec![self.system.clone(), Message::user(ask)])
+            .with_output(self.format.of(task.wanted))
+            .with_parameters(Arc::clone(&self.parameters))
+            .with_cache_key(Arc::clone(&self.cache_key))
+            .with_purpose(Purpose::Records)
+            .with_seed(Random::new(self.seed).fork("task").nth(task.id).next_u64()))
+    }
+}

@@ -1,0 +1,77 @@
+//! What an observer is told while a run goes on.
+
+use crate::error::ErrorKind;
+use crate::outcome::{AnswerFault, GiveUp, Rejection};
+use crate::plan::Plan;
+use crate::report::Report;
+use crate::topic::Topic;
+
+/// Something that happened in a run, told in the order in which it was settled.
+///
+/// Holds no record data and no prompts, so that it can be logged as it is.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum RunEvent<'a> {
+    /// The topics and quotas are settled.
+    #[non_exhaustive]
+    Planned {
+        /// The topics and quotas.
+        plan: &'a Plan,
+    },
+    /// What an earlier process left in the journal was folded.
+    #[non_exhaustive]
+    Resumed {
+        /// Answers that need not be asked for again.
+        answers: u64,
+        /// Records they gave.
+        accepted: u64,
+    },
+    /// A record was accepted.
+    #[non_exhaustive]
+    Accepted {
+        /// Its topic.
+        topic: &'a Topic,
+        /// Records accepted so far, this one included.
+        accepted: u64,
+        /// Records asked for.
+        requested: u64,
+    },
+    /// A candidate was rejected.
+    #[non_exhaustive]
+    Rejected {
+        /// Its topic.
+        topic: &'a Topic,
+        /// Why.
+        rejection: Rejection,
+    },
+    /// An answer had a fault.
+    #[non_exhaustive]
+    AnswerFaulty {
+        /// Its topic.
+        topic: &'a Topic,
+        /// What was wrong.
+        fault: AnswerFault,
+    },
+    /// The call of a task failed for good.
+    #[non_exhaustive]
+    CallFailed {
+        /// Its topic.
+        topic: &'a Topic,
+        /// How.
+        kind: ErrorKind,
+    },
+    /// A topic was given up.
+    #[non_exhaustive]
+    TopicGivenUp {
+        /// The topic.
+        topic: &'a Topic,
+        /// Why.
+        why: GiveUp,
+    },
+    /// The run ended.
+    #[non_exhaustive]
+    Finished {
+        /// What it did.
+        report: &'a Report,
+    },
+}
