@@ -54,7 +54,7 @@ pub struct InputFaults {
 }
 
 impl InputFaults {
-    /// InputFaults beyond this number are counted and not kept: nobody reads more, and ten megabytes of blank
+    /// Faults beyond this number are counted and not kept: nobody reads more, and ten megabytes of blank
     /// topics must not become a gigabyte of complaints.
     const MOST_KEPT: usize = 20;
 
