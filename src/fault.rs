@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind};
 /// One thing that is wrong with an input.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
-pub struct Fault {
+pub struct InputFault {
     /// Where, as a path into the JSON form, such as `topics[2]`.
     pub field: String,
     /// What is wrong there.
@@ -16,7 +16,7 @@ pub struct Fault {
     pub advice: String,
 }
 
-impl Fault {
+impl InputFault {
     /// Describes a fault.
     pub fn new(
         field: impl Into<String>,
@@ -31,12 +31,16 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for InputFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.field.is_empty() {
             write!(f, "{}: ", self.field)?;
         }
-        write!(f, "{}; {}", self.problem, self.advice)
+        f.write_str(&self.problem)?;
+        if !self.advice.is_empty() {
+            write!(f, "; {}", self.advice)?;
+        }
+        Ok(())
     }
 }
 
@@ -44,12 +48,12 @@ impl fmt::Display for Fault {
 ///
 /// An [`Error`] made from them lists them in its message, and keeps them as its source; see [`of`](Self::of).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Faults {
-    kept: Vec<Fault>,
+pub struct InputFaults {
+    kept: Vec<InputFault>,
     unlisted: usize,
 }
 
-impl Faults {
+impl InputFaults {
     /// Faults beyond this number are counted and not kept: nobody reads more, and ten megabytes of blank
     /// topics must not become a gigabyte of complaints.
     const MOST_KEPT: usize = 20;
@@ -61,7 +65,7 @@ impl Faults {
     }
 
     /// Adds a fault.
-    pub fn push(&mut self, fault: Fault) {
+    pub fn push(&mut self, fault: InputFault) {
         if self.kept.len() < Self::MOST_KEPT {
             self.kept.push(fault);
         } else {
@@ -90,12 +94,12 @@ impl Faults {
     }
 
     /// Returns the faults that are listed, at most twenty.
-    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+    pub fn iter(&self) -> impl Iterator<Item = &InputFault> {
         self.kept.iter()
     }
 
     /// Returns the faults an error was made from; none for an error of another origin.
-    pub fn of(error: &Error) -> impl Iterator<Item = &Fault> {
+    pub fn of(error: &Error) -> impl Iterator<Item = &InputFault> {
         std::error::Error::source(error)
             .and_then(|source| source.downcast_ref::<Self>())
             .into_iter()
@@ -117,7 +121,7 @@ impl Faults {
 }
 
 /// Says how many there are; the error made from them lists them.
-impl fmt::Display for Faults {
+impl fmt::Display for InputFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.len() {
             1 => f.write_str("the input has 1 fault"),
@@ -126,10 +130,10 @@ impl fmt::Display for Faults {
     }
 }
 
-impl std::error::Error for Faults {}
+impl std::error::Error for InputFaults {}
 
-impl From<Fault> for Faults {
-    fn from(fault: Fault) -> Self {
+impl From<InputFault> for InputFaults {
+    fn from(fault: InputFault) -> Self {
         Self {
             kept: vec![fault],
             unlisted: 0,
@@ -137,9 +141,9 @@ impl From<Fault> for Faults {
     }
 }
 
-impl From<Faults> for Error {
-    fn from(faults: Faults) -> Self {
-        let mut lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
+impl From<InputFaults> for Error {
+    fn from(faults: InputFaults) -> Self {
+        let mut lines: Vec<String> = faults.iter().map(InputFault::to_string).collect();
         if faults.unlisted > 0 {
             lines.push(format!("and {} more", faults.unlisted));
         }
@@ -157,9 +161,9 @@ mod tests {
 
     #[test]
     fn faults_beyond_the_twentieth_are_counted_and_not_kept() {
-        let mut faults = Faults::new();
+        let mut faults = InputFaults::new();
         for index in 0..1_000 {
-            faults.push(Fault::new(
+            faults.push(InputFault::new(
                 format!("topics[{index}]"),
                 "is blank",
                 "name it",
@@ -169,13 +173,13 @@ mod tests {
         assert_eq!(faults.iter().count(), 20);
         let error = Error::from(faults);
         assert!(error.message().ends_with("and 980 more"), "{error}");
-        assert_eq!(Faults::of(&error).count(), 20);
+        assert_eq!(InputFaults::of(&error).count(), 20);
     }
 
     #[test]
     fn an_error_of_another_origin_has_no_faults() {
         assert_eq!(
-            Faults::of(&Error::new(ErrorKind::Network, "broken")).count(),
+            InputFaults::of(&Error::new(ErrorKind::Network, "broken")).count(),
             0
         );
     }

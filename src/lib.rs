@@ -1,16 +1,18 @@
 //! Turns an instruction and topics into a diverse, schema-valid synthetic data set with language models.
 
 pub mod candidate;
+mod closest;
 pub mod dedup;
 mod engine;
 pub mod error;
+mod fault;
 pub mod filter;
 pub mod llm;
 pub mod outcome;
+pub mod plan;
+pub mod prompt;
 pub mod random;
 pub mod schedule;
-mod fault;
-pub mod plan;
 pub mod schema;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -18,5 +20,5 @@ pub mod topic;
 
 pub use candidate::Candidate;
 pub use error::{Error, ErrorKind, Result, Retry};
-pub use fault::{Fault, Faults};
+pub use fault::{InputFault, InputFaults};
 pub use llm::LlmClient;

@@ -25,7 +25,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::fault::{Fault, Faults};
+use crate::fault::{InputFault, InputFaults};
 use crate::topic::{Topic, normalised_name};
 
 /// The most records of one run. At a thousand records a second it would take eleven days, so a larger number
@@ -304,14 +304,14 @@ impl fmt::Display for PlanNote {
 /// # Errors
 ///
 /// Every fault of the request together.
-pub fn allocate(request: &PlanRequest<'_>) -> Result<Allocation, Faults> {
+pub fn allocate(request: &PlanRequest<'_>) -> Result<Allocation, InputFaults> {
     let mut faults = check_total(request);
     let mut allocation = Allocation::default();
     let mut open = request.num_records.unwrap_or(0);
     match request.topics {
         None => {}
         Some([]) => {
-            faults.push(Fault::new(
+            faults.push(InputFault::new(
                 "topics",
                 "is an empty list",
                 "name at least one topic, or leave `topics` out to have them generated",
@@ -339,7 +339,7 @@ pub fn allocate(request: &PlanRequest<'_>) -> Result<Allocation, Faults> {
         allocation.generated = generated_quotas(request, open, &mut faults);
     }
     if faults.is_empty() && allocation.total() == 0 {
-        faults.push(Fault::new(
+        faults.push(InputFault::new(
             "topics",
             "give not one record together",
             "raise a count, `num_records` or `records_per_topic`",
@@ -348,20 +348,20 @@ pub fn allocate(request: &PlanRequest<'_>) -> Result<Allocation, Faults> {
     faults.or(allocation)
 }
 
-fn check_total(request: &PlanRequest<'_>) -> Faults {
-    let mut faults = Faults::new();
+fn check_total(request: &PlanRequest<'_>) -> InputFaults {
+    let mut faults = InputFaults::new();
     match request.num_records {
-        None if request.topics.is_none() => faults.push(Fault::new(
+        None if request.topics.is_none() => faults.push(InputFault::new(
             "num_records",
             "is missing, and there are no topics that could decide it",
             "say how many records you want, or name `topics`",
         )),
-        Some(0) => faults.push(Fault::new(
+        Some(0) => faults.push(InputFault::new(
             "num_records",
             "is 0",
             "ask for at least 1 record",
         )),
-        Some(number) if number > MOST_RECORDS => faults.push(Fault::new(
+        Some(number) if number > MOST_RECORDS => faults.push(InputFault::new(
             "num_records",
             format!("is {number}, more than a run can give"),
             format!("ask for at most {MOST_RECORDS}"),
@@ -374,19 +374,19 @@ fn check_total(request: &PlanRequest<'_>) -> Faults {
 /// A name without white space around it, and its count.
 type Name<'a> = (&'a str, Option<u64>);
 
-fn distinct<'a>(topics: &'a [TopicSpec], faults: &mut Faults) -> Vec<Name<'a>> {
+fn distinct<'a>(topics: &'a [TopicSpec], faults: &mut InputFaults) -> Vec<Name<'a>> {
     let mut seen = HashSet::with_capacity(topics.len());
     let mut names = Vec::with_capacity(topics.len());
     for (index, topic) in topics.iter().enumerate() {
         let name = topic.name.trim();
         if name.is_empty() {
-            faults.push(Fault::new(
+            faults.push(InputFault::new(
                 format!("topics[{index}]"),
                 "is a blank name",
                 "name the topic, or take the entry out",
             ));
         } else if name.len() > LONGEST_NAME && name.chars().count() > LONGEST_NAME {
-            faults.push(Fault::new(
+            faults.push(InputFault::new(
                 format!("topics[{index}]"),
                 format!("is a name of more than {LONGEST_NAME} characters"),
                 "shorten it; what holds for all records belongs into `user_instruction`",
@@ -400,13 +400,17 @@ fn distinct<'a>(topics: &'a [TopicSpec], faults: &mut Faults) -> Vec<Name<'a>> {
 }
 
 /// Gives counted topics their count, and the rest of the total, or `records_per_topic`, to the others.
-fn share_out(request: &PlanRequest<'_>, names: &[Name<'_>], faults: &mut Faults) -> Allocation {
+fn share_out(
+    request: &PlanRequest<'_>,
+    names: &[Name<'_>],
+    faults: &mut InputFaults,
+) -> Allocation {
     let counts = names.iter().filter_map(|(_, count)| *count);
     let counted = counts.fold(0, u64::saturating_add);
     let uncounted = names.iter().filter(|(_, count)| count.is_none()).count();
     let mut shares: Box<dyn Iterator<Item = u64>> = if let Some(number) = request.num_records {
         let Some(left) = number.checked_sub(counted) else {
-            faults.push(Fault::new(
+            faults.push(InputFault::new(
                 "topics",
                 format!(
                     "have counts that add up to {counted}, more than the {number} of `num_records`"
@@ -443,9 +447,9 @@ fn share_out(request: &PlanRequest<'_>, names: &[Name<'_>], faults: &mut Faults)
     allocation
 }
 
-fn check_without_total(request: &PlanRequest<'_>, names: &[Name<'_>], faults: &mut Faults) {
+fn check_without_total(request: &PlanRequest<'_>, names: &[Name<'_>], faults: &mut InputFaults) {
     if names.iter().any(|(_, count)| count.is_some()) {
-        faults.push(Fault::new(
+        faults.push(InputFault::new(
             "num_records",
             "is null, but some topics have a count",
             "say how many records you want in total, or take the counts out",
@@ -453,7 +457,7 @@ fn check_without_total(request: &PlanRequest<'_>, names: &[Name<'_>], faults: &m
     }
     let per_topic = request.records_per_topic;
     if per_topic == 0 {
-        faults.push(Fault::new(
+        faults.push(InputFault::new(
             "records_per_topic",
             "is 0, and `num_records` is null",
             "raise it to at least 1, or set `num_records`",
@@ -461,7 +465,7 @@ fn check_without_total(request: &PlanRequest<'_>, names: &[Name<'_>], faults: &m
     }
     let all = u128::from(per_topic) * names.len() as u128;
     if all > u128::from(MOST_RECORDS) {
-        faults.push(Fault::new(
+        faults.push(InputFault::new(
             "records_per_topic",
             format!("asks for {all} records over all topics, more than a run can give"),
             format!("ask for at most {MOST_RECORDS} in total"),
@@ -470,23 +474,23 @@ fn check_without_total(request: &PlanRequest<'_>, names: &[Name<'_>], faults: &m
 }
 
 /// Returns the quotas of the topics that have to be generated for so many records.
-fn generated_quotas(request: &PlanRequest<'_>, left: u64, faults: &mut Faults) -> Vec<u64> {
+fn generated_quotas(request: &PlanRequest<'_>, left: u64, faults: &mut InputFaults) -> Vec<u64> {
     let per_topic = request.records_per_topic;
     if !request.has_instruction {
-        faults.push(Fault::new(
+        faults.push(InputFault::new(
             "user_instruction",
             format!("is missing, and topics for {left} records have to be generated from it"),
             "say what to generate, or give topics for all records",
         ));
     }
     if per_topic == 0 {
-        faults.push(Fault::new(
+        faults.push(InputFault::new(
             "records_per_topic",
             "is 0, and topics have to be generated",
             "raise it to at least 1",
         ));
     } else if left.div_ceil(per_topic) > MOST_GENERATED_TOPICS && left <= MOST_RECORDS {
-        faults.push(Fault::new(
+        faults.push(InputFault::new(
             "records_per_topic",
             format!(
                 "is {per_topic}, so that {} topics would have to be generated",
@@ -549,7 +553,7 @@ mod tests {
         names.iter().map(|name| Topic::new(*name)).collect()
     }
 
-    fn fields(result: Result<Allocation, Faults>) -> Vec<String> {
+    fn fields(result: Result<Allocation, InputFaults>) -> Vec<String> {
         let faults = result.unwrap_err();
         faults.iter().map(|fault| fault.field.clone()).collect()
     }

@@ -1,0 +1,178 @@
+//! What a prompt can speak of: one struct for each template, whose fields are the template's variables.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// What stays the same over a whole run.
+#[derive(Clone, Copy, Serialize)]
+#[non_exhaustive]
+pub struct StableContext<'a> {
+    /// What to generate, in the caller's words.
+    pub instruction: Option<&'a str>,
+    /// The shape of a record, as the schema renderer shows it.
+    pub schema: &'a str,
+    /// The key whose value is the array of records.
+    pub wrapper: &'a str,
+}
+
+impl<'a> StableContext<'a> {
+    /// The template's variables.
+    pub(super) const VARIABLES: &'static [&'static str] = &["instruction", "schema", "wrapper"];
+
+    /// Creates a context without an instruction.
+    #[must_use]
+    pub fn new(schema: &'a str, wrapper: &'a str) -> Self {
+        Self {
+            instruction: None,
+            schema,
+            wrapper,
+        }
+    }
+
+    /// Sets what to generate.
+    #[must_use]
+    pub fn with_instruction(mut self, instruction: Option<&'a str>) -> Self {
+        self.instruction = instruction;
+        self
+    }
+}
+
+/// What changes with every call for records.
+#[derive(Clone, Copy, Serialize)]
+#[non_exhaustive]
+pub struct AskContext<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// How many records are asked for.
+    pub count: usize,
+    /// A point of view that sets this call apart from others under the same topic.
+    pub angle: Option<&'a str>,
+    /// Accepted records of this topic, as text, that are not to be repeated.
+    pub avoid: &'a [String],
+    /// What was wrong with the last answer.
+    pub feedback: Option<&'a str>,
+}
+
+impl<'a> AskContext<'a> {
+    /// The template's variables.
+    pub(super) const VARIABLES: &'static [&'static str] =
+        &["topic", "count", "angle", "avoid", "feedback"];
+
+    /// Asks for so many records under a topic.
+    #[must_use]
+    pub fn new(topic: &'a str, count: usize) -> Self {
+        Self {
+            topic,
+            count,
+            angle: None,
+            avoid: &[],
+            feedback: None,
+        }
+    }
+
+    /// Sets the point of view.
+    #[must_use]
+    pub fn with_angle(mut self, angle: Option<&'a str>) -> Self {
+        self.angle = angle;
+        self
+    }
+
+    /// Sets the records that are not to be repeated.
+    #[must_use]
+    pub fn with_avoid(mut self, avoid: &'a [String]) -> Self {
+        self.avoid = avoid;
+        self
+    }
+
+    /// Sets what was wrong with the last answer.
+    #[must_use]
+    pub fn with_feedback(mut self, feedback: Option<&'a str>) -> Self {
+        self.feedback = feedback;
+        self
+    }
+}
+
+/// What a call for topics needs.
+#[derive(Clone, Copy, Serialize)]
+#[non_exhaustive]
+pub struct TopicsContext<'a> {
+    /// What to generate, in the caller's words.
+    pub instruction: Option<&'a str>,
+    /// How many topics are asked for.
+    pub count: usize,
+    /// Names that are not to be repeated.
+    pub existing: &'a [&'a str],
+    /// How many more such names there are, that the prompt has no room for.
+    pub omitted: usize,
+}
+
+impl<'a> TopicsContext<'a> {
+    /// The template's variables.
+    pub(super) const VARIABLES: &'static [&'static str] =
+        &["instruction", "count", "existing", "omitted"];
+
+    /// Asks for so many topics.
+    #[must_use]
+    pub fn new(instruction: Option<&'a str>, count: usize) -> Self {
+        Self {
+            instruction,
+            count,
+            existing: &[],
+            omitted: 0,
+        }
+    }
+
+    /// Sets the names that are not to be repeated, and how many more there are.
+    #[must_use]
+    pub fn with_existing(mut self, existing: &'a [&'a str], omitted: usize) -> Self {
+        self.existing = existing;
+        self.omitted = omitted;
+        self
+    }
+}
+
+/// Shows nothing of what the caller wrote.
+impl fmt::Debug for StableContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StableContext").finish_non_exhaustive()
+    }
+}
+
+/// Shows how much there is of everything, and no text.
+impl fmt::Debug for AskContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AskContext")
+            .field("count", &self.count)
+            .field("avoid", &self.avoid.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Shows how much there is of everything, and no text.
+impl fmt::Debug for TopicsContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TopicsContext")
+            .field("count", &self.count)
+            .field("existing", &self.existing.len())
+            .field("omitted", &self.omitted)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(context: impl Serialize) -> Vec<String> {
+        let value = serde_json::to_value(context).unwrap();
+        value.as_object().unwrap().keys().cloned().collect()
+    }
+
+    #[test]
+    fn each_field_is_a_variable() {
+        assert_eq!(keys(StableContext::new("", "")), StableContext::VARIABLES);
+        assert_eq!(keys(AskContext::new("", 1)), AskContext::VARIABLES);
+        assert_eq!(keys(TopicsContext::new(None, 1)), TopicsContext::VARIABLES);
+    }
+}

@@ -1,0 +1,61 @@
+//! Prompts: what a model is told, as templates that a caller can replace.
+
+mod context;
+mod template;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use context::{AskContext, StableContext, TopicsContext};
+pub use template::{Template, TemplatePrompts, TemplatePromptsBuilder};
+
+use crate::error::Result;
+use crate::llm::Message;
+
+/// Words what a model is asked.
+///
+/// # For implementors
+///
+/// The same context must give the same text: runs are repeated and resumed on the strength of it. What you
+/// are given is data, to be shown and never evaluated. Include the word JSON, which some providers demand
+/// before they enforce it.
+pub trait Prompts: fmt::Debug + Send + Sync + 'static {
+    /// Returns what stays the same over a run: it is asked for once and becomes the system message, which
+    /// providers serve from their prefix cache at a fraction of the price.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Prompt`](crate::ErrorKind::Prompt) if it cannot be worded.
+    fn stable(&self, context: &StableContext<'_>) -> Result<String>;
+
+    /// Returns one request for records.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Prompt`](crate::ErrorKind::Prompt) if it cannot be worded.
+    fn ask(&self, context: &AskContext<'_>) -> Result<String>;
+
+    /// Returns one request for topics, as a conversation.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Prompt`](crate::ErrorKind::Prompt) if it cannot be worded.
+    fn topics(&self, context: &TopicsContext<'_>) -> Result<Vec<Message>>;
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<P: Prompts + ?Sized> Prompts for Arc<P> {
+    fn stable(&self, context: &StableContext<'_>) -> Result<String> {
+        (**self).stable(context)
+    }
+
+    fn ask(&self, context: &AskContext<'_>) -> Result<String> {
+        (**self).ask(context)
+    }
+
+    fn topics(&self, context: &TopicsContext<'_>) -> Result<Vec<Message>> {
+        (**self).topics(context)
+    }
+}
+
+const _: Option<&dyn Prompts> = None; // Stored as `dyn Prompts`.

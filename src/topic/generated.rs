@@ -1,0 +1,409 @@
+//! Topics that a model invents.
+
+use std::sync::{Arc, LazyLock};
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use super::collected::Collected;
+use super::{Topic, TopicProvider, TopicRequest};
+use crate::error::{ErrorKind, Result};
+use crate::llm::{ChatRequest, OutputFormat, OutputMode, OutputSchema, Purpose};
+use crate::prompt::TopicsContext;
+use crate::random::Random;
+
+/// Asks the run's topic model for topics, in batches, until there are enough or it has nothing new to say.
+///
+/// Every ask shows the names there are. What an answer repeats is left out and asked for again, and so is what is
+/// no name: a sentence, a refusal, a blank, an endless text. It gives up after a few asks in a row that
+/// brought nothing new, and after about twice as many asks as a model that never repeats itself would need;
+/// then it returns what it has.
+///
+/// An error that ends the run is passed on at once. Any other costs the ask; it is passed on if no ask at all was answered.
+#[derive(Debug, Clone)]
+pub struct GeneratedTopics {
+    batch_size: usize,
+    patience: usize,
+}
+
+impl GeneratedTopics {
+    /// Names shown in a prompt at most: at some five tokens a name, 1 500 tokens. What is not shown and comes
+    /// again is noticed here all the same.
+    const MOST_SHOWN: usize = 300;
+
+    /// Creates a provider that asks for up to 50 topics at once and gives up after 3 asks in a row that
+    /// brought nothing new.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            // Some 300 tokens of answer: far from any output limit, and few enough for a model to oversee
+            // what it has named already.
+            batch_size: 50,
+            // As many as the default of `dead_queue_threshold`.
+            patience: 3,
+        }
+    }
+
+    /// Sets how many topics are asked for at once; at least 1.
+    #[must_use]
+    pub fn batch_size(mut self, topics: usize) -> Self {
+        self.batch_size = topics.max(1);
+        self
+    }
+
+    /// Sets after how many asks in a row that brought nothing new it gives up; at least 1.
+    #[must_use]
+    pub fn patience(mut self, asks: usize) -> Self {
+        self.patience = asks.max(1);
+        self
+    }
+
+    /// Each ask may bring half of what it asks for, and the last few come hard.
+    fn most_asks(&self, count: usize) -> usize {
+        count
+            .div_ceil(self.batch_size)
+            .saturating_mul(2)
+            .saturating_add(self.patience)
+    }
+
+    async fn ask(
+        &self,
+        request: &TopicRequest<'_>,
+        collected: &Collected,
+        ask: usize,
+    ) -> Result<Vec<String>> {
+        let known = request.existing.iter().chain(collected.topics());
+        let names: Vec<&str> = known.map(Topic::name).collect();
+        let (shown, omitted) = both_ends(&names, Self::MOST_SHOWN);
+        let count = collected.missing().min(self.batch_size);
+        let context = TopicsContext::new(request.instruction, count).with_existing(&shown, omitted);
+        let chat = ChatRequest::new(request.prompts.topics(&context)?)
+            .with_output(OutputFormat::Schema(Arc::clone(&ANSWER)))
+            .with_parameters(Arc::clone(&request.parameters))
+            .with_purpose(Purpose::Topics)
+            .with_seed(Random::new(request.seed).nth(ask as u64).next_u64());
+        match request.model.complete(&chat).await {
+            Ok(response) => Ok(strings(&response.text)),
+            // The model's way of saying that it has nothing to say.
+            Err(error) if error.kind() == ErrorKind::ContentFilter => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Default for GeneratedTopics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl TopicProvider for GeneratedTopics {
+    async fn topics(&self, request: &TopicRequest<'_>) -> Result<Vec<Topic>> {
+        let mut collected = Collected::new(request);
+        let mut barren = 0;
+        let mut answered = false;
+        let mut last_error = None;
+        for ask in 0..self.most_asks(request.count) {
+            if collected.missing() == 0 || barren == self.patience {
+                break;
+            }
+            let mut new = 0;
+            match self.ask(request, &collected, ask).await {
+                Ok(names) => {
+                    answered = true;
+                    for name in topic_names(&names) {
+                        new += usize::from(collected.offer(Topic::new(name)));
+                    }
+                }
+                Err(error) if error.is_fatal() => return Err(error),
+                Err(error) => last_error = Some(error),
+            }
+            barren = if new == 0 { barren + 1 } else { 0 };
+        }
+        match last_error {
+            Some(error) if !answered => Err(error),
+            _ => Ok(collected.into_topics()),
+        }
+    }
+}
+
+/// The form of an answer.
+static ANSWER: LazyLock<Arc<OutputSchema>> = LazyLock::new(|| {
+    let schema = json!({
+        "type": "object",
+        "properties": {"topics": {"type": "array", "items": {"type": "string"}}},
+        "required": ["topics"],
+        "additionalProperties": false,
+    });
+    Arc::new(OutputSchema::new("topics", schema, OutputMode::Strict))
+});
+
+/// Reads an answer that is the JSON asked for, and nothing else.
+fn strings(text: &str) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        topics: Vec<String>,
+    }
+    serde_json::from_str(text).map_or_else(|_| Vec::new(), |answer: Answer| answer.topics)
+}
+
+/// Returns the first and the last names of a list that is too long, and how many are left out between them.
+///
+/// The first ones are the caller's own and what comes to a model's mind first; the last ones are what it is
+/// busy with.
+fn both_ends<'a>(names: &[&'a str], most: usize) -> (Vec<&'a str>, usize) {
+    let omitted = names.len().saturating_sub(most);
+    if omitted == 0 {
+        return (names.to_vec(), 0);
+    }
+    let (first, rest) = names.split_at(most / 2);
+    ([first, &rest[omitted..]].concat(), omitted)
+}
+
+/// Returns those answers that are names, without the numbers or bullets of a list.
+fn topic_names(answers: &[String]) -> Vec<&str> {
+    let trimmed = answers.iter().map(|answer| answer.trim());
+    let trimmed: Vec<&str> = trimmed.filter(|name| !name.is_empty()).collect();
+    // A number before every name is the list's; before one of them it is the name's own, as in `3. Liga`.
+    let numbered: Option<Vec<&str>> = trimmed.iter().map(|name| after_marker(name)).collect();
+    let names = match numbered {
+        Some(names) if names.len() > 1 => names,
+        _ => trimmed,
+    };
+    names.into_iter().filter(|name| is_name(name)).collect()
+}
+
+fn after_marker(name: &str) -> Option<&str> {
+    let digits = name.trim_start_matches(|character: char| character.is_ascii_digit());
+    let rest = if digits.len() < name.len() {
+        digits.strip_prefix(['.', ')', ':'])?
+    } else {
+        name.strip_prefix(['-', '*', '•'])?
+    };
+    let after = rest.trim_start();
+    (after.len() < rest.len()).then_some(after)
+}
+
+/// Whether a text names something, rather than saying something.
+fn is_name(text: &str) -> bool {
+    /// The prompt asks for eight words; beyond twice that it is a description.
+    const MOST_WORDS: usize = 16;
+    /// What sixteen long words come to; also a bound for languages without spaces.
+    const MOST_CHARACTERS: usize = 160;
+    /// Short texts may end in a full stop, as in `Tesla Inc.`
+    const WORDS_OF_A_SENTENCE: usize = 5;
+
+    // Counts no further than it has to: an answer may be megabytes long.
+    if text.chars().nth(MOST_CHARACTERS).is_some() || text.chars().any(char::is_control) {
+        return false;
+    }
+    let words = text.split_whitespace().count();
+    let last = text.split_whitespace().next_back().unwrap_or_default();
+    let abbreviated = last.trim_end_matches('.').contains('.');
+    let ends_a_sentence = text.ends_with(['.', '!', ':', '…', '。']) && !abbreviated;
+    text.chars().any(char::is_alphanumeric)
+        && words <= MOST_WORDS
+        && !(ends_a_sentence && words >= WORDS_OF_A_SENTENCE)
+        && !is_refusal(text)
+}
+
+fn is_refusal(text: &str) -> bool {
+    const OPENINGS: [&str; 9] = [
+        "i'm sorry",
+        "i am sorry",
+        "sorry,",
+        "i cannot",
+        "i can't",
+        "i'm unable",
+        "i am unable",
+        "as an ai",
+        "unfortunately,",
+    ];
+    let plain = text.replace('\u{2019}', "'").to_lowercase();
+    OPENINGS.iter().any(|opening| plain.starts_with(opening))
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::super::test_request::{names, request};
+    use super::*;
+    use crate::error::{Error, Retry};
+    use crate::testing::{ScriptedAnswer, scripted};
+
+    fn answer(names: &[&str]) -> ScriptedAnswer {
+        json!({"topics": names}).into()
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_asked_for_again_and_what_there_is_is_shown() {
+        let model = scripted([
+            answer(&["tides", "Currents", "tides ", "", "SALINITY"]),
+            answer(&["currents", "corals", "reefs"]),
+        ]);
+        let existing = [Topic::new("salinity")];
+        let request = request(4, &model).with_existing(&existing).with_seed(7);
+        let topics = GeneratedTopics::new().topics(&request).await.unwrap();
+        assert_eq!(names(&topics), ["tides", "Currents", "corals", "reefs"]);
+
+        let asked = model.requests();
+        assert!(asked[0].last_text().contains("\n- salinity\n"));
+        assert!(asked[0].last_text().contains("4 new topics"));
+        for name in ["salinity", "tides", "Currents"] {
+            assert!(asked[1].last_text().contains(&format!("\n- {name}\n")));
+        }
+        assert!(asked[1].last_text().contains("2 new topics"));
+        assert_eq!(asked[0].purpose, Purpose::Topics);
+        assert_ne!(asked[0].seed, asked[1].seed);
+        // What stays the same comes first, so that the provider can cache it.
+        assert_eq!(asked[0].messages[0], asked[1].messages[0]);
+        assert!(asked[0].messages[0].ends_stable_prefix);
+    }
+
+    #[tokio::test]
+    async fn topics_are_asked_for_in_batches() {
+        let model = scripted([
+            answer(&["a", "b"]),
+            answer(&["c", "d"]),
+            answer(&["e", "f"]),
+        ]);
+        let provider = GeneratedTopics::new().batch_size(2);
+        let topics = provider.topics(&request(5, &model)).await.unwrap();
+        assert_eq!(names(&topics), ["a", "b", "c", "d", "e"]);
+        assert!(model.requests()[2].last_text().contains("1 new topic."));
+    }
+
+    #[tokio::test]
+    async fn a_model_that_repeats_itself_is_given_up_with_what_it_gave() {
+        let model = scripted(["a", "a", "a", "a"].map(|name| answer(&[name])));
+        let topics = GeneratedTopics::new()
+            .topics(&request(9, &model))
+            .await
+            .unwrap();
+        assert_eq!(names(&topics), ["a"]);
+        assert_eq!(model.unused(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_model_that_trickles_is_given_up_too() {
+        let answers: Vec<_> = (0..50)
+            .map(|index| answer(&[&format!("t{index}")]))
+            .collect();
+        let model = scripted(answers);
+        let topics = GeneratedTopics::new()
+            .topics(&request(40, &model))
+            .await
+            .unwrap();
+        assert_eq!(
+            topics.len(),
+            5,
+            "two asks for one batch, and three of patience"
+        );
+    }
+
+    #[tokio::test]
+    async fn refusals_and_sentences_are_no_topics() {
+        let model = scripted([
+            ScriptedAnswer::from("I'm sorry, but I can't help with that."),
+            json!({"topics": ["I\u{2019}m sorry, no", "...", "Here are some topics for you:", "a\u{7}b"]}).into(),
+            json!({"topics": ["x".repeat(1_000_000), "word ".repeat(40)]}).into(),
+        ]);
+        let topics = GeneratedTopics::new()
+            .topics(&request(2, &model))
+            .await
+            .unwrap();
+        assert!(topics.is_empty(), "{topics:?}");
+    }
+
+    #[tokio::test]
+    async fn a_fatal_error_is_passed_on_at_once_and_a_passing_one_costs_an_ask() {
+        let model = scripted([ScriptedAnswer::from(ErrorKind::Quota)]);
+        let error = GeneratedTopics::new()
+            .topics(&request(1, &model))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Quota);
+
+        let exhausted = || Error::new(ErrorKind::Timeout, "too late").with_retry(Retry::Never);
+        let model = scripted([exhausted().into(), answer(&["a"])]);
+        let topics = GeneratedTopics::new()
+            .topics(&request(1, &model))
+            .await
+            .unwrap();
+        assert_eq!(names(&topics), ["a"]);
+
+        let model = scripted([exhausted(), exhausted(), exhausted()]);
+        let error = GeneratedTopics::new()
+            .topics(&request(1, &model))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_asked_where_nothing_is_wanted() {
+        let model = scripted(Vec::<ScriptedAnswer>::new());
+        assert!(
+            GeneratedTopics::new()
+                .topics(&request(0, &model))
+                .await
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_long_list_of_existing_names_is_shown_in_part() {
+        let existing: Vec<Topic> = (0..1_000)
+            .map(|index| Topic::new(format!("t{index}")))
+            .collect();
+        let model = scripted([answer(&["t500", "new"])]);
+        let request = request(1, &model).with_existing(&existing);
+        let topics = GeneratedTopics::new().topics(&request).await.unwrap();
+        assert_eq!(
+            names(&topics),
+            ["new"],
+            "t500 was not shown, and is noticed all the same"
+        );
+        let asked = model.requests()[0].last_text().to_owned();
+        assert_eq!(asked.matches("\n- ").count(), 300);
+        assert!(asked.contains("700 more"));
+        assert!(asked.contains("\n- t0\n") && asked.contains("\n- t999\n"));
+    }
+
+    #[test]
+    fn markers_of_a_list_are_taken_off_where_every_name_has_one() {
+        let names = |answers: &[&str]| {
+            let answers: Vec<String> = answers.iter().map(|name| (*name).to_owned()).collect();
+            topic_names(&answers).join("|")
+        };
+        assert_eq!(names(&["1. tides", "2. reefs"]), "tides|reefs");
+        assert_eq!(names(&["- tides", "* reefs"]), "tides|reefs");
+        assert_eq!(names(&["3. Liga", "Bundesliga"]), "3. Liga|Bundesliga");
+        assert_eq!(names(&["2001: A Space Odyssey"]), "2001: A Space Odyssey");
+        assert_eq!(
+            names(&["-40 degrees", "1.5 volts"]),
+            "-40 degrees|1.5 volts"
+        );
+    }
+
+    #[test]
+    fn names_may_look_like_sentences_if_they_are_short() {
+        for name in [
+            "Tesla Inc.",
+            "The early history of the U.S.",
+            "Why do we dream?",
+            "海洋学",
+        ] {
+            assert!(is_name(name), "{name}");
+        }
+        for text in [
+            "Here is a list of topics:",
+            "The sea is deep and blue.",
+            "—",
+            "a\nb",
+        ] {
+            assert!(!is_name(text), "{text}");
+        }
+    }
+}
