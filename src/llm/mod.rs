@@ -3,6 +3,7 @@
 mod chat;
 pub mod layers;
 mod model_name;
+pub mod price;
 mod rate;
 mod usage;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
+use super::in_line;
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 
@@ -47,9 +48,11 @@ impl<C: LlmClient> LlmClient for ConcurrencyLimited<C> {
     ///
     /// Those of the client, and [`ErrorKind::Cancelled`] once the semaphore is closed.
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
-        let _permit = self.permits.acquire().await.map_err(|closed| {
-            Error::new(ErrorKind::Cancelled, "the run was stopped").with_source(closed)
-        })?;
+        let _permit = in_line::wait(self.permits.acquire())
+            .await
+            .map_err(|closed| {
+                Error::new(ErrorKind::Cancelled, "the run was stopped").with_source(closed)
+            })?;
         self.inner.complete(request).await
     }
 

@@ -7,6 +7,7 @@
 //! | layer | why there |
 //! |--|--|
 //! | [`Retrying`] | nothing below is held while a retry waits |
+//! | [`Budgeted`] | each attempt may cost, and is sent only with its cost reserved |
 //! | [`ConcurrencyLimited`] | a permit covers one attempt in flight |
 //! | [`Metered`] | reports each attempt, with the provider's own latency |
 //! | [`TimedOut`] | times the attempt, not the waiting |
@@ -26,13 +27,19 @@
 //! # }
 //! ```
 
+mod budget;
+mod budgeted;
 mod concurrency_limited;
+mod in_line;
 mod metered;
 mod retrying;
 #[cfg(test)]
 mod test_client;
 mod timed_out;
+mod worst_case;
 
+pub use budget::{Budget, Spending};
+pub use budgeted::Budgeted;
 pub use concurrency_limited::ConcurrencyLimited;
 pub use metered::{CallEnd, CallObserver, CallOutcome, Metered};
 pub use retrying::Retrying;

@@ -1,0 +1,359 @@
+//! Caps on money, tokens and calls that hold under any concurrency.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, Semaphore};
+
+use super::in_line::InLine;
+use super::worst_case;
+use crate::error::{Error, ErrorKind, Result};
+use crate::llm::price::{Price, PriceTable, Usd};
+use crate::llm::{ChatRequest, ChatResponse, Usage};
+
+/// Caps on money, tokens and calls, shared by all clients of a run, and the account of what was spent.
+///
+/// Before a call is sent, the most that it can cost is reserved; when it ends, the reservation is replaced by
+/// what it did cost. Spent and reserved together never exceed a cap, so neither does what is spent, however
+/// many calls are in flight. A call that does not fit *now* waits for those in flight to be settled; one that
+/// cannot fit any more is refused with [`ErrorKind::Budget`], which ends the run.
+///
+/// # What a call is charged
+///
+/// | how it ended | charged |
+/// |--|--|
+/// | answered | the usage that the provider reported, at the model's price |
+/// | answered without usage | the most it can have cost, as *uncertain* |
+/// | refused before the model ran (rate limit, overload, key, bad request, unknown model, quota) | nothing |
+/// | timed out, broke off, cancelled after sending, unreadable, empty, stopped by a filter, too long | the most it can have cost, as *uncertain*: the provider may bill it |
+/// | cancelled while it waited in line here | nothing, and it is not a call |
+///
+/// # What is not promised
+///
+/// The bound of a prompt's tokens counts one token for each byte, and more for what a provider adds. It holds
+/// for the tokenizers in use; a provider that reports more than the bound is booked in full, which may
+/// overrun a cap by that difference, once: the next call is refused.
+///
+/// ```
+/// use std::sync::Arc;
+/// use topicloom::llm::layers::{Budget, Budgeted};
+/// use topicloom::llm::price::{PriceTable, Usd};
+/// # use topicloom::llm::LlmClient;
+/// # fn example(client: impl LlmClient) -> topicloom::Result<()> {
+/// let budget = Arc::new(
+///     Budget::new(PriceTable::known())
+///         .max_cost(Usd::from_dollars(2.50)?)
+///         .max_calls(1_000),
+/// );
+/// let client = Budgeted::new(client, Arc::clone(&budget));
+/// println!("spent {}", budget.spending().cost);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Budget {
+    prices: PriceTable,
+    caps: Caps,
+    account: Mutex<Account>,
+    // Calls reserve one after the other, so that a dear call is not overtaken forever by cheap ones.
+    turn: Semaphore,
+    settled: Notify,
+}
+
+/// What was spent so far.
+///
+/// The true cost lies between [`cost`](Self::cost) and `cost + uncertain_cost`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Spending {
+    /// Calls that were sent, whatever became of them.
+    pub calls: u64,
+    /// Tokens of the answered calls, as the provider counted them.
+    pub usage: Usage,
+    /// Cost of the answered calls.
+    pub cost: Usd,
+    /// Answered calls of models without a price; their cost is not in [`cost`](Self::cost).
+    pub unpriced_calls: u64,
+    /// Calls of unknown cost.
+    pub uncertain_calls: u64,
+    /// The most tokens that the calls of unknown cost can have used.
+    pub uncertain_tokens: u64,
+    /// The most that the calls of unknown cost can have cost.
+    pub uncertain_cost: Usd,
+}
+
+impl Budget {
+    /// Creates a budget without caps, which only keeps the account.
+    #[must_use]
+    pub fn new(prices: PriceTable) -> Self {
+        Self {
+            prices,
+            caps: Caps::default(),
+            account: Mutex::default(),
+            turn: Semaphore::new(1),
+            settled: Notify::new(),
+        }
+    }
+
+    /// Caps the cost. Every model that is used then needs a price, and every call a bound of its answer:
+    /// `max_tokens`, or the model's own limit in the price table.
+    #[must_use]
+    pub fn max_cost(mut self, cost: Usd) -> Self {
+        self.caps.cost = Some(cost);
+        self
+    }
+
+    /// Caps prompt and answer tokens together, hidden reasoning included. Every call then needs a bound of
+    /// its answer, as with [`max_cost`](Self::max_cost).
+    #[must_use]
+    pub fn max_tokens(mut self, tokens: u64) -> Self {
+        self.caps.tokens = Some(tokens);
+        self
+    }
+
+    /// Caps how many calls are sent, retries and failures included.
+    #[must_use]
+    pub fn max_calls(mut self, calls: u64) -> Self {
+        self.caps.calls = Some(calls);
+        self
+    }
+
+    /// Returns what was spent so far, without what is reserved for calls in flight.
+    #[must_use]
+    pub fn spending(&self) -> Spending {
+        self.account().spent
+    }
+
+    /// Returns what is reserved for calls in flight. Nothing, once they all ended.
+    #[must_use]
+    pub fn reserved(&self) -> Usd {
+        self.account().reserved.cost
+    }
+
+    /// Books a call that was answered earlier, such as one read back from a journal.
+    pub fn book(&self, model: &str, usage: &Usage) {
+        self.account().answered(usage, self.prices.get(model));
+    }
+
+    /// Reserves the most that the call can cost, waiting for calls in flight to be settled where the caps
+    /// leave no room before that.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Budget`] where there will be no room, [`ErrorKind::Config`] where a cap cannot hold
+    /// because price or bound are unknown.
+    pub(super) async fn reserve(
+        &self,
+        model: &str,
+        request: &ChatRequest,
+    ) -> Result<Reservation<'_>> {
+        let price = self.prices.get(model);
+        let need = self.most(model, price, request)?;
+        let _turn = self.turn.acquire().await.expect("it is never closed");
+        loop {
+            let room = self.account().reserve(&self.caps, need);
+            match room {
+                Room::Now => break,
+                Room::Later => self.settled.notified().await,
+                Room::Never(cap) => {
+                    return Err(Error::new(
+                        ErrorKind::Budget,
+                        format!("{cap} leaves no room for another call"),
+                    )
+                    .with_context("model", model));
+                }
+            }
+        }
+        Ok(Reservation {
+            budget: self,
+            price,
+            need,
+            in_line: InLine::default(),
+            outcome: None,
+        })
+    }
+
+    fn most(&self, model: &str, price: Option<Price>, request: &ChatRequest) -> Result<Need> {
+        let cannot_hold = |message: &'static str| {
+            Err(Error::new(ErrorKind::Config, message).with_context("model", model))
+        };
+        if self.caps.cost.is_some() && price.is_none() {
+            return cannot_hold(
+                "cost is capped, but the price of the model is not known; give its price",
+            );
+        }
+        let input = worst_case::input_tokens(request);
+        let own_limit = price.and_then(|price| price.max_output_tokens);
+        let Some(output) = worst_case::output_tokens(&request.parameters, own_limit) else {
+            if self.caps.cost.is_some() || self.caps.tokens.is_some() {
+                return cannot_hold(
+                    "cost or tokens are capped, but nothing bounds the answer; set max_tokens",
+                );
+            }
+            return Ok(Need {
+                calls: 1,
+                ..Need::default()
+            });
+        };
+        Ok(Need {
+            calls: 1,
+            tokens: input.saturating_add(output),
+            cost: price.map_or(Usd::ZERO, |price| price.most(input, output)),
+        })
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Caps {
+    cost: Option<Usd>,
+    tokens: Option<u64>,
+    calls: Option<u64>,
+}
+
+/// What is reserved, for one call or for all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Need {
+    calls: u64,
+    tokens: u64,
+    cost: Usd,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    spent: Spending,
+    reserved: Need,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Room {
+    Now,
+    /// Once calls in flight are settled, perhaps.
+    Later,
+    Never(&'static str),
+}
+
+impl Account {
+    fn reserve(&mut self, caps: &Caps, need: Need) -> Room {
+        let (spent, reserved) = (&self.spent, &self.reserved);
+        let cost = (spent.cost + spent.uncertain_cost + need.cost, reserved.cost);
+        let tokens = spent.usage.total().saturating_add(spent.uncertain_tokens);
+        let tokens = (tokens.saturating_add(need.tokens), reserved.tokens);
+        let calls = (spent.calls.saturating_add(need.calls), reserved.calls);
+        for room in [
+            room(
+                "the cap on cost",
+                caps.cost.map(Usd::nano),
+                cost.0.nano(),
+                cost.1.nano(),
+            ),
+            room("the cap on tokens", caps.tokens, tokens.0, tokens.1),
+            room("the cap on calls", caps.calls, calls.0, calls.1),
+        ] {
+            if room != Room::Now {
+                return room;
+            }
+        }
+        self.reserved.calls += need.calls;
+        self.reserved.tokens = self.reserved.tokens.saturating_add(need.tokens);
+        self.reserved.cost += need.cost;
+        Room::Now
+    }
+
+    fn release(&mut self, need: Need) {
+        self.reserved.calls -= need.calls;
+        self.reserved.tokens = self.reserved.tokens.saturating_sub(need.tokens);
+        self.reserved.cost = self.reserved.cost.saturating_sub(need.cost);
+    }
+
+    fn answered(&mut self, usage: &Usage, price: Option<Price>) {
+        self.spent.calls += 1;
+        self.spent.usage += *usage;
+        match price {
+            Some(price) => self.spent.cost += price.cost(usage),
+            None => self.spent.unpriced_calls += 1,
+        }
+    }
+
+    fn uncertain(&mut self, need: Need) {
+        self.spent.calls += need.calls;
+        self.spent.uncertain_calls += need.calls;
+        self.spent.uncertain_tokens = self.spent.uncertain_tokens.saturating_add(need.tokens);
+        self.spent.uncertain_cost += need.cost;
+    }
+}
+
+/// Caps in order of what a reader would look at first; the tightest answer wins in [`Account::reserve`].
+fn room(name: &'static str, cap: Option<u64>, with_this: u64, reserved: u64) -> Room {
+    match cap {
+        Some(cap) if with_this > cap => Room::Never(name),
+        Some(cap) if with_this.saturating_add(reserved) > cap => Room::Later,
+        _ => Room::Now,
+    }
+}
+
+/// What is set aside for one call, until it is settled or dropped.
+#[derive(Debug)]
+pub(super) struct Reservation<'a> {
+    budget: &'a Budget,
+    price: Option<Price>,
+    need: Need,
+    pub(super) in_line: InLine,
+    outcome: Option<Charge>,
+}
+
+/// What a call that was sent is charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Charge {
+    Usage(Usage),
+    Nothing,
+    Most,
+}
+
+impl Reservation<'_> {
+    /// Replaces the reservation by what the call did cost.
+    pub(super) fn settle(mut self, result: &Result<ChatResponse>) {
+        self.outcome = Some(Charge::of(result));
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        let mut account = self.budget.account();
+        account.release(self.need);
+        if !self.in_line.get() {
+            match self.outcome.unwrap_or(Charge::Most) {
+                Charge::Usage(usage) => account.answered(&usage, self.price),
+                Charge::Nothing => account.spent.calls += 1,
+                Charge::Most => account.uncertain(self.need),
+            }
+        }
+        drop(account);
+        self.budget.settled.notify_one();
+    }
+}
+
+impl Charge {
+    fn of(result: &Result<ChatResponse>) -> Self {
+        match result {
+            Ok(response) if response.usage.total() == 0 => Self::Most,
+            Ok(response) => Self::Usage(response.usage),
+            Err(error) => match error.kind() {
+                // The model ran, or may have run. Azure says that it bills prompts which its filter or its
+                // input limit stopped (learn.microsoft.com, "Plan to manage costs for Azure OpenAI").
+                ErrorKind::Timeout
+                | ErrorKind::Network
+                | ErrorKind::Malformed
+                | ErrorKind::Empty
+                | ErrorKind::ContentFilter
+                | ErrorKind::ContextLength
+                | ErrorKind::Cancelled
+                | ErrorKind::Plugin => Self::Most,
+                _ => Self::Nothing,
+            },
+        }
+    }
+}
