@@ -17,6 +17,7 @@ pub mod schema;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod topic;
+pub mod parse;
 
 pub use candidate::Candidate;
 pub use error::{Error, ErrorKind, Result, Retry};

@@ -1,0 +1,272 @@
+//! Valid JSON escapes that were meant as LaTeX: `\frac` read as a form feed and "rac".
+//!
+//! A form feed or a backspace before a letter is never meant, so those are always undone. A tab, a line feed
+//! or a carriage return often is, so those are undone only where the letters complete a command that
+//! cannot be words after white space, or where the place is maths and the letters are exactly a command.
+//! An author who elsewhere in the same string doubles the backslashes as JSON wants them is believed.
+
+/// Commands whose rest after the first letter begins no word, so that no maths around them is needed.
+const SURE: [(u8, &[&str]); 3] = [
+    (
+        b't',
+        &[
+            "heta", "imes", "frac", "extbf", "extit", "extrm", "exttt", "extsf", "herefore",
+            "riangle", "ilde", "binom",
+        ],
+    ),
+    (b'n', &["abla", "otin", "subseteq"]),
+    (
+        b'r',
+        &[
+            "ho",
+            "ight",
+            "ightarrow",
+            "angle",
+            "ceil",
+            "floor",
+            "vert",
+            "brace",
+        ],
+    ),
+];
+
+/// Commands that are believed only inside maths, since their rest may be a word or a name.
+const IN_MATHS: [(u8, &[&str]); 3] = [
+    (
+        b't',
+        &["o", "au", "an", "anh", "op", "ext", "riangleq", "iny"],
+    ),
+    (
+        b'n',
+        &[
+            "u", "e", "eq", "i", "ot", "eg", "mid", "leq", "geq", "exists", "parallel", "earrow",
+        ],
+    ),
+    (b'r', &["m", "ef", "eal", "Vert"]),
+];
+
+/// What is known of the author's way with backslashes in one string.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Habit {
+    /// How many backslashes before letters were escaped as JSON wants.
+    pub(super) doubled: u32,
+    /// How many stood alone before something that JSON does not know.
+    pub(super) single: u32,
+}
+
+/// Undoes LaTeX in a string that was valid JSON, and returns how many escapes were undone.
+pub(super) fn undo_valid(text: &mut String) -> u32 {
+    let bytes = text.as_bytes();
+    let mut suspects = Vec::new();
+    let mut habit = Habit::default();
+    for (at, pair) in bytes.windows(2).enumerate() {
+        if !pair[1].is_ascii_alphabetic() {
+            continue;
+        }
+        match pair[0] {
+            0x08 | 0x0c | b'\t' | b'\n' | b'\r' => suspects.push(at),
+            b'\\' => habit.doubled += 1,
+            _ => {}
+        }
+    }
+    if suspects.is_empty() {
+        return 0;
+    }
+    undo(text, &suspects, habit)
+}
+
+/// Undoes LaTeX at the control characters among `suspects`, which are byte offsets of control characters
+/// that were written as escapes and stand before a letter. Returns how many were undone.
+pub(super) fn undo(text: &mut String, suspects: &[usize], habit: Habit) -> u32 {
+    let bytes = text.as_bytes();
+    let strong = |at: usize| matches!(bytes[at], 0x08 | 0x0c);
+    let careless = habit.single > 0 || suspects.iter().any(|&at| strong(at));
+    let careful = habit.doubled > 0 && !careless;
+    let mut maths: Option<Vec<(usize, usize)>> = None;
+    let mut undone = Vec::new();
+    for &at in suspects {
+        let found = strong(at)
+            || (!careful
+                && (is_command(bytes, at, &SURE)
+                    || (is_command(bytes, at, &IN_MATHS)
+                        && !opens_display(bytes, at)
+                        && inside(maths.get_or_insert_with(|| maths_spans(bytes)), at))));
+        if found {
+            undone.push(at);
+        }
+    }
+    if undone.is_empty() {
+        return 0;
+    }
+    let mut mended = String::with_capacity(text.len() + undone.len());
+    let mut from = 0;
+    for &at in &undone {
+        mended.push_str(&text[from..at]);
+        mended.push('\\');
+        mended.push(char::from(letter(text.as_bytes()[at])));
+        from = at + 1;
+    }
+    mended.push_str(&text[from..]);
+    *text = mended;
+    u32::try_from(undone.len()).unwrap_or(u32::MAX)
+}
+
+fn letter(control: u8) -> u8 {
+    match control {
+        0x08 => b'b',
+        0x0c => b'f',
+        b'\t' => b't',
+        b'\n' => b'n',
+        _ => b'r',
+    }
+}
+
+fn is_command(bytes: &[u8], at: usize, commands: &[(u8, &[&str])]) -> bool {
+    // The longest command has eight letters; a longer run is none.
+    let run = bytes[at + 1..]
+        .iter()
+        .take(10)
+        .take_while(|byte| byte.is_ascii_alphabetic())
+        .count();
+    let run = &bytes[at + 1..at + 1 + run];
+    let first = letter(bytes[at]);
+    commands
+        .iter()
+        .filter(|(of, _)| *of == first)
+        .any(|(_, rests)| rests.iter().any(|rest| rest.as_bytes() == run))
+}
+
+/// A line feed right after the opening of display maths, or after a row's end, is a line feed.
+fn opens_display(bytes: &[u8], at: usize) -> bool {
+    bytes[at] == b'\n'
+        && [&b"$$"[..], b"\\[", b"\\\\"]
+            .iter()
+            .any(|opening| bytes[..at].ends_with(opening))
+}
+
+fn inside(spans: &[(usize, usize)], at: usize) -> bool {
+    let next = spans.partition_point(|(start, _)| *start <= at);
+    next > 0 && at < spans[next - 1].1
+}
+
+/// Finds the maths in a text: `$...$` by Pandoc's rules, which keep prices out, `$$...$$`, `\(...\)`, `\[...\]`.
+fn maths_spans(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let mut spans = Vec::new();
+    let mut open: Option<(usize, &[u8])> = None;
+    let mut at = 0;
+    while at < bytes.len() {
+        let rest = &bytes[at..];
+        let wide = usize::from(rest.starts_with(b"$$")) + 1;
+        match open {
+            Some((start, close)) => {
+                if rest.starts_with(close) && closes(bytes, at, close) {
+                    spans.push((start, at));
+                    open = None;
+                    at += close.len();
+                    continue;
+                }
+                if rest.starts_with(b"\n\n") {
+                    open = None;
+                }
+                at += if rest[0] == b'\\' && !rest.starts_with(b"\\)") && !rest.starts_with(b"\\]")
+                {
+                    2
+                } else {
+                    1
+                };
+            }
+            None => {
+                let close: Option<&[u8]> = match rest {
+                    [b'$', b'$', ..] => Some(b"$$"),
+                    [b'$', next, ..] if !next.is_ascii_whitespace() || next.is_ascii_control() => {
+                        Some(b"$")
+                    }
+                    [b'\\', b'(', ..] => Some(b"\\)"),
+                    [b'\\', b'[', ..] => Some(b"\\]"),
+                    _ => None,
+                };
+                if let Some(close) = close {
+                    open = Some((at, close));
+                    at += close.len();
+                } else {
+                    at += if rest[0] == b'\\' { 2 } else { wide };
+                }
+            }
+        }
+    }
+    spans
+}
+
+fn closes(bytes: &[u8], at: usize, close: &[u8]) -> bool {
+    if close != b"$" {
+        return true;
+    }
+    let before = bytes[at - 1];
+    let after = bytes.get(at + 1).copied().unwrap_or(b' ');
+    !before.is_ascii_whitespace() && !after.is_ascii_digit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn undone(text: &str) -> String {
+        let mut text = text.to_owned();
+        undo_valid(&mut text);
+        text
+    }
+
+    #[test]
+    fn form_feeds_and_backspaces_before_letters_are_always_undone() {
+        assert_eq!(
+            undone("\x0crac{1}{2} and \x08eta"),
+            r"\frac{1}{2} and \beta"
+        );
+    }
+
+    #[test]
+    fn a_command_that_begins_no_word_is_undone_anywhere() {
+        assert_eq!(
+            undone("2 \times 3, \theta, \rho"),
+            r"2 \times 3, \theta, \rho"
+        );
+        assert_eq!(undone("the \nabla operator"), r"the \nabla operator");
+    }
+
+    #[test]
+    fn a_newline_is_a_newline_outside_maths() {
+        for text in [
+            "a\nu b",
+            "x\ne y",
+            "one\ntwo",
+            "\tan example",
+            "if x:\n\treturn",
+            "a\nnot b",
+        ] {
+            assert_eq!(undone(text), text);
+        }
+    }
+
+    #[test]
+    fn inside_maths_an_exact_command_is_undone() {
+        assert_eq!(undone("frequency $\nu$ here"), r"frequency $\nu$ here");
+        assert_eq!(
+            undone("$x \to 0$ and \\(a \neq b\\)"),
+            r"$x \to 0$ and \(a \neq b\)"
+        );
+        assert_eq!(undone("$$a \ne b$$"), r"$$a \ne b$$");
+    }
+
+    #[test]
+    fn prices_and_display_maths_keep_their_newlines() {
+        for text in ["costs $5\ne.g. $10", "$$\nu = 5\n$$", "$a$\nu $b$"] {
+            assert_eq!(undone(text), text);
+        }
+    }
+
+    #[test]
+    fn a_careful_author_is_believed() {
+        let text = "$\\alpha$ where $x\ne y$";
+        assert_eq!(undone(text), text);
+    }
+}

@@ -1,0 +1,187 @@
+//! Gets JSON out of a model's answer, and mends it where it is broken.
+//!
+//! Models put fences, explanations and thinking around their JSON, forget to escape quotes and backslashes, add commas, and
+//! are cut off in the middle. [`records`] finds what was meant; [`strings`] does the same for a plain list of names.
+//! Three rules hold throughout:
+//!
+//! - *Rather refuse than guess.* Where a text could mean two things, the record is left out and the [`Fault`] says so.
+//! - *Text is the author's.* Inside strings nothing changes except to undo what broke them, each time under
+//!   a name in [`Mends`].
+//! - *Any input is fine.* Nothing panics, nothing overflows, and time is linear in the length of the answer.
+//!
+//! Text that is valid JSON as it stands comes back as `serde_json` reads it, with one exception: escapes that
+//! are LaTeX (`\frac`, a form feed and "rac" to JSON) are undone and counted as [`Mend::LatexEscape`].
+//!
+//! # What is not promised
+//!
+//! A record found here is whole, but whether it is *valid* is for the schema to say. An answer cut off right where an
+//! unescaped quote made its text look finished cannot be told from a finished one by any reader; such cases
+//! are refused as far as the text gives a sign.
+
+mod choose;
+mod fault;
+mod latex;
+mod limits;
+mod mend;
+mod names;
+mod quote;
+mod records;
+mod scalar;
+mod scan;
+mod shape;
+mod strict;
+mod text;
+mod thinking;
+mod tolerant;
+mod whole;
+
+use serde_json::Value;
+
+pub use self::fault::Fault;
+pub use self::limits::Limits;
+pub use self::mend::{Mend, Mends};
+pub use self::shape::Shape;
+
+use self::choose::Taken;
+use self::scan::{Cue, Find, Scan};
+use self::tolerant::{End, Found};
+
+/// What was found in an answer.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// What was asked for, in the order of the answer: whole objects for [`records`], strings for [`strings`].
+    pub values: Vec<Value>,
+    /// What was mended on the way.
+    pub mends: Mends,
+    /// What kept the rest of the answer from being read, if anything did. There may be values beside it: those
+    /// that came whole before a cut.
+    pub fault: Option<Fault>,
+}
+
+impl Answer {
+    fn faulty(fault: Fault) -> Self {
+        Self {
+            values: Vec::new(),
+            mends: Mends::default(),
+            fault: Some(fault),
+        }
+    }
+}
+
+/// Finds the records in an answer.
+///
+/// They may come as one object, several, an array, JSON Lines, or under wrapper keys; with prose, fences and thinking
+/// around them; and broken in the ways [`Mend`] lists. Where an answer holds several pieces of JSON with words
+/// between them, a list goes before single objects, a corrected version before the one it corrects, and what is
+/// announced as an example gives way to what is not.
+///
+/// ```
+/// use topicloom::parse::{Fault, Limits, Mend, Shape, records};
+///
+/// let shape = Shape::new(["question", "answer"]);
+/// let answer = records(
+///     r#"Sure! ```json
+///     [{"question": "What does "overfit" mean?", "answer": "To learn the noise"},
+///      {"question": "What is a prior?", "answer": "A distribu"#,
+///     &shape,
+///     &Limits::default(),
+/// );
+/// assert_eq!(answer.values.len(), 1);
+/// assert_eq!(answer.values[0]["question"], r#"What does "overfit" mean?"#);
+/// assert_eq!(answer.mends.count(Mend::InnerQuote), 1);
+/// assert_eq!(answer.fault, Some(Fault::Truncated));
+/// ```
+#[must_use]
+pub fn records(text: &str, shape: &Shape, limits: &Limits) -> Answer {
+    read(text, shape, limits, |found| {
+        records::take(found, shape, limits)
+    })
+}
+
+/// Finds a list of names in an answer, such as topics.
+///
+/// They may come as an array of strings, under a key (`{"topics": [...]}`), as objects with a name each
+/// (`[{"topic": "..."}]`), or one per line as JSON. Prose never becomes names, so a refusal gives none.
+///
+/// ```
+/// use topicloom::parse::{Fault, Limits, strings};
+///
+/// let answer = strings(r#"Here you go: {"topics": ["graphs", "trees",]}"#, &Limits::default());
+/// assert_eq!(answer.values, ["graphs", "trees"]);
+///
+/// let answer = strings("I'm sorry, but I can't help with that.", &Limits::default());
+/// assert_eq!(answer.fault, Some(Fault::NoJson));
+/// ```
+#[must_use]
+pub fn strings(text: &str, limits: &Limits) -> Answer {
+    let shape = Shape::new(["topics", "topic", "name", "title"]);
+    let mut answer = read(text, &shape, limits, names::take);
+    if answer.values.is_empty()
+        && answer.fault == Some(Fault::NoJson)
+        && let Some(values) = names::from_lines(text)
+    {
+        answer.values = values;
+        answer.fault = None;
+        answer.mends = Mends::default();
+        answer.mends.add(Mend::ValueSequence);
+    }
+    answer
+}
+
+fn read(
+    text: &str,
+    shape: &Shape,
+    limits: &Limits,
+    take: impl FnMut(&mut Found) -> Taken,
+) -> Answer {
+    if text.len() > limits.max_bytes {
+        return Answer::faulty(Fault::TooLong);
+    }
+    let bare = text.trim_matches(|c: char| c.is_whitespace() || tolerant::is_invisible(c));
+    if bare.is_empty() {
+        return Answer::faulty(Fault::Blank);
+    }
+    let mut scan = find(bare, shape, limits);
+    if bare.len() < text.trim().len() {
+        scan.mends.add(Mend::InvisibleCharacter);
+    }
+    choose::choose(scan, take)
+}
+
+fn find(text: &str, shape: &Shape, limits: &Limits) -> Scan {
+    if let Some((value, mends)) = strict::read(text, limits) {
+        match value {
+            // A whole answer inside a string: look into it, once.
+            Value::String(inner) if inner.contains(['{', '[']) => {
+                let mut scan = scan::scan(&inner, shape, limits);
+                scan.mends.add(Mend::DoubleEncoded);
+                return scan;
+            }
+            Value::Array(_) | Value::Object(_) => {
+                return Scan {
+                    finds: vec![Find {
+                        found: Found {
+                            value,
+                            open: 0,
+                            end: End::Whole,
+                            span: 0..text.len(),
+                            mends,
+                            dropped: 0,
+                        },
+                        joined: false,
+                        cue: Cue::None,
+                    }],
+                    ..Scan::default()
+                };
+            }
+            _ => {}
+        }
+    }
+    if let Some((plain, mend)) = whole::unescape(text) {
+        let mut scan = scan::scan(&plain, shape, limits);
+        scan.mends.add(mend);
+        return scan;
+    }
+    scan::scan(text, shape, limits)
+}

@@ -1,0 +1,522 @@
+//! Where a string ends when the quotes inside it may not be escaped.
+//!
+//! A quote ends a string if what follows can only be the JSON around it; the keys of the wanted record are
+//! the strongest sign. Otherwise it is text. Where both could be, the string is given up: a record lost is better
+//! than a record wrong.
+
+use super::Mend;
+use super::text::{Draft, Role};
+use super::tolerant::{Frame, Machine, bare_key_length};
+
+/// How far a look-ahead for a key goes, in bytes. Longer keys exist, but none in a record worth guessing for.
+const KEY_REACH: usize = 128;
+
+/// The quotes around a string.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quote {
+    pub(super) open: char,
+    /// The bytes of the opening quote.
+    pub(super) length: usize,
+    triple: bool,
+}
+
+impl Quote {
+    pub(super) fn is_single(self) -> bool {
+        self.open == '\''
+    }
+
+    /// Whether a raw line break is an error between these quotes.
+    pub(super) fn is_one_line(self) -> bool {
+        !self.triple && self.open != '`'
+    }
+
+    pub(super) fn mend(self) -> Option<Mend> {
+        match self.open {
+            _ if self.triple => Some(Mend::OtherQuotes),
+            '"' => None,
+            '\'' => Some(Mend::SingleQuotes),
+            '`' => Some(Mend::OtherQuotes),
+            '＂' => Some(Mend::FullWidthPunctuation),
+            _ => Some(Mend::TypographicQuotes),
+        }
+    }
+
+    fn closers(self) -> &'static [&'static str] {
+        match (self.open, self.triple) {
+            ('"', false) => &["\""],
+            ('"', true) => &["\"\"\""],
+            ('\'', false) => &["'"],
+            ('\'', true) => &["'''"],
+            ('`', _) => &["`"],
+            ('‘' | '’', _) => &["’", "'"],
+            ('«', _) => &["»"],
+            ('＂', _) => &["＂"],
+            _ => &["”", "“", "\""],
+        }
+    }
+
+    /// Whether a byte may be the first one of a closing quote.
+    pub(super) fn may_close(self, byte: u8) -> bool {
+        self.closers()
+            .iter()
+            .any(|closer| closer.as_bytes()[0] == byte)
+    }
+
+    pub(super) fn closing_length(self, rest: &[u8]) -> Option<usize> {
+        self.closers()
+            .iter()
+            .find(|closer| rest.starts_with(closer.as_bytes()))
+            .map(|closer| closer.len())
+    }
+}
+
+/// What a quote inside a string is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The end.
+    Close,
+    /// Text.
+    Inner,
+    /// The start of the next key: the string ended at this earlier place, where its quote is missing.
+    Before(usize),
+    /// It could be either.
+    Broken,
+}
+
+/// Whether a member starts at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    /// With a key that a record has.
+    Known,
+    /// With something that could be a key.
+    Plausible,
+    /// The text ends before that can be told.
+    Cut,
+    No,
+}
+
+impl Machine<'_> {
+    pub(super) fn quote_at(&self, at: usize) -> Option<Quote> {
+        let byte = *self.bytes.get(at)?;
+        let open = match byte {
+            b'"' | b'\'' | b'`' => char::from(byte),
+            0xc2 | 0xe2 | 0xef => self.text.get(at..)?.chars().next()?,
+            _ => return None,
+        };
+        if byte == b'`' && self.at_fence(at) {
+            return None;
+        }
+        matches!(
+            open,
+            '"' | '\'' | '`' | '“' | '”' | '„' | '‟' | '‘' | '’' | '«' | '＂'
+        )
+        .then(|| Quote {
+            open,
+            length: open.len_utf8(),
+            triple: false,
+        })
+    }
+
+    /// Sees whether a quote is the first of three that open a string over several lines.
+    pub(super) fn triple(&self, quote: Quote, role: Role) -> Quote {
+        let three: &[u8] = match quote.open {
+            '"' => b"\"\"\"",
+            '\'' => b"'''",
+            _ => return quote,
+        };
+        let rest = &self.bytes[self.pos..];
+        if role == Role::Key || !rest.starts_with(three) {
+            return quote;
+        }
+        Quote {
+            length: 3,
+            triple: true,
+            ..quote
+        }
+    }
+
+    /// Skips white space, and comments if asked to; says whether a line ended on the way.
+    pub(super) fn look(&self, from: usize, comments: bool) -> (usize, bool) {
+        let mut at = from;
+        let mut newline = false;
+        while let Some(&byte) = self.bytes.get(at) {
+            match byte {
+                b'\n' => {
+                    newline = true;
+                    at += 1;
+                }
+                b' ' | b'\t' | b'\r' | 0x0b | 0x0c => at += 1,
+                b'/' | b'#' if comments => match self.comment(at) {
+                    Some(end) => at = end,
+                    None => break,
+                },
+                0xc2.. => match self.invisible(at) {
+                    Some(length) => at += length,
+                    None => break,
+                },
+                _ => break,
+            }
+        }
+        (at, newline)
+    }
+
+    /// Decides what the quote at `at` is.
+    pub(super) fn verdict(
+        &self,
+        quote: Quote,
+        at: usize,
+        length: usize,
+        role: Role,
+        draft: &Draft,
+    ) -> Verdict {
+        if quote.triple {
+            return Verdict::Close;
+        }
+        match role {
+            Role::Key => self.key_verdict(at + length, draft),
+            Role::Member => self.member_verdict(quote, at, at + length, draft),
+            Role::Element => self.element_verdict(at, at + length, draft),
+        }
+    }
+
+    fn key_verdict(&self, after: usize, draft: &Draft) -> Verdict {
+        let (next, _) = self.look(after, true);
+        match self.mark(next) {
+            Some((b':', _)) => Verdict::Close,
+            _ if next == self.bytes.len() || self.bytes[next..].starts_with(b"=>") => {
+                Verdict::Close
+            }
+            _ if self.shape.knows(&draft.text) => Verdict::Close,
+            _ => Verdict::Broken,
+        }
+    }
+
+    fn member_verdict(&self, quote: Quote, at: usize, after: usize, draft: &Draft) -> Verdict {
+        let clean = !draft.dirty;
+        // Apostrophes open nothing that would have to close.
+        let open = draft.open_inner && !quote.is_single();
+        let (next, newline) = self.look(after, clean);
+        if next == self.bytes.len() {
+            return Verdict::Close;
+        }
+        let verdict = match self.mark(next) {
+            Some((b',' | b';', length)) => self.before_comma(next + length, open, draft),
+            Some((b'}', length)) => {
+                match (self.object_may_end(next + length, clean), clean, open) {
+                    (false, _, _) => Verdict::Inner,
+                    (true, false, true) => Verdict::Broken,
+                    _ => Verdict::Close,
+                }
+            }
+            Some((b']', _)) if clean && !self.parent_is_an_object() => Verdict::Close,
+            Some((b'{', _)) if newline && clean && !self.parent_is_an_object() => Verdict::Close,
+            Some(_) => Verdict::Inner,
+            None if self.quote_at(next).is_some() => match self.key_at(next) {
+                Key::Known if open => Verdict::Broken,
+                Key::Known => Verdict::Close,
+                Key::Plausible if clean && !self.opens(at, after, draft) => Verdict::Close,
+                Key::No | Key::Cut if clean && newline => Verdict::Close,
+                _ => Verdict::Inner,
+            },
+            None if self.bytes[next] == b'+' && clean => {
+                let (operand, _) = self.look(next + 1, false);
+                if self.quote_at(operand).is_some() && !self.opens(at, after, draft) {
+                    Verdict::Close
+                } else {
+                    Verdict::Inner
+                }
+            }
+            None if newline && clean && (self.at_fence(next) || self.bare_key_known(next)) => {
+                Verdict::Close
+            }
+            None => Verdict::Inner,
+        };
+        if verdict == Verdict::Inner
+            && clean
+            && let Some(end) = self.missing_quote(quote, at, draft)
+        {
+            return Verdict::Before(end);
+        }
+        verdict
+    }
+
+    /// The quote is followed by a comma, which ends before `from`.
+    fn before_comma(&self, from: usize, open: bool, draft: &Draft) -> Verdict {
+        let clean = !draft.dirty;
+        let (next, _) = self.look(from, clean);
+        let Some(&byte) = self.bytes.get(next) else {
+            return Verdict::Close;
+        };
+        let seen = self.key_text(next).is_some_and(|key| {
+            self.top_object()
+                .is_some_and(|object| object.map.contains_key(key))
+        });
+        match self.mark(next) {
+            Some((b'}' | b']' | b',', _)) if clean => return Verdict::Close,
+            Some((b'}', length)) if !open && self.object_may_end(next + length, clean) => {
+                return Verdict::Close;
+            }
+            Some((b'{', _)) if clean && self.record_starts(next) => return Verdict::Close,
+            Some(_) => return Verdict::Inner,
+            None => {}
+        }
+        if self.quote_at(next).is_some() {
+            return match self.key_at(next) {
+                Key::Known if open || (draft.dirty && seen) => Verdict::Broken,
+                Key::Known | Key::Cut => Verdict::Close,
+                Key::Plausible if clean => Verdict::Close,
+                Key::Plausible if open || draft.nested => Verdict::Inner,
+                Key::Plausible => Verdict::Close,
+                Key::No if open => Verdict::Inner,
+                Key::No => Verdict::Broken,
+            };
+        }
+        if self.bare_key_known(next) {
+            return if open {
+                Verdict::Broken
+            } else {
+                Verdict::Close
+            };
+        }
+        let bare = self.top_object().is_some_and(|object| object.bare_keys);
+        if clean && bare && self.bare_key_at(next) {
+            return Verdict::Close;
+        }
+        if clean && byte == b'.' && self.bytes[next..].starts_with(b"...") {
+            return Verdict::Close;
+        }
+        Verdict::Inner
+    }
+
+    fn element_verdict(&self, at: usize, after: usize, draft: &Draft) -> Verdict {
+        let clean = !draft.dirty;
+        let open = draft.open_inner;
+        let (next, newline) = self.look(after, clean);
+        if next == self.bytes.len() {
+            return Verdict::Close;
+        }
+        match self.mark(next) {
+            Some((b']', _)) if clean => Verdict::Close,
+            Some((b']', length)) => {
+                let (beyond, _) = self.look(next + length, false);
+                let ends = beyond == self.bytes.len()
+                    || matches!(self.mark(beyond), Some((b',' | b'}' | b']', _)))
+                    || self.at_fence(beyond);
+                match (ends, open) {
+                    (false, _) => Verdict::Inner,
+                    (true, true) => Verdict::Broken,
+                    (true, false) => Verdict::Close,
+                }
+            }
+            Some((b',', length)) => {
+                let (value, _) = self.look(next + length, clean);
+                let starts = value == self.bytes.len()
+                    || self.quote_at(value).is_some()
+                    || matches!(self.mark(value), Some((b'{' | b'[' | b']' | b',', _)))
+                    || (clean
+                        && (self.bytes[value].is_ascii_digit()
+                            || self.bytes[value..].starts_with(b"...")
+                            || ["true", "false", "null", "True", "False", "None", "-"]
+                                .iter()
+                                .any(|word| self.bytes[value..].starts_with(word.as_bytes()))));
+                if starts && !open {
+                    Verdict::Close
+                } else {
+                    Verdict::Inner
+                }
+            }
+            Some((b'}', _)) if clean && self.parent_is_an_object() => Verdict::Close,
+            Some((b':', _)) if clean => Verdict::Broken,
+            Some(_) => Verdict::Inner,
+            None if self.quote_at(next).is_some() => {
+                if (clean && !self.opens(at, after, draft)) || (newline && !open) {
+                    Verdict::Close
+                } else {
+                    Verdict::Inner
+                }
+            }
+            None if newline && clean && self.at_fence(next) => Verdict::Close,
+            None => Verdict::Inner,
+        }
+    }
+
+    /// Whether an object may end before `from`, judging by what follows.
+    fn object_may_end(&self, from: usize, clean: bool) -> bool {
+        let (next, newline) = self.look(from, clean);
+        let Some(&byte) = self.bytes.get(next) else {
+            return true;
+        };
+        if self.at_fence(next) {
+            return true;
+        }
+        match self.mark(next) {
+            Some((b'}' | b']', _)) => return true,
+            Some((b'{', _)) => return clean || self.record_starts(next),
+            Some((b',' | b';', length)) => {
+                let (beyond, _) = self.look(next + length, clean);
+                if beyond == self.bytes.len() {
+                    return true;
+                }
+                return match self.parent() {
+                    Some(Frame::Object(_)) => {
+                        matches!(self.mark(beyond), Some((b'}', _)))
+                            || matches!(self.key_at(beyond), Key::Known | Key::Cut)
+                            || (clean
+                                && (self.key_at(beyond) == Key::Plausible
+                                    || self.bare_key_at(beyond)))
+                    }
+                    _ => match self.mark(beyond) {
+                        Some((b'{', _)) => clean || self.record_starts(beyond),
+                        Some((b']', _)) => true,
+                        _ => clean && !self.bytes[beyond].is_ascii_alphabetic(),
+                    },
+                };
+            }
+            Some(_) => return false,
+            None => {}
+        }
+        match self.parent() {
+            None if newline => self.quote_at(next).is_none() || clean,
+            None => {
+                clean && self.quote_at(next).is_none_or(|quote| quote.open == '`') || byte == b'<'
+            }
+            Some(Frame::Object(_)) => clean && self.key_at(next) != Key::No,
+            Some(Frame::Array(_)) => clean && byte == b'.',
+        }
+    }
+
+    fn parent_is_an_object(&self) -> bool {
+        matches!(self.parent(), Some(Frame::Object(_)))
+    }
+
+    /// Whether an object that looks like a record starts at a brace.
+    fn record_starts(&self, brace: usize) -> bool {
+        let (key, _) = self.look(brace + 1, false);
+        match self.key_at(key) {
+            Key::Known | Key::Cut => true,
+            Key::Plausible => self.shape.is_open(),
+            Key::No => false,
+        }
+    }
+
+    /// Returns the text of the key whose opening quote is at a place, if one ends within reach.
+    fn key_text(&self, at: usize) -> Option<&str> {
+        let quote = self.quote_at(at)?;
+        let start = at + quote.length;
+        let reach = (start + KEY_REACH).min(self.bytes.len());
+        let end = (start..reach).find(|&end| {
+            matches!(self.bytes[end], b'\n' | b'\\')
+                || quote.closing_length(&self.bytes[end..]).is_some()
+        })?;
+        quote.closing_length(&self.bytes[end..])?;
+        self.text.get(start..end)
+    }
+
+    fn key_at(&self, at: usize) -> Key {
+        let Some(quote) = self.quote_at(at) else {
+            return Key::No;
+        };
+        let start = at + quote.length;
+        let Some(text) = self.key_text(at) else {
+            let ends_first = start + KEY_REACH >= self.bytes.len()
+                && !self.bytes[start.min(self.bytes.len())..].contains(&b'\n');
+            return if ends_first { Key::Cut } else { Key::No };
+        };
+        let close = start + text.len();
+        let length = quote.closing_length(&self.bytes[close..]).unwrap_or(1);
+        let (next, _) = self.look(close + length, false);
+        if next == self.bytes.len() {
+            return Key::Cut;
+        }
+        let colon =
+            matches!(self.mark(next), Some((b':', _))) || self.bytes[next..].starts_with(b"=>");
+        if !colon || text.is_empty() {
+            Key::No
+        } else if self.shape.knows(text) {
+            Key::Known
+        } else if text.len() <= 64 && !text.contains(['.', ',', ';', '?', '!', '(', '{', '[']) {
+            Key::Plausible
+        } else {
+            Key::No
+        }
+    }
+
+    fn bare_key_at(&self, at: usize) -> bool {
+        let length = bare_key_length(&self.text[at..]);
+        length > 0 && matches!(self.mark(self.look(at + length, false).0), Some((b':', _)))
+    }
+
+    /// Whether a known key without quotes, and its colon, stand at a place.
+    pub(super) fn bare_key_known(&self, at: usize) -> bool {
+        let length = bare_key_length(&self.text[at..]);
+        self.shape.knows(&self.text[at..at + length]) && self.bare_key_at(at)
+    }
+
+    /// Whether the quote at `at` rather opens than closes something inside a text.
+    fn opens(&self, at: usize, after: usize, draft: &Draft) -> bool {
+        let before = self.text[draft.start..at].chars().next_back();
+        let next = self.text[after..].chars().next();
+        let free = before.is_none_or(|c| c.is_whitespace() || "([{<=:,;-—/>".contains(c));
+        free && next.is_some_and(|c| !c.is_whitespace() && !",.;:!?)]}".contains(c))
+    }
+
+    /// Remembers what a quote taken for text says about the ones to come.
+    pub(super) fn note_inner(&self, at: usize, length: usize, draft: &mut Draft) {
+        let after = at + length;
+        if self.opens(at, after, draft) {
+            draft.open_inner = true;
+            draft.doubt |= self.key_at(at) == Key::Known;
+        } else {
+            draft.open_inner = false;
+            draft.nested |= matches!(self.mark(self.look(after, false).0), Some((b':', _)));
+        }
+        draft.dirty = true;
+    }
+
+    /// Whether the quote opens the next key of this record, the string before it having lost its own quote: a
+    /// known key not seen yet, on a new line or after a comma at a line's end.
+    fn missing_quote(&self, quote: Quote, at: usize, draft: &Draft) -> Option<usize> {
+        if self.key_at(at) != Key::Known || quote.open != '"' {
+            return None;
+        }
+        let key = self.key_text(at)?;
+        if self.top_object()?.map.contains_key(key) {
+            return None;
+        }
+        let body = &self.text[draft.start..at];
+        let trimmed = body.trim_end();
+        if !body[trimmed.len()..].contains('\n') || trimmed.contains(['\n', '\\']) {
+            return None;
+        }
+        let text = trimmed.strip_suffix(',').unwrap_or(trimmed);
+        Some(draft.start + text.len())
+    }
+
+    /// Whether a string is followed by another that continues it.
+    pub(super) fn joins_another(&mut self) -> bool {
+        let (next, newline) = self.look(self.pos, false);
+        if self.bytes.get(next) == Some(&b'+') {
+            let (operand, _) = self.look(next + 1, false);
+            if self.quote_at(operand).is_some() {
+                self.pos = operand;
+                return true;
+            }
+            return false;
+        }
+        if newline && self.quote_at(next).is_some() && self.key_at(next) == Key::No {
+            self.pos = next;
+            return true;
+        }
+        false
+    }
+
+    /// Whether the closing quote at `at` would be one even if the text went on: not after what a quotation or
+    /// a measure in inches may follow.
+    pub(super) fn is_firm(&self, at: usize, draft: &Draft) -> bool {
+        let before = self.text[draft.start..at].chars().next_back();
+        !draft.dirty
+            && before.is_some_and(|c| {
+                !c.is_whitespace() && !c.is_numeric() && !"([{<=:,;-—/>".contains(c)
+            })
+    }
+}

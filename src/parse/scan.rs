@@ -1,0 +1,389 @@
+//! Walks an answer and reads every value in it, leaving out prose, fences and thinking.
+
+use super::thinking::{self, Tag};
+use super::tolerant::{self, End, Found};
+use super::{Limits, Mend, Mends, Shape, strict};
+
+/// What an answer holds.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    pub(super) finds: Vec<Find>,
+    pub(super) mends: Mends,
+    /// Whether a thinking section took up all the rest.
+    pub(super) unfinished_thinking: bool,
+}
+
+/// A value, and what stood before it.
+#[derive(Debug)]
+pub(super) struct Find {
+    pub(super) found: Found,
+    /// Whether nothing but separators stood between this value and the one before.
+    pub(super) joined: bool,
+    pub(super) cue: Cue,
+}
+
+/// What the words before a value announce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cue {
+    None,
+    /// A format or an example that may be the answer, unless a better one follows.
+    Format,
+    /// An example by way of explanation: never the answer if it is a single object.
+    Aside,
+    /// Something that takes the place of what came before.
+    Revision,
+}
+
+/// How far back words are looked at, in bytes: a sentence.
+const CUE_REACH: usize = 120;
+
+/// Finds every value in a text.
+pub(super) fn scan(text: &str, shape: &Shape, limits: &Limits) -> Scan {
+    let mut walk = Walk {
+        text,
+        bytes: text.as_bytes(),
+        shape,
+        limits,
+        values_left: limits.max_values,
+        pos: 0,
+        gap: 0,
+        words: false,
+        in_fence: false,
+        resync: false,
+        strict_tried: false,
+        unclosed: [false; thinking::KINDS],
+        scan: Scan::default(),
+    };
+    walk.run();
+    walk.scan
+}
+
+struct Walk<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    shape: &'a Shape,
+    limits: &'a Limits,
+    values_left: usize,
+    pos: usize,
+    /// Where the stretch since the last value starts.
+    gap: usize,
+    /// Whether there are words in it.
+    words: bool,
+    in_fence: bool,
+    /// Whether a value broke off, so that only the unmistakable start of a record counts as one.
+    resync: bool,
+    strict_tried: bool,
+    /// Kinds of thinking section known to have no end further on, so that none is searched for twice.
+    unclosed: [bool; thinking::KINDS],
+    scan: Scan,
+}
+
+impl Walk<'_> {
+    fn run(&mut self) {
+        let mut prose = false;
+        while let Some(&byte) = self.bytes.get(self.pos) {
+            match byte {
+                b'<' | b'[' | 0xe2 if self.thinking() => {}
+                b'{' | b'[' | 0xef if self.starts_value() => self.value(),
+                b'`' | b'~' if self.fence() => {}
+                b'<' => self.markup(),
+                _ => {
+                    let word = byte.is_ascii_alphanumeric() || byte >= 0xc3;
+                    self.words |= word;
+                    prose |= word;
+                    self.pos += 1;
+                }
+            }
+        }
+        if prose {
+            self.scan.mends.add(Mend::Prose);
+        }
+    }
+
+    /// Deals with a thinking tag; returns whether there was one.
+    fn thinking(&mut self) -> bool {
+        match thinking::tag(self.text, self.pos) {
+            None => false,
+            Some(Tag::Close { length }) => {
+                self.forget_before(self.pos + length);
+                true
+            }
+            Some(Tag::Open { length, kind }) => {
+                let from = self.pos + length;
+                let end = if self.unclosed[kind] {
+                    None
+                } else {
+                    thinking::end(self.text, from, kind)
+                };
+                match end {
+                    Some(end) => {
+                        self.scan.mends.add(Mend::Thinking);
+                        self.pos = end;
+                        true
+                    }
+                    // A tag in the middle of a sentence is only spoken of.
+                    None if !self.at_line_start() => {
+                        self.unclosed[kind] = true;
+                        false
+                    }
+                    None => {
+                        self.scan.mends.add(Mend::Thinking);
+                        self.scan.unfinished_thinking = true;
+                        self.pos = self.bytes.len();
+                        true
+                    }
+                }
+            }
+        }
+    }
+
+    /// All up to here was thinking whose start was not marked.
+    fn forget_before(&mut self, end: usize) {
+        self.scan.finds.clear();
+        self.scan.mends.add(Mend::Thinking);
+        self.pos = end;
+        self.gap = end;
+        self.words = false;
+        self.in_fence = false;
+        self.resync = false;
+    }
+
+    fn at_line_start(&self) -> bool {
+        self.text[..self.pos]
+            .trim_end_matches([' ', '\t'])
+            .chars()
+            .next_back()
+            .is_none_or(|c| c == '\n' || c == '\u{feff}')
+    }
+
+    /// Skips the marks of a fence and the name of its language.
+    fn fence(&mut self) -> bool {
+        let mark = self.bytes[self.pos];
+        let length = self.bytes[self.pos..]
+            .iter()
+            .take_while(|byte| **byte == mark)
+            .count();
+        if length < 3 {
+            return false;
+        }
+        self.pos += length;
+        self.in_fence = !self.in_fence;
+        if self.in_fence {
+            self.scan.mends.add(Mend::CodeFence);
+            self.pos += self.bytes[self.pos..]
+                .iter()
+                .take(20)
+                .take_while(|byte| {
+                    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+')
+                })
+                .count();
+        }
+        true
+    }
+
+    /// Skips a tag such as `<json>` or `</answer>`, so that its name is not taken for words.
+    fn markup(&mut self) {
+        let rest = &self.bytes[self.pos + 1..];
+        let length = rest
+            .iter()
+            .take(24)
+            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'|'))
+            .count();
+        self.pos += if rest.get(length) == Some(&b'>') {
+            length + 2
+        } else {
+            1
+        };
+    }
+
+    fn starts_value(&self) -> bool {
+        let rest = &self.text[self.pos..];
+        if !rest.starts_with(['{', '[', '｛', '［']) {
+            return false;
+        }
+        !self.resync || self.record_starts()
+    }
+
+    /// Whether `{"key":` stands here with a key that a record has.
+    fn record_starts(&self) -> bool {
+        let Some(body) = self.text[self.pos..].strip_prefix('{') else {
+            return false;
+        };
+        let Some(key) = skip_space(body).strip_prefix('"') else {
+            return false;
+        };
+        let reach = key.len().min(128);
+        let Some(end) = key.as_bytes()[..reach]
+            .iter()
+            .position(|byte| *byte == b'"')
+        else {
+            return false;
+        };
+        let known = self.shape.is_open() || self.shape.knows(&key[..end]);
+        known && skip_space(&key[end + 1..]).starts_with(':')
+    }
+
+    fn value(&mut self) {
+        let start = self.pos;
+        let found = self.read();
+        self.pos = found.span.end.max(start + 1);
+        while !self.text.is_char_boundary(self.pos) {
+            self.pos += 1;
+        }
+        match found.end {
+            End::NotJson => {
+                self.words = true;
+                return;
+            }
+            End::TooDeep | End::TooMany | End::Broken => {
+                let again = self.resync;
+                self.keep(found, start);
+                self.resync = true;
+                if again {
+                    self.words = false;
+                }
+                return;
+            }
+            End::Whole | End::Cut => {}
+        }
+        if !(found.mends.is_empty() && found.end == End::Whole)
+            && let Some(end) = thinking::lone_close(&self.text[found.span.clone()])
+        {
+            self.forget_before(start + end);
+            return;
+        }
+        self.keep(found, start);
+    }
+
+    fn keep(&mut self, found: Found, start: usize) {
+        let joined = !self.scan.finds.is_empty() && (!self.words || self.resync);
+        let cue = if joined {
+            Cue::None
+        } else {
+            cue(&self.text[self.gap..start])
+        };
+        self.gap = self.pos;
+        self.words = false;
+        self.scan.finds.push(Find { found, joined, cue });
+    }
+
+    /// Reads the value here: strictly if, from here to the last bracket, it is one; else tolerantly.
+    fn read(&mut self) -> Found {
+        let start = self.pos;
+        if !self.strict_tried {
+            self.strict_tried = true;
+            let end = self.text[start..]
+                .rfind(['}', ']'])
+                .map(|at| start + at + 1);
+            if let Some(end) = end
+                && let Some((value, mends)) = strict::read(&self.text[start..end], self.limits)
+            {
+                return Found {
+                    value,
+                    open: 0,
+                    end: End::Whole,
+                    span: start..end,
+                    mends,
+                    dropped: 0,
+                };
+            }
+        }
+        tolerant::read(
+            self.text,
+            start,
+            self.shape,
+            self.limits,
+            &mut self.values_left,
+        )
+    }
+}
+
+fn skip_space(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\r', '\n'])
+}
+
+fn cue(gap: &str) -> Cue {
+    let mut from = gap.len().saturating_sub(CUE_REACH);
+    while !gap.is_char_boundary(from) {
+        from += 1;
+    }
+    let words = gap[from..].to_ascii_lowercase();
+    let has = |cues: &[&str]| cues.iter().any(|cue| words.contains(cue));
+    if has(&[
+        "corrected",
+        "revised",
+        "final",
+        "instead",
+        "improved",
+        "fixed",
+        "let me redo",
+        "better version",
+        "actual",
+    ]) {
+        Cue::Revision
+    } else if has(&[
+        "for example",
+        "for instance",
+        "e.g.",
+        "such as",
+        "looks like",
+        "look like",
+        "example of the",
+    ]) {
+        Cue::Aside
+    } else if has(&[
+        "example",
+        "format",
+        "schema",
+        "template",
+        "structure",
+        "draft",
+        "sample",
+        "instruction",
+    ]) {
+        Cue::Format
+    } else {
+        Cue::None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(text: &str) -> Vec<&str> {
+        let shape = Shape::new(["q"]);
+        scan(text, &shape, &Limits::default())
+            .finds
+            .iter()
+            .map(|find| &text[find.found.span.clone()])
+            .collect()
+    }
+
+    #[test]
+    fn values_are_found_among_prose_and_fences() {
+        assert_eq!(
+            spans("As in [1] and {x}:\n```json\n{\"q\": 1}\n```\nand [{\"q\": 2}] end"),
+            ["[1]", "{\"q\": 1}", "[{\"q\": 2}]"]
+        );
+    }
+
+    #[test]
+    fn thinking_is_never_looked_into() {
+        assert_eq!(spans("<think>{\"q\": 0}</think>{\"q\": 1}"), ["{\"q\": 1}"]);
+        assert_eq!(
+            spans("so {\"q\": 0} is it</think>{\"q\": 1}"),
+            ["{\"q\": 1}"]
+        );
+        assert!(spans("<think>{\"q\": 0}").is_empty());
+        assert_eq!(spans("no <think> needed: {\"q\": 1}"), ["{\"q\": 1}"]);
+    }
+
+    #[test]
+    fn after_a_break_only_a_record_counts() {
+        assert_eq!(
+            spans("[{\"q\": 1}, {\"q\": what is [2]?}, {\"q\": 3}]"),
+            ["[{\"q\": 1}, {\"q\": ", "{\"q\": 3}"]
+        );
+    }
+}

@@ -1,0 +1,100 @@
+//! What is known of a record before it is found.
+
+use serde_json::{Map, Value};
+
+/// What a record looks like, as far as finding one in an answer needs to know.
+///
+/// The keys are what tells a record from an object around it, and the end of a string from a quote inside
+/// it, so give every property the schema knows. Validation against the schema comes later and is not the
+/// matter here.
+///
+/// ```
+/// use topicloom::parse::Shape;
+///
+/// let shape = Shape::new(["question", "answer", "hint"]).required(["question", "answer"]);
+/// # let _ = shape;
+/// ```
+#[derive(Debug, Clone)]
+pub struct Shape {
+    properties: Vec<String>,
+    required: Vec<String>,
+    wrapper: String,
+}
+
+impl Shape {
+    /// Creates a shape from the names of a record's properties.
+    ///
+    /// Without any, every object counts as a record, and wrappers are told by their structure alone.
+    pub fn new(properties: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            properties: properties.into_iter().map(Into::into).collect(),
+            required: Vec::new(),
+            wrapper: "records".to_owned(),
+        }
+    }
+
+    /// Sets which properties every record has. None by default.
+    #[must_use]
+    pub fn required(mut self, required: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.required = required.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the key under which the prompt asks for the list of records: `records` by default.
+    ///
+    /// Other keys are recognised too; this one is preferred where there is a choice.
+    #[must_use]
+    pub fn wrapper(mut self, wrapper: impl Into<String>) -> Self {
+        self.wrapper = wrapper.into();
+        self
+    }
+
+    pub(super) fn wrapper_key(&self) -> &str {
+        &self.wrapper
+    }
+
+    /// Whether nothing is known of the keys.
+    pub(super) fn is_open(&self) -> bool {
+        self.properties.is_empty()
+    }
+
+    pub(super) fn knows(&self, key: &str) -> bool {
+        self.properties.iter().any(|property| property == key)
+    }
+
+    /// Whether it is known which properties every record has.
+    pub(super) fn has_required(&self) -> bool {
+        !self.required.is_empty()
+    }
+
+    /// How many of the record's properties an object has.
+    pub(super) fn overlap(&self, object: &Map<String, Value>) -> usize {
+        self.properties
+            .iter()
+            .filter(|property| object.contains_key(property.as_str()))
+            .count()
+    }
+
+    /// Whether an object has every property that every record has, and at least one at all.
+    pub(super) fn fits(&self, object: &Map<String, Value>) -> bool {
+        if self.is_open() {
+            return true;
+        }
+        self.required.iter().all(|key| object.contains_key(key)) && self.overlap(object) > 0
+    }
+
+    /// Whether an object has all that a record must have, and so may be taken for whole where its end is
+    /// missing: every required property, or every property if none is known to be required.
+    pub(super) fn is_filled(&self, object: &Map<String, Value>) -> bool {
+        if self.required.is_empty() {
+            self.has_all(object)
+        } else {
+            self.fits(object)
+        }
+    }
+
+    /// Whether an object has every property a record can have, so that nothing can be missing from it.
+    pub(super) fn has_all(&self, object: &Map<String, Value>) -> bool {
+        !self.is_open() && self.overlap(object) == self.properties.len()
+    }
+}

@@ -1,0 +1,160 @@
+//! The fast path: text that is valid JSON as it stands.
+//!
+//! `serde_json` does the reading. What it would let pass in silence is seen on the way: a key that comes
+//! twice ends the fast path, and escapes that are LaTeX are undone.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::{Limits, Mend, Mends, latex};
+
+/// Reads text that is one valid JSON value and nothing else.
+///
+/// Returns `None` for everything else, for duplicate keys, and beyond a limit: the tolerant reader says why.
+pub(super) fn read(text: &str, limits: &Limits) -> Option<(Value, Mends)> {
+    let mut state = State {
+        values_left: limits.max_values,
+        mends: Mends::default(),
+    };
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let node = Node {
+        state: &mut state,
+        depth_left: limits.max_depth,
+    };
+    let value = node.deserialize(&mut reader).ok()?;
+    reader.end().ok()?;
+    Some((value, state.mends))
+}
+
+struct State {
+    values_left: usize,
+    mends: Mends,
+}
+
+struct Node<'a> {
+    state: &'a mut State,
+    depth_left: usize,
+}
+
+impl<'a> Node<'a> {
+    fn child(&mut self) -> Node<'_> {
+        Node {
+            state: self.state,
+            depth_left: self.depth_left - 1,
+        }
+    }
+
+    fn enter<E: serde::de::Error>(&self) -> Result<(), E> {
+        if self.depth_left == 0 {
+            return Err(E::custom("too deep"));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        if self.state.values_left == 0 {
+            return Err(D::Error::custom("too many values"));
+        }
+        self.state.values_left -= 1;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    // A string without escapes is borrowed, so it cannot hold control characters.
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        let mut value = value.to_owned();
+        for _ in 0..latex::undo_valid(&mut value) {
+            self.state.mends.add(Mend::LatexEscape);
+        }
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Value, A::Error> {
+        self.enter()?;
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(self.child())? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
+        self.enter()?;
+        let mut object = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let value = map.next_value_seed(self.child())?;
+            if object.insert(key, value).is_some() {
+                return Err(A::Error::custom("duplicate key"));
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_default(text: &str) -> Option<(Value, Mends)> {
+        read(text, &Limits::default())
+    }
+
+    #[test]
+    fn valid_json_is_what_serde_json_says_it_is() {
+        let text = r#"{"z": [1, -2, 3.5e2, 18446744073709551615, 1e300], "a": {"é": "\u00e9\n", "t": true}}"#;
+        let (value, mends) = read_default(text).unwrap();
+        assert_eq!(value, serde_json::from_str::<Value>(text).unwrap());
+        assert!(mends.is_empty());
+    }
+
+    #[test]
+    fn a_duplicate_key_is_left_to_the_tolerant_reader() {
+        assert!(read_default(r#"{"a": 1, "a": 2}"#).is_none());
+    }
+
+    #[test]
+    fn limits_hold() {
+        let limits = Limits::default().max_depth(2).max_values(4);
+        assert!(read("[[1]]", &limits).is_some());
+        assert!(read("[[[1]]]", &limits).is_none());
+        assert!(read("[1,2,3]", &limits).is_some());
+        assert!(read("[1,2,3,4]", &limits).is_none());
+    }
+}

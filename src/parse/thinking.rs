@@ -1,0 +1,177 @@
+//! Thinking sections, whatever tags a model puts around them.
+
+/// Names in `<name>…</name>`, as reasoning models and prompts for them use.
+const NAMES: [&str; 14] = [
+    "think",
+    "thinking",
+    "thought",
+    "thoughts",
+    "reasoning",
+    "reason",
+    "reflection",
+    "scratchpad",
+    "analysis",
+    "inner_monologue",
+    "seed:think",
+    "antthinking",
+    "chain_of_thought",
+    "brainstorm",
+];
+
+/// Tags of other forms: Mistral, Kimi, Sky-T1, Cohere, and the channels of gpt-oss.
+const PAIRS: [(&str, &[&str]); 5] = [
+    ("[THINK]", &["[/THINK]"]),
+    ("◁think▷", &["◁/think▷"]),
+    ("<|begin_of_thought|>", &["<|end_of_thought|>"]),
+    ("<|START_THINKING|>", &["<|END_THINKING|>"]),
+    (
+        "<|channel|>analysis",
+        &["<|end|>", "<|channel|>final", "<|start|>"],
+    ),
+];
+
+/// What stands at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tag {
+    /// A section starts; its text begins after this many bytes.
+    Open { length: usize, kind: usize },
+    /// A section ends that was not seen to start.
+    Close { length: usize },
+}
+
+/// Returns the tag at a place whose byte is `<`, `[` or the first one of `◁`.
+pub(super) fn tag(text: &str, at: usize) -> Option<Tag> {
+    let rest = &text.as_bytes()[at..];
+    if rest[0] == b'[' && !matches!(rest.get(1), Some(b'T' | b'/')) {
+        return None;
+    }
+    for (index, (open, closes)) in PAIRS.iter().enumerate() {
+        if rest.starts_with(open.as_bytes()) {
+            return Some(Tag::Open {
+                length: open.len(),
+                kind: NAMES.len() + index,
+            });
+        }
+        let close = closes[0].as_bytes();
+        if close != b"<|end|>" && rest.starts_with(close) {
+            return Some(Tag::Close {
+                length: close.len(),
+            });
+        }
+    }
+    let closing = rest.starts_with(b"</");
+    let (kind, length) = named(rest.get(1 + usize::from(closing)..)?)?;
+    let length = 1 + usize::from(closing) + length;
+    Some(if closing {
+        Tag::Close { length }
+    } else {
+        Tag::Open { length, kind }
+    })
+}
+
+/// Matches `name>` or `name attributes>`.
+fn named(rest: &[u8]) -> Option<(usize, usize)> {
+    let length = rest
+        .iter()
+        .take(24)
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
+        .count();
+    let kind = NAMES
+        .iter()
+        .position(|name| name.as_bytes().eq_ignore_ascii_case(&rest[..length]))?;
+    let tail = rest[length..]
+        .iter()
+        .take(64)
+        .position(|byte| matches!(byte, b'>' | b'<' | b'\n' | b'"' | b'{'))
+        .filter(|tail| rest[length + tail] == b'>')?;
+    (tail == 0 || rest[length] == b' ').then_some((kind, length + tail + 1))
+}
+
+/// Returns where the section of a kind ends, from `from` on: after its closing tag.
+pub(super) fn end(text: &str, from: usize, kind: usize) -> Option<usize> {
+    if let Some(index) = kind.checked_sub(NAMES.len()) {
+        return PAIRS[index]
+            .1
+            .iter()
+            .filter_map(|close| text[from..].find(close).map(|at| from + at + close.len()))
+            .min();
+    }
+    let bytes = text.as_bytes();
+    let mut at = from;
+    while let Some(next) = text[at..].find("</") {
+        at += next + 2;
+        if let Some((closed, length)) = named(&bytes[at..])
+            && closed == kind
+        {
+            return Some(at + length);
+        }
+    }
+    None
+}
+
+/// Returns the end of the last closing tag in a text that no opening tag in it belongs to.
+pub(super) fn lone_close(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut depth = 0_usize;
+    let mut found = None;
+    for (at, byte) in bytes.iter().enumerate() {
+        if !matches!(byte, b'<' | b'[' | 0xe2) {
+            continue;
+        }
+        match tag(text, at) {
+            Some(Tag::Open { .. }) => depth += 1,
+            Some(Tag::Close { length }) if depth == 0 => found = Some(at + length),
+            Some(Tag::Close { .. }) => depth -= 1,
+            None => {}
+        }
+    }
+    found
+}
+
+/// How many kinds of section there are.
+pub(super) const KINDS: usize = NAMES.len() + PAIRS.len();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_every_family_are_seen() {
+        for open in [
+            "<think>",
+            "<Thinking>",
+            "<thought level=\"3\">",
+            "[THINK]",
+            "◁think▷",
+            "<|channel|>analysis",
+        ] {
+            let expected = open != "<thought level=\"3\">";
+            assert_eq!(
+                matches!(tag(open, 0), Some(Tag::Open { .. })),
+                expected,
+                "{open}"
+            );
+        }
+        for close in ["</think>", "</REASONING>", "[/THINK]", "<|end_of_thought|>"] {
+            assert!(matches!(tag(close, 0), Some(Tag::Close { .. })), "{close}");
+        }
+        for other in ["<b>", "<thinker>", "< think>", "[x]", "<", "</"] {
+            assert_eq!(tag(other, 0), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_section_ends_at_its_own_tag() {
+        let text = "<thinking>a </b> </think> b</thinking> c";
+        let Some(Tag::Open { length, kind }) = tag(text, 0) else {
+            panic!("an opening tag");
+        };
+        assert_eq!(&text[end(text, length, kind).unwrap()..], " c");
+    }
+
+    #[test]
+    fn a_pair_is_no_lone_close() {
+        assert_eq!(lone_close("uses <think>x</think> tags"), None);
+        assert_eq!(lone_close("a</think>b"), Some(9));
+    }
+}

@@ -1,0 +1,133 @@
+//! Answers that are escaped as a whole, and so hold no JSON until the escaping is undone once.
+
+use super::Mend;
+
+/// Undoes the escaping of a whole answer, if it is escaped.
+pub(super) fn unescape(text: &str) -> Option<(String, Mend)> {
+    if is_escaped_for_html(text) {
+        return Some((decode_entities(text), Mend::HtmlEntities));
+    }
+    if opens_with(text, "\\\"") {
+        return Some((decode_backslashes(text), Mend::DoubleEncoded));
+    }
+    None
+}
+
+/// An HTML-escaped answer has entities for all its quotes and so no quote at all.
+fn is_escaped_for_html(text: &str) -> bool {
+    !text.contains('"')
+        && ["&quot;", "&#34;", "&#x22;"]
+            .iter()
+            .any(|quote| opens_with(text, quote))
+}
+
+/// Whether the first quote after the first brace is written in a way. `[` may stand between them and before.
+fn opens_with(text: &str, quote: &str) -> bool {
+    let Some(open) = text.find(['{', '[']) else {
+        return false;
+    };
+    text[open..]
+        .trim_start_matches(|c: char| c == '{' || c == '[' || c.is_ascii_whitespace())
+        .trim_start_matches("\\n")
+        .trim_start()
+        .starts_with(quote)
+}
+
+fn decode_entities(text: &str) -> String {
+    let mut decoded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        decoded.push_str(&rest[..at]);
+        rest = &rest[at..];
+        // The longest entity decoded here is `&#x10ffff;`.
+        let end = rest
+            .as_bytes()
+            .iter()
+            .take(10)
+            .position(|byte| *byte == b';');
+        let c = end.and_then(|end| entity(&rest[1..end]));
+        if let (Some(c), Some(end)) = (c, end) {
+            decoded.push(c);
+            rest = &rest[end + 1..];
+        } else {
+            decoded.push('&');
+            rest = &rest[1..];
+        }
+    }
+    decoded.push_str(rest);
+    decoded
+}
+
+fn entity(name: &str) -> Option<char> {
+    Some(match name {
+        "quot" => '"',
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "apos" => '\'',
+        "nbsp" => '\u{a0}',
+        _ => {
+            let code = name.strip_prefix('#')?;
+            let code = match code.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                None => code.parse().ok()?,
+            };
+            char::from_u32(code)?
+        }
+    })
+}
+
+/// Undoes one level of JSON escaping, leaving what is no escape as it is.
+fn decode_backslashes(text: &str) -> String {
+    let mut decoded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        decoded.push_str(&rest[..at]);
+        let c = match rest.as_bytes().get(at + 1) {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'n') => '\n',
+            Some(b't') => '\t',
+            Some(b'r') => '\r',
+            _ => {
+                decoded.push('\\');
+                rest = &rest[at + 1..];
+                continue;
+            }
+        };
+        decoded.push(c);
+        rest = &rest[at + 2..];
+    }
+    decoded.push_str(rest);
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_escaped_for_html_is_decoded_once() {
+        let (text, mend) = unescape("[{&quot;q&quot;: &quot;a &amp;lt; b&#39;s&quot;}]").unwrap();
+        assert_eq!(
+            (text.as_str(), mend),
+            ("[{\"q\": \"a &lt; b's\"}]", Mend::HtmlEntities)
+        );
+    }
+
+    #[test]
+    fn entities_inside_a_plain_answer_are_its_own() {
+        assert!(unescape("{\"q\": \"&quot;x&quot;\"}").is_none());
+        assert!(unescape("Tom & Jerry [&c]").is_none());
+    }
+
+    #[test]
+    fn an_answer_with_escaped_quotes_is_decoded_once() {
+        let (text, mend) = unescape(r#"{\"q\": \"a \\\"b\\\" \\n c\"}"#).unwrap();
+        assert_eq!(
+            (text.as_str(), mend),
+            (r#"{"q": "a \"b\" \n c"}"#, Mend::DoubleEncoded)
+        );
+    }
+}
