@@ -45,7 +45,11 @@ impl<T> Record<T> {
 impl RecordMeta {
     /// Creates the origin of a record.
     pub fn new(ordinal: u64, task: u64, model: impl Into<Arc<str>>) -> Self {
-        Self { ordinal, task, model: model.into() }
+        Self {
+            ordinal,
+            task,
+            model: model.into(),
+        }
     }
 }
 
@@ -58,9 +62,14 @@ impl<T: Serialize> Record<T> {
     /// Where the data does not serialise to a JSON object.
     pub fn to_json(&self) -> Result<JsonRecord> {
         let Ok(Value::Object(mut object)) = serde_json::to_value(&self.data) else {
-            return Err(Error::new(ErrorKind::Sink, "a record does not serialise to a JSON object"));
+            return Err(Error::new(
+                ErrorKind::Sink,
+                "a record does not serialise to a JSON object",
+            ));
         };
-        object.entry("topic").or_insert_with(|| Value::String(self.topic.name().to_owned()));
+        object
+            .entry("topic")
+            .or_insert_with(|| Value::String(self.topic.name().to_owned()));
         Ok(object)
     }
 }
@@ -68,7 +77,9 @@ impl<T: Serialize> Record<T> {
 /// Serialises as [`Record::to_json`] does.
 impl<T: Serialize> Serialize for Record<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_json().map_err(serde::ser::Error::custom)?.serialize(serializer)
+        self.to_json()
+            .map_err(serde::ser::Error::custom)?
+            .serialize(serializer)
     }
 }
 
@@ -80,7 +91,11 @@ mod tests {
 
     fn record(data: &Value) -> Record {
         let data = data.as_object().expect("the test gives an object").clone();
-        Record::new(Topic::new("graphs"), data, RecordMeta::new(0, 0, "offline/loom"))
+        Record::new(
+            Topic::new("graphs"),
+            data,
+            RecordMeta::new(0, 0, "offline/loom"),
+        )
     }
 
     #[test]

@@ -128,7 +128,12 @@ pub struct CandidateCounts {
 
 impl CandidateCounts {
     fn parts(&self) -> u64 {
-        self.accepted + self.invalid + self.undecodable + self.filtered + self.duplicate + self.surplus
+        self.accepted
+            + self.invalid
+            + self.undecodable
+            + self.filtered
+            + self.duplicate
+            + self.surplus
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
@@ -183,6 +188,27 @@ impl TopicReport {
 }
 
 impl Report {
+    /// Creates the report of a run that did nothing.
+    pub(crate) fn empty(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            reason: None,
+            requested: 0,
+            accepted: 0,
+            record_calls: CallCounts::default(),
+            topic_calls: CallCounts::default(),
+            answers: AnswerCounts::default(),
+            candidates: CandidateCounts::default(),
+            topics: Vec::new(),
+            models: BTreeMap::new(),
+            mends: Mends::default(),
+            notes: Vec::new(),
+            warnings: Vec::new(),
+            resumed_answers: 0,
+            elapsed: Duration::ZERO,
+        }
+    }
+
     /// Returns how many records are missing.
     #[must_use]
     pub fn missing(&self) -> u64 {
@@ -208,9 +234,16 @@ impl Report {
     #[must_use]
     pub fn imbalances(&self) -> Vec<String> {
         let mut balance = Balance::default();
-        for (name, calls) in [("record calls", &self.record_calls), ("topic calls", &self.topic_calls)] {
+        for (name, calls) in [
+            ("record calls", &self.record_calls),
+            ("topic calls", &self.topic_calls),
+        ] {
             let ends = calls.answered + calls.failures() + calls.cancelled;
-            balance.equal(format_args!("{name} made = answered + failed + cancelled"), calls.made, ends);
+            balance.equal(
+                format_args!("{name} made = answered + failed + cancelled"),
+                calls.made,
+                ends,
+            );
         }
         let mut candidates = CandidateCounts::default();
         let mut answers = 0;
@@ -218,24 +251,56 @@ impl Report {
             let name = &topic.topic;
             let failed = topic.failed.values().sum::<u64>();
             let ends = topic.answers + failed + topic.cancelled;
-            balance.equal(format_args!("tasks of {name} = answers + failed + cancelled"), topic.tasks, ends);
+            balance.equal(
+                format_args!("tasks of {name} = answers + failed + cancelled"),
+                topic.tasks,
+                ends,
+            );
             let parts = topic.candidates.parts();
-            balance.equal(format_args!("candidates of {name} = their ends"), topic.candidates.total, parts);
-            balance.at_most(format_args!("accepted of {name}"), topic.candidates.accepted, topic.quota);
+            balance.equal(
+                format_args!("candidates of {name} = their ends"),
+                topic.candidates.total,
+                parts,
+            );
+            balance.at_most(
+                format_args!("accepted of {name}"),
+                topic.candidates.accepted,
+                topic.quota,
+            );
             candidates.add(&topic.candidates);
             answers += topic.answers;
         }
-        balance.equal(format_args!("answers = answers of the topics"), self.answers.total, answers);
+        balance.equal(
+            format_args!("answers = answers of the topics"),
+            self.answers.total,
+            answers,
+        );
         balance.equal(
             format_args!("answered record calls = answers judged and unjudged"),
             self.record_calls.answered,
             self.answers.total + self.answers.unjudged,
         );
-        balance.equal(format_args!("candidates = their ends"), self.candidates.total, self.candidates.parts());
-        balance.equal(format_args!("candidates = those of the topics"), self.candidates.total, candidates.total);
-        balance.equal(format_args!("accepted = accepted candidates"), self.accepted, self.candidates.accepted);
+        balance.equal(
+            format_args!("candidates = their ends"),
+            self.candidates.total,
+            self.candidates.parts(),
+        );
+        balance.equal(
+            format_args!("candidates = those of the topics"),
+            self.candidates.total,
+            candidates.total,
+        );
+        balance.equal(
+            format_args!("accepted = accepted candidates"),
+            self.accepted,
+            self.candidates.accepted,
+        );
         let quotas = self.topics.iter().map(|topic| topic.quota).sum();
-        balance.equal(format_args!("requested = quotas of the topics"), self.requested, quotas);
+        balance.equal(
+            format_args!("requested = quotas of the topics"),
+            self.requested,
+            quotas,
+        );
         let calls = self.models.values().map(|model| model.calls).sum();
         let made = self.record_calls.made + self.topic_calls.made;
         balance.equal(format_args!("calls = calls of the models"), made, calls);

@@ -27,7 +27,13 @@ impl CallLog {
     }
 
     /// Books calls that an earlier process made, as its journal tells.
-    pub(crate) fn replay(&self, purpose: Purpose, model: &str, failed: &[ErrorKind], answered: Option<Usage>) {
+    pub(crate) fn replay(
+        &self,
+        purpose: Purpose,
+        model: &str,
+        failed: &[ErrorKind],
+        answered: Option<Usage>,
+    ) {
         let mut counts = self.lock();
         let made = failed.len() as u64 + u64::from(answered.is_some());
         counts.model(model).calls += made;
@@ -43,7 +49,11 @@ impl CallLog {
     /// Returns the calls for records, the calls for topics, and the calls of each model.
     pub(crate) fn counts(&self) -> (CallCounts, CallCounts, BTreeMap<String, ModelReport>) {
         let counts = self.lock();
-        (counts.records.clone(), counts.topics.clone(), counts.models.clone())
+        (
+            counts.records.clone(),
+            counts.topics.clone(),
+            counts.models.clone(),
+        )
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -74,7 +84,11 @@ impl Counts {
     }
 
     fn fail(&mut self, purpose: Purpose, kind: ErrorKind) {
-        *self.of(purpose).failed.entry(kind.as_str().to_owned()).or_default() += 1;
+        *self
+            .of(purpose)
+            .failed
+            .entry(kind.as_str().to_owned())
+            .or_default() += 1;
     }
 }
 

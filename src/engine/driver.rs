@@ -66,13 +66,21 @@ where
         Ok(Stop::Complete) => (Outcome::Complete, None),
         Ok(Stop::Short(error)) => (Outcome::Short, Some(error)),
         Ok(Stop::Cancelled) => {
-            let error = Error::new(ErrorKind::Cancelled, "the run was stopped before it was complete");
+            let error = Error::new(
+                ErrorKind::Cancelled,
+                "the run was stopped before it was complete",
+            );
             (Outcome::Cancelled, Some(error))
         }
         Err(error) => (Outcome::Failed, Some(error)),
     };
     let report = account.into_report(&job, outcome, error.as_ref(), started.elapsed());
-    info!(outcome = outcome.as_str(), accepted = report.accepted, requested = report.requested, "run ended");
+    info!(
+        outcome = outcome.as_str(),
+        accepted = report.accepted,
+        requested = report.requested,
+        "run ended"
+    );
     job.tell(&RunEvent::Finished { report: &report });
     Ending { report, error }
 }
@@ -112,7 +120,8 @@ where
 
     let client = wrap(Arc::clone(&job.generation.client));
     let schema_text = job.renderer.render(&job.schema)?;
-    let stable = StableContext::new(job.instruction.as_deref(), &schema_text, RECORDS_KEY);
+    let stable =
+        StableContext::new(&schema_text, RECORDS_KEY).with_instruction(job.instruction.as_deref());
     let stable = job.prompts.stable(&stable)?;
     let workshop = Arc::new(Workshop {
         client,
@@ -121,8 +130,16 @@ where
         system: Message::system(stable).ending_stable_prefix(),
         parameters: Arc::clone(&job.generation.parameters),
         format: RecordsFormat::new(&job.schema, job.settings.records_per_request),
-        topics: plan.topics.iter().map(|planned| planned.topic.clone()).collect(),
-        judge: Judge::new(job.schema.clone(), job.filters.clone(), job.deduplicator.clone()),
+        topics: plan
+            .topics
+            .iter()
+            .map(|planned| planned.topic.clone())
+            .collect(),
+        judge: Judge::new(
+            job.schema.clone(),
+            job.filters.clone(),
+            job.deduplicator.clone(),
+        ),
         log: Arc::clone(&log),
         calls,
         seed,
@@ -168,7 +185,10 @@ fn new_ledger(job: &Job, plan: &Plan, seed: u64) -> Ledger {
 
 /// Names the stable prefix without telling what is in it.
 fn cache_key(stable: &str) -> String {
-    format!("topicloom-{:016x}", xxhash_rust::xxh3::xxh3_64(stable.as_bytes()))
+    format!(
+        "topicloom-{:016x}",
+        xxhash_rust::xxh3::xxh3_64(stable.as_bytes())
+    )
 }
 
 /// Settles what an earlier process left in the log, as that process did. Returns the number of answers.
@@ -190,18 +210,38 @@ where
                     return damaged("the journal has an answer for a topic that is not planned");
                 };
                 let usage = Some(answer.response.usage);
-                workshop.calls.replay(Purpose::Records, &answer.model, &answer.failed_calls, usage);
+                workshop
+                    .calls
+                    .replay(Purpose::Records, &answer.model, &answer.failed_calls, usage);
                 answers += 1;
                 let judged = workshop.judge.judge(topic.name(), &answer.response).await?;
                 workshop.unsettled.fetch_add(1, Ordering::Relaxed);
                 let failed_calls = answer.failed_calls.len();
                 let task = Task::replayed(answer.task, answer.topic, answer.wanted, answer.round);
-                (task, Settle::Answered { judged, failed_calls })
+                (
+                    task,
+                    Settle::Answered {
+                        judged,
+                        failed_calls,
+                    },
+                )
             }
             Entry::Failed(failure) if failure.topic < workshop.topics.len() => {
-                workshop.calls.replay(Purpose::Records, &failure.model, &failure.failed_calls, None);
-                let task = Task::replayed(failure.task, failure.topic, failure.wanted, failure.round);
-                (task, Settle::Failed { kind: failure.kind, calls: failure.failed_calls.len() })
+                workshop.calls.replay(
+                    Purpose::Records,
+                    &failure.model,
+                    &failure.failed_calls,
+                    None,
+                );
+                let task =
+                    Task::replayed(failure.task, failure.topic, failure.wanted, failure.round);
+                (
+                    task,
+                    Settle::Failed {
+                        kind: failure.kind,
+                        calls: failure.failed_calls.len(),
+                    },
+                )
             }
             Entry::Finished { .. } => continue,
             _ => return damaged("the journal has an entry out of place"),
@@ -238,7 +278,11 @@ where
     // Ends whose number is not due yet: what is settled is settled in the order of the log.
     let mut early: BTreeMap<u64, (Task, Settle<T>)> = BTreeMap::new();
     let mut due = workshop.log.next_number();
-    let window = settling.job.settings.max_concurrency.saturating_mul(TASKS_PER_PERMIT);
+    let window = settling
+        .job
+        .settings
+        .max_concurrency
+        .saturating_mul(TASKS_PER_PERMIT);
     // Where a prefix is cached only once a first answer has started, one call goes ahead to write it.
     let mut cold = workshop.client.capabilities().warms_cache;
     let mut ending: Option<Result<Stop>> = None;
@@ -317,7 +361,12 @@ where
     }
 }
 
-fn settle<T>(settling: &mut Settling<'_, T>, workshop: &Workshop<T>, task: &Task, result: Settle<T>) {
+fn settle<T>(
+    settling: &mut Settling<'_, T>,
+    workshop: &Workshop<T>,
+    task: &Task,
+    result: Settle<T>,
+) {
     if matches!(result, Settle::Answered { .. }) {
         workshop.unsettled.fetch_sub(1, Ordering::Relaxed);
     }
@@ -345,30 +394,48 @@ fn stops_calls(ending: &Result<Stop>) -> bool {
 }
 
 fn fatal(error: Error) -> Result<Stop> {
-    if error.kind() == ErrorKind::Budget { Ok(Stop::Short(error)) } else { Err(error) }
+    if error.kind() == ErrorKind::Budget {
+        Ok(Stop::Short(error))
+    } else {
+        Err(error)
+    }
 }
 
 fn provider_is_down(failures: u64) -> Error {
     Error::new(
         ErrorKind::Unavailable,
-        format!("{failures} calls in a row failed, so the provider is taken to be down; try again later"),
+        format!(
+            "{failures} calls in a row failed, so the provider is taken to be down; try again later"
+        ),
     )
 }
 
 fn panicked(error: JoinError) -> Error {
-    Error::new(ErrorKind::Plugin, "a task panicked, in a client, a filter, a deduplicator or a decoder")
-        .with_source(error)
+    Error::new(
+        ErrorKind::Plugin,
+        "a task panicked, in a client, a filter, a deduplicator or a decoder",
+    )
+    .with_source(error)
 }
 
 /// Says how many records are missing, and why, for the first topic that was given up.
 fn short<T>(settling: &Settling<'_, T>) -> Error {
     let requested = settling.requested;
     let missing = requested - settling.ledger.accepted();
-    let given_up: Vec<_> =
-        settling.ledger.tallies().iter().filter_map(|tally| tally.given_up).collect();
-    let why = given_up.first().map_or_else(String::new, |why| format!("; of the first, {why}"));
+    let given_up: Vec<_> = settling
+        .ledger
+        .tallies()
+        .iter()
+        .filter_map(|tally| tally.given_up)
+        .collect();
+    let why = given_up
+        .first()
+        .map_or_else(String::new, |why| format!("; of the first, {why}"));
     Error::new(
         ErrorKind::Short,
-        format!("{missing} of {requested} records are missing; {} topics were given up{why}", given_up.len()),
+        format!(
+            "{missing} of {requested} records are missing; {} topics were given up{why}",
+            given_up.len()
+        ),
     )
 }

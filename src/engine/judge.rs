@@ -62,7 +62,14 @@ impl<T: DeserializeOwned> Judge<T> {
         let shape = Shape::new(schema.property_names().iter().cloned())
             .required(schema.required_names().iter().cloned())
             .wrapper(RECORDS_KEY);
-        Self { schema, shape, limits: Limits::default(), filters, deduplicator, decodes_to: PhantomData }
+        Self {
+            schema,
+            shape,
+            limits: Limits::default(),
+            filters,
+            deduplicator,
+            decodes_to: PhantomData,
+        }
     }
 
     /// Judges one answer.
@@ -71,7 +78,12 @@ impl<T: DeserializeOwned> Judge<T> {
     ///
     /// Where a filter or the deduplicator fails.
     pub(super) async fn judge(&self, topic: &str, response: &ChatResponse) -> Result<Judged<T>> {
-        let mut judged = Judged { fault: None, advice: None, candidates: Vec::new(), mends: Mends::default() };
+        let mut judged = Judged {
+            fault: None,
+            advice: None,
+            candidates: Vec::new(),
+            mends: Mends::default(),
+        };
         judged.fault = match response.finish_reason {
             FinishReason::Refusal => Some(AnswerFault::Refused),
             FinishReason::ContentFilter => Some(AnswerFault::ContentFiltered),
@@ -101,7 +113,10 @@ impl<T: DeserializeOwned> Judge<T> {
     async fn candidate(&self, topic: &str, value: Value) -> Result<Result<Ready<T>, Refused>> {
         let (value, _) = self.schema.drop_unknown_keys(value);
         if let Err(violations) = self.schema.validate(&value) {
-            return Ok(Err(Refused::new(Rejection::Invalid, Some(in_words(&violations)))));
+            return Ok(Err(Refused::new(
+                Rejection::Invalid,
+                Some(in_words(&violations)),
+            )));
         }
         let Ok(data) = T::deserialize(&value) else {
             return Ok(Err(Refused::new(Rejection::Undecodable, None)));
@@ -112,11 +127,18 @@ impl<T: DeserializeOwned> Judge<T> {
         let candidate = Candidate::new(topic, fields);
         for filter in &self.filters {
             if let FilterVerdict::Reject(reason) = filter.check(&candidate).await? {
-                return Ok(Err(Refused::new(Rejection::Filtered, Some(reason.to_owned()))));
+                return Ok(Err(Refused::new(
+                    Rejection::Filtered,
+                    Some(reason.to_owned()),
+                )));
             }
         }
         let fingerprint = self.deduplicator.fingerprint(&candidate).await?;
-        Ok(Ok(Ready { data, gist: gist(fields), fingerprint }))
+        Ok(Ok(Ready {
+            data,
+            gist: gist(fields),
+            fingerprint,
+        }))
     }
 }
 
@@ -127,7 +149,11 @@ impl Refused {
 }
 
 fn in_words(violations: &[Violation]) -> String {
-    let words: Vec<String> = violations.iter().take(MOST_VIOLATIONS).map(ToString::to_string).collect();
+    let words: Vec<String> = violations
+        .iter()
+        .take(MOST_VIOLATIONS)
+        .map(ToString::to_string)
+        .collect();
     words.join("; ")
 }
 

@@ -19,7 +19,11 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn new(journal: Option<Arc<dyn Journal>>) -> Self {
-        Self { journal, next: AtomicU64::new(0), appended: AtomicBool::new(false) }
+        Self {
+            journal,
+            next: AtomicU64::new(0),
+            appended: AtomicBool::new(false),
+        }
     }
 
     /// Returns what an earlier process appended.

@@ -35,6 +35,7 @@ use crate::report::Report;
 use crate::schema::{RecordSchema, SchemaRenderer};
 use crate::topic::TopicProvider;
 
+#[allow(unused_imports)]
 pub(crate) use driver::drive;
 
 /// Is told what happens in a run.
@@ -83,6 +84,7 @@ pub(crate) struct RunSettings {
 }
 
 /// How a run ended.
+#[derive(Debug)]
 pub(crate) struct Ending {
     pub(crate) report: Report,
     /// Why it is not complete; `None` where it is.
@@ -99,6 +101,8 @@ impl Job {
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Job")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }

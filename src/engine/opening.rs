@@ -33,7 +33,8 @@ pub(super) async fn open<'a>(job: &Job, log: &'a Log, calls: &CallLog) -> Result
         Some(first) => check_header(first, job)?.seed,
         None => {
             let seed = job.settings.seed.unwrap_or_else(fresh_seed);
-            log.append(|| Entry::Started(Header::new(seed, job.input.clone()))).await?;
+            log.append(|| Entry::Started(Header::new(seed, job.input.clone())))
+                .await?;
             seed
         }
     };
@@ -45,23 +46,46 @@ pub(super) async fn open<'a>(job: &Job, log: &'a Log, calls: &CallLog) -> Result
                 calls.replay(Purpose::Topics, &answer.model, &answer.failed_calls, usage);
                 topic_answers.insert(answer.seed, answer.response);
             }
-            Entry::Planned(plan) => return Ok(Opening { seed, plan: Some(plan), topic_answers, rest }),
+            Entry::Planned(plan) => {
+                return Ok(Opening {
+                    seed,
+                    plan: Some(plan),
+                    topic_answers,
+                    rest,
+                });
+            }
             Entry::Finished { .. } => {}
-            _ => return Err(Error::new(ErrorKind::Journal, "the journal has answers before a plan")),
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::Journal,
+                    "the journal has answers before a plan",
+                ));
+            }
         }
     }
-    Ok(Opening { seed, plan: None, topic_answers, rest })
+    Ok(Opening {
+        seed,
+        plan: None,
+        topic_answers,
+        rest,
+    })
 }
 
 /// Returns the header, if the journal is of this input and readable by this version.
 fn check_header(first: Entry, job: &Job) -> Result<Header> {
     let Entry::Started(header) = first else {
-        return Err(Error::new(ErrorKind::Journal, "the journal does not begin with the start of a run"));
+        return Err(Error::new(
+            ErrorKind::Journal,
+            "the journal does not begin with the start of a run",
+        ));
     };
     if header.format > FORMAT {
         return Err(Error::new(
             ErrorKind::Journal,
-            format!("the journal has format {}, and this version reads up to {FORMAT}", header.format),
+            format!(
+                "the journal has format {}, and this version reads up to {FORMAT}",
+                header.format
+            ),
         )
         .with_context("written by", header.library));
     }

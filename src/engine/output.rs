@@ -17,12 +17,17 @@ impl RecordsFormat {
     /// Prepares the formats for one up to `most` records.
     pub(super) fn new(schema: &RecordSchema, most: u64) -> Self {
         let most = usize::try_from(most).expect("the input bounds records per request");
-        Self { wrapped: schema.wrapped(), by_count: (0..=most).map(|_| OnceLock::new()).collect() }
+        Self {
+            wrapped: schema.wrapped(),
+            by_count: (0..=most).map(|_| OnceLock::new()).collect(),
+        }
     }
 
     /// Returns the format for exactly `count` records, which is at most what was prepared for.
     pub(super) fn of(&self, count: u64) -> OutputFormat {
-        let place = usize::try_from(count).ok().and_then(|count| self.by_count.get(count));
+        let place = usize::try_from(count)
+            .ok()
+            .and_then(|count| self.by_count.get(count));
         let cell = place.expect("no task asks for more records than a request may");
         cell.get_or_init(|| {
             let mut schema = self.wrapped.clone();
@@ -30,7 +35,11 @@ impl RecordsFormat {
                 list["minItems"] = count.into();
                 list["maxItems"] = count.into();
             }
-            OutputFormat::Schema(Arc::new(OutputSchema::new("records", schema, OutputMode::Strict)))
+            OutputFormat::Schema(Arc::new(OutputSchema::new(
+                "records",
+                schema,
+                OutputMode::Strict,
+            )))
         })
         .clone()
     }

@@ -29,16 +29,17 @@ pub(super) async fn settle(
         return allocation.complete(Vec::new());
     }
     let existing = allocation.existing();
-    let client = Journalled { inner: client, log: Arc::clone(log), calls: Arc::clone(calls), past: Mutex::new(past) };
-    let request = TopicRequest::new(
-        job.instruction.as_deref(),
-        allocation.generated.len(),
-        &existing,
-        &client,
-        Arc::clone(&job.topics.parameters),
-        &*job.prompts,
-        seed,
-    );
+    let client = Journalled {
+        inner: client,
+        log: Arc::clone(log),
+        calls: Arc::clone(calls),
+        past: Mutex::new(past),
+    };
+    let request = TopicRequest::new(allocation.generated.len(), &client, &*job.prompts)
+        .with_instruction(job.instruction.as_deref())
+        .with_existing(&existing)
+        .with_parameters(Arc::clone(&job.topics.parameters))
+        .with_seed(seed);
     let topics = match job.topic_provider.topics(&request).await {
         Ok(topics) => topics,
         Err(error) if error.is_fatal() => return Err(error),
@@ -63,7 +64,9 @@ struct Journalled {
 
 impl fmt::Debug for Journalled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Journalled").field("inner", &self.inner).finish_non_exhaustive()
+        f.debug_struct("Journalled")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,7 +74,11 @@ impl fmt::Debug for Journalled {
 #[deny(clippy::missing_trait_methods)]
 impl LlmClient for Journalled {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
-        let past = self.past.lock().expect("taking an answer does not panic").remove(&request.seed);
+        let past = self
+            .past
+            .lock()
+            .expect("taking an answer does not panic")
+            .remove(&request.seed);
         if let Some(response) = past {
             return Ok(response);
         }

@@ -28,7 +28,10 @@ struct TopicMemory {
 impl Recollection {
     /// Creates the memory of so many topics, which keeps so many accepted records of each.
     pub(super) fn new(topics: usize, keep: usize) -> Self {
-        Self { topics: vec![TopicMemory::default(); topics], keep }
+        Self {
+            topics: vec![TopicMemory::default(); topics],
+            keep,
+        }
     }
 
     /// Remembers an accepted record, and forgets the oldest one if there are too many.
@@ -52,7 +55,10 @@ impl Recollection {
 
     /// Remembers a record that was refused because it repeats another.
     pub(super) fn repeated(&mut self, topic: usize, gist: &str) {
-        self.note(topic, format!("this one repeats a record that already exists: {gist}"));
+        self.note(
+            topic,
+            format!("this one repeats a record that already exists: {gist}"),
+        );
     }
 
     /// Returns the accepted records to show, oldest first.
@@ -100,8 +106,12 @@ mod tests {
 
     #[test]
     fn a_gist_is_the_texts_of_a_record_on_one_line() {
-        let data = json!({"question": "What is\n a  graph?", "level": 3, "answer": "Nodes and edges."});
-        assert_eq!(gist(data.as_object().expect("an object")), "What is a graph? | Nodes and edges.");
+        let data =
+            json!({"question": "What is\n a  graph?", "level": 3, "answer": "Nodes and edges."});
+        assert_eq!(
+            gist(data.as_object().expect("an object")),
+            "What is a graph? | Nodes and edges."
+        );
     }
 
     #[test]
@@ -109,7 +119,10 @@ mod tests {
         for text in ["word ".repeat(500), "x".repeat(5000), "字".repeat(5000)] {
             let data = json!({ "text": text });
             let length = gist(data.as_object().expect("an object")).chars().count();
-            assert!((GIST_CHARS - 10..=GIST_CHARS + 1).contains(&length), "{length}");
+            assert!(
+                (GIST_CHARS - 10..=GIST_CHARS + 1).contains(&length),
+                "{length}"
+            );
         }
     }
 

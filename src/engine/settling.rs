@@ -37,7 +37,10 @@ impl<T> Settling<'_, T> {
     pub(super) fn settle(&mut self, task: &Task, result: Settle<T>) {
         let topic = &self.topics[task.topic];
         let given_up = match result {
-            Settle::Answered { judged, failed_calls } => self.answered(task, topic, judged, failed_calls),
+            Settle::Answered {
+                judged,
+                failed_calls,
+            } => self.answered(task, topic, judged, failed_calls),
             Settle::Failed { kind, calls } => self.failed(task, topic, kind, calls),
         };
         if let Some(why) = given_up {
@@ -45,7 +48,13 @@ impl<T> Settling<'_, T> {
         }
     }
 
-    fn answered(&mut self, task: &Task, topic: &Topic, judged: Judged<T>, failed_calls: usize) -> Option<GiveUp> {
+    fn answered(
+        &mut self,
+        task: &Task,
+        topic: &Topic,
+        judged: Judged<T>,
+        failed_calls: usize,
+    ) -> Option<GiveUp> {
         self.mends.merge(&judged.mends);
         self.ledger.found(task.topic, judged.candidates.len());
         if let Some(fault) = judged.fault {
@@ -81,19 +90,34 @@ impl<T> Settling<'_, T> {
             self.job.tell(&RunEvent::Rejected { topic, rejection });
             miss = miss.map(|_| Miss::Rejected(rejection));
         }
-        debug!(task = task.id, gave_something = miss.is_none(), "answer settled");
+        debug!(
+            task = task.id,
+            gave_something = miss.is_none(),
+            "answer settled"
+        );
         self.ledger.answered(task, miss, judged.fault, failed_calls)
     }
 
     fn accept(&mut self, task: &Task, topic: &Topic, data: T) {
         let meta = RecordMeta::new(self.ledger.accepted(), task.id, Arc::clone(&self.model));
-        self.outbox.push_back(Record::new(topic.clone(), data, meta));
+        self.outbox
+            .push_back(Record::new(topic.clone(), data, meta));
         self.ledger.accept(task.topic);
         let accepted = self.ledger.accepted();
-        self.job.tell(&RunEvent::Accepted { topic, accepted, requested: self.requested });
+        self.job.tell(&RunEvent::Accepted {
+            topic,
+            accepted,
+            requested: self.requested,
+        });
     }
 
-    fn failed(&mut self, task: &Task, topic: &Topic, kind: ErrorKind, calls: usize) -> Option<GiveUp> {
+    fn failed(
+        &mut self,
+        task: &Task,
+        topic: &Topic,
+        kind: ErrorKind,
+        calls: usize,
+    ) -> Option<GiveUp> {
         debug!(task = task.id, kind = kind.as_str(), "call failed");
         self.job.tell(&RunEvent::CallFailed { topic, kind });
         self.ledger.failed(task, kind, calls)

@@ -20,5 +20,9 @@ pub(super) fn stack(
     let client = TimedOut::new(client, settings.call_timeout);
     let client = Metered::new(client, Arc::<CallLog>::clone(calls) as _);
     let client = ConcurrencyLimited::new(client, Arc::clone(permits));
-    Arc::new(Retrying::new(client).max_attempts(settings.max_retries.saturating_add(1)).seed(seed))
+    Arc::new(
+        Retrying::new(client)
+            .max_attempts(settings.max_retries.saturating_add(1))
+            .seed(seed),
+    )
 }

@@ -35,9 +35,15 @@ impl Account {
     ) -> Report {
         let (record_calls, topic_calls, models) = self.calls.counts();
         let plan = self.plan.unwrap_or_default();
-        let topics = self.ledger.as_ref().map_or_else(Vec::new, |ledger| topic_reports(&plan, ledger));
+        let topics = self
+            .ledger
+            .as_ref()
+            .map_or_else(Vec::new, |ledger| topic_reports(&plan, ledger));
         let mut candidates = CandidateCounts::default();
-        let mut answers = AnswerCounts { unjudged: self.unjudged, ..AnswerCounts::default() };
+        let mut answers = AnswerCounts {
+            unjudged: self.unjudged,
+            ..AnswerCounts::default()
+        };
         for topic in &topics {
             candidates.add(&topic.candidates);
             answers.total += topic.answers;
@@ -50,7 +56,11 @@ impl Account {
         Report {
             outcome,
             reason: error.map(ToString::to_string),
-            requested: if plan.topics.is_empty() { job.allocation.total() } else { plan.total() },
+            requested: if plan.topics.is_empty() {
+                job.allocation.total()
+            } else {
+                plan.total()
+            },
             accepted: candidates.accepted,
             record_calls,
             topic_calls,
@@ -69,7 +79,11 @@ impl Account {
 
 fn topic_reports(plan: &Plan, ledger: &Ledger) -> Vec<TopicReport> {
     let states = ledger.progress().iter().zip(ledger.tallies());
-    plan.topics.iter().zip(states).map(|(planned, (progress, tally))| topic_report(planned, *progress, tally)).collect()
+    plan.topics
+        .iter()
+        .zip(states)
+        .map(|(planned, (progress, tally))| topic_report(planned, *progress, tally))
+        .collect()
 }
 
 fn topic_report(planned: &PlannedTopic, progress: TopicProgress, tally: &Tally) -> TopicReport {
@@ -98,7 +112,10 @@ fn topic_report(planned: &PlannedTopic, progress: TopicProgress, tally: &Tally) 
 }
 
 fn by_name(failures: &BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
-    failures.iter().map(|(&kind, &count)| (kind.to_owned(), count)).collect()
+    failures
+        .iter()
+        .map(|(&kind, &count)| (kind.to_owned(), count))
+        .collect()
 }
 
 /// Says which quotas moved.
@@ -111,5 +128,9 @@ fn moves(plan: &Plan, ledger: &Ledger) -> Vec<String> {
             )
         })
     };
-    plan.topics.iter().zip(ledger.tallies()).filter_map(moved).collect()
+    plan.topics
+        .iter()
+        .zip(ledger.tallies())
+        .filter_map(moved)
+        .collect()
 }

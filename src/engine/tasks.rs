@@ -22,7 +22,11 @@ where
     T: DeserializeOwned + Send + 'static,
 {
     pub(super) fn new(workshop: Arc<Workshop<T>>) -> Self {
-        Self { workshop, running: JoinSet::new(), tasks: HashMap::new() }
+        Self {
+            workshop,
+            running: JoinSet::new(),
+            tasks: HashMap::new(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -38,7 +42,9 @@ where
         let task = brief.task;
         let workshop = Arc::clone(&self.workshop);
         let span = debug_span!("task", id = task.id, topic = task.topic);
-        let handle = self.running.spawn(async move { workshop.work(&brief).await }.instrument(span));
+        let handle = self
+            .running
+            .spawn(async move { workshop.work(&brief).await }.instrument(span));
         self.tasks.insert(handle.id(), task);
     }
 
@@ -48,7 +54,10 @@ where
             Ok((id, end)) => (id, Ok(end)),
             Err(error) => (error.id(), Err(error)),
         };
-        let task = self.tasks.remove(&id).expect("each worker was set on a task");
+        let task = self
+            .tasks
+            .remove(&id)
+            .expect("each worker was set on a task");
         Some((task, end))
     }
 }

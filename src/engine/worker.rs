@@ -57,8 +57,14 @@ pub(super) enum End<T> {
 
 /// What is to be settled.
 pub(super) enum Settle<T> {
-    Answered { judged: Judged<T>, failed_calls: usize },
-    Failed { kind: ErrorKind, calls: usize },
+    Answered {
+        judged: Judged<T>,
+        failed_calls: usize,
+    },
+    Failed {
+        kind: ErrorKind,
+        calls: usize,
+    },
 }
 
 impl<T: DeserializeOwned> Workshop<T> {
@@ -94,8 +100,17 @@ impl<T: DeserializeOwned> Workshop<T> {
                         })
                     })
                     .await?;
-                let judged = self.judge.judge(self.topics[task.topic].name(), &response).await?;
-                Ok(End::Settle { number, result: Settle::Answered { judged, failed_calls: calls } })
+                let judged = self
+                    .judge
+                    .judge(self.topics[task.topic].name(), &response)
+                    .await?;
+                Ok(End::Settle {
+                    number,
+                    result: Settle::Answered {
+                        judged,
+                        failed_calls: calls,
+                    },
+                })
             }
             Err(error) if error.is_fatal() => Err(error),
             Err(error) => {
@@ -114,24 +129,28 @@ impl<T: DeserializeOwned> Workshop<T> {
                         })
                     })
                     .await?;
-                Ok(End::Settle { number, result: Settle::Failed { kind, calls } })
+                Ok(End::Settle {
+                    number,
+                    result: Settle::Failed { kind, calls },
+                })
             }
         }
     }
 
     fn request(&self, brief: &Brief) -> Result<ChatRequest> {
         let task = &brief.task;
-        let ask = self.prompts.ask(&AskContext::new(
-            self.topics[task.topic].name(),
-            usize::try_from(task.wanted).unwrap_or(usize::MAX),
-            &brief.avoid,
-            brief.feedback.as_deref(),
-        ))?;
-        Ok(ChatRequest::new(vec![self.system.clone(), Message::user(ask)])
-            .with_output(self.format.of(task.wanted))
-            .with_parameters(Arc::clone(&self.parameters))
-            .with_cache_key(Arc::clone(&self.cache_key))
-            .with_purpose(Purpose::Records)
-            .with_seed(Random::new(self.seed).fork("task").nth(task.id).next_u64()))
+        let count = usize::try_from(task.wanted).unwrap_or(usize::MAX);
+        let ask = AskContext::new(self.topics[task.topic].name(), count)
+            .with_avoid(&brief.avoid)
+            .with_feedback(brief.feedback.as_deref());
+        let ask = self.prompts.ask(&ask)?;
+        Ok(
+            ChatRequest::new(vec![self.system.clone(), Message::user(ask)])
+                .with_output(self.format.of(task.wanted))
+                .with_parameters(Arc::clone(&self.parameters))
+                .with_cache_key(Arc::clone(&self.cache_key))
+                .with_purpose(Purpose::Records)
+                .with_seed(Random::new(self.seed).fork("task").nth(task.id).next_u64()),
+        )
     }
 }

@@ -51,7 +51,12 @@ impl Header {
     /// Creates the header of a run that this version of the library starts.
     #[must_use]
     pub fn new(seed: u64, input: Value) -> Self {
-        Self { format: FORMAT, library: env!("CARGO_PKG_VERSION").to_owned(), seed, input }
+        Self {
+            format: FORMAT,
+            library: env!("CARGO_PKG_VERSION").to_owned(),
+            seed,
+            input,
+        }
     }
 }
 

@@ -19,7 +19,9 @@ impl MemoryJournal {
     /// Creates a journal that already holds entries.
     #[must_use]
     pub fn with_entries(entries: Vec<Entry>) -> Self {
-        Self { entries: Arc::new(Mutex::new(entries)) }
+        Self {
+            entries: Arc::new(Mutex::new(entries)),
+        }
     }
 
     /// Returns a copy of the entries.

@@ -1,0 +1,329 @@
+//! One execution: its stream of records, and the data set it ends in.
+
+use std::fmt;
+use std::panic;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures::{FutureExt, Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Ending;
+use crate::error::{Error, ErrorKind, Result};
+use crate::outcome::Outcome;
+use crate::record::{JsonRecord, Record};
+use crate::report::Report;
+
+/// A run that is going on: a stream of records in the order of acceptance.
+///
+/// An `Err` in the stream is the reason why the run did not complete, and the last item; the records before it
+/// are good. Dropping the run stops the calls, and so the spending. A slow consumer is waited for: no more is
+/// asked of the model while records are waiting to be taken.
+///
+/// ```
+/// use futures::StreamExt;
+/// # use topicloom::{GenerateByTopicInput, Pipeline};
+/// # async fn example(input: GenerateByTopicInput) -> topicloom::Result<()> {
+/// let mut run = Pipeline::from_input(&input)?.run(input)?;
+/// while let Some(record) = run.next().await {
+///     println!("{}", record?.topic);
+/// }
+/// println!("{} calls", run.report().expect("the run has ended").record_calls.made);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Run<T = JsonRecord> {
+    records: mpsc::Receiver<Record<T>>,
+    state: State,
+    stop: CancellationToken,
+}
+
+#[derive(Debug)]
+enum State {
+    Running(JoinHandle<Ending>),
+    Ended(Option<Box<Report>>),
+}
+
+impl<T> Run<T> {
+    pub(crate) fn new(
+        records: mpsc::Receiver<Record<T>>,
+        driver: JoinHandle<Ending>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            records,
+            state: State::Running(driver),
+            stop,
+        }
+    }
+
+    /// Returns a handle that stops the run from elsewhere, such as a signal handler.
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle(self.stop.clone())
+    }
+
+    /// Returns what the run did, once the stream has ended.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        match &self.state {
+            State::Running(_) => None,
+            State::Ended(report) => report.as_deref(),
+        }
+    }
+
+    /// Takes all records.
+    ///
+    /// # Errors
+    ///
+    /// Where the run does not complete. The error holds every record that was accepted, and the report.
+    pub async fn collect(mut self) -> Result<Dataset<T>, RunError<T>> {
+        let mut records = Vec::new();
+        let mut failure = None;
+        while let Some(item) = self.next().await {
+            match item {
+                Ok(record) => records.push(record),
+                Err(error) => failure = Some(error),
+            }
+        }
+        let report = match &mut self.state {
+            State::Ended(report) => report.take().map(|report| *report),
+            State::Running(_) => None,
+        };
+        let dataset = Dataset {
+            records,
+            report: report.unwrap_or_else(|| Report::empty(Outcome::Failed)),
+        };
+        match failure {
+            None => Ok(dataset),
+            Some(error) => Err(RunError::new(error, dataset)),
+        }
+    }
+}
+
+/// The records are read through a channel, so nothing in a run is pinned.
+impl<T> Unpin for Run<T> {}
+
+impl<T> Stream for Run<T> {
+    type Item = Result<Record<T>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(record) = ready!(self.records.poll_recv(context)) {
+            return Poll::Ready(Some(Ok(record)));
+        }
+        let State::Running(driver) = &mut self.state else {
+            return Poll::Ready(None);
+        };
+        let (report, error) = match ready!(driver.poll_unpin(context)) {
+            Ok(ending) => (Some(Box::new(ending.report)), ending.error),
+            // An observer or a policy of the caller's panicked: the panic goes where it came from.
+            Err(lost) if lost.is_panic() => panic::resume_unwind(lost.into_panic()),
+            Err(_) => (
+                None,
+                Some(Error::new(
+                    ErrorKind::Cancelled,
+                    "the runtime was shut down",
+                )),
+            ),
+        };
+        self.state = State::Ended(report);
+        Poll::Ready(error.map(Err))
+    }
+}
+
+impl<T> Drop for Run<T> {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Stops a run from elsewhere. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct StopHandle(CancellationToken);
+
+impl StopHandle {
+    /// Drops the calls in flight and ends the run with what was accepted.
+    pub fn stop(&self) {
+        self.0.cancel();
+    }
+}
+
+/// All records of a run, and its report.
+///
+/// ```
+/// # use topicloom::GenerateByTopicInput;
+/// # async fn example(input: GenerateByTopicInput) -> Result<(), Box<dyn std::error::Error>> {
+/// let dataset = topicloom::generate_by_topic(input).await?;
+/// for record in &dataset {
+///     println!("{}: {}", record.topic, record.data["question"]);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Dataset<T = JsonRecord> {
+    records: Vec<Record<T>>,
+    report: Report,
+}
+
+impl<T> Dataset<T> {
+    /// Returns the records in the order of acceptance.
+    #[must_use]
+    pub fn records(&self) -> &[Record<T>] {
+        &self.records
+    }
+
+    /// Returns what the run did.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Returns the number of records.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Returns whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Returns the records in the order of acceptance.
+    pub fn iter(&self) -> std::slice::Iter<'_, Record<T>> {
+        self.records.iter()
+    }
+
+    /// Returns the records and leaves the report.
+    #[must_use]
+    pub fn into_records(self) -> Vec<Record<T>> {
+        self.records
+    }
+}
+
+impl<T> IntoIterator for Dataset<T> {
+    type Item = Record<T>;
+    type IntoIter = std::vec::IntoIter<Record<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.records.into_iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Dataset<T> {
+    type Item = &'a Record<T>;
+    type IntoIter = std::slice::Iter<'a, Record<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Why a run did not complete, with everything it made until then.
+///
+/// ```
+/// # use topicloom::GenerateByTopicInput;
+/// # async fn example(input: GenerateByTopicInput) {
+/// match topicloom::generate_by_topic(input).await {
+///     Ok(dataset) => println!("all {} records", dataset.len()),
+///     Err(error) => {
+///         eprintln!("{error}");
+///         for topic in error.report().topics.iter().filter(|topic| topic.missing() > 0) {
+///             eprintln!("{}: {} missing", topic.topic, topic.missing());
+///         }
+///         let so_far = error.into_dataset();
+///         println!("{} records so far", so_far.len());
+///     }
+/// }
+/// # }
+/// ```
+pub struct RunError<T = JsonRecord>(Box<(Error, Dataset<T>)>);
+
+impl<T> RunError<T> {
+    pub(crate) fn new(error: Error, dataset: Dataset<T>) -> Self {
+        Self(Box::new((error, dataset)))
+    }
+
+    /// Creates the error of a run that never began.
+    pub(crate) fn before_start(error: Error) -> Self {
+        let mut report = Report::empty(Outcome::Failed);
+        report.reason = Some(error.to_string());
+        Self::new(
+            error,
+            Dataset {
+                records: Vec::new(),
+                report,
+            },
+        )
+    }
+
+    /// Returns why the run did not complete.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.0.0
+    }
+
+    /// Returns the records that were accepted.
+    #[must_use]
+    pub fn dataset(&self) -> &Dataset<T> {
+        &self.0.1
+    }
+
+    /// Returns what the run did.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        self.0.1.report()
+    }
+
+    /// Returns the records that were accepted, and leaves the error.
+    #[must_use]
+    pub fn into_dataset(self) -> Dataset<T> {
+        self.0.1
+    }
+
+    /// Returns the error and the records that were accepted.
+    #[must_use]
+    pub fn into_parts(self) -> (Error, Dataset<T>) {
+        *self.0
+    }
+}
+
+impl<T> fmt::Display for RunError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (error, dataset) = &*self.0;
+        write!(
+            f,
+            "{error}; {} of {} records were made",
+            dataset.len(),
+            dataset.report.requested
+        )
+    }
+}
+
+/// Shows the error and the number of records, not the records.
+impl<T> fmt::Debug for RunError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunError")
+            .field("error", &self.0.0)
+            .field("records", &self.0.1.len())
+            .finish()
+    }
+}
+
+impl<T> std::error::Error for RunError<T> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.0.0)
+    }
+}
+
+/// Leaves the records.
+impl<T> From<RunError<T>> for Error {
+    fn from(error: RunError<T>) -> Self {
+        error.0.0
+    }
+}
