@@ -12,6 +12,8 @@ mod output;
 mod planner;
 mod recollection;
 mod settling;
+#[cfg(feature = "testing")]
+mod simulation;
 mod stack;
 mod summary;
 mod tasks;
@@ -35,8 +37,9 @@ use crate::report::Report;
 use crate::schema::{RecordSchema, SchemaRenderer};
 use crate::topic::TopicProvider;
 
-#[allow(unused_imports)]
 pub(crate) use driver::drive;
+#[cfg(feature = "testing")]
+pub(crate) use simulation::simulate;
 
 /// Is told what happens in a run.
 pub(crate) type Observer = Arc<dyn Fn(&RunEvent<'_>) + Send + Sync>;

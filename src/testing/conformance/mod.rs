@@ -1,5 +1,9 @@
 //! What each plug point promises, as functions that check it on any implementation.
+//!
+//! Each panics with a message that says which promise is broken, so that it is the whole body of a test.
 
+mod schedule;
 mod topics;
 
+pub use schedule::schedule;
 pub use topics::topics;

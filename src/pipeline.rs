@@ -1,0 +1,330 @@
+//! With what records are made: the parts a run is put together from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::dedup::{AnyDeduplicator, Deduplicator, ExactDuplicates};
+use crate::engine::{Job, Model, Observer, RunSettings, drive};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::RunEvent;
+use crate::filter::RecordFilter;
+use crate::input::GenerateByTopicInput;
+use crate::journal::Journal;
+use crate::llm::{LlmClient, ModelRegistry};
+use crate::prompt::{Prompts, TemplatePrompts};
+use crate::run::{Dataset, Run, RunError};
+use crate::schedule::{RoundRobin, SchedulingPolicy};
+use crate::schema::{SchemaRenderer, TypeScript};
+use crate::topic::{GeneratedTopics, TopicProvider};
+
+/// Records that are accepted and not yet taken. A handful, so that a run does not wait for the consumer's every
+/// turn; what a slow consumer may leave lying is bounded by the driver.
+const CHANNEL: usize = 16;
+
+/// Generates a data set, with models found by their names and keys from the environment.
+///
+/// A name such as `openai/gpt-4o-mini` finds its key in `OPENAI_API_KEY`; `offline/loom` needs none. To bring
+/// your own model or other parts, or to stream the records, make a [`Pipeline`].
+///
+/// ```
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+/// use topicloom::{GenerateByTopicInput, generate_by_topic};
+///
+/// #[derive(Serialize, Deserialize, JsonSchema)]
+/// struct Qa {
+///     question: String,
+///     answer: String,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let input = GenerateByTopicInput::builder()
+///     .user_instruction("Q&A pairs about machine learning")
+///     .num_records(10)
+///     .topics(["supervised learning", "neural networks"])
+///     .generation_model("offline/loom")
+///     .output::<Qa>()
+///     .build()?;
+/// let dataset = generate_by_topic(input).await?;
+/// assert_eq!(dataset.len(), 10);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Where a model cannot be found, and where the run does not complete: then the error holds every record that was
+/// accepted, and the report says per topic what is missing and why.
+pub async fn generate_by_topic<T>(input: GenerateByTopicInput<T>) -> Result<Dataset<T>, RunError<T>>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    match Pipeline::from_input(&input) {
+        Ok(pipeline) => pipeline.generate(input).await,
+        Err(error) => Err(RunError::before_start(error)),
+    }
+}
+
+/// The parts that runs are made with. Cheap to clone.
+///
+/// ```
+/// use topicloom::Pipeline;
+/// use topicloom::filter::filter_fn;
+/// use topicloom::llm::OfflineModel;
+///
+/// let pipeline = Pipeline::builder(OfflineModel::new("offline/loom"))
+///     .filter(filter_fn("too short", |record| {
+///         record.text("answer").is_some_and(|answer| answer.len() >= 10)
+///     }))
+///     .on_event(|event| println!("{event:?}"))
+///     .build();
+/// # drop(pipeline);
+/// ```
+#[derive(Clone)]
+pub struct Pipeline {
+    parts: PipelineBuilder,
+}
+
+/// Puts a [`Pipeline`] together; made by [`Pipeline::builder`].
+#[derive(Clone)]
+pub struct PipelineBuilder {
+    generation: Arc<dyn LlmClient>,
+    topic_model: Option<Arc<dyn LlmClient>>,
+    topics: Arc<dyn TopicProvider>,
+    deduplicator: AnyDeduplicator,
+    filters: Vec<Arc<dyn RecordFilter>>,
+    prompts: Arc<dyn Prompts>,
+    renderer: Arc<dyn SchemaRenderer>,
+    policy: Arc<dyn Fn() -> Box<dyn SchedulingPolicy> + Send + Sync>,
+    journal: Option<Arc<dyn Journal>>,
+    observers: Vec<Observer>,
+}
+
+impl PipelineBuilder {
+    fn new(generation: Arc<dyn LlmClient>) -> Self {
+        Self {
+            generation,
+            topic_model: None,
+            topics: Arc::new(GeneratedTopics::default()),
+            deduplicator: ExactDuplicates::default().into(),
+            filters: Vec::new(),
+            prompts: Arc::new(TemplatePrompts::default()),
+            renderer: Arc::new(TypeScript),
+            policy: Arc::new(|| Box::new(RoundRobin::default())),
+            journal: None,
+            observers: Vec::new(),
+        }
+    }
+
+    /// Sets the model that invents topics. The default is the one that writes records.
+    #[must_use]
+    pub fn topic_model(mut self, client: impl LlmClient) -> Self {
+        self.topic_model = Some(Arc::new(client));
+        self
+    }
+
+    /// Sets where topics come from that the input does not name. The default is [`GeneratedTopics`].
+    #[must_use]
+    pub fn topics(mut self, provider: impl TopicProvider) -> Self {
+        self.topics = Arc::new(provider);
+        self
+    }
+
+    /// Sets what is taken for a duplicate. The default is [`ExactDuplicates`].
+    #[must_use]
+    pub fn deduplicator(mut self, deduplicator: impl Deduplicator) -> Self {
+        self.deduplicator = AnyDeduplicator::new(deduplicator);
+        self
+    }
+
+    /// Adds a filter; a record must pass all of them, in the order they were added. There is none by default.
+    #[must_use]
+    pub fn filter(mut self, filter: impl RecordFilter) -> Self {
+        self.filters.push(Arc::new(filter));
+        self
+    }
+
+    /// Sets the wording of prompts. The default is [`TemplatePrompts`].
+    #[must_use]
+    pub fn prompts(mut self, prompts: impl Prompts) -> Self {
+        self.prompts = Arc::new(prompts);
+        self
+    }
+
+    /// Sets how a prompt shows the shape of a record. The default is [`TypeScript`].
+    #[must_use]
+    pub fn schema_renderer(mut self, renderer: impl SchemaRenderer) -> Self {
+        self.renderer = Arc::new(renderer);
+        self
+    }
+
+    /// Sets which topic is served next. The default is [`RoundRobin`]. Each run starts with a clone.
+    #[must_use]
+    pub fn scheduling<P: SchedulingPolicy + Clone + Sync>(mut self, policy: P) -> Self {
+        self.policy = Arc::new(move || Box::new(policy.clone()));
+        self
+    }
+
+    /// Sets the journal of the run, so that nothing paid for is lost. There is none by default.
+    ///
+    /// A journal belongs to one input: a pipeline that has one resumes that run and refuses others.
+    #[must_use]
+    pub fn journal(mut self, journal: impl Journal) -> Self {
+        self.journal = Some(Arc::new(journal));
+        self
+    }
+
+    /// Adds an observer, which is told what happens in a run, in order. It is called where runs are driven: be
+    /// quick, and do not block.
+    #[must_use]
+    pub fn on_event(mut self, observer: impl Fn(&RunEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Builds the pipeline.
+    #[must_use]
+    pub fn build(self) -> Pipeline {
+        Pipeline { parts: self }
+    }
+}
+
+impl Pipeline {
+    /// Starts with the model that writes records.
+    ///
+    /// The model names of an input mean nothing to such a pipeline: it asks the model it is given.
+    pub fn builder(client: impl LlmClient) -> PipelineBuilder {
+        PipelineBuilder::new(Arc::new(client))
+    }
+
+    /// Makes the pipeline that [`generate_by_topic`] uses: models found by the names in the input.
+    ///
+    /// # Errors
+    ///
+    /// Where a provider is not known, or a key is missing from the environment.
+    pub fn from_input<T>(input: &GenerateByTopicInput<T>) -> Result<Self> {
+        Ok(Self::builder_from_input(input, &ModelRegistry::new())?.build())
+    }
+
+    /// Starts with the models that a registry finds by the names in the input.
+    ///
+    /// # Errors
+    ///
+    /// Where a provider is not known, or a key is missing from the environment.
+    pub fn builder_from_input<T>(
+        input: &GenerateByTopicInput<T>,
+        models: &ModelRegistry,
+    ) -> Result<PipelineBuilder> {
+        let generation = models.client(input.generation_model())?;
+        let builder = PipelineBuilder::new(generation);
+        // Where every topic is given, the topic model is never asked and needs no key.
+        if input.allocation()?.generated.is_empty() {
+            return Ok(builder);
+        }
+        Ok(builder.topic_model(models.client(input.topic_model())?))
+    }
+
+    /// Starts a run.
+    ///
+    /// # Errors
+    ///
+    /// Where the records cannot be shared out over the topics, or there is no tokio runtime.
+    pub fn run<T>(&self, input: GenerateByTopicInput<T>) -> Result<Run<T>>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let runtime = Handle::try_current().map_err(|error| {
+            Error::new(ErrorKind::Config, "a run needs a tokio runtime: call this from async code").with_source(error)
+        })?;
+        let job = self.job(&input)?;
+        let policy = (self.parts.policy)();
+        let stop = CancellationToken::new();
+        let (sender, receiver) = mpsc::channel(CHANNEL);
+        let driver = runtime.spawn(drive(job, policy, sender, stop.clone()));
+        Ok(Run::new(receiver, driver, stop))
+    }
+
+    /// Runs to the end.
+    ///
+    /// # Errors
+    ///
+    /// Where the run cannot start or does not complete. The error holds every record that was accepted.
+    pub async fn generate<T>(&self, input: GenerateByTopicInput<T>) -> Result<Dataset<T>, RunError<T>>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        match self.run(input) {
+            Ok(run) => run.collect().await,
+            Err(error) => Err(RunError::before_start(error)),
+        }
+    }
+
+    fn job<T>(&self, input: &GenerateByTopicInput<T>) -> Result<Job> {
+        let parts = self.parts.clone();
+        let settings = input.settings();
+        let topic_client = parts.topic_model.unwrap_or_else(|| Arc::clone(&parts.generation));
+        Ok(Job {
+            instruction: input.user_instruction().map(str::to_owned),
+            allocation: input.allocation()?,
+            schema: input.output_schema().clone(),
+            input: input.to_json(),
+            warnings: input.warnings().iter().map(ToString::to_string).collect(),
+            settings: RunSettings {
+                seed: settings.seed,
+                max_concurrency: settings.max_concurrency,
+                call_timeout: settings.task_runner_timeout,
+                max_retries: settings.max_retries,
+                miss_threshold: settings.dead_queue_threshold,
+                breaker_rounds: settings.job_run_stop_threshold,
+                records_per_request: settings.records_per_request,
+                avoid_examples: settings.avoid_examples,
+                reallocate: settings.reallocate,
+            },
+            generation: Model {
+                client: parts.generation,
+                parameters: Arc::clone(input.generation_parameters()),
+            },
+            topics: Model { client: topic_client, parameters: Arc::clone(input.topic_parameters()) },
+            topic_provider: parts.topics,
+            prompts: parts.prompts,
+            renderer: parts.renderer,
+            filters: parts.filters,
+            deduplicator: parts.deduplicator,
+            journal: parts.journal,
+            observers: parts.observers,
+        })
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.fmt_as("Pipeline", f)
+    }
+}
+
+impl fmt::Debug for PipelineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as("PipelineBuilder", f)
+    }
+}
+
+impl PipelineBuilder {
+    fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
+            .field("generation", &self.generation)
+            .field("topic_model", &self.topic_model)
+            .field("topics", &self.topics)
+            .field("deduplicator", &self.deduplicator)
+            .field("filters", &self.filters)
+            .field("prompts", &self.prompts)
+            .field("schema_renderer", &self.renderer)
+            .field("journal", &self.journal)
+            .finish_non_exhaustive()
+    }
+}

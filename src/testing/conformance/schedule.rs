@@ -1,0 +1,59 @@
+//! What a scheduling policy promises.
+
+use crate::engine::simulate;
+use crate::schedule::{SchedulingPolicy, TopicProgress};
+
+/// Checks a policy: it returns one of the open topics, decides the same way twice, and finishes every quota.
+///
+/// `make` creates a fresh policy. Runs on a simulated ledger, without a runtime, in milliseconds.
+///
+/// # Panics
+///
+/// If the policy breaks a promise, with a message that says which.
+///
+/// ```
+/// use topicloom::schedule::RoundRobin;
+/// use topicloom::testing::conformance;
+///
+/// conformance::schedule(RoundRobin::default);
+/// ```
+pub fn schedule<P: SchedulingPolicy>(make: impl Fn() -> P) {
+    let topics = [TopicProgress::new(3); 4];
+    for open in [&[0][..], &[3, 1], &[2, 0, 3, 1]] {
+        let pick = make().pick(&topics, open);
+        assert!(open.contains(&pick), "the policy picked topic {pick}, and open are only {open:?}");
+    }
+    for quotas in [&[1][..], &[5, 1, 7], &[100; 20]] {
+        for seed in 0..5 {
+            let picks = simulate(quotas, seed, &mut make());
+            let picks = picks.unwrap_or_else(|error| panic!("the policy broke the run: {error}"));
+            let again = simulate(quotas, seed, &mut make());
+            assert!(again.is_ok_and(|again| again == picks), "the policy decides differently the second time");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{InOrder, RoundRobin};
+
+    #[test]
+    fn our_policies_keep_their_promises() {
+        schedule(RoundRobin::default);
+        schedule(|| InOrder);
+    }
+
+    #[test]
+    #[should_panic(expected = "open are only")]
+    fn a_policy_that_picks_a_closed_topic_fails() {
+        #[derive(Debug)]
+        struct AlwaysTheFirst;
+        impl SchedulingPolicy for AlwaysTheFirst {
+            fn pick(&mut self, _topics: &[TopicProgress], _open: &[usize]) -> usize {
+                0
+            }
+        }
+        schedule(|| AlwaysTheFirst);
+    }
+}

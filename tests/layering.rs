@@ -1,0 +1,119 @@
+//! Imports point down. Fails with the file, the line and the import that points up.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules of the crate, lowest layer first. A module may import from layers below its own.
+const LAYERS: &[&[&str]] = &[
+    &["error", "random", "closest", "fault"],
+    &["topic", "schema", "prompt", "parse", "candidate"],
+    &["record", "input", "plan", "llm", "dedup", "schedule", "filter"],
+    &["outcome", "report", "event"],
+    &["journal", "sink"],
+    &["engine", "run"],
+    &["pipeline", "testing"],
+];
+
+/// Imports that point up or sideways, each for a reason.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("topic", "llm", "generated topics ask a model"),
+    ("topic", "prompt", "a topic provider is handed the run's prompts"),
+    ("topic", "parse", "a model's list of names is found in its answer"),
+    ("prompt", "llm", "a prompt is a conversation of messages"),
+    ("input", "record", "an input carries the type of its records"),
+    ("input", "plan", "an input is shared out over its topics"),
+    ("input", "llm", "an input names models and their parameters"),
+    ("report", "outcome", "a report tells outcomes"),
+    ("event", "outcome", "an event tells outcomes"),
+    ("event", "report", "the last event carries the report"),
+    ("run", "engine", "a run is the handle of an engine's driver"),
+    ("sink", "run", "a run is drained into a sink"),
+];
+
+#[test]
+fn imports_point_down() {
+    let mut faults = Vec::new();
+    for file in rust_files(&source()) {
+        let importer = module_of(&file);
+        if importer == "lib" || importer == "main" || importer == "bin" {
+            continue;
+        }
+        for (line, imported) in imports(&fs::read_to_string(&file).expect("a source file is readable")) {
+            if imported != importer && !may_import(&importer, &imported) {
+                faults.push(format!("{}:{line}: `{importer}` imports from `{imported}`", file.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "imports that do not point down:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn every_module_has_a_layer() {
+    for file in rust_files(&source()) {
+        let module = module_of(&file);
+        assert!(
+            ["lib", "main", "bin"].contains(&module.as_str()) || layer(&module).is_some(),
+            "`{module}` has no layer in tests/layering.rs"
+        );
+    }
+}
+
+#[test]
+fn an_import_that_points_up_is_seen() {
+    let text = "use crate::error::Error;\nfn f() { crate::engine::go(); }\n#[cfg(test)]\nuse crate::pipeline::X;";
+    assert_eq!(imports(text), [(1, "error".to_owned()), (2, "engine".to_owned())]);
+    assert!(!may_import("error", "engine"));
+    assert!(!may_import("dedup", "llm"), "plug points do not know one another");
+    assert!(may_import("engine", "error"));
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn may_import(importer: &str, imported: &str) -> bool {
+    let below = match (layer(importer), layer(imported)) {
+        (Some(importer), Some(imported)) => imported < importer,
+        // Not a module: an item that the root re-exports, which only the outermost layers may use.
+        _ => false,
+    };
+    below || EXCEPTIONS.iter().any(|(from, to, _)| (*from, *to) == (importer, imported))
+}
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+/// Returns the top-level module that a file belongs to.
+fn module_of(file: &Path) -> String {
+    let below = file.strip_prefix(source()).expect("the file lies in the source folder");
+    let first = below.components().next().expect("a file has a name");
+    first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// Returns the modules named after `crate::`, with their lines; comments and tests may name any.
+fn imports(text: &str) -> Vec<(usize, String)> {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
+    let code = code.split("#[cfg(test)]\nuse").next().unwrap_or(code);
+    let mut found = Vec::new();
+    for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+        for rest in line.split("crate::").skip(1) {
+            let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            found.push((number + 1, name));
+        }
+    }
+    found
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("the source folder is readable") {
+        let path = entry.expect("its entries are readable").path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
