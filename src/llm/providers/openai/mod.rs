@@ -121,28 +121,35 @@ impl OpenAiClient {
             } else {
                 "max_tokens"
             },
-            send_temperature: reasoning_off || !self.preset.refuses_temperature(model),
-            send_cache_key: self.preset.prompt_cache_key && self.at_home,
+            temperature: request
+                .parameters
+                .temperature
+                .filter(|_| reasoning_off || !self.preset.refuses_temperature(model)),
+            cache_key: request
+                .cache_key
+                .as_deref()
+                .filter(|_| self.preset.prompt_cache_key && self.at_home),
             mark_cache: self.preset.wants_cache_marks(model),
             require_parameters: self.preset.require_parameters,
         }
     }
+}
 
-    fn read(&self, reply: &Reply, call: &Call<'_>) -> Result<ChatResponse> {
-        if !reply.is_success() {
-            return Err(error::refused(call, reply));
-        }
-        let answer: wire::Answer = parse_json(&reply.headers, &reply.body)
-            .map_err(|error| error.with_context("model", call.model))?;
-        if let Some(failure) = answer.failure() {
-            return Err(error::refused_within_success(call, reply, failure));
-        }
-        let rate = rate_openai(&reply.headers, reply.at);
-        answer
-            .into_response()
-            .map(|response| response.with_rate(rate))
-            .map_err(|error| error.with_context("model", call.model).with_rate(rate))
+/// Reads a reply, whatever it is.
+fn read(reply: &Reply, call: &Call<'_>) -> Result<ChatResponse> {
+    if !reply.is_success() {
+        return Err(error::refused(call, reply));
     }
+    let answer: wire::Answer = parse_json(&reply.headers, &reply.body)
+        .map_err(|error| error.with_context("model", call.model))?;
+    if let Some(failure) = answer.failure() {
+        return Err(error::refused_within_success(call, reply, failure));
+    }
+    let rate = rate_openai(&reply.headers, reply.at);
+    answer
+        .into_response()
+        .map(|response| response.with_rate(rate))
+        .map_err(|error| error.with_context("model", call.model).with_rate(rate))
 }
 
 fn chat_endpoint(path: Path, base: Endpoint, model: &str) -> Endpoint {
@@ -192,7 +199,7 @@ impl LlmClient for OpenAiClient {
             key: self.key.as_ref(),
             request,
         };
-        self.read(&reply, &call)
+        read(&reply, &call)
     }
 
     fn model(&self) -> &str {

@@ -16,8 +16,8 @@ pub(super) struct Body<'a> {
     pub(super) request: &'a ChatRequest,
     pub(super) modes: &'a [OutputMode],
     pub(super) limit_name: &'static str,
-    pub(super) send_temperature: bool,
-    pub(super) send_cache_key: bool,
+    pub(super) temperature: Option<f64>,
+    pub(super) cache_key: Option<&'a str>,
     pub(super) mark_cache: bool,
     pub(super) require_parameters: bool,
 }
@@ -30,8 +30,7 @@ impl Serialize for Body<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("model", self.model)?;
         map.serialize_entry("messages", &Messages(self))?;
-        if let Some(temperature) = parameters.temperature
-            && self.send_temperature
+        if let Some(temperature) = self.temperature
             && ours("temperature")
         {
             map.serialize_entry("temperature", &temperature)?;
@@ -43,11 +42,10 @@ impl Serialize for Body<'_> {
             map.serialize_entry(self.limit_name, &limit)?;
         }
         self.output(&mut map)?;
-        if let Some(key) = &self.request.cache_key
-            && self.send_cache_key
+        if let Some(key) = self.cache_key
             && ours("prompt_cache_key")
         {
-            map.serialize_entry("prompt_cache_key", &**key)?;
+            map.serialize_entry("prompt_cache_key", key)?;
         }
         for (name, value) in &parameters.extra {
             map.serialize_entry(name, value)?;
