@@ -1,9 +1,14 @@
 //! Models: the trait a backend implements, what it is asked and what it answers.
 
+mod api_key;
 mod chat;
+#[cfg(feature = "providers")]
+mod http;
 pub mod layers;
 mod model_name;
 pub mod price;
+pub mod models;
+pub mod providers;
 mod rate;
 mod usage;
 
@@ -12,6 +17,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use api_key::ApiKey;
 pub use chat::{
     ChatRequest, ChatResponse, FinishReason, Message, OutputFormat, OutputSchema, Parameters,
     Purpose, Role,

@@ -1,0 +1,15 @@
+//! HTTP as the provider clients share it: one connection pool, one way to send, one way to read an answer.
+
+mod body;
+mod endpoint;
+mod limits;
+mod moment;
+mod pool;
+mod retry_hint;
+mod transport;
+
+pub(crate) use body::parse_json;
+pub(crate) use endpoint::Endpoint;
+pub(crate) use limits::rate_openai;
+pub(crate) use retry_hint::{RetryHint, retry_hint};
+pub(crate) use transport::{Reply, Transport};

@@ -1,0 +1,76 @@
+//! The connection pool that all clients of a process share.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder};
+
+use super::Endpoint;
+
+/// A TCP and TLS handshake takes well under a second; ten leave room for the lost packets whose repeats TCP
+/// sends after 1, 3 and 7 seconds. There is no other time limit here: how long an answer may take is the
+/// caller's to say.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Returns the process's client for this endpoint. Cheap: the pool is behind a reference count.
+pub(super) fn shared(endpoint: &Endpoint) -> Client {
+    static REMOTE: OnceLock<Client> = OnceLock::new();
+    static LOOPBACK: OnceLock<Client> = OnceLock::new();
+    if endpoint.is_plain_loopback() {
+        // No proxy can reach this machine's own loopback, and plain HTTP needs no certificates.
+        LOOPBACK.get_or_init(|| without_certificates(builder().no_proxy()))
+    } else {
+        REMOTE.get_or_init(remote)
+    }
+    .clone()
+}
+
+fn remote() -> Client {
+    builder().build().unwrap_or_else(|_| {
+        // Plain HTTP still works on a machine without certificates; HTTPS will say that it trusts nobody.
+        tracing::warn!("no certificates found on this system: connections over HTTPS will fail");
+        without_certificates(builder())
+    })
+}
+
+fn without_certificates(builder: ClientBuilder) -> Client {
+    builder
+        .tls_certs_only([])
+        .build()
+        .expect("without certificates to load, building a client reads nothing from outside")
+}
+
+fn builder() -> ClientBuilder {
+    install_crypto();
+    Client::builder()
+        .user_agent(concat!("topicloom/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        // A redirect would turn a POST into a GET, and carry keys in headers of the provider's own making
+        // to another host.
+        .redirect(Policy::none())
+        // One connection per call in flight. Over HTTP/2 all calls share one, and the server's limit on its
+        // streams (often 100) would silently be the limit on concurrency.
+        .http1_only()
+}
+
+/// Makes ring the process's crypto unless the caller has chosen one.
+fn install_crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // An error says that another thread was faster, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_can_be_had_for_every_kind_of_endpoint() {
+        for url in ["http://127.0.0.1:1/v1", "https://example.org/v1"] {
+            let _ = shared(&Endpoint::parse(url).unwrap());
+        }
+        assert!(rustls::crypto::CryptoProvider::get_default().is_some());
+    }
+}

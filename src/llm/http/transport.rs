@@ -1,0 +1,164 @@
+//! Sends one request and takes what comes back, or says why nothing did.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use reqwest::Client;
+use reqwest::header::HeaderMap;
+
+use super::body::{self, Body};
+use super::{Endpoint, pool};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What came back, whatever its status.
+pub(crate) struct Reply {
+    /// The status code.
+    pub(crate) status: u16,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
+    /// The body; for a failure status at most the part that explains it.
+    pub(crate) body: Vec<u8>,
+    /// When the headers arrived, to which their dates are compared.
+    pub(crate) at: SystemTime,
+}
+
+impl Reply {
+    /// Returns whether the status says success.
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// A connection pool and a limit on what is read from it.
+#[derive(Clone)]
+pub(crate) struct Transport {
+    client: Option<Client>,
+    body_limit: usize,
+}
+
+impl Transport {
+    /// The longest body that is read. A long answer of today's models, 128 000 tokens of some four bytes,
+    /// is half a megabyte; escaped as `\u` sequences with hidden reasoning beside it, it still fits.
+    pub(crate) const BODY_LIMIT: usize = 8 * 1024 * 1024;
+
+    /// Error objects are short; what follows this much of one is of no use.
+    const ERROR_BODY_LIMIT: usize = 64 * 1024;
+
+    /// Sends through a client of the caller's own.
+    pub(crate) fn set_client(&mut self, client: Client) {
+        self.client = Some(client);
+    }
+
+    /// Reads bodies of at most so many bytes.
+    pub(crate) fn set_body_limit(&mut self, bytes: usize) {
+        self.body_limit = bytes;
+    }
+
+    /// Posts JSON and reads the reply.
+    pub(crate) async fn post(
+        &self,
+        endpoint: &Endpoint,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Reply> {
+        let shared;
+        let client = if let Some(own) = &self.client {
+            own
+        } else {
+            shared = pool::shared(endpoint);
+            &shared
+        };
+        let sent = client
+            .post(endpoint.url().clone())
+            .headers(headers)
+            .body(body)
+            .send()
+            .await;
+        let mut response = sent.map_err(not_sent)?;
+        let at = SystemTime::now();
+        let status = response.status().as_u16();
+        let failed = !response.status().is_success();
+        let body = if failed {
+            // The status alone says most, so a body that breaks off is no further failure.
+            match body::read(&mut response, Self::ERROR_BODY_LIMIT).await {
+                Ok(Body::Whole(bytes) | Body::TooLong(bytes)) => bytes,
+                Err(_) => Vec::new(),
+            }
+        } else {
+            match body::read(&mut response, self.body_limit).await {
+                Ok(Body::Whole(bytes)) => bytes,
+                Ok(Body::TooLong(_)) => return Err(self.too_long()),
+                Err(error) => return Err(broken_off(error)),
+            }
+        };
+        Ok(Reply {
+            status,
+            headers: std::mem::take(response.headers_mut()),
+            body,
+            at,
+        })
+    }
+
+    fn too_long(&self) -> Error {
+        Error::new(
+            ErrorKind::Malformed,
+            "the provider's answer is longer than the limit on bodies",
+        )
+        .with_context("limit_bytes", self.body_limit.to_string())
+    }
+}
+
+impl Default for Transport {
+    fn default() -> Self {
+        Self {
+            client: None,
+            body_limit: Self::BODY_LIMIT,
+        }
+    }
+}
+
+/// Shows whose client it is, and nothing of it: it may hold headers and proxies with passwords.
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("own_client", &self.client.is_some())
+            .field("body_limit", &self.body_limit)
+            .finish()
+    }
+}
+
+/// Classifies a request that got no reply. The URL is taken out: it may hold a key.
+fn not_sent(error: reqwest::Error) -> Error {
+    let (kind, message) = if error.is_connect() {
+        (ErrorKind::Network, "no connection to the provider")
+    } else if error.is_timeout() {
+        (ErrorKind::Timeout, "the provider did not answer in time")
+    } else if error.is_builder() || error.is_redirect() {
+        (
+            ErrorKind::Config,
+            "the request could not be built or was redirected in circles",
+        )
+    } else {
+        (
+            ErrorKind::Network,
+            "the connection to the provider broke off before an answer",
+        )
+    };
+    Error::new(kind, message).with_source(error.without_url())
+}
+
+/// Classifies a body that did not arrive whole.
+fn broken_off(error: reqwest::Error) -> Error {
+    let (kind, message) = if error.is_timeout() {
+        (
+            ErrorKind::Timeout,
+            "the provider did not finish its answer in time",
+        )
+    } else {
+        (
+            ErrorKind::Network,
+            "the connection to the provider broke off in the middle of an answer",
+        )
+    };
+    Error::new(kind, message).with_source(error.without_url())
+}

@@ -1,0 +1,198 @@
+//! Turns what a provider refused, once classified, into an error that shows nothing it should not.
+
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, Retry};
+use crate::llm::http::{Reply, RetryHint};
+use crate::llm::{ApiKey, ChatRequest, RateSnapshot};
+
+/// What a refusal comes down to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// What went wrong.
+    pub(super) kind: ErrorKind,
+    /// What happened, in the library's own words: a provider's message may quote the prompt or the key.
+    pub(super) message: &'static str,
+}
+
+impl Verdict {
+    pub(super) const fn new(kind: ErrorKind, message: &'static str) -> Self {
+        Self { kind, message }
+    }
+}
+
+/// What a provider says of its refusal, beside the status.
+#[derive(Debug, Default)]
+pub(super) struct Refusal {
+    /// Codes and types, most telling first.
+    pub(super) words: Vec<String>,
+    /// The parameter at fault, as the provider names it.
+    pub(super) parameter: Option<String>,
+    /// The message in lower case: looked at, never shown.
+    pub(super) message: String,
+}
+
+impl Refusal {
+    /// Adds a code or type, be it a text or a number.
+    pub(super) fn add_word(&mut self, word: Option<&Value>) {
+        match word {
+            Some(Value::String(word)) if !word.is_empty() => self.words.push(word.clone()),
+            Some(Value::Number(word)) => self.words.push(word.to_string()),
+            _ => {}
+        }
+    }
+
+    /// Returns whether one of the codes and types is one of these.
+    pub(super) fn says(&self, words: &[&str]) -> bool {
+        self.words
+            .iter()
+            .any(|word| words.iter().any(|known| word.eq_ignore_ascii_case(known)))
+    }
+
+    /// Returns whether the message holds one of these.
+    pub(super) fn mentions(&self, parts: &[&str]) -> bool {
+        parts.iter().any(|part| self.message.contains(part))
+    }
+}
+
+/// The call that failed, for what may and may not be said about it.
+pub(super) struct Call<'a> {
+    pub(super) model: &'a str,
+    pub(super) key: Option<&'a ApiKey>,
+    pub(super) request: &'a ChatRequest,
+}
+
+impl Call<'_> {
+    /// Builds the error of a refused call.
+    pub(super) fn refused(
+        &self,
+        verdict: Verdict,
+        status: u16,
+        reply: &Reply,
+        refusal: &Refusal,
+        hint: RetryHint,
+        rate: Option<RateSnapshot>,
+    ) -> Error {
+        // A provider that asks to be asked again has no quarrel with the request.
+        let verdict = match (verdict.kind, hint.should_retry) {
+            (ErrorKind::BadRequest, Some(true)) => Verdict::new(
+                ErrorKind::Overloaded,
+                "the provider refused the call and asks to try again",
+            ),
+            _ => verdict,
+        };
+        let error = Error::new(verdict.kind, verdict.message);
+        let retry = match error.retry() {
+            Retry::Never => Retry::Never,
+            usual => hint.decide(usual),
+        };
+        let mut error = error
+            .with_retry(retry)
+            .with_rate(rate)
+            .with_context("model", self.model)
+            .with_context("status", status.to_string());
+        if let Some(code) = refusal.words.iter().find_map(|word| self.showable(word)) {
+            error = error.with_context("code", code);
+        }
+        if let Some(parameter) = self.parameter(refusal) {
+            error = error.with_context("parameter", parameter);
+        }
+        if let Some(id) = request_id(reply).and_then(|id| self.showable(id)) {
+            error = error.with_context("request_id", id);
+        }
+        if let Some(delay) = hint.after.filter(|delay| *delay > RetryHint::LONGEST_WAIT) {
+            error = error.with_context("asked_to_wait_seconds", delay.as_secs().to_string());
+        }
+        error
+    }
+
+    /// Returns the word if it can be nothing but a code: short, of plain letters, and part of neither the
+    /// key nor the prompt, whatever the server echoes.
+    fn showable(&self, word: &str) -> Option<String> {
+        let plain = (1..=64).contains(&word.len())
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+        let of_key = self
+            .key
+            .is_some_and(|key| key.expose().contains(word) || word.contains(key.expose()));
+        let of_prompt = || {
+            self.request
+                .messages
+                .iter()
+                .any(|message| message.text.contains(word))
+        };
+        (plain && !of_key && !of_prompt()).then(|| word.to_owned())
+    }
+
+    /// Names the parameter at fault, if it is one of ours or one that the caller passed by name.
+    fn parameter(&self, refusal: &Refusal) -> Option<String> {
+        const OURS: [&str; 6] = [
+            "max_completion_tokens",
+            "max_tokens",
+            "temperature",
+            "response_format",
+            "tool_choice",
+            "tools",
+        ];
+        let extra = self.request.parameters.extra.keys().map(String::as_str);
+        let mut names = OURS.into_iter().chain(extra);
+        let found = if let Some(parameter) = &refusal.parameter {
+            let first = parameter.split(['.', '[']).next().unwrap_or_default();
+            names.find(|name| *name == first)
+        } else {
+            // Providers quote the parameter's name, and also the value and the prompt: so only names count.
+            names.find(|name| {
+                ['\'', '"', '`'].iter().any(|quote| {
+                    refusal
+                        .message
+                        .contains(&format!("{quote}{}{quote}", name.to_ascii_lowercase()))
+                })
+            })
+        };
+        found.map(str::to_owned)
+    }
+}
+
+fn request_id(reply: &Reply) -> Option<&str> {
+    ["x-request-id", "request-id", "apim-request-id"]
+        .iter()
+        .find_map(|name| reply.headers.get(*name)?.to_str().ok())
+}
+
+/// Returns the verdict on a status alone, for a refusal that says nothing else.
+pub(super) fn by_status(status: u16) -> Verdict {
+    match status {
+        300..=399 => Verdict::new(
+            ErrorKind::Config,
+            "the provider redirects elsewhere; set the base URL it now has",
+        ),
+        401 => Verdict::new(ErrorKind::Auth, "the provider does not accept the key"),
+        402 => Verdict::new(ErrorKind::Quota, "the provider asks for payment"),
+        403 => Verdict::new(
+            ErrorKind::Auth,
+            "the key may not do this, or the provider does not serve this place",
+        ),
+        404 | 410 => Verdict::new(
+            ErrorKind::UnknownModel,
+            "the provider knows no such model, or the base URL is wrong",
+        ),
+        408 | 504 | 524 => Verdict::new(
+            ErrorKind::Timeout,
+            "the provider or a gateway before it ran out of time",
+        ),
+        413 => Verdict::new(
+            ErrorKind::ContextLength,
+            "the request is larger than the provider takes",
+        ),
+        // 409 is a lock that is held and 425 a request sent too early, both of them passing; 498 is Groq's
+        // word for no free capacity.
+        409 | 425 | 498 => Verdict::new(
+            ErrorKind::Overloaded,
+            "the provider cannot take the call right now",
+        ),
+        429 => Verdict::new(ErrorKind::RateLimited, "the provider asked to slow down"),
+        500.. => Verdict::new(ErrorKind::Overloaded, "the provider is failing"),
+        _ => Verdict::new(ErrorKind::BadRequest, "the provider refused the request"),
+    }
+}

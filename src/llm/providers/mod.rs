@@ -1,0 +1,22 @@
+//! Clients for model providers: one attempt each, with failures told apart.
+//!
+//! Siblings look alike: `mod.rs` is the client, `wire.rs` what goes over the wire, `error.rs` what a refusal
+//! means. A provider that speaks OpenAI's format is no code at all but a row in `presets.rs`.
+
+#[cfg(feature = "providers")]
+mod failure;
+#[cfg(feature = "providers")]
+mod openai;
+#[cfg(feature = "providers")]
+mod options;
+#[cfg(feature = "providers")]
+mod parameters;
+#[cfg(feature = "providers")]
+mod presets;
+
+#[cfg(feature = "providers")]
+pub use openai::OpenAiClient;
+#[cfg(feature = "providers")]
+pub use options::ClientOptions;
+#[cfg(feature = "providers")]
+pub use presets::{Preset, presets};

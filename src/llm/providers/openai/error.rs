@@ -1,0 +1,241 @@
+//! What a refusal in OpenAI's format means, for all who speak it.
+
+use serde_json::Value;
+
+use super::super::failure::{Call, Refusal, Verdict, by_status};
+use crate::error::{Error, ErrorKind};
+use crate::llm::OutputFormat;
+use crate::llm::http::{Reply, rate_openai, retry_hint};
+
+/// No credit, or a spending limit reached: <https://platform.openai.com/docs/guides/error-codes>; the spend limits are
+/// `OpenAI`'s of 2026.
+const QUOTA: &[&str] = &[
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "credit_balance_exhausted",
+    "organization_spend_limit_exceeded",
+    "project_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+    "insufficient_credits",
+];
+
+/// How those say it who have no code for it: DeepSeek, xAI, `OpenRouter`, Fireworks.
+const QUOTA_MESSAGES: &[&str] = &[
+    "insufficient balance",
+    "insufficient credits",
+    "available credits",
+    "credit balance",
+    "requires more credits",
+    "spending limit",
+    "spend limit",
+];
+
+/// Azure's filter, `OpenAI`'s policy, `OpenRouter`'s moderation, `DashScope`'s inspection.
+const FILTER: &[&str] = &[
+    "content_filter",
+    "ResponsibleAIPolicyViolation",
+    "content_policy_violation",
+    "invalid_prompt",
+    "moderation",
+    "data_inspection_failed",
+];
+
+const CONTEXT: &[&str] = &[
+    "context_length_exceeded",
+    "exceed_context_size_error",
+    "string_above_max_length",
+    "request_too_large",
+];
+
+/// vLLM, llama.cpp, Mistral, Together, Fireworks and `OpenRouter` say it in words.
+const CONTEXT_MESSAGES: &[&str] = &[
+    "maximum context length",
+    "context length",
+    "context window",
+    "context size",
+    "too large for model",
+    "prompt is too long",
+    "too many tokens",
+];
+
+const UNKNOWN_MODEL: &[&str] = &[
+    "model_not_found",
+    "invalid_model",
+    "model_decommissioned",
+    "DeploymentNotFound",
+];
+
+/// Groq's: the model's own answer did not fit, which another try may mend.
+const BAD_GENERATION: &[&str] = &["json_validate_failed", "tool_use_failed"];
+
+const SCHEMA: &[&str] = &["invalid_json_schema", "invalid_function_parameters"];
+
+const SCHEMA_PARAMETERS: &[&str] = &["response_format", "tools", "tool_choice", "functions"];
+
+/// How a server says that it cannot do structured output, or not this schema.
+const SCHEMA_MESSAGES: &[&str] = &[
+    "response_format",
+    "json_schema",
+    "json schema",
+    "json_object",
+    "structured output",
+    "schema",
+    "tool_choice",
+    "tool choice",
+    "tool use",
+    "tool calling",
+    "function calling",
+    "does not support tools",
+    "grammar",
+    "guided",
+];
+
+/// Returns the error of a reply whose status is a failure.
+pub(super) fn refused(call: &Call<'_>, reply: &Reply) -> Error {
+    let body = serde_json::from_slice(reply.body.trim_ascii()).unwrap_or(Value::Null);
+    error(call, reply, reply.status, &refusal(&body))
+}
+
+/// Returns the error of a reply whose status was a success and whose body is none.
+pub(super) fn refused_within_success(call: &Call<'_>, reply: &Reply, body: Value) -> Error {
+    let refusal = refusal(&body);
+    let status = refusal
+        .words
+        .iter()
+        .find_map(|word| word.parse().ok())
+        .filter(|status| (400..600).contains(status))
+        .unwrap_or_else(|| status_of(&refusal));
+    drop(body);
+    error(call, reply, status, &refusal)
+}
+
+fn error(call: &Call<'_>, reply: &Reply, status: u16, refusal: &Refusal) -> Error {
+    let structured = !matches!(call.request.output, OutputFormat::Text);
+    call.refused(
+        verdict(status, refusal, structured),
+        status,
+        reply,
+        refusal,
+        retry_hint(&reply.headers, reply.at),
+        rate_openai(&reply.headers, reply.at),
+    )
+}
+
+/// Returns the status that an error without one would have had. What is not known is taken for a failure of
+/// the provider's, since it had accepted the request.
+fn status_of(refusal: &Refusal) -> u16 {
+    for (words, status) in [
+        (
+            &["rate_limit_exceeded", "rate_limit_error", "slow_down"][..],
+            429,
+        ),
+        (
+            &["invalid_request_error", "BadRequestError", "bad_request"][..],
+            400,
+        ),
+        (&["authentication_error", "invalid_api_key"][..], 401),
+        (&["not_found_error", "NotFoundError"][..], 404),
+        (UNKNOWN_MODEL, 404),
+    ] {
+        if refusal.says(words) {
+            return status;
+        }
+    }
+    500
+}
+
+/// Finds code, type, parameter and message wherever a server puts them.
+fn refusal(body: &Value) -> Refusal {
+    // Gemini's OpenAI-compatible endpoint wraps the object into an array.
+    let body = body.get(0).unwrap_or(body);
+    let inner = match body.get("error") {
+        Some(inner @ Value::Object(_)) => inner,
+        _ => body,
+    };
+    let mut refusal = Refusal::default();
+    for name in ["code", "type", "status"] {
+        refusal.add_word(inner.get(name));
+    }
+    // Azure's reason lies one deeper, beside a code that says it too.
+    refusal.add_word(inner.pointer("/innererror/code"));
+    refusal.add_word(inner.pointer("/metadata/error_type"));
+    // OpenRouter's moderation is a 403 that says what was flagged.
+    if inner.pointer("/metadata/flagged_input").is_some()
+        || inner.pointer("/metadata/reasons").is_some()
+    {
+        refusal.words.push("moderation".to_owned());
+    }
+    refusal.parameter = inner
+        .get("param")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    refusal.message = [
+        inner.get("message"),
+        body.get("error"),
+        body.get("message"),
+        body.get("detail"),
+        inner.pointer("/metadata/raw"),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|part| match part {
+        Value::String(text) => text.to_lowercase(),
+        Value::Array(parts) => Value::Array(parts.clone()).to_string().to_lowercase(),
+        _ => String::new(),
+    })
+    .collect::<Vec<_>>()
+    .join(" ");
+    refusal
+}
+
+/// Decides what a refusal comes down to.
+fn verdict(status: u16, refusal: &Refusal, structured: bool) -> Verdict {
+    let client_side = (400..500).contains(&status);
+    if refusal.says(QUOTA) || (client_side && refusal.mentions(QUOTA_MESSAGES)) {
+        return Verdict::new(
+            ErrorKind::Quota,
+            "no credit is left with the provider, or a spending limit is reached",
+        );
+    }
+    if refusal.says(FILTER) {
+        return Verdict::new(
+            ErrorKind::ContentFilter,
+            "the provider's content filter stopped the prompt",
+        );
+    }
+    // Groq's 413 is one request above the tokens of a minute, and has the code of a rate limit.
+    if refusal.says(CONTEXT) || (matches!(status, 400 | 422) && refusal.mentions(CONTEXT_MESSAGES))
+    {
+        return Verdict::new(
+            ErrorKind::ContextLength,
+            "the prompt and the asked-for output do not fit into the model's context",
+        );
+    }
+    if refusal.says(UNKNOWN_MODEL) {
+        return by_status(404);
+    }
+    if !matches!(status, 400 | 422) {
+        return by_status(status);
+    }
+    if refusal.says(BAD_GENERATION) {
+        return Verdict::new(
+            ErrorKind::Malformed,
+            "the model's answer did not fit the schema, as the provider found",
+        );
+    }
+    let names_schema = refusal.says(SCHEMA)
+        || refusal.parameter.as_deref().is_some_and(|name| {
+            SCHEMA_PARAMETERS
+                .iter()
+                .any(|known| name.starts_with(known))
+        })
+        || refusal.mentions(SCHEMA_MESSAGES);
+    if structured && names_schema {
+        return Verdict::new(
+            ErrorKind::SchemaRefused,
+            "the provider refuses this schema, or this way of asking for structured output",
+        );
+    }
+    by_status(status)
+}

@@ -1,0 +1,284 @@
+//! OpenAI's chat completions, and whoever else speaks that format.
+
+mod error;
+mod wire;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use reqwest::header::HeaderMap;
+
+use super::failure::Call;
+use super::options::ClientOptions;
+use super::parameters;
+use super::presets::{Auth, COMPATIBLE, OPENAI_REASONING, OutputLimit, Path, Preset, preset};
+use crate::error::{Error, ErrorKind, Result};
+use crate::llm::http::{Endpoint, Reply, Transport, parse_json, rate_openai};
+use crate::llm::{ApiKey, Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
+
+/// A client for every provider that speaks OpenAI's chat completions.
+///
+/// The provider part of the name chooses a [preset](super::presets): base URL, key variable, and how the
+/// provider differs. A name that no preset has needs a base URL in the options.
+///
+/// One call is one attempt: there are no retries and, but for connecting, no time limits in here.
+///
+/// ```no_run
+/// use topicloom::llm::providers::{ClientOptions, OpenAiClient};
+///
+/// // Key and base URL from `OPENAI_API_KEY` and `OPENAI_BASE_URL`.
+/// let gpt = OpenAiClient::new(&"openai/gpt-4o-mini".parse()?, ClientOptions::new())?;
+/// // A server of one's own.
+/// let own = OpenAiClient::new(
+///     &"house/qwen3-32b".parse()?,
+///     ClientOptions::new().base_url("http://10.0.0.7:8000/v1"),
+/// )?;
+/// # Ok::<(), topicloom::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct OpenAiClient {
+    name: ModelName,
+    preset: &'static Preset,
+    capabilities: Capabilities,
+    endpoint: Endpoint,
+    /// Whether the endpoint is the provider's own, so that what only it understands may be sent.
+    at_home: bool,
+    key: Option<ApiKey>,
+    headers: HeaderMap,
+    transport: Transport,
+}
+
+impl OpenAiClient {
+    /// Creates a client for this model.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) where a needed key or base URL is neither in the options nor in the
+    /// environment, naming the variable to set, or where one of them cannot be used.
+    pub fn new(name: &ModelName, options: ClientOptions) -> Result<Self> {
+        let preset = match preset(name.provider()) {
+            Some(preset) => preset,
+            None if options.own_base_url().is_some() => &COMPATIBLE,
+            None => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!(
+                        "`{}` is no known provider; set a base URL to use it",
+                        name.provider()
+                    ),
+                ));
+            }
+        };
+        let (base, at_home) =
+            options.endpoint(preset.base_url_variables, preset.base_url, name.provider())?;
+        // A server that stands in for a provider often has no key. Azure is nowhere but at its users' own URLs.
+        let needs_key = preset.needs_key && (at_home || preset.base_url.is_none());
+        let key = options.key(preset.key_variables, needs_key)?;
+        let auth = key.as_ref().map(|key| match preset.auth {
+            Auth::Bearer => ("authorization", format!("Bearer {}", key.expose())),
+            Auth::ApiKey => ("api-key", key.expose().to_owned()),
+        });
+        let headers = options.headers(auth, &[])?;
+        let (modes, dialect) = options
+            .output()
+            .unwrap_or_else(|| (preset.output_modes(name.model()), preset.dialect));
+        let mut capabilities = Capabilities::structured(modes, dialect);
+        if preset.wants_cache_marks(name.model()) {
+            capabilities = capabilities.with_warm_up();
+        }
+        Ok(Self {
+            endpoint: chat_endpoint(preset.path, base, name.model()),
+            name: name.clone(),
+            preset,
+            capabilities,
+            at_home,
+            key,
+            headers,
+            transport: options.into_transport(),
+        })
+    }
+
+    fn body<'a>(&'a self, request: &'a ChatRequest) -> wire::Body<'a> {
+        let model = self.name.model();
+        let reasons = OPENAI_REASONING
+            .iter()
+            .any(|prefix| model.starts_with(prefix));
+        let new_limit = match self.preset.output_limit {
+            OutputLimit::MaxTokens => false,
+            OutputLimit::MaxCompletionTokens => self.at_home || reasons,
+        };
+        // Reasoning that is switched off makes temperature acceptable again.
+        let reasoning_off = request
+            .parameters
+            .extra("reasoning_effort")
+            .is_some_and(|effort| effort == "none");
+        wire::Body {
+            model,
+            request,
+            modes: self.capabilities.output_modes,
+            limit_name: if new_limit {
+                "max_completion_tokens"
+            } else {
+                "max_tokens"
+            },
+            temperature: request
+                .parameters
+                .temperature
+                .filter(|_| reasoning_off || !self.preset.refuses_temperature(model)),
+            cache_key: request
+                .cache_key
+                .as_deref()
+                .filter(|_| self.preset.prompt_cache_key && self.at_home),
+            mark_cache: self.preset.wants_cache_marks(model),
+            require_parameters: self.preset.require_parameters,
+        }
+    }
+}
+
+/// Reads a reply, whatever it is.
+fn read(reply: &Reply, call: &Call<'_>) -> Result<ChatResponse> {
+    if !reply.is_success() {
+        return Err(error::refused(call, reply));
+    }
+    let answer: wire::Answer = parse_json(&reply.headers, &reply.body)
+        .map_err(|error| error.with_context("model", call.model))?;
+    if let Some(failure) = answer.failure() {
+        return Err(error::refused_within_success(call, reply, failure));
+    }
+    let rate = rate_openai(&reply.headers, reply.at);
+    answer
+        .into_response()
+        .map(|response| response.with_rate(rate))
+        .map_err(|error| error.with_context("model", call.model).with_rate(rate))
+}
+
+fn chat_endpoint(path: Path, base: Endpoint, model: &str) -> Endpoint {
+    const CHAT: &str = "chat/completions";
+    if base.path_ends_with(CHAT) {
+        return base;
+    }
+    match path {
+        Path::Plain => base.join(CHAT),
+        Path::BelowV1 if base.path_ends_with("/v1") => base.join(CHAT),
+        Path::BelowV1 => base.join("v1").join(CHAT),
+        Path::Azure => {
+            let base = match std::env::var("AZURE_API_VERSION") {
+                Ok(version) if !version.is_empty() && !base.has_query("api-version") => {
+                    base.with_query("api-version", &version)
+                }
+                _ => base,
+            };
+            if base.path_ends_with("/openai/v1") || base.path_contains("/openai/deployments/") {
+                base.join(CHAT)
+            } else if base.has_query("api-version") {
+                base.join(&format!("openai/deployments/{model}")).join(CHAT)
+            } else {
+                base.join("openai/v1").join(CHAT)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl LlmClient for OpenAiClient {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        parameters::check(&request.parameters, &request.output)?;
+        let body = serde_json::to_vec(&self.body(request)).map_err(|_| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "the request cannot be written as JSON; a parameter is not a number",
+            )
+        })?;
+        let reply = self
+            .transport
+            .post(&self.endpoint, self.headers.clone(), body)
+            .await
+            .map_err(|error| error.with_context("model", self.name.as_str()))?;
+        let call = Call {
+            model: self.name.as_str(),
+            key: self.key.as_ref(),
+            request,
+        };
+        read(&reply, &call)
+    }
+
+    fn model(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+}
+
+/// Shows model and host; no key, no header, no path.
+impl fmt::Debug for OpenAiClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAiClient")
+            .field("model", &self.name.as_str())
+            .field("endpoint", &self.endpoint)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(provider: &str, base: &str) -> String {
+        let path = preset(provider).unwrap().path;
+        chat_endpoint(path, Endpoint::parse(base).unwrap(), "gpt")
+            .url()
+            .to_string()
+    }
+
+    #[test]
+    fn every_usual_form_of_a_base_url_leads_to_the_chat() {
+        for (provider, base, expected) in [
+            ("openai", "http://h/v1", "http://h/v1/chat/completions"),
+            ("openai", "http://h/v1/", "http://h/v1/chat/completions"),
+            (
+                "openai",
+                "http://h/v1/chat/completions",
+                "http://h/v1/chat/completions",
+            ),
+            (
+                "ollama",
+                "http://h:11434",
+                "http://h:11434/v1/chat/completions",
+            ),
+            (
+                "ollama",
+                "http://h:11434/v1",
+                "http://h:11434/v1/chat/completions",
+            ),
+            (
+                "azure",
+                "https://x.openai.azure.com",
+                "https://x.openai.azure.com/openai/v1/chat/completions",
+            ),
+            (
+                "azure",
+                "https://x.openai.azure.com/openai/v1/",
+                "https://x.openai.azure.com/openai/v1/chat/completions",
+            ),
+            (
+                "azure",
+                "https://x.openai.azure.com/?api-version=2024-10-21",
+                "https://x.openai.azure.com/openai/deployments/gpt/chat/completions?api-version=2024-10-21",
+            ),
+        ] {
+            assert_eq!(url(provider, base), expected);
+        }
+    }
+
+    #[test]
+    fn a_name_no_preset_has_needs_a_base_url() {
+        let name: ModelName = "house/model".parse().unwrap();
+        let error = OpenAiClient::new(&name, ClientOptions::new()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        let options = ClientOptions::new().base_url("http://localhost:1/v1");
+        assert!(OpenAiClient::new(&name, options).is_ok());
+    }
+}
