@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 // The one import that points up: plain numbers a provider sent along with its refusal.
-use crate::llm::RateSnapshot;
+use crate::rate::RateSnapshot;
 
 /// A result whose error is an [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -15,6 +15,7 @@ pub mod parse;
 pub mod plan;
 pub mod prompt;
 pub mod random;
+mod rate;
 pub mod record;
 pub mod report;
 pub mod run;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the crate, lowest layer first. A module may import from layers below its own.
 const LAYERS: &[&[&str]] = &[
-    &["error", "random", "closest", "fault"],
+    &["error", "random", "rate", "closest", "fault"],
     &["topic", "schema", "prompt", "parse", "candidate"],
     &["record", "input", "plan", "llm", "dedup", "schedule", "filter"],
     &["outcome", "report", "event"],
@@ -16,6 +16,8 @@ const LAYERS: &[&[&str]] = &[
 
 /// Imports that point up or sideways, each for a reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("error", "rate", "an error carries what a provider said of its limits"),
+    ("fault", "error", "faults of an input become one error"),
     ("topic", "llm", "generated topics ask a model"),
     ("topic", "prompt", "a topic provider is handed the run's prompts"),
     ("topic", "parse", "a model's list of names is found in its answer"),
@@ -93,8 +95,9 @@ fn module_of(file: &Path) -> String {
 
 /// Returns the modules named after `crate::`, with their lines; comments and tests may name any.
 fn imports(text: &str) -> Vec<(usize, String)> {
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
-    let code = code.split("#[cfg(test)]\nuse").next().unwrap_or(code);
+    let tests = ["#[cfg(test)]\nmod tests", "#[cfg(test)]\nuse", "#[cfg(all(test, feature = \"testing\"))]\nmod"];
+    let end = tests.iter().filter_map(|tests| text.find(tests)).min().unwrap_or(text.len());
+    let code = &text[..end];
     let mut found = Vec::new();
     for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
         for rest in line.split("crate::").skip(1) {

@@ -9,7 +9,7 @@ mod model_name;
 pub mod price;
 pub mod models;
 pub mod providers;
-mod rate;
+
 mod usage;
 
 use std::fmt;
@@ -23,7 +23,7 @@ pub use chat::{
     Purpose, Role,
 };
 pub use model_name::ModelName;
-pub use rate::RateSnapshot;
+pub use crate::rate::RateSnapshot;
 pub use usage::Usage;
 
 use crate::error::Result;

@@ -3,7 +3,6 @@
 
 pub(crate) mod canonical;
 pub mod dialect;
-pub(crate) mod suggest;
 pub(crate) mod walk;
 
 mod bounds;

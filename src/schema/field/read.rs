@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Field, FieldType};
-use crate::schema::suggest::closest;
+use crate::closest::closest;
 
 /// Starfish's own keys.
 const KEYS: [&str; 7] = [
@@ -109,7 +109,7 @@ fn check_key(key: &str, place: &str, faults: &mut Vec<String>) {
         return;
     }
     let known: Vec<&str> = KEYS.into_iter().chain(KEYWORDS).collect();
-    faults.push(match closest(key, &known) {
+    faults.push(match closest(key, known.iter().copied()) {
         Some(close) => format!(r#"{place}: unknown key "{key}", did you mean "{close}"?"#),
         None => format!(r#"{place}: unknown key "{key}""#),
     });
@@ -155,7 +155,7 @@ fn unknown_type(name: &str) -> String {
     let lower = name.to_lowercase();
     let meant = FieldType::from_json_type(&lower)
         .map(FieldType::as_str)
-        .or_else(|| closest(name, &names));
+        .or_else(|| closest(name, names));
     let name: String = name.chars().take(60).collect();
     match meant {
         Some(meant) => format!(r#"unknown type "{name}", did you mean "{meant}"?"#),
