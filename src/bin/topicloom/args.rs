@@ -1,0 +1,57 @@
+//! What can be written behind `topicloom`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Turns an instruction and topics into a synthetic data set with language models.
+#[derive(Debug, Parser)]
+#[command(name = "topicloom", version, about, arg_required_else_help = true)]
+#[command(after_help = "Exit status: 0 complete, 1 fatal, 2 invalid input, 3 short (the records made are written).")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Generate records: one JSON object per line.
+    Run(RunArgs),
+    /// Show the topics and how many records each is asked for. Calls no model for given topics.
+    Plan(PlanArgs),
+    /// Print the JSON Schema of the input.
+    Schema,
+    /// Print an example of an input.
+    Example,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The input, a JSON file, or `-` for standard input.
+    pub(crate) input: PathBuf,
+    /// Use the embedded stand-in instead of the models named in the input: needs no key and no network. It is
+    /// not a language model; its records have the right shape and readable text, and mean nothing.
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Where records go: a file, or `-` for standard output.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+    /// Write the report, as JSON, to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Calls in flight at once, instead of what the input says.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_concurrency: Option<usize>,
+    /// Makes the order of topics, and all else that is left to chance here, repeat itself.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Say nothing on standard error but errors.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The input, a JSON file, or `-` for standard input.
+    pub(crate) input: PathBuf,
+}

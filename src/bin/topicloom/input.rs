@@ -1,0 +1,29 @@
+//! Reads the input from a file or standard input.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
+
+/// Reads and validates an input; its warnings go to standard error unless `quiet`.
+pub(crate) fn read(path: &Path, quiet: bool) -> Result<GenerateByTopicInput> {
+    let bytes = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        fs::read(path)
+    };
+    let bytes = bytes.map_err(|error| {
+        Error::new(ErrorKind::InvalidInput, "the input cannot be read")
+            .with_context("file", path.display().to_string())
+            .with_source(error)
+    })?;
+    let input = GenerateByTopicInput::from_json_slice(&bytes)?;
+    if !quiet {
+        for warning in input.warnings() {
+            eprintln!("warning: {warning}");
+        }
+    }
+    Ok(input)
+}

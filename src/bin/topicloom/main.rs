@@ -1,0 +1,62 @@
+//! The `topicloom` command.
+
+// A command speaks through its standard streams.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod args;
+mod input;
+mod plan;
+mod progress;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use topicloom::{Error, ErrorKind, GenerateByTopicInput, JsonRecord};
+
+use args::{Cli, Command};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
+        Command::Run(args) => run::run(args).await,
+        Command::Plan(args) => plan::plan(&args),
+        Command::Schema => print(&GenerateByTopicInput::<JsonRecord>::json_schema()),
+        Command::Example => {
+            println!("{}", GenerateByTopicInput::<JsonRecord>::reference_example().trim_end());
+            Ok(())
+        }
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", in_words(&error));
+            ExitCode::from(status(&error))
+        }
+    }
+}
+
+fn print(value: &serde_json::Value) -> topicloom::Result<()> {
+    println!("{value:#}");
+    Ok(())
+}
+
+/// Returns the message with its causes.
+fn in_words(error: &Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        words.push_str("\n  caused by: ");
+        words.push_str(&error.to_string());
+        cause = error.source();
+    }
+    words
+}
+
+fn status(error: &Error) -> u8 {
+    match error.kind() {
+        ErrorKind::InvalidInput | ErrorKind::Config => 2,
+        ErrorKind::Short | ErrorKind::Budget | ErrorKind::Cancelled => 3,
+        _ => 1,
+    }
+}
