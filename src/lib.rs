@@ -4,13 +4,13 @@ pub mod candidate;
 pub mod dedup;
 mod engine;
 pub mod error;
+mod fault;
 pub mod filter;
 pub mod llm;
 pub mod outcome;
+pub mod plan;
 pub mod random;
 pub mod schedule;
-mod fault;
-pub mod plan;
 pub mod schema;
 #[cfg(feature = "testing")]
 pub mod testing;
