@@ -18,15 +18,22 @@ const MAX_EXPANDED: u64 = 200_000;
 
 /// Checks the size of `schema`, giving it back only if it is within bounds.
 pub(super) fn check(schema: Value) -> Result<Value, String> {
+    match fault(&schema) {
+        Some(fault) => {
+            dismantle(schema);
+            Err(fault)
+        }
+        None => Ok(schema),
+    }
+}
+
+/// Returns in what way `schema` is too large, if it is.
+pub(super) fn fault(schema: &Value) -> Option<String> {
     let mut values = 0;
     let mut text = 0;
-    let mut fault = None;
-    let mut open = vec![(&schema, 1)];
+    let mut open = vec![(schema, 1)];
     while let Some((value, depth)) = open.pop() {
         values += 1;
-        if depth > MAX_DEPTH {
-            fault = Some(format!("is nested deeper than {MAX_DEPTH} levels"));
-        }
         match value {
             Value::String(string) => text += string.len(),
             Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
@@ -36,24 +43,17 @@ pub(super) fn check(schema: Value) -> Result<Value, String> {
             }
             _ => {}
         }
+        if depth > MAX_DEPTH {
+            return Some(format!("is nested deeper than {MAX_DEPTH} levels"));
+        }
         if values > MAX_VALUES {
-            fault = Some(format!("has more than {MAX_VALUES} values"));
+            return Some(format!("has more than {MAX_VALUES} values"));
         }
         if text > MAX_TEXT_BYTES {
-            fault = Some(format!("has more than {MAX_TEXT_BYTES} bytes of text"));
-        }
-        if fault.is_some() {
-            break;
+            return Some(format!("has more than {MAX_TEXT_BYTES} bytes of text"));
         }
     }
-    drop(open);
-    match fault {
-        Some(fault) => {
-            dismantle(schema);
-            Err(fault)
-        }
-        None => Ok(schema),
-    }
+    None
 }
 
 /// Checks how many schemas writing out every reference would give.

@@ -216,12 +216,28 @@ fn expected(error: &ValidationError<'_>, schema: Option<&Value>) -> String {
         Kind::Maximum { limit } => format!("must be at most {limit}"),
         Kind::Minimum { limit } => format!("must be at least {limit}"),
         Kind::MultipleOf { multiple_of } => format!("must be a multiple of {multiple_of}"),
-        Kind::MaxItems { limit } => format!("must have at most {limit} items"),
-        Kind::MinItems { limit } => format!("must have at least {limit} items"),
-        Kind::MaxLength { limit } => format!("must have at most {limit} characters"),
-        Kind::MinLength { limit } => format!("must have at least {limit} characters"),
-        Kind::MaxProperties { limit } => format!("must have at most {limit} properties"),
-        Kind::MinProperties { limit } => format!("must have at least {limit} properties"),
+        Kind::MaxItems { limit } => {
+            format!("must have at most {}", counted(*limit, "item", "items"))
+        }
+        Kind::MinItems { limit } => {
+            format!("must have at least {}", counted(*limit, "item", "items"))
+        }
+        Kind::MaxLength { limit } => format!(
+            "must have at most {}",
+            counted(*limit, "character", "characters")
+        ),
+        Kind::MinLength { limit } => format!(
+            "must have at least {}",
+            counted(*limit, "character", "characters")
+        ),
+        Kind::MaxProperties { limit } => format!(
+            "must have at most {}",
+            counted(*limit, "property", "properties")
+        ),
+        Kind::MinProperties { limit } => format!(
+            "must have at least {}",
+            counted(*limit, "property", "properties")
+        ),
         Kind::UniqueItems => "must not hold the same item twice".to_owned(),
         Kind::Pattern { pattern } => format!("must match the pattern {pattern}"),
         Kind::BacktrackLimitExceeded { .. } | Kind::RegexEngineFailure { .. } => {
@@ -265,6 +281,10 @@ fn listed<V: std::borrow::Borrow<Value>>(options: &[V]) -> String {
         list.push_str(&option);
     }
     list
+}
+
+fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 fn type_words(kind: &TypeKind) -> String {

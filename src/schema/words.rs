@@ -39,24 +39,29 @@ pub(super) fn constraint(keyword: &str, value: &Value) -> Option<String> {
         "format" if !is_meaningful_format(text()?) => return None,
         "format" => format!("format {}", text()?),
         "pattern" => format!("matches the pattern {}", text()?),
-        "minLength" => format!("at least {} characters", number()?),
-        "maxLength" => format!("at most {} characters", number()?),
+        "minLength" => counted("at least", value, "character")?,
+        "maxLength" => counted("at most", value, "character")?,
         "minimum" => format!("at least {}", number()?),
         "exclusiveMinimum" => format!("more than {}", number()?),
         "maximum" => format!("at most {}", number()?),
         "exclusiveMaximum" => format!("less than {}", number()?),
         "multipleOf" => format!("a multiple of {}", number()?),
-        "minItems" => format!("at least {} items", number()?),
-        "maxItems" => format!("at most {} items", number()?),
+        "minItems" => counted("at least", value, "item")?,
+        "maxItems" => counted("at most", value, "item")?,
         "uniqueItems" if value.as_bool()? => "no item twice".to_owned(),
-        "minContains" => format!("at least {} matching items", number()?),
-        "maxContains" => format!("at most {} matching items", number()?),
-        "minProperties" => format!("at least {} keys", number()?),
-        "maxProperties" => format!("at most {} keys", number()?),
+        "minContains" => counted("at least", value, "matching item")?,
+        "maxContains" => counted("at most", value, "matching item")?,
+        "minProperties" => counted("at least", value, "key")?,
+        "maxProperties" => counted("at most", value, "key")?,
         "contentEncoding" => format!("encoded as {}", text()?),
         "contentMediaType" => format!("media type {}", text()?),
         _ => return None,
     })
+}
+
+fn counted(how: &str, count: &Value, what: &str) -> Option<String> {
+    let plural = if count.as_f64()? == 1.0 { "" } else { "s" };
+    Some(format!("{how} {count} {what}{plural}"))
 }
 
 /// Returns whether a format says more than the type does. Derived schemas name the width of Rust's numbers.
