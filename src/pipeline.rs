@@ -15,7 +15,8 @@ use crate::event::RunEvent;
 use crate::filter::RecordFilter;
 use crate::input::GenerateByTopicInput;
 use crate::journal::Journal;
-use crate::llm::{LlmClient, ModelRegistry};
+use crate::llm::LlmClient;
+use crate::llm::models::ModelRegistry;
 use crate::prompt::{Prompts, TemplatePrompts};
 use crate::run::{Dataset, Run, RunError};
 use crate::schedule::{RoundRobin, SchedulingPolicy};
@@ -224,7 +225,7 @@ impl Pipeline {
         let generation = models.client(input.generation_model())?;
         let builder = PipelineBuilder::new(generation);
         // Where every topic is given, the topic model is never asked and needs no key.
-        if input.allocation()?.generated.is_empty() {
+        if input.allocation().generated.is_empty() {
             return Ok(builder);
         }
         Ok(builder.topic_model(models.client(input.topic_model())?))
@@ -240,7 +241,11 @@ impl Pipeline {
         T: DeserializeOwned + Send + 'static,
     {
         let runtime = Handle::try_current().map_err(|error| {
-            Error::new(ErrorKind::Config, "a run needs a tokio runtime: call this from async code").with_source(error)
+            Error::new(
+                ErrorKind::Config,
+                "a run needs a tokio runtime: call this from async code",
+            )
+            .with_source(error)
         })?;
         let job = self.job(&input)?;
         let policy = (self.parts.policy)();
@@ -255,7 +260,10 @@ impl Pipeline {
     /// # Errors
     ///
     /// Where the run cannot start or does not complete. The error holds every record that was accepted.
-    pub async fn generate<T>(&self, input: GenerateByTopicInput<T>) -> Result<Dataset<T>, RunError<T>>
+    pub async fn generate<T>(
+        &self,
+        input: GenerateByTopicInput<T>,
+    ) -> Result<Dataset<T>, RunError<T>>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -268,11 +276,13 @@ impl Pipeline {
     fn job<T>(&self, input: &GenerateByTopicInput<T>) -> Result<Job> {
         let parts = self.parts.clone();
         let settings = input.settings();
-        let topic_client = parts.topic_model.unwrap_or_else(|| Arc::clone(&parts.generation));
+        let topic_client = parts
+            .topic_model
+            .unwrap_or_else(|| Arc::clone(&parts.generation));
         Ok(Job {
             instruction: input.user_instruction().map(str::to_owned),
-            allocation: input.allocation()?,
-            schema: input.output_schema().clone(),
+            allocation: input.allocation().clone(),
+            schema: input.schema().clone(),
             input: input.to_json(),
             warnings: input.warnings().iter().map(ToString::to_string).collect(),
             settings: RunSettings {
@@ -290,7 +300,10 @@ impl Pipeline {
                 client: parts.generation,
                 parameters: Arc::clone(input.generation_parameters()),
             },
-            topics: Model { client: topic_client, parameters: Arc::clone(input.topic_parameters()) },
+            topics: Model {
+                client: topic_client,
+                parameters: Arc::clone(input.topic_parameters()),
+            },
             topic_provider: parts.topics,
             prompts: parts.prompts,
             renderer: parts.renderer,
