@@ -146,7 +146,7 @@ struct Counts {
 }
 
 impl CallObserver for Counts {
-    fn started(&self, _model: &str, _purpose: Purpose) -> u64 {
+    fn started(&self, _model: &str, _request: &ChatRequest) -> u64 {
         self.started.fetch_add(1, Ordering::Relaxed)
     }
 

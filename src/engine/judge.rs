@@ -1,7 +1,8 @@
 //! From an answer to candidates that are ready to be admitted. Stateless: it looks at one answer alone.
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,6 +15,7 @@ use crate::filter::{FilterVerdict, RecordFilter};
 use crate::llm::{ChatResponse, FinishReason};
 use crate::outcome::{AnswerFault, Rejection};
 use crate::parse::{self, Fault, Limits, Mends, Shape};
+use crate::schema::dialect::{Compiled, Dialect};
 use crate::schema::{RECORDS_KEY, RecordSchema, Violation};
 
 /// The most violations of one record that are told to the model.
@@ -26,6 +28,8 @@ pub(super) struct Judge<T> {
     limits: Limits,
     filters: Vec<Arc<dyn RecordFilter>>,
     deduplicator: AnyDeduplicator,
+    /// The way back from each dialect that an answer came in.
+    dialects: Mutex<HashMap<Dialect, Arc<Compiled>>>,
     decodes_to: PhantomData<fn() -> T>,
 }
 
@@ -68,6 +72,7 @@ impl<T: DeserializeOwned> Judge<T> {
             limits: Limits::default(),
             filters,
             deduplicator,
+            dialects: Mutex::default(),
             decodes_to: PhantomData,
         }
     }
@@ -104,10 +109,33 @@ impl<T: DeserializeOwned> Judge<T> {
             None => None,
         };
         judged.mends = answer.mends;
+        let compiled = self.way_back(response)?;
         for value in answer.values {
-            judged.candidates.push(self.candidate(topic, value).await?);
+            let candidate = match compiled.restore_record(value) {
+                Ok(value) => self.candidate(topic, value).await?,
+                Err(violation) => Err(Refused::new(
+                    Rejection::Invalid,
+                    Some(violation.to_string()),
+                )),
+            };
+            judged.candidates.push(candidate);
         }
         Ok(judged)
+    }
+
+    /// Returns how an answer gets back into the caller's shape.
+    fn way_back(&self, response: &ChatResponse) -> Result<Arc<Compiled>> {
+        let dialect = response.asked.map_or(Dialect::Full, |(_, dialect)| dialect);
+        let mut dialects = self
+            .dialects
+            .lock()
+            .expect("compiling a schema does not panic");
+        if let Some(compiled) = dialects.get(&dialect) {
+            return Ok(Arc::clone(compiled));
+        }
+        let compiled = Arc::new(self.schema.compile(dialect)?);
+        dialects.insert(dialect, Arc::clone(&compiled));
+        Ok(compiled)
     }
 
     async fn candidate(&self, topic: &str, value: Value) -> Result<Result<Ready<T>, Refused>> {

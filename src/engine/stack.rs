@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use super::RunSettings;
 use super::call_log::CallLog;
 use crate::llm::LlmClient;
-use crate::llm::layers::{ConcurrencyLimited, Metered, Retrying, TimedOut};
+use crate::llm::layers::{ConcurrencyLimited, Laddered, Metered, Retrying, TimedOut};
 
 /// Stacks the layers in the order that [`crate::llm::layers`] gives reasons for.
 pub(super) fn stack(
@@ -20,9 +20,8 @@ pub(super) fn stack(
     let client = TimedOut::new(client, settings.call_timeout);
     let client = Metered::new(client, Arc::<CallLog>::clone(calls) as _);
     let client = ConcurrencyLimited::new(client, Arc::clone(permits));
-    Arc::new(
-        Retrying::new(client)
-            .max_attempts(settings.max_retries.saturating_add(1))
-            .seed(seed),
-    )
+    let client = Retrying::new(client)
+        .max_attempts(settings.max_retries.saturating_add(1))
+        .seed(seed);
+    Arc::new(Laddered::new(client))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::schema::Dialect;
+use crate::schema::{Dialect, canonical};
 
 use super::{OutputMode, RateSnapshot, Usage};
 
@@ -110,16 +110,25 @@ pub struct OutputSchema {
     pub schema: Value,
     /// [`Strict`](OutputMode::Strict), [`Schema`](OutputMode::Schema) or [`Tool`](OutputMode::Tool).
     pub mode: OutputMode,
+    fingerprint: u128,
 }
 
 impl OutputSchema {
     /// Creates a schema for an answer.
     pub fn new(name: impl Into<String>, schema: Value, mode: OutputMode) -> Self {
+        let fingerprint = canonical::hash(&schema);
         Self {
             name: name.into(),
             schema,
             mode,
+            fingerprint,
         }
+    }
+
+    /// Returns a hash of the schema, the same for every order of keys.
+    #[must_use]
+    pub fn fingerprint(&self) -> u128 {
+        self.fingerprint
     }
 }
 

@@ -31,6 +31,7 @@ mod budget;
 mod budgeted;
 mod concurrency_limited;
 mod in_line;
+mod laddered;
 mod metered;
 mod retrying;
 #[cfg(test)]
@@ -41,6 +42,7 @@ mod worst_case;
 pub use budget::{Budget, Spending};
 pub use budgeted::Budgeted;
 pub use concurrency_limited::ConcurrencyLimited;
+pub use laddered::Laddered;
 pub use metered::{CallEnd, CallObserver, CallOutcome, Metered};
 pub use retrying::Retrying;
 pub use timed_out::TimedOut;

@@ -1,0 +1,5 @@
+//! Whole runs, against models that a test answers for or that fail at seeded rates. Time is paused.
+
+mod conversation;
+mod endings;
+mod seeded;
