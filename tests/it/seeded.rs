@@ -136,7 +136,7 @@ async fn a_thousand_runs_are_exact_or_say_why_not() {
         for record in &dataset {
             assert!(
                 books.has_handed_out(&Value::Object(record.data.clone())),
-                "seed {seed}: made up"
+                "seed {seed}: made up: {:?}", record.data
             );
         }
     }
