@@ -47,6 +47,15 @@ impl fmt::Display for InputFault {
 /// The faults of one input, in the order they were found.
 ///
 /// An [`Error`] made from them lists them in its message, and keeps them as its source; see [`of`](Self::of).
+///
+/// ```
+/// use topicloom::{GenerateByTopicInput, InputFaults};
+///
+/// let text = r#"{"topic": ["tides"], "num_records": -1}"#;
+/// let error = GenerateByTopicInput::from_json_str(text).unwrap_err();
+/// let fields: Vec<_> = InputFaults::of(&error).map(|fault| fault.field.as_str()).collect();
+/// assert_eq!(fields, ["topic", "num_records"]);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InputFaults {
     kept: Vec<InputFault>,

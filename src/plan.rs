@@ -284,11 +284,11 @@ impl fmt::Display for PlanNote {
         match self {
             Self::RepeatedTopics { ignored } => write!(
                 f,
-                "{ignored} given topics repeat an earlier one and were ignored"
+                "{ignored} of the given topics repeat an earlier one and were ignored"
             ),
             Self::TopicsWithoutShare { dropped } => write!(
                 f,
-                "{dropped} given topics got no record, since there are more topics than records"
+                "{dropped} of the given topics got no record, since there are more topics than records"
             ),
             Self::FewerTopics { asked, got, spread } => write!(
                 f,

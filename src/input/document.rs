@@ -1,0 +1,243 @@
+//! The JSON Schema of an input file, for editors and the command line.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
+
+/// Returns the JSON Schema of an input.
+///
+/// It knows keys, types and defaults. What depends on several keys together, such as counts that add up to
+/// more than `num_records`, is checked when an input is read.
+pub(super) fn json_schema() -> Value {
+    let generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+    generator.into_root_schema_for::<Document>().to_value()
+}
+
+/// What to generate, how much of it, and with which models.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "GenerateByTopicInput", inline)]
+#[allow(dead_code)] // Never made: it stands for the keys that `input/mod.rs` reads.
+struct Document {
+    /// What to generate, in words.
+    #[schemars(default)]
+    user_instruction: Option<String>,
+    /// Total number of records wanted. With `null`, each of the given topics gets `records_per_topic`.
+    #[schemars(default = "ten", range(min = 1, max = 1_000_000_000))]
+    num_records: Option<u64>,
+    /// How many records a topic gets where nothing else decides it.
+    #[schemars(default = "ten")]
+    records_per_topic: Option<u64>,
+    /// Names of topics, or names with a count of their own. Without it, topics are generated.
+    #[schemars(default, length(min = 1))]
+    topics: Option<Vec<TopicEntry>>,
+    /// Model that invents topics, as `provider/model`.
+    #[schemars(default = "default_model", regex(pattern = ".+/.+"))]
+    topic_model_name: Option<String>,
+    /// Extra parameters for it. `temperature` is 1 unless given.
+    #[schemars(default)]
+    topic_model_kwargs: Option<ModelParameters>,
+    /// Model that writes records, as `provider/model`.
+    #[schemars(default = "default_model", regex(pattern = ".+/.+"))]
+    generation_model_name: Option<String>,
+    /// Extra parameters for it.
+    #[schemars(default)]
+    generation_model_kwargs: Option<ModelParameters>,
+    /// Shape of a record: a list of fields, or a JSON Schema. A question and an answer unless given.
+    #[schemars(default)]
+    output_schema: Option<OutputSchema>,
+    /// How the run is driven.
+    #[schemars(default)]
+    data_factory_config: Option<Config>,
+}
+
+// The signatures that schemars asks of a default.
+#[allow(clippy::unnecessary_wraps)]
+fn ten() -> Option<u64> {
+    Some(10)
+}
+
+#[allow(clippy::unnecessary_wraps)]
+fn default_model() -> Option<String> {
+    Some(super::DEFAULT_MODEL.to_owned())
+}
+
+/// Parameters of a call: the ones below, and whatever else the provider takes. Never a key.
+#[derive(JsonSchema)]
+#[allow(dead_code)]
+struct ModelParameters {
+    /// Sampling temperature.
+    #[schemars(default, range(min = 0))]
+    temperature: Option<f64>,
+    /// The most tokens an answer may have.
+    #[schemars(default, range(min = 1))]
+    max_tokens: Option<u64>,
+}
+
+/// A name, or a name with a count.
+struct TopicEntry;
+
+impl JsonSchema for TopicEntry {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TopicEntry".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A name, or a name with its own count.",
+            "anyOf": [
+                {"type": "string", "pattern": "\\S"},
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "maxProperties": 1,
+                    "additionalProperties": {"type": "integer", "minimum": 0},
+                },
+            ],
+        })
+    }
+}
+
+/// A list of fields, or a JSON Schema.
+struct OutputSchema;
+
+impl JsonSchema for OutputSchema {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OutputSchema".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let types = ["str", "int", "float", "bool", "list", "dict", "null"];
+        json_schema!({
+            "anyOf": [
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "object",
+                        "required": ["name", "type"],
+                        "properties": {
+                            "name": {"type": "string"},
+                            "type": {"enum": types},
+                            "description": {"type": ["string", "null"]},
+                            "required": true,
+                            "items": true,
+                            "properties": true,
+                        },
+                    },
+                },
+                {"type": "object", "description": "A JSON Schema whose root describes an object."},
+            ],
+        })
+    }
+}
+
+/// How a run is driven.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Settings")]
+#[allow(dead_code)]
+struct Config {
+    /// Calls in flight at once, over the whole run. 10 unless given.
+    #[schemars(default, range(min = 1, max = 10_000))]
+    max_concurrency: Option<u64>,
+    /// Seconds one model call may take, once it is sent. 60 unless given.
+    #[schemars(default, range(max = 86_400))]
+    task_runner_timeout: Option<f64>,
+    /// Attempts in a row that gave nothing before a topic is given up. 3 unless given.
+    #[schemars(default, range(min = 1, max = 1_000))]
+    dead_queue_threshold: Option<u64>,
+    /// Rounds of calls that all fail before the run stops. 3 unless given.
+    #[schemars(default, range(min = 1, max = 1_000))]
+    job_run_stop_threshold: Option<u64>,
+    /// Whether the command line shows progress. True unless given.
+    #[schemars(default)]
+    show_progress: Option<bool>,
+    /// Where the run's progress is kept.
+    #[schemars(default)]
+    storage: Option<StorageEntry>,
+    /// Makes what is left to chance repeat itself.
+    #[schemars(default)]
+    seed: Option<u64>,
+    /// Records asked for in one call. 1 unless given.
+    #[schemars(default, range(min = 1, max = 100))]
+    records_per_request: Option<u64>,
+    /// Times a failed call is made again. 7 unless given.
+    #[schemars(default, range(max = 100))]
+    max_retries: Option<u64>,
+    /// Accepted records of a topic shown in its next prompt, so as not to be repeated. 10 unless given.
+    #[schemars(default, range(max = 200))]
+    avoid_examples: Option<u64>,
+    /// US dollars the run may spend.
+    #[schemars(default)]
+    max_cost_usd: Option<f64>,
+    /// Tokens the run may use, prompts and answers together.
+    #[schemars(default, range(min = 1))]
+    max_tokens_total: Option<u64>,
+    /// Model calls the run may make.
+    #[schemars(default, range(min = 1))]
+    max_calls: Option<u64>,
+    /// Whether the records a given-up topic still owes move to other topics. False unless given.
+    #[schemars(default)]
+    reallocate: Option<bool>,
+    /// Accepted from Starfish files; has no effect.
+    #[schemars(default)]
+    batch_size: Option<u64>,
+    /// Accepted from Starfish files; has no effect.
+    #[schemars(default)]
+    target_count: Option<u64>,
+    /// Accepted from Starfish files; has no effect.
+    #[schemars(default)]
+    initial_state_values: Option<Value>,
+}
+
+/// `in_memory`, `local`, or `local` with a directory.
+struct StorageEntry;
+
+impl JsonSchema for StorageEntry {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Storage".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                {"enum": ["in_memory", "local"]},
+                {
+                    "type": "object",
+                    "required": ["local"],
+                    "properties": {"local": {"type": "string", "description": "A directory."}},
+                    "additionalProperties": false,
+                },
+            ],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+    use super::*;
+
+    fn keys(schema: &Value, pointer: &str) -> Vec<String> {
+        let object = schema.pointer(pointer).and_then(Value::as_object);
+        object.expect("it is an object").keys().cloned().collect()
+    }
+
+    #[test]
+    fn the_schema_knows_the_keys_that_are_read() {
+        let schema = json_schema();
+        assert_eq!(keys(&schema, "/properties"), super::super::KEYS);
+        assert!(schema.get("required").is_none(), "{schema}");
+        let mut settings = keys(&schema, "/$defs/Settings/properties");
+        assert_eq!(settings.split_off(Settings::KEYS.len()).len(), 3);
+        assert_eq!(settings, Settings::KEYS);
+    }
+
+    #[test]
+    fn the_schema_accepts_the_example_and_refuses_a_slip() {
+        let validator = jsonschema::validator_for(&json_schema()).unwrap();
+        let mut example: Value = serde_json::from_str(super::super::EXAMPLE).unwrap();
+        assert!(validator.is_valid(&example));
+        assert!(validator.is_valid(&serde_json::json!({"topics": null, "num_records": null})));
+        example["topcs"] = Value::Null;
+        assert!(!validator.is_valid(&example));
+    }
+}

@@ -1,0 +1,366 @@
+//! What is wanted: the one input of a run, built in Rust or read from JSON, validated once.
+
+mod builder;
+mod document;
+mod parameters;
+mod read;
+mod reader;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod warning;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+pub use builder::GenerateByTopicInputBuilder;
+pub use settings::{Settings, Storage};
+pub use warning::InputWarning;
+
+use crate::error::{Error, Result};
+use crate::fault::{InputFault, InputFaults};
+use crate::llm::{ModelName, Parameters};
+use crate::plan::{Allocation, TopicSpec};
+use crate::record::JsonRecord;
+use crate::schema::{RecordSchema, canonical};
+use read::Source;
+
+/// The keys of the JSON form.
+const KEYS: [&str; 10] = [
+    "user_instruction",
+    "num_records",
+    "records_per_topic",
+    "topics",
+    "topic_model_name",
+    "topic_model_kwargs",
+    "generation_model_name",
+    "generation_model_kwargs",
+    "output_schema",
+    "data_factory_config",
+];
+
+const DEFAULT_MODEL: &str = "openai/gpt-4o-mini";
+
+const EXAMPLE: &str = include_str!("example.json");
+
+/// What to generate, how much of it, about which topics, in which shape, and with which models.
+///
+/// `T` is the type of a record: [`JsonRecord`] for an input read from JSON, your own type with
+/// [`output`](GenerateByTopicInputBuilder::output). Cheap to clone.
+///
+/// The JSON form has ten keys, those of Starfish's `generate_by_topic`, all of which may be left out:
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `user_instruction` | string or null | null | what to generate, in words |
+/// | `num_records` | integer or null | 10 | total number of records; with null, each given topic gets `records_per_topic` |
+/// | `records_per_topic` | integer | 10 | how many records a topic gets where nothing else decides it |
+/// | `topics` | list or null | null | names, and names with a count: `{"tides": 3}`; generated if null |
+/// | `topic_model_name` | string | `openai/gpt-4o-mini` | model that invents topics, as `provider/model` |
+/// | `topic_model_kwargs` | object or null | null | parameters for it; `temperature` is 1 unless given |
+/// | `generation_model_name` | string | `openai/gpt-4o-mini` | model that writes records |
+/// | `generation_model_kwargs` | object or null | null | parameters for it |
+/// | `output_schema` | field list or JSON Schema | question and answer | shape of a record |
+/// | `data_factory_config` | object | `{}` | how the run is driven, see [`Settings`] |
+///
+/// ```
+/// use topicloom::GenerateByTopicInput;
+///
+/// let input = GenerateByTopicInput::builder()
+///     .user_instruction("Q&A pairs about machine learning")
+///     .num_records(100)
+///     .topics(["supervised learning", "neural networks"])
+///     .topic_with_count("reinforcement learning", 3)
+///     .generation_model("openai/gpt-4o-mini")
+///     .max_concurrency(16)
+///     .build()?;
+/// assert_eq!(input.allocation().total(), 100);
+///
+/// let error = GenerateByTopicInput::from_json_str(r#"{"topic": ["tides"]}"#).unwrap_err();
+/// assert!(error.message().contains("topic: is not a known key; did you mean `topics`?"));
+/// # Ok::<(), topicloom::Error>(())
+/// ```
+pub struct GenerateByTopicInput<T = JsonRecord> {
+    inner: Arc<Inner>,
+    record: PhantomData<fn() -> T>,
+}
+
+struct Inner {
+    user_instruction: Option<String>,
+    num_records: Option<u64>,
+    records_per_topic: u64,
+    topics: Option<Vec<TopicSpec>>,
+    allocation: Allocation,
+    topic_model: ModelName,
+    topic_parameters: Arc<Parameters>,
+    generation_model: ModelName,
+    generation_parameters: Arc<Parameters>,
+    schema: RecordSchema,
+    schema_json: Value,
+    settings: Settings,
+    warnings: Vec<InputWarning>,
+}
+
+impl GenerateByTopicInput {
+    /// Starts to build an input.
+    #[must_use]
+    pub fn builder() -> GenerateByTopicInputBuilder {
+        GenerateByTopicInputBuilder::default()
+    }
+
+    /// Reads an input from JSON text.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) with every fault;
+    /// [`InputFaults::of`] takes them apart.
+    pub fn from_json_str(text: &str) -> Result<Self> {
+        // Some editors begin a file with a byte order mark, which is no JSON.
+        Self::from_json_slice(text.strip_prefix('\u{feff}').unwrap_or(text).as_bytes())
+    }
+
+    /// Reads an input from JSON bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_json_str`](Self::from_json_str).
+    pub fn from_json_slice(bytes: &[u8]) -> Result<Self> {
+        const ADVICE: &str =
+            r#"write an object, such as {"user_instruction": "...", "num_records": 10}"#;
+        if bytes.trim_ascii().is_empty() {
+            return Err(
+                InputFaults::from(InputFault::new("", "the input is empty", ADVICE)).into(),
+            );
+        }
+        let value = serde_json::from_slice(bytes).map_err(|error| {
+            let problem = format!("the input is not JSON: {error}");
+            Error::from(InputFaults::from(InputFault::new(
+                "",
+                problem,
+                "mend it there",
+            )))
+        })?;
+        Self::from_json_value(value)
+    }
+
+    /// Reads an input from a JSON value.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_json_str`](Self::from_json_str).
+    pub fn from_json_value(value: Value) -> Result<Self> {
+        let Value::Object(document) = value else {
+            return Err(read::not_an_object(&value));
+        };
+        GenerateByTopicInputBuilder::from_source(Source {
+            document,
+            ..Source::default()
+        })
+        .build()
+    }
+
+    /// Returns the JSON Schema of the JSON form, for editors and other tools.
+    ///
+    /// It knows keys, types and defaults; what depends on several keys together is checked when an input is
+    /// read.
+    #[must_use]
+    pub fn json_schema() -> Value {
+        document::json_schema()
+    }
+
+    /// Returns an input in its JSON form that shows most keys: the start for one of your own.
+    ///
+    /// ```
+    /// use topicloom::GenerateByTopicInput;
+    ///
+    /// let input: GenerateByTopicInput = GenerateByTopicInput::reference_example().parse()?;
+    /// assert_eq!(input.num_records(), Some(100));
+    /// # Ok::<(), topicloom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn reference_example() -> &'static str {
+        EXAMPLE
+    }
+}
+
+impl FromStr for GenerateByTopicInput {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::from_json_str(text)
+    }
+}
+
+impl<T> GenerateByTopicInput<T> {
+    fn from_inner(inner: Arc<Inner>) -> Self {
+        Self {
+            inner,
+            record: PhantomData,
+        }
+    }
+
+    /// Returns the same input with records decoded to another type.
+    ///
+    /// The shape stays as it is. A record that fits the shape and not the type is rejected when it comes.
+    #[must_use]
+    pub fn decoded_as<U: DeserializeOwned + Send + 'static>(self) -> GenerateByTopicInput<U> {
+        GenerateByTopicInput::from_inner(self.inner)
+    }
+
+    /// Returns a builder with everything set as it is here, to change some of it.
+    #[must_use]
+    pub fn to_builder(&self) -> GenerateByTopicInputBuilder<T> {
+        GenerateByTopicInputBuilder::from_source(Source {
+            document: self.document(),
+            schema: Some(Ok(self.inner.schema.clone())),
+            warnings: self.inner.warnings.clone(),
+            ..Source::default()
+        })
+    }
+
+    /// Returns what to generate, in words.
+    #[must_use]
+    pub fn user_instruction(&self) -> Option<&str> {
+        self.inner.user_instruction.as_deref()
+    }
+
+    /// Returns how many records are wanted in total; `None` where the topics decide it.
+    #[must_use]
+    pub fn num_records(&self) -> Option<u64> {
+        self.inner.num_records
+    }
+
+    /// Returns how many records a topic gets where nothing else decides it.
+    #[must_use]
+    pub fn records_per_topic(&self) -> u64 {
+        self.inner.records_per_topic
+    }
+
+    /// Returns the topics as they were given; `None` has all of them generated.
+    #[must_use]
+    pub fn topics(&self) -> Option<&[TopicSpec]> {
+        self.inner.topics.as_deref()
+    }
+
+    /// Returns how the records are shared out over the given topics, and how many topics are to be generated.
+    #[must_use]
+    pub fn allocation(&self) -> &Allocation {
+        &self.inner.allocation
+    }
+
+    /// Returns the name of the model that invents topics.
+    #[must_use]
+    pub fn topic_model(&self) -> &ModelName {
+        &self.inner.topic_model
+    }
+
+    /// Returns the parameters of the model that invents topics.
+    #[must_use]
+    pub fn topic_parameters(&self) -> &Arc<Parameters> {
+        &self.inner.topic_parameters
+    }
+
+    /// Returns the name of the model that writes records.
+    #[must_use]
+    pub fn generation_model(&self) -> &ModelName {
+        &self.inner.generation_model
+    }
+
+    /// Returns the parameters of the model that writes records.
+    #[must_use]
+    pub fn generation_parameters(&self) -> &Arc<Parameters> {
+        &self.inner.generation_parameters
+    }
+
+    /// Returns the shape of a record.
+    #[must_use]
+    pub fn schema(&self) -> &RecordSchema {
+        &self.inner.schema
+    }
+
+    /// Returns how the run is driven.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// Returns what was accepted and has no effect.
+    #[must_use]
+    pub fn warnings(&self) -> &[InputWarning] {
+        &self.inner.warnings
+    }
+
+    /// Returns the JSON form with all ten keys, defaults included. Reading it gives an equal input again.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        self.document().into()
+    }
+
+    /// Returns a hash of everything that decides what comes of a run: the same for every order of keys, on
+    /// every platform and in every version.
+    ///
+    /// Settings that only drive it (concurrency, timeout, retries, caps, storage, progress) are left out, so
+    /// that a run can be resumed with others.
+    #[must_use]
+    pub fn fingerprint(&self) -> u128 {
+        let mut document = self.document();
+        if let Some(Value::Object(config)) = document.get_mut("data_factory_config") {
+            config.retain(|key, _| !Settings::DRIVING.contains(&key.as_str()));
+        }
+        // The same shape may be written as a list of fields or as a JSON Schema.
+        let shape = format!("{:032x}", self.inner.schema.fingerprint());
+        document.insert("output_schema".to_owned(), shape.into());
+        canonical::hash(&document.into())
+    }
+
+    fn document(&self) -> Map<String, Value> {
+        let inner = &*self.inner;
+        let topics = inner.topics.as_ref();
+        let topics: Option<Vec<Value>> =
+            topics.map(|topics| topics.iter().map(topics::to_json).collect());
+        let values: [Value; KEYS.len()] = [
+            inner.user_instruction.clone().into(),
+            inner.num_records.into(),
+            inner.records_per_topic.into(),
+            topics.into(),
+            inner.topic_model.as_str().into(),
+            parameters::to_json(&inner.topic_parameters),
+            inner.generation_model.as_str().into(),
+            parameters::to_json(&inner.generation_parameters),
+            inner.schema_json.clone(),
+            inner.settings.to_json().into(),
+        ];
+        KEYS.map(str::to_owned).into_iter().zip(values).collect()
+    }
+}
+
+impl<T> Clone for GenerateByTopicInput<T> {
+    fn clone(&self) -> Self {
+        Self::from_inner(Arc::clone(&self.inner))
+    }
+}
+
+/// Shows numbers, models and settings, and nothing of what the caller wrote.
+impl<T> fmt::Debug for GenerateByTopicInput<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GenerateByTopicInput")
+            .field("num_records", &self.inner.num_records)
+            .field("records_per_topic", &self.inner.records_per_topic)
+            .field("topics", &self.inner.topics.as_ref().map(Vec::len))
+            .field("topic_model", &self.inner.topic_model.as_str())
+            .field("generation_model", &self.inner.generation_model.as_str())
+            .field("settings", &self.inner.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+const _: fn() = || {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<GenerateByTopicInput>();
+};

@@ -1,0 +1,295 @@
+//! Inputs, good and bad, by both ways.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::*;
+use crate::ErrorKind;
+use crate::schema::Field;
+
+/// What a case file comes to: its canonical form, its plan and its warnings, or what is wrong with it.
+fn outcome(text: &str) -> String {
+    let input = match GenerateByTopicInput::from_json_str(text) {
+        Ok(input) => input,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            return error.to_string();
+        }
+    };
+    let mut outcome = serde_json::to_string_pretty(&input.to_json()).unwrap();
+    let allocation = input.allocation();
+    for planned in &allocation.given {
+        write!(outcome, "\n{} x {}", planned.quota, planned.topic).unwrap();
+    }
+    if !allocation.generated.is_empty() {
+        write!(outcome, "\ngenerated: {:?}", allocation.generated).unwrap();
+    }
+    for note in &allocation.notes {
+        write!(outcome, "\nnote: {note}").unwrap();
+    }
+    for warning in input.warnings() {
+        write!(outcome, "\nwarning: {warning}").unwrap();
+    }
+    outcome
+}
+
+#[test]
+fn inputs_come_to_what_was_reviewed() {
+    insta::with_settings!({
+        snapshot_path => "../../tests/cases/input",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::glob!("../../tests/cases/input", "*.json", |path| {
+            let text = std::fs::read_to_string(path).unwrap();
+            let outcome = outcome(&text);
+            assert!(!outcome.contains("sk-secret"));
+            insta::assert_snapshot!(outcome);
+        });
+    });
+}
+
+#[test]
+fn the_canonical_form_reads_as_the_same_input() {
+    insta::glob!("../../tests/cases/input", "ok_*.json", |path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        let input: GenerateByTopicInput = text.parse().unwrap();
+        let again = GenerateByTopicInput::from_json_value(input.to_json()).unwrap();
+        assert_eq!(again.to_json(), input.to_json());
+        assert_eq!(again.allocation(), input.allocation());
+        assert_eq!(again.settings(), input.settings());
+        assert_eq!(again.fingerprint(), input.fingerprint());
+        let rebuilt = input.to_builder().build().unwrap();
+        assert_eq!(rebuilt.to_json(), input.to_json());
+        assert_eq!(rebuilt.warnings(), input.warnings());
+    });
+}
+
+#[test]
+fn the_builder_says_what_the_reference_example_says() {
+    let built = GenerateByTopicInput::builder()
+        .user_instruction("Generate Q&A pairs about machine learning concepts")
+        .num_records(100)
+        .records_per_topic(5)
+        .topics(["supervised learning", "unsupervised learning"])
+        .topic_with_count("reinforcement learning", 3)
+        .topic("neural networks")
+        .topic_model("openai/gpt-4")
+        .topic_parameter("temperature", 0.7)
+        .generation_model("openai/gpt-4")
+        .generation_parameters(json!({"temperature": 0.8, "max_tokens": 200}))
+        .output_fields([
+            Field::str("question"),
+            Field::str("answer"),
+            Field::str("difficulty"),
+        ])
+        .max_concurrency(4)
+        .task_runner_timeout(Duration::from_secs(120))
+        .build()
+        .unwrap();
+    let read: GenerateByTopicInput = GenerateByTopicInput::reference_example().parse().unwrap();
+    assert_eq!(built.fingerprint(), read.fingerprint());
+    assert_eq!(built.settings(), read.settings());
+    assert_eq!(built.generation_parameters(), read.generation_parameters());
+    assert_eq!(built.generation_parameters().max_tokens, Some(200));
+    assert_eq!(built.schema(), read.schema());
+    let quotas: Vec<u64> = read
+        .allocation()
+        .given
+        .iter()
+        .map(|planned| planned.quota)
+        .collect();
+    assert_eq!(quotas, [33, 32, 3, 32]);
+}
+
+#[test]
+fn the_builder_and_json_report_the_same_faults() {
+    let built = GenerateByTopicInput::builder()
+        .num_records(1)
+        .topics([("a", 2)])
+        .topic(" ")
+        .generation_model("gpt-4")
+        .topic_parameters(json!([]))
+        .max_concurrency(0)
+        .max_cost_usd(f64::NAN)
+        .output_fields([])
+        .build()
+        .unwrap_err();
+    let fields: Vec<_> = InputFaults::of(&built)
+        .map(|fault| fault.field.as_str())
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            "data_factory_config.max_cost_usd",
+            "topic_model_kwargs",
+            "generation_model_name",
+            "output_schema",
+            "data_factory_config.max_concurrency",
+            "topics[1]",
+        ]
+    );
+}
+
+#[test]
+fn every_builder_setting_arrives() {
+    let input = GenerateByTopicInput::builder()
+        .topic("a")
+        .no_num_records()
+        .max_concurrency(2)
+        .task_runner_timeout(Duration::from_millis(1_500))
+        .dead_queue_threshold(4)
+        .job_run_stop_threshold(5)
+        .show_progress(false)
+        .local_storage("runs")
+        .seed(u64::MAX)
+        .records_per_request(6)
+        .max_retries(0)
+        .avoid_examples(7)
+        .max_cost_usd(0.5)
+        .max_tokens_total(8)
+        .max_calls(9)
+        .reallocate(true)
+        .build()
+        .unwrap();
+    let expected = Settings {
+        max_concurrency: 2,
+        task_runner_timeout: Duration::from_millis(1_500),
+        dead_queue_threshold: 4,
+        job_run_stop_threshold: 5,
+        show_progress: false,
+        storage: Storage::Local(Some("runs".into())),
+        seed: Some(u64::MAX),
+        records_per_request: 6,
+        max_retries: 0,
+        avoid_examples: 7,
+        max_cost_usd: Some(0.5),
+        max_tokens_total: Some(8),
+        max_calls: Some(9),
+        reallocate: true,
+    };
+    assert_eq!(input.settings(), &expected);
+    assert_eq!(input.num_records(), None);
+}
+
+#[test]
+fn defaults_are_those_of_the_contract() {
+    let input = GenerateByTopicInput::from_json_str(r#"{"user_instruction": "x"}"#).unwrap();
+    assert_eq!(input.num_records(), Some(10));
+    assert_eq!(input.records_per_topic(), 10);
+    assert_eq!(input.topics(), None);
+    assert_eq!(input.topic_model().as_str(), "openai/gpt-4o-mini");
+    assert_eq!(input.topic_parameters().temperature, Some(1.0));
+    assert_eq!(input.generation_model().as_str(), "openai/gpt-4o-mini");
+    assert_eq!(input.generation_parameters().temperature, None);
+    assert_eq!(input.schema(), &RecordSchema::default());
+    assert_eq!(input.settings(), &Settings::default());
+    assert!(input.warnings().is_empty());
+}
+
+#[test]
+fn records_have_the_type_of_the_output() {
+    #[derive(Deserialize, JsonSchema)]
+    #[allow(dead_code)]
+    struct Fact {
+        fact: String,
+    }
+    let input = GenerateByTopicInput::builder()
+        .topic("a")
+        .output::<Fact>()
+        .build();
+    let input: GenerateByTopicInput<Fact> = input.unwrap();
+    assert_eq!(input.schema().property_names(), ["fact"]);
+
+    let error = GenerateByTopicInput::builder()
+        .topic("a")
+        .output::<String>()
+        .build()
+        .unwrap_err();
+    assert_eq!(
+        InputFaults::of(&error).next().unwrap().field,
+        "output_schema"
+    );
+
+    let read: GenerateByTopicInput = input.to_json().to_string().parse().unwrap();
+    assert_eq!(read.fingerprint(), input.fingerprint());
+    assert_eq!(read.decoded_as::<Fact>().schema(), input.schema());
+}
+
+#[test]
+fn a_changed_input_has_another_fingerprint_and_a_changed_pace_has_not() {
+    let input: GenerateByTopicInput = GenerateByTopicInput::reference_example().parse().unwrap();
+    let pace = input
+        .to_builder()
+        .max_concurrency(9)
+        .max_calls(1_000)
+        .build()
+        .unwrap();
+    assert_eq!(pace.settings().max_concurrency, 9);
+    assert_eq!(pace.fingerprint(), input.fingerprint());
+    for changed in [
+        input.to_builder().num_records(101),
+        input.to_builder().topic("one more"),
+        input.to_builder().user_instruction("another"),
+        input.to_builder().seed(1),
+        input.to_builder().generation_parameter("temperature", 0.9),
+        input.to_builder().output_fields([Field::str("question")]),
+    ] {
+        assert_ne!(changed.build().unwrap().fingerprint(), input.fingerprint());
+    }
+    // Pinned: journals are told apart by it across versions.
+    assert_eq!(
+        format!("{:032x}", input.fingerprint()),
+        "d5fb1c08cf6f71cac79bc634cf62ad24"
+    );
+}
+
+#[test]
+fn a_builder_made_of_an_input_without_topics_takes_topics() {
+    let input = GenerateByTopicInput::from_json_str(r#"{"user_instruction": "x"}"#).unwrap();
+    let more = input.to_builder().topic("a").build().unwrap();
+    assert_eq!(more.topics().map(<[_]>::len), Some(1));
+}
+
+#[test]
+fn debug_output_shows_nothing_of_what_the_caller_wrote() {
+    let builder = GenerateByTopicInput::builder()
+        .user_instruction("secret words")
+        .topic_with_count("secret topic", 1)
+        .topic("secret other")
+        .generation_parameter("user", "secret value")
+        .output_fields([Field::str("answer").description("secret description")]);
+    let shown = format!("{builder:?}");
+    let input = builder.build().unwrap();
+    assert!(!shown.contains("secret"), "{shown}");
+    assert!(!format!("{input:?}").contains("secret"), "{input:?}");
+    assert!(!format!("{:?}", input.topics()).contains("secret"));
+    assert!(!format!("{:?}", input.generation_parameters()).contains("secret"));
+}
+
+#[test]
+fn ten_megabytes_of_topics_are_read() {
+    let topics: Vec<String> = (0..700_000)
+        .map(|index| format!("topic {index:06}"))
+        .collect();
+    let text = json!({"num_records": 1_000_000, "topics": topics}).to_string();
+    assert!(text.len() > 10_000_000);
+    let input = GenerateByTopicInput::from_json_str(&text).unwrap();
+    assert_eq!(input.allocation().given.len(), 700_000);
+    assert_eq!(input.allocation().total(), 1_000_000);
+}
+
+#[test]
+fn ten_megabytes_of_blank_topics_give_a_short_error() {
+    let text = json!({"topics": vec![""; 3_500_000]}).to_string();
+    let error = GenerateByTopicInput::from_json_str(&text).unwrap_err();
+    assert!(error.message().contains("3500000 faults"), "{error}");
+    assert!(error.to_string().len() < 5_000);
+    let one = json!({"topics": ["x".repeat(10_000_000)]}).to_string();
+    let error = GenerateByTopicInput::from_json_str(&one).unwrap_err();
+    assert!(error.to_string().len() < 500, "{error}");
+}
