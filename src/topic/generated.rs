@@ -3,12 +3,13 @@
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::collected::Collected;
 use super::{Topic, TopicProvider, TopicRequest};
 use crate::error::{ErrorKind, Result};
 use crate::llm::{ChatRequest, OutputFormat, OutputMode, OutputSchema, Purpose};
+use crate::parse::{self, Limits};
 use crate::prompt::TopicsContext;
 use crate::random::Random;
 
@@ -139,13 +140,14 @@ static ANSWER: LazyLock<Arc<OutputSchema>> = LazyLock::new(|| {
     Arc::new(OutputSchema::new("topics", schema, OutputMode::Strict))
 });
 
-/// Reads an answer that is the JSON asked for, and nothing else.
+/// Reads the names out of an answer.
 fn strings(text: &str) -> Vec<String> {
-    #[derive(serde::Deserialize)]
-    struct Answer {
-        topics: Vec<String>,
-    }
-    serde_json::from_str(text).map_or_else(|_| Vec::new(), |answer: Answer| answer.topics)
+    let values = parse::strings(text, &Limits::default()).values.into_iter();
+    let names = values.filter_map(|value| match value {
+        Value::String(name) => Some(name),
+        _ => None,
+    });
+    names.collect()
 }
 
 /// Returns the first and the last names of a list that is too long, and how many are left out between them.
@@ -239,7 +241,7 @@ mod tests {
     async fn what_is_missing_is_asked_for_again_and_what_there_is_is_shown() {
         let model = scripted([
             answer(&["tides", "Currents", "tides ", "", "SALINITY"]),
-            answer(&["currents", "corals", "reefs"]),
+            "Sure! ```json\n{\"topics\": [\"currents\", \"corals\", \"reefs\",]}\n```".into(),
         ]);
         let existing = [Topic::new("salinity")];
         let request = request(4, &model).with_existing(&existing).with_seed(7);
