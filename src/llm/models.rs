@@ -7,7 +7,7 @@ use super::{LlmClient, ModelName};
 use crate::error::{Error, ErrorKind, Result};
 
 #[cfg(feature = "providers")]
-use super::providers::{ClientOptions, OpenAiClient, presets};
+use super::providers::{AnthropicClient, ClientOptions, GeminiClient, OpenAiClient, presets};
 
 type MakeClient = dyn Fn(&ModelName) -> Result<Arc<dyn LlmClient>> + Send + Sync;
 
@@ -115,11 +115,14 @@ impl ModelRegistry {
         if let Some(client) = &self.http_client {
             options = options.http_client(client.clone());
         }
-        let provider = name.provider();
-        presets()
-            .iter()
-            .any(|preset| preset.name == provider)
-            .then(|| Ok(Arc::new(OpenAiClient::new(name, options)?) as Arc<dyn LlmClient>))
+        Some(match name.provider() {
+            "anthropic" => AnthropicClient::new(name, options).map(shared),
+            "gemini" => GeminiClient::new(name, options).map(shared),
+            provider if presets().iter().any(|preset| preset.name == provider) => {
+                OpenAiClient::new(name, options).map(shared)
+            }
+            _ => return None,
+        })
     }
 
     #[cfg(not(feature = "providers"))]
@@ -158,9 +161,17 @@ impl ModelRegistry {
     }
 }
 
+#[cfg(feature = "providers")]
+fn shared<C: LlmClient>(client: C) -> Arc<dyn LlmClient> {
+    Arc::new(client)
+}
+
 fn library_providers<'a>() -> impl Iterator<Item = &'a str> {
     #[cfg(feature = "providers")]
-    let names = presets().iter().map(|preset| preset.name);
+    let names = presets()
+        .iter()
+        .map(|preset| preset.name)
+        .chain(["anthropic", "gemini"]);
     #[cfg(not(feature = "providers"))]
     let names = std::iter::empty();
     names
