@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["error", "random", "rate", "closest", "fault"],
     &["topic", "schema", "prompt", "parse", "candidate"],
-    &["record", "input", "plan", "llm", "dedup", "schedule", "filter"],
+    &[
+        "record", "input", "plan", "llm", "dedup", "schedule", "filter",
+    ],
     &["outcome", "report", "event"],
     &["journal", "sink"],
     &["engine", "run"],
@@ -16,13 +18,29 @@ const LAYERS: &[&[&str]] = &[
 
 /// Imports that point up or sideways, each for a reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
-    ("error", "rate", "an error carries what a provider said of its limits"),
+    (
+        "error",
+        "rate",
+        "an error carries what a provider said of its limits",
+    ),
     ("fault", "error", "faults of an input become one error"),
     ("topic", "llm", "generated topics ask a model"),
-    ("topic", "prompt", "a topic provider is handed the run's prompts"),
-    ("topic", "parse", "a model's list of names is found in its answer"),
+    (
+        "topic",
+        "prompt",
+        "a topic provider is handed the run's prompts",
+    ),
+    (
+        "topic",
+        "parse",
+        "a model's list of names is found in its answer",
+    ),
     ("prompt", "llm", "a prompt is a conversation of messages"),
-    ("input", "record", "an input carries the type of its records"),
+    (
+        "input",
+        "record",
+        "an input carries the type of its records",
+    ),
     ("input", "plan", "an input is shared out over its topics"),
     ("input", "llm", "an input names models and their parameters"),
     ("report", "outcome", "a report tells outcomes"),
@@ -40,13 +58,22 @@ fn imports_point_down() {
         if importer == "lib" || importer == "main" || importer == "bin" {
             continue;
         }
-        for (line, imported) in imports(&fs::read_to_string(&file).expect("a source file is readable")) {
+        for (line, imported) in
+            imports(&fs::read_to_string(&file).expect("a source file is readable"))
+        {
             if imported != importer && !may_import(&importer, &imported) {
-                faults.push(format!("{}:{line}: `{importer}` imports from `{imported}`", file.display()));
+                faults.push(format!(
+                    "{}:{line}: `{importer}` imports from `{imported}`",
+                    file.display()
+                ));
             }
         }
     }
-    assert!(faults.is_empty(), "imports that do not point down:\n{}", faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "imports that do not point down:\n{}",
+        faults.join("\n")
+    );
 }
 
 #[test]
@@ -63,9 +90,15 @@ fn every_module_has_a_layer() {
 #[test]
 fn an_import_that_points_up_is_seen() {
     let text = "use crate::error::Error;\nfn f() { crate::engine::go(); }\n#[cfg(test)]\nuse crate::pipeline::X;";
-    assert_eq!(imports(text), [(1, "error".to_owned()), (2, "engine".to_owned())]);
+    assert_eq!(
+        imports(text),
+        [(1, "error".to_owned()), (2, "engine".to_owned())]
+    );
     assert!(!may_import("error", "engine"));
-    assert!(!may_import("dedup", "llm"), "plug points do not know one another");
+    assert!(
+        !may_import("dedup", "llm"),
+        "plug points do not know one another"
+    );
     assert!(may_import("engine", "error"));
 }
 
@@ -79,7 +112,10 @@ fn may_import(importer: &str, imported: &str) -> bool {
         // Not a module: an item that the root re-exports, which only the outermost layers may use.
         _ => false,
     };
-    below || EXCEPTIONS.iter().any(|(from, to, _)| (*from, *to) == (importer, imported))
+    below
+        || EXCEPTIONS
+            .iter()
+            .any(|(from, to, _)| (*from, *to) == (importer, imported))
 }
 
 fn layer(module: &str) -> Option<usize> {
@@ -88,20 +124,41 @@ fn layer(module: &str) -> Option<usize> {
 
 /// Returns the top-level module that a file belongs to.
 fn module_of(file: &Path) -> String {
-    let below = file.strip_prefix(source()).expect("the file lies in the source folder");
+    let below = file
+        .strip_prefix(source())
+        .expect("the file lies in the source folder");
     let first = below.components().next().expect("a file has a name");
-    first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+    first
+        .as_os_str()
+        .to_string_lossy()
+        .trim_end_matches(".rs")
+        .to_owned()
 }
 
 /// Returns the modules named after `crate::`, with their lines; comments and tests may name any.
 fn imports(text: &str) -> Vec<(usize, String)> {
-    let tests = ["#[cfg(test)]\nmod tests", "#[cfg(test)]\nuse", "#[cfg(all(test, feature = \"testing\"))]\nmod"];
-    let end = tests.iter().filter_map(|tests| text.find(tests)).min().unwrap_or(text.len());
+    let tests = [
+        "#[cfg(test)]\nmod tests",
+        "#[cfg(test)]\nuse",
+        "#[cfg(all(test, feature = \"testing\"))]\nmod",
+    ];
+    let end = tests
+        .iter()
+        .filter_map(|tests| text.find(tests))
+        .min()
+        .unwrap_or(text.len());
     let code = &text[..end];
     let mut found = Vec::new();
-    for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+    for (number, line) in code
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+    {
         for rest in line.split("crate::").skip(1) {
-            let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let name: String = rest
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
             found.push((number + 1, name));
         }
     }

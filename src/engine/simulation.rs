@@ -11,9 +11,18 @@ use crate::schedule::SchedulingPolicy;
 /// # Errors
 ///
 /// Where the policy picks a topic that is not open.
-pub(crate) fn simulate(quotas: &[u64], seed: u64, policy: &mut dyn SchedulingPolicy) -> Result<Vec<usize>> {
-    let rules =
-        Rules { miss_threshold: 1000, records_per_request: 2, breaker_rounds: 3, reallocate: false, seed };
+pub(crate) fn simulate(
+    quotas: &[u64],
+    seed: u64,
+    policy: &mut dyn SchedulingPolicy,
+) -> Result<Vec<usize>> {
+    let rules = Rules {
+        miss_threshold: 1000,
+        records_per_request: 2,
+        breaker_rounds: 3,
+        reallocate: false,
+        seed,
+    };
     let mut ledger = Ledger::new(quotas, rules);
     let mut random = Random::new(seed);
     let mut picks = Vec::new();

@@ -6,8 +6,8 @@ mod chat;
 mod http;
 pub mod layers;
 mod model_name;
-pub mod price;
 pub mod models;
+pub mod price;
 pub mod providers;
 
 mod usage;
@@ -17,13 +17,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use crate::rate::RateSnapshot;
 pub use api_key::ApiKey;
 pub use chat::{
     ChatRequest, ChatResponse, FinishReason, Message, OutputFormat, OutputSchema, Parameters,
     Purpose, Role,
 };
 pub use model_name::ModelName;
-pub use crate::rate::RateSnapshot;
 pub use usage::Usage;
 
 use crate::error::Result;

@@ -21,14 +21,20 @@ pub fn schedule<P: SchedulingPolicy>(make: impl Fn() -> P) {
     let topics = [TopicProgress::new(3); 4];
     for open in [&[0][..], &[3, 1], &[2, 0, 3, 1]] {
         let pick = make().pick(&topics, open);
-        assert!(open.contains(&pick), "the policy picked topic {pick}, and open are only {open:?}");
+        assert!(
+            open.contains(&pick),
+            "the policy picked topic {pick}, and open are only {open:?}"
+        );
     }
     for quotas in [&[1][..], &[5, 1, 7], &[100; 20]] {
         for seed in 0..5 {
             let picks = simulate(quotas, seed, &mut make());
             let picks = picks.unwrap_or_else(|error| panic!("the policy broke the run: {error}"));
             let again = simulate(quotas, seed, &mut make());
-            assert!(again.is_ok_and(|again| again == picks), "the policy decides differently the second time");
+            assert!(
+                again.is_ok_and(|again| again == picks),
+                "the policy decides differently the second time"
+            );
         }
     }
 }
