@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{LlmClient, ModelName};
+use crate::closest::closest;
 use crate::error::{Error, ErrorKind, Result};
 
 #[cfg(feature = "providers")]
-use super::providers::{ClientOptions, OpenAiClient, presets};
+use super::providers::{AnthropicClient, ClientOptions, GeminiClient, OpenAiClient, presets};
 
 type MakeClient = dyn Fn(&ModelName) -> Result<Arc<dyn LlmClient>> + Send + Sync;
 
@@ -115,11 +116,14 @@ impl ModelRegistry {
         if let Some(client) = &self.http_client {
             options = options.http_client(client.clone());
         }
-        let provider = name.provider();
-        presets()
-            .iter()
-            .any(|preset| preset.name == provider)
-            .then(|| Ok(Arc::new(OpenAiClient::new(name, options)?) as Arc<dyn LlmClient>))
+        Some(match name.provider() {
+            "anthropic" => AnthropicClient::new(name, options).map(shared),
+            "gemini" => GeminiClient::new(name, options).map(shared),
+            provider if presets().iter().any(|preset| preset.name == provider) => {
+                OpenAiClient::new(name, options).map(shared)
+            }
+            _ => return None,
+        })
     }
 
     #[cfg(not(feature = "providers"))]
@@ -131,24 +135,19 @@ impl ModelRegistry {
     fn unknown(&self, name: &ModelName) -> Error {
         let provider = name.provider();
         let known = self.providers();
-        let mut close: Vec<(usize, &str)> = known
-            .iter()
-            .map(|known| (distance(provider, known), *known))
-            .filter(|(distance, known)| {
-                *distance <= 2 || known.starts_with(provider) || provider.starts_with(known)
-            })
-            .collect();
-        close.sort_unstable();
+        // `together` is near nothing in letters, but the beginning of `together_ai`.
+        let meant = closest(provider, known.iter().copied()).or_else(|| {
+            known
+                .iter()
+                .copied()
+                .find(|known| known.starts_with(provider) || provider.starts_with(known))
+        });
         let advice = if !cfg!(feature = "providers") {
             "the library was built without the feature `providers`".to_owned()
-        } else if close.is_empty() {
-            format!("known are {}", known.join(", "))
+        } else if let Some(meant) = meant {
+            format!("did you mean `{meant}/{}`?", name.model())
         } else {
-            let close: Vec<_> = close
-                .iter()
-                .map(|(_, known)| format!("`{known}/{}`", name.model()))
-                .collect();
-            format!("did you mean {}?", close.join(" or "))
+            format!("known are {}", known.join(", "))
         };
         Error::new(
             ErrorKind::Config,
@@ -158,28 +157,20 @@ impl ModelRegistry {
     }
 }
 
+#[cfg(feature = "providers")]
+fn shared<C: LlmClient>(client: C) -> Arc<dyn LlmClient> {
+    Arc::new(client)
+}
+
 fn library_providers<'a>() -> impl Iterator<Item = &'a str> {
     #[cfg(feature = "providers")]
-    let names = presets().iter().map(|preset| preset.name);
+    let names = presets()
+        .iter()
+        .map(|preset| preset.name)
+        .chain(["anthropic", "gemini"]);
     #[cfg(not(feature = "providers"))]
     let names = std::iter::empty();
     names
-}
-
-/// Counts the letters to add, drop or change to turn one word into the other.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, from) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in right.iter().enumerate() {
-            let change = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[right.len()]
 }
 
 /// Shows the names it knows.
@@ -199,13 +190,6 @@ mod tests {
         let error = client_for(&name.parse().unwrap()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         error.message().to_owned()
-    }
-
-    #[test]
-    fn distances_are_counted() {
-        assert_eq!(distance("opneai", "openai"), 2);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("groq", "groq"), 0);
     }
 
     #[cfg(feature = "providers")]

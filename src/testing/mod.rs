@@ -5,7 +5,12 @@ mod faulty;
 mod gauge;
 mod mock;
 mod scripted;
+mod server;
 
 pub use faulty::{FaultyBooks, FaultyCounts, FaultyModel};
 pub use mock::{Call, HungCall, MockHandle, MockLlm, mock_llm};
 pub use scripted::{ScriptedAnswer, ScriptedLlm, scripted};
+pub use server::{
+    ProviderServer, ProviderServerBuilder, Question, RawReply, ServedAnswer, ServerBooks,
+    ServerFault, Wire,
+};

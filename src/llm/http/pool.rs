@@ -19,7 +19,7 @@ pub(super) fn shared(endpoint: &Endpoint) -> Client {
     static LOOPBACK: OnceLock<Client> = OnceLock::new();
     if endpoint.is_plain_loopback() {
         // No proxy can reach this machine's own loopback, and plain HTTP needs no certificates.
-        LOOPBACK.get_or_init(|| without_certificates(builder().no_proxy()))
+        LOOPBACK.get_or_init(|| without_certificates(http_client_builder().no_proxy()))
     } else {
         REMOTE.get_or_init(remote)
     }
@@ -27,10 +27,10 @@ pub(super) fn shared(endpoint: &Endpoint) -> Client {
 }
 
 fn remote() -> Client {
-    builder().build().unwrap_or_else(|_| {
+    http_client_builder().build().unwrap_or_else(|_| {
         // Plain HTTP still works on a machine without certificates; HTTPS will say that it trusts nobody.
         tracing::warn!("no certificates found on this system: connections over HTTPS will fail");
-        without_certificates(builder())
+        without_certificates(http_client_builder())
     })
 }
 
@@ -41,7 +41,17 @@ fn without_certificates(builder: ClientBuilder) -> Client {
         .expect("without certificates to load, building a client reads nothing from outside")
 }
 
-fn builder() -> ClientBuilder {
+/// Returns a client builder set up as the shared pool's is, to add a proxy, certificates or limits to and pass to
+/// [`ClientOptions::http_client`](crate::llm::providers::ClientOptions::http_client): no redirects, 10 s to connect,
+/// HTTP/1.1, and ring for TLS unless the process has chosen otherwise.
+///
+/// ```
+/// let client = topicloom::llm::providers::http_client_builder()
+///     .no_proxy()
+///     .build()
+///     .expect("certificates can be loaded");
+/// ```
+pub fn http_client_builder() -> ClientBuilder {
     install_crypto();
     Client::builder()
         .user_agent(concat!("topicloom/", env!("CARGO_PKG_VERSION")))

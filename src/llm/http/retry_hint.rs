@@ -17,12 +17,8 @@ pub(crate) struct RetryHint {
 }
 
 impl RetryHint {
-    /// The longest delay that is waited for. A longer one means that waiting is not the way: openai-python
-    /// (`_base_client.py`, `MAX_RETRY_AFTER_DELAY`) does not retry either beyond two minutes. Anthropic's
-    /// and Groq's own libraries, which stop at one, would ask again sooner than they were told to; we do not.
-    pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(120);
-
-    /// Decides about a failure that is retried in `usual` way when the provider gives no hint.
+    /// Decides about a failure that is retried in the `usual` way when the provider gives no hint. The delay
+    /// is passed on as it is; how long is too long is for the retrying layer to say.
     pub(crate) fn decide(self, usual: Retry) -> Retry {
         let usual = match (self.should_retry, usual) {
             (Some(false), _) => Retry::Never,
@@ -31,7 +27,6 @@ impl RetryHint {
         };
         match (usual, self.after) {
             (Retry::Never, _) => Retry::Never,
-            (_, Some(delay)) if delay > Self::LONGEST_WAIT => Retry::Never,
             // Zero says that a retry is fine, not that it should be hurried.
             (_, Some(delay)) if !delay.is_zero() => Retry::After(delay),
             (usual, _) => usual,
@@ -102,11 +97,10 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_beyond_the_cap_means_no_retry() {
+    fn a_delay_is_passed_on_however_long_it_is() {
         let decide = |seconds| hint(&[("retry-after", seconds)]).decide(Retry::Backoff);
-        assert_eq!(decide("120"), Retry::After(Duration::from_secs(120)));
-        assert_eq!(decide("121"), Retry::Never);
-        assert_eq!(decide("1e300"), Retry::Never);
+        assert_eq!(decide("86400"), Retry::After(Duration::from_secs(86_400)));
+        assert_eq!(decide("1e300"), Retry::After(Duration::MAX));
         assert_eq!(decide("0"), Retry::Backoff);
     }
 

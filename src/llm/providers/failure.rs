@@ -100,9 +100,6 @@ impl Call<'_> {
         if let Some(id) = request_id(reply).and_then(|id| self.showable(id)) {
             error = error.with_context("request_id", id);
         }
-        if let Some(delay) = hint.after.filter(|delay| *delay > RetryHint::LONGEST_WAIT) {
-            error = error.with_context("asked_to_wait_seconds", delay.as_secs().to_string());
-        }
         error
     }
 

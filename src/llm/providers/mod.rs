@@ -4,7 +4,11 @@
 //! means. A provider that speaks OpenAI's format is no code at all but a row in `presets.rs`.
 
 #[cfg(feature = "providers")]
+mod anthropic;
+#[cfg(feature = "providers")]
 mod failure;
+#[cfg(feature = "providers")]
+mod gemini;
 #[cfg(feature = "providers")]
 mod openai;
 #[cfg(feature = "providers")]
@@ -14,6 +18,12 @@ mod parameters;
 #[cfg(feature = "providers")]
 mod presets;
 
+#[cfg(feature = "providers")]
+pub use super::http::http_client_builder;
+#[cfg(feature = "providers")]
+pub use anthropic::AnthropicClient;
+#[cfg(feature = "providers")]
+pub use gemini::GeminiClient;
 #[cfg(feature = "providers")]
 pub use openai::OpenAiClient;
 #[cfg(feature = "providers")]

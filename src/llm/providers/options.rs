@@ -63,9 +63,9 @@ impl ClientOptions {
     /// Sends through this client, for a proxy, certificates or limits of your own, instead of the pool that
     /// all clients of the process share.
     ///
-    /// Build it with `redirect::Policy::none()`, as the shared pool is: reqwest keeps `Authorization` from
-    /// going to another host, but not the headers in which Anthropic, Gemini and Azure take their keys. A
-    /// time limit on it counts as well as the pipeline's, which is per attempt.
+    /// Start from [`http_client_builder`](super::http_client_builder), which follows no redirects: reqwest keeps
+    /// `Authorization` from going to another host, but not the headers in which Anthropic, Gemini and Azure take
+    /// their keys. A time limit on it counts as well as the pipeline's, which is per attempt.
     #[must_use]
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.transport.set_client(client);

@@ -54,10 +54,14 @@ const CONTEXT_MESSAGES: &[&str] = &[
     "context length",
     "context window",
     "context size",
+    "maximum prompt length",
     "too large for model",
     "prompt is too long",
     "too many tokens",
 ];
+
+/// xAI's wrong key comes as 400 and is told by its message alone.
+const KEY_MESSAGES: &[&str] = &["incorrect api key", "invalid api key"];
 
 const UNKNOWN_MODEL: &[&str] = &[
     "model_not_found",
@@ -217,6 +221,9 @@ fn verdict(status: u16, refusal: &Refusal, structured: bool) -> Verdict {
     }
     if !matches!(status, 400 | 422) {
         return by_status(status);
+    }
+    if refusal.mentions(KEY_MESSAGES) {
+        return by_status(401);
     }
     if refusal.says(BAD_GENERATION) {
         return Verdict::new(

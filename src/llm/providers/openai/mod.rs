@@ -183,12 +183,8 @@ fn chat_endpoint(path: Path, base: Endpoint, model: &str) -> Endpoint {
 impl LlmClient for OpenAiClient {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
         parameters::check(&request.parameters, &request.output)?;
-        let body = serde_json::to_vec(&self.body(request)).map_err(|_| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                "the request cannot be written as JSON; a parameter is not a number",
-            )
-        })?;
+        let body = serde_json::to_vec(&self.body(request))
+            .expect("text, numbers and JSON values under text keys can be written as JSON");
         let reply = self
             .transport
             .post(&self.endpoint, self.headers.clone(), body)

@@ -1,0 +1,142 @@
+//! What each provider's refusals come down to: status, headers and body in, kind, retry and fatality out. The cases
+//! are files in `tests/cases/providers`, one per provider; each is played by a real server.
+//!
+//! Bodies are as the providers' documentation, client libraries and issue trackers show them, with names and
+//! numbers changed.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use topicloom::llm::OutputMode;
+use topicloom::llm::providers::presets;
+use topicloom::testing::{ProviderServer, RawReply, Wire};
+use topicloom::{ErrorKind, Retry};
+
+use crate::common::{KEY, named, options, structured};
+
+#[derive(Deserialize)]
+struct File {
+    model: String,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize, Clone)]
+struct Case {
+    name: String,
+    status: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body: Value,
+    kind: ErrorKind,
+    retry: String,
+    fatal: bool,
+}
+
+impl Case {
+    fn reply(&self) -> RawReply {
+        let body = match &self.body {
+            Value::String(text) => text.clone(),
+            body => body.to_string(),
+        };
+        let reply = RawReply::new(self.status, body);
+        self.headers
+            .iter()
+            .fold(reply, |reply, (name, value)| reply.header(name, value))
+    }
+
+    fn retry(&self) -> Retry {
+        match self.retry.as_str() {
+            "never" => Retry::Never,
+            "backoff" => Retry::Backoff,
+            other => {
+                let millis = other
+                    .strip_prefix("after ")
+                    .and_then(|rest| rest.strip_suffix("ms"))
+                    .and_then(|millis| millis.parse().ok());
+                Retry::After(Duration::from_millis(millis.expect("`after ...ms`")))
+            }
+        }
+    }
+}
+
+fn files() -> Vec<File> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/providers");
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            serde_json::from_str(&text)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        })
+        .collect()
+}
+
+fn wire(model: &str) -> Wire {
+    match model.split_once('/').unwrap().0 {
+        "anthropic" => Wire::Anthropic,
+        "gemini" => Wire::Gemini,
+        _ => Wire::OpenAi,
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_comes_down_to_the_right_kind() {
+    let mut wrong = Vec::new();
+    for File { model, cases } in files() {
+        let next: Arc<Mutex<Option<RawReply>>> = Arc::default();
+        let served = Arc::clone(&next);
+        let server = ProviderServer::start(wire(&model), move |_: &_| {
+            served.lock().unwrap().clone().expect("a case is set")
+        })
+        .await
+        .unwrap();
+        let client = named(&model, options(&server.base_url()));
+        for case in cases {
+            *next.lock().unwrap() = Some(case.reply());
+            let request = structured("an innocent prompt", OutputMode::Strict);
+            let error = client
+                .complete(&request)
+                .await
+                .expect_err("every case is a failure");
+            let retry = match error.retry() {
+                // Bodies give delays to the nanosecond.
+                Retry::After(delay) => {
+                    Retry::After(Duration::from_millis(delay.as_millis().try_into().unwrap()))
+                }
+                retry => retry,
+            };
+            if (error.kind(), retry, error.is_fatal()) != (case.kind, case.retry(), case.fatal) {
+                wrong.push(format!("{model}: {}: {error:?}", case.name));
+            }
+            let shown = format!("{error} {error:?}");
+            for secret in [KEY, "SECRET", "innocent"] {
+                assert!(!shown.contains(secret), "{model}: {}: {shown}", case.name);
+            }
+            assert!(shown.contains(&model), "{model}: {}", case.name);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_provider_has_its_cases() {
+    let covered: HashSet<String> = files()
+        .into_iter()
+        .map(|file| file.model.split_once('/').unwrap().0.to_owned())
+        .collect();
+    for preset in presets() {
+        assert!(
+            covered.contains(preset.name),
+            "{} has no cases",
+            preset.name
+        );
+    }
+    assert!(covered.contains("anthropic") && covered.contains("gemini"));
+}

@@ -1,0 +1,8 @@
+//! The provider clients over real sockets, against a server that plays the providers.
+
+mod answers;
+mod common;
+mod errors;
+mod faults;
+mod leaks;
+mod requests;
