@@ -13,7 +13,9 @@
 mod any;
 mod exact;
 mod fields;
+mod fold;
 mod given;
+mod near;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ pub use any::{AnyDeduplicator, AnyFingerprint, AnyMemory};
 pub use exact::{ExactDuplicates, ExactFingerprint, ExactMemory};
 pub use fields::{Fields, Scope};
 pub use given::Given;
+pub use near::{NearDuplicates, NearFingerprint, NearMemory};
 
 /// Decides what is new.
 ///

@@ -1,0 +1,287 @@
+//! What is kept of a candidate, and how it is stored.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::lexer::{Lexemes, lex};
+use super::lexicon::{BY, LEXICON, trait_of as is};
+use super::order::Packed;
+use super::reading::{Content, Reading};
+use super::sketch::Sketch;
+
+/// Texts above this many words are sketched, shorter ones are read word by word.
+///
+/// Below, a single word decides what is asked and a share of words in common says little; a question rarely has
+/// more. Above, no single word decides, and the sketch's pairs of words are many enough for a fair share.
+pub(super) const LONG: usize = 60;
+
+/// From so many words of meaning on, a text forgives a word more or less, so it is also found by its parts.
+const FORGIVING: usize = 8;
+
+/// Cuts for texts of so many words of meaning into so many parts. A text with fewer differences than parts shares
+/// at least one part. The ranges overlap, so that texts on either side of a limit still meet.
+const PARTS: [(std::ops::RangeInclusive<usize>, u32); 2] =
+    [(FORGIVING..=20, 3), (17..=usize::MAX, 6)];
+
+/// What is kept of a candidate: hashes of its words of meaning, and the keys it is found by. No text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NearFingerprint {
+    /// The key of all words of meaning, in any order.
+    pub(super) full: u64,
+    /// The keys without a part that could be left out.
+    pub(super) cores: Vec<u64>,
+    /// The keys of parts.
+    pub(super) parts: Vec<u64>,
+    /// The words of meaning in order.
+    pub(super) words: Vec<Packed>,
+    pub(super) traits: Traits,
+    /// Of the long texts, if there are any.
+    pub(super) sketch: Option<Sketch>,
+}
+
+/// What is known about a text as a whole, in 32 bits: whether it compares things, and its pictographs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Traits(pub(super) u32);
+
+impl Traits {
+    /// Whether it is about how things compare, so that their order says nothing.
+    pub(super) fn symmetric(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// Whether pictographs tell two texts apart: both have some, and not the same.
+    pub(super) fn contradicts(self, other: Self) -> bool {
+        self.0 >> 1 != 0 && other.0 >> 1 != 0 && self.0 >> 1 != other.0 >> 1
+    }
+}
+
+impl NearFingerprint {
+    /// Computes the fingerprint of the texts that decide, in a scope.
+    pub(super) fn of<'a>(
+        texts: impl Iterator<Item = std::borrow::Cow<'a, str>>,
+        scope: u64,
+        clauses: bool,
+    ) -> Self {
+        let mut readings: Vec<Reading> = Vec::new();
+        let mut long: Option<Lexemes> = None;
+        for text in texts {
+            let lexemes = lex(&text);
+            if lexemes.words() > LONG {
+                match &mut long {
+                    Some(whole) => whole.append(&lexemes),
+                    None => long = Some(lexemes),
+                }
+            } else {
+                readings.push(Reading::of(&lexemes));
+            }
+        }
+        let mut print = Self::of_readings(&readings, scope, clauses);
+        if let Some(long) = long {
+            let mut sketch = Sketch::of(&long);
+            // What the short texts say must agree in full, hence the keys of the long ones depend on it.
+            for band in &mut sketch.bands {
+                *band ^= print.full;
+            }
+            print.cores.clear();
+            print.parts.clear();
+            print.sketch = Some(sketch);
+        }
+        print
+    }
+
+    fn of_readings(readings: &[Reading], scope: u64, clauses: bool) -> Self {
+        let mut print = Self::default();
+        let mut meanings: Vec<u32> = Vec::new();
+        let mut emoji = 0;
+        for (field, reading) in (0_u32..).zip(readings) {
+            // In a record of several fields a word belongs to its field.
+            let salt = field.wrapping_mul(0x9e37_79b9) & !0x3f;
+            for content in &reading.contents {
+                let meaning = content.meaning ^ salt;
+                meanings.push(meaning);
+                print.words.push(pack(content, meaning));
+                print.traits.0 |= u32::from(LEXICON.is_symmetric(content.meaning));
+            }
+            emoji ^= reading.emoji;
+        }
+        print.traits.0 |= emoji << 1;
+        let whole = readings.iter().fold(scope, |scope, reading| {
+            scope.rotate_left(3) ^ u64::from(asks(reading, u64::MAX))
+        });
+        print.full = key(&mut meanings.clone(), whole);
+        if let ([reading], true) = (readings, clauses) {
+            for &core in &reading.cores {
+                let left = (0..).zip(&meanings).filter(|(at, _)| core >> at & 1 != 0);
+                let mut left: Vec<u32> = left.map(|(_, meaning)| *meaning).collect();
+                print.cores.push(key(
+                    &mut left,
+                    scope.rotate_left(3) ^ u64::from(asks(reading, core)),
+                ));
+            }
+        }
+        for (range, count) in PARTS {
+            if range.contains(&meanings.len()) {
+                for part in 0..count {
+                    let mut own: Vec<u32> = meanings
+                        .iter()
+                        .copied()
+                        .filter(|m| (m >> 8) % count == part)
+                        .collect();
+                    if own.len() > 1 {
+                        print
+                            .parts
+                            .push(key(&mut own, whole ^ u64::from(count << 8 | part)));
+                    }
+                }
+            }
+        }
+        print
+    }
+}
+
+/// Returns the question word that narrows what is asked, or 0 where the given words say it already.
+fn asks(reading: &Reading, words: u64) -> u32 {
+    let within = (0_u32..)
+        .zip(&reading.contents)
+        .filter(|(at, _)| words.checked_shr(*at).is_none_or(|w| w & 1 != 0));
+    let mut meanings = within.map(|(_, content)| content.meaning);
+    let question = reading.question;
+    if question != 0 && meanings.any(|meaning| LEXICON.answers(meaning, question)) {
+        0
+    } else {
+        question
+    }
+}
+
+fn pack(content: &Content, meaning: u32) -> Packed {
+    let has = |traits: u16| content.traits & traits != 0;
+    // Who acts stands in front already, so "by" says no more.
+    let role = if content.role == BY { 0 } else { content.role };
+    let weighs = has(is::NEGATION | is::WEIGHTY | is::CAPITAL);
+    Packed::new(meaning, role, has(is::NUMBER | is::SIGN), weighs)
+}
+
+/// Returns the key of words in any order.
+fn key(meanings: &mut [u32], scope: u64) -> u64 {
+    meanings.sort_unstable();
+    meanings
+        .iter()
+        .fold(scope ^ 0x51_7c_c1_b7_27_22_0a_95, |hash, &meaning| {
+            let mixed = (hash ^ u64::from(meaning)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed ^ mixed >> 29
+        })
+}
+
+/// Returns a hash of a topic that keeps its records apart from those of others.
+pub(super) fn scope_of(topic: &str) -> u64 {
+    xxh3_64(topic.as_bytes()) | 1
+}
+
+// Stored as one line of hexadecimal text: as short as JSON allows without a list of numbers, and quick to read.
+impl Serialize for NearFingerprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = Writer::default();
+        out.u64(&self.full);
+        out.list(&self.cores, Writer::u64);
+        out.list(&self.parts, Writer::u64);
+        out.u32(&self.traits.0);
+        out.list(&self.words, |out, word| out.u32(&word.bits()));
+        if let Some(sketch) = &self.sketch {
+            out.u32(&sketch.numbers);
+            out.list(&sketch.bands, Writer::u64);
+            out.list(&sketch.smallest, Writer::u32);
+        }
+        serializer.serialize_str(&out.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for NearFingerprint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Line;
+        impl serde::de::Visitor<'_> for Line {
+            type Value = NearFingerprint;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a fingerprint in hexadecimal")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<NearFingerprint, E> {
+                read(text)
+                    .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Other("text"), &self))
+            }
+        }
+        deserializer.deserialize_str(Line)
+    }
+}
+
+fn read(text: &str) -> Option<NearFingerprint> {
+    let mut from = Reader(text.as_bytes());
+    let mut print = NearFingerprint {
+        full: from.u64()?,
+        cores: from.list(Reader::u64)?,
+        parts: from.list(Reader::u64)?,
+        traits: Traits(from.u32()?),
+        words: from.list(|from| from.u32().map(Packed::from_bits))?,
+        sketch: None,
+    };
+    if !from.0.is_empty() {
+        print.sketch = Some(Sketch {
+            numbers: from.u32()?,
+            bands: from.list(Reader::u64)?,
+            smallest: from.list(Reader::u32)?,
+        });
+    }
+    from.0.is_empty().then_some(print)
+}
+
+#[derive(Default)]
+struct Writer(String);
+
+impl Writer {
+    fn digits(&mut self, value: u64, digits: u32) {
+        for digit in (0..digits).rev() {
+            let nibble = (value >> (digit * 4) & 0xf) as usize;
+            self.0.push(char::from(b"0123456789abcdef"[nibble]));
+        }
+    }
+
+    fn u32(&mut self, value: &u32) {
+        self.digits((*value).into(), 8);
+    }
+
+    fn u64(&mut self, value: &u64) {
+        self.digits(*value, 16);
+    }
+
+    fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
+        self.digits(items.len() as u64, 4);
+        for item in items {
+            write(self, item);
+        }
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn digits(&mut self, digits: usize) -> Option<u64> {
+        let (own, rest) = self.0.split_at_checked(digits)?;
+        self.0 = rest;
+        own.iter().try_fold(0, |value, &digit| {
+            Some(value << 4 | u64::from(char::from(digit).to_digit(16)?))
+        })
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.digits(8).map(|value| value as u32)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.digits(16)
+    }
+
+    fn list<T>(&mut self, read: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        let length = self.digits(4)?;
+        (0..length).map(|_| read(self)).collect()
+    }
+}

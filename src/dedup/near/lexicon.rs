@@ -1,0 +1,416 @@
+//! What is known about words: the data files, read once.
+//!
+//! Everything works without them; they only tell apart what carries meaning from what does not. A word no file
+//! knows carries meaning.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::LazyLock;
+
+use super::lexer::{Kind, hash, lex};
+use super::stem::stem;
+
+/// What is known about a word, as a set of bits.
+pub(super) mod trait_of {
+    /// Carries grammar, not meaning.
+    pub(in super::super) const FUNCTION: u16 = 1;
+    /// Only says that something is asked, in front of what is.
+    pub(in super::super) const LEAD: u16 = 1 << 1;
+    /// The same, in front of "of" only.
+    pub(in super::super) const LEAD_OF: u16 = 1 << 2;
+    /// Only says that something is asked, at the end.
+    pub(in super::super) const TAIL: u16 = 1 << 3;
+    /// Turns a statement around.
+    pub(in super::super) const NEGATION: u16 = 1 << 4;
+    /// Has an opposite, or bounds what is asked.
+    pub(in super::super) const WEIGHTY: u16 = 1 << 5;
+    /// A question word.
+    pub(in super::super) const ASKS: u16 = 1 << 6;
+    /// Opens a clause that can be left out.
+    pub(in super::super) const STRONG: u16 = 1 << 7;
+    /// The same, at the end of a sentence.
+    pub(in super::super) const WEAK: u16 = 1 << 8;
+    /// Shows a text to be English.
+    pub(in super::super) const ENGLISH: u16 = 1 << 9;
+    /// A number, in words or digits.
+    pub(in super::super) const NUMBER: u16 = 1 << 10;
+    /// Announces a question in front of a colon.
+    pub(in super::super) const LABEL: u16 = 1 << 11;
+    /// Starts with a capital inside a sentence.
+    pub(in super::super) const CAPITAL: u16 = 1 << 12;
+    /// Only says that something is asked, at the end of a sentence that says enough.
+    pub(in super::super) const TAIL_OF_TWO: u16 = 1 << 14;
+    /// An operator.
+    pub(in super::super) const SIGN: u16 = 1 << 13;
+}
+
+use trait_of as is;
+
+/// A word as comparison sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Word {
+    /// Names its meaning: the same for all forms and synonyms.
+    pub(super) meaning: u32,
+    /// What is known about it, see [`trait_of`].
+    pub(super) traits: u16,
+    /// The preposition it is, from 1; 0 for others.
+    pub(super) role: u8,
+}
+
+impl Word {
+    /// Creates a word of which nothing but its meaning is known.
+    pub(super) fn meaning(meaning: u32) -> Self {
+        Self::with(meaning, 0)
+    }
+
+    /// Creates a word of which this is known.
+    pub(super) fn with(meaning: u32, traits: u16) -> Self {
+        Self {
+            meaning,
+            traits,
+            role: 0,
+        }
+    }
+
+    pub(super) fn is(self, traits: u16) -> bool {
+        self.traits & traits != 0
+    }
+}
+
+struct Entry {
+    word: Word,
+    /// The most words a phrase has that begins with this one.
+    longest_phrase: u8,
+}
+
+/// Question words that narrow what is asked. "What" does not.
+pub(super) const HOW: u32 = 1;
+pub(super) const WHY: u32 = 2;
+pub(super) const WHO: u32 = 3;
+pub(super) const WHEN: u32 = 4;
+pub(super) const WHERE: u32 = 5;
+
+const ASKING: [(&str, u32); 7] = [
+    ("how", HOW),
+    ("why", WHY),
+    ("who", WHO),
+    ("whom", WHO),
+    ("whose", WHO),
+    ("when", WHEN),
+    ("where", WHERE),
+];
+
+/// The role of a word under "by", which names who acts in a passive.
+pub(super) const BY: u8 = 4;
+/// The role of a word under "of".
+pub(super) const OF: u8 = 5;
+
+/// Words that say how things compare or belong together, whichever is named first.
+const SYMMETRIC: [&str; 6] = [
+    "differ", "compare", "similar", "relation", "combine", "interact",
+];
+
+type Map<V> = HashMap<u64, V, BuildHasherDefault<Ready>>;
+
+/// Everything the data files say.
+pub(super) struct Lexicon {
+    words: Map<Entry>,
+    /// Meanings of stems that are not their own.
+    stems: Map<u32>,
+    phrases: Map<Box<[Word]>>,
+    /// Per meaning, the question words it makes superfluous, as bits.
+    answers: Map<u8>,
+    units: Map<u32>,
+    /// Meanings that compare things, so that their order says nothing.
+    symmetric: Vec<u32>,
+}
+
+/// The lexicon, built at first use from the data files.
+pub(super) static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::build);
+
+/// Returns whether a word sticking to a number is its unit.
+pub(super) fn is_unit(word: &str) -> bool {
+    UNITS.contains_key(&hash(word))
+}
+
+// Apart from the lexicon, since the lexer needs them to read the other files.
+static UNITS: LazyLock<Map<u32>> = LazyLock::new(|| {
+    let mut units = Map::default();
+    for line in lines(include_str!("data/units.txt")) {
+        let mut words = line.split_whitespace();
+        let first = words.next().unwrap_or_default();
+        let meaning = own_meaning(first);
+        for word in std::iter::once(first).chain(words) {
+            units.entry(hash(word)).or_insert(meaning);
+        }
+    }
+    units
+});
+
+impl Lexicon {
+    fn build() -> Self {
+        let mut lexicon = Self {
+            words: Map::default(),
+            stems: Map::default(),
+            phrases: Map::default(),
+            answers: Map::default(),
+            units: UNITS.clone(),
+            symmetric: Vec::new(),
+        };
+        lexicon.read_classes(include_str!("data/irregular.txt"));
+        lexicon.read_classes(include_str!("data/synonyms.txt"));
+        lexicon.read_units();
+        lexicon.read_numbers(include_str!("data/numbers.txt"));
+        lexicon.read_sections(include_str!("data/function_words.txt"));
+        lexicon.read_sections(include_str!("data/clauses.txt"));
+        lexicon.read_sections(include_str!("data/leads.txt"));
+        lexicon.read_sections(include_str!("data/tails.txt"));
+        lexicon.read_traits(include_str!("data/negations.txt"), is::NEGATION);
+        lexicon.read_traits(include_str!("data/weighty_words.txt"), is::WEIGHTY);
+        for (word, meaning) in ASKING {
+            let entry = lexicon.entry(word);
+            entry.word.traits |= is::ASKS;
+            entry.word.meaning = meaning;
+        }
+        lexicon.read_answers(include_str!("data/questions.txt"));
+        lexicon.read_phrases(include_str!("data/phrases.txt"));
+        lexicon.symmetric = SYMMETRIC.map(|word| lexicon.meaning_of(word)).into();
+        lexicon
+    }
+
+    /// Looks a folded word up by itself and, if nobody knows it, by its stem.
+    pub(super) fn word(&self, hash: u64, folded: &str, buffer: &mut String) -> Word {
+        match self.words.get(&hash) {
+            Some(entry) => entry.word,
+            None => Word::meaning(self.meaning_of_stem(folded, buffer)),
+        }
+    }
+
+    /// Returns what the files say about a word as it stands.
+    pub(super) fn known(&self, hash: u64) -> Option<Word> {
+        self.words.get(&hash).map(|entry| entry.word)
+    }
+
+    /// Returns the meaning of a word after a number, if it is a unit.
+    pub(super) fn unit(&self, hash: u64) -> Option<u32> {
+        self.units.get(&hash).copied()
+    }
+
+    /// Returns how many words the longest phrase has that begins with this word.
+    pub(super) fn longest_phrase(&self, hash: u64) -> usize {
+        self.words
+            .get(&hash)
+            .map_or(0, |entry| entry.longest_phrase.into())
+    }
+
+    /// Returns what a phrase stands for.
+    pub(super) fn phrase(&self, words: impl Iterator<Item = u64>) -> Option<&[Word]> {
+        self.phrases.get(&phrase_hash(words)).map(|words| &**words)
+    }
+
+    /// Returns whether a word of this meaning already says what the question word asks.
+    pub(super) fn answers(&self, meaning: u32, question: u32) -> bool {
+        self.answers
+            .get(&u64::from(meaning))
+            .is_some_and(|questions| questions & (1 << question) != 0)
+    }
+
+    /// Returns whether a word says how things compare.
+    pub(super) fn is_symmetric(&self, meaning: u32) -> bool {
+        self.symmetric.contains(&meaning)
+    }
+
+    fn meaning_of_stem(&self, folded: &str, buffer: &mut String) -> u32 {
+        let hash = hash(stem(folded, buffer));
+        self.stems
+            .get(&hash)
+            .copied()
+            .unwrap_or_else(|| shorten(hash))
+    }
+
+    fn entry(&mut self, word: &str) -> &mut Entry {
+        let meaning = self.meaning_of_stem(word, &mut String::new());
+        self.words.entry(hash(word)).or_insert(Entry {
+            word: Word::meaning(meaning),
+            longest_phrase: 0,
+        })
+    }
+
+    fn read_classes(&mut self, file: &str) {
+        let mut buffer = String::new();
+        for line in lines(file) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let meaning = self.meaning_of(words[0]);
+            for word in words {
+                // The first line that names a word has it. An irregular form is known by itself, a regular one by
+                // its stem, so that its other forms belong too.
+                self.stems
+                    .entry(hash(stem(word, &mut buffer)))
+                    .or_insert(meaning);
+                if !self.words.contains_key(&hash(word)) {
+                    self.entry(word).word.meaning = meaning;
+                }
+            }
+        }
+    }
+
+    fn meaning_of(&self, word: &str) -> u32 {
+        match self.words.get(&hash(word)) {
+            Some(entry) => entry.word.meaning,
+            None => self.meaning_of_stem(word, &mut String::new()),
+        }
+    }
+
+    fn read_units(&mut self) {
+        for line in lines(include_str!("data/units.txt")) {
+            // Short forms mean something else without a number in front: "m", "in", "s".
+            for word in line.split_whitespace().filter(|w| w.len() > 4) {
+                let meaning = UNITS[&hash(word)];
+                self.entry(word).word.meaning = meaning;
+            }
+        }
+    }
+
+    fn read_numbers(&mut self, file: &str) {
+        for line in lines(file) {
+            let mut words = line.split_whitespace();
+            let meaning = own_meaning(words.next().unwrap_or_default());
+            for word in words {
+                let entry = self.entry(word);
+                entry.word.meaning = meaning;
+                entry.word.traits |= is::NUMBER;
+            }
+        }
+    }
+
+    fn read_sections(&mut self, file: &str) {
+        const ROLES: [&str; 10] = [
+            "from", "to", "than", "by", "of", "on", "in", "for", "with", "between",
+        ];
+        let (mut traits, mut role) = (0, 0);
+        for line in lines(file) {
+            if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+                (traits, role) = match name {
+                    "lead" => (is::LEAD, 0),
+                    "lead-of" => (is::LEAD_OF, 0),
+                    "tail" => (is::TAIL, 0),
+                    "tail-of-two" => (is::TAIL_OF_TWO, 0),
+                    "label" => (is::LABEL, 0),
+                    "strong" => (is::STRONG | is::FUNCTION, 0),
+                    "weak" => (is::WEAK, 0),
+                    "english" => (is::ENGLISH, 0),
+                    _ => {
+                        let role = (1..).zip(ROLES).find(|(_, known)| *known == name);
+                        (is::FUNCTION, role.map_or(0, |(role, _)| role))
+                    }
+                };
+                continue;
+            }
+            for word in line.split_whitespace() {
+                let entry = self.entry(word);
+                entry.word.traits |= traits;
+                entry.word.role |= role;
+            }
+        }
+    }
+
+    fn read_traits(&mut self, file: &str, traits: u16) {
+        for word in lines(file).flat_map(str::split_whitespace) {
+            self.entry(word).word.traits |= traits;
+        }
+    }
+
+    fn read_answers(&mut self, file: &str) {
+        for line in lines(file) {
+            let Some((question, words)) = line.split_once(':') else {
+                continue;
+            };
+            let question = self.meaning_of(question);
+            for word in words.split_whitespace() {
+                let meaning = self.meaning_of(word);
+                *self.answers.entry(meaning.into()).or_default() |= 1 << question;
+            }
+        }
+    }
+
+    fn read_phrases(&mut self, file: &str) {
+        for line in lines(file) {
+            let Some((phrase, stands_for)) = line.split_once('=') else {
+                continue;
+            };
+            let pieces: Vec<u64> = lex(phrase)
+                .pieces
+                .iter()
+                .filter(|piece| matches!(piece.kind, Kind::Word | Kind::Glyph))
+                .map(|piece| piece.hash)
+                .collect();
+            let words: Vec<Word> = stands_for
+                .split_whitespace()
+                .map(|word| self.word(hash(word), word, &mut String::new()))
+                .collect();
+            let Some(&first) = pieces.first() else {
+                continue;
+            };
+            let longest = u8::try_from(pieces.len()).unwrap_or(u8::MAX);
+            let meaning = self.meaning_of_stem(
+                phrase.split_whitespace().next().unwrap_or_default(),
+                &mut String::new(),
+            );
+            let entry = self.words.entry(first).or_insert(Entry {
+                word: Word::meaning(meaning),
+                longest_phrase: 0,
+            });
+            entry.longest_phrase = entry.longest_phrase.max(longest);
+            if longest == 1 && phrase.contains('\'') {
+                entry.word.traits |= is::ENGLISH;
+            }
+            self.phrases
+                .entry(phrase_hash(pieces.into_iter()))
+                .or_insert(words.into());
+        }
+    }
+}
+
+/// Returns the meaning of a word that has none but its own.
+pub(super) fn own_meaning(word: &str) -> u32 {
+    shorten(hash(word))
+}
+
+/// Shortens a hash to a meaning. The first numbers are the question words.
+pub(super) fn shorten(hash: u64) -> u32 {
+    ((hash >> 32) as u32) | 0x10
+}
+
+fn phrase_hash(words: impl Iterator<Item = u64>) -> u64 {
+    // An odd multiplier with well spread bits, from the golden ratio.
+    words.fold(0, |hash, word| {
+        (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
+}
+
+fn lines(file: &str) -> impl Iterator<Item = &str> {
+    file.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// A hasher for keys that are hashes already.
+#[derive(Default)]
+pub(super) struct Ready(u64);
+
+impl Hasher for Ready {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(byte.into());
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        // Meanings have 32 bits; the map wants the upper ones spread as well.
+        self.0 = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}

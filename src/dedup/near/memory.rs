@@ -1,0 +1,193 @@
+//! What one run has seen, in a few dozen bytes a record.
+
+use std::fmt;
+
+use super::fingerprint::{NearFingerprint, Traits};
+use super::order::{Packed, overlap, says_the_same};
+use super::table::KeyTable;
+use crate::dedup::{Memory, Reference, Verdict};
+
+/// The records of one run, as [`NearDuplicates`](super::NearDuplicates) remembers them.
+///
+/// Holds no text. A question takes about 150 bytes, a long text about 700, at 100 000 records as at a million.
+pub struct NearMemory {
+    /// From every key to the records that have it.
+    keys: KeyTable,
+    /// What is compared, one record after the other.
+    kept: Vec<u32>,
+    /// Where each record ends in `kept`.
+    ends: Vec<u32>,
+    references: Vec<Reference>,
+    long_similarity: f32,
+}
+
+// Keys of different kinds live in one table without meeting.
+const CORE: u64 = 0xd6e8_feb8_6659_fd93;
+const PART: u64 = 0xa076_1d64_78bd_642f;
+const BAND: u64 = 0xe703_7ed1_a0b4_28db;
+
+impl NearMemory {
+    pub(super) fn new(long_similarity: f32) -> Self {
+        Self {
+            keys: KeyTable::default(),
+            kept: Vec::new(),
+            ends: Vec::new(),
+            references: Vec::new(),
+            long_similarity,
+        }
+    }
+
+    /// Returns how many bytes are in use.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.keys.bytes()
+            + self.kept.capacity() * size_of::<u32>()
+            + self.ends.capacity() * size_of::<u32>()
+            + self.references.capacity() * size_of::<Reference>()
+    }
+
+    fn find(&self, print: &NearFingerprint) -> Option<(u32, f32)> {
+        if let Some(sketch) = &print.sketch {
+            return sketch
+                .bands
+                .iter()
+                .flat_map(|band| self.under(*band, BAND))
+                .find_map(|record| {
+                    let (&numbers, smallest) = self.record(record).split_first()?;
+                    let similarity = sketch.similarity(smallest, numbers);
+                    (similarity >= self.long_similarity).then_some((record, similarity))
+                });
+        }
+        let as_is = self
+            .under(print.full, 0)
+            .map(|record| (record, Found::Full));
+        let with_more = self
+            .under(print.full, CORE)
+            .map(|record| (record, Found::Core));
+        let with_less = print
+            .cores
+            .iter()
+            .flat_map(|core| self.under(*core, 0))
+            .map(|record| (record, Found::Core));
+        let in_part = print
+            .parts
+            .iter()
+            .flat_map(|part| self.under(*part, PART))
+            .map(|record| (record, Found::Part));
+        as_is
+            .chain(with_more)
+            .chain(with_less)
+            .chain(in_part)
+            .find_map(|(record, found)| {
+                let similarity = self.compare(record, print, found)?;
+                Some((record, similarity))
+            })
+    }
+
+    /// Returns how similar a record is to one found by a key, if it repeats it.
+    fn compare(&self, record: u32, print: &NearFingerprint, found: Found) -> Option<f32> {
+        let (&traits, words) = self.record(record).split_first()?;
+        let traits = Traits(traits);
+        let words: Vec<Packed> = words.iter().map(|&bits| Packed::from_bits(bits)).collect();
+        let shared = overlap(&words, &print.words);
+        let longer = words.len().max(print.words.len());
+        let same = match found {
+            Found::Full => shared.left == 0 && shared.right == 0,
+            // The part that is left out was found harmless when the key was made.
+            Found::Core => shared.left == 0 || shared.right == 0,
+            Found::Part => {
+                // A sentence forgives a word more or less; only a longer text forgives another word in its place.
+                let differences = shared.left + shared.right;
+                let added = shared.left == 0 || shared.right == 0;
+                !shared.weighty
+                    && (added && differences <= (longer / 8).max(1)
+                        || longer >= 16 && differences <= longer / 6)
+            }
+        };
+        let symmetric = traits.symmetric() && print.traits.symmetric();
+        let repeats = same
+            && !traits.contradicts(print.traits)
+            && says_the_same(&words, &print.words, symmetric);
+        let total = shared.common + shared.left + shared.right;
+        repeats.then(|| {
+            u16::try_from(shared.common).map_or(1.0, f32::from)
+                / u16::try_from(total.max(1)).map_or(1.0, f32::from)
+        })
+    }
+
+    fn under(&self, key: u64, kind: u64) -> impl Iterator<Item = u32> + '_ {
+        self.keys.get(shorten(key, kind))
+    }
+
+    fn record(&self, record: u32) -> &[u32] {
+        let at = record as usize;
+        let start = if at == 0 {
+            0
+        } else {
+            self.ends[at - 1] as usize
+        };
+        &self.kept[start..self.ends[at] as usize]
+    }
+
+    fn remember(&mut self, print: &NearFingerprint, reference: Reference) {
+        let record =
+            u32::try_from(self.ends.len()).expect("a run has fewer than four billion records");
+        if let Some(sketch) = &print.sketch {
+            self.kept.push(sketch.numbers);
+            self.kept.extend(&sketch.smallest);
+            for band in &sketch.bands {
+                self.keys.insert(shorten(*band, BAND), record);
+            }
+        } else {
+            self.kept.push(print.traits.0);
+            self.kept.extend(print.words.iter().map(|word| word.bits()));
+            self.keys.insert(shorten(print.full, 0), record);
+            for core in &print.cores {
+                self.keys.insert(shorten(*core, CORE), record);
+            }
+            for part in &print.parts {
+                self.keys.insert(shorten(*part, PART), record);
+            }
+        }
+        let end =
+            u32::try_from(self.kept.len()).expect("four billion words are more than memory holds");
+        self.ends.push(end);
+        self.references.push(reference);
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Found {
+    Full,
+    Core,
+    Part,
+}
+
+fn shorten(key: u64, kind: u64) -> u32 {
+    ((key ^ kind).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}
+
+impl Memory for NearMemory {
+    type Fingerprint = NearFingerprint;
+
+    fn admit(&mut self, fingerprint: NearFingerprint, reference: Reference) -> Verdict {
+        match self.find(&fingerprint) {
+            Some((record, similarity)) => {
+                Verdict::duplicate(self.references[record as usize].clone(), similarity)
+            }
+            None => {
+                self.remember(&fingerprint, reference);
+                Verdict::Unique
+            }
+        }
+    }
+}
+
+impl fmt::Debug for NearMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NearMemory")
+            .field("records", &self.ends.len())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}

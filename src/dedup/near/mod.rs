@@ -1,0 +1,230 @@
+//! Finds records that say the same in other words.
+
+mod fingerprint;
+mod lexer;
+mod lexicon;
+mod memory;
+mod order;
+mod reading;
+mod sketch;
+mod stem;
+mod table;
+
+use std::borrow::Cow;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::{Deduplicator, Fields, Scope};
+use crate::candidate::Candidate;
+use crate::error::Result;
+
+pub use fingerprint::NearFingerprint;
+pub use memory::NearMemory;
+
+/// Refuses records that say what another record says, in other words.
+///
+/// Short texts, up to 60 words, are compared by *what differs*. Differences in form (case, Unicode, markup), in
+/// grammar (function words, inflection, word order), in courtesy, in common synonyms and in how a question is
+/// framed make no new record, and neither does a clause added or dropped. A difference in any other word does: a
+/// number, a unit, an operator, a name, an opposite, a negation, a direction. Longer texts are compared by the
+/// share of neighbouring words they have in common.
+///
+/// By default the question decides where a record has one, else all text fields; see [`Fields::Deciding`]. The
+/// rules for words are for English; other languages and scripts are compared after normalisation, word by word.
+///
+/// The guide *Deduplication* explains the method and gives measured quality, speed and size.
+///
+/// ```
+/// use serde_json::json;
+/// use topicloom::Candidate;
+/// use topicloom::dedup::{AnyDeduplicator, NearDuplicates};
+///
+/// # async fn run() -> topicloom::Result<()> {
+/// let deduplicator = AnyDeduplicator::new(NearDuplicates::default());
+/// let mut memory = deduplicator.memory();
+/// for (question, is_new) in [
+///     ("What is the difference between TCP and UDP?", true),
+///     ("Could you explain how UDP differs from TCP?", false),
+///     ("What is the difference between TCP and HTTP?", true),
+/// ] {
+///     let data = json!({ "question": question, "answer": "…" });
+///     let candidate = Candidate::new("networks", data.as_object().expect("it is an object"));
+///     let verdict = memory.admit(deduplicator.fingerprint(&candidate).await?);
+///     assert_eq!(verdict.is_unique(), is_new, "{question}");
+/// }
+/// # Ok(())
+/// # }
+/// # futures::FutureExt::now_or_never(run()).expect("it never waits").expect("it does not fail");
+/// ```
+#[derive(Debug, Clone)]
+pub struct NearDuplicates {
+    fields: Fields,
+    scope: Scope,
+    clauses: bool,
+    long_similarity: f32,
+}
+
+impl Default for NearDuplicates {
+    fn default() -> Self {
+        Self {
+            fields: Fields::Deciding,
+            scope: Scope::Run,
+            clauses: true,
+            long_similarity: 0.6,
+        }
+    }
+}
+
+impl NearDuplicates {
+    /// Sets the fields that decide. Default: [`Fields::Deciding`].
+    #[must_use]
+    pub fn fields(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.compare(Fields::named(names))
+    }
+
+    /// Sets the fields that decide by a rule. Default: [`Fields::Deciding`].
+    #[must_use]
+    pub fn compare(mut self, fields: Fields) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    /// Sets with which records a record is compared. Default: [`Scope::Run`].
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Sets whether a clause more makes a new record: "what is bias" and "what is bias, given a small sample".
+    ///
+    /// Default: no, they are the same record. A clause with a number, a name or a negation always counts.
+    #[must_use]
+    pub fn clauses_count(mut self, count: bool) -> Self {
+        self.clauses = !count;
+        self
+    }
+
+    /// Sets from which similarity on two long texts are the same, from 0 to 1. Default: 0.6.
+    ///
+    /// Each word that is replaced takes away two pairs of neighbours, so 0.6 allows for about one word in eight.
+    #[must_use]
+    pub fn long_similarity(mut self, similarity: f32) -> Self {
+        self.long_similarity = similarity.clamp(0.0, 1.0);
+        self
+    }
+
+    fn read(&self, candidate: &Candidate<'_>) -> NearFingerprint {
+        let fields = self.fields.of(candidate);
+        // A number or a flag decides only where the caller named it.
+        let text_only =
+            self.fields == Fields::Deciding && fields.iter().any(|(_, value)| holds_text(value));
+        let texts = fields
+            .iter()
+            .filter(|(_, value)| !text_only || holds_text(value))
+            .map(|(_, value)| match value {
+                Value::String(text) => Cow::Borrowed(text.as_str()),
+                other => {
+                    let mut text = String::new();
+                    flatten(other, &mut text);
+                    Cow::Owned(text)
+                }
+            });
+        let scope = match self.scope {
+            Scope::Run => 0,
+            Scope::Topic => fingerprint::scope_of(candidate.topic()),
+        };
+        NearFingerprint::of(texts, scope, self.clauses)
+    }
+}
+
+fn holds_text(value: &Value) -> bool {
+    match value {
+        Value::String(_) => true,
+        Value::Array(items) => items.iter().any(holds_text),
+        Value::Object(fields) => fields.values().any(holds_text),
+        _ => false,
+    }
+}
+
+/// Writes the texts and numbers in a value, one per line.
+fn flatten(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => {}
+        Value::String(text) => {
+            out.push_str(text);
+            out.push('\n');
+        }
+        Value::Array(items) => items.iter().for_each(|item| flatten(item, out)),
+        Value::Object(fields) => fields.values().for_each(|field| flatten(field, out)),
+        Value::Bool(_) | Value::Number(_) => {
+            out.push_str(&value.to_string());
+            out.push('\n');
+        }
+    }
+}
+
+#[async_trait]
+impl Deduplicator for NearDuplicates {
+    type Fingerprint = NearFingerprint;
+    type Memory = NearMemory;
+
+    async fn fingerprint(&self, candidate: &Candidate<'_>) -> Result<NearFingerprint> {
+        Ok(self.read(candidate))
+    }
+
+    fn memory(&self) -> NearMemory {
+        NearMemory::new(self.long_similarity)
+    }
+
+    fn format(&self) -> String {
+        format!("near-1 {:?} {:?} {}", self.fields, self.scope, self.clauses)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::dedup::{Memory, Reference, Verdict};
+
+    fn print(deduplicator: &NearDuplicates, data: &Value) -> NearFingerprint {
+        deduplicator.read(&Candidate::new("t", data.as_object().expect("an object")))
+    }
+
+    fn verdict(deduplicator: &NearDuplicates, first: &Value, second: &Value) -> Verdict {
+        let mut memory = deduplicator.memory();
+        memory.admit(print(deduplicator, first), Reference::Record(0));
+        memory.admit(print(deduplicator, second), Reference::Record(1))
+    }
+
+    #[test]
+    fn every_pair_in_the_case_files_gets_its_verdict() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/dedup");
+        let deduplicator = NearDuplicates::default();
+        let mut wrong = Vec::new();
+        for file in std::fs::read_dir(folder).expect("the folder of cases") {
+            let path = file.expect("a file").path();
+            let text = std::fs::read_to_string(&path).expect("UTF-8");
+            for line in text.lines().filter(|line| !line.starts_with('#')) {
+                let (expected, pair) = line.split_once(' ').expect("a verdict in front");
+                let (a, b) = pair.split_once("||").expect("two texts");
+                for (first, second) in [(a, b), (b, a)] {
+                    let (first, second) = (json!({"question": first}), json!({"question": second}));
+                    let unique = verdict(&deduplicator, &first, &second).is_unique();
+                    if unique != (expected == "new") {
+                        wrong.push(format!("{expected}: {first} {second}"));
+                    }
+                }
+            }
+        }
+        assert!(
+            wrong.is_empty(),
+            "{} wrong:\n{}",
+            wrong.len(),
+            wrong.join("\n")
+        );
+    }
+}

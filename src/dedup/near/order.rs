@@ -1,0 +1,216 @@
+//! Compares two short texts word by word: what differs, and does the order change who does what to whom?
+
+/// A word of meaning in 32 bits, as it is kept.
+///
+/// 26 bits of meaning, 4 of its role, one for a number or an operator, one for a word that weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Packed(u32);
+
+const ROLE_BITS: u32 = 4;
+const NUMBER: u32 = 1 << 4;
+const WEIGHS: u32 = 1 << 5;
+const MEANING: u32 = !0x3f;
+
+impl Packed {
+    pub(super) fn new(meaning: u32, role: u8, number: bool, weighs: bool) -> Self {
+        let number = if number { NUMBER } else { 0 };
+        let weighs = if weighs { WEIGHS } else { 0 };
+        Self(meaning & MEANING | number | weighs | u32::from(role) & ((1 << ROLE_BITS) - 1))
+    }
+
+    pub(super) fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    pub(super) fn bits(self) -> u32 {
+        self.0
+    }
+
+    fn meaning(self) -> u32 {
+        self.0 & MEANING
+    }
+
+    fn role(self) -> u32 {
+        self.0 & ((1 << ROLE_BITS) - 1)
+    }
+
+    fn is_number(self) -> bool {
+        self.0 & NUMBER != 0
+    }
+
+    fn weighs(self) -> bool {
+        self.0 & (WEIGHS | NUMBER) != 0
+    }
+}
+
+/// How the words of two texts compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Overlap {
+    /// Words in both.
+    pub(super) common: usize,
+    /// Words in the first alone.
+    pub(super) left: usize,
+    /// Words in the second alone.
+    pub(super) right: usize,
+    /// Whether a word that is not in both weighs.
+    pub(super) weighty: bool,
+}
+
+/// Counts what two texts have in common.
+pub(super) fn overlap(a: &[Packed], b: &[Packed]) -> Overlap {
+    let alone = |x: &[Packed], y: &[Packed]| {
+        let missing = x
+            .iter()
+            .filter(|word| !y.iter().any(|other| other.meaning() == word.meaning()));
+        missing.fold((0, false), |(count, weighty), word| {
+            (count + 1, weighty | word.weighs())
+        })
+    };
+    let (left, left_weighs) = alone(a, b);
+    let (right, right_weighs) = alone(b, a);
+    Overlap {
+        common: a.len() - left,
+        left,
+        right,
+        weighty: left_weighs || right_weighs,
+    }
+}
+
+/// Returns whether the words two texts share stand in an order and in roles that say the same.
+///
+/// Ignored is the order of clauses, of lists and of names under the same preposition. Not ignored are the order of
+/// numbers, two words that exchange their prepositions (from A to B, from B to A), and, unless the text is about
+/// how two things compare, two words that exchange their places around a third (A causes B, B causes A).
+pub(super) fn says_the_same(a: &[Packed], b: &[Packed], symmetric: bool) -> bool {
+    let numbers = |x: &[Packed]| -> Vec<u32> {
+        x.iter()
+            .filter(|w| w.is_number())
+            .map(|w| w.meaning())
+            .collect()
+    };
+    if numbers(a) != numbers(b) {
+        return false;
+    }
+    if a == b || symmetric {
+        return true;
+    }
+    let counterpart = |word: &Packed| b.iter().find(|other| other.meaning() == word.meaning());
+    let pairs: Vec<(Packed, Packed)> = a
+        .iter()
+        .filter_map(|word| counterpart(word).map(|other| (*word, *other)))
+        .collect();
+    !exchanges_roles(&pairs) && !exchanges_places(&pairs, b)
+}
+
+fn exchanges_roles(pairs: &[(Packed, Packed)]) -> bool {
+    let mut changed = pairs.iter().filter(|(a, b)| a.role() != b.role());
+    changed.clone().any(|(a, b)| {
+        changed
+            .by_ref()
+            .any(|(c, d)| a.role() == d.role() && b.role() == c.role())
+    })
+}
+
+/// Looks only at words that stand under no preposition in either text: who acts, what is done, to whom.
+fn exchanges_places(pairs: &[(Packed, Packed)], b: &[Packed]) -> bool {
+    let bare: Vec<u32> = pairs
+        .iter()
+        .filter(|(x, y)| x.role() == 0 && y.role() == 0)
+        .map(|(x, _)| x.meaning())
+        .collect();
+    let other: Vec<u32> = b
+        .iter()
+        .map(|word| word.meaning())
+        .filter(|meaning| bare.contains(meaning))
+        .collect();
+    if bare.len() != other.len() {
+        return false;
+    }
+    let Some(from) = bare.iter().zip(&other).position(|(x, y)| x != y) else {
+        return false;
+    };
+    let to = bare.len()
+        - bare
+            .iter()
+            .rev()
+            .zip(other.iter().rev())
+            .position(|(x, y)| x != y)
+            .unwrap_or(0);
+    is_exchange(&bare[from..to], &other[from..to])
+}
+
+/// Returns whether the second sequence is the first with its two ends exchanged around a middle.
+fn is_exchange(a: &[u32], b: &[u32]) -> bool {
+    // What stands last in the one starts the other.
+    let Some(first) = a.iter().position(|word| Some(word) == b.first()) else {
+        return false;
+    };
+    let Some(last) = b.iter().position(|word| Some(word) == a.first()) else {
+        return false;
+    };
+    let (tail, head) = (&a[first..], &b[last..]);
+    let middle = tail.len()..b.len().saturating_sub(head.len());
+    !middle.is_empty()
+        && b.starts_with(tail)
+        && a.starts_with(head)
+        && a.get(head.len()..first) == b.get(middle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(letters: &str) -> Vec<Packed> {
+        // A letter followed by a digit stands under the preposition of that number.
+        let mut words: Vec<Packed> = Vec::new();
+        for c in letters.chars() {
+            match c.to_digit(10) {
+                Some(role) => {
+                    let last = words.pop().expect("a letter in front");
+                    words.push(Packed(last.0 | role));
+                }
+                None => words.push(Packed::new((c as u32) << 8, 0, c.is_uppercase(), false)),
+            }
+        }
+        words
+    }
+
+    fn same(a: &str, b: &str) -> bool {
+        says_the_same(&words(a), &words(b), false)
+    }
+
+    #[test]
+    fn clauses_and_lists_may_move() {
+        assert!(same("abc", "abc"));
+        assert!(same("abc", "cab"));
+        assert!(same("ab", "ba"));
+        assert!(same("abc1", "c1ab"));
+        assert!(same("ab1c1", "ac1b1"));
+    }
+
+    #[test]
+    fn who_does_what_to_whom_may_not_change() {
+        assert!(!same("avb", "bva"));
+        assert!(!same("aavbb", "bbvaa"));
+        assert!(!same("xavb", "xbva"));
+        assert!(!same("va1b2", "vb1a2"));
+        assert!(!same("vab2", "vba2"));
+        assert!(says_the_same(&words("avb"), &words("bva"), true));
+    }
+
+    #[test]
+    fn numbers_may_not_change_places() {
+        assert!(!same("AxB", "BxA"));
+        assert!(!same("AB", "BA"));
+    }
+
+    #[test]
+    fn a_difference_is_counted_and_weighed() {
+        let found = overlap(&words("abc"), &words("abD"));
+        assert_eq!(
+            (found.common, found.left, found.right, found.weighty),
+            (2, 1, 1, true)
+        );
+        assert!(!overlap(&words("abc"), &words("ab")).weighty);
+    }
+}

@@ -1,0 +1,115 @@
+//! A hash table from keys to records that is small, and as quick at a million records as at a thousand.
+
+/// Maps 32-bit keys to the numbers of the records that have them.
+///
+/// One array of 8-byte slots with linear probing. A slot's place follows the order of keys, so growing is one
+/// sequential pass. Different keys can share 32 bits: what is found is a candidate, to be compared.
+#[derive(Debug, Default)]
+pub(super) struct KeyTable {
+    /// Key in the upper half, record number plus one in the lower; 0 is empty.
+    slots: Vec<u64>,
+    used: usize,
+}
+
+/// A key brings up at most so many records. A key that many share says little, and without a bound it would make
+/// the run quadratic.
+pub(super) const MOST_PER_KEY: usize = 8;
+
+impl KeyTable {
+    /// Adds a record under a key, unless the key already has all it may have.
+    pub(super) fn insert(&mut self, key: u32, record: u32) {
+        // Above 80 % the runs of linear probing grow quickly.
+        if (self.used + 1) * 5 > self.slots.len() * 4 {
+            self.grow();
+        }
+        let mut place = self.place(key);
+        let mut same = 0;
+        while self.slots[place] != 0 {
+            same += usize::from((self.slots[place] >> 32) as u32 == key);
+            if same == MOST_PER_KEY {
+                return;
+            }
+            place = self.next(place);
+        }
+        self.slots[place] = u64::from(key) << 32 | u64::from(record + 1);
+        self.used += 1;
+    }
+
+    /// Returns the records under a key, the same ones in the same order for the same history.
+    pub(super) fn get(&self, key: u32) -> impl Iterator<Item = u32> + '_ {
+        let mut place = if self.slots.is_empty() {
+            0
+        } else {
+            self.place(key)
+        };
+        std::iter::from_fn(move || {
+            loop {
+                let slot = *self.slots.get(place)?;
+                if slot == 0 {
+                    return None;
+                }
+                place = self.next(place);
+                if (slot >> 32) as u32 == key {
+                    return Some(slot as u32 - 1);
+                }
+            }
+        })
+    }
+
+    /// Returns the bytes in use.
+    pub(super) fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<u64>()
+    }
+
+    fn place(&self, key: u32) -> usize {
+        // The upper half of the product is below the length, whatever the length.
+        (u64::from(key) * self.slots.len() as u64 >> 32) as usize
+    }
+
+    fn next(&self, place: usize) -> usize {
+        if place + 1 == self.slots.len() {
+            0
+        } else {
+            place + 1
+        }
+    }
+
+    fn grow(&mut self) {
+        // By half: doubling would leave more than half of the memory empty on average.
+        let length = (self.slots.len() * 3 / 2).max(64);
+        let old = std::mem::replace(&mut self.slots, vec![0; length]);
+        for slot in old.into_iter().filter(|&slot| slot != 0) {
+            let mut place = self.place((slot >> 32) as u32);
+            while self.slots[place] != 0 {
+                place = self.next(place);
+            }
+            self.slots[place] = slot;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_goes_in_comes_out(keys in proptest::collection::vec(0_u32..400, 0..1500), spread: bool) {
+            // Keys near the end of the range make runs that wrap around.
+            let key = |k: u32| if spread { k.wrapping_mul(0x9e37_79b9) } else { u32::MAX - k };
+            let mut table = KeyTable::default();
+            for (record, &k) in (0_u32..).zip(&keys) {
+                table.insert(key(k), record);
+            }
+            for wanted in 0..400 {
+                let mut found: Vec<u32> = table.get(key(wanted)).collect();
+                found.sort_unstable();
+                let expected: Vec<u32> =
+                    (0_u32..).zip(&keys).filter(|(_, k)| **k == wanted).map(|(r, _)| r).take(MOST_PER_KEY).collect();
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+}
