@@ -87,7 +87,11 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
     let empty = blocks.is_empty();
     // Brackets that are about something else only matter if there is nothing better.
     let any = blocks.iter().any(|block| !block.values.is_empty());
-    let mattering = || blocks.iter().filter(|block| block.serious || !any);
+    let mattering = || {
+        blocks
+            .iter()
+            .filter(|block| block.serious || !block.values.is_empty() || !any)
+    };
     let broken = fault_of(
         mattering().flat_map(|block| block.ends.iter().copied()),
         mattering().map(|block| block.dropped).sum(),

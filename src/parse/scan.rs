@@ -105,10 +105,10 @@ impl Walk<'_> {
                 b'<' => self.markup(),
                 _ => {
                     self.count_bracket(byte);
-                    let word = byte.is_ascii_alphanumeric() || byte >= 0xc3;
-                    self.words |= word;
-                    self.prose |= word;
-                    self.pos += 1;
+                    let c = self.text[self.pos..].chars().next().unwrap_or(' ');
+                    self.words |= c.is_alphanumeric();
+                    self.prose |= c.is_alphanumeric();
+                    self.pos += c.len_utf8();
                 }
             }
         }
