@@ -9,6 +9,8 @@
 //! - a single object announced by "for example" and the like is left out in any case;
 //! - what is left is taken together, the same value only once per block it repeats.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::scan::{Cue, Find, Scan};
@@ -31,31 +33,39 @@ struct Block {
     list: bool,
     strays: usize,
     dropped: usize,
+    serious: bool,
+    idle: bool,
     cue: Cue,
     mends: Mends,
     finds: usize,
     ends: Vec<End>,
 }
 
-/// Turns what an answer holds into what it answers, `take` saying what a value gives.
-pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found) -> Taken) -> Answer {
+/// Turns what an answer holds into what it answers. `take` says what a value gives, being told whether it comes after
+/// one that broke off.
+pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken) -> Answer {
     let mut blocks: Vec<Block> = Vec::new();
     let thinking = scan.mends.count(Mend::Thinking) > 0 && scan.mends.count(Mend::Prose) == 0;
     for Find {
         mut found,
         joined,
+        after_break,
         cue,
     } in scan.finds
     {
-        let taken = take(&mut found);
+        let taken = take(&mut found, after_break);
         let mut mends = found.mends;
         mends.merge(&taken.mends);
-        match blocks.last_mut().filter(|_| joined) {
+        // A whole value with nothing in it, such as an echoed schema, belongs to no block.
+        let idle = taken.values.is_empty() && found.end == End::Whole;
+        let before = blocks.iter_mut().rfind(|block| !block.idle);
+        match before.filter(|_| joined && !idle) {
             Some(block) => {
                 block.list |= taken.list || !(block.values.is_empty() || taken.values.is_empty());
                 block.values.extend(taken.values);
                 block.strays += taken.strays;
                 block.dropped += found.dropped;
+                block.serious |= found.serious;
                 block.mends.merge(&mends);
                 block.finds += 1;
                 block.ends.push(found.end);
@@ -65,6 +75,8 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found) -> Taken) -> A
                 list: taken.list,
                 strays: taken.strays,
                 dropped: found.dropped,
+                serious: found.serious,
+                idle,
                 cue,
                 mends,
                 finds: 1,
@@ -73,31 +85,37 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found) -> Taken) -> A
         }
     }
     let empty = blocks.is_empty();
-    let ends: Vec<End> = blocks
-        .iter()
-        .flat_map(|block| block.ends.iter().copied())
-        .collect();
-    let dropped: usize = blocks.iter().map(|block| block.dropped).sum();
+    // Brackets that are about something else only matter if there is nothing better.
+    let any = blocks.iter().any(|block| !block.values.is_empty());
+    let mattering = || {
+        blocks
+            .iter()
+            .filter(|block| block.serious || !block.values.is_empty() || !any)
+    };
+    let broken = fault_of(
+        mattering().flat_map(|block| block.ends.iter().copied()),
+        mattering().map(|block| block.dropped).sum(),
+    );
     let chosen = narrow(blocks);
 
     let mut mends = scan.mends;
     let mut values: Vec<Value> = Vec::new();
     let mut strays = 0;
+    let several = chosen.len() > 1;
+    let mut seen = HashSet::new();
     for mut block in chosen {
         mends.merge(&block.mends);
         if block.finds > 1 {
             mends.add(Mend::ValueSequence);
         }
         strays += block.strays;
-        if values.is_empty() {
-            values = block.values;
-        } else {
-            block.values.retain(|value| !values.contains(value));
-            values.extend(block.values);
+        if several {
+            block.values.retain(|value| seen.insert(value.to_string()));
         }
+        values.append(&mut block.values);
     }
-    let fault = if let Some(fault) = fault_of(&ends, dropped) {
-        Some(fault)
+    let fault = if broken.is_some() {
+        broken
     } else if values.is_empty() && (scan.unfinished_thinking || (empty && thinking)) {
         Some(Fault::OnlyThinking)
     } else if empty {
@@ -114,19 +132,25 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found) -> Taken) -> A
     }
 }
 
-fn fault_of(ends: &[End], dropped: usize) -> Option<Fault> {
-    let ended = |end: End| ends.contains(&end);
-    if ended(End::TooMany) {
-        Some(Fault::TooMany)
-    } else if ended(End::TooDeep) {
-        Some(Fault::TooDeep)
-    } else if ended(End::Cut) {
-        Some(Fault::Truncated)
-    } else if ended(End::Broken) || dropped > 0 {
-        Some(Fault::Malformed)
-    } else {
-        None
-    }
+/// The gravest of what befell the reading.
+fn fault_of(ends: impl Iterator<Item = End>, dropped: usize) -> Option<Fault> {
+    let by_gravity = [
+        Fault::TooMany,
+        Fault::TooDeep,
+        Fault::Truncated,
+        Fault::Malformed,
+    ];
+    let faults: Vec<Fault> = ends
+        .filter_map(|end| match end {
+            End::TooMany => Some(Fault::TooMany),
+            End::TooDeep => Some(Fault::TooDeep),
+            End::Cut => Some(Fault::Truncated),
+            End::Broken => Some(Fault::Malformed),
+            End::Whole | End::NotJson => None,
+        })
+        .chain((dropped > 0).then_some(Fault::Malformed))
+        .collect();
+    by_gravity.into_iter().find(|fault| faults.contains(fault))
 }
 
 /// Leaves out blocks that are not the answer.

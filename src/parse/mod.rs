@@ -94,8 +94,12 @@ impl Answer {
 /// ```
 #[must_use]
 pub fn records(text: &str, shape: &Shape, limits: &Limits) -> Answer {
-    read(text, shape, limits, |found| {
-        records::take(found, shape, limits)
+    read(text, shape, limits, |found, after_break| {
+        let mut taken = records::take(found, shape, limits);
+        if after_break {
+            taken.values.retain(|value| shape.is_filled_by(value));
+        }
+        taken
     })
 }
 
@@ -116,7 +120,7 @@ pub fn records(text: &str, shape: &Shape, limits: &Limits) -> Answer {
 #[must_use]
 pub fn strings(text: &str, limits: &Limits) -> Answer {
     let shape = Shape::new(["topics", "topic", "name", "title"]);
-    let mut answer = read(text, &shape, limits, names::take);
+    let mut answer = read(text, &shape, limits, |found, _| names::take(found));
     if answer.values.is_empty()
         && answer.fault == Some(Fault::NoJson)
         && let Some(values) = names::from_lines(text)
@@ -133,24 +137,26 @@ fn read(
     text: &str,
     shape: &Shape,
     limits: &Limits,
-    take: impl FnMut(&mut Found) -> Taken,
+    take: impl FnMut(&mut Found, bool) -> Taken,
 ) -> Answer {
     if text.len() > limits.max_bytes {
         return Answer::faulty(Fault::TooLong);
     }
-    let bare = text.trim_matches(|c: char| c.is_whitespace() || tolerant::is_invisible(c));
+    let blank = |c: char| c.is_whitespace() || tolerant::is_invisible(c);
+    let bare = text.trim_matches(blank);
     if bare.is_empty() {
         return Answer::faulty(Fault::Blank);
     }
-    let mut scan = find(bare, shape, limits);
+    let mut scan = find(bare, text.trim_start_matches(blank), shape, limits);
     if bare.len() < text.trim().len() {
         scan.mends.add(Mend::InvisibleCharacter);
     }
     choose::choose(scan, take)
 }
 
-fn find(text: &str, shape: &Shape, limits: &Limits) -> Scan {
-    if let Some((value, mends)) = strict::read(text, limits) {
+/// Finds the values in a text, given bare of what may surround it and with its end as it is.
+fn find(bare: &str, text: &str, shape: &Shape, limits: &Limits) -> Scan {
+    if let Some((value, mends)) = strict::read(bare, limits) {
         match value {
             // A whole answer inside a string: look into it, once.
             Value::String(inner) if inner.contains(['{', '[']) => {
@@ -165,11 +171,14 @@ fn find(text: &str, shape: &Shape, limits: &Limits) -> Scan {
                             value,
                             open: 0,
                             end: End::Whole,
-                            span: 0..text.len(),
+                            span: 0..bare.len(),
                             mends,
+                            serious: true,
+                            record: None,
                             dropped: 0,
                         },
                         joined: false,
+                        after_break: false,
                         cue: Cue::None,
                     }],
                     ..Scan::default()

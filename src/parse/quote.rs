@@ -349,39 +349,41 @@ impl Machine<'_> {
         if self.at_fence(next) {
             return true;
         }
-        match self.mark(next) {
-            Some((b'}' | b']', _)) => return true,
-            Some((b'{', _)) => return clean || self.record_starts(next),
-            Some((b',' | b';', length)) => {
+        let parent = self.parent();
+        match (self.mark(next), parent) {
+            (Some((b'}' | b']', _)), _) => true,
+            (Some((b'{', _)), _) => clean || self.record_starts(next),
+            (Some((b',' | b';', length)), _) => {
                 let (beyond, _) = self.look(next + length, clean);
-                if beyond == self.bytes.len() {
-                    return true;
-                }
-                return match self.parent() {
-                    Some(Frame::Object(_)) => {
-                        matches!(self.mark(beyond), Some((b'}', _)))
-                            || matches!(self.key_at(beyond), Key::Known | Key::Cut)
-                            || (clean
-                                && (self.key_at(beyond) == Key::Plausible
-                                    || self.bare_key_at(beyond)))
-                    }
-                    _ => match self.mark(beyond) {
-                        Some((b'{', _)) => clean || self.record_starts(beyond),
-                        Some((b']', _)) => true,
-                        _ => clean && !self.bytes[beyond].is_ascii_alphabetic(),
-                    },
-                };
+                self.goes_on_after_object(beyond, clean)
             }
-            Some(_) => return false,
-            None => {}
+            // After the outermost brace anything may come, but hardly the rest of a string.
+            (_, None) if clean => {
+                newline || self.quote_at(next).is_none_or(|quote| quote.open == '`')
+            }
+            (_, None) => newline && self.quote_at(next).is_none(),
+            (None, Some(Frame::Object(_))) => clean && self.key_at(next) != Key::No,
+            (None, Some(Frame::Array(_))) => clean && byte == b'.',
+            (Some(_), _) => false,
         }
-        match self.parent() {
-            None if newline => self.quote_at(next).is_none() || clean,
-            None => {
-                clean && self.quote_at(next).is_none_or(|quote| quote.open == '`') || byte == b'<'
-            }
-            Some(Frame::Object(_)) => clean && self.key_at(next) != Key::No,
-            Some(Frame::Array(_)) => clean && byte == b'.',
+    }
+
+    /// Whether what follows an object and a comma goes on with what is around the object.
+    fn goes_on_after_object(&self, at: usize, clean: bool) -> bool {
+        let Some(&byte) = self.bytes.get(at) else {
+            return true;
+        };
+        let mark = self.mark(at).map(|(mark, _)| mark);
+        if matches!(self.parent(), Some(Frame::Object(_))) {
+            let key = self.key_at(at);
+            return mark == Some(b'}')
+                || matches!(key, Key::Known | Key::Cut)
+                || (clean && (key == Key::Plausible || self.bare_key_at(at)));
+        }
+        match mark {
+            Some(b'{') => clean || self.record_starts(at),
+            Some(b']') => true,
+            _ => clean && !byte.is_ascii_alphabetic(),
         }
     }
 
@@ -430,9 +432,13 @@ impl Machine<'_> {
         }
         let colon =
             matches!(self.mark(next), Some((b':', _))) || self.bytes[next..].starts_with(b"=>");
-        if !colon || text.is_empty() {
+        // The colon of a key that is known may be missing.
+        let known = !text.is_empty() && self.shape.knows(text);
+        if known && self.quote_at(next).is_some() {
+            Key::Known
+        } else if !colon || text.is_empty() {
             Key::No
-        } else if self.shape.knows(text) {
+        } else if known {
             Key::Known
         } else if text.len() <= 64 && !text.contains(['.', ',', ';', '?', '!', '(', '{', '[']) {
             Key::Plausible
@@ -512,9 +518,10 @@ impl Machine<'_> {
 
     /// Whether the closing quote at `at` would be one even if the text went on: not after what a quotation or
     /// a measure in inches may follow.
-    pub(super) fn is_firm(&self, at: usize, draft: &Draft) -> bool {
+    pub(super) fn is_firm(&self, quote: Quote, at: usize, draft: &Draft) -> bool {
         let before = self.text[draft.start..at].chars().next_back();
-        !draft.dirty
+        quote.open == '"'
+            && !draft.dirty
             && before.is_some_and(|c| {
                 !c.is_whitespace() && !c.is_numeric() && !"([{<=:,;-—/>".contains(c)
             })

@@ -19,6 +19,8 @@ pub(super) struct Find {
     pub(super) found: Found,
     /// Whether nothing but separators stood between this value and the one before.
     pub(super) joined: bool,
+    /// Whether an earlier value broke off, so that this one may be part of it.
+    pub(super) after_break: bool,
     pub(super) cue: Cue,
 }
 
@@ -48,8 +50,9 @@ pub(super) fn scan(text: &str, shape: &Shape, limits: &Limits) -> Scan {
         pos: 0,
         gap: 0,
         words: false,
+        prose: false,
         in_fence: false,
-        resync: false,
+        resync: None,
         strict_tried: false,
         unclosed: [false; thinking::KINDS],
         scan: Scan::default(),
@@ -69,18 +72,31 @@ struct Walk<'a> {
     gap: usize,
     /// Whether there are words in it.
     words: bool,
+    /// Whether there were words anywhere.
+    prose: bool,
     in_fence: bool,
-    /// Whether a value broke off, so that only the unmistakable start of a record counts as one.
-    resync: bool,
+    /// Set once a value broke off, when only the unmistakable start of a record counts as one.
+    resync: Option<Resync>,
     strict_tried: bool,
     /// Kinds of thinking section known to have no end further on, so that none is searched for twice.
     unclosed: [bool; thinking::KINDS],
     scan: Scan,
 }
 
+/// The way back to the records after one that broke off.
+///
+/// What is nested in the broken record must not be taken for the next record. So one counts only where all
+/// brackets of the broken one are closed again, or at the start of a line and as far in as the broken one.
+#[derive(Clone, Copy)]
+struct Resync {
+    /// How many brackets are still to be closed, as far as can be told.
+    levels: isize,
+    /// How far in the broken record starts, if it starts its line.
+    indent: Option<usize>,
+}
+
 impl Walk<'_> {
     fn run(&mut self) {
-        let mut prose = false;
         while let Some(&byte) = self.bytes.get(self.pos) {
             match byte {
                 b'<' | b'[' | 0xe2 if self.thinking() => {}
@@ -88,14 +104,15 @@ impl Walk<'_> {
                 b'`' | b'~' if self.fence() => {}
                 b'<' => self.markup(),
                 _ => {
-                    let word = byte.is_ascii_alphanumeric() || byte >= 0xc3;
-                    self.words |= word;
-                    prose |= word;
-                    self.pos += 1;
+                    self.count_bracket(byte);
+                    let c = self.text[self.pos..].chars().next().unwrap_or(' ');
+                    self.words |= c.is_alphanumeric();
+                    self.prose |= c.is_alphanumeric();
+                    self.pos += c.len_utf8();
                 }
             }
         }
-        if prose {
+        if self.prose {
             self.scan.mends.add(Mend::Prose);
         }
     }
@@ -144,8 +161,9 @@ impl Walk<'_> {
         self.pos = end;
         self.gap = end;
         self.words = false;
+        self.prose = false;
         self.in_fence = false;
-        self.resync = false;
+        self.resync = None;
     }
 
     fn at_line_start(&self) -> bool {
@@ -201,7 +219,22 @@ impl Walk<'_> {
         if !rest.starts_with(['{', '[', '｛', '［']) {
             return false;
         }
-        !self.resync || self.record_starts()
+        let Some(resync) = self.resync else {
+            return true;
+        };
+        let back = resync.levels <= 0
+            || (resync.indent.is_some() && resync.indent == indent(self.text, self.pos));
+        back && self.record_starts()
+    }
+
+    fn count_bracket(&mut self, byte: u8) {
+        if let Some(resync) = &mut self.resync {
+            match byte {
+                b'{' | b'[' => resync.levels += 1,
+                b'}' | b']' => resync.levels -= 1,
+                _ => {}
+            }
+        }
     }
 
     /// Whether `{"key":` stands here with a key that a record has.
@@ -230,21 +263,9 @@ impl Walk<'_> {
         while !self.text.is_char_boundary(self.pos) {
             self.pos += 1;
         }
-        match found.end {
-            End::NotJson => {
-                self.words = true;
-                return;
-            }
-            End::TooDeep | End::TooMany | End::Broken => {
-                let again = self.resync;
-                self.keep(found, start);
-                self.resync = true;
-                if again {
-                    self.words = false;
-                }
-                return;
-            }
-            End::Whole | End::Cut => {}
+        if found.end == End::NotJson {
+            self.words = true;
+            return;
         }
         if !(found.mends.is_empty() && found.end == End::Whole)
             && let Some(end) = thinking::lone_close(&self.text[found.span.clone()])
@@ -252,19 +273,36 @@ impl Walk<'_> {
             self.forget_before(start + end);
             return;
         }
-        self.keep(found, start);
-    }
-
-    fn keep(&mut self, found: Found, start: usize) {
-        let joined = !self.scan.finds.is_empty() && (!self.words || self.resync);
+        let after_break = self.resync.is_some();
+        let joined = !self.scan.finds.is_empty() && (!self.words || after_break);
         let cue = if joined {
             Cue::None
         } else {
             cue(&self.text[self.gap..start])
         };
         self.gap = self.pos;
-        self.words = false;
-        self.scan.finds.push(Find { found, joined, cue });
+        // What is not about records parts those before it from those after it, as words do.
+        self.words = !found.serious;
+        let lost = match found.end {
+            End::TooDeep | End::TooMany => true,
+            End::Broken => found.serious,
+            _ => false,
+        };
+        if lost {
+            let (record, levels) = found.record.unwrap_or((start, 1));
+            self.resync = Some(Resync {
+                levels: isize::try_from(levels).unwrap_or(isize::MAX),
+                indent: indent(self.text, record),
+            });
+        } else if let Some(resync) = &mut self.resync {
+            resync.levels = 0;
+        }
+        self.scan.finds.push(Find {
+            found,
+            joined,
+            after_break,
+            cue,
+        });
     }
 
     /// Reads the value here: strictly if, from here to the last bracket, it is one; else tolerantly.
@@ -284,6 +322,8 @@ impl Walk<'_> {
                     end: End::Whole,
                     span: start..end,
                     mends,
+                    serious: true,
+                    record: None,
                     dropped: 0,
                 };
             }
@@ -296,6 +336,16 @@ impl Walk<'_> {
             &mut self.values_left,
         )
     }
+}
+
+/// How far in a place is, if only white space stands before it on its line. None beyond 64 bytes.
+fn indent(text: &str, at: usize) -> Option<usize> {
+    let before = text.as_bytes()[..at].iter().rev().take(64);
+    let length = before
+        .take_while(|byte| matches!(byte, b' ' | b'\t'))
+        .count();
+    let starts_line = length == at || text.as_bytes()[at - length - 1] == b'\n';
+    starts_line.then_some(length)
 }
 
 fn skip_space(text: &str) -> &str {

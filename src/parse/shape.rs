@@ -93,8 +93,20 @@ impl Shape {
         }
     }
 
-    /// Whether an object has every property a record can have, so that nothing can be missing from it.
-    pub(super) fn has_all(&self, object: &Map<String, Value>) -> bool {
+    /// Whether a value is an object that is filled.
+    pub(super) fn is_filled_by(&self, value: &Value) -> bool {
+        self.is_open()
+            || value
+                .as_object()
+                .is_some_and(|object| self.is_filled(object))
+    }
+
+    /// Whether an object has every property a record can have and nothing else, so that nothing can be missing.
+    pub(super) fn is_exactly(&self, object: &Map<String, Value>) -> bool {
+        object.len() == self.properties.len() && self.has_all(object)
+    }
+
+    fn has_all(&self, object: &Map<String, Value>) -> bool {
         !self.is_open() && self.overlap(object) == self.properties.len()
     }
 }

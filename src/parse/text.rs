@@ -33,6 +33,7 @@ pub(super) struct Draft {
     rows: Vec<usize>,
     habit: latex::Habit,
     broken_pair: bool,
+    controls: u32,
 }
 
 impl Machine<'_> {
@@ -69,7 +70,7 @@ impl Machine<'_> {
                         return Err(End::Broken);
                     }
                     self.pos = at + length;
-                    self.firm = self.is_firm(at, &draft);
+                    self.firm = self.is_firm(quote, at, &draft);
                     break;
                 }
                 Verdict::Inner => {
@@ -82,6 +83,7 @@ impl Machine<'_> {
                     draft.text.truncate(draft.text.len() - cut);
                     self.drop_lone_closer(&mut draft.text);
                     self.mend(Mend::MissingQuote);
+                    draft.controls = 0;
                     self.pos = end;
                     break;
                 }
@@ -93,6 +95,9 @@ impl Machine<'_> {
         }
         if draft.dirty {
             self.mend(Mend::InnerQuote);
+        }
+        for _ in 0..draft.controls {
+            self.mend(Mend::RawControl);
         }
         if draft.broken_pair {
             self.mend(Mend::LoneSurrogate);
@@ -121,10 +126,7 @@ impl Machine<'_> {
             return self.escape(quote, draft);
         }
         if byte < 0x20 {
-            // One mend per run of them is plenty, but each is cheap to count.
-            if quote.is_one_line() {
-                self.mend(Mend::RawControl);
-            }
+            draft.controls += u32::from(quote.is_one_line());
         }
         let length = self.text[self.pos..]
             .chars()
@@ -179,7 +181,9 @@ impl Machine<'_> {
                 // A continued line, and the escape of languages whose strings stand in single quotes.
                 draft.text.push(char::from(next));
                 self.pos += 2;
-                self.mend(Mend::InvalidEscape);
+                if !quote.is_single() {
+                    self.mend(Mend::InvalidEscape);
+                }
                 return Ok(());
             }
             b'`' if quote.open == '`' => {

@@ -20,6 +20,10 @@ pub(super) struct Found {
     pub(super) end: End,
     pub(super) span: Range<usize>,
     pub(super) mends: Mends,
+    /// Whether a key of the record was seen in it.
+    pub(super) serious: bool,
+    /// Where the record that did not end starts, and how many levels from its own inwards were open.
+    pub(super) record: Option<(usize, usize)>,
     /// Objects left out because their keys start over without a whole record on either side.
     pub(super) dropped: usize,
 }
@@ -61,6 +65,8 @@ pub(super) fn read(
         firm: false,
         ellipsis: false,
         pairs: 0,
+        known: false,
+        record: None,
         dropped: 0,
         state: State::Value,
     };
@@ -72,6 +78,8 @@ pub(super) fn read(
         end,
         span: start..machine.pos,
         mends: machine.mends,
+        serious: machine.known || shape.is_open(),
+        record: machine.record,
         dropped: machine.dropped,
     }
 }
@@ -85,6 +93,8 @@ pub(super) enum Frame {
 
 #[derive(Default)]
 pub(super) struct Object {
+    /// Where its brace stands.
+    start: usize,
     pub(super) map: Map<String, Value>,
     key: Option<String>,
     /// Whether the first key had no quotes, so that others may have none either.
@@ -121,6 +131,9 @@ pub(super) struct Machine<'a> {
     ellipsis: bool,
     /// Members read so far: with one, the brackets are no mere punctuation of prose.
     pairs: usize,
+    /// Whether a key of the record was read.
+    known: bool,
+    record: Option<(usize, usize)>,
     dropped: usize,
     state: State,
 }
@@ -155,7 +168,7 @@ impl Machine<'_> {
     }
 
     fn broken(&self) -> End {
-        if self.pairs == 0 && self.frames.len() <= 2 {
+        if self.pairs == 0 && !self.known && self.frames.len() <= 2 {
             End::NotJson
         } else {
             End::Broken
@@ -173,7 +186,11 @@ impl Machine<'_> {
         if let Some(bracket) = self.bracket(self.pos) {
             match bracket {
                 (b'{', length) => {
-                    self.open(Frame::Object(Object::default()), length)?;
+                    let object = Object {
+                        start: self.pos,
+                        ..Object::default()
+                    };
+                    self.open(Frame::Object(object), length)?;
                     self.state = State::Key { comma: false };
                     return Ok(None);
                 }
@@ -249,7 +266,9 @@ impl Machine<'_> {
             // `{"a": 1, {"a": 2}`: the brace before the comma is missing.
             Some((b'{', _)) if comma && self.is_element() && self.top_is_filled() => {
                 self.mend(Mend::MissingClose);
-                return self.close_object();
+                let closed = self.close_object();
+                self.state = State::Value;
+                return closed;
             }
             _ => {}
         }
@@ -260,6 +279,7 @@ impl Machine<'_> {
         } else {
             return Err(self.broken());
         };
+        self.known |= self.shape.knows(&key);
         self.skip_trivia();
         match self.mark(self.pos) {
             Some((b':', length)) => {
@@ -355,6 +375,7 @@ impl Machine<'_> {
 
     /// Eats further commas after one in an array, and a comma before the end.
     fn after_comma(&mut self) -> State {
+        self.state = State::Element;
         self.skip_trivia();
         while let Some((b',', length)) = self.mark(self.pos) {
             self.pos += length;
@@ -522,8 +543,10 @@ impl Machine<'_> {
     /// Hands back what was read when the reading stopped. Only what is open is partial: its whole children stay.
     fn unwind(&mut self, end: End) -> (Value, usize, End) {
         let mut end = end;
+        self.note_record();
         if end == End::Cut && self.state == State::After {
             // A scalar at the very end may go on; an object with every property of a record lacks only its brace.
+            let ends_line = self.text[self.text.trim_end().len()..].contains('\n');
             let closes = match self.frames.last_mut() {
                 Some(Frame::Array(items)) => {
                     if items
@@ -534,11 +557,13 @@ impl Machine<'_> {
                     }
                     false
                 }
+                // After a line break nothing is left of a text that could go on.
                 Some(Frame::Object(object)) => {
                     self.firm
+                        && ends_line
                         && !object.hole
                         && object.split.is_empty()
-                        && self.shape.has_all(&object.map)
+                        && self.shape.is_exactly(&object.map)
                 }
                 None => false,
             };
@@ -549,8 +574,8 @@ impl Machine<'_> {
                 }
             }
         }
-        if end == End::Broken && self.pairs == 0 && self.frames.len() <= 2 {
-            end = End::NotJson;
+        if end == End::Broken {
+            end = self.broken();
         }
         let mut open = 0;
         let mut partial: Option<Value> = None;
@@ -574,6 +599,22 @@ impl Machine<'_> {
             partial = Some(value);
         }
         (partial.unwrap_or(Value::Null), open, end)
+    }
+
+    /// Remembers which of the open levels is the record that did not end, for finding the next one after it.
+    fn note_record(&mut self) {
+        let level = self.frames.iter().position(|frame| match frame {
+            Frame::Object(object) => {
+                self.shape.overlap(&object.map) > 0
+                    || object.key.as_ref().is_some_and(|key| self.shape.knows(key))
+            }
+            Frame::Array(_) => false,
+        });
+        let level = level.unwrap_or(self.frames.len().saturating_sub(1));
+        self.record = match self.frames.get(level) {
+            Some(Frame::Object(object)) => Some((object.start, self.frames.len() - level)),
+            _ => None,
+        };
     }
 
     pub(super) fn top_object(&self) -> Option<&Object> {
