@@ -3,6 +3,7 @@
 pub mod candidate;
 mod closest;
 pub mod dedup;
+mod disk;
 mod engine;
 pub mod error;
 pub mod event;
@@ -23,6 +24,7 @@ pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod schema;
+pub mod sink;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod topic;

@@ -1,10 +1,13 @@
 //! Accepted records.
 
+mod export;
+
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use self::export::WithTopic;
 use crate::error::{Error, ErrorKind, Result};
 use crate::topic::Topic;
 
@@ -61,25 +64,25 @@ impl<T: Serialize> Record<T> {
     ///
     /// Where the data does not serialise to a JSON object.
     pub fn to_json(&self) -> Result<JsonRecord> {
-        let Ok(Value::Object(mut object)) = serde_json::to_value(&self.data) else {
-            return Err(Error::new(
+        match serde_json::to_value(self) {
+            Ok(Value::Object(object)) => Ok(object),
+            Ok(_) => unreachable!("a record serialises to an object or not at all"),
+            Err(error) => Err(Error::new(
                 ErrorKind::Sink,
                 "a record does not serialise to a JSON object",
-            ));
-        };
-        object
-            .entry("topic")
-            .or_insert_with(|| Value::String(self.topic.name().to_owned()));
-        Ok(object)
+            )
+            .with_source(error)),
+        }
     }
 }
 
-/// Serialises as [`Record::to_json`] does.
+/// Serialises as [`Record::to_json`] does, without a copy of the data.
 impl<T: Serialize> Serialize for Record<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_json()
-            .map_err(serde::ser::Error::custom)?
-            .serialize(serializer)
+        self.data.serialize(WithTopic {
+            inner: serializer,
+            topic: self.topic.name(),
+        })
     }
 }
 

@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
 use crate::record::{JsonRecord, Record};
 use crate::report::Report;
+use crate::sink::Sink;
 
 /// A run that is going on: a stream of records in the order of acceptance.
 ///
@@ -89,18 +90,82 @@ impl<T> Run<T> {
                 Err(error) => failure = Some(error),
             }
         }
-        let report = match &mut self.state {
-            State::Ended(report) => report.take().map(|report| *report),
-            State::Running(_) => None,
-        };
         let dataset = Dataset {
             records,
-            report: report.unwrap_or_else(|| Report::empty(Outcome::Failed)),
+            report: self.take_report(),
         };
         match failure {
             None => Ok(dataset),
             Some(error) => Err(RunError::new(error, dataset)),
         }
+    }
+
+    /// Writes all records into a sink as they are accepted, and finishes it at every end of the run: a short,
+    /// stopped or failed one too, so that what was made is there.
+    ///
+    /// Where the sink cannot take a record, the run is stopped and the sink not finished.
+    ///
+    /// ```
+    /// use topicloom::sink::JsonlSink;
+    /// # use topicloom::Run;
+    /// # async fn example(run: Run) -> topicloom::Result<()> {
+    /// let mut sink = JsonlSink::create("questions.jsonl")?;
+    /// match run.write_to(&mut sink).await {
+    ///     Ok(report) => println!("all {} records", report.accepted),
+    ///     // Whatever ended the run, the records are in the sink; only if it failed itself are the rest here.
+    ///     Err(error) => println!("{error}; {} not written", error.dataset().len()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where the run does not complete, or the sink fails, which then is the error. It holds the report, and the
+    /// records that the sink did not take.
+    pub async fn write_to<S>(mut self, sink: &mut S) -> Result<Report, RunError<T>>
+    where
+        S: Sink<T> + ?Sized,
+    {
+        let mut untaken = Vec::new();
+        let mut run_error = None;
+        let mut sink_error = None;
+        while let Some(item) = self.next().await {
+            match item {
+                Err(error) => run_error = Some(error),
+                Ok(record) if sink_error.is_some() => untaken.push(record),
+                Ok(record) => {
+                    if let Err(error) = sink.write(&record).await {
+                        self.stop.cancel();
+                        sink_error = Some(error);
+                        untaken.push(record);
+                    }
+                }
+            }
+        }
+        let mut report = self.take_report();
+        if let Some(error) = &sink_error {
+            // The run was stopped by the sink and not by the caller.
+            report.outcome = Outcome::Failed;
+            report.reason = Some(error.to_string());
+        } else {
+            sink_error = sink.finish().await.err();
+        }
+        match sink_error.or(run_error) {
+            None => Ok(report),
+            Some(error) => {
+                let records = untaken;
+                Err(RunError::new(error, Dataset { records, report }))
+            }
+        }
+    }
+
+    fn take_report(&mut self) -> Report {
+        let report = match &mut self.state {
+            State::Ended(report) => report.take(),
+            State::Running(_) => None,
+        };
+        report.map_or_else(|| Report::empty(Outcome::Failed), |report| *report)
     }
 }
 
@@ -268,7 +333,7 @@ impl<T> RunError<T> {
         &self.0.0
     }
 
-    /// Returns the records that were accepted.
+    /// Returns the records that were accepted; of a run into a sink, those that the sink did not take.
     #[must_use]
     pub fn dataset(&self) -> &Dataset<T> {
         &self.0.1
@@ -299,8 +364,7 @@ impl<T> fmt::Display for RunError<T> {
         write!(
             f,
             "{error}; {} of {} records were made",
-            dataset.len(),
-            dataset.report.requested
+            dataset.report.accepted, dataset.report.requested
         )
     }
 }
@@ -325,5 +389,131 @@ impl<T> std::error::Error for RunError<T> {
 impl<T> From<RunError<T>> for Error {
     fn from(error: RunError<T>) -> Self {
         error.0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::RecordMeta;
+    use crate::sink::sink_fn;
+    use crate::topic::Topic;
+
+    /// A run that makes `made` of 10 records and ends as it is stopped, or short.
+    fn run_of(made: u64) -> Run<u64> {
+        let (sender, records) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let driver = tokio::spawn(async move {
+            for ordinal in 0..made {
+                let meta = RecordMeta::new(ordinal, ordinal, "test/loom");
+                let record = Record::new(Topic::new("graphs"), ordinal, meta);
+                if stopped.is_cancelled() || sender.send(record).await.is_err() {
+                    break;
+                }
+            }
+            let (outcome, kind) = match (made, stopped.is_cancelled()) {
+                (_, true) => (Outcome::Cancelled, Some(ErrorKind::Cancelled)),
+                (10, false) => (Outcome::Complete, None),
+                (_, false) => (Outcome::Short, Some(ErrorKind::Short)),
+            };
+            let mut report = Report::empty(outcome);
+            (report.requested, report.accepted) = (10, made);
+            let error = kind.map(|kind| Error::new(kind, "it ended early"));
+            Ending { report, error }
+        });
+        Run::new(records, driver, stop)
+    }
+
+    #[derive(Default)]
+    struct Books {
+        taken: Vec<u64>,
+        finished: u32,
+        room: usize,
+        fails_at_finish: bool,
+    }
+
+    #[async_trait::async_trait]
+    impl Sink<u64> for Books {
+        async fn write(&mut self, record: &Record<u64>) -> Result<()> {
+            if self.taken.len() == self.room {
+                return Err(Error::new(ErrorKind::Sink, "the books are full"));
+            }
+            self.taken.push(record.data);
+            Ok(())
+        }
+
+        async fn finish(&mut self) -> Result<()> {
+            self.finished += 1;
+            if self.fails_at_finish {
+                return Err(Error::new(ErrorKind::Sink, "the books do not close"));
+            }
+            Ok(())
+        }
+    }
+
+    fn books(room: usize) -> Books {
+        Books {
+            room,
+            ..Books::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sink_gets_all_records_and_is_finished() {
+        let mut sink = books(10);
+        let report = run_of(10).write_to(&mut sink).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Complete);
+        assert_eq!((sink.taken.len(), sink.finished), (10, 1));
+    }
+
+    #[tokio::test]
+    async fn a_short_run_finishes_its_sink_and_is_still_an_error() {
+        let mut sink = books(10);
+        let error = run_of(7).write_to(&mut sink).await.unwrap_err();
+        assert_eq!(error.error().kind(), ErrorKind::Short);
+        assert_eq!(error.report().outcome, Outcome::Short);
+        assert!(error.dataset().is_empty(), "the sink has them all");
+        assert!(error.to_string().contains("7 of 10 records"), "{error}");
+        assert_eq!((sink.taken.len(), sink.finished), (7, 1));
+    }
+
+    #[tokio::test]
+    async fn a_sink_that_fails_stops_the_run_and_loses_no_record() {
+        let mut sink = books(3);
+        let error = run_of(10).write_to(&mut sink).await.unwrap_err();
+        assert_eq!(error.error().kind(), ErrorKind::Sink);
+        assert_eq!(error.report().outcome, Outcome::Failed);
+        assert_eq!(sink.finished, 0);
+        let left = error.into_dataset().into_records();
+        assert!((1..7).contains(&left.len()), "the run was stopped");
+        let all = sink
+            .taken
+            .into_iter()
+            .chain(left.iter().map(|record| record.data));
+        assert!(all.eq(0..3 + left.len() as u64));
+    }
+
+    #[tokio::test]
+    async fn a_sink_that_does_not_finish_is_told_before_a_short_end() {
+        let mut sink = books(10);
+        sink.fails_at_finish = true;
+        let error = run_of(7).write_to(&mut sink).await.unwrap_err();
+        assert_eq!(error.error().kind(), ErrorKind::Sink);
+        assert_eq!(error.report().outcome, Outcome::Short);
+    }
+
+    #[tokio::test]
+    async fn closures_and_vectors_are_sinks() {
+        let mut sum = 0;
+        let mut closure = sink_fn(|record: &Record<u64>| {
+            sum += record.data;
+            Ok(())
+        });
+        run_of(10).write_to(&mut closure).await.unwrap();
+        assert_eq!(sum, 45);
+        let mut vec = Vec::new();
+        run_of(10).write_to(&mut vec).await.unwrap();
+        assert_eq!(vec.len(), 10);
     }
 }

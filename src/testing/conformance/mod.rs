@@ -3,7 +3,9 @@
 //! Each panics with a message that says which promise is broken, so that it is the whole body of a test.
 
 mod schedule;
+mod sink;
 mod topics;
 
 pub use schedule::schedule;
+pub use sink::sink;
 pub use topics::topics;

@@ -1,0 +1,239 @@
+//! Records as JSON, one to a line.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::Sink;
+use super::partial_file::PartialFile;
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::Record;
+
+/// Writes each record as a JSON object on a line of its own, the topic as its last field unless the data has a
+/// `topic` of its own.
+///
+/// A file is written beside its place as `NAME.partial`, one line at a time, and moved there by
+/// [`finish`](Sink::finish) once it is on the disk. So the file is whole or not there, what was there before
+/// stays until then, and the lines of a run that was killed are in `NAME.partial` until the next run on the same
+/// name. Not promised: that those lines survive a power failure.
+///
+/// ```
+/// use topicloom::sink::JsonlSink;
+/// # use topicloom::{GenerateByTopicInput, Pipeline};
+/// # async fn example(input: GenerateByTopicInput) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut sink = JsonlSink::create("questions.jsonl")?;
+/// let report = Pipeline::from_input(&input)?.run(input)?.write_to(&mut sink).await?;
+/// println!("{} records", report.accepted);
+/// # Ok(())
+/// # }
+/// ```
+pub struct JsonlSink {
+    target: Target,
+    /// The line that is being written, kept for its room.
+    line: Vec<u8>,
+}
+
+enum Target {
+    File(PartialFile),
+    Writer {
+        writer: Box<dyn Write + Send>,
+        finished: bool,
+    },
+}
+
+impl JsonlSink {
+    /// Creates a sink that leaves a whole file at `path`, in a directory that exists.
+    ///
+    /// What is no file, such as a pipe or a device, is written to directly.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be created, or another run is writing to it.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        match fs::metadata(path) {
+            Ok(there) if !there.is_file() && !there.is_dir() => {
+                let device = OpenOptions::new().write(true).open(path).map_err(|error| {
+                    failed(error).with_context("path", path.display().to_string())
+                })?;
+                Ok(Self::to_writer(device))
+            }
+            _ => Ok(Self::new(Target::File(PartialFile::create(path)?))),
+        }
+    }
+
+    /// Creates a sink that writes to anything, such as standard output, and flushes it after each line.
+    ///
+    /// There is nothing to commit: what is written is there at once. The writer should not block for long.
+    pub fn to_writer(writer: impl Write + Send + 'static) -> Self {
+        Self::new(Target::Writer {
+            writer: Box::new(writer),
+            finished: false,
+        })
+    }
+
+    fn new(target: Target) -> Self {
+        Self {
+            target,
+            line: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for JsonlSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("JsonlSink");
+        if let Target::File(file) = &self.target {
+            shown.field("file", file);
+        }
+        shown.finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<T: Serialize + Sync> Sink<T> for JsonlSink {
+    async fn write(&mut self, record: &Record<T>) -> Result<()> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, record).map_err(|error| {
+            Error::new(
+                ErrorKind::Sink,
+                "a record does not serialise to a JSON object",
+            )
+            .with_source(error)
+        })?;
+        self.line.push(b'\n');
+        // Copying a line to the system takes microseconds, less than handing it to another thread would.
+        match &mut self.target {
+            Target::File(file) => file.write_whole(&self.line),
+            Target::Writer { finished: true, .. } => Err(Error::new(
+                ErrorKind::Sink,
+                "the output is finished and takes no more records",
+            )),
+            Target::Writer { writer, .. } => writer
+                .write_all(&self.line)
+                .and_then(|()| writer.flush())
+                .map_err(failed),
+        }
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        match &mut self.target {
+            Target::File(file) => file.commit(),
+            Target::Writer { writer, finished } => {
+                *finished = true;
+                writer.flush().map_err(failed)
+            }
+        }
+    }
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::new(ErrorKind::Sink, "the output could not be written")
+        .with_context("cause", error.kind().to_string())
+        .with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::record::RecordMeta;
+    use crate::topic::Topic;
+
+    fn record(data: &serde_json::Value) -> Record {
+        let data = data.as_object().expect("the test gives an object").clone();
+        Record::new(
+            Topic::new("graphs"),
+            data,
+            RecordMeta::new(0, 0, "test/loom"),
+        )
+    }
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_is_there_as_soon_as_its_record_is_written() {
+        let shared = Shared::default();
+        let mut sink = JsonlSink::to_writer(io::BufWriter::new(shared.clone()));
+        sink.write(&record(&json!({"text": "two\nlines", "level": 3})))
+            .await
+            .unwrap();
+        sink.write(&record(&json!({"topic": "mine"})))
+            .await
+            .unwrap();
+        let text = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(
+            text,
+            "{\"text\":\"two\\nlines\",\"level\":3,\"topic\":\"graphs\"}\n{\"topic\":\"mine\"}\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_killed_run_leaves_its_lines_beside_the_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out.jsonl");
+        let mut sink = JsonlSink::create(&path).unwrap();
+        sink.write(&record(&json!({"a": 1}))).await.unwrap();
+        drop(sink);
+        assert!(!path.exists());
+        let partial = std::fs::read_to_string(directory.path().join("out.jsonl.partial")).unwrap();
+        assert_eq!(partial, "{\"a\":1,\"topic\":\"graphs\"}\n");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_device_is_written_to_and_not_replaced() {
+        let mut sink = JsonlSink::create("/dev/null").unwrap();
+        sink.write(&record(&json!({}))).await.unwrap();
+        Sink::<serde_json::Value>::finish(&mut sink).await.unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        assert!(!Path::new("/dev/null.partial").exists());
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_an_error_and_not_a_panic() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let error = JsonlSink::to_writer(Full)
+            .write(&record(&json!({})))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Sink);
+        assert!(error.to_string().contains("no storage space"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_object_is_refused_and_leaves_no_trace() {
+        let shared = Shared::default();
+        let mut sink = JsonlSink::to_writer(shared.clone());
+        let number = Record::new(Topic::new("graphs"), 3, RecordMeta::new(0, 0, "test/loom"));
+        assert!(sink.write(&number).await.is_err());
+        assert!(shared.0.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,300 @@
+//! What a sink promises.
+
+use serde_json::Value;
+
+use crate::error::Result;
+use crate::record::{JsonRecord, Record, RecordMeta};
+use crate::sink::Sink;
+use crate::topic::Topic;
+
+/// Checks the promises of a [`Sink`] that keeps records in a place of its own.
+///
+/// `open` makes a sink on that place, which is empty at first and the same each time; `read` returns what a
+/// reader finds there, as [`Record::to_json`] gives it, or `None` where there is nothing. All values are texts, so
+/// that formats without types can be checked too.
+///
+/// ```
+/// use topicloom::sink::JsonlSink;
+/// use topicloom::testing::conformance;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("records.jsonl");
+/// conformance::sink(
+///     || JsonlSink::create(&path),
+///     || {
+///         let text = std::fs::read_to_string(&path).ok()?;
+///         Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+///     },
+/// )
+/// .await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// If a promise is broken; the message says which.
+pub async fn sink<S: Sink>(
+    open: impl Fn() -> Result<S>,
+    read: impl Fn() -> Option<Vec<JsonRecord>>,
+) {
+    assert!(
+        read().is_none(),
+        "there is something before anything was written"
+    );
+    let new_sink = || match open() {
+        Ok(sink) => sink,
+        Err(error) => panic!("the sink cannot be made: {error}"),
+    };
+
+    let records = records();
+    let mut dropped = new_sink();
+    write(&mut dropped, &records).await;
+    assert!(read().is_none(), "records can be seen before `finish`");
+    drop(dropped);
+    assert!(
+        read().is_none(),
+        "a sink that was dropped before `finish` left something"
+    );
+
+    let mut sink = new_sink();
+    write(&mut sink, &records).await;
+    finish(&mut sink).await;
+    expect(&read, &records);
+    finish(&mut sink).await;
+    expect(&read, &records);
+    assert!(
+        sink.write(&records[0]).await.is_err(),
+        "a record was taken after `finish`"
+    );
+    drop(sink);
+    expect(&read, &records);
+
+    let mut dropped = new_sink();
+    write(&mut dropped, &records[..2]).await;
+    drop(dropped);
+    expect(&read, &records);
+
+    let mut second = new_sink();
+    write(&mut second, &records[..2]).await;
+    finish(&mut second).await;
+    expect(&read, &records[..2]);
+    drop(second);
+
+    // A run that made nothing leaves an empty data set, not the one before.
+    let mut empty = new_sink();
+    finish(&mut empty).await;
+    expect(&read, &[]);
+}
+
+/// Records whose texts are awkward for one format or the other.
+fn records() -> Vec<Record> {
+    let texts = [
+        "plain",
+        "",
+        "two\nlines, and\ta tab",
+        "a \"quoted\" word, a \\ and a \r\n",
+        " spaces at both ends ",
+        "é, ß, 日本語, 🧵, \u{202e}right to left",
+        "=1+1",
+        "null",
+        "\u{1}\u{7f}\u{2028}",
+    ];
+    let record = |(ordinal, text): (usize, &&str)| {
+        let mut data = JsonRecord::new();
+        data.insert("question".into(), Value::from(*text));
+        data.insert(
+            "answer".into(),
+            Value::from(format!("the answer to no. {ordinal}")),
+        );
+        if ordinal == 3 {
+            data.insert("topic".into(), Value::from("the record's own"));
+        } else {
+            data.insert("difficulty".into(), Value::from("easy"));
+        }
+        let topic = Topic::new(["graphs", "trees, \"rooted\""][ordinal % 2]);
+        let ordinal = ordinal as u64;
+        Record::new(topic, data, RecordMeta::new(ordinal, ordinal, "test/loom"))
+    };
+    texts.iter().enumerate().map(record).collect()
+}
+
+async fn write(sink: &mut impl Sink, records: &[Record]) {
+    for record in records {
+        if let Err(error) = sink.write(record).await {
+            panic!("a plain record was not taken: {error}");
+        }
+    }
+}
+
+async fn finish(sink: &mut impl Sink) {
+    if let Err(error) = sink.finish().await {
+        panic!("`finish` failed: {error}");
+    }
+}
+
+fn expect(read: impl Fn() -> Option<Vec<JsonRecord>>, records: &[Record]) {
+    let Some(found) = read() else {
+        panic!("there is nothing after `finish`");
+    };
+    assert!(
+        found.len() == records.len(),
+        "{} records were finished, and {} are there",
+        records.len(),
+        found.len()
+    );
+    for (number, (found, record)) in found.iter().zip(records).enumerate() {
+        let wanted = record.to_json().expect("the record is an object");
+        assert!(
+            *found == wanted,
+            "record {number} is not what was written:\n{found:?}\n{wanted:?}"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::error::{Error, ErrorKind};
+    use crate::sink::JsonlSink;
+
+    #[tokio::test]
+    async fn our_own_sinks_keep_their_promises() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out.jsonl");
+        let read = || {
+            let text = std::fs::read_to_string(&path).ok()?;
+            Some(
+                text.lines()
+                    .map(|line| serde_json::from_str(line).unwrap())
+                    .collect(),
+            )
+        };
+        sink(|| JsonlSink::create(&path), read).await;
+        let boxed = || JsonlSink::create(&path).map(|sink| Box::new(sink) as Box<dyn Sink>);
+        std::fs::remove_file(&path).unwrap();
+        sink(boxed, read).await;
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Break {
+        Nothing,
+        CommitsAtOnce,
+        ForgetsToCommit,
+        CommitsTwice,
+        TakesMoreAfterTheEnd,
+        DropsTheOldAtTheStart,
+        KeepsNothingOfAnEmptyRun,
+        LosesTheTopic,
+    }
+
+    type Place = Arc<Mutex<Option<Vec<JsonRecord>>>>;
+
+    struct Broken {
+        how: Break,
+        place: Place,
+        written: Vec<JsonRecord>,
+        finished: bool,
+    }
+
+    #[async_trait]
+    impl Sink for Broken {
+        async fn write(&mut self, record: &Record) -> Result<()> {
+            if self.finished && self.how != Break::TakesMoreAfterTheEnd {
+                return Err(Error::new(ErrorKind::Sink, "finished"));
+            }
+            self.written.push(match self.how {
+                Break::LosesTheTopic => record.data.clone(),
+                _ => record.to_json()?,
+            });
+            if self.how == Break::CommitsAtOnce {
+                *self.place.lock().unwrap() = Some(self.written.clone());
+            }
+            Ok(())
+        }
+
+        async fn finish(&mut self) -> Result<()> {
+            let mut place = self.place.lock().unwrap();
+            match self.how {
+                Break::ForgetsToCommit => {}
+                Break::KeepsNothingOfAnEmptyRun if self.written.is_empty() => {}
+                Break::CommitsTwice => {
+                    let again = self.written.clone();
+                    place.get_or_insert_default().extend(again);
+                }
+                _ => *place = Some(self.written.clone()),
+            }
+            self.finished = true;
+            Ok(())
+        }
+    }
+
+    async fn check(how: Break) {
+        let place = Place::default();
+        let open = || {
+            if how == Break::DropsTheOldAtTheStart {
+                *place.lock().unwrap() = None;
+            }
+            Ok(Broken {
+                how,
+                place: Arc::clone(&place),
+                written: Vec::new(),
+                finished: false,
+            })
+        };
+        sink(open, || place.lock().unwrap().clone()).await;
+    }
+
+    #[tokio::test]
+    async fn the_broken_sink_is_whole_where_it_is_not_broken() {
+        check(Break::Nothing).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "can be seen before `finish`")]
+    async fn a_sink_that_commits_at_once_fails() {
+        check(Break::CommitsAtOnce).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "nothing after `finish`")]
+    async fn a_sink_that_does_not_commit_fails() {
+        check(Break::ForgetsToCommit).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "9 records were finished, and 18 are there")]
+    async fn a_sink_that_commits_twice_fails() {
+        check(Break::CommitsTwice).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "taken after `finish`")]
+    async fn a_sink_that_takes_more_after_the_end_fails() {
+        check(Break::TakesMoreAfterTheEnd).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "nothing after `finish`")]
+    async fn a_sink_that_drops_the_old_at_the_start_fails() {
+        check(Break::DropsTheOldAtTheStart).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "0 records were finished, and 2 are there")]
+    async fn a_sink_that_keeps_nothing_of_an_empty_run_fails() {
+        check(Break::KeepsNothingOfAnEmptyRun).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "record 0 is not what was written")]
+    async fn a_sink_that_loses_the_topic_fails() {
+        check(Break::LosesTheTopic).await;
+    }
+}
