@@ -2,8 +2,12 @@
 //!
 //! Each panics with a message that says which promise is broken, so that it is the whole body of a test.
 
+mod llm;
+mod report;
 mod schedule;
 mod topics;
 
+pub use llm::{LlmBackend, Scene, Situation, llm, llm_over_http};
+pub use report::Report;
 pub use schedule::schedule;
 pub use topics::topics;
