@@ -136,7 +136,8 @@ async fn a_thousand_runs_are_exact_or_say_why_not() {
         for record in &dataset {
             assert!(
                 books.has_handed_out(&Value::Object(record.data.clone())),
-                "seed {seed}: made up: {:?}", record.data
+                "seed {seed}: made up: {:?}",
+                record.data
             );
         }
     }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod common;
+mod conformance;
 mod errors;
 mod faults;
 mod leaks;

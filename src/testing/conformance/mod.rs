@@ -1,6 +1,7 @@
 //! What each plug point promises, as functions that check it on any implementation.
 //!
-//! Each panics with a message that says which promise is broken, so that it is the whole body of a test.
+//! Each panics with a message that says which promise is broken, so that it is the whole body of a test;
+//! [`llm`](fn@llm), of which not everything can always be checked, returns a [`Report`] instead.
 
 mod llm;
 mod report;

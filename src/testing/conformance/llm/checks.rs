@@ -103,7 +103,7 @@ pub(super) async fn answering(scene: &Scene, secrets: &Secrets<'_>, report: &mut
     );
     match (&scene.calls, before) {
         (Some(calls), Some(before)) => {
-            report.record("one call is one attempt", one_attempt(calls() - before))
+            report.record("one call is one attempt", one_attempt(calls() - before));
         }
         _ => report.skip("one call is one attempt", "no count of calls was given"),
     }
@@ -178,13 +178,13 @@ fn usage(response: &ChatResponse) -> Result<(), String> {
 
 /// Checks a client whose calls fall into a situation.
 pub(super) async fn situation(
-    situation: &Situation,
+    situation: Situation,
     scene: &Scene,
     secrets: &Secrets<'_>,
     report: &mut Report,
 ) {
     let case = situation.name();
-    if *situation == Situation::Hanging {
+    if situation == Situation::Hanging {
         match &scene.in_flight {
             Some(in_flight) => report.record(case, hanging(&*scene.client, in_flight).await),
             None => report.skip(case, "no count of calls in flight was given"),
@@ -194,8 +194,8 @@ pub(super) async fn situation(
     let before = scene.calls.as_ref().map(|calls| calls());
     let modes = scene.client.capabilities().output_modes;
     let request = match modes.first() {
-        Some(mode) if *situation == Situation::SchemaRefused => structured(*mode),
-        None if *situation == Situation::SchemaRefused => {
+        Some(mode) if situation == Situation::SchemaRefused => structured(*mode),
+        None if situation == Situation::SchemaRefused => {
             report.skip(case, "the client claims no way of structured output");
             return;
         }
@@ -208,7 +208,7 @@ pub(super) async fn situation(
             return;
         }
     };
-    report.record(case, outcome(*situation, &ended));
+    report.record(case, outcome(situation, &ended));
     if let Err(error) = &ended {
         let shown = format!("{error} {error:?}");
         report.record(
@@ -256,9 +256,8 @@ fn outcome(situation: Situation, ended: &CallResult<ChatResponse>) -> Result<(),
         }
         Situation::Hanging => return Ok(()),
     };
-    let error = match ended {
-        Ok(_) => return Err("the call came back as an answer".to_owned()),
-        Err(error) => error,
+    let Err(error) = ended else {
+        return Err("the call came back as an answer".to_owned());
     };
     if error.kind() != kind {
         return Err(format!("the error's kind is {}, not {kind}", error.kind()));
