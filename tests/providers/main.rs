@@ -3,6 +3,7 @@
 mod answers;
 mod common;
 mod conformance;
+mod environment;
 mod errors;
 mod faults;
 mod leaks;
