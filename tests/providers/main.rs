@@ -2,6 +2,8 @@
 
 mod answers;
 mod common;
+mod conformance;
+mod environment;
 mod errors;
 mod faults;
 mod leaks;

@@ -103,23 +103,30 @@ impl Call<'_> {
         error
     }
 
-    /// Returns the word if it can be nothing but a code: short, of plain letters, and part of neither the
-    /// key nor the prompt, whatever the server echoes.
+    /// Returns the word if it can be nothing but a code: short, of plain letters, and with no piece of the key or the
+    /// prompt in it, whatever the server echoes.
     fn showable(&self, word: &str) -> Option<String> {
+        /// Pieces shorter than this are in every text; a shorter word is looked for as a whole.
+        const PIECE: usize = 8;
         let plain = (1..=64).contains(&word.len())
             && word
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
-        let of_key = self
-            .key
-            .is_some_and(|key| key.expose().contains(word) || word.contains(key.expose()));
-        let of_prompt = || {
-            self.request
-                .messages
-                .iter()
-                .any(|message| message.text.contains(word))
-        };
-        (plain && !of_key && !of_prompt()).then(|| word.to_owned())
+        if !plain {
+            return None;
+        }
+        // A status code tells nothing of a prompt that happens to hold its number.
+        let is_status = word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit());
+        let key = self.key.map(ApiKey::expose);
+        let texts = self.request.messages.iter().map(|message| &*message.text);
+        let echoed = !is_status
+            && key.into_iter().chain(texts).any(|text| {
+                word.as_bytes()
+                    .windows(PIECE.min(word.len()))
+                    .filter_map(|piece| std::str::from_utf8(piece).ok())
+                    .any(|piece| text.contains(piece))
+            });
+        (!echoed).then(|| word.to_owned())
     }
 
     /// Names the parameter at fault, if it is one of ours or one that the caller passed by name.

@@ -1,11 +1,16 @@
 //! What each plug point promises, as functions that check it on any implementation.
 //!
-//! Each panics with a message that says which promise is broken, so that it is the whole body of a test.
+//! Each panics with a message that says which promise is broken, so that it is the whole body of a test;
+//! [`llm`](fn@llm), of which not everything can always be checked, returns a [`Report`] instead.
 
+mod llm;
+mod report;
 mod schedule;
 mod sink;
 mod topics;
 
+pub use llm::{LlmBackend, Scene, Situation, llm, llm_over_http};
+pub use report::Report;
 pub use schedule::schedule;
 pub use sink::sink;
 pub use topics::topics;

@@ -1,0 +1,35 @@
+//! Our clients keep the promises that we ask of everybody's.
+
+use std::sync::Arc;
+
+use topicloom::llm::providers::{ClientOptions, OpenAiClient};
+use topicloom::testing::{Wire, conformance};
+
+use crate::common::{KEY, WIRES, client};
+
+#[tokio::test]
+async fn our_clients_keep_their_promises() {
+    for wire in WIRES {
+        let report = conformance::llm_over_http(wire, KEY, |base_url| client(wire, base_url))
+            .await
+            .unwrap();
+        report.assert_kept();
+        let skipped: Vec<_> = report.skipped().collect();
+        assert!(skipped.is_empty(), "{wire:?}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn every_preset_keeps_its_promises() {
+    for preset in topicloom::llm::providers::presets() {
+        let name = format!("{}/a-model", preset.name).parse().unwrap();
+        let report = conformance::llm_over_http(Wire::OpenAi, KEY, |base_url| {
+            let options = ClientOptions::new().base_url(base_url).api_key(KEY);
+            Arc::new(OpenAiClient::new(&name, options).unwrap())
+        })
+        .await
+        .unwrap();
+        report.assert_kept();
+        assert_eq!(report.skipped().count(), 0, "{}: {report}", preset.name);
+    }
+}
