@@ -1,0 +1,118 @@
+//! `topicloom run`: from an input to records.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use topicloom::llm::models::ModelRegistry;
+use topicloom::sink::{JsonlSink, Sink};
+use topicloom::{Error, ErrorKind, GenerateByTopicInput, Pipeline, Report, Result};
+
+use crate::args::RunArgs;
+use crate::input;
+use crate::progress::Progress;
+
+/// The embedded stand-in that `--offline` asks instead of the models in the input.
+const OFFLINE: &str = "offline/loom";
+
+pub(crate) async fn run(args: RunArgs) -> Result<()> {
+    let input = adjusted(input::read(&args.input, args.quiet)?, &args)?;
+    if args.offline && !args.quiet {
+        eprintln!("{OFFLINE} is a stand-in, not a language model: its records have the right shape, and mean nothing");
+    }
+    let progress = Arc::new(Progress::new(!args.quiet && input.settings().show_progress));
+    let observer = Arc::clone(&progress);
+    let pipeline = Pipeline::builder_from_input(&input, &ModelRegistry::new())?
+        .on_event(move |event| observer.observe(event))
+        .build();
+    // Before the first call: a file that cannot be written is found out while it costs nothing.
+    let mut sink = sink(&args.output)?;
+    let run = pipeline.run(input)?;
+    let stop = run.stop_handle();
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            stop.stop();
+        }
+    });
+    let (report, error) = match run.write_to(&mut *sink).await {
+        Ok(report) => (report, None),
+        Err(error) => {
+            let report = error.report().clone();
+            (report, Some(error.into_parts().0))
+        }
+    };
+    if let Some(path) = &args.report {
+        write_report(path, &report)?;
+    }
+    if !args.quiet {
+        summarise(&report);
+    }
+    error.map_or(Ok(()), Err)
+}
+
+/// Applies what the command line says over the input.
+fn adjusted(input: GenerateByTopicInput, args: &RunArgs) -> Result<GenerateByTopicInput> {
+    let mut builder = input.to_builder();
+    if args.offline {
+        builder = builder.generation_model(OFFLINE).topic_model(OFFLINE);
+    }
+    if let Some(calls) = args.max_concurrency {
+        builder = builder.max_concurrency(calls);
+    }
+    if let Some(seed) = args.seed {
+        builder = builder.seed(seed);
+    }
+    builder.build()
+}
+
+fn sink(output: &Path) -> Result<Box<dyn Sink>> {
+    if output == Path::new("-") {
+        return Ok(Box::new(JsonlSink::to_writer(io::stdout())));
+    }
+    Ok(Box::new(JsonlSink::create(output)?))
+}
+
+fn write_report(path: &Path, report: &Report) -> Result<()> {
+    let text = serde_json::to_string_pretty(report).expect("a report has no key that JSON cannot hold");
+    fs::write(path, text + "\n").map_err(|error| {
+        Error::new(ErrorKind::Sink, "the report cannot be written")
+            .with_context("file", path.display().to_string())
+            .with_source(error)
+    })
+}
+
+/// Says in a few lines what was made, what it took and what is missing.
+fn summarise(report: &Report) {
+    let calls = &report.record_calls;
+    let usage = report.usage();
+    eprintln!(
+        "{} of {} records, {} topics; {} calls ({} failed); {} tokens in, {} out; {:.1} s",
+        report.accepted,
+        report.requested,
+        report.topics.len(),
+        calls.made + report.topic_calls.made,
+        calls.failures() + report.topic_calls.failures(),
+        usage.input_tokens,
+        usage.output_tokens,
+        report.elapsed.as_secs_f64(),
+    );
+    let rejected = report.candidates.total - report.candidates.accepted;
+    if rejected > 0 {
+        eprintln!(
+            "{rejected} candidates rejected: {} duplicate, {} invalid, {} undecodable, {} filtered, {} surplus",
+            report.candidates.duplicate,
+            report.candidates.invalid,
+            report.candidates.undecodable,
+            report.candidates.filtered,
+            report.candidates.surplus,
+        );
+    }
+    for note in &report.notes {
+        eprintln!("note: {note}");
+    }
+    for topic in report.topics.iter().filter(|topic| topic.missing() > 0) {
+        let why = topic.given_up.map_or_else(String::new, |why| format!(": {why}"));
+        eprintln!("{} missing under \"{}\"{why}", topic.missing(), topic.topic);
+    }
+}
