@@ -3,6 +3,8 @@
 //! Understood is what schemas use: literals, classes, groups, alternation, repetition, anchors, word
 //! boundaries and lookahead. Back-references and lookbehind are not, and are said to be so.
 
+use std::cell::OnceCell;
+
 use crate::random::Random;
 
 /// How deep groups may nest; a schema is the caller's, but the stack is not.
@@ -35,6 +37,7 @@ enum Node {
 struct Class {
     ranges: Vec<(char, char)>,
     is_negated: bool,
+    plain: OnceCell<Vec<char>>,
 }
 
 impl Class {
@@ -42,6 +45,7 @@ impl Class {
         Self {
             ranges: ranges.to_vec(),
             is_negated,
+            plain: OnceCell::new(),
         }
     }
 
@@ -52,20 +56,31 @@ impl Class {
             != self.is_negated
     }
 
-    /// Draws a character, a plain one if there is one.
-    fn draw(&self, random: &mut Random) -> Option<char> {
-        let alphanumeric: Vec<char> = ('0'..='z')
-            .filter(|c| c.is_ascii_alphanumeric() && self.contains(*c))
-            .collect();
-        if self.is_negated && !alphanumeric.is_empty() {
-            return random.choose(&alphanumeric).copied();
-        }
+    /// Lists the characters to draw from: plain ones if there are any.
+    fn plain(&self) -> Vec<char> {
         let printable: Vec<char> = (' '..='~').filter(|c| self.contains(*c)).collect();
-        if !printable.is_empty() {
-            return random.choose(&printable).copied();
+        let alphanumeric = || {
+            printable
+                .iter()
+                .copied()
+                .filter(char::is_ascii_alphanumeric)
+        };
+        if self.is_negated && alphanumeric().next().is_some() {
+            return alphanumeric().collect();
         }
-        if self.is_negated {
-            return ('\u{a1}'..='\u{2fff}').find(|c| self.contains(*c));
+        if printable.is_empty() && self.is_negated {
+            return ('\u{a1}'..='\u{2fff}')
+                .find(|c| self.contains(*c))
+                .into_iter()
+                .collect();
+        }
+        printable
+    }
+
+    fn draw(&self, random: &mut Random) -> Option<char> {
+        let plain = self.plain.get_or_init(|| self.plain());
+        if !plain.is_empty() || self.is_negated {
+            return random.choose(plain).copied();
         }
         let &(low, high) = random.choose(&self.ranges)?;
         let width = u64::from(u32::from(high) - u32::from(low)) + 1;
@@ -118,14 +133,16 @@ impl Pattern {
         random: &mut Random,
     ) -> Option<String> {
         // How far repetitions may go beyond their least: first as people write, then short and long.
-        const STRETCHES: [usize; 8] = [4, 2, 1, 0, 8, 16, 64, 256];
-        for round in 0..STRETCHES.len() * 12 {
+        const STRETCHES: [usize; 10] = [4, 2, 1, 0, 8, 16, 24, 32, 64, 256];
+        // A character has at most four bytes.
+        let limit = max.map_or(MAX_TEXT, |max| max.saturating_mul(4).min(MAX_TEXT));
+        for round in 0..STRETCHES.len() * 16 {
             let stretch = match round % (STRETCHES.len() + 1) {
                 index if index < STRETCHES.len() => STRETCHES[index],
                 _ => min,
             };
             let mut text = String::new();
-            if draw_node(&self.0, stretch, random, &mut text).is_none() {
+            if draw_node(&self.0, stretch, limit, random, &mut text).is_none() {
                 continue;
             }
             let chars = text.chars().count();
@@ -147,24 +164,30 @@ impl Pattern {
     }
 }
 
-fn draw_node(node: &Node, stretch: usize, random: &mut Random, out: &mut String) -> Option<()> {
+fn draw_node(
+    node: &Node,
+    stretch: usize,
+    limit: usize,
+    random: &mut Random,
+    out: &mut String,
+) -> Option<()> {
     match node {
         Node::Char(c) => out.push(*c),
         Node::Class(class) => out.push(class.draw(random)?),
         Node::Sequence(nodes) => {
             for node in nodes {
-                draw_node(node, stretch, random, out)?;
+                draw_node(node, stretch, limit, random, out)?;
             }
         }
-        Node::Either(nodes) => draw_node(random.choose(nodes)?, stretch, random, out)?,
+        Node::Either(nodes) => draw_node(random.choose(nodes)?, stretch, limit, random, out)?,
         Node::Repeat(node, min, max) => {
             let room = max.map_or(stretch, |max| stretch.min(max.saturating_sub(*min)));
             let count = min + random.index(room + 1);
             for _ in 0..count {
-                if out.len() > MAX_TEXT {
+                if out.len() > limit {
                     return None;
                 }
-                draw_node(node, stretch, random, out)?;
+                draw_node(node, stretch, limit, random, out)?;
             }
         }
         // These ask about the text around them, which the match afterwards looks at.
@@ -405,6 +428,7 @@ impl Reader {
         let mut class = Class {
             ranges: Vec::new(),
             is_negated: self.take('^'),
+            plain: OnceCell::new(),
         };
         while !self.take(']') {
             let Some(low) = self.class_item(&mut class)? else {
