@@ -9,6 +9,7 @@ mod anthropic;
 mod failure;
 #[cfg(feature = "providers")]
 mod gemini;
+mod offline;
 #[cfg(feature = "providers")]
 mod openai;
 #[cfg(feature = "providers")]
@@ -24,6 +25,7 @@ pub use super::http::http_client_builder;
 pub use anthropic::AnthropicClient;
 #[cfg(feature = "providers")]
 pub use gemini::GeminiClient;
+pub use offline::OfflineModel;
 #[cfg(feature = "providers")]
 pub use openai::OpenAiClient;
 #[cfg(feature = "providers")]
