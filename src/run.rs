@@ -385,13 +385,6 @@ impl<T> std::error::Error for RunError<T> {
     }
 }
 
-/// Leaves the records.
-impl<T> From<RunError<T>> for Error {
-    fn from(error: RunError<T>) -> Self {
-        error.0.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -58,7 +58,7 @@ impl<C: LlmClient> LlmClient for Adaptive<C> {
         let (place, _permit) = in_line::wait(async {
             let permit = self.ceiling.acquire().await.expect("it is never closed");
             let place = self.lane.enter(Rules::Adaptive, request).await?;
-            Ok((place, permit))
+            Ok::<_, crate::error::Error>((place, permit))
         })
         .await?;
         let result = self.inner.complete(request).await;
