@@ -95,9 +95,10 @@ mod tests {
     }
 
     fn bounded(max_tokens: u64) -> ChatRequest {
-        let mut parameters = Parameters::default();
-        parameters.max_tokens = Some(max_tokens);
-        request().with_parameters(parameters)
+        request().with_parameters(Parameters {
+            max_tokens: Some(max_tokens),
+            ..Parameters::default()
+        })
     }
 
     /// The prompt's bound of [`request`]: 64 for the request, 16 for the message, 10 bytes.

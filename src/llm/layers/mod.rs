@@ -8,6 +8,7 @@
 //! |--|--|
 //! | [`Retrying`] | nothing below is held while a retry waits |
 //! | [`Budgeted`] | each attempt may cost, and is sent only with its cost reserved |
+//! | [`Adaptive`] or [`RateLimited`] | waits in the lane, with nothing in flight |
 //! | [`ConcurrencyLimited`] | a permit covers one attempt in flight |
 //! | [`Metered`] | reports each attempt, with the provider's own latency |
 //! | [`TimedOut`] | times the attempt, not the waiting |
@@ -27,22 +28,28 @@
 //! # }
 //! ```
 
+mod adaptive;
 mod budget;
 mod budgeted;
 mod concurrency_limited;
 mod in_line;
 mod laddered;
+mod lane;
 mod metered;
+mod rate_limited;
 mod retrying;
 #[cfg(test)]
 mod test_client;
 mod timed_out;
 mod worst_case;
 
+pub use adaptive::Adaptive;
 pub use budget::{Budget, Spending};
 pub use budgeted::Budgeted;
 pub use concurrency_limited::ConcurrencyLimited;
 pub use laddered::Laddered;
+pub use lane::{Lane, LaneStatus};
 pub use metered::{CallEnd, CallObserver, CallOutcome, Metered};
+pub use rate_limited::RateLimited;
 pub use retrying::Retrying;
 pub use timed_out::TimedOut;

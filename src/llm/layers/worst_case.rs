@@ -99,10 +99,11 @@ mod tests {
     use crate::llm::{Message, OutputMode, OutputSchema};
 
     fn parameters(max_tokens: Option<u64>, extra: Value) -> Parameters {
-        let mut parameters = Parameters::default();
-        parameters.max_tokens = max_tokens;
-        parameters.extra = serde_json::from_value(extra).unwrap();
-        parameters
+        Parameters {
+            max_tokens,
+            extra: serde_json::from_value(extra).unwrap(),
+            ..Parameters::default()
+        }
     }
 
     #[test]

@@ -114,6 +114,7 @@ mod tests {
     #[test]
     fn every_row_has_a_source_and_a_date_and_sane_rates() {
         let file: File = serde_json::from_str(include_str!("prices.json")).unwrap();
+        assert!(!file.about.is_empty());
         let mut seen = std::collections::BTreeSet::new();
         for row in &file.rows {
             let name = &row.model;
@@ -128,6 +129,7 @@ mod tests {
                 "{name}: {}",
                 row.read
             );
+            assert!(row.note.as_deref() != Some(""), "{name}");
             let rates = &row.price.rates;
             assert!(
                 rates.input <= rates.output,

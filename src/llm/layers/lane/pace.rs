@@ -1,0 +1,182 @@
+//! The rate a provider takes, learned from what it refuses, where it does not say it in headers.
+//!
+//! At a refusal the provider's bucket is empty. So between two refusals it took exactly what it had to give,
+//! and what was taken divided by the time is its rate. The pace stays just below that, and then tries a
+//! little more, rarely enough that refusals stay rare.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::bucket::Bucket;
+
+/// A measurement needs this much time and this many calls between two refusals.
+const LEAST_TIME: Duration = Duration::from_secs(2);
+const LEAST_CALLS: u64 = 5;
+
+/// A longer time between two refusals measures better, but this much is enough.
+const ENOUGH_TIME: Duration = Duration::from_secs(10);
+
+/// Older refusals are forgotten.
+const KEPT: usize = 64;
+
+/// Two measurements that differ by less than this are the same limit.
+const SAME: f64 = 1.25;
+
+/// Where the pace starts after a refusal, as a share of the measured rate.
+const BELOW: f64 = 0.98;
+
+/// While the limit is not known, the pace doubles in this time.
+const DOUBLING: f64 = 5.0;
+
+/// Once it is known, trying for more takes this many calls, or this many seconds of calls if that is more:
+/// one refusal in three hundred calls is what it costs.
+const TRY_CALLS: f64 = 100.0;
+const TRY_SECONDS: f64 = 10.0;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pace {
+    refusals: VecDeque<Mark>,
+    learned: Option<Learned>,
+}
+
+/// A refusal: when the refused call was sent, and how many were accepted before it.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    at: Instant,
+    accepted: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Learned {
+    rate: f64,
+    since: Instant,
+    calls: u64,
+    known: bool,
+    bucket: Bucket,
+}
+
+impl Pace {
+    /// Returns the calls per second that the provider seems to take.
+    pub(super) fn per_second(&self) -> Option<f64> {
+        self.learned.as_ref().map(|learned| learned.rate)
+    }
+
+    /// Returns how long the next call has to wait.
+    pub(super) fn wait(&mut self, now: Instant) -> Duration {
+        self.learned.as_mut().map_or(Duration::ZERO, |learned| {
+            let pace = learned.pace(now);
+            learned.bucket.set_rate(pace, burst(pace), now);
+            learned.bucket.wait(1.0, now)
+        })
+    }
+
+    pub(super) fn sent(&mut self) {
+        if let Some(learned) = &mut self.learned {
+            learned.bucket.take(1.0);
+            learned.calls += 1;
+        }
+    }
+
+    /// A call was refused: when it was sent, and how many calls had been accepted before it.
+    pub(super) fn refused(&mut self, sent: Instant, accepted: u64, now: Instant) {
+        let mark = Mark { at: sent, accepted };
+        let measured = self.measure(mark);
+        self.refusals.push_back(mark);
+        if self.refusals.len() > KEPT {
+            self.refusals.pop_front();
+        }
+        if let Some(rate) = measured {
+            let before = self.learned.as_ref().map(|learned| learned.rate);
+            let known = before.is_some_and(|before| rate < before * SAME && before < rate * SAME);
+            let mut bucket = Bucket::new(rate, burst(rate), now);
+            bucket.set_level(0.0, now);
+            self.learned = Some(Learned {
+                rate,
+                since: now,
+                calls: 0,
+                known,
+                bucket,
+            });
+        }
+    }
+
+    fn measure(&self, now: Mark) -> Option<f64> {
+        let long_ago = |mark: &&Mark| now.at.saturating_duration_since(mark.at) >= ENOUGH_TIME;
+        let from = self
+            .refusals
+            .iter()
+            .rev()
+            .find(long_ago)
+            .or(self.refusals.front())?;
+        let time = now.at.saturating_duration_since(from.at);
+        let calls = now.accepted.saturating_sub(from.accepted);
+        #[allow(clippy::cast_precision_loss)]
+        let rate = calls as f64 / time.as_secs_f64();
+        (time >= LEAST_TIME && calls >= LEAST_CALLS).then_some(rate)
+    }
+}
+
+impl Learned {
+    fn pace(&self, now: Instant) -> f64 {
+        if !self.known {
+            let seconds = now.saturating_duration_since(self.since).as_secs_f64();
+            return self.rate * BELOW * 2_f64.powf((seconds / DOUBLING).min(32.0));
+        }
+        // Flat near the known limit, then ever steeper, in case the limit was raised.
+        #[allow(clippy::cast_precision_loss)]
+        let tries = self.calls as f64 / TRY_CALLS.max(self.rate * TRY_SECONDS);
+        let rise = (tries / 1.5).min(1.0) * (1.0 - BELOW);
+        let beyond = 0.05 * (tries - 1.5).clamp(0.0, 100.0).powi(3);
+        self.rate * (BELOW + rise + beyond)
+    }
+}
+
+/// Calls that may go out at once after a pause: few, since the provider's bucket is about empty.
+fn burst(per_second: f64) -> f64 {
+    (per_second * 0.1).max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_accepted_between_two_refusals_is_the_rate() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        pace.refused(start, 100, start);
+        assert_eq!(pace.per_second(), None);
+        let later = start + Duration::from_secs(20);
+        pace.refused(later, 300, later);
+        assert_eq!(pace.per_second(), Some(10.0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_close_together_measure_nothing() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        for tenth in 0..15 {
+            let at = start + Duration::from_millis(tenth * 100);
+            pace.refused(at, 100 + tenth, at);
+        }
+        assert_eq!(pace.per_second(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pace_is_flat_near_a_known_limit_and_steep_beyond_it() {
+        let learned = |calls| Learned {
+            rate: 10.0,
+            since: Instant::now(),
+            calls,
+            known: true,
+            bucket: Bucket::new(1.0, 1.0, Instant::now()),
+        };
+        let now = Instant::now();
+        assert!((learned(0).pace(now) - 9.8).abs() < 1e-9);
+        assert!((learned(150).pace(now) - 10.0).abs() < 1e-9);
+        assert!(learned(250).pace(now) < 10.6);
+        assert!(learned(550).pace(now) > 40.0);
+    }
+}

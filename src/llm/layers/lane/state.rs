@@ -1,0 +1,357 @@
+//! All that a lane knows, and its rules: who may be sent when, and what follows from how a call ended.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::bucket::Bucket;
+use super::outage::{Gate, Outage};
+use super::pace::Pace;
+use super::reported::{Reported, Sent};
+use super::window::{Sample, Window};
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::llm::{ChatRequest, ChatResponse, RateSnapshot, Usage};
+
+/// Real text has three to four bytes a token; fewer tokens than meant are corrected when the call ends.
+const BYTES_PER_TOKEN: f64 = 4.0;
+
+/// The answer that is expected before one was seen, where the caller sets no limit.
+const FIRST_ANSWER: f64 = 500.0;
+
+/// How much the latest answer changes the expected length: about the last twenty answers count.
+const RECENT: f64 = 0.1;
+
+/// A lane waits this long before it gives up: outages and pauses that providers report last minutes, and
+/// whoever waits longer would rather have the records in hand.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) given: Limits,
+    pub(super) patience: Duration,
+    reported: Reported,
+    pace: Pace,
+    window: Window,
+    outage: Outage,
+    paused: Option<Instant>,
+    in_flight: usize,
+    calls: u64,
+    refused: u64,
+    tokens: f64,
+    answer: Option<f64>,
+    /// Counts refusals for good, so that calls that waited meanwhile are not sent after them.
+    gone: (u64, ErrorKind),
+}
+
+/// Limits that the caller sets.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    pub(super) requests: Option<Bucket>,
+    pub(super) tokens: Option<Bucket>,
+}
+
+/// Which rules a layer asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::llm::layers) enum Rules {
+    /// Given and reported limits, and pauses.
+    Limits,
+    /// Those, and everything that is learned from how calls end.
+    Adaptive,
+}
+
+/// What is remembered of a call that was sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticket {
+    rules: Rules,
+    sent: Sent,
+    tokens: f64,
+    probe: bool,
+}
+
+/// Whether the first in line may go.
+#[derive(Debug)]
+pub(super) enum Step {
+    Go(Ticket),
+    /// Not before then, unless something changes.
+    At(Instant),
+    /// Not before something changes.
+    Later,
+    Never(Error),
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(super) enum End<'a> {
+    Answered(&'a ChatResponse),
+    Failed(&'a Error),
+    Dropped,
+}
+
+impl<'a> End<'a> {
+    pub(super) fn of(result: &'a Result<ChatResponse>) -> Self {
+        match result {
+            Ok(response) => Self::Answered(response),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            given: Limits::default(),
+            patience: PATIENCE,
+            reported: Reported::default(),
+            pace: Pace::default(),
+            window: Window::default(),
+            outage: Outage::default(),
+            paused: None,
+            in_flight: 0,
+            calls: 0,
+            refused: 0,
+            tokens: 0.0,
+            answer: None,
+            gone: (0, ErrorKind::Unavailable),
+        }
+    }
+}
+
+impl State {
+    /// Returns how often the provider refused for good so far; a call in line asks again with this number.
+    pub(super) fn refusals(&self) -> u64 {
+        self.gone.0
+    }
+
+    /// Returns the tokens that a call will probably use.
+    pub(super) fn estimate(&self, request: &ChatRequest) -> f64 {
+        let bytes: usize = request
+            .messages
+            .iter()
+            .map(|message| message.text.len())
+            .sum();
+        #[allow(clippy::cast_precision_loss)]
+        let (bytes, most) = (
+            bytes as f64,
+            request.parameters.max_tokens.map(|most| most as f64),
+        );
+        let answer = self.answer.or(most).unwrap_or(FIRST_ANSWER);
+        bytes / BYTES_PER_TOKEN + answer.min(most.unwrap_or(f64::INFINITY))
+    }
+
+    pub(super) fn enter(&mut self, rules: Rules, tokens: f64, refusals: u64, now: Instant) -> Step {
+        if self.gone.0 != refusals {
+            return Step::Never(Error::new(
+                self.gone.1,
+                "the provider refused a call before this one for good",
+            ));
+        }
+        if let Some(until) = self.paused.filter(|until| *until > now) {
+            if until - now > self.patience {
+                return Step::Never(
+                    self.impatient("the provider asks for a longer pause", until - now),
+                );
+            }
+            return Step::At(until);
+        }
+        let mut probe = false;
+        if rules == Rules::Adaptive {
+            match self.outage.gate(now) {
+                Gate::Open => {}
+                Gate::Probe => probe = true,
+                Gate::Closed { until, since } => {
+                    let gives_up = since + self.patience;
+                    if now >= gives_up {
+                        return Step::Never(
+                            self.impatient("the provider is out for longer", now - since),
+                        );
+                    }
+                    return Step::At(until.unwrap_or(gives_up).min(gives_up));
+                }
+            }
+            if self.in_flight >= self.window.size() {
+                return Step::Later;
+            }
+        }
+        let wait = self.wait(rules, tokens, now);
+        if !wait.is_zero() {
+            // The runtime's timers count milliseconds.
+            return Step::At(now + wait.max(Duration::from_millis(1)));
+        }
+        Step::Go(self.send(rules, tokens, probe, now))
+    }
+
+    fn impatient(&self, message: &'static str, time: Duration) -> Error {
+        Error::new(
+            ErrorKind::Unavailable,
+            format!("{message} than this lane waits"),
+        )
+        .with_context("time", format!("{} s", time.as_secs()))
+        .with_context("patience", format!("{} s", self.patience.as_secs()))
+    }
+
+    /// How long the buckets make the next call wait.
+    fn wait(&mut self, rules: Rules, tokens: f64, now: Instant) -> Duration {
+        let paced = match (rules, &self.reported.requests) {
+            // The provider says what it takes, so there is nothing to guess.
+            (_, Some(_)) | (Rules::Limits, _) => Duration::ZERO,
+            (Rules::Adaptive, None) => self.pace.wait(now),
+        };
+        let requests = [&mut self.given.requests, &mut self.reported.requests];
+        let requests = requests
+            .into_iter()
+            .flatten()
+            .map(|bucket| bucket.wait(1.0, now));
+        let requests = requests.max().unwrap_or_default();
+        let of_tokens = [&mut self.given.tokens, &mut self.reported.tokens];
+        let of_tokens = of_tokens
+            .into_iter()
+            .flatten()
+            .map(|bucket| bucket.wait(tokens, now));
+        paced.max(requests).max(of_tokens.max().unwrap_or_default())
+    }
+
+    fn send(&mut self, rules: Rules, tokens: f64, probe: bool, now: Instant) -> Ticket {
+        for bucket in [&mut self.given.requests, &mut self.reported.requests]
+            .into_iter()
+            .flatten()
+        {
+            bucket.take(1.0);
+        }
+        self.use_tokens(tokens);
+        self.pace.sent();
+        if probe {
+            self.outage.probe_sent();
+        }
+        self.calls += 1;
+        self.in_flight += 1;
+        Ticket {
+            rules,
+            sent: self.sent(now),
+            tokens,
+            probe,
+        }
+    }
+
+    fn sent(&self, at: Instant) -> Sent {
+        Sent {
+            at,
+            calls: self.calls,
+            tokens: self.tokens,
+        }
+    }
+
+    /// Takes tokens, or gives them back if negative.
+    fn use_tokens(&mut self, tokens: f64) {
+        for bucket in [&mut self.given.tokens, &mut self.reported.tokens]
+            .into_iter()
+            .flatten()
+        {
+            bucket.give_back(-tokens);
+        }
+        self.tokens += tokens;
+    }
+
+    pub(super) fn end(&mut self, ticket: Ticket, end: &End<'_>, now: Instant) {
+        let in_flight = self.in_flight;
+        self.in_flight -= 1;
+        match end {
+            End::Answered(response) => {
+                self.count(ticket, &response.usage);
+                self.alive(ticket, now);
+                let sample = Sample {
+                    call: ticket.sent.calls,
+                    latency: now.saturating_duration_since(ticket.sent.at),
+                    tokens: response.usage.output_tokens,
+                    in_flight,
+                };
+                self.window.answered(sample, self.calls + 1, now);
+                self.learn(response.rate.as_ref(), ticket, now);
+            }
+            End::Failed(error) => {
+                self.failed(ticket, error, now);
+                self.learn(error.rate(), ticket, now);
+            }
+            End::Dropped if ticket.probe => self.outage.probe_lost(),
+            End::Dropped => {}
+        }
+    }
+
+    fn failed(&mut self, ticket: Ticket, error: &Error, now: Instant) {
+        if let Retry::After(delay) = error.retry() {
+            let until = now + delay;
+            self.paused = Some(self.paused.map_or(until, |paused| paused.max(until)));
+        }
+        let next = self.calls + 1;
+        match error.kind() {
+            ErrorKind::RateLimited => {
+                self.use_tokens(-ticket.tokens);
+                self.alive(ticket, now);
+                self.window.refused(ticket.sent.calls, self.in_flight, next);
+                let accepted = ticket.sent.calls.saturating_sub(1 + self.refused);
+                self.refused += 1;
+                self.pace.refused(ticket.sent.at, accepted, now);
+            }
+            kind @ (ErrorKind::Overloaded | ErrorKind::Network | ErrorKind::Timeout) => {
+                self.outage.failed(ticket.probe, now);
+                // Nothing was in flight that could be made less of.
+                if kind != ErrorKind::Network && !self.outage.is_on() {
+                    self.window.refused(ticket.sent.calls, self.in_flight, next);
+                }
+            }
+            kind @ (ErrorKind::Quota | ErrorKind::Auth | ErrorKind::UnknownModel) => {
+                self.gone = (self.gone.0 + 1, kind);
+                self.alive(ticket, now);
+            }
+            _ => self.alive(ticket, now),
+        }
+    }
+
+    /// Something came back that only a working provider says.
+    fn alive(&mut self, ticket: Ticket, now: Instant) {
+        if self.outage.answered(ticket.probe) {
+            self.window.recovered(self.calls + 1, now);
+        }
+    }
+
+    /// Replaces the estimate by what was used, where that is known.
+    fn count(&mut self, ticket: Ticket, usage: &Usage) {
+        if usage.total() == 0 {
+            return;
+        }
+        #[allow(clippy::cast_precision_loss)]
+        let (used, answer) = (usage.total() as f64, usage.output_tokens as f64);
+        self.use_tokens(used - ticket.tokens);
+        let expected = self.answer.unwrap_or(answer);
+        self.answer = Some(expected + (answer - expected) * RECENT);
+    }
+
+    fn learn(&mut self, rate: Option<&RateSnapshot>, ticket: Ticket, now: Instant) {
+        if let Some(rate) = rate {
+            let now = self.sent(now);
+            self.reported.learn(rate, ticket.sent, now);
+        }
+    }
+
+    pub(super) fn status(&self, now: Instant) -> super::LaneStatus {
+        let requests = [&self.given.requests, &self.reported.requests]
+            .into_iter()
+            .flatten();
+        let learned = match self.reported.requests {
+            Some(_) => None,
+            None => self.pace.per_second(),
+        };
+        super::LaneStatus {
+            window: self.window.size(),
+            in_flight: self.in_flight,
+            requests_per_minute: requests
+                .map(Bucket::per_second)
+                .chain(learned)
+                .min_by(f64::total_cmp)
+                .map(|per_second| per_second * 60.0),
+            paused_for: self
+                .paused
+                .and_then(|until| until.checked_duration_since(now)),
+            out: self.outage.is_on(),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Keeps to the rate limits of a provider.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::in_line;
+use super::lane::{Lane, Rules};
+use crate::error::Result;
+use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
+
+/// Keeps to the rate limits of a [`Lane`]: those given, those that the provider reports in its headers, and
+/// the pauses it asks for.
+///
+/// [`Adaptive`](super::Adaptive) does this too, and adapts to what providers do not say; use this one where
+/// the limits are known. Put it inside of [`Retrying`](super::Retrying) and outside of
+/// [`TimedOut`](super::TimedOut); see [the order of layers](crate::llm::layers#the-order).
+///
+/// ```
+/// use std::sync::Arc;
+/// use topicloom::llm::layers::{Lane, RateLimited};
+/// # use topicloom::llm::LlmClient;
+/// # fn example(client: impl LlmClient) {
+/// let lane = Arc::new(Lane::new("own/model"));
+/// lane.limit_requests(60);
+/// lane.limit_tokens(100_000);
+/// let client = RateLimited::new(client, lane);
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct RateLimited<C> {
+    inner: C,
+    lane: Arc<Lane>,
+}
+
+impl<C> RateLimited<C> {
+    /// Creates a layer that keeps to the limits of this lane.
+    pub fn new(inner: C, lane: Arc<Lane>) -> Self {
+        Self { inner, lane }
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<C: LlmClient> LlmClient for RateLimited<C> {
+    /// Makes one attempt when the lane allows it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the client; [`Unavailable`](crate::ErrorKind::Unavailable) where the provider asks for a
+    /// longer pause than the lane waits; the provider's own kind where it refused an earlier call for good.
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        let place = in_line::wait(self.lane.enter(Rules::Limits, request)).await?;
+        let result = self.inner.complete(request).await;
+        place.end(&result);
+        result
+    }
+
+    fn model(&self) -> &str {
+        self.inner.model()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+}
