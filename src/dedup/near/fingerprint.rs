@@ -95,7 +95,7 @@ impl NearFingerprint {
         let mut emoji = 0;
         for (field, reading) in (0_u32..).zip(readings) {
             // In a record of several fields a word belongs to its field.
-            let salt = field.wrapping_mul(0x9e37_79b9) & !0x3f;
+            let salt = field.wrapping_mul(0x9e37_79b9) & !0x7f;
             for content in &reading.contents {
                 let meaning = content.meaning ^ salt;
                 meanings.push(meaning);
@@ -154,11 +154,11 @@ fn asks(reading: &Reading, words: u64) -> u32 {
 }
 
 fn pack(content: &Content, meaning: u32) -> Packed {
-    let has = |traits: u16| content.traits & traits != 0;
+    let has = |traits: u32| content.traits & traits != 0;
     // Who acts stands in front already, so "by" says no more.
     let role = if content.role == BY { 0 } else { content.role };
     let weighs = has(is::NEGATION | is::WEIGHTY | is::CAPITAL);
-    Packed::new(meaning, role, has(is::NUMBER | is::SIGN), weighs)
+    Packed::new(meaning, role, has(is::NUMBER | is::SIGN), weighs).bound(content.bound)
 }
 
 /// Returns the key of words in any order.

@@ -13,35 +13,49 @@ use super::stem::stem;
 /// What is known about a word, as a set of bits.
 pub(super) mod trait_of {
     /// Carries grammar, not meaning.
-    pub(in super::super) const FUNCTION: u16 = 1;
+    pub(in super::super) const FUNCTION: u32 = 1;
     /// Only says that something is asked, in front of what is.
-    pub(in super::super) const LEAD: u16 = 1 << 1;
+    pub(in super::super) const LEAD: u32 = 1 << 1;
     /// The same, in front of "of" only.
-    pub(in super::super) const LEAD_OF: u16 = 1 << 2;
+    pub(in super::super) const LEAD_OF: u32 = 1 << 2;
     /// Only says that something is asked, at the end.
-    pub(in super::super) const TAIL: u16 = 1 << 3;
+    pub(in super::super) const TAIL: u32 = 1 << 3;
     /// Turns a statement around.
-    pub(in super::super) const NEGATION: u16 = 1 << 4;
+    pub(in super::super) const NEGATION: u32 = 1 << 4;
     /// Has an opposite, or bounds what is asked.
-    pub(in super::super) const WEIGHTY: u16 = 1 << 5;
+    pub(in super::super) const WEIGHTY: u32 = 1 << 5;
     /// A question word.
-    pub(in super::super) const ASKS: u16 = 1 << 6;
+    pub(in super::super) const ASKS: u32 = 1 << 6;
     /// Opens a clause that can be left out.
-    pub(in super::super) const STRONG: u16 = 1 << 7;
+    pub(in super::super) const STRONG: u32 = 1 << 7;
     /// The same, at the end of a sentence.
-    pub(in super::super) const WEAK: u16 = 1 << 8;
+    pub(in super::super) const WEAK: u32 = 1 << 8;
     /// Shows a text to be English.
-    pub(in super::super) const ENGLISH: u16 = 1 << 9;
+    pub(in super::super) const ENGLISH: u32 = 1 << 9;
     /// A number, in words or digits.
-    pub(in super::super) const NUMBER: u16 = 1 << 10;
+    pub(in super::super) const NUMBER: u32 = 1 << 10;
     /// Announces a question in front of a colon.
-    pub(in super::super) const LABEL: u16 = 1 << 11;
+    pub(in super::super) const LABEL: u32 = 1 << 11;
     /// Starts with a capital inside a sentence.
-    pub(in super::super) const CAPITAL: u16 = 1 << 12;
+    pub(in super::super) const CAPITAL: u32 = 1 << 12;
     /// Only says that something is asked, at the end of a sentence that says enough.
-    pub(in super::super) const TAIL_OF_TWO: u16 = 1 << 14;
+    pub(in super::super) const TAIL_OF_TWO: u32 = 1 << 14;
+    /// Is about the answer, not about the question.
+    pub(in super::super) const ANSWER: u32 = 1 << 16;
+    /// Asks for a yes or a no in front of everything else.
+    pub(in super::super) const YES_NO: u32 = 1 << 17;
+    /// Ranks what follows.
+    pub(in super::super) const RANK: u32 = 1 << 18;
+    /// A general noun, such as "cause".
+    pub(in super::super) const GENERAL: u32 = 1 << 19;
+    /// Ends like an adverb and is none.
+    pub(in super::super) const NO_ADVERB: u32 = 1 << 20;
+    /// Ends like an adverb.
+    pub(in super::super) const ADVERB: u32 = 1 << 21;
+    /// Ends like a present participle.
+    pub(in super::super) const PARTICIPLE: u32 = 1 << 15;
     /// An operator.
-    pub(in super::super) const SIGN: u16 = 1 << 13;
+    pub(in super::super) const SIGN: u32 = 1 << 13;
 }
 
 use trait_of as is;
@@ -52,7 +66,7 @@ pub(super) struct Word {
     /// Names its meaning: the same for all forms and synonyms.
     pub(super) meaning: u32,
     /// What is known about it, see [`trait_of`].
-    pub(super) traits: u16,
+    pub(super) traits: u32,
     /// The preposition it is, from 1; 0 for others.
     pub(super) role: u8,
 }
@@ -64,7 +78,7 @@ impl Word {
     }
 
     /// Creates a word of which this is known.
-    pub(super) fn with(meaning: u32, traits: u16) -> Self {
+    pub(super) fn with(meaning: u32, traits: u32) -> Self {
         Self {
             meaning,
             traits,
@@ -72,7 +86,7 @@ impl Word {
         }
     }
 
-    pub(super) fn is(self, traits: u16) -> bool {
+    pub(super) fn is(self, traits: u32) -> bool {
         self.traits & traits != 0
     }
 }
@@ -89,6 +103,8 @@ pub(super) const WHY: u32 = 2;
 pub(super) const WHO: u32 = 3;
 pub(super) const WHEN: u32 = 4;
 pub(super) const WHERE: u32 = 5;
+/// Not a word: asks for a yes or a no.
+pub(super) const WHETHER: u32 = 6;
 
 const ASKING: [(&str, u32); 7] = [
     ("how", HOW),
@@ -120,6 +136,8 @@ pub(super) struct Lexicon {
     phrases: Map<Box<[Word]>>,
     /// Per meaning, the question words it makes superfluous, as bits.
     answers: Map<u8>,
+    /// What a word turns into under a question word.
+    turns: Vec<(u32, u32, u32)>,
     units: Map<u32>,
     /// Meanings that compare things, so that their order says nothing.
     symmetric: Vec<u32>,
@@ -154,6 +172,7 @@ impl Lexicon {
             stems: Map::default(),
             phrases: Map::default(),
             answers: Map::default(),
+            turns: Vec::new(),
             units: UNITS.clone(),
             symmetric: Vec::new(),
         };
@@ -166,7 +185,7 @@ impl Lexicon {
         lexicon.read_sections(include_str!("data/leads.txt"));
         lexicon.read_sections(include_str!("data/tails.txt"));
         lexicon.read_traits(include_str!("data/negations.txt"), is::NEGATION);
-        lexicon.read_traits(include_str!("data/weighty_words.txt"), is::WEIGHTY);
+        lexicon.read_sections(include_str!("data/weighty_words.txt"));
         for (word, meaning) in ASKING {
             let entry = lexicon.entry(word);
             entry.word.traits |= is::ASKS;
@@ -218,6 +237,15 @@ impl Lexicon {
     /// Returns whether a word says how things compare.
     pub(super) fn is_symmetric(&self, meaning: u32) -> bool {
         self.symmetric.contains(&meaning)
+    }
+
+    /// Returns what a word means under a question word.
+    pub(super) fn under_question(&self, meaning: u32, question: u32) -> u32 {
+        let turn = self
+            .turns
+            .iter()
+            .find(|(asked, word, _)| (*asked, *word) == (question, meaning));
+        turn.map_or(meaning, |(_, _, turned)| *turned)
     }
 
     fn meaning_of_stem(&self, folded: &str, buffer: &mut String) -> u32 {
@@ -298,6 +326,12 @@ impl Lexicon {
                     "label" => (is::LABEL, 0),
                     "strong" => (is::STRONG | is::FUNCTION, 0),
                     "weak" => (is::WEAK, 0),
+                    "weighty" => (is::WEIGHTY, 0),
+                    "not-adverbs" => (is::NO_ADVERB, 0),
+                    "rank" => (is::RANK, 0),
+                    "general" => (is::GENERAL, 0),
+                    "answer" => (is::ANSWER, 0),
+                    "yes-no" => (is::YES_NO, 0),
                     "english" => (is::ENGLISH, 0),
                     _ => {
                         let role = (1..).zip(ROLES).find(|(_, known)| *known == name);
@@ -314,7 +348,7 @@ impl Lexicon {
         }
     }
 
-    fn read_traits(&mut self, file: &str, traits: u16) {
+    fn read_traits(&mut self, file: &str, traits: u32) {
         for word in lines(file).flat_map(str::split_whitespace) {
             self.entry(word).word.traits |= traits;
         }
@@ -327,7 +361,12 @@ impl Lexicon {
             };
             let question = self.meaning_of(question);
             for word in words.split_whitespace() {
+                let (word, turned) = word.split_once('>').unwrap_or((word, word));
                 let meaning = self.meaning_of(word);
+                if word != turned {
+                    let turned = self.meaning_of(turned);
+                    self.turns.push((question, meaning, turned));
+                }
                 *self.answers.entry(meaning.into()).or_default() |= 1 << question;
             }
         }

@@ -2,20 +2,31 @@
 
 /// A word of meaning in 32 bits, as it is kept.
 ///
-/// 26 bits of meaning, 4 of its role, one for a number or an operator, one for a word that weighs.
+/// 25 bits of meaning, 4 of its role, one each for a number or an operator, for a word that weighs, and for a word
+/// that follows the one before it directly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packed(u32);
 
 const ROLE_BITS: u32 = 4;
 const NUMBER: u32 = 1 << 4;
 const WEIGHS: u32 = 1 << 5;
-const MEANING: u32 = !0x3f;
+const BOUND: u32 = 1 << 6;
+const MEANING: u32 = !0x7f;
 
 impl Packed {
     pub(super) fn new(meaning: u32, role: u8, number: bool, weighs: bool) -> Self {
         let number = if number { NUMBER } else { 0 };
         let weighs = if weighs { WEIGHS } else { 0 };
         Self(meaning & MEANING | number | weighs | u32::from(role) & ((1 << ROLE_BITS) - 1))
+    }
+
+    /// Says that the word follows the one before it directly, as the head of a compound does.
+    pub(super) fn bound(self, bound: bool) -> Self {
+        Self(if bound {
+            self.0 | BOUND
+        } else {
+            self.0 & !BOUND
+        })
     }
 
     pub(super) fn from_bits(bits: u32) -> Self {
@@ -79,7 +90,7 @@ pub(super) fn overlap(a: &[Packed], b: &[Packed]) -> Overlap {
 /// Returns whether the words two texts share stand in an order and in roles that say the same.
 ///
 /// Ignored is the order of clauses, of lists and of names under the same preposition. Not ignored are the order of
-/// numbers, two words that exchange their prepositions (from A to B, from B to A), and, unless the text is about
+/// numbers, two words that exchange what they are bound to, two that exchange their prepositions (from A to B, from B to A), and, unless the text is about
 /// how two things compare, two words that exchange their places around a third (A causes B, B causes A).
 pub(super) fn says_the_same(a: &[Packed], b: &[Packed], symmetric: bool) -> bool {
     let numbers = |x: &[Packed]| -> Vec<u32> {
@@ -91,7 +102,13 @@ pub(super) fn says_the_same(a: &[Packed], b: &[Packed], symmetric: bool) -> bool
     if numbers(a) != numbers(b) {
         return false;
     }
-    if a == b || symmetric {
+    if a == b {
+        return true;
+    }
+    if exchanges_partners(a, b) {
+        return false;
+    }
+    if symmetric {
         return true;
     }
     let counterpart = |word: &Packed| b.iter().find(|other| other.meaning() == word.meaning());
@@ -100,6 +117,22 @@ pub(super) fn says_the_same(a: &[Packed], b: &[Packed], symmetric: bool) -> bool
         .filter_map(|word| counterpart(word).map(|other| (*word, *other)))
         .collect();
     !exchanges_roles(&pairs) && !exchanges_places(&pairs, b)
+}
+
+/// Returns whether two words exchange what they belong to: red cars and blue bikes, blue cars and red bikes.
+fn exchanges_partners(a: &[Packed], b: &[Packed]) -> bool {
+    let pairs = |x: &[Packed]| -> Vec<(u32, u32)> {
+        let bound = x.windows(2).filter(|pair| pair[1].0 & BOUND != 0);
+        bound
+            .map(|pair| (pair[0].meaning(), pair[1].meaning()))
+            .collect()
+    };
+    let (left, right) = (pairs(a), pairs(b));
+    let mut lost = left.iter().filter(|pair| !right.contains(pair));
+    let first = lost.next();
+    first.is_some_and(|(x, y)| {
+        lost.any(|(v, w)| right.contains(&(*x, *w)) && right.contains(&(*v, *y)))
+    })
 }
 
 fn exchanges_roles(pairs: &[(Packed, Packed)]) -> bool {

@@ -1,15 +1,17 @@
 //! Reads a short text: which of its words carry meaning, in which roles, and which parts could be left out.
 
 use super::lexer::{Kind, Lexemes};
-use super::lexicon::{BY, LEXICON, OF, Word, own_meaning, shorten, trait_of as is};
+use super::lexicon::{BY, LEXICON, OF, WHETHER, Word, own_meaning, shorten, trait_of as is};
 
 /// A word that carries meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) meaning: u32,
-    pub(super) traits: u16,
+    pub(super) traits: u32,
     /// The preposition it stands under, from 1; 0 for none.
     pub(super) role: u8,
+    /// Whether it follows the one before it directly.
+    pub(super) bound: bool,
     /// Where it stands among all terms.
     at: usize,
 }
@@ -59,7 +61,7 @@ impl Reading {
             }
         }
         let mut reading = Self {
-            question: if english { question(&mut terms) } else { 0 },
+            question: if english { question(&terms) } else { 0 },
             contents: contents(&terms),
             emoji,
             cores: Vec::new(),
@@ -78,8 +80,13 @@ impl Reading {
                 meaning: emoji,
                 traits: 0,
                 role: 0,
+                bound: false,
                 at: 0,
             });
+        }
+        let question = reading.question;
+        for content in &mut reading.contents {
+            content.meaning = LEXICON.under_question(content.meaning, question);
         }
         if english {
             reading.cores = cores(&terms, &reading.contents);
@@ -171,6 +178,13 @@ fn terms(text: &Lexemes, english: bool, emoji: &mut u32) -> Vec<Term> {
                 lexicon.known(piece.hash).map_or(0, |w| w.traits & is::TAIL),
             ),
         };
+        if piece.kind == Kind::Word && folded.len() > 5 && folded.ends_with("ing") {
+            word.traits |= is::PARTICIPLE;
+        }
+        let weighs = word.is(is::NO_ADVERB | is::WEIGHTY | is::NEGATION);
+        if piece.kind == Kind::Word && folded.len() > 5 && folded.ends_with("ly") && !weighs {
+            word.traits |= is::ADVERB;
+        }
         if piece.capital && !sentence_start {
             word.traits |= is::CAPITAL;
         }
@@ -277,55 +291,110 @@ fn drop_frames(terms: &mut [Term]) {
 /// Marks the frame of one stretch between breaks.
 fn drop_frame(stretch: &mut [Term]) {
     let mut from = 0;
+    let mut asked = false;
     while from < stretch.len() {
         let term = stretch[from];
-        let before_of = stretch.get(from + 1).is_some_and(|next| {
-            next.word.role == OF && next.dropped || next.word.meaning == own_meaning("behind")
-        });
-        let frame = term.word.is(is::LEAD) || term.word.is(is::LEAD_OF) && before_of;
+        let before_of = stretch
+            .get(from + 1)
+            .is_some_and(|next| next.word.role == OF && next.dropped);
+        // "How do I name a variable" is about naming.
+        let frame = !asked && (term.word.is(is::LEAD) || term.word.is(is::LEAD_OF) && before_of);
         if !term.dropped && !frame {
             break;
         }
+        asked |= term.word.is(is::ASKS);
         from += 1;
     }
+    let does = stretch[..from]
+        .iter()
+        .any(|term| is_does(term.word.meaning));
     let mut to = stretch.len();
-    while to > from {
-        let last = stretch[to - 1];
-        let enough = || {
-            stretch[from..to - 1]
-                .iter()
-                .filter(|term| !term.dropped)
-                .count()
-                > 1
-        };
-        if !last.dropped && !last.word.is(is::TAIL) && !(last.word.is(is::TAIL_OF_TWO) && enough())
-        {
-            break;
-        }
+    while to > from && (stretch[to - 1].dropped || stretch[to - 1].word.is(is::TAIL)) {
         to -= 1;
     }
-    for (at, term) in stretch.iter_mut().enumerate() {
-        term.dropped |= at < from || at >= to;
+    let mut before = 0;
+    for at in 0..stretch.len() {
+        let next = stretch.get(at + 1).copied();
+        let term = &mut stretch[at];
+        if at < from || at >= to {
+            term.dropped = true;
+        } else if !term.dropped {
+            let enough = match next {
+                Some(next) => {
+                    before > 0 && next.dropped && (next.word.role != 0 || next.word.is(is::STRONG))
+                }
+                None => before > 1,
+            };
+            let ranks =
+                term.word.is(is::RANK) && next.is_some_and(|next| next.word.is(is::GENERAL));
+            // "What does bias mean in statistics".
+            let means = does && term.word.is(is::TAIL) && enough;
+            if ranks || means || term.word.is(is::TAIL_OF_TWO) && enough {
+                term.dropped = true;
+            } else {
+                before += 1;
+            }
+        }
     }
 }
 
-/// Returns the question word that narrows what is asked: the first one, unless it opens a clause in front.
-fn question(terms: &mut [Term]) -> u32 {
-    let asks = |term: &Term| term.word.is(is::ASKS) || term.word.meaning == own_meaning("what");
-    let Some(mut first) = terms.iter().position(asks) else {
-        return 0;
-    };
-    // "When water freezes, what happens": the second one asks.
-    if let Some(pause) = terms[first..]
-        .iter()
-        .position(|term| term.kind == Kind::Pause)
-        && let Some(second) = terms[first + pause..].iter().take(4).position(asks)
-        && terms[first].word.is(is::STRONG)
-    {
-        first += pause + second;
+/// Returns the question word that narrows what is asked: the first one in front of what it asks about, unless it
+/// opens a clause. Without one, a verb in front asks for a yes or a no.
+fn question(terms: &[Term]) -> u32 {
+    let mut ahead = true;
+    let mut what = false;
+    let mut opened = 0;
+    let mut whether = false;
+    for (at, term) in terms.iter().enumerate() {
+        if term.kind.is_break() {
+            ahead = true;
+            if matches!(term.kind, Kind::Stop | Kind::Ask) && (what || whether) {
+                break;
+            }
+        } else if term.word.is(is::ASKS) {
+            let last = terms.get(at + 1).is_none_or(|next| next.kind.is_break());
+            if what || !ahead && !last {
+                continue;
+            }
+            // "When water freezes, what happens": the second one asks.
+            let clause =
+                term.word.is(is::STRONG) && terms[at..].iter().any(|term| term.kind == Kind::Pause);
+            if !clause {
+                return term.word.meaning;
+            }
+            opened = term.word.meaning;
+        } else if is_what(term.word.meaning) {
+            what |= ahead;
+            opened = 0;
+        } else if ahead && !what && !whether && opened == 0 && term.word.is(is::YES_NO) {
+            whether = terms[..at]
+                .iter()
+                .rev()
+                .take_while(|t| !t.kind.is_break())
+                .all(|t| !t.word.is(is::LEAD | is::FUNCTION));
+        } else if !term.dropped {
+            ahead = false;
+        }
     }
-    let word = terms[first].word;
-    if word.is(is::ASKS) { word.meaning } else { 0 }
+    if opened != 0 {
+        opened
+    } else if whether && !what {
+        WHETHER
+    } else {
+        0
+    }
+}
+
+fn is_does(meaning: u32) -> bool {
+    use std::sync::LazyLock;
+    static DOES: LazyLock<[u32; 3]> = LazyLock::new(|| ["do", "does", "did"].map(own_meaning));
+    DOES.contains(&meaning)
+}
+
+fn is_what(meaning: u32) -> bool {
+    use std::sync::LazyLock;
+    static WHAT: LazyLock<[u32; 2]> = LazyLock::new(|| ["what", "which"].map(own_meaning));
+    WHAT.contains(&meaning)
 }
 
 /// Takes the words of meaning with the preposition they stand under, each meaning once.
@@ -345,6 +414,7 @@ fn contents(terms: &[Term]) -> Vec<Content> {
                     meaning: term.word.meaning,
                     traits: term.word.traits,
                     role,
+                    bound: at > 0 && contents.last().is_some_and(|last| last.at + 1 == at),
                     at,
                 });
             }
@@ -385,6 +455,13 @@ fn act_first(reading: &mut Reading) {
     order.extend(0..by - 1);
     order.extend(end..contents.len());
     reading.contents = order.iter().map(|&at| reading.contents[at]).collect();
+    // The verb and what it is done to have new neighbours.
+    let verb = end - by;
+    for at in [0, verb, verb + 1] {
+        if let Some(content) = reading.contents.get_mut(at) {
+            content.bound = false;
+        }
+    }
     for core in &mut reading.cores {
         let old = *core;
         *core = (0..)
@@ -399,68 +476,106 @@ fn cores(terms: &[Term], contents: &[Content]) -> Vec<u64> {
     if contents.len() > 63 || contents.len() < 2 {
         return Vec::new();
     }
-    let mut cores = Vec::new();
-    let mut leave_out = |ranges: &[(usize, usize)], least: u32| {
-        let out = |c: &Content| ranges.iter().any(|&(from, to)| (from..to).contains(&c.at));
-        let plain = contents
-            .iter()
-            .filter(|c| out(c))
-            .all(|c| c.traits & (is::NUMBER | is::NEGATION | is::SIGN | is::CAPITAL) == 0);
-        let left = (0..)
-            .zip(contents)
-            .fold(0, |bits, (at, c)| bits | u64::from(!out(c)) << at);
-        let all = (1 << contents.len()) - 1;
-        if plain
-            && left != all
-            && left.count_ones() >= least
-            && cores.len() < MOST_CORES
-            && !cores.contains(&left)
-        {
-            cores.push(left);
-        }
+    let sentences = sentences(terms);
+    let mut cores = Cores {
+        terms,
+        contents,
+        left: Vec::new(),
     };
+    let asks = |stop: usize| terms.get(stop).is_some_and(|term| term.kind == Kind::Ask);
+    let mut asking = sentences.iter().filter(|(_, stop)| asks(*stop));
+    if let (Some(&(from, to)), None) = (asking.next(), asking.next()) {
+        // One sentence asks: the others are talk around it.
+        let around = [(0, from), (to, terms.len())];
+        if sentences.len() > 1 {
+            cores.leave_out(&around, 1);
+        }
+        clauses(terms, from, to, &around, &mut cores);
+    } else {
+        if let [(_, first), .., (last, _)] = sentences[..] {
+            cores.leave_out(&[(last, terms.len())], 1);
+            cores.leave_out(&[(0, first)], 1);
+        }
+        for &(from, to) in &sentences {
+            clauses(terms, from, to, &[], &mut cores);
+        }
+    }
+    cores.left
+}
 
-    let stops: Vec<usize> = breaks(terms, 0, terms.len(), |kind| {
-        matches!(kind, Kind::Stop | Kind::Ask)
-    });
-    let mut sentences: Vec<(usize, usize)> = Vec::new();
+/// The shortened forms found so far.
+struct Cores<'a> {
+    terms: &'a [Term],
+    contents: &'a [Content],
+    left: Vec<u64>,
+}
+
+impl Cores<'_> {
+    /// Leaves out some ranges of terms if they hold nothing that weighs and leave at least so many words.
+    fn leave_out(&mut self, ranges: &[(usize, usize)], least: u32) {
+        let range_of = |c: &Content| {
+            ranges
+                .iter()
+                .find(|&&(from, to)| (from..to).contains(&c.at))
+        };
+        let weighs =
+            |c: &Content| c.traits & (is::NUMBER | is::NEGATION | is::SIGN | is::CAPITAL) != 0;
+        let about_answer = |from: usize, to: usize| {
+            self.terms[from..to]
+                .iter()
+                .any(|term| term.word.is(is::ANSWER))
+        };
+        let plain = self.contents.iter().all(|c| match range_of(c) {
+            Some(&(from, to)) => !weighs(c) || about_answer(from, to),
+            None => true,
+        });
+        let left = (0..).zip(self.contents).fold(0, |bits, (at, c)| {
+            bits | u64::from(range_of(c).is_none()) << at
+        });
+        let all = u64::MAX >> (64 - self.contents.len());
+        let new = left != all && !self.left.contains(&left) && self.left.len() < MOST_CORES;
+        if plain && new && left.count_ones() >= least {
+            self.left.push(left);
+        }
+    }
+}
+
+/// Returns where sentences with words of meaning start and stop.
+fn sentences(terms: &[Term]) -> Vec<(usize, usize)> {
+    let mut sentences = Vec::new();
     let mut start = 0;
-    for stop in stops.into_iter().chain([terms.len()]) {
+    for stop in breaks(terms, 0, terms.len(), |kind| {
+        matches!(kind, Kind::Stop | Kind::Ask)
+    })
+    .into_iter()
+    .chain([terms.len()])
+    {
         if terms[start..stop].iter().any(|term| !term.dropped) {
             sentences.push((start, stop));
         }
         start = stop + 1;
     }
-    let asks = |stop: usize| terms.get(stop).is_some_and(|term| term.kind == Kind::Ask);
-    let asking: Vec<(usize, usize)> = sentences
-        .iter()
-        .copied()
-        .filter(|(_, stop)| asks(*stop))
-        .collect();
-    if let (2.., [(from, to)]) = (sentences.len(), &asking[..]) {
-        let (from, to) = (*from, *to);
-        leave_out(&[(0, from), (to, terms.len())], 1);
-    } else if let [(_, first), .., (last, _)] = sentences[..] {
-        leave_out(&[(last, terms.len())], 1);
-        leave_out(&[(0, first)], 1);
-    }
-
-    for &(from, to) in &sentences {
-        clauses(terms, from, to, &mut leave_out);
-    }
-    cores
+    sentences
 }
 
-/// Finds the parts of one sentence that could be left out.
+/// Finds the parts of one sentence that could be left out, together with what is around it.
 fn clauses(
     terms: &[Term],
     from: usize,
     to: usize,
-    leave_out: &mut impl FnMut(&[(usize, usize)], u32),
+    around: &[(usize, usize)],
+    cores: &mut Cores<'_>,
 ) {
+    let mut leave_out = |ranges: &[(usize, usize)], least: u32| {
+        let whole: Vec<(usize, usize)> = ranges.iter().chain(around).copied().collect();
+        cores.leave_out(&whole, least);
+    };
     let opens = |at: usize| {
         terms.get(at).is_some_and(|term| {
-            term.dropped && !term.kind.is_break() || term.word.is(is::STRONG | is::WEAK | is::LEAD)
+            term.dropped && !term.kind.is_break()
+                || term
+                    .word
+                    .is(is::STRONG | is::WEAK | is::LEAD | is::PARTICIPLE)
         })
     };
     let pauses = breaks(terms, from, to, |kind| {
@@ -492,10 +607,11 @@ fn clauses(
             .unwrap_or(to);
         leave_out(&[(open, close)], 1);
     }
-    let strong =
-        (from + 1..to).find(|&at| terms[at].word.is(is::STRONG) && !terms[at].word.is(is::ASKS));
-    let strong = strong.or_else(|| (from + 2..to).find(|&at| terms[at].word.is(is::STRONG)));
-    if let Some(at) = strong {
+    // The last clause first: what an addition leaves is most likely what was there before.
+    let strong = |at: &usize| terms[*at].word.is(is::STRONG);
+    let last = (from + 2..to).rev().find(strong);
+    let first = (from + 2..to).find(strong);
+    for at in last.into_iter().chain(first) {
         leave_out(&[(at, to)], 1);
     }
     let mut weak = (from + 1..to)

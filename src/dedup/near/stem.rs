@@ -35,7 +35,11 @@ fn plural(word: &mut String) {
         .any(|end| word.ends_with(end))
     {
         cut(word, 2);
-    } else if word.ends_with('s') && !["ss", "us", "is"].iter().any(|end| word.ends_with(end)) {
+    } else if word.ends_with('s')
+        && !["ss", "us", "is", "ics"]
+            .iter()
+            .any(|end| word.ends_with(end))
+    {
         cut(word, 1);
     }
 }
