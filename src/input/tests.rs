@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::*;
-use crate::ErrorKind;
+use crate::error::ErrorKind;
 use crate::schema::Field;
 
 /// What a case file comes to: its canonical form, its plan and its warnings, or what is wrong with it.

@@ -244,6 +244,10 @@ fn wrong(template: Template, line: Option<usize>, what: impl fmt::Display) -> Er
 }
 
 fn one_line(text: &str) -> String {
+    // Most texts are on one line already, and this runs over every record that a prompt shows.
+    if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_control()) {
+        return text.to_owned();
+    }
     text.split(char::is_control)
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
@@ -251,6 +255,9 @@ fn one_line(text: &str) -> String {
 }
 
 fn shorten(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{} …", text[..end].trim_end()),
         None => text.to_owned(),
