@@ -7,6 +7,8 @@ pub(crate) mod walk;
 
 mod bounds;
 mod check;
+mod coerce;
+mod decode;
 mod field;
 mod render;
 mod shape;
@@ -26,6 +28,8 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 
+pub use coerce::{Coercion, CoercionKind, coerce};
+pub use decode::{DecodeFault, decode};
 pub use dialect::Dialect;
 pub use field::{Field, FieldType, Items};
 pub use render::{AnnotatedJson, SchemaRenderer, TypeScript};

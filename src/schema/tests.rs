@@ -323,3 +323,21 @@ fn a_wrapped_schema_allows_lists_of_what_the_record_allows() {
         assert_eq!(wrapped.validate(&list).is_ok(), valid, "{list}");
     }
 }
+
+#[test]
+fn a_reference_that_leads_only_to_itself_says_nothing() {
+    for definitions in [
+        json!({"A": {"$ref": "#/$defs/A"}}),
+        json!({
+            "A": {"allOf": [{"$ref": "#/$defs/B"}]},
+            "B": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/A"}]},
+        }),
+    ] {
+        let schema = json!({"properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": definitions});
+        let schema = RecordSchema::from_json(schema).unwrap();
+        assert!(schema.validate(&json!({"a": 1})).is_ok());
+        for renderer in [&TypeScript as &dyn SchemaRenderer, &AnnotatedJson] {
+            assert!(renderer.render(&schema).unwrap().contains('a'));
+        }
+    }
+}

@@ -59,7 +59,7 @@ const MAX_SEGMENT_CHARS: usize = 60;
 /// Most parts of a path that are shown, counted from the outside.
 const MAX_SEGMENTS: usize = 40;
 
-fn shortened(path: &str) -> String {
+pub(super) fn shortened(path: &str) -> String {
     let mut short = String::with_capacity(path.len().min(MAX_SEGMENT_CHARS));
     for (index, segment) in path.split('/').skip(1).enumerate() {
         short.push('/');

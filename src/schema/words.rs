@@ -60,7 +60,8 @@ pub(super) fn constraint(keyword: &str, value: &Value) -> Option<String> {
 }
 
 fn counted(how: &str, count: &Value, what: &str) -> Option<String> {
-    let plural = if count.as_f64()? == 1.0 { "" } else { "s" };
+    count.as_number()?;
+    let plural = if count.as_u64() == Some(1) { "" } else { "s" };
     Some(format!("{how} {count} {what}{plural}"))
 }
 

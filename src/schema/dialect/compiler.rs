@@ -3,6 +3,8 @@
 mod discriminate;
 mod flatten;
 mod kinds;
+mod lists;
+mod objects;
 
 use std::collections::HashMap;
 
@@ -85,6 +87,11 @@ impl<'a> Compiler<'a> {
             let message = "must be one object in this dialect; wrap it in a property";
             return Err(self.refuse("", RefusalReason::Root, message));
         }
+        if let Some(name) = self.definition_within_itself() {
+            let message =
+                format!("refers to `{name}`, which refers to itself with nothing in between");
+            return Err(self.refuse("", RefusalReason::Recursion, &message));
+        }
         if !self.definitions.is_empty() {
             schema.insert("$defs".to_owned(), Value::Object(self.definitions));
         }
@@ -127,14 +134,21 @@ impl<'a> Compiler<'a> {
                 return self.alternatives(map, list, path);
             }
         }
-        if let Some(Value::Array(values)) = map.get("enum")
-            && values
-                .iter()
-                .all(|value| !value.is_object() && !value.is_array())
-        {
-            return Ok(self.listed(&map, path));
+        match map.get("enum") {
+            Some(Value::Array(values)) if values.iter().all(is_scalar_value) => {
+                Ok(self.listed(&map, path))
+            }
+            Some(Value::Array(values)) if values.iter().any(|value| !value.is_array()) => {
+                let list = values.iter().map(kinds::literal).collect();
+                map.shift_remove("enum");
+                self.alternatives(map, list, path)
+            }
+            Some(Value::Array(_)) => {
+                map.entry("type").or_insert_with(|| "array".into());
+                self.typed(&map, path)
+            }
+            _ => self.typed(&map, path),
         }
-        self.typed(map, path)
     }
 
     /// Compiles alternatives, each with what is said beside them.
@@ -292,6 +306,29 @@ impl<'a> Compiler<'a> {
         Ok(known)
     }
 
+    /// Returns a definition that is an alternative of itself: no grammar and no answer could end there.
+    fn definition_within_itself(&self) -> Option<&str> {
+        self.definitions.keys().map(String::as_str).find(|name| {
+            let mut seen: Vec<&str> = Vec::new();
+            let mut open = vec![*name];
+            while let Some(next) = open.pop() {
+                let Some(schema) = self.definitions.get(next) else {
+                    continue;
+                };
+                for found in same_place_references(schema) {
+                    if found == *name {
+                        return true;
+                    }
+                    if !seen.contains(&found) {
+                        seen.push(found);
+                        open.push(found);
+                    }
+                }
+            }
+            false
+        })
+    }
+
     fn definition_name(&self, reference: &str, target: &Value) -> String {
         let last = match reference.rsplit_once('/') {
             Some((before, last))
@@ -347,6 +384,21 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// Returns the names of the definitions that a compiled schema may stand for as a whole.
+fn same_place_references(schema: &Value) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut open = vec![schema];
+    while let Some(schema) = open.pop() {
+        if let Some(Value::String(reference)) = schema.get("$ref") {
+            found.extend(reference.strip_prefix("#/$defs/"));
+        }
+        if let Some(Value::Array(alternatives)) = schema.get("anyOf") {
+            open.extend(alternatives);
+        }
+    }
+    found
+}
+
 fn plain(kind: &str) -> Part {
     Part {
         schema: Map::from_iter([("type".to_owned(), kind.into())]),
@@ -365,6 +417,10 @@ fn describe(part: &mut Part, text: &str) {
         part.schema = Map::from_iter([("anyOf".to_owned(), json!([part.schema]))]);
     }
     part.schema.insert("description".to_owned(), text.into());
+}
+
+fn is_scalar_value(value: &Value) -> bool {
+    !value.is_object() && !value.is_array()
 }
 
 fn is_scalar(schema: &Map<String, Value>) -> bool {

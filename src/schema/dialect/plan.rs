@@ -65,6 +65,11 @@ impl Plan {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn root(&self) -> StepId {
+        self.root
+    }
+
     pub(super) fn restore(&self, value: Value) -> Result<Value, Violation> {
         self.undo(self.root, value)
     }
@@ -102,15 +107,17 @@ impl Plan {
         }
     }
 
+    /// Returns a step, links followed.
     pub(super) fn step(&self, id: StepId) -> &Step {
-        match &self.steps[id] {
-            // Links point at what is not a link, or at a step that was never filled.
-            Step::Link(target) => match &self.steps[*target] {
-                Step::Link(_) => &Step::Keep,
-                other => other,
-            },
-            other => other,
+        let mut step = &self.steps[id];
+        // No longer than this, or it would be a circle, and the compiler refuses those.
+        for _ in 0..self.steps.len() {
+            match step {
+                Step::Link(target) => step = &self.steps[*target],
+                other => return other,
+            }
         }
+        &Step::Keep
     }
 }
 

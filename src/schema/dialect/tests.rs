@@ -166,6 +166,14 @@ fn hostile_schemas_end_in_a_refusal() {
         }
     }
     assert_eq!(refused(&looping, Dialect::Vllm).0, RefusalReason::Recursion);
+    let within = json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {
+        "A": {"anyOf": [{"type": "object", "properties": {"b": {"$ref": "#/$defs/B"}}}, {"$ref": "#/$defs/B"}]},
+        "B": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/A"}]},
+    }});
+    assert_eq!(refused(&within, Dialect::Vllm).0, RefusalReason::Recursion);
+    let unbound = compile(&within, Dialect::Full).unwrap();
+    let answer = json!({"a": {"b": {"b": null}}});
+    assert_eq!(unbound.restore(answer.clone()), Ok(answer));
     assert_eq!(refused(&chain, Dialect::Gemini).0, RefusalReason::Limit);
 }
 

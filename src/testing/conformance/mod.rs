@@ -7,10 +7,12 @@ mod llm;
 mod report;
 mod schedule;
 mod sink;
+mod schema_renderer;
 mod topics;
 
 pub use llm::{LlmBackend, Scene, Situation, llm, llm_over_http};
 pub use report::Report;
 pub use schedule::schedule;
 pub use sink::sink;
+pub use schema_renderer::schema_renderer;
 pub use topics::topics;

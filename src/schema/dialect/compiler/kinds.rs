@@ -1,12 +1,10 @@
-//! Each type of value in a dialect: what is said natively, what in words, what by another shape.
+//! Scalars and listed values in a dialect, and how constraints are said: natively or in words.
 
 use serde_json::{Map, Value, json};
 
-use super::{Compiler, Compiling, Part, describe, inside, plain};
+use super::{Compiler, Compiling, Part, describe, plain};
 use crate::schema::dialect::merge::names;
-use crate::schema::dialect::nulls::knows_null;
-use crate::schema::dialect::plan::{KEEP, KEY, Step, StepId, VALUE};
-use crate::schema::walk::join;
+use crate::schema::dialect::plan::KEEP;
 use crate::schema::words;
 
 /// A constraint with no short words is quoted up to this length.
@@ -28,7 +26,7 @@ const OF_NUMBER: [&str; 5] = [
     "exclusiveMaximum",
     "multipleOf",
 ];
-const OF_ARRAY: [&str; 7] = [
+pub(super) const OF_ARRAY: [&str; 7] = [
     "minItems",
     "maxItems",
     "uniqueItems",
@@ -37,7 +35,7 @@ const OF_ARRAY: [&str; 7] = [
     "maxContains",
     "unevaluatedItems",
 ];
-const OF_OBJECT: [&str; 6] = [
+pub(super) const OF_OBJECT: [&str; 6] = [
     "minProperties",
     "maxProperties",
     "patternProperties",
@@ -97,19 +95,23 @@ impl Compiler<'_> {
     }
 
     /// Compiles a schema by its types, or by those its constraints are about.
-    pub(super) fn typed(&mut self, map: Map<String, Value>, path: &str) -> Compiling<Option<Part>> {
+    pub(super) fn typed(
+        &mut self,
+        map: &Map<String, Value>,
+        path: &str,
+    ) -> Compiling<Option<Part>> {
         let types: Vec<String> = match map.get("type") {
             Some(kind) => names(kind).into_iter().map(str::to_owned).collect(),
-            None => match implied_type(&map) {
+            None => match implied_type(map) {
                 Some(kind) => vec![kind.to_owned()],
-                None => return self.anything(Some(&map), path).map(Some),
+                None => return self.anything(Some(map), path).map(Some),
             },
         };
         let mut parts = Vec::new();
         for kind in &types {
-            parts.extend(self.one_type(&map, kind, path)?);
+            parts.extend(self.one_type(map, kind, path)?);
         }
-        let description = words::description(&map);
+        let description = words::description(map);
         if types.len() > 1 {
             // What is said about the value as a whole is said once.
             for part in &mut parts {
@@ -180,7 +182,7 @@ impl Compiler<'_> {
     }
 
     /// Writes the constraints of `map` into `part`: enforced ones as they are, the others in words.
-    fn constrain(
+    pub(super) fn constrain(
         &mut self,
         part: &mut Part,
         map: &Map<String, Value>,
@@ -192,7 +194,7 @@ impl Compiler<'_> {
     }
 
     /// Does the same, with more to say.
-    fn constrain_saying(
+    pub(super) fn constrain_saying(
         &mut self,
         part: &mut Part,
         map: &Map<String, Value>,
@@ -230,223 +232,6 @@ impl Compiler<'_> {
         part.schema.insert("description".to_owned(), text.into());
     }
 
-    fn array(&mut self, map: &Map<String, Value>, path: &str) -> Compiling<Option<Part>> {
-        let mut part = plain("array");
-        let first: &[Value] = match map.get("prefixItems") {
-            Some(Value::Array(first)) => first,
-            _ => &[],
-        };
-        let items = map.get("items").unwrap_or(&Value::Bool(true));
-        let mut map = map.clone();
-        if !first.is_empty() && items == &Value::Bool(false) && !map.contains_key("maxItems") {
-            map.insert("maxItems".to_owned(), first.len().into());
-        }
-        if first.is_empty() || !self.rules.tuples {
-            let all = if first.is_empty() {
-                items.clone()
-            } else {
-                self.check_locally(path, "prefixItems");
-                // What may stand anywhere is what may stand at some position.
-                let mut kinds = first.to_vec();
-                if items != &Value::Bool(false) && map.contains_key("items") {
-                    kinds.push(items.clone());
-                }
-                json!({ "anyOf": kinds })
-            };
-            match self.part(&all, &inside(path))? {
-                Some(item) => {
-                    part.step = self.list_step(Vec::new(), item.step);
-                    part.schema.insert("items".to_owned(), item.schema.into());
-                }
-                // Only the empty list is left.
-                None => {
-                    let Some(any) = self.part(&json!({"type": "string"}), &inside(path))? else {
-                        return Ok(None);
-                    };
-                    part.schema.insert("items".to_owned(), any.schema.into());
-                    map.insert("maxItems".to_owned(), 0.into());
-                }
-            }
-        } else {
-            let mut steps = Vec::new();
-            let mut schemas = Vec::new();
-            for (index, item) in first.iter().enumerate() {
-                let here = join(path, &[&index.to_string()]);
-                let Some(item) = self.part(item, &here)? else {
-                    return Ok(None);
-                };
-                steps.push(item.step);
-                schemas.push(Value::Object(item.schema));
-            }
-            part.schema.insert("prefixItems".to_owned(), schemas.into());
-            let rest = self.part(items, &inside(path))?;
-            let rest_step = rest.as_ref().map_or(KEEP, |rest| rest.step);
-            if let Some(rest) = rest {
-                part.schema.insert("items".to_owned(), rest.schema.into());
-            }
-            part.step = self.list_step(steps, rest_step);
-        }
-        self.constrain(&mut part, &map, "array", &OF_ARRAY, path);
-        Ok(Some(part))
-    }
-
-    fn list_step(&mut self, first: Vec<StepId>, items: StepId) -> StepId {
-        if items == KEEP && first.iter().all(|step| *step == KEEP) {
-            return KEEP;
-        }
-        self.add_step(Step::List { first, items })
-    }
-
-    fn object(&mut self, map: &Map<String, Value>, path: &str) -> Compiling<Option<Part>> {
-        let mut properties = match map.get("properties") {
-            Some(Value::Object(properties)) => properties.clone(),
-            _ => Map::new(),
-        };
-        let rest = match map.get("additionalProperties") {
-            Some(rest) => rest.clone(),
-            None if map.get("unevaluatedProperties") == Some(&Value::Bool(false)) => {
-                Value::Bool(false)
-            }
-            None => Value::Bool(true),
-        };
-        let required: Vec<String> = match map.get("required") {
-            Some(Value::Array(names)) => names
-                .iter()
-                .filter_map(|name| name.as_str().map(str::to_owned))
-                .collect(),
-            _ => Vec::new(),
-        };
-        for name in &required {
-            if !properties.contains_key(name) {
-                properties.insert(name.clone(), rest.clone());
-            }
-        }
-        if properties.is_empty() && rest != Value::Bool(false) {
-            return self.map(map, &rest, path);
-        }
-        let rest = self.rest_beside(map, rest, path)?;
-        self.record(map, properties, &required, rest, path)
-    }
-
-    /// Compiles what keys beside the listed properties may hold, where the schema asks for them and the
-    /// dialect knows them.
-    fn rest_beside(
-        &mut self,
-        map: &Map<String, Value>,
-        rest: Value,
-        path: &str,
-    ) -> Compiling<Option<Part>> {
-        let is_asked_for = map.contains_key("additionalProperties") && rest != Value::Bool(false);
-        if is_asked_for && self.rules.maps {
-            self.part(&rest, &inside(path))
-        } else {
-            Ok(None)
-        }
-    }
-
-    /// Compiles an object of listed properties.
-    fn record(
-        &mut self,
-        map: &Map<String, Value>,
-        properties: Map<String, Value>,
-        required: &[String],
-        rest: Option<Part>,
-        path: &str,
-    ) -> Compiling<Option<Part>> {
-        let mut part = plain("object");
-        let mut schemas = Map::new();
-        let mut steps = std::collections::HashMap::new();
-        let mut required_here: Vec<Value> = Vec::new();
-        for (name, source) in properties {
-            let here = join(path, &[&name]);
-            let is_required = required.contains(&name);
-            let Some(mut property) = self.part(&source, &here)? else {
-                if is_required {
-                    self.impossible.get_or_insert(here);
-                    return Ok(None);
-                }
-                // A property that must not be there is left out.
-                continue;
-            };
-            let null_is_absent = !is_required && !knows_null(self.root, &source);
-            if is_required || self.rules.all_required {
-                required_here.push(name.clone().into());
-            }
-            if !is_required && self.rules.all_required {
-                property = self.nullable(property);
-            }
-            if null_is_absent || property.step != KEEP {
-                steps.insert(name.clone(), (property.step, null_is_absent));
-            }
-            schemas.insert(name, property.schema.into());
-        }
-        if self.rules.ordering && schemas.len() > 1 {
-            let order: Vec<Value> = schemas.keys().map(|name| name.as_str().into()).collect();
-            part.schema
-                .insert("propertyOrdering".to_owned(), order.into());
-        }
-        part.schema.insert("properties".to_owned(), schemas.into());
-        part.schema
-            .insert("required".to_owned(), required_here.into());
-        let rest_step = rest.as_ref().map_or(KEEP, |rest| rest.step);
-        let rest = rest.map_or(Value::Bool(false), |rest| Value::Object(rest.schema));
-        part.schema.insert("additionalProperties".to_owned(), rest);
-        if !steps.is_empty() || rest_step != KEEP {
-            part.step = self.add_step(Step::Object {
-                properties: steps,
-                rest: rest_step,
-            });
-        }
-        self.constrain(&mut part, map, "object", &OF_OBJECT, path);
-        Ok(Some(part))
-    }
-
-    /// Compiles an object whose keys are not listed.
-    fn map(
-        &mut self,
-        map: &Map<String, Value>,
-        values: &Value,
-        path: &str,
-    ) -> Compiling<Option<Part>> {
-        let value = match self.part(values, &inside(path))? {
-            Some(value) => value,
-            None => return self.record(map, Map::new(), &[], None, path),
-        };
-        if self.rules.maps {
-            let mut part = plain("object");
-            part.schema
-                .insert("additionalProperties".to_owned(), value.schema.into());
-            if value.step != KEEP {
-                part.step = self.add_step(Step::Object {
-                    properties: std::collections::HashMap::new(),
-                    rest: value.step,
-                });
-            }
-            self.constrain(&mut part, map, "object", &OF_OBJECT, path);
-            return Ok(Some(part));
-        }
-        let mut part = plain("array");
-        part.schema.insert(
-            "items".to_owned(),
-            json!({
-                "type": "object",
-                "properties": {KEY: {"type": "string"}, VALUE: value.schema},
-                "required": [KEY, VALUE],
-                "additionalProperties": false,
-            }),
-        );
-        part.step = self.add_step(Step::Map(value.step));
-        self.constrain_saying(
-            &mut part,
-            map,
-            "map",
-            &OF_OBJECT,
-            path,
-            vec!["entries of a map, each key once".to_owned()],
-        );
-        Ok(Some(part))
-    }
-
     /// Compiles a value of which nothing is known.
     pub(super) fn anything(
         &mut self,
@@ -474,6 +259,26 @@ impl Compiler<'_> {
             self.constrain(&mut part, map, "any", &[], path);
         }
         Ok(part)
+    }
+}
+
+/// Returns the schema of exactly this value, its objects as objects of listed properties.
+pub(super) fn literal(value: &Value) -> Value {
+    match value {
+        Value::Object(entries) => {
+            let properties: Map<String, Value> = entries
+                .iter()
+                .map(|(key, value)| (key.clone(), literal(value)))
+                .collect();
+            let required: Vec<Value> = entries.keys().map(|key| key.as_str().into()).collect();
+            json!({
+                "type": "object",
+                "properties": properties,
+                "required": required,
+                "additionalProperties": false,
+            })
+        }
+        other => json!({"enum": [other]}),
     }
 }
 
