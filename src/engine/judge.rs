@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::warn;
 
 use super::recollection::gist;
 use crate::candidate::Candidate;
@@ -15,8 +16,8 @@ use crate::filter::{FilterVerdict, RecordFilter};
 use crate::llm::{ChatResponse, FinishReason};
 use crate::outcome::{AnswerFault, Rejection};
 use crate::parse::{self, Fault, Limits, Mends, Shape};
-use crate::schema::dialect::{Compiled, Dialect};
-use crate::schema::{RECORDS_KEY, RecordSchema, Violation};
+use crate::schema::dialect::Compiled;
+use crate::schema::{Dialect, RECORDS_KEY, RecordSchema, Violation, decode};
 
 /// The most violations of one record that are told to the model.
 const MOST_VIOLATIONS: usize = 3;
@@ -146,8 +147,13 @@ impl<T: DeserializeOwned> Judge<T> {
                 Some(in_words(&violations)),
             )));
         }
-        let Ok(data) = T::deserialize(&value) else {
-            return Ok(Err(Refused::new(Rejection::Undecodable, None)));
+        let data = match decode(&value) {
+            Ok(data) => data,
+            // The model cannot mend that: the attributes of the caller's type disagree with one another.
+            Err(fault) => {
+                warn!(%fault, "a record fits the schema but not the type: serde and schemars disagree");
+                return Ok(Err(Refused::new(Rejection::Undecodable, None)));
+            }
         };
         let Value::Object(fields) = &value else {
             return Ok(Err(Refused::new(Rejection::Invalid, None)));
