@@ -1,6 +1,7 @@
 //! Models driven by a test, and the conformance kits for each plug point.
 
 pub mod conformance;
+pub mod simulator;
 mod faulty;
 mod gauge;
 mod mock;

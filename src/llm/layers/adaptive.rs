@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::in_line;
 use super::lane::{Lane, Rules};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 
 /// Asks as much of a provider as it takes, and less when it struggles: the rules of a [`Lane`], all of them.
@@ -58,7 +58,7 @@ impl<C: LlmClient> LlmClient for Adaptive<C> {
         let (place, _permit) = in_line::wait(async {
             let permit = self.ceiling.acquire().await.expect("it is never closed");
             let place = self.lane.enter(Rules::Adaptive, request).await?;
-            Ok::<_, crate::error::Error>((place, permit))
+            Ok::<_, Error>((place, permit))
         })
         .await?;
         let result = self.inner.complete(request).await;

@@ -1,0 +1,239 @@
+//! The conditions under which the limits are measured, and the best that could be done in each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Ledger, Outage, Quota, Ramp, RequestBucket, Service, Simulator, TokenBucket};
+use crate::llm::layers::{Adaptive, ConcurrencyLimited, Lane, Retrying, TimedOut};
+use crate::llm::{ChatRequest, LlmClient, Message};
+
+/// A prompt of a hundred tokens, at four bytes each.
+const PROMPT_TOKENS: usize = 100;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A provider, a run against it, and the best that could be done.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Scenario {
+    /// What it is about.
+    pub name: &'static str,
+    /// How many calls may be in flight, and how many workers want one.
+    pub workers: usize,
+    /// How long it lasts; less where a quota ends it.
+    pub lasts: Duration,
+    /// From when on wasted calls count.
+    pub warm_up: Duration,
+    /// Answers that a client could get that knew everything beforehand.
+    pub optimum: f64,
+    /// When an outage ends.
+    pub outage_ends: Option<Duration>,
+    make: fn() -> Simulator,
+}
+
+/// What came of a scenario.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Figures {
+    /// Answers.
+    pub answered: usize,
+    /// Answers as a share of the optimum.
+    pub throughput: f64,
+    /// Calls that came to nothing before the warm-up ended.
+    pub wasted_early: usize,
+    /// Calls that came to nothing after it, as a share of all calls after it.
+    pub wasted: f64,
+    /// From the end of an outage to the first answer.
+    pub recovery: Option<Duration>,
+    /// From the end of an outage until answers come at nine tenths of the rate before it.
+    pub full_speed: Option<Duration>,
+    /// The most calls at the provider at once.
+    pub most_in_flight: usize,
+}
+
+impl Scenario {
+    /// Runs it, with the layers in the order that the pipeline uses. Needs a runtime with paused time.
+    pub async fn run(&self) -> Figures {
+        let provider = Arc::new((self.make)());
+        let client = TimedOut::new(Arc::clone(&provider), MINUTE);
+        let client = ConcurrencyLimited::new(client, Arc::new(Semaphore::new(self.workers)));
+        let lane = Arc::new(Lane::new("simulated/model"));
+        let client = Adaptive::new(client, lane, self.workers);
+        let client = Arc::new(Retrying::new(client).seed(1));
+
+        let started = Instant::now();
+        let end = started + self.lasts;
+        let mut workers = JoinSet::new();
+        for _ in 0..self.workers {
+            let client = Arc::clone(&client);
+            workers.spawn(async move {
+                let text = "four".repeat(PROMPT_TOKENS);
+                let request = ChatRequest::new(vec![Message::user(text)]);
+                // A fatal error ends the run, any other only the call.
+                while !matches!(client.complete(&request).await, Err(error) if error.is_fatal()) {}
+            });
+        }
+        let _ = timeout_at(end, async { while workers.join_next().await.is_some() {} }).await;
+        // Before the calls in flight are dropped, as they are not wasted but unfinished.
+        let ledger = provider.ledger();
+        self.figures(&ledger)
+    }
+
+    #[allow(clippy::cast_precision_loss)] // Counts are small.
+    fn figures(&self, ledger: &Ledger) -> Figures {
+        let late = |times: &[Duration]| times.iter().filter(|at| **at >= self.warm_up).count();
+        let (answered, wasted) = (late(&ledger.answered), late(&ledger.wasted));
+        Figures {
+            answered: ledger.answered.len(),
+            throughput: ledger.answered.len() as f64 / self.optimum,
+            wasted_early: ledger.wasted.len() - wasted,
+            wasted: wasted as f64 / (answered + wasted).max(1) as f64,
+            recovery: self.outage_ends.and_then(|end| {
+                let first = ledger.answered.iter().find(|at| **at >= end)?;
+                Some(*first - end)
+            }),
+            full_speed: self.outage_ends.and_then(|end| full_speed(&ledger.answered, end)),
+            most_in_flight: ledger.most_in_flight,
+        }
+    }
+}
+
+/// When answers come again at nine tenths of the rate in the minutes before the outage.
+fn full_speed(answered: &[Duration], end: Duration) -> Option<Duration> {
+    const SPAN: Duration = Duration::from_secs(5);
+    let count = |from: Duration, until: Duration| {
+        answered.iter().filter(|at| (from..until).contains(*at)).count()
+    };
+    // The outages here last two minutes.
+    let before = count(end.saturating_sub(5 * MINUTE), end.saturating_sub(3 * MINUTE)) as f64;
+    let needed = 0.9 * before * SPAN.as_secs_f64() / (2 * MINUTE).as_secs_f64();
+    (0..240_u32)
+        .map(|half_seconds| end + Duration::from_millis(500) * half_seconds)
+        .find(|from| count(*from, *from + SPAN) as f64 >= needed)
+        .map(|from| from - end)
+}
+
+/// Returns the conditions that issue trackers and providers' documents tell of.
+#[must_use]
+#[allow(clippy::too_many_lines)] // A list.
+pub fn scenarios() -> Vec<Scenario> {
+    let service = Service::default();
+    let mean = service.mean().as_secs_f64();
+    let twenty_minutes = 20 * MINUTE;
+    let seconds = twenty_minutes.as_secs_f64();
+    let base = Scenario {
+        name: "",
+        workers: 64,
+        lasts: twenty_minutes,
+        warm_up: 2 * MINUTE,
+        optimum: 0.0,
+        outage_ends: None,
+        make: || Simulator::new(1),
+    };
+    // 300 tokens a call on average: 100 of the prompt, 200 of the answer.
+    let of_tokens = |per_minute: f64| per_minute / 300.0 * (1.0 + seconds / 60.0);
+    vec![
+        Scenario {
+            name: "600 requests a minute, told in headers",
+            optimum: 60.0 + 10.0 * seconds,
+            make: || Simulator::new(1).with_rule(RequestBucket::per_minute(600, 60)),
+            ..base
+        },
+        Scenario {
+            name: "600 requests a minute, retry-after only",
+            optimum: 60.0 + 10.0 * seconds,
+            make: || Simulator::new(2).with_rule(RequestBucket::per_minute(600, 60).without_headers()),
+            ..base
+        },
+        Scenario {
+            name: "600 requests a minute, refused in silence",
+            optimum: 60.0 + 10.0 * seconds,
+            make: || Simulator::new(3).with_rule(RequestBucket::per_minute(600, 60).in_silence()),
+            ..base
+        },
+        Scenario {
+            name: "60 requests a minute, one at once, retry-after only",
+            workers: 16,
+            optimum: 1.0 + seconds,
+            make: || Simulator::new(4).with_rule(RequestBucket::per_minute(60, 1).without_headers()),
+            ..base
+        },
+        Scenario {
+            name: "120 000 tokens a minute, told in headers",
+            optimum: of_tokens(120_000.0),
+            make: || Simulator::new(5).with_rule(TokenBucket::per_minute(120_000)),
+            ..base
+        },
+        Scenario {
+            name: "120 000 tokens a minute, retry-after only",
+            optimum: of_tokens(120_000.0),
+            make: || Simulator::new(6).with_rule(TokenBucket::per_minute(120_000).without_headers()),
+            ..base
+        },
+        Scenario {
+            name: "a queue of 16 places, no refusals",
+            workers: 128,
+            optimum: 16.0 / mean * seconds,
+            make: || Simulator::new(7).with_slots(16),
+            ..base
+        },
+        Scenario {
+            name: "a queue of 4 places, slow: too many time out",
+            workers: 128,
+            optimum: 4.0 / (4.0 * mean) * seconds,
+            make: || {
+                let mut service = Service::default();
+                service.first_token *= 4;
+                service.per_token *= 4;
+                Simulator::new(8).with_slots(4).with_service(service)
+            },
+            ..base
+        },
+        Scenario {
+            name: "an outage of two minutes",
+            optimum: 64.0 / mean * (seconds - 120.0),
+            outage_ends: Some(12 * MINUTE),
+            make: || Simulator::new(9).with_rule(Outage::between(10 * MINUTE, 12 * MINUTE)),
+            ..base
+        },
+        Scenario {
+            name: "an outage of two minutes at 600 requests a minute",
+            optimum: 60.0 + 10.0 * (seconds - 120.0),
+            outage_ends: Some(12 * MINUTE),
+            make: || {
+                Simulator::new(10)
+                    .with_rule(Outage::between(10 * MINUTE, 12 * MINUTE))
+                    .with_rule(RequestBucket::per_minute(600, 60))
+            },
+            ..base
+        },
+        Scenario {
+            name: "a daily quota of 5 000 calls",
+            optimum: 5_000.0,
+            make: || Simulator::new(11).with_rule(Quota::of_calls(5_000)),
+            ..base
+        },
+        Scenario {
+            name: "a spending limit of 1 500 000 tokens",
+            optimum: 5_000.0,
+            make: || Simulator::new(12).with_rule(Quota::of_tokens(1_500_000)),
+            ..base
+        },
+        Scenario {
+            name: "a load that may only double every ten seconds",
+            // 48, 96, 192, then as many as the workers manage.
+            optimum: 48.0 + 96.0 + 192.0 + 64.0 / mean * (seconds - 30.0),
+            make: || Simulator::new(13).with_rule(Ramp::from(48)),
+            ..base
+        },
+        Scenario {
+            name: "no limits at all",
+            optimum: 64.0 / mean * seconds,
+            ..base
+        },
+    ]
+}
