@@ -5,7 +5,7 @@ use crate::llm::{OutputFormat, Parameters};
 
 /// Parameters that the library sets for every call. A caller's value would break how the answer is read
 /// (`stream`, `n`), or what is asked (`model`, `messages`).
-const ALWAYS_SET: [(&str, &str); 8] = [
+const ALWAYS_SET: [(&str, &str); 10] = [
     ("model", "name the model as `provider/model`"),
     ("messages", "the prompt is rendered from the instruction"),
     ("contents", "the prompt is rendered from the instruction"),
@@ -20,6 +20,14 @@ const ALWAYS_SET: [(&str, &str); 8] = [
     ("stream", "answers are read whole"),
     ("stream_options", "answers are read whole"),
     ("n", "ask for more records instead of more answers"),
+    (
+        "candidateCount",
+        "ask for more records instead of more answers",
+    ),
+    (
+        "candidate_count",
+        "ask for more records instead of more answers",
+    ),
 ];
 
 /// Parameters by which structured output is asked for.
@@ -69,7 +77,7 @@ pub(super) fn check(parameters: &Parameters, output: &OutputFormat) -> Result<()
     for (name, value) in &parameters.extra {
         let harmless = match name.as_str() {
             "stream" => value == false,
-            "n" => value == 1,
+            "n" | "candidateCount" | "candidate_count" => value == 1,
             _ => false,
         };
         let advice = ALWAYS_SET
