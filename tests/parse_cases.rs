@@ -1,135 +1,21 @@
 //! The answers in `tests/cases/parse`, and laws that hold for all of them.
 //!
-//! A file holds cases of one theme. A case is
-//!
-//! ```text
-//! ==== its name, a sentence
-//! keys: question, answer        the record's properties, all required unless `required:` says otherwise
-//! fault: truncated              what `Answer::fault` is; none if left out
-//! mends: extra_comma            what was mended, where the case is about that
-//! <<<<
-//! the answer
-//! >>>>
-//! {"question": "...", "answer": "..."}       the records expected, one a line
-//! ```
-//!
-//! Headers before the first case hold for the whole file. `⟦200b⟧` in an answer stands for the character of that number.
-//! `mode: strings` asks for names instead of records, `prefix: no` keeps a case out of the prefix law (its
-//! name or a `why:` says why).
+//! How a case is written is said in `tests/cases/parse/corpus.rs`.
 
-use std::collections::BTreeMap;
+#[path = "cases/parse/corpus.rs"]
+mod corpus;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use topicloom::parse::{Answer, Fault, Limits, Mend, Shape, records, strings};
+use topicloom::parse::{Fault, Limits, Mend, Shape, records, strings};
 
-struct Case {
-    name: String,
-    headers: BTreeMap<String, String>,
-    input: String,
-    expected: Vec<Value>,
-}
-
-impl Case {
-    fn list(&self, header: &str) -> Option<Vec<&str>> {
-        let names = self.headers.get(header)?;
-        Some(
-            names
-                .split(',')
-                .map(str::trim)
-                .filter(|name| !name.is_empty())
-                .collect(),
-        )
-    }
-
-    fn shape(&self) -> Shape {
-        let keys = self.list("keys").unwrap_or_default();
-        let required = self.list("required").unwrap_or_else(|| keys.clone());
-        Shape::new(keys).required(required)
-    }
-
-    fn run(&self, text: &str) -> Answer {
-        if self
-            .headers
-            .get("mode")
-            .is_some_and(|mode| mode == "strings")
-        {
-            strings(text, &Limits::default())
-        } else {
-            records(text, &self.shape(), &Limits::default())
-        }
-    }
-}
+use corpus::Case;
 
 fn cases() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/parse");
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
-        .collect();
-    files.sort();
-    files
-        .iter()
-        .flat_map(|path| {
-            let theme = path.file_stem().unwrap().to_string_lossy().into_owned();
-            parse_file(&theme, &std::fs::read_to_string(path).unwrap())
-        })
-        .collect()
-}
-
-fn parse_file(theme: &str, text: &str) -> Vec<Case> {
-    let mut parts = text.split("\n==== ");
-    let common = headers(parts.next().unwrap());
-    parts
-        .map(|part| {
-            let (head, rest) = part
-                .split_once("\n<<<<\n")
-                .unwrap_or_else(|| panic!("{theme}: {part}"));
-            let (name, own) = head.split_once('\n').unwrap_or((head, ""));
-            let (input, expected) = rest
-                .split_once("\n>>>>\n")
-                .unwrap_or_else(|| panic!("{theme}: {name}"));
-            let mut all = common.clone();
-            all.extend(headers(own));
-            Case {
-                name: format!("{theme}: {name}"),
-                headers: all,
-                input: decode(input),
-                expected: expected
-                    .lines()
-                    .filter(|line| !line.trim().is_empty())
-                    .map(|line| {
-                        serde_json::from_str(line)
-                            .unwrap_or_else(|error| panic!("{theme}: {name}: {error}"))
-                    })
-                    .collect(),
-            }
-        })
-        .collect()
-}
-
-fn headers(text: &str) -> BTreeMap<String, String> {
-    text.lines()
-        .filter_map(|line| line.split_once(':'))
-        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
-        .collect()
-}
-
-fn decode(input: &str) -> String {
-    let mut parts = input.split('⟦');
-    let mut decoded = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (code, rest) = part
-            .split_once('⟧')
-            .expect("a character number ends with ⟧");
-        let code = u32::from_str_radix(code, 16).expect("a character number is hexadecimal");
-        decoded.push(char::from_u32(code).expect("a character number names a character"));
-        decoded.push_str(rest);
-    }
-    decoded
+    corpus::cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/parse"))
 }
 
 #[test]
@@ -233,4 +119,156 @@ fn every_mend_has_a_case() {
         .filter(|mend| seen.count(*mend) == 0)
         .collect();
     assert!(unseen.is_empty(), "{unseen:?}");
+}
+
+/// Any JSON value without the characters that JSON escapes and LaTeX share.
+fn any_value() -> impl Strategy<Value = Value> {
+    let text = "[^\\x08\\x0c\\t\\n\\r]{0,12}";
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text.prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::vec((text, inner), 0..5)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// Records of two properties, whose values are anything.
+fn any_records() -> impl Strategy<Value = Vec<Value>> {
+    let record = (any_value(), any_value())
+        .prop_map(|(question, answer)| json!({"question": question, "answer": answer, "id": 1}));
+    prop::collection::vec(record, 1..5)
+}
+
+/// Text made of what JSON, prose and models consist of.
+fn any_soup() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ":",
+            ",",
+            "\"",
+            "'",
+            "\\",
+            "\\\"",
+            "\n",
+            " ",
+            "`",
+            "```",
+            "```json\n",
+            "\"question\"",
+            "\"answer\"",
+            "question",
+            "\"a\"",
+            "1",
+            "-",
+            "1,000",
+            ".5",
+            "true",
+            "None",
+            "NaN",
+            "//",
+            "/*",
+            "*/",
+            "#",
+            "...",
+            "“",
+            "”",
+            "‘",
+            "«",
+            "：",
+            "，",
+            "｛",
+            "｝",
+            "\u{200b}",
+            "\u{feff}",
+            "<think>",
+            "</think>",
+            "[THINK]",
+            "&quot;",
+            "+",
+            "\\frac",
+            "\\u00e9",
+            "\\ud83d",
+            "$",
+            "\\(",
+            "é",
+            "字",
+            "\"question\": \"x\"",
+            "{\"question\":",
+            "},",
+            "}]",
+            "=>",
+            ";",
+        ])
+        .prop_map(str::to_owned),
+        ".{0,3}",
+    ];
+    prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    // A failing case is printed whole; it belongs into the corpus, not into a file of seeds.
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn valid_records_come_back_identical(expected in any_records()) {
+        let shape = Shape::new(["question", "answer"]).required(["question", "answer"]);
+        for text in [json!(expected).to_string(), serde_json::to_string_pretty(&expected).unwrap()] {
+            // Reading is compared, not writing: both sides read the text.
+            let expected: Vec<Value> = serde_json::from_str(&text).unwrap();
+            let answer = records(&text, &shape, &Limits::default());
+            prop_assert_eq!(&answer.values, &expected);
+            prop_assert!(answer.mends.is_empty());
+            prop_assert_eq!(answer.fault, None);
+        }
+    }
+
+    #[test]
+    fn valid_records_come_back_identical_from_the_tolerant_reader(expected in any_records()) {
+        let shape = Shape::new(["question", "answer"]).required(["question", "answer"]);
+        let text = json!(expected).to_string();
+        let expected: Vec<Value> = serde_json::from_str(&text).unwrap();
+        // The comma makes the whole invalid and so keeps the fast path out.
+        let text = format!("{},]", &text[..text.len() - 1]);
+        let answer = records(&text, &shape, &Limits::default());
+        prop_assert_eq!(&answer.values, &expected);
+        prop_assert_eq!(answer.fault, None);
+    }
+
+    #[test]
+    fn a_prefix_of_valid_records_gives_only_whole_ones(expected in any_records(), cut in any::<prop::sample::Index>()) {
+        let shape = Shape::new(["question", "answer"]).required(["question", "answer"]);
+        let text = json!(expected).to_string();
+        let expected: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let ends: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+        let prefix = &text[..ends[cut.index(ends.len())]];
+        let answer = records(prefix, &shape, &Limits::default());
+        prop_assert!(expected.starts_with(&answer.values), "{:?}", answer.values);
+    }
+
+    #[test]
+    fn no_text_panics_and_mending_is_idempotent(text in any_soup()) {
+        let shape = Shape::new(["question", "answer"]).required(["question"]);
+        let first = records(&text, &shape, &Limits::default());
+        if !first.values.is_empty() {
+            let second = records(&json!(first.values).to_string(), &shape, &Limits::default());
+            prop_assert_eq!(second.values, first.values);
+            prop_assert!(second.mends.is_empty(), "{:?}", second.mends);
+        }
+        let names = strings(&text, &Limits::default());
+        prop_assert!(names.values.iter().all(Value::is_string));
+        let open = Shape::new(Vec::<String>::new());
+        let _ = records(&text, &open, &Limits::default().max_depth(3).max_values(20));
+    }
 }

@@ -34,7 +34,6 @@ struct Block {
     strays: usize,
     dropped: usize,
     serious: bool,
-    idle: bool,
     cue: Cue,
     mends: Mends,
     finds: usize,
@@ -45,6 +44,7 @@ struct Block {
 /// one that broke off.
 pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken) -> Answer {
     let mut blocks: Vec<Block> = Vec::new();
+    let mut idle = false;
     let thinking = scan.mends.count(Mend::Thinking) > 0 && scan.mends.count(Mend::Prose) == 0;
     for Find {
         mut found,
@@ -57,9 +57,11 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
         let mut mends = found.mends;
         mends.merge(&taken.mends);
         // A whole value with nothing in it, such as an echoed schema, belongs to no block.
-        let idle = taken.values.is_empty() && found.end == End::Whole;
-        let before = blocks.iter_mut().rfind(|block| !block.idle);
-        match before.filter(|_| joined && !idle) {
+        if taken.values.is_empty() && found.end == End::Whole && found.dropped == 0 {
+            idle = true;
+            continue;
+        }
+        match blocks.last_mut().filter(|_| joined) {
             Some(block) => {
                 block.list |= taken.list || !(block.values.is_empty() || taken.values.is_empty());
                 block.values.extend(taken.values);
@@ -76,7 +78,6 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
                 strays: taken.strays,
                 dropped: found.dropped,
                 serious: found.serious,
-                idle,
                 cue,
                 mends,
                 finds: 1,
@@ -84,7 +85,7 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
             }),
         }
     }
-    let empty = blocks.is_empty();
+    let empty = blocks.is_empty() && !idle;
     // Brackets that are about something else only matter if there is nothing better.
     let any = blocks.iter().any(|block| !block.values.is_empty());
     let mattering = || {

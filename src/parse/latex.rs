@@ -42,7 +42,7 @@ const IN_MATHS: [(u8, &[&str]); 3] = [
             "u", "e", "eq", "i", "ot", "eg", "mid", "leq", "geq", "exists", "parallel", "earrow",
         ],
     ),
-    (b'r', &["m", "ef", "eal", "Vert"]),
+    (b'r', &["m", "ef", "eal"]),
 ];
 
 /// What is known of the author's way with backslashes in one string.
@@ -57,22 +57,55 @@ pub(super) struct Habit {
 /// Undoes LaTeX in a string that was valid JSON, and returns how many escapes were undone.
 pub(super) fn undo_valid(text: &mut String) -> u32 {
     let bytes = text.as_bytes();
-    let mut suspects = Vec::new();
-    let mut habit = Habit::default();
-    for (at, pair) in bytes.windows(2).enumerate() {
-        if !pair[1].is_ascii_alphabetic() {
-            continue;
-        }
-        match pair[0] {
-            0x08 | 0x0c | b'\t' | b'\n' | b'\r' => suspects.push(at),
-            b'\\' => habit.doubled += 1,
-            _ => {}
-        }
-    }
+    let suspects: Vec<usize> = suspects(bytes).collect();
     if suspects.is_empty() {
         return 0;
     }
+    let doubled = bytes
+        .windows(2)
+        .filter(|pair| pair[0] == b'\\' && pair[1].is_ascii_alphabetic())
+        .count();
+    let habit = Habit {
+        doubled: u32::try_from(doubled).unwrap_or(u32::MAX),
+        single: 0,
+    };
     undo(text, &suspects, habit)
+}
+
+/// Finds the control characters that may be the start of a command.
+fn suspects(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    // Whole chunks are looked at first, which compiles to a few wide instructions. Few line breaks stand before a
+    // small letter, so few chunks need a closer look.
+    const CHUNK: usize = 64;
+    let nexts = bytes.get(1..).unwrap_or_default();
+    bytes
+        .chunks(CHUNK)
+        .zip(nexts.chunks(CHUNK))
+        .enumerate()
+        .filter(|(_, (chunk, nexts))| {
+            chunk.iter().zip(*nexts).fold(false, |any, (byte, next)| {
+                let strong = byte & !4 == 8; // U+0008 and U+000C
+                any | ((*byte < 0x20) & (next.is_ascii_lowercase() | strong))
+            })
+        })
+        .flat_map(|(index, _)| index * CHUNK..(index + 1) * CHUNK)
+        .filter(|at| is_suspect(bytes, *at))
+}
+
+/// Whether a control character and what follows it may be a command.
+fn is_suspect(bytes: &[u8], at: usize) -> bool {
+    let (Some(control), Some(next)) = (bytes.get(at), bytes.get(at + 1)) else {
+        return false;
+    };
+    // The letters a command may go on with, so that most line breaks need no closer look.
+    let may_go_on: &[u8] = match *control {
+        0x08 | 0x0c => return next.is_ascii_alphabetic(),
+        b'\t' => b"hiferboa",
+        b'\n' => b"aosueimlgp",
+        b'\r' => b"hiacfvbme",
+        _ => return false,
+    };
+    may_go_on.contains(next) && (is_command(bytes, at, &SURE) || is_command(bytes, at, &IN_MATHS))
 }
 
 /// Undoes LaTeX at the control characters among `suspects`, which are byte offsets of control characters

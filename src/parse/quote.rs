@@ -9,7 +9,7 @@ use super::text::{Draft, Role};
 use super::tolerant::{Frame, Machine, bare_key_length};
 
 /// How far a look-ahead for a key goes, in bytes. Longer keys exist, but none in a record worth guessing for.
-const KEY_REACH: usize = 128;
+const KEY_REACH: usize = 256;
 
 /// The quotes around a string.
 #[derive(Debug, Clone, Copy)]
@@ -55,11 +55,17 @@ impl Quote {
         }
     }
 
-    /// Whether a byte may be the first one of a closing quote.
-    pub(super) fn may_close(self, byte: u8) -> bool {
-        self.closers()
-            .iter()
-            .any(|closer| closer.as_bytes()[0] == byte)
+    /// The bytes that a closing quote may start with.
+    pub(super) fn closing_bytes(self) -> [u8; 2] {
+        match self.open {
+            '"' => [b'"', b'"'],
+            '\'' => [b'\'', b'\''],
+            '`' => [b'`', b'`'],
+            '‘' | '’' => [0xe2, b'\''],
+            '«' => [0xc2, 0xc2],
+            '＂' => [0xef, 0xef],
+            _ => [0xe2, b'"'],
+        }
     }
 
     pub(super) fn closing_length(self, rest: &[u8]) -> Option<usize> {
@@ -90,6 +96,8 @@ enum Key {
     Known,
     /// With something that could be a key.
     Plausible,
+    /// With something that has a key's quotes and colon but reads like a sentence.
+    Odd,
     /// The text ends before that can be told.
     Cut,
     No,
@@ -214,7 +222,9 @@ impl Machine<'_> {
             None if self.quote_at(next).is_some() => match self.key_at(next) {
                 Key::Known if open => Verdict::Broken,
                 Key::Known => Verdict::Close,
-                Key::Plausible if clean && !self.opens(at, after, draft) => Verdict::Close,
+                Key::Plausible | Key::Odd if clean && !self.opens(at, after, draft) => {
+                    Verdict::Close
+                }
                 Key::No | Key::Cut if clean && newline => Verdict::Close,
                 _ => Verdict::Inner,
             },
@@ -264,11 +274,11 @@ impl Machine<'_> {
             return match self.key_at(next) {
                 Key::Known if open || (draft.dirty && seen) => Verdict::Broken,
                 Key::Known | Key::Cut => Verdict::Close,
-                Key::Plausible if clean => Verdict::Close,
+                Key::Plausible | Key::Odd if clean => Verdict::Close,
                 Key::Plausible if open || draft.nested => Verdict::Inner,
                 Key::Plausible => Verdict::Close,
-                Key::No if open => Verdict::Inner,
-                Key::No => Verdict::Broken,
+                Key::No | Key::Odd if open => Verdict::Inner,
+                Key::No | Key::Odd => Verdict::Broken,
             };
         }
         if self.bare_key_known(next) {
@@ -315,10 +325,9 @@ impl Machine<'_> {
                     || matches!(self.mark(value), Some((b'{' | b'[' | b']' | b',', _)))
                     || (clean
                         && (self.bytes[value].is_ascii_digit()
+                            || self.bytes[value] == b'-'
                             || self.bytes[value..].starts_with(b"...")
-                            || ["true", "false", "null", "True", "False", "None", "-"]
-                                .iter()
-                                .any(|word| self.bytes[value..].starts_with(word.as_bytes()))));
+                            || self.literal_at(value)));
                 if starts && !open {
                     Verdict::Close
                 } else {
@@ -378,13 +387,21 @@ impl Machine<'_> {
             let key = self.key_at(at);
             return mark == Some(b'}')
                 || matches!(key, Key::Known | Key::Cut)
-                || (clean && (key == Key::Plausible || self.bare_key_at(at)));
+                || (clean && (matches!(key, Key::Plausible | Key::Odd) || self.bare_key_at(at)));
         }
         match mark {
             Some(b'{') => clean || self.record_starts(at),
             Some(b']') => true,
-            _ => clean && !byte.is_ascii_alphabetic(),
+            _ => clean && (!byte.is_ascii_alphabetic() || self.literal_at(at)),
         }
+    }
+
+    fn literal_at(&self, at: usize) -> bool {
+        [
+            "true", "false", "null", "True", "False", "None", "NaN", "Infinity",
+        ]
+        .iter()
+        .any(|word| self.bytes[at..].starts_with(word.as_bytes()))
     }
 
     fn parent_is_an_object(&self) -> bool {
@@ -397,7 +414,7 @@ impl Machine<'_> {
         match self.key_at(key) {
             Key::Known | Key::Cut => true,
             Key::Plausible => self.shape.is_open(),
-            Key::No => false,
+            Key::Odd | Key::No => false,
         }
     }
 
@@ -406,10 +423,16 @@ impl Machine<'_> {
         let quote = self.quote_at(at)?;
         let start = at + quote.length;
         let reach = (start + KEY_REACH).min(self.bytes.len());
-        let end = (start..reach).find(|&end| {
-            matches!(self.bytes[end], b'\n' | b'\\')
-                || quote.closing_length(&self.bytes[end..]).is_some()
-        })?;
+        let mut end = start;
+        while end < reach
+            && self.bytes[end] != b'\n'
+            && quote.closing_length(&self.bytes[end..]).is_none()
+        {
+            end += if self.bytes[end] == b'\\' { 2 } else { 1 };
+        }
+        if end >= reach {
+            return None;
+        }
         quote.closing_length(&self.bytes[end..])?;
         self.text.get(start..end)
     }
@@ -434,16 +457,14 @@ impl Machine<'_> {
             matches!(self.mark(next), Some((b':', _))) || self.bytes[next..].starts_with(b"=>");
         // The colon of a key that is known may be missing.
         let known = !text.is_empty() && self.shape.knows(text);
-        if known && self.quote_at(next).is_some() {
+        if known && (colon || self.quote_at(next).is_some()) {
             Key::Known
-        } else if !colon || text.is_empty() {
+        } else if !colon {
             Key::No
-        } else if known {
-            Key::Known
         } else if text.len() <= 64 && !text.contains(['.', ',', ';', '?', '!', '(', '{', '[']) {
             Key::Plausible
         } else {
-            Key::No
+            Key::Odd
         }
     }
 

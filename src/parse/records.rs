@@ -98,6 +98,12 @@ impl Taker<'_> {
     }
 
     fn take_object(&mut self, object: Map<String, Value>, depth: usize) {
+        let plain =
+            self.shape.is_plainly(&object) && !object.contains_key(self.shape.wrapper_key());
+        if plain && !is_placeholder(&object) {
+            self.taken.values.push(Value::Object(object));
+            return;
+        }
         if is_schema(&object, self.shape) || is_placeholder(&object) {
             self.taken.strays += 1;
             return;
@@ -153,9 +159,6 @@ impl Taker<'_> {
                 }
                 _ => Wrapped::No,
             };
-        }
-        if own == object.len() && own > 0 && !object.contains_key(shape.wrapper_key()) {
-            return Wrapped::No;
         }
         // With every required key it is a record, unless nothing is required and what it holds fits better.
         let fits = shape.fits(object);

@@ -1,7 +1,7 @@
 //! Walks an answer and reads every value in it, leaving out prose, fences and thinking.
 
 use super::thinking::{self, Tag};
-use super::tolerant::{self, End, Found};
+use super::tolerant::{self, End, Found, Frame};
 use super::{Limits, Mend, Mends, Shape, strict};
 
 /// What an answer holds.
@@ -55,6 +55,7 @@ pub(super) fn scan(text: &str, shape: &Shape, limits: &Limits) -> Scan {
         resync: None,
         strict_tried: false,
         unclosed: [false; thinking::KINDS],
+        stack: Vec::new(),
         scan: Scan::default(),
     };
     walk.run();
@@ -80,6 +81,8 @@ struct Walk<'a> {
     strict_tried: bool,
     /// Kinds of thinking section known to have no end further on, so that none is searched for twice.
     unclosed: [bool; thinking::KINDS],
+    /// The stack of the tolerant reader, kept so that it need not grow anew.
+    stack: Vec<Frame>,
     scan: Scan,
 }
 
@@ -106,8 +109,9 @@ impl Walk<'_> {
                 _ => {
                     self.count_bracket(byte);
                     let c = self.text[self.pos..].chars().next().unwrap_or(' ');
-                    self.words |= c.is_alphanumeric();
-                    self.prose |= c.is_alphanumeric();
+                    let word = c.is_alphanumeric();
+                    self.words |= word;
+                    self.prose |= word;
                     self.pos += c.len_utf8();
                 }
             }
@@ -220,11 +224,22 @@ impl Walk<'_> {
             return false;
         }
         let Some(resync) = self.resync else {
-            return true;
+            return !self.is_plain_brace();
         };
         let back = resync.levels <= 0
             || (resync.indent.is_some() && resync.indent == indent(self.text, self.pos));
         back && self.record_starts()
+    }
+
+    /// Whether a brace here cannot open an object, going by what follows. Only saves the trying.
+    fn is_plain_brace(&self) -> bool {
+        let Some(body) = self.text[self.pos..].strip_prefix(['{', '｛']) else {
+            return false;
+        };
+        // What may follow: a key with quotes or without, the end, a comment, an ellipsis.
+        skip_space(body).bytes().next().is_some_and(|next| {
+            !next.is_ascii_alphanumeric() && !b"\"'`_$}/#.,".contains(&next) && next < 0x80
+        }) || body.starts_with(['｛', '［', '：', '，'])
     }
 
     fn count_bracket(&mut self, byte: u8) {
@@ -297,6 +312,8 @@ impl Walk<'_> {
         } else if let Some(resync) = &mut self.resync {
             resync.levels = 0;
         }
+        // A find weighs about as much as eight values.
+        self.values_left = self.values_left.saturating_sub(8);
         self.scan.finds.push(Find {
             found,
             joined,
@@ -334,6 +351,7 @@ impl Walk<'_> {
             self.shape,
             self.limits,
             &mut self.values_left,
+            &mut self.stack,
         )
     }
 }

@@ -93,17 +93,19 @@ impl Shape {
         }
     }
 
+    /// Whether an object has the properties of a record, all of them, and no others. The quick way to tell one.
+    pub(super) fn is_plainly(&self, object: &Map<String, Value>) -> bool {
+        object.len() == self.properties.len()
+            && !object.is_empty()
+            && object.keys().all(|key| self.knows(key))
+    }
+
     /// Whether a value is an object that is filled.
     pub(super) fn is_filled_by(&self, value: &Value) -> bool {
         self.is_open()
             || value
                 .as_object()
                 .is_some_and(|object| self.is_filled(object))
-    }
-
-    /// Whether an object has every property a record can have and nothing else, so that nothing can be missing.
-    pub(super) fn is_exactly(&self, object: &Map<String, Value>) -> bool {
-        object.len() == self.properties.len() && self.has_all(object)
     }
 
     fn has_all(&self, object: &Map<String, Value>) -> bool {

@@ -109,7 +109,8 @@ impl Machine<'_> {
     /// Copies plain text up to the next byte that may mean something.
     fn plain(&mut self, quote: Quote, draft: &mut Draft) -> Step {
         let rest = &self.bytes[self.pos..];
-        let special = |byte: &u8| *byte == b'\\' || *byte < 0x20 || quote.may_close(*byte);
+        let [one, other] = quote.closing_bytes();
+        let special = |byte: &u8| *byte == one || *byte == b'\\' || *byte < 0x20 || *byte == other;
         let Some(length) = rest.iter().position(special) else {
             self.pos = self.bytes.len();
             return Err(End::Cut);

@@ -42,8 +42,9 @@ pub(super) enum Tag {
 /// Returns the tag at a place whose byte is `<`, `[` or the first one of `◁`.
 pub(super) fn tag(text: &str, at: usize) -> Option<Tag> {
     let rest = &text.as_bytes()[at..];
-    if rest[0] == b'[' && !matches!(rest.get(1), Some(b'T' | b'/')) {
-        return None;
+    match (rest[0], rest.get(1)?) {
+        (b'[', b'T' | b'/') | (b'<', b'/' | b'|' | b'a'..=b'z' | b'A'..=b'Z') | (0xe2, 0x97) => {}
+        _ => return None,
     }
     for (index, (open, closes)) in PAIRS.iter().enumerate() {
         if rest.starts_with(open.as_bytes()) {

@@ -52,13 +52,14 @@ pub(super) fn read(
     shape: &Shape,
     limits: &Limits,
     values_left: &mut usize,
+    stack: &mut Vec<Frame>,
 ) -> Found {
     let mut machine = Machine {
         text,
         bytes: text.as_bytes(),
         pos: start,
         shape,
-        frames: Vec::new(),
+        frames: std::mem::take(stack),
         mends: Mends::default(),
         max_depth: limits.max_depth,
         values_left: *values_left,
@@ -72,6 +73,8 @@ pub(super) fn read(
     };
     let (value, open, end) = machine.run();
     *values_left = machine.values_left;
+    machine.frames.clear();
+    *stack = machine.frames;
     Found {
         value,
         open,
@@ -563,7 +566,7 @@ impl Machine<'_> {
                         && ends_line
                         && !object.hole
                         && object.split.is_empty()
-                        && self.shape.is_exactly(&object.map)
+                        && self.shape.is_plainly(&object.map)
                 }
                 None => false,
             };
