@@ -13,7 +13,7 @@ pub const FORMAT: u32 = 1;
 
 /// One step of a run. Never holds a key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "entry", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Entry {
     /// A run began. Always the first entry.

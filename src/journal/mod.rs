@@ -1,6 +1,7 @@
 //! The log of a run: what was asked and answered, durable before anything is done with it.
 
 mod entry;
+mod file;
 mod memory;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use futures::stream::BoxStream;
 use crate::error::Result;
 
 pub use entry::{Answer, CallFailure, Entry, FORMAT, Header, TopicAnswer};
+pub use file::{Durability, FileJournal, JournalReader};
 pub use memory::MemoryJournal;
 
 /// Keeps the entries of one run, in order.

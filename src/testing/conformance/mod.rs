@@ -3,16 +3,18 @@
 //! Each panics with a message that says which promise is broken, so that it is the whole body of a test;
 //! [`llm`](fn@llm), of which not everything can always be checked, returns a [`Report`] instead.
 
+mod journal;
 mod llm;
 mod report;
 mod schedule;
-mod sink;
 mod schema_renderer;
+mod sink;
 mod topics;
 
+pub use journal::journal;
 pub use llm::{LlmBackend, Scene, Situation, llm, llm_over_http};
 pub use report::Report;
 pub use schedule::schedule;
-pub use sink::sink;
 pub use schema_renderer::schema_renderer;
+pub use sink::sink;
 pub use topics::topics;
