@@ -13,10 +13,12 @@ use crate::engine::{Job, Model, Observer, RunSettings, drive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
 use crate::filter::RecordFilter;
-use crate::input::GenerateByTopicInput;
+use crate::input::{GenerateByTopicInput, Settings};
 use crate::journal::Journal;
-use crate::llm::LlmClient;
-use crate::llm::models::ModelRegistry;
+use crate::llm::layers::{Budget, Lane};
+use crate::llm::price::{PriceTable, Usd};
+use crate::llm::{LlmClient, ModelName, Parameters};
+use crate::llm::models::{ModelRegistry, OFFLINE};
 use crate::prompt::{Prompts, TemplatePrompts};
 use crate::run::{Dataset, Run, RunError};
 use crate::schedule::{RoundRobin, SchedulingPolicy};
@@ -95,8 +97,9 @@ pub struct Pipeline {
 /// Puts a [`Pipeline`] together; made by [`Pipeline::builder`].
 #[derive(Clone)]
 pub struct PipelineBuilder {
-    generation: Arc<dyn LlmClient>,
-    topic_model: Option<Arc<dyn LlmClient>>,
+    generation: Backend,
+    topic_model: Option<Backend>,
+    prices: PriceTable,
     topics: Arc<dyn TopicProvider>,
     deduplicator: AnyDeduplicator,
     filters: Vec<Arc<dyn RecordFilter>>,
@@ -107,11 +110,36 @@ pub struct PipelineBuilder {
     observers: Vec<Observer>,
 }
 
+/// A client, and what its provider is known to take.
+#[derive(Clone)]
+struct Backend {
+    client: Arc<dyn LlmClient>,
+    lane: Option<Arc<Lane>>,
+}
+
+impl Backend {
+    fn new(client: Arc<dyn LlmClient>) -> Self {
+        Self { client, lane: None }
+    }
+
+    /// Finds a client by its name. All runs of the process share the lane of a provider's model, as they share
+    /// its limits; the embedded model has none.
+    fn named(name: &ModelName, models: &ModelRegistry) -> Result<Self> {
+        let lane = (name.provider() != OFFLINE).then(|| Lane::shared(name.as_str()));
+        Ok(Self { client: models.client(name)?, lane })
+    }
+
+    fn with_parameters(self, parameters: &Arc<Parameters>) -> Model {
+        Model { client: self.client, lane: self.lane, parameters: Arc::clone(parameters) }
+    }
+}
+
 impl PipelineBuilder {
-    fn new(generation: Arc<dyn LlmClient>) -> Self {
+    fn new(generation: Backend) -> Self {
         Self {
             generation,
             topic_model: None,
+            prices: PriceTable::known(),
             topics: Arc::new(GeneratedTopics::default()),
             deduplicator: ExactDuplicates::default().into(),
             filters: Vec::new(),
@@ -126,7 +154,24 @@ impl PipelineBuilder {
     /// Sets the model that invents topics. The default is the one that writes records.
     #[must_use]
     pub fn topic_model(mut self, client: impl LlmClient) -> Self {
-        self.topic_model = Some(Arc::new(client));
+        self.topic_model = Some(Backend::new(Arc::new(client)));
+        self
+    }
+
+    /// Follows a lane with the model that writes records: limits per minute, pauses, adaptive concurrency.
+    ///
+    /// By default a model found by its name follows the lane that all runs of the process share, and a client of
+    /// your own follows none: it is asked as much as `max_concurrency` says from the first moment.
+    #[must_use]
+    pub fn lane(mut self, lane: Arc<Lane>) -> Self {
+        self.generation.lane = Some(lane);
+        self
+    }
+
+    /// Sets what models cost. The default is [`PriceTable::known`].
+    #[must_use]
+    pub fn prices(mut self, prices: PriceTable) -> Self {
+        self.prices = prices;
         self
     }
 
@@ -201,7 +246,7 @@ impl Pipeline {
     ///
     /// The model names of an input mean nothing to such a pipeline: it asks the model it is given.
     pub fn builder(client: impl LlmClient) -> PipelineBuilder {
-        PipelineBuilder::new(Arc::new(client))
+        PipelineBuilder::new(Backend::new(Arc::new(client)))
     }
 
     /// Makes the pipeline that [`generate_by_topic`] uses: models found by the names in the input.
@@ -222,13 +267,12 @@ impl Pipeline {
         input: &GenerateByTopicInput<T>,
         models: &ModelRegistry,
     ) -> Result<PipelineBuilder> {
-        let generation = models.client(input.generation_model())?;
-        let builder = PipelineBuilder::new(generation);
+        let mut builder = PipelineBuilder::new(Backend::named(input.generation_model(), models)?);
         // Where every topic is given, the topic model is never asked and needs no key.
-        if input.allocation().generated.is_empty() {
-            return Ok(builder);
+        if !input.allocation().generated.is_empty() {
+            builder.topic_model = Some(Backend::named(input.topic_model(), models)?);
         }
-        Ok(builder.topic_model(models.client(input.topic_model())?))
+        Ok(builder)
     }
 
     /// Starts a run.
@@ -276,14 +320,13 @@ impl Pipeline {
     fn job<T>(&self, input: &GenerateByTopicInput<T>) -> Result<Job> {
         let parts = self.parts.clone();
         let settings = input.settings();
-        let topic_client = parts
-            .topic_model
-            .unwrap_or_else(|| Arc::clone(&parts.generation));
+        let topic_model = parts.topic_model.unwrap_or_else(|| parts.generation.clone());
         Ok(Job {
             instruction: input.user_instruction().map(str::to_owned),
             allocation: input.allocation().clone(),
             schema: input.schema().clone(),
             input: input.to_json(),
+            fingerprint: input.fingerprint(),
             warnings: input.warnings().iter().map(ToString::to_string).collect(),
             settings: RunSettings {
                 seed: settings.seed,
@@ -296,14 +339,9 @@ impl Pipeline {
                 avoid_examples: settings.avoid_examples,
                 reallocate: settings.reallocate,
             },
-            generation: Model {
-                client: parts.generation,
-                parameters: Arc::clone(input.generation_parameters()),
-            },
-            topics: Model {
-                client: topic_client,
-                parameters: Arc::clone(input.topic_parameters()),
-            },
+            budget: Arc::new(budget(settings, parts.prices)?),
+            generation: parts.generation.with_parameters(input.generation_parameters()),
+            topics: topic_model.with_parameters(input.topic_parameters()),
             topic_provider: parts.topics,
             prompts: parts.prompts,
             renderer: parts.renderer,
@@ -313,6 +351,21 @@ impl Pipeline {
             observers: parts.observers,
         })
     }
+}
+
+/// Creates the account of one run, with the caps of its input.
+fn budget(settings: &Settings, prices: PriceTable) -> Result<Budget> {
+    let mut budget = Budget::new(prices);
+    if let Some(dollars) = settings.max_cost_usd {
+        budget = budget.max_cost(Usd::from_dollars(dollars)?);
+    }
+    if let Some(tokens) = settings.max_tokens_total {
+        budget = budget.max_tokens(tokens);
+    }
+    if let Some(calls) = settings.max_calls {
+        budget = budget.max_calls(calls);
+    }
+    Ok(budget)
 }
 
 impl fmt::Debug for Pipeline {
@@ -330,8 +383,8 @@ impl fmt::Debug for PipelineBuilder {
 impl PipelineBuilder {
     fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)
-            .field("generation", &self.generation)
-            .field("topic_model", &self.topic_model)
+            .field("generation", &self.generation.client)
+            .field("topic_model", &self.topic_model.as_ref().map(|model| &model.client))
             .field("topics", &self.topics)
             .field("deduplicator", &self.deduplicator)
             .field("filters", &self.filters)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::llm::Usage;
+use crate::llm::layers::Spending;
 use crate::outcome::{AnswerFault, GiveUp, Miss, Outcome};
 use crate::parse::Mends;
 use crate::plan::Origin;
@@ -43,6 +44,8 @@ pub struct Report {
     pub topics: Vec<TopicReport>,
     /// Tokens and calls of each model.
     pub models: BTreeMap<String, ModelReport>,
+    /// What the calls cost, as far as prices are known.
+    pub spending: Spending,
     /// How broken JSON was mended, and how often.
     pub mends: Mends,
     /// What else there is to know: topics that could not be had, quotas that moved.
@@ -201,6 +204,7 @@ impl Report {
             candidates: CandidateCounts::default(),
             topics: Vec::new(),
             models: BTreeMap::new(),
+            spending: Spending::default(),
             mends: Mends::default(),
             notes: Vec::new(),
             warnings: Vec::new(),

@@ -99,12 +99,17 @@ where
     let calls = Arc::clone(&account.calls);
     let opening = opening::open(job, &log, &calls).await?;
     let seed = opening.seed;
-    let permits = Arc::new(Semaphore::new(job.settings.max_concurrency));
-    let wrap = |client| stack::stack(client, &job.settings, seed, &permits, &calls);
+    let shared = stack::Shared {
+        permits: Arc::new(Semaphore::new(job.settings.max_concurrency)),
+        calls: Arc::clone(&calls),
+        budget: Arc::clone(&job.budget),
+        seed,
+    };
+    let wrap = |model| stack::stack(model, &job.settings, &shared);
     let plan = match opening.plan {
         Some(plan) => plan,
         None => {
-            let client = wrap(Arc::clone(&job.topics.client));
+            let client = wrap(&job.topics);
             let settled = planner::settle(job, client, &log, &calls, opening.topic_answers, seed);
             let plan = tokio::select! {
                 biased;
@@ -118,7 +123,7 @@ where
     job.tell(&RunEvent::Planned { plan: &plan });
     account.plan = Some(plan.clone());
 
-    let client = wrap(Arc::clone(&job.generation.client));
+    let client = wrap(&job.generation);
     let schema_text = job.renderer.render(&job.schema)?;
     let stable =
         StableContext::new(&schema_text, RECORDS_KEY).with_instruction(job.instruction.as_deref());
@@ -210,6 +215,7 @@ where
                     return damaged("the journal has an answer for a topic that is not planned");
                 };
                 let usage = Some(answer.response.usage);
+                settling.job.budget.book(&answer.model, &answer.response.usage);
                 workshop
                     .calls
                     .replay(Purpose::Records, &answer.model, &answer.failed_calls, usage);

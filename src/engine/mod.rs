@@ -30,6 +30,7 @@ use crate::error::Error;
 use crate::event::RunEvent;
 use crate::filter::RecordFilter;
 use crate::journal::Journal;
+use crate::llm::layers::{Budget, Lane};
 use crate::llm::{LlmClient, Parameters};
 use crate::plan::Allocation;
 use crate::prompt::Prompts;
@@ -51,6 +52,7 @@ pub(crate) struct Job {
     pub(crate) schema: RecordSchema,
     /// The input in its canonical form, as the journal keeps it.
     pub(crate) input: Value,
+    pub(crate) fingerprint: u128,
     pub(crate) warnings: Vec<String>,
     pub(crate) settings: RunSettings,
     pub(crate) generation: Model,
@@ -60,6 +62,8 @@ pub(crate) struct Job {
     pub(crate) renderer: Arc<dyn SchemaRenderer>,
     pub(crate) filters: Vec<Arc<dyn RecordFilter>>,
     pub(crate) deduplicator: AnyDeduplicator,
+    /// Keeps the account of this run, and its caps.
+    pub(crate) budget: Arc<Budget>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
     pub(crate) observers: Vec<Observer>,
 }
@@ -69,6 +73,8 @@ pub(crate) struct Job {
 pub(crate) struct Model {
     pub(crate) client: Arc<dyn LlmClient>,
     pub(crate) parameters: Arc<Parameters>,
+    /// What the provider is known to take; `None` asks as much as the run wants.
+    pub(crate) lane: Option<Arc<Lane>>,
 }
 
 /// The settings of the input that the engine reads.

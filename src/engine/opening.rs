@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use serde_json::Value;
 
 use super::Job;
 use super::call_log::CallLog;
@@ -33,7 +34,7 @@ pub(super) async fn open<'a>(job: &Job, log: &'a Log, calls: &CallLog) -> Result
         Some(first) => check_header(first, job)?.seed,
         None => {
             let seed = job.settings.seed.unwrap_or_else(fresh_seed);
-            log.append(|| Entry::Started(Header::new(seed, job.input.clone())))
+            log.append(|| Entry::Started(Header::new(seed, job.input.clone(), job.fingerprint)))
                 .await?;
             seed
         }
@@ -43,6 +44,7 @@ pub(super) async fn open<'a>(job: &Job, log: &'a Log, calls: &CallLog) -> Result
         match entry {
             Entry::TopicAnswered(answer) => {
                 let usage = Some(answer.response.usage);
+                job.budget.book(&answer.model, &answer.response.usage);
                 calls.replay(Purpose::Topics, &answer.model, &answer.failed_calls, usage);
                 topic_answers.insert(answer.seed, answer.response);
             }
@@ -89,13 +91,28 @@ fn check_header(first: Entry, job: &Job) -> Result<Header> {
         )
         .with_context("written by", header.library));
     }
-    if header.input != job.input {
+    if header.fingerprint != format!("{:032x}", job.fingerprint) {
         return Err(Error::new(
             ErrorKind::Journal,
-            "the journal belongs to another input; use a new journal, or the input it was started with",
+            format!(
+                "the journal belongs to another input, which differs in {}; use a new journal, or the input it \
+                 was started with",
+                differences(&header.input, &job.input)
+            ),
         ));
     }
     Ok(header)
+}
+
+/// Names the keys in which two inputs differ.
+fn differences(one: &Value, other: &Value) -> String {
+    let keys = |value: &Value| value.as_object().map_or_else(Vec::new, |map| map.keys().cloned().collect());
+    let mut names: Vec<String> = keys(one);
+    names.extend(keys(other));
+    names.retain(|name| one.get(name) != other.get(name));
+    names.sort();
+    names.dedup();
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Draws a seed for a run that was given none; the standard library's hasher is seeded by the system.

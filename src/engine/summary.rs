@@ -68,6 +68,7 @@ impl Account {
             candidates,
             topics,
             models,
+            spending: job.budget.spending(),
             mends: self.mends,
             notes,
             warnings: job.warnings.clone(),

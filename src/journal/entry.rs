@@ -45,17 +45,21 @@ pub struct Header {
     pub seed: u64,
     /// The input in its canonical form.
     pub input: Value,
+    /// Hash of what the input says of the records, as hexadecimal digits. How the run is driven is not in it:
+    /// that may differ when the run is resumed.
+    pub fingerprint: String,
 }
 
 impl Header {
     /// Creates the header of a run that this version of the library starts.
     #[must_use]
-    pub fn new(seed: u64, input: Value) -> Self {
+    pub fn new(seed: u64, input: Value, fingerprint: u128) -> Self {
         Self {
             format: FORMAT,
             library: env!("CARGO_PKG_VERSION").to_owned(),
             seed,
             input,
+            fingerprint: format!("{fingerprint:032x}"),
         }
     }
 }

@@ -24,6 +24,7 @@ pub use chat::{
     Purpose, Role,
 };
 pub use model_name::ModelName;
+pub use providers::OfflineModel;
 pub use usage::Usage;
 
 use crate::error::Result;

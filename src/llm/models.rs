@@ -3,12 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{LlmClient, ModelName};
+use super::{LlmClient, ModelName, OfflineModel};
 use crate::closest::closest;
 use crate::error::{Error, ErrorKind, Result};
 
 #[cfg(feature = "providers")]
 use super::providers::{AnthropicClient, ClientOptions, GeminiClient, OpenAiClient, presets};
+
+/// The provider of the embedded model, which needs no key and no network.
+pub(crate) const OFFLINE: &str = "offline";
 
 type MakeClient = dyn Fn(&ModelName) -> Result<Arc<dyn LlmClient>> + Send + Sync;
 
@@ -98,6 +101,9 @@ impl ModelRegistry {
         if let Some((_, make)) = self.own.iter().rev().find(|(own, _)| own == provider) {
             return make(name);
         }
+        if provider == OFFLINE {
+            return Ok(Arc::new(OfflineModel::new(name.as_str())));
+        }
         self.library_client(name)
             .unwrap_or_else(|| Err(self.unknown(name)))
     }
@@ -170,7 +176,7 @@ fn library_providers<'a>() -> impl Iterator<Item = &'a str> {
         .chain(["anthropic", "gemini"]);
     #[cfg(not(feature = "providers"))]
     let names = std::iter::empty();
-    names
+    names.chain([OFFLINE])
 }
 
 /// Shows the names it knows.
@@ -198,6 +204,12 @@ mod tests {
         assert!(message("opnai/gpt-4").contains("`openai/gpt-4`"));
         assert!(message("together/x").contains("`together_ai/x`"));
         assert!(message("nothing-like-it/x").contains("known are openai, azure"));
+    }
+
+    #[test]
+    fn the_offline_model_needs_no_feature_and_no_key() {
+        let client = client_for(&"offline/loom".parse().unwrap()).unwrap();
+        assert_eq!(client.model(), "offline/loom");
     }
 
     #[test]

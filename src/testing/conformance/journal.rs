@@ -192,7 +192,7 @@ fn one_of_each() -> Vec<Entry> {
             .with_served_by("loom-2")
     };
     vec![
-        Entry::Started(Header::new(u64::MAX, input)),
+        Entry::Started(Header::new(u64::MAX, input, u128::MAX)),
         Entry::TopicAnswered(TopicAnswer {
             seed: u64::MAX,
             model: "test/loom".into(),

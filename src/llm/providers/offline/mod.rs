@@ -25,9 +25,6 @@ use crate::schema::Dialect;
 use sample::Sampler;
 use text::{Length, Scribe};
 
-/// The name of the model where nothing else is asked for.
-const DEFAULT_NAME: &str = "offline/loom";
-
 /// Answers every request at once, on its own, with made-up data that fits the asked-for schema.
 ///
 /// It is a stand-in and **not a language model**: it understands no instruction, and what it writes is
@@ -37,7 +34,8 @@ const DEFAULT_NAME: &str = "offline/loom";
 /// What it reads of a request is the schema, and of the prompt these lines:
 ///
 /// - `Topic: …` in the last message: what the texts speak of;
-/// - `Instruction: …` (else the user's first message): what invented topics are about;
+/// - what follows `Instruction:` or `# What the data set is about` (else the user's first message): what
+///   invented topics are about;
 /// - lines that start with `- `: topics that are not to be invented again.
 ///
 /// The names of fields choose what is written into them: a `question` ends in a question mark, an `email` is
@@ -56,8 +54,9 @@ const DEFAULT_NAME: &str = "offline/loom";
 /// ```
 /// use std::sync::Arc;
 /// use serde_json::{json, Value};
-/// use topicloom::llm::providers::OfflineModel;
-/// use topicloom::llm::{ChatRequest, LlmClient, Message, OutputFormat, OutputMode, OutputSchema};
+/// use topicloom::llm::{
+///     ChatRequest, LlmClient, Message, OfflineModel, OutputFormat, OutputMode, OutputSchema,
+/// };
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> topicloom::Result<()> {
@@ -70,7 +69,7 @@ const DEFAULT_NAME: &str = "offline/loom";
 /// let request = ChatRequest::new(vec![Message::user("Topic: travel")])
 ///     .with_output(OutputFormat::Schema(Arc::new(schema)));
 ///
-/// let answer = OfflineModel::new().with_seed(7).complete(&request).await?;
+/// let answer = OfflineModel::new("offline/loom").with_seed(7).complete(&request).await?;
 /// let place: Value = serde_json::from_str(&answer.text).expect("it always answers JSON");
 /// assert!(place["city"].is_string());
 /// assert!((1..=5).contains(&place["rating"].as_i64().unwrap()));
@@ -85,21 +84,14 @@ pub struct OfflineModel {
 }
 
 impl OfflineModel {
-    /// Creates a model of the name `offline/loom` and the seed 0, which answers at once.
+    /// Creates a model of this name, which changes nothing else. Its seed is 0, and it answers at once.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self {
-            name: DEFAULT_NAME.into(),
+            name: name.into(),
             seed: 0,
             latency: Duration::ZERO,
         }
-    }
-
-    /// Sets the name; it changes nothing else.
-    #[must_use]
-    pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
-        self
     }
 
     /// Sets the seed.
@@ -147,7 +139,7 @@ impl OfflineModel {
 
 impl Default for OfflineModel {
     fn default() -> Self {
-        Self::new()
+        Self::new("offline/loom")
     }
 }
 

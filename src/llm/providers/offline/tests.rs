@@ -18,7 +18,7 @@ fn request(schema: &Value) -> ChatRequest {
 }
 
 fn answer(schema: &Value, seed: u64) -> Result<Value, Error> {
-    let text = OfflineModel::new().answer(&request(schema).with_seed(seed))?;
+    let text = OfflineModel::default().answer(&request(schema).with_seed(seed))?;
     Ok(serde_json::from_str(&text).unwrap())
 }
 
@@ -241,7 +241,7 @@ fn schemas_that_rust_types_make_are_satisfied() {
 fn the_same_question_has_the_same_answer_and_another_has_not() {
     let schema = records_of(&json!({"question": {"type": "string"}}), 2);
     let ask = |model: &OfflineModel, request: &ChatRequest| model.answer(request).unwrap();
-    let model = OfflineModel::new().with_seed(3);
+    let model = OfflineModel::default().with_seed(3);
     let base = request(&schema);
     let first = ask(&model, &base);
     assert_eq!(first, ask(&model.clone(), &base.clone()));
@@ -249,7 +249,7 @@ fn the_same_question_has_the_same_answer_and_another_has_not() {
     other_text.messages.push(Message::user("More."));
     let shorter = request(&records_of(&json!({"question": {"type": "string"}}), 1));
     for other in [
-        ask(&OfflineModel::new().with_seed(4), &base),
+        ask(&OfflineModel::default().with_seed(4), &base),
         ask(&model, &base.clone().with_seed(1)),
         ask(&model, &other_text),
         ask(&model, &shorter),
@@ -322,7 +322,7 @@ fn topics_are_new_and_about_the_instruction() {
         .with_seed(seed)
         .with_output(OutputFormat::Schema(Arc::new(output)));
         let value: Value =
-            serde_json::from_str(&OfflineModel::new().answer(&request).unwrap()).unwrap();
+            serde_json::from_str(&OfflineModel::default().answer(&request).unwrap()).unwrap();
         for topic in value["topics"].as_array().unwrap() {
             known.push(topic.as_str().unwrap().to_owned());
         }
@@ -338,7 +338,7 @@ fn topics_are_new_and_about_the_instruction() {
 
 #[tokio::test]
 async fn tokens_are_counted_and_the_name_is_kept() {
-    let model = OfflineModel::new().with_name("offline/other");
+    let model = OfflineModel::new("offline/other");
     let request = request(&records_of(&json!({"question": {"type": "string"}}), 3));
     let response = model.complete(&request).await.unwrap();
     assert_eq!(
@@ -353,14 +353,14 @@ async fn tokens_are_counted_and_the_name_is_kept() {
 #[tokio::test(start_paused = true)]
 async fn latency_is_tokio_time() {
     let before = tokio::time::Instant::now();
-    let model = OfflineModel::new().with_latency(Duration::from_secs(3));
+    let model = OfflineModel::default().with_latency(Duration::from_secs(3));
     model.complete(&ChatRequest::default()).await.unwrap();
     assert_eq!(before.elapsed(), Duration::from_secs(3));
 }
 
 #[tokio::test]
 async fn without_a_schema_it_answers_text_or_an_object() {
-    let model = OfflineModel::new();
+    let model = OfflineModel::default();
     let text = model.complete(&ChatRequest::default()).await.unwrap().text;
     assert!(text.ends_with('.'));
     let request = ChatRequest::default().with_output(OutputFormat::Json);

@@ -64,11 +64,16 @@ pub(in super::super) fn topic_line(request: &ChatRequest) -> Option<&str> {
     labelled_line(request.last_text(), "topic:")
 }
 
-/// Returns what the instruction is about: the line `Instruction: …` of the latest message that has one, or
-/// else the first message of the user.
+/// Labels of the line that holds the instruction; the second is the heading of the library's own prompts.
+const INSTRUCTION_LABELS: [&str; 2] = ["instruction:", "# what the data set is about"];
+
+/// Returns what the instruction is about: the line after one of its labels in the latest message that has
+/// one, or else the first message of the user.
 pub(in super::super) fn instruction_subject(request: &ChatRequest) -> Option<String> {
     let messages = || request.messages.iter().rev();
-    let labelled = messages().find_map(|message| labelled_line(&message.text, "instruction:"));
+    let labelled = INSTRUCTION_LABELS
+        .iter()
+        .find_map(|label| messages().find_map(|message| labelled_line(&message.text, label)));
     let instruction = labelled.or_else(|| {
         let users = messages().filter(|message| message.role == Role::User);
         Some(&*users.last()?.text)
@@ -96,12 +101,11 @@ fn labelled_line<'t>(text: &'t str, label: &str) -> Option<&'t str> {
             && start.eq_ignore_ascii_case(label)
         {
             let rest = line[label.len()..].trim();
-            // The text may also begin on the line below its label.
-            return if rest.is_empty() {
-                lines.next().map(str::trim).filter(|next| !next.is_empty())
-            } else {
-                Some(rest)
-            };
+            if !rest.is_empty() {
+                return Some(rest);
+            }
+            // The text may also begin below its label.
+            return lines.map(str::trim).find(|line| !line.is_empty());
         }
     }
     None
@@ -150,6 +154,17 @@ mod tests {
             assert_eq!(subject_of(instruction).as_deref(), Some(expected));
         }
         assert_eq!(subject_of("Generate some diverse questions."), None);
+    }
+
+    #[test]
+    fn the_instruction_is_found_under_its_label_or_heading() {
+        for text in [
+            "Instruction: poems about rain",
+            "Be brief.\n\n# What the data set is about\n\npoems about rain\n\n# Form\n\nJSON",
+        ] {
+            let request = ChatRequest::new(vec![Message::system(text), Message::user("Go on.")]);
+            assert_eq!(instruction_subject(&request).as_deref(), Some("rain"));
+        }
     }
 
     #[test]
