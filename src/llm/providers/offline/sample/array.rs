@@ -139,8 +139,8 @@ impl<'s> Sampler<'s, '_> {
                                     bounds.find_map(Value::as_i64)
                                 };
                                 let (low, high) = (bound("minimum"), bound("maximum"));
-                                for number in
-                                    low.unwrap_or(0)..=high.unwrap_or(0).min(low.unwrap_or(0) + FEW)
+                                for number in low.unwrap_or(0)
+                                    ..=high.unwrap_or(0).min(low.unwrap_or(0).saturating_add(FEW))
                                 {
                                     let number = Value::from(number);
                                     let mut fits = true;
