@@ -91,6 +91,20 @@ impl<'s> Sampler<'s, '_> {
         Ok(true)
     }
 
+    /// Returns whether a value fits the keywords that stand directly in any of these schemas.
+    pub(super) fn fits_all_own_keywords(
+        &mut self,
+        value: &Value,
+        maps: &[&'s Fields],
+    ) -> Result<bool, Refusal> {
+        for map in maps {
+            if !self.fits_own_keywords(value, map)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn fits_text(&mut self, text: &str, keyword: &str, rule: &'s Value) -> Result<bool, Refusal> {
         let chars = || text.chars().count() as u64;
         Ok(match (keyword, rule) {

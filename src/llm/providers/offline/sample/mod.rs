@@ -198,11 +198,7 @@ impl<'s, 'w> Sampler<'s, 'w> {
         };
         let mut fitting = Vec::with_capacity(candidates.len());
         for value in candidates {
-            let mut fits = true;
-            for map in &facets.maps {
-                fits = fits && self.fits_own_keywords(value, map)?;
-            }
-            if fits {
+            if self.fits_all_own_keywords(value, &facets.maps)? {
                 fitting.push(value);
             }
         }
