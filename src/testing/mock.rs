@@ -159,17 +159,17 @@ impl MockHandle {
     /// day passes at once when nothing else is left to happen, so a test that waits in vain fails.
     pub async fn next_call(&mut self) -> Call {
         let number = self.taken + 1;
-        match tokio::time::timeout(PATIENCE, self.calls.recv()).await {
-            Ok(Some(waiting)) => {
-                self.taken = number;
-                Call {
-                    request: waiting.request,
-                    answer: Some(waiting.answer),
-                    number,
-                }
-            }
-            Ok(None) => panic!("expected call {number}, but the model was dropped before it came"),
-            Err(_elapsed) => panic!("expected call {number}, but it never came"),
+        let Ok(received) = tokio::time::timeout(PATIENCE, self.calls.recv()).await else {
+            panic!("expected call {number}, but it never came");
+        };
+        let Some(waiting) = received else {
+            panic!("expected call {number}, but the model was dropped before it came");
+        };
+        self.taken = number;
+        Call {
+            request: waiting.request,
+            answer: Some(waiting.answer),
+            number,
         }
     }
 

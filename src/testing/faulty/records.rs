@@ -100,11 +100,11 @@ pub(super) fn take_apart(text: &str) -> Option<(Option<String>, Vec<Value>)> {
 }
 
 /// Writes the list under its key, and says where in the text each item ends.
-pub(super) fn put_together(key: &Option<String>, items: &[Value]) -> (String, Vec<usize>) {
+pub(super) fn put_together(key: Option<&str>, items: &[Value]) -> (String, Vec<usize>) {
     let mut text = String::with_capacity(16 + items.len() * 128);
     if let Some(key) = key {
         text.push('{');
-        text.push_str(&Value::from(key.as_str()).to_string());
+        text.push_str(&Value::from(key).to_string());
         text.push(':');
     }
     text.push('[');

@@ -127,7 +127,7 @@ impl NumberLimits<'_> {
         let width = u64::try_from((high - low).saturating_add(1)).unwrap_or(u64::MAX);
         let index = low + i128::from(random.below(width));
         let mantissa = index.checked_mul(step).ok_or("multipleOf")?;
-        self.write(mantissa, scale)
+        write(mantissa, scale)
     }
 
     /// The grid of allowed numbers: every multiple of `step / 10^scale`.
@@ -168,26 +168,27 @@ impl NumberLimits<'_> {
         }
         Ok((finest, step))
     }
+}
 
-    fn write(&self, mantissa: i128, scale: u32) -> Result<Number, &'static str> {
-        let one = 10_i128.pow(scale);
-        if mantissa % one == 0 {
-            let whole = mantissa / one;
-            if let Ok(whole) = i64::try_from(whole) {
-                return Ok(whole.into());
-            }
-            return u64::try_from(whole)
-                .map(Number::from)
-                .map_err(|_| "maximum");
+/// Writes `mantissa / 10^scale`, a whole number without a point.
+fn write(mantissa: i128, scale: u32) -> Result<Number, &'static str> {
+    let one = 10_i128.pow(scale);
+    if mantissa % one == 0 {
+        let whole = mantissa / one;
+        if let Ok(whole) = i64::try_from(whole) {
+            return Ok(whole.into());
         }
-        let (sign, digits) = (if mantissa < 0 { "-" } else { "" }, mantissa.unsigned_abs());
-        let (whole, fraction) = (digits / one.unsigned_abs(), digits % one.unsigned_abs());
-        let width = scale as usize;
-        let value: f64 = format!("{sign}{whole}.{fraction:0width$}")
-            .parse()
-            .map_err(|_| "multipleOf")?;
-        Number::from_f64(value).ok_or("maximum")
+        return u64::try_from(whole)
+            .map(Number::from)
+            .map_err(|_| "maximum");
     }
+    let (sign, digits) = (if mantissa < 0 { "-" } else { "" }, mantissa.unsigned_abs());
+    let (whole, fraction) = (digits / one.unsigned_abs(), digits % one.unsigned_abs());
+    let width = scale as usize;
+    let value: f64 = format!("{sign}{whole}.{fraction:0width$}")
+        .parse()
+        .map_err(|_| "multipleOf")?;
+    Number::from_f64(value).ok_or("maximum")
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -11,7 +11,7 @@ use crate::random::Random;
 const MAX_DEPTH: usize = 64;
 /// How many characters a text is given at most.
 const MAX_TEXT: usize = 100_000;
-/// How many steps a match may take, against patterns that would take for ever.
+/// How many steps a draw or a match may take, against patterns that would take for ever.
 const MAX_STEPS: u32 = 200_000;
 /// How deep a match may recurse: half a kilobyte each, a fraction of the two megabytes of a thread.
 const MAX_NESTING: u32 = 1_000;
@@ -142,7 +142,13 @@ impl Pattern {
                 _ => min,
             };
             let mut text = String::new();
-            if draw_node(&self.0, stretch, limit, random, &mut text).is_none() {
+            let mut drawer = Drawer {
+                stretch,
+                limit,
+                steps: 0,
+                random,
+            };
+            if drawer.node(&self.0, &mut text).is_none() {
                 continue;
             }
             let chars = text.chars().count();
@@ -164,36 +170,45 @@ impl Pattern {
     }
 }
 
-fn draw_node(
-    node: &Node,
+struct Drawer<'r> {
+    /// How far repetitions go beyond their least.
     stretch: usize,
+    /// How many bytes the text may have.
     limit: usize,
-    random: &mut Random,
-    out: &mut String,
-) -> Option<()> {
-    match node {
-        Node::Char(c) => out.push(*c),
-        Node::Class(class) => out.push(class.draw(random)?),
-        Node::Sequence(nodes) => {
-            for node in nodes {
-                draw_node(node, stretch, limit, random, out)?;
-            }
+    steps: u32,
+    random: &'r mut Random,
+}
+
+impl Drawer<'_> {
+    fn node(&mut self, node: &Node, out: &mut String) -> Option<()> {
+        self.steps += 1;
+        if self.steps > MAX_STEPS || out.len() > self.limit {
+            return None;
         }
-        Node::Either(nodes) => draw_node(random.choose(nodes)?, stretch, limit, random, out)?,
-        Node::Repeat(node, min, max) => {
-            let room = max.map_or(stretch, |max| stretch.min(max.saturating_sub(*min)));
-            let count = min + random.index(room + 1);
-            for _ in 0..count {
-                if out.len() > limit {
-                    return None;
+        match node {
+            Node::Char(c) => out.push(*c),
+            Node::Class(class) => out.push(class.draw(self.random)?),
+            Node::Sequence(nodes) => {
+                for node in nodes {
+                    self.node(node, out)?;
                 }
-                draw_node(node, stretch, limit, random, out)?;
             }
+            Node::Either(nodes) => {
+                let node = self.random.choose(nodes)?;
+                self.node(node, out)?;
+            }
+            Node::Repeat(node, min, max) => {
+                let stretch = self.stretch;
+                let room = max.map_or(stretch, |max| stretch.min(max.saturating_sub(*min)));
+                for _ in 0..min + self.random.index(room + 1) {
+                    self.node(node, out)?;
+                }
+            }
+            // These ask about the text around them, which the match afterwards looks at.
+            Node::Start | Node::End | Node::WordBoundary(_) | Node::Ahead(..) => {}
         }
-        // These ask about the text around them, which the match afterwards looks at.
-        Node::Start | Node::End | Node::WordBoundary(_) | Node::Ahead(..) => {}
+        Some(())
     }
-    Some(())
 }
 
 struct Matcher {

@@ -314,9 +314,10 @@ fn topics_are_new_and_about_the_instruction() {
     let mut known: Vec<String> = Vec::new();
     for seed in 0..50 {
         let output = OutputSchema::new("topics", schema.clone(), OutputMode::Strict);
-        let list: String = known.iter().map(|name| format!("- {name}\n")).collect();
+        let list: Vec<String> = known.iter().map(|name| format!("- {name}")).collect();
         let request = ChatRequest::new(vec![Message::user(format!(
-            "Instruction: Generate Q&A pairs about machine learning concepts\nExisting:\n{list}"
+            "Instruction: Generate Q&A pairs about machine learning concepts\nExisting:\n{}",
+            list.join("\n")
         ))])
         .with_purpose(Purpose::Topics)
         .with_seed(seed)

@@ -6,12 +6,14 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::facets::{Facets, Type, count};
-use super::{Fields, MAX_DRAWS, Refusal, Sampler};
+use super::{Choices, Fields, MAX_DRAWS, Refusal, Sampler};
 
 /// The longest list that is written.
 const MAX_ITEMS: usize = 1_000_000;
 /// The shortest and longest list where the schema says nothing.
 const USUAL_ITEMS: (usize, usize) = (2, 4);
+/// How many values a schema may have for all of them to be listed.
+const MAX_LISTED: usize = 4_096;
 /// How many topics are invented where the schema does not say how many.
 const USUAL_TOPICS: usize = 5;
 
@@ -114,9 +116,8 @@ impl<'s> Sampler<'s, '_> {
 
     /// Lists all values of a schema that has few; none where there are many or it is hard to say.
     fn all_values(&mut self, schemas: &[&'s Value]) -> Result<Vec<Value>, Refusal> {
-        const FEW: i64 = 4_096;
         let open = self.open_references.len();
-        let mut choices = super::Choices::default();
+        let mut choices = Choices::default();
         let mut values = Vec::new();
         loop {
             choices.restart();
@@ -125,42 +126,42 @@ impl<'s> Sampler<'s, '_> {
             if let Ok(facets) = facets
                 && facets.checks.is_empty()
             {
-                if let Some(listed) = self.listed(&facets)? {
-                    values.extend(listed.into_iter().cloned());
-                } else {
-                    for kind in facets.types.list() {
-                        match kind {
-                            Type::Null => values.push(Value::Null),
-                            Type::Boolean => values.extend([Value::Bool(false), Value::Bool(true)]),
-                            Type::Integer => {
-                                let bound = |keyword| {
-                                    let mut bounds =
-                                        facets.maps.iter().filter_map(|map| map.get(keyword));
-                                    bounds.find_map(Value::as_i64)
-                                };
-                                let (low, high) = (bound("minimum"), bound("maximum"));
-                                for number in
-                                    low.unwrap_or(0)..=high.unwrap_or(0).min(low.unwrap_or(0) + FEW)
-                                {
-                                    let number = Value::from(number);
-                                    let mut fits = true;
-                                    for map in &facets.maps {
-                                        fits = fits && self.fits_own_keywords(&number, map)?;
-                                    }
-                                    if fits {
-                                        values.push(number);
-                                    }
-                                }
-                            }
-                            _ => {}
-                        }
-                    }
-                }
+                self.add_all_values(&facets, &mut values)?;
             }
-            if !choices.advance() || values.len() > 10_000 {
+            if !choices.advance() || values.len() > MAX_LISTED {
                 return Ok(values);
             }
         }
+    }
+
+    fn add_all_values(&mut self, facets: &Facets<'s>, out: &mut Vec<Value>) -> Result<(), Refusal> {
+        if let Some(listed) = self.listed(facets)? {
+            out.extend(listed.into_iter().cloned());
+            return Ok(());
+        }
+        for kind in facets.types.list() {
+            match kind {
+                Type::Null => out.push(Value::Null),
+                Type::Boolean => out.extend([Value::Bool(false), Value::Bool(true)]),
+                Type::Integer => {
+                    let bound = |keyword| {
+                        let mut bounds = facets.maps.iter().filter_map(|map| map.get(keyword));
+                        bounds.find_map(Value::as_i64)
+                    };
+                    let low = bound("minimum").unwrap_or(0);
+                    let high = bound("maximum").unwrap_or(low);
+                    let few = i64::try_from(MAX_LISTED).expect("it is small");
+                    for number in low..=high.min(low.saturating_add(few)) {
+                        let number = Value::from(number);
+                        if self.fits_all_own_keywords(&number, &facets.maps)? {
+                            out.push(number);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

@@ -14,10 +14,7 @@ impl<'s> Sampler<'s, '_> {
             Value::Object(map) => map,
             other => return Ok(other != &Value::Bool(false)),
         };
-        self.values_left = self
-            .values_left
-            .checked_sub(1)
-            .ok_or_else(|| self.refusal("schema", "it is too hard to check").finally())?;
+        self.spend_value()?;
         if !self.fits_own_keywords(value, map)? {
             return Ok(false);
         }
@@ -88,6 +85,20 @@ impl<'s> Sampler<'s, '_> {
                 },
             };
             if !fits {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Returns whether a value fits the keywords that stand directly in any of these schemas.
+    pub(super) fn fits_all_own_keywords(
+        &mut self,
+        value: &Value,
+        maps: &[&'s Fields],
+    ) -> Result<bool, Refusal> {
+        for map in maps {
+            if !self.fits_own_keywords(value, map)? {
                 return Ok(false);
             }
         }

@@ -23,8 +23,12 @@ use choices::Choices;
 use facets::{Check, Facets, Type};
 use reach::Reach;
 
-/// How many values one answer may be made of, tries included; a bound against schemas that explode.
+/// How many values one answer may be made of, those drawn in vain and those checked included.
 const MAX_VALUES: usize = 2_000_000;
+/// How many values may be drawn in vain; a bound against schemas that are hard to satisfy.
+const MAX_WASTE: usize = 20_000;
+/// How many values in vain a pattern counts for that was not met: its draws and matches are costly.
+const PATTERN_WASTE: usize = 500;
 /// How many combinations of branches are tried for one value.
 const MAX_CHOICES: usize = 64;
 /// How many values are drawn in the hope that one passes the checks that cannot be built in, such as `not`.
@@ -47,6 +51,7 @@ pub(super) struct Sampler<'s, 'w> {
     field: &'s str,
     open_references: Vec<*const Value>,
     values_left: usize,
+    waste_left: usize,
     reach: Reach<'s>,
     patterns: HashMap<&'s str, Pattern>,
 }
@@ -61,6 +66,7 @@ impl<'s, 'w> Sampler<'s, 'w> {
             field: "",
             open_references: Vec::new(),
             values_left: MAX_VALUES,
+            waste_left: MAX_WASTE,
             reach: Reach::new(root),
             patterns: HashMap::new(),
         }
@@ -80,16 +86,17 @@ impl<'s, 'w> Sampler<'s, 'w> {
         let mut choices = Choices::default();
         let mut first_refusal = None;
         for _ in 0..MAX_CHOICES {
-            self.values_left = self
-                .values_left
-                .checked_sub(1)
-                .ok_or_else(|| self.refusal("schema", "it is too large, or too hard to satisfy"))?;
+            let before = self.values_left;
+            self.spend_value()?;
             let result = self.value_of_choice(schemas, &mut choices);
             self.open_references.truncate(open);
             match result {
                 Ok(value) => return Ok(value),
                 Err(refusal) if refusal.is_final() => return Err(refusal),
-                Err(refusal) => first_refusal.get_or_insert(refusal),
+                Err(refusal) => {
+                    self.waste(before)?;
+                    first_refusal.get_or_insert(refusal)
+                }
             };
             if !choices.advance() {
                 break;
@@ -110,6 +117,7 @@ impl<'s, 'w> Sampler<'s, 'w> {
         }
         let mut failed = None;
         for _ in 0..MAX_DRAWS {
+            let before = self.values_left;
             let value = self.value_of_facets(&facets, choices)?;
             failed = None;
             for check in &facets.checks {
@@ -121,9 +129,30 @@ impl<'s, 'w> Sampler<'s, 'w> {
             if failed.is_none() {
                 return Ok(value);
             }
+            self.waste(before)?;
         }
         let keyword = failed.expect("the last draw failed a check");
         Err(self.refusal(keyword, "no value was found that it allows"))
+    }
+
+    fn spend_value(&mut self) -> Result<(), Refusal> {
+        let left = self.values_left.checked_sub(1);
+        self.values_left = left.ok_or_else(|| {
+            let why = "it takes more values than are worth writing";
+            self.refusal("schema", why).finally()
+        })?;
+        Ok(())
+    }
+
+    /// Counts what was spent since then as drawn in vain.
+    fn waste(&mut self, values_left_before: usize) -> Result<(), Refusal> {
+        let spent = 1 + values_left_before - self.values_left;
+        let left = self.waste_left.checked_sub(spent);
+        self.waste_left = left.ok_or_else(|| {
+            self.refusal("schema", "it is too hard to satisfy")
+                .finally()
+        })?;
+        Ok(())
     }
 
     fn passes(&mut self, check: &Check<'s>, value: &Value) -> Result<bool, Refusal> {
@@ -169,11 +198,7 @@ impl<'s, 'w> Sampler<'s, 'w> {
         };
         let mut fitting = Vec::with_capacity(candidates.len());
         for value in candidates {
-            let mut fits = true;
-            for map in &facets.maps {
-                fits = fits && self.fits_own_keywords(value, map)?;
-            }
-            if fits {
+            if self.fits_all_own_keywords(value, &facets.maps)? {
                 fitting.push(value);
             }
         }
@@ -320,6 +345,7 @@ impl<'s, 'w> Sampler<'s, 'w> {
                 return Ok(Value::String(text));
             }
         }
+        self.waste(self.values_left + PATTERN_WASTE)?;
         Err(self.refusal("pattern", "no matching text of that length was found"))
     }
 

@@ -10,6 +10,8 @@ use super::{Fields, MAX_DRAWS, Refusal, Sampler};
 
 /// How many entries a map of free keys has where the schema says nothing.
 const USUAL_ENTRIES: usize = 3;
+/// The most entries that are written; keys are drawn until they differ, so there must be enough of them.
+const MAX_ENTRIES: usize = 10_000;
 
 impl<'s> Sampler<'s, '_> {
     pub(super) fn object(&mut self, facets: &Facets<'s>) -> Result<Value, Refusal> {
@@ -34,6 +36,12 @@ impl<'s> Sampler<'s, '_> {
         add_dependents(maps, &mut required);
         if min > max {
             return Err(self.refusal("maxProperties", "it is below `minProperties`"));
+        }
+        if min > MAX_ENTRIES {
+            return Err(self.refusal(
+                "minProperties",
+                "it asks for more than ten thousand entries",
+            ));
         }
         let mut needed: HashSet<&'s str> = required.iter().copied().collect();
         if needed.len() > max {
@@ -144,7 +152,7 @@ impl<'s> Sampler<'s, '_> {
         let mut draws = 0;
         while fields.len() < wanted {
             draws += 1;
-            if draws > wanted + 10 * MAX_DRAWS {
+            if draws > 4 * wanted + 10 * MAX_DRAWS {
                 if fields.len() >= min {
                     return Ok(());
                 }
@@ -195,6 +203,9 @@ impl<'s> Sampler<'s, '_> {
             let mut key = self.scribe.slug();
             if self.scribe.random.below(2) == 0 {
                 key.truncate(key.find('_').unwrap_or(key.len()));
+            } else {
+                key.push('_');
+                key.push_str(&self.scribe.random.below(100).to_string());
             }
             return Ok(key);
         }

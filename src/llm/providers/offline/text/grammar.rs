@@ -251,12 +251,10 @@ pub(super) fn takes_an(word: &str) -> bool {
         word.len() >= prefix.len() && word[..prefix.len()].eq_ignore_ascii_case(prefix)
     };
     match word.first() {
-        Some(b'h' | b'H') => ["honest", "hour", "heir"].iter().any(|word| starts(&word)),
+        Some(b'h' | b'H') => ["honest", "hour", "heir"].iter().any(starts),
         Some(first) => {
             is_vowel(first.to_ascii_lowercase())
-                && (!SOUNDS_LIKE_YOU.iter().any(|prefix| starts(&prefix))
-                    || starts(&"unim")
-                    || starts(&"unin"))
+                && (!SOUNDS_LIKE_YOU.iter().any(starts) || starts(&"unim") || starts(&"unin"))
         }
         None => false,
     }

@@ -75,8 +75,9 @@ pub(in super::super) fn instruction_subject(request: &ChatRequest) -> Option<Str
         .iter()
         .find_map(|label| messages().find_map(|message| labelled_line(&message.text, label)));
     let instruction = labelled.or_else(|| {
-        let users = messages().filter(|message| message.role == Role::User);
-        Some(&*users.last()?.text)
+        let mut messages = request.messages.iter();
+        let first = messages.find(|message| message.role == Role::User)?;
+        Some(&*first.text)
     })?;
     subject_of(instruction)
 }
