@@ -8,7 +8,7 @@ use topicloom::testing::simulator::scenarios;
 
 fn main() {
     println!(
-        "| condition | answers | of the optimum | wasted in warm-up | wasted after | first answer after outage | full speed after outage | most in flight |"
+        "| condition | answers | of the optimum | wasted in warm-up | wasted after | recovery | first answer | most in flight |"
     );
     println!("|--|--|--|--|--|--|--|--|");
     for scenario in scenarios() {
@@ -29,7 +29,7 @@ fn main() {
             figures.wasted_early,
             figures.wasted * 100.0,
             seconds(figures.recovery),
-            seconds(figures.full_speed),
+            seconds(figures.first_answer),
             figures.most_in_flight,
         );
     }

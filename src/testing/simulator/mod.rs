@@ -92,6 +92,8 @@ struct State {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Ledger {
+    /// When each call arrived that was accepted.
+    pub accepted: Vec<Duration>,
     /// When each answer was sent off.
     pub answered: Vec<Duration>,
     /// When each call arrived that came to nothing: refused, failed, or nobody waited for its answer.
@@ -167,8 +169,12 @@ impl Simulator {
             }
         }
         let rate = state.rules.iter().find_map(|rule| rule.rate(at));
-        let takes = service.first_token + service.per_token * u32::try_from(tokens).unwrap_or(u32::MAX);
-        let response = ChatResponse::new("an answer").with_usage(usage).with_rate(rate);
+        let takes =
+            service.first_token + service.per_token * u32::try_from(tokens).unwrap_or(u32::MAX);
+        let response = ChatResponse::new("an answer")
+            .with_usage(usage)
+            .with_rate(rate);
+        state.ledger.accepted.push(at);
         state.ledger.in_flight += 1;
         state.ledger.most_in_flight = state.ledger.most_in_flight.max(state.ledger.in_flight);
         Ok((response, takes))

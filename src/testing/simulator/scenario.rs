@@ -47,10 +47,10 @@ pub struct Figures {
     pub wasted_early: usize,
     /// Calls that came to nothing after it, as a share of all calls after it.
     pub wasted: f64,
-    /// From the end of an outage to the first answer.
+    /// From the end of an outage until calls are sent, and accepted, at nine tenths of the rate before it.
     pub recovery: Option<Duration>,
-    /// From the end of an outage until answers come at nine tenths of the rate before it.
-    pub full_speed: Option<Duration>,
+    /// From the end of an outage to the first answer.
+    pub first_answer: Option<Duration>,
     /// The most calls at the provider at once.
     pub most_in_flight: usize,
 }
@@ -62,11 +62,30 @@ impl Scenario {
         let client = TimedOut::new(Arc::clone(&provider), MINUTE);
         let client = ConcurrencyLimited::new(client, Arc::new(Semaphore::new(self.workers)));
         let lane = Arc::new(Lane::new("simulated/model"));
+        let traced = Arc::clone(&lane);
         let client = Adaptive::new(client, lane, self.workers);
         let client = Arc::new(Retrying::new(client).seed(1));
 
         let started = Instant::now();
         let end = started + self.lasts;
+        if std::env::var_os("TRACE").is_some() {
+            let (lane, provider) = (Arc::clone(&traced), Arc::clone(&provider));
+            tokio::spawn(async move {
+                let mut last = (0, 0);
+                loop {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    let l = provider.ledger();
+                    println!(
+                        "{:>5.0} {:?} +{} -{}",
+                        started.elapsed().as_secs_f64(),
+                        lane,
+                        l.answered.len() - last.0,
+                        l.wasted.len() - last.1
+                    );
+                    last = (l.answered.len(), l.wasted.len());
+                }
+            });
+        }
         let mut workers = JoinSet::new();
         for _ in 0..self.workers {
             let client = Arc::clone(&client);
@@ -92,24 +111,32 @@ impl Scenario {
             throughput: ledger.answered.len() as f64 / self.optimum,
             wasted_early: ledger.wasted.len() - wasted,
             wasted: wasted as f64 / (answered + wasted).max(1) as f64,
-            recovery: self.outage_ends.and_then(|end| {
+            recovery: self
+                .outage_ends
+                .and_then(|end| recovery(&ledger.accepted, end)),
+            first_answer: self.outage_ends.and_then(|end| {
                 let first = ledger.answered.iter().find(|at| **at >= end)?;
                 Some(*first - end)
             }),
-            full_speed: self.outage_ends.and_then(|end| full_speed(&ledger.answered, end)),
             most_in_flight: ledger.most_in_flight,
         }
     }
 }
 
-/// When answers come again at nine tenths of the rate in the minutes before the outage.
-fn full_speed(answered: &[Duration], end: Duration) -> Option<Duration> {
+/// When calls are accepted again at nine tenths of the rate in the minutes before the outage.
+fn recovery(accepted: &[Duration], end: Duration) -> Option<Duration> {
     const SPAN: Duration = Duration::from_secs(5);
     let count = |from: Duration, until: Duration| {
-        answered.iter().filter(|at| (from..until).contains(*at)).count()
+        accepted
+            .iter()
+            .filter(|at| (from..until).contains(*at))
+            .count()
     };
     // The outages here last two minutes.
-    let before = count(end.saturating_sub(5 * MINUTE), end.saturating_sub(3 * MINUTE)) as f64;
+    let before = count(
+        end.saturating_sub(5 * MINUTE),
+        end.saturating_sub(3 * MINUTE),
+    ) as f64;
     let needed = 0.9 * before * SPAN.as_secs_f64() / (2 * MINUTE).as_secs_f64();
     (0..240_u32)
         .map(|half_seconds| end + Duration::from_millis(500) * half_seconds)
@@ -146,7 +173,9 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "600 requests a minute, retry-after only",
             optimum: 60.0 + 10.0 * seconds,
-            make: || Simulator::new(2).with_rule(RequestBucket::per_minute(600, 60).without_headers()),
+            make: || {
+                Simulator::new(2).with_rule(RequestBucket::per_minute(600, 60).without_headers())
+            },
             ..base
         },
         Scenario {
@@ -159,7 +188,9 @@ pub fn scenarios() -> Vec<Scenario> {
             name: "60 requests a minute, one at once, retry-after only",
             workers: 16,
             optimum: 1.0 + seconds,
-            make: || Simulator::new(4).with_rule(RequestBucket::per_minute(60, 1).without_headers()),
+            make: || {
+                Simulator::new(4).with_rule(RequestBucket::per_minute(60, 1).without_headers())
+            },
             ..base
         },
         Scenario {
@@ -171,7 +202,9 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "120 000 tokens a minute, retry-after only",
             optimum: of_tokens(120_000.0),
-            make: || Simulator::new(6).with_rule(TokenBucket::per_minute(120_000).without_headers()),
+            make: || {
+                Simulator::new(6).with_rule(TokenBucket::per_minute(120_000).without_headers())
+            },
             ..base
         },
         Scenario {

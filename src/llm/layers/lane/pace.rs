@@ -24,8 +24,12 @@ const KEPT: usize = 64;
 /// Two measurements that differ by less than this are the same limit.
 const SAME: f64 = 1.25;
 
-/// Where the pace starts after a refusal, as a share of the measured rate.
+/// Where the pace starts after a refusal, as a share of the measured rate: less, the sooner refusals follow
+/// each other, since calls of uneven size need more room than even ones.
 const BELOW: f64 = 0.98;
+const WELL_BELOW: f64 = 0.92;
+const SOON: u64 = 100;
+const LATE: u64 = 200;
 
 /// While the limit is not known, the pace doubles in this time.
 const DOUBLING: f64 = 5.0;
@@ -54,6 +58,7 @@ struct Learned {
     since: Instant,
     calls: u64,
     known: bool,
+    below: f64,
     bucket: Bucket,
 }
 
@@ -87,9 +92,17 @@ impl Pace {
         if self.refusals.len() > KEPT {
             self.refusals.pop_front();
         }
-        if let Some(rate) = measured {
+        if let Some(measured) = measured {
+            let rate = self.learned.as_ref().map_or(measured, |learned| {
+                // The provider's bucket may have overflowed while the pace was below its rate, and then less
+                // was taken than it had to give. The rate is not above the pace that was refused.
+                let pace = learned.pace(now);
+                let least = pace * learned.not_below(pace);
+                measured.max(least).min(pace.max(measured))
+            });
             let before = self.learned.as_ref().map(|learned| learned.rate);
             let known = before.is_some_and(|before| rate < before * SAME && before < rate * SAME);
+            let below = self.learned.as_ref().map_or(BELOW, Learned::next_below);
             let mut bucket = Bucket::new(rate, burst(rate), now);
             bucket.set_level(0.0, now);
             self.learned = Some(Learned {
@@ -97,6 +110,7 @@ impl Pace {
                 since: now,
                 calls: 0,
                 known,
+                below,
                 bucket,
             });
         }
@@ -119,17 +133,38 @@ impl Pace {
 }
 
 impl Learned {
+    fn next_below(&self) -> f64 {
+        match self.calls {
+            _ if !self.known => self.below,
+            0..SOON => (self.below - 0.02).max(WELL_BELOW),
+            SOON..LATE => self.below,
+            _ => (self.below + 0.01).min(BELOW),
+        }
+    }
+
+    /// The share of a refused pace that the provider surely takes: nearly all where it had nothing saved up
+    /// and so refused at once, less where it may have had, or where the pace grew fast.
+    fn not_below(&self, pace: f64) -> f64 {
+        if !self.known {
+            0.8
+        } else if pace < self.rate * 1.04 {
+            0.99
+        } else {
+            0.97
+        }
+    }
+
     fn pace(&self, now: Instant) -> f64 {
         if !self.known {
             let seconds = now.saturating_duration_since(self.since).as_secs_f64();
-            return self.rate * BELOW * 2_f64.powf((seconds / DOUBLING).min(32.0));
+            return self.rate * self.below * 2_f64.powf((seconds / DOUBLING).min(32.0));
         }
         // Flat near the known limit, then ever steeper, in case the limit was raised.
         #[allow(clippy::cast_precision_loss)]
         let tries = self.calls as f64 / TRY_CALLS.max(self.rate * TRY_SECONDS);
-        let rise = (tries / 1.5).min(1.0) * (1.0 - BELOW);
+        let rise = (tries / 1.5).min(1.0) * (1.0 - self.below);
         let beyond = 0.05 * (tries - 1.5).clamp(0.0, 100.0).powi(3);
-        self.rate * (BELOW + rise + beyond)
+        self.rate * (self.below + rise + beyond)
     }
 }
 
@@ -171,6 +206,7 @@ mod tests {
             since: Instant::now(),
             calls,
             known: true,
+            below: BELOW,
             bucket: Bucket::new(1.0, 1.0, Instant::now()),
         };
         let now = Instant::now();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bucket::Bucket;
-use super::outage::{Gate, Outage};
+use super::outage::{Call, Gate, Outage};
 use super::pace::Pace;
 use super::reported::{Reported, Sent};
 use super::window::{Sample, Window};
@@ -41,6 +41,9 @@ pub(super) struct State {
     answer: Option<f64>,
     /// Counts refusals for good, so that calls that waited meanwhile are not sent after them.
     gone: (u64, ErrorKind),
+    /// The first call after a refusal for good: until one from there on is answered, one call at a time finds
+    /// out whether the refusal still holds.
+    barred: Option<u64>,
 }
 
 /// Limits that the caller sets.
@@ -66,6 +69,16 @@ pub(super) struct Ticket {
     sent: Sent,
     tokens: f64,
     probe: bool,
+}
+
+impl Ticket {
+    fn call(&self) -> Call {
+        Call {
+            number: self.sent.calls,
+            sent: self.sent.at,
+            probe: self.probe,
+        }
+    }
 }
 
 /// Whether the first in line may go.
@@ -112,6 +125,7 @@ impl Default for State {
             tokens: 0.0,
             answer: None,
             gone: (0, ErrorKind::Unavailable),
+            barred: None,
         }
     }
 }
@@ -153,6 +167,9 @@ impl State {
             }
             return Step::At(until);
         }
+        if self.barred.is_some() && self.in_flight > 0 {
+            return Step::Later;
+        }
         let mut probe = false;
         if rules == Rules::Adaptive {
             match self.outage.gate(now) {
@@ -165,7 +182,7 @@ impl State {
                             self.impatient("the provider is out for longer", now - since),
                         );
                     }
-                    return Step::At(until.unwrap_or(gives_up).min(gives_up));
+                    return Step::At(until.min(gives_up));
                 }
             }
             if self.in_flight >= self.window.size() {
@@ -220,7 +237,7 @@ impl State {
         self.use_tokens(tokens);
         self.pace.sent();
         if probe {
-            self.outage.probe_sent();
+            self.outage.probe_sent(now);
         }
         self.calls += 1;
         self.in_flight += 1;
@@ -256,8 +273,9 @@ impl State {
         self.in_flight -= 1;
         match end {
             End::Answered(response) => {
+                self.barred = self.barred.filter(|first| ticket.sent.calls < *first);
                 self.count(ticket, &response.usage);
-                self.alive(ticket, now);
+                self.alive(ticket);
                 let sample = Sample {
                     call: ticket.sent.calls,
                     latency: now.saturating_duration_since(ticket.sent.at),
@@ -285,31 +303,34 @@ impl State {
         match error.kind() {
             ErrorKind::RateLimited => {
                 self.use_tokens(-ticket.tokens);
-                self.alive(ticket, now);
+                self.alive(ticket);
                 self.window.refused(ticket.sent.calls, self.in_flight, next);
                 let accepted = ticket.sent.calls.saturating_sub(1 + self.refused);
                 self.refused += 1;
                 self.pace.refused(ticket.sent.at, accepted, now);
             }
             kind @ (ErrorKind::Overloaded | ErrorKind::Network | ErrorKind::Timeout) => {
-                self.outage.failed(ticket.probe, now);
-                // Nothing was in flight that could be made less of.
+                // A connection that breaks says nothing about load.
                 if kind != ErrorKind::Network && !self.outage.is_on() {
-                    self.window.refused(ticket.sent.calls, self.in_flight, next);
+                    self.window.failed(ticket.sent.calls, self.in_flight, next);
                 }
+                self.outage.failed(ticket.call(), now);
             }
             kind @ (ErrorKind::Quota | ErrorKind::Auth | ErrorKind::UnknownModel) => {
                 self.gone = (self.gone.0 + 1, kind);
-                self.alive(ticket, now);
+                self.barred = Some(next);
+                self.alive(ticket);
             }
-            _ => self.alive(ticket, now),
+            _ => self.alive(ticket),
         }
     }
 
     /// Something came back that only a working provider says.
-    fn alive(&mut self, ticket: Ticket, now: Instant) {
-        if self.outage.answered(ticket.probe) {
-            self.window.recovered(self.calls + 1, now);
+    fn alive(&mut self, ticket: Ticket) {
+        if self.outage.answered(ticket.call()) {
+            self.window.recovered(self.calls + 1);
+        } else if !self.outage.is_feared() {
+            self.window.working();
         }
     }
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Calls in flight at first: a handful, which every provider's lowest tier takes.
-const FIRST: f64 = 8.0;
+/// Calls in flight at first: a handful, which every provider's lowest tier takes, and few enough that the
+/// first answers show the latency of a server with nothing in line.
+const FIRST: f64 = 4.0;
 
 /// Doubling takes at least this long: Anthropic refuses sharp ramps, and says so without numbers.
 const DOUBLING: Duration = Duration::from_secs(5);
@@ -21,13 +22,16 @@ const STEP: f64 = 1.0 / 8.0;
 /// settles where it is reached, so a server that queues is kept busy with half as much again in line.
 const TOLERANCE: f64 = 1.5;
 
-/// Samples needed before latency says anything: answers vary in length.
-const SAMPLES: u32 = 16;
+/// Answers needed before latency says anything, since they vary in length; at the very first, as many as
+/// were sent.
+const SAMPLES: u32 = 8;
+const FIRST_SAMPLES: u32 = 4;
 
 /// The time to the first token, counted in tokens: half a second to a second at usual speeds.
 const FIXED_TOKENS: f64 = 64.0;
 
-/// After this long the unloaded latency is measured again, with half the window for one round.
+/// After this long the unloaded latency is measured again, with a third of the window for one round: less
+/// than the server works on at a time, since the window is at most about twice that.
 const STALE: Duration = Duration::from_secs(600);
 
 /// The number of calls that may be in flight.
@@ -42,6 +46,8 @@ pub(super) struct Window {
     after: u64,
     grown: Growth,
     latency: Latency,
+    /// The size before calls began to fail, in case it is an outage.
+    before_failures: Option<f64>,
 }
 
 /// Bounds how fast the window doubles.
@@ -75,6 +81,7 @@ impl Default for Window {
                 base: FIRST,
             },
             latency: Latency::default(),
+            before_failures: None,
         }
     }
 }
@@ -97,7 +104,7 @@ impl Window {
         if let Some(verdict) = self.latency.add(sample, self.size, next, now) {
             match verdict {
                 Verdict::Fine => {}
-                Verdict::Queueing(factor) => self.shrink(self.size * factor, next),
+                Verdict::Queueing(size) => self.shrink(size, next),
                 Verdict::Resize(size) => {
                     self.size = size;
                     self.after = next;
@@ -117,15 +124,25 @@ impl Window {
         self.shrink(used * AFTER_REFUSAL, next);
     }
 
-    /// The provider is back after an outage: half of what it took before, and quickly up to that.
-    pub(super) fn recovered(&mut self, next: u64, now: Instant) {
-        self.threshold = self.size.max(FIRST);
-        self.size = (self.size / 2.0).max(FIRST.min(self.size));
+    /// A call failed, as in an outage.
+    pub(super) fn failed(&mut self, call: u64, in_flight: usize, next: u64) {
+        self.before_failures.get_or_insert(self.size);
+        self.refused(call, in_flight, next);
+    }
+
+    /// The failures were not an outage.
+    pub(super) fn working(&mut self) {
+        self.before_failures = None;
+    }
+
+    /// The provider is back after an outage. Failures then were no sign of too much load, so it is asked for
+    /// as much as before; the calls that follow a living probe ramp up to it.
+    pub(super) fn recovered(&mut self, next: u64) {
+        if let Some(before) = self.before_failures.take() {
+            self.size = before;
+        }
         self.after = next;
-        self.grown = Growth {
-            since: Some(now),
-            base: self.threshold,
-        };
+        self.latency.restart(self.size, next);
     }
 
     fn grow(&mut self, now: Instant) {
@@ -135,7 +152,9 @@ impl Window {
         }
         let since = *self.grown.since.get_or_insert(now);
         let doublings = (now - since).as_secs_f64() / DOUBLING.as_secs_f64();
-        let most = self.grown.base * 2_f64.powf(1.0 + doublings.min(64.0));
+        let bearable = self.grown.base * 2_f64.powf(1.0 + doublings.min(64.0));
+        // And no more than double before latency was looked at.
+        let most = bearable.min(self.latency.size * 2.0);
         self.size = (self.size + 1.0).min(most).max(self.size);
     }
 
@@ -149,7 +168,7 @@ impl Window {
 }
 
 /// Tells a queue from a slow provider by how latency follows the window.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Latency {
     /// Only calls from this one on belong to the round.
     from: u64,
@@ -159,16 +178,34 @@ struct Latency {
     seconds: f64,
     tokens: f64,
     unloaded: Option<(f64, Instant)>,
-    /// Window and latency where a series of decreases began.
+    /// Load and latency where a series of decreases began.
     shrinking: Option<(f64, f64)>,
     /// The window to come back to after the unloaded latency was measured again.
     measuring: Option<f64>,
 }
 
+/// What a round's latency says about the window.
 enum Verdict {
     Fine,
+    /// Calls stand in line there; with this many in flight, few would.
     Queueing(f64),
+    /// To measure the unloaded latency, or after that.
     Resize(f64),
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self {
+            from: 0,
+            size: FIRST,
+            count: 0,
+            seconds: 0.0,
+            tokens: 0.0,
+            unloaded: None,
+            shrinking: None,
+            measuring: None,
+        }
+    }
 }
 
 impl Latency {
@@ -187,16 +224,23 @@ impl Latency {
         #[allow(clippy::cast_precision_loss)]
         let tokens = sample.tokens as f64;
         self.tokens += tokens + FIXED_TOKENS;
-        if self.count < SAMPLES || f64::from(self.count) < self.size {
+        let needed = if self.unloaded.is_none() {
+            FIRST_SAMPLES
+        } else {
+            SAMPLES
+        };
+        if self.count < needed || f64::from(self.count) < self.size {
             return None;
         }
         // Of the sums, so that a few long answers do not look like a queue.
         let latency = self.seconds / self.tokens;
+        // The window grew during the round; its answers tell of what lies between.
+        let load = f64::midpoint(self.size, size);
         self.restart(size, next);
-        Some(self.judge(latency, size, now))
+        Some(self.judge(latency, load, size, now))
     }
 
-    fn judge(&mut self, latency: f64, size: f64, now: Instant) -> Verdict {
+    fn judge(&mut self, latency: f64, load: f64, size: f64, now: Instant) -> Verdict {
         if let Some(before) = self.measuring.take() {
             self.unloaded = Some((latency, now));
             return Verdict::Resize(before);
@@ -206,19 +250,20 @@ impl Latency {
             self.unloaded = Some((latency, now));
         }
         if latency > unloaded * TOLERANCE {
-            let (first_size, first_latency) = *self.shrinking.get_or_insert((size, latency));
-            if size < first_size * 0.6 && latency > first_latency * 0.8 {
+            let (first_load, first_latency) = *self.shrinking.get_or_insert((load, latency));
+            if load < first_load * 0.6 && latency > first_latency * 0.8 {
                 // Fewer calls did not make it faster, so it is not our queue: this is its pace now.
                 self.unloaded = Some((latency, now));
                 self.shrinking = None;
                 return Verdict::Fine;
             }
-            return Verdict::Queueing((unloaded * TOLERANCE / latency).max(0.5));
+            let bearable = load * unloaded * TOLERANCE / latency;
+            return Verdict::Queueing(bearable.max(size / 2.0).min(size));
         }
         self.shrinking = None;
         if now.saturating_duration_since(measured) > STALE {
             self.measuring = Some(size);
-            return Verdict::Resize((size / 2.0).max(1.0));
+            return Verdict::Resize((size / 3.0).max(1.0));
         }
         Verdict::Fine
     }
@@ -272,7 +317,7 @@ mod tests {
         let mut server = Server::new();
         server.play(200, 32, 2.0);
         assert!(
-            (36..=56).contains(&server.window.size()),
+            (40..=66).contains(&server.window.size()),
             "{}",
             server.window.size()
         );
@@ -289,13 +334,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn refusals_of_one_window_count_once() {
         let mut window = Window::default();
-        for call in 0..8 {
-            window.refused(call, 8, 8);
+        window.size = 20.0;
+        for call in 0..20 {
+            window.refused(call, 20, 20);
         }
-        assert_eq!(window.size(), 5);
-        window.refused(8, 5, 13);
-        assert_eq!(window.size(), 3);
-        for call in 13..100 {
+        assert_eq!(window.size(), 14);
+        window.refused(20, 14, 34);
+        assert_eq!(window.size(), 9);
+        for call in 34..100 {
             window.refused(call, 1, call);
         }
         assert_eq!(window.size(), 1);
@@ -310,11 +356,11 @@ mod tests {
                 call,
                 latency: Duration::from_secs(1),
                 tokens: 9,
-                in_flight: 3,
+                in_flight: 1,
             };
             window.answered(sample, call + 1, now);
         }
-        assert_eq!(window.size(), 8);
+        assert_eq!(window.size(), 4);
     }
 
     #[tokio::test(start_paused = true)]
@@ -335,11 +381,27 @@ mod tests {
                 window.answered(sample, call, start + Duration::from_secs(second));
             }
             #[allow(clippy::cast_precision_loss)]
-            let most = 16.0 * 2_f64.powf(second as f64 / 5.0);
+            let most = 8.0 * 2_f64.powf(second as f64 / 5.0);
             #[allow(clippy::cast_precision_loss)]
             let size = window.size() as f64;
             assert!(size <= most, "{size} after {second} s");
             assert!(size >= most / 1.2, "{size} after {second} s");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_that_were_an_outage_take_nothing_from_the_window() {
+        let mut window = Window::default();
+        window.size = 20.0;
+        window.failed(1, 20, 21);
+        window.failed(21, 14, 35);
+        assert_eq!(window.size(), 9);
+        window.recovered(40);
+        assert_eq!(window.size(), 20);
+
+        window.failed(41, 20, 61);
+        window.working();
+        window.recovered(70);
+        assert_eq!(window.size(), 14);
     }
 }
