@@ -8,3 +8,4 @@ mod errors;
 mod faults;
 mod leaks;
 mod requests;
+mod storm;
