@@ -148,12 +148,12 @@ impl ModelRegistry {
                 .copied()
                 .find(|known| known.starts_with(provider) || provider.starts_with(known))
         });
-        let advice = if !cfg!(feature = "providers") {
-            "the library was built without the feature `providers`".to_owned()
-        } else if let Some(meant) = meant {
+        let advice = if let Some(meant) = meant {
             format!("did you mean `{meant}/{}`?", name.model())
-        } else {
+        } else if cfg!(feature = "providers") {
             format!("known are {}", known.join(", "))
+        } else {
+            "the library was built without the feature `providers`".to_owned()
         };
         Error::new(
             ErrorKind::Config,
@@ -196,6 +196,12 @@ mod tests {
         let error = client_for(&name.parse().unwrap()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         error.message().to_owned()
+    }
+
+    #[test]
+    fn the_embedded_model_needs_nothing_and_keeps_its_name() {
+        let client = client_for(&"offline/mine".parse().unwrap()).unwrap();
+        assert_eq!(client.model(), "offline/mine");
     }
 
     #[cfg(feature = "providers")]

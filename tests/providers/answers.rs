@@ -24,7 +24,7 @@ fn usage(input: u64, output: u64, cached: u64, written: u64, reasoning: u64) -> 
     usage
 }
 
-fn choice(message: Value, finish: &str) -> Value {
+fn choice(message: &Value, finish: &str) -> Value {
     json!({"model": "m-1", "choices": [{"index": 0, "message": message, "finish_reason": finish}]})
 }
 
@@ -59,7 +59,7 @@ async fn openai_usage_is_read_with_all_its_details() {
             usage(u64::MAX, u64::MAX, 0, 0, 0),
         ),
     ] {
-        let mut body = choice(json!({"content": "hi"}), "stop");
+        let mut body = choice(&json!({"content": "hi"}), "stop");
         body["usage"] = wire_usage;
         let answer = read(Wire::OpenAi, body).await.unwrap();
         assert_eq!(answer.usage, expected);
@@ -122,9 +122,7 @@ async fn openai_answers_are_read_in_every_form() {
             Finish::Stop,
         ),
     ] {
-        let answer = read(Wire::OpenAi, choice(message.clone(), finish))
-            .await
-            .unwrap();
+        let answer = read(Wire::OpenAi, choice(&message, finish)).await.unwrap();
         assert_eq!(
             (answer.text.as_str(), answer.finish_reason),
             (text, expected),

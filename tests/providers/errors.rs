@@ -91,9 +91,9 @@ async fn every_refusal_comes_down_to_the_right_kind() {
     let mut wrong = Vec::new();
     for File { model, cases } in files() {
         let next: Arc<Mutex<Option<RawReply>>> = Arc::default();
-        let served = Arc::clone(&next);
+        let shown = Arc::clone(&next);
         let server = ProviderServer::start(wire(&model), move |_: &_| {
-            served.lock().unwrap().clone().expect("a case is set")
+            shown.lock().unwrap().clone().expect("a case is set")
         })
         .await
         .unwrap();

@@ -118,7 +118,7 @@ fn echoes() -> Vec<RawReply> {
     let mut replies = Vec::new();
     for status in [200, 302, 400, 401, 402, 403, 404, 413, 422, 429, 500, 503] {
         for body in [
-            format!("{MARKER}"),
+            MARKER.to_owned(),
             format!("<html>{MARKER}</html>"),
             json!({"error": {"message": MARKER, "code": MARKER, "type": key, "param": MARKER}}).to_string(),
             json!({"error": {"message": key, "code": key, "status": MARKER, "details": [{"reason": MARKER}]}})
@@ -167,12 +167,12 @@ async fn nothing_shows_a_key_or_a_prompt() {
     listen();
     let mut printed = Vec::new();
     for wire in WIRES {
-        let mut served: Vec<ServedAnswer> = faults().into_iter().map(Into::into).collect();
-        served.extend(echoes().into_iter().map(ServedAnswer::from));
-        let calls = served.len();
+        let mut replies: Vec<ServedAnswer> = faults().into_iter().map(Into::into).collect();
+        replies.extend(echoes().into_iter().map(ServedAnswer::from));
+        let calls = replies.len();
         let server =
             ProviderServer::start(wire, move |question: &topicloom::testing::Question<'_>| {
-                served[usize::try_from(question.call()).unwrap()].clone()
+                replies[usize::try_from(question.call()).unwrap()].clone()
             })
             .await
             .unwrap();

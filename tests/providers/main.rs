@@ -1,5 +1,9 @@
 //! The provider clients over real sockets, against a server that plays the providers.
 
+#![cfg(all(feature = "testing", feature = "providers"))]
+// A helper of tests is a test, which clippy sees only where it has the attribute.
+#![allow(clippy::unwrap_used)]
+
 mod answers;
 mod common;
 mod conformance;
@@ -8,3 +12,4 @@ mod errors;
 mod faults;
 mod leaks;
 mod requests;
+mod storm;

@@ -55,6 +55,22 @@ pub(crate) fn rate_anthropic(headers: &HeaderMap, now: SystemTime) -> Option<Rat
     })
 }
 
+/// Returns how long to wait after a refusal that says so only in its limits: until what is used up is whole again.
+///
+/// Limits are per minute, and some buckets refill bit by bit, so that a longer reset is no delay anybody asked for.
+pub(crate) fn wait_for_limits(rate: &RateSnapshot) -> Option<Duration> {
+    const WINDOW: Duration = Duration::from_secs(60);
+    [
+        (rate.requests_remaining, rate.requests_reset),
+        (rate.tokens_remaining, rate.tokens_reset),
+    ]
+    .into_iter()
+    .filter(|(remaining, _)| *remaining == Some(0))
+    .filter_map(|(_, reset)| reset)
+    .max()
+    .filter(|reset| *reset <= WINDOW)
+}
+
 fn some(rate: RateSnapshot) -> Option<RateSnapshot> {
     (!rate.is_empty()).then_some(rate)
 }
@@ -122,6 +138,23 @@ mod tests {
         assert_eq!(rate.requests_reset, Some(Duration::from_secs(20)));
         assert_eq!(rate.tokens_limit, Some(40_000));
         assert_eq!(rate.tokens_reset, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn only_what_is_used_up_is_waited_for() {
+        let mut rate = RateSnapshot {
+            requests_remaining: Some(3),
+            requests_reset: Some(Duration::from_secs(50)),
+            tokens_remaining: Some(0),
+            tokens_reset: Some(Duration::from_secs(7)),
+            ..RateSnapshot::default()
+        };
+        assert_eq!(wait_for_limits(&rate), Some(Duration::from_secs(7)));
+        rate.requests_remaining = Some(0);
+        assert_eq!(wait_for_limits(&rate), Some(Duration::from_secs(50)));
+        rate.requests_reset = Some(Duration::from_secs(3_600));
+        assert_eq!(wait_for_limits(&rate), None);
+        assert_eq!(wait_for_limits(&RateSnapshot::default()), None);
     }
 
     #[test]

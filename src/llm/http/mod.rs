@@ -10,7 +10,7 @@ mod transport;
 
 pub(crate) use body::parse_json;
 pub(crate) use endpoint::Endpoint;
-pub(crate) use limits::{rate_anthropic, rate_openai};
+pub(crate) use limits::{rate_anthropic, rate_openai, wait_for_limits};
 pub(crate) use moment::seconds;
 pub use pool::http_client_builder;
 pub(crate) use retry_hint::{RetryHint, retry_hint};

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Retry};
-use crate::llm::http::{Reply, RetryHint};
+use crate::llm::http::{Reply, RetryHint, wait_for_limits};
 use crate::llm::{ApiKey, ChatRequest, RateSnapshot};
 
 /// What a refusal comes down to.
@@ -70,7 +70,7 @@ impl Call<'_> {
         status: u16,
         reply: &Reply,
         refusal: &Refusal,
-        hint: RetryHint,
+        mut hint: RetryHint,
         rate: Option<RateSnapshot>,
     ) -> Error {
         // A provider that asks to be asked again has no quarrel with the request.
@@ -81,6 +81,9 @@ impl Call<'_> {
             ),
             _ => verdict,
         };
+        if verdict.kind == ErrorKind::RateLimited {
+            hint.after = hint.after.or(rate.as_ref().and_then(wait_for_limits));
+        }
         let error = Error::new(verdict.kind, verdict.message);
         let retry = match error.retry() {
             Retry::Never => Retry::Never,
