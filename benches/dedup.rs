@@ -33,7 +33,7 @@ fn main() {
         show_wrong(if has("held") { &HELD_OUT } else { &OPEN });
         return;
     }
-    for half in [&OPEN, &HELD_OUT] {
+    for half in [&OPEN, &HELD_OUT].into_iter().filter(|_| !has("speed")) {
         quality(half);
     }
     if !has("quality") {
@@ -170,6 +170,28 @@ fn show_wrong(half: &Half) {
     }
 }
 
+/// Measures the CPU time of this thread where the system tells (Linux), else the time on the wall.
+struct Timer(Option<f64>, Instant);
+
+impl Timer {
+    fn start() -> Self {
+        Self(cpu_micros(), Instant::now())
+    }
+
+    fn micros(&self) -> f64 {
+        match (self.0, cpu_micros()) {
+            (Some(start), Some(end)) => end - start,
+            _ => self.1.elapsed().as_secs_f64() * 1e6,
+        }
+    }
+}
+
+fn cpu_micros() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanos: f64 = text.split(' ').next()?.parse().ok()?;
+    Some(nanos / 1e3)
+}
+
 fn speed() {
     println!(
         "\n## Speed and size\n\n| records | fingerprint µs | admit µs | read µs | bytes per record |\n|---|---|---|---|---|"
@@ -178,8 +200,8 @@ fn speed() {
         let set = generate(&HELD_OUT, count, 11);
         let data: Vec<Map<String, Value>> = set.iter().map(|l| record(&l.text)).collect();
         let deduplicator = NearDuplicates::default();
-        let per_record = |start: Instant| start.elapsed().as_secs_f64() * 1e6 / count as f64;
-        let start = Instant::now();
+        let per_record = |start: Timer| start.micros() / count as f64;
+        let start = Timer::start();
         let prints: Vec<_> = data
             .iter()
             .map(|data| {
@@ -192,13 +214,13 @@ fn speed() {
             .map(|p| serde_json::to_value(p).expect("it is text"))
             .collect();
         let mut memory = deduplicator.memory();
-        let start = Instant::now();
+        let start = Timer::start();
         for (at, print) in (0..).zip(prints) {
             memory.admit(print, Reference::Record(at));
         }
         let admit = per_record(start);
         let bytes = memory.bytes() as f64 / count as f64;
-        let start = Instant::now();
+        let start = Timer::start();
         for value in &stored {
             let print: <NearDuplicates as Deduplicator>::Fingerprint =
                 serde::Deserialize::deserialize(value).expect("its own");
