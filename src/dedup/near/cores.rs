@@ -35,6 +35,11 @@ impl Cores {
         finder.cores
     }
 
+    /// Returns how many forms were found.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
     /// Returns the forms found.
     pub(super) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
         self.left[..self.count].iter().copied()

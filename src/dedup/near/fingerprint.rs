@@ -113,6 +113,7 @@ impl NearFingerprint {
         });
         print.full = key(meanings.iter().copied(), &mut scratch, whole);
         if let ([reading], true) = (readings, clauses) {
+            print.cores.reserve_exact(reading.cores.len());
             for core in reading.cores.iter() {
                 let left = (0..).zip(&meanings).filter(|(at, _)| core >> at & 1 != 0);
                 let own = scope.rotate_left(3) ^ u64::from(asks(reading, core));

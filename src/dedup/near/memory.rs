@@ -13,8 +13,8 @@ use crate::dedup::{Memory, Reference, Verdict};
 pub struct NearMemory {
     /// From every key to the records that have it.
     keys: KeyTable,
-    /// What is compared, one record after the other.
-    kept: Vec<u32>,
+    /// What is compared, one record after the other: words of meaning, or the hashes of a sketch.
+    kept: Vec<Packed>,
     /// Where each record ends in `kept`.
     ends: Vec<u32>,
     references: Vec<Reference>,
@@ -40,7 +40,7 @@ impl NearMemory {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.keys.bytes()
-            + self.kept.capacity() * size_of::<u32>()
+            + self.kept.capacity() * size_of::<Packed>()
             + self.ends.capacity() * size_of::<u32>()
             + self.references.capacity() * size_of::<Reference>()
     }
@@ -50,10 +50,16 @@ impl NearMemory {
             let mut alike = sketch.bands.iter().flat_map(|band| self.under(*band, BAND));
             return alike.find_map(|Entry { record, .. }| {
                 let (numbers, smallest) = self.record(record).split_first()?;
-                let similarity = sketch.similarity(smallest, *numbers);
+                let similarity =
+                    sketch.similarity(smallest.iter().map(|hash| hash.bits()), numbers.bits());
                 (similarity >= self.long_similarity).then_some((record, similarity))
             });
         }
+        let short = std::iter::once(&print.full)
+            .chain(&print.cores)
+            .map(|key| shorten(*key, 0));
+        self.keys
+            .touch(short.chain(print.parts.iter().map(|part| shorten(*part, PART))));
         let compare = |entry: Entry, by: Found| {
             let similarity = self.compare(entry.record, print, by)?;
             Some((entry.record, similarity))
@@ -81,9 +87,8 @@ impl NearMemory {
     /// Returns how similar a record is to one found by a key, if it repeats it.
     fn compare(&self, record: u32, print: &NearFingerprint, found: Found) -> Option<f32> {
         let (&traits, words) = self.record(record).split_first()?;
-        let traits = Traits(traits);
-        let words: Vec<Packed> = words.iter().map(|&bits| Packed::from_bits(bits)).collect();
-        let shared = overlap(&words, &print.words);
+        let traits = Traits(traits.bits());
+        let shared = overlap(words, &print.words);
         let longer = words.len().max(print.words.len());
         let added = shared.left == 0 || shared.right == 0;
         let same = match found {
@@ -101,7 +106,7 @@ impl NearMemory {
         let symmetric = traits.symmetric() && print.traits.symmetric();
         if !same
             || traits.contradicts(print.traits)
-            || !says_the_same(&words, &print.words, symmetric)
+            || !says_the_same(words, &print.words, symmetric)
         {
             return None;
         }
@@ -113,7 +118,7 @@ impl NearMemory {
         self.keys.get(shorten(key, kind))
     }
 
-    fn record(&self, record: u32) -> &[u32] {
+    fn record(&self, record: u32) -> &[Packed] {
         let at = record as usize;
         let start = if at == 0 {
             0
@@ -128,14 +133,15 @@ impl NearMemory {
             .expect("four billion records are more than memory holds");
         let [whole, partial] = [false, true].map(|partial| Entry { record, partial });
         if let Some(sketch) = &print.sketch {
-            self.kept.push(sketch.numbers);
-            self.kept.extend(&sketch.smallest);
+            self.kept.push(Packed::from_bits(sketch.numbers));
+            self.kept
+                .extend(sketch.smallest.iter().copied().map(Packed::from_bits));
             for band in &sketch.bands {
                 self.keys.insert(shorten(*band, BAND), whole);
             }
         } else {
-            self.kept.push(print.traits.0);
-            self.kept.extend(print.words.iter().map(|word| word.bits()));
+            self.kept.push(Packed::from_bits(print.traits.0));
+            self.kept.extend(&print.words);
             self.keys.insert(shorten(print.full, 0), whole);
             for core in &print.cores {
                 self.keys.insert(shorten(*core, 0), partial);
