@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo bench --bench dedup                 # quality, then 100 000 and 1 000 000 records
 //! cargo bench --bench dedup -- quality      # quality alone
-//! cargo bench --bench dedup -- wrong held   # some wrong verdicts of a half
+//! cargo bench --bench dedup -- wrong second # some wrong verdicts of an open part, `first` or `second`
 //! ```
 
 #[path = "dedup/generate.rs"]
@@ -21,7 +21,7 @@ use generate::{Kind, Labelled, REPEATS, generate};
 use serde_json::{Map, Value, json};
 use topicloom::Candidate;
 use topicloom::dedup::{Deduplicator, ExactDuplicates, Memory, NearDuplicates, Reference};
-use vocabulary::{HELD_OUT, Half, OPEN};
+use vocabulary::{FIRST, HELD_OUT, Part, SECOND};
 
 fn main() {
     let arguments: Vec<String> = std::env::args()
@@ -30,11 +30,14 @@ fn main() {
         .collect();
     let has = |name: &str| arguments.iter().any(|a| a == name);
     if has("wrong") {
-        show_wrong(if has("held") { &HELD_OUT } else { &OPEN });
+        show_wrong(if has("second") { &SECOND } else { &FIRST });
         return;
     }
-    for half in [&OPEN, &HELD_OUT].into_iter().filter(|_| !has("speed")) {
-        quality(half);
+    for part in [&FIRST, &SECOND, &HELD_OUT]
+        .into_iter()
+        .filter(|_| !has("speed"))
+    {
+        quality(part);
     }
     if !has("quality") {
         speed();
@@ -78,8 +81,8 @@ fn truth(set: &[Labelled]) -> Vec<bool> {
         .collect()
 }
 
-fn quality(half: &Half) {
-    let set = generate(half, 100_000, 7);
+fn quality(part: &Part) {
+    let set = generate(part, 100_000, 7);
     let truth = truth(&set);
     // A repeat that came first leaves its base as the second: the pair is what was made.
     let mut kinds = BTreeMap::new();
@@ -87,8 +90,8 @@ fn quality(half: &Half) {
         kinds.insert(labelled.cluster, labelled.kind);
     }
     println!(
-        "\n## {} half: {} questions, {} repeats\n",
-        half.name,
+        "\n## {} part: {} questions, {} repeats\n",
+        part.name,
         set.len(),
         truth.iter().filter(|t| **t).count()
     );
@@ -141,8 +144,8 @@ fn quality(half: &Half) {
     }
 }
 
-fn show_wrong(half: &Half) {
-    let set = generate(half, 100_000, 7);
+fn show_wrong(part: &Part) {
+    let set = generate(part, 100_000, 7);
     let truth = truth(&set);
     let found = verdicts(&NearDuplicates::default(), &set);
     let mut shown: BTreeMap<(bool, Kind), usize> = BTreeMap::new();

@@ -135,6 +135,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn what_goes_in_comes_out(keys in proptest::collection::vec(0_u32..400, 0..1500), spread: bool) {
             // Keys near the end of the range make runs that wrap around.
