@@ -94,7 +94,9 @@ pub(super) fn overlap(a: &[Packed], b: &[Packed]) -> Overlap {
 /// how two things compare, two words that exchange their places around a third (A causes B, B causes A).
 pub(super) fn says_the_same(a: &[Packed], b: &[Packed], symmetric: bool) -> bool {
     // A number in one alone was left out with its part, see `cores`.
-    let shared = |x: &Packed, y: &[Packed]| x.is_number() && y.iter().any(|other| other.meaning() == x.meaning());
+    let shared = |x: &Packed, y: &[Packed]| {
+        x.is_number() && y.iter().any(|other| other.meaning() == x.meaning())
+    };
     let mut numbers = a.iter().filter(|word| shared(word, b));
     let mut others = b.iter().filter(|word| shared(word, a));
     loop {

@@ -31,16 +31,25 @@ use crate::dedup::{AnyDeduplicator, AnyFingerprint, AnyMemory, Reference, Verdic
 /// ```
 pub async fn dedup(deduplicator: impl Into<AnyDeduplicator>) {
     let strangers = [
-        ("What is the boiling point of ethanol?", "About 78 degrees Celsius."),
+        (
+            "What is the boiling point of ethanol?",
+            "About 78 degrees Celsius.",
+        ),
         ("Who composed the opera Carmen?", "Georges Bizet."),
         ("为什么天空是蓝色的？", "因为瑞利散射。"),
-        ("How do bees find their way home?", "By the sun and by landmarks."),
+        (
+            "How do bees find their way home?",
+            "By the sun and by landmarks.",
+        ),
         ("Почему кошки мурлычут?", "Так они общаются."),
     ];
-    let records = strangers.map(|(question, answer)| match json!({"question": question, "answer": answer}) {
-        Value::Object(record) => record,
-        _ => unreachable!("an object was written"),
-    });
+    let records =
+        strangers.map(
+            |(question, answer)| match json!({"question": question, "answer": answer}) {
+                Value::Object(record) => record,
+                _ => unreachable!("an object was written"),
+            },
+        );
     dedup_with(deduplicator, &records).await;
 }
 
@@ -49,53 +58,98 @@ pub async fn dedup(deduplicator: impl Into<AnyDeduplicator>) {
 /// # Panics
 ///
 /// Panics as [`dedup`] does, and where fewer than two records are given.
-pub async fn dedup_with(deduplicator: impl Into<AnyDeduplicator>, strangers: &[Map<String, Value>]) {
+pub async fn dedup_with(
+    deduplicator: impl Into<AnyDeduplicator>,
+    strangers: &[Map<String, Value>],
+) {
     let deduplicator = deduplicator.into();
-    assert!(strangers.len() > 1, "two records or more are needed to tell strangers apart");
+    assert!(
+        strangers.len() > 1,
+        "two records or more are needed to tell strangers apart"
+    );
 
     let mut memory = deduplicator.memory();
-    for (at, verdict) in (0..).zip(admit_all(&mut memory, prints(&deduplicator, strangers).await)) {
-        assert!(verdict.is_unique(), "strangers must all be unique, but number {at} was refused");
+    for (at, verdict) in (0..).zip(admit_all(
+        &mut memory,
+        prints(&deduplicator, strangers).await,
+    )) {
+        assert!(
+            verdict.is_unique(),
+            "strangers must all be unique, but number {at} was refused"
+        );
     }
 
     let equals = vec![strangers[0].clone(); 16];
-    let verdicts = admit_all(&mut deduplicator.memory(), prints(&deduplicator, &equals).await);
-    let unique = verdicts.iter().filter(|verdict| verdict.is_unique()).count();
+    let verdicts = admit_all(
+        &mut deduplicator.memory(),
+        prints(&deduplicator, &equals).await,
+    );
+    let unique = verdicts
+        .iter()
+        .filter(|verdict| verdict.is_unique())
+        .count();
     assert_eq!(unique, 1, "exactly one of equal candidates must be unique");
     for verdict in &verdicts[1..] {
         let Verdict::Duplicate(repeat) = verdict else {
             panic!("the first of equal candidates must be the unique one");
         };
-        assert_eq!(repeat.of, Reference::Record(0), "a repeat must name the record it repeats");
-        assert!((0.0..=1.0).contains(&repeat.similarity), "a similarity must lie between 0 and 1");
+        assert_eq!(
+            repeat.of,
+            Reference::Record(0),
+            "a repeat must name the record it repeats"
+        );
+        assert!(
+            (0.0..=1.0).contains(&repeat.similarity),
+            "a similarity must lie between 0 and 1"
+        );
     }
 
     // Every record twice: its repeat comes after all the others.
     let stream: Vec<Map<String, Value>> = strangers.iter().chain(strangers).cloned().collect();
-    let expected = admit_all(&mut deduplicator.memory(), prints(&deduplicator, &stream).await);
-    let again = admit_all(&mut deduplicator.memory(), prints(&deduplicator, &stream).await);
-    assert_eq!(again, expected, "every memory must start empty and judge the same way");
+    let expected = admit_all(
+        &mut deduplicator.memory(),
+        prints(&deduplicator, &stream).await,
+    );
+    let again = admit_all(
+        &mut deduplicator.memory(),
+        prints(&deduplicator, &stream).await,
+    );
+    assert_eq!(
+        again, expected,
+        "every memory must start empty and judge the same way"
+    );
 
     let reversed: Vec<Map<String, Value>> = stream.iter().rev().cloned().collect();
     let mut late = prints(&deduplicator, &reversed).await;
     late.reverse();
     let late = admit_all(&mut deduplicator.memory(), late);
-    assert_eq!(late, expected, "the order in which fingerprints are made must not matter");
+    assert_eq!(
+        late, expected,
+        "the order in which fingerprints are made must not matter"
+    );
 
     let stored: Vec<Value> = prints(&deduplicator, &stream)
         .await
         .iter()
-        .map(|print| print.to_value().unwrap_or_else(|e| panic!("a fingerprint must be storable: {e}")))
+        .map(|print| {
+            print
+                .to_value()
+                .unwrap_or_else(|e| panic!("a fingerprint must be storable: {e}"))
+        })
         .collect();
     let read = stored.iter().map(|value| {
         let text = value.to_string();
-        let value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("a stored fingerprint must be JSON: {e}"));
+        let value = serde_json::from_str(&text)
+            .unwrap_or_else(|e| panic!("a stored fingerprint must be JSON: {e}"));
         deduplicator
             .read_fingerprint(&value)
             .unwrap_or_else(|e| panic!("a stored fingerprint must be readable: {e}"))
     });
     let read = admit_all(&mut deduplicator.memory(), read.collect());
-    assert_eq!(read, expected, "a stored fingerprint must be as good as the first one");
+    assert_eq!(
+        read, expected,
+        "a stored fingerprint must be as good as the first one"
+    );
 
     let mut memory = deduplicator.memory();
     let given = Reference::given(&"given".into(), 7);
@@ -105,20 +159,31 @@ pub async fn dedup_with(deduplicator: impl Into<AnyDeduplicator>, strangers: &[M
         let Verdict::Duplicate(repeat) = memory.admit(second) else {
             panic!("a repeat of given material must be refused");
         };
-        assert_eq!(repeat.of, given, "a repeat of given material must name its place");
+        assert_eq!(
+            repeat.of, given,
+            "a repeat of given material must name its place"
+        );
     }
 }
 
-async fn prints(deduplicator: &AnyDeduplicator, records: &[Map<String, Value>]) -> Vec<AnyFingerprint> {
+async fn prints(
+    deduplicator: &AnyDeduplicator,
+    records: &[Map<String, Value>],
+) -> Vec<AnyFingerprint> {
     let prints = records.iter().map(|record| async move {
-        let print = deduplicator.fingerprint(&Candidate::new("topic", record)).await;
+        let print = deduplicator
+            .fingerprint(&Candidate::new("topic", record))
+            .await;
         print.unwrap_or_else(|e| panic!("a fingerprint must be made: {e}"))
     });
     join_all(prints).await
 }
 
 fn admit_all(memory: &mut AnyMemory, prints: Vec<AnyFingerprint>) -> Vec<Verdict> {
-    prints.into_iter().map(|print| memory.admit(print)).collect()
+    prints
+        .into_iter()
+        .map(|print| memory.admit(print))
+        .collect()
 }
 
 #[cfg(test)]
@@ -167,7 +232,9 @@ mod tests {
             let number = self.1.fetch_add(1, Ordering::Relaxed);
             Ok(match self.0 {
                 Broken::RefusesStrangers => Print(String::new(), String::new()),
-                Broken::CountsItsFingerprints => Print(String::new(), format!("{text} {}", number / 20)),
+                Broken::CountsItsFingerprints => {
+                    Print(String::new(), format!("{text} {}", number / 20))
+                }
                 Broken::DropsPrecisionInStorage => Print(text, String::new()),
                 _ => Print(String::new(), text),
             })
