@@ -1,6 +1,6 @@
 //! A labelled set of questions: which ones repeat which, and how. Seeded, so that it is the same everywhere.
 
-use super::vocabulary::Half;
+use super::vocabulary::Part;
 
 /// A question and what it is.
 #[derive(Debug, Clone)]
@@ -90,8 +90,8 @@ struct Slots {
     o: &'static str,
 }
 
-/// Draws `count` questions: half bases, a third repeats, the rest neighbours that differ in what matters.
-pub fn generate(half: &Half, count: usize, seed: u64) -> Vec<Labelled> {
+/// Draws `count` questions: some alone, some with a repeat, some with a neighbour that differs in what matters.
+pub fn generate(part: &Part, count: usize, seed: u64) -> Vec<Labelled> {
     let mut dice = Dice(seed);
     let mut seen = std::collections::HashSet::new();
     let mut set: Vec<Labelled> = Vec::with_capacity(count + 2);
@@ -100,14 +100,14 @@ pub fn generate(half: &Half, count: usize, seed: u64) -> Vec<Labelled> {
         cluster += 2;
         match dice.below(6) {
             0 | 1 => {
-                let family = half.families[dice.below(half.families.len())];
-                let slots = slots(half, &mut dice);
+                let family = part.families[dice.below(part.families.len())];
+                let slots = slots(part, &mut dice);
                 let key = (family[0].as_ptr() as usize, relevant(family[0], &slots));
                 if !seen.insert(key) || !seen.insert((0, fill(family[0], &slots, 0, 0))) {
                     continue;
                 }
                 let kind = REPEATS[dice.below(REPEATS.len())];
-                let Some(text) = repeat(half, family, &slots, kind, &mut dice) else {
+                let Some(text) = repeat(part, family, &slots, kind, &mut dice) else {
                     continue;
                 };
                 set.push(Labelled {
@@ -123,7 +123,7 @@ pub fn generate(half: &Half, count: usize, seed: u64) -> Vec<Labelled> {
             }
             2 | 3 => {
                 let kind = NEIGHBOURS[dice.below(NEIGHBOURS.len())];
-                let (first, second) = neighbours(half, kind, &mut dice);
+                let (first, second) = neighbours(part, kind, &mut dice);
                 if first == second
                     || !seen.insert((0, first.clone()))
                     || !seen.insert((0, second.clone()))
@@ -142,8 +142,8 @@ pub fn generate(half: &Half, count: usize, seed: u64) -> Vec<Labelled> {
                 });
             }
             _ => {
-                let family = half.families[dice.below(half.families.len())];
-                let slots = slots(half, &mut dice);
+                let family = part.families[dice.below(part.families.len())];
+                let slots = slots(part, &mut dice);
                 let key = (family[0].as_ptr() as usize, relevant(family[0], &slots));
                 if seen.insert(key) && seen.insert((0, fill(family[0], &slots, 0, 0))) {
                     set.push(Labelled {
@@ -162,27 +162,27 @@ pub fn generate(half: &Half, count: usize, seed: u64) -> Vec<Labelled> {
     set
 }
 
-fn thing(half: &Half, dice: &mut Dice) -> String {
-    format!("{} {}", dice.pick(half.qualifiers), dice.pick(half.nouns))
+fn thing(part: &Part, dice: &mut Dice) -> String {
+    format!("{} {}", dice.pick(part.qualifiers), dice.pick(part.nouns))
 }
 
-fn slots(half: &Half, dice: &mut Dice) -> Slots {
-    let t = thing(half, dice);
+fn slots(part: &Part, dice: &mut Dice) -> Slots {
+    let t = thing(part, dice);
     let u = loop {
-        let u = thing(half, dice);
+        let u = thing(part, dice);
         if u != t {
             break u;
         }
     };
-    let f = half.fields[dice.below(half.fields.len())];
+    let f = part.fields[dice.below(part.fields.len())];
     Slots {
         t,
         u,
         f,
         n: dice.below(900) + 12,
         m: dice.below(90) + 2,
-        v: half.units[dice.below(half.units.len())],
-        o: half.operators[dice.below(half.operators.len())],
+        v: part.units[dice.below(part.units.len())],
+        o: part.operators[dice.below(part.operators.len())],
     }
 }
 
@@ -261,7 +261,7 @@ fn fill(frame: &str, slots: &Slots, synonyms: u64, forms: u64) -> String {
 }
 
 fn repeat(
-    half: &Half,
+    part: &Part,
     family: &[&str],
     slots: &Slots,
     kind: Kind,
@@ -324,14 +324,14 @@ fn repeat(
             fill(family[0], slots, bits, 0)
         }
         Kind::ClauseAdded => {
-            let clause = dice.pick(half.clauses);
+            let clause = dice.pick(part.clauses);
             let (body, end) = base.split_at(base.len() - 1);
             format!("{body}{clause}{end}")
         }
         Kind::Boilerplate => match dice.below(3) {
-            0 => format!("{}{base}", dice.pick(half.before)),
-            1 => format!("{base}{}", dice.pick(half.after)),
-            _ => format!("{}{base}{}", dice.pick(half.before), dice.pick(half.after)),
+            0 => format!("{}{base}", dice.pick(part.before)),
+            1 => format!("{base}{}", dice.pick(part.after)),
+            _ => format!("{}{base}{}", dice.pick(part.before), dice.pick(part.after)),
         },
         Kind::Paraphrase => {
             let other = 1 + dice.below(family.len() - 1);
@@ -342,19 +342,19 @@ fn repeat(
     (kind == Kind::Exact || text != base).then_some(text)
 }
 
-fn neighbours(half: &Half, kind: Kind, dice: &mut Dice) -> (String, String) {
-    let slots_a = slots(half, dice);
+fn neighbours(part: &Part, kind: Kind, dice: &mut Dice) -> (String, String) {
+    let slots_a = slots(part, dice);
     let mut slots_b = slots_a.clone();
-    let with = |part: &str, dice: &mut Dice| {
-        let frames: Vec<&str> = half
+    let with = |slot: &str, dice: &mut Dice| {
+        let frames: Vec<&str> = part
             .calculations
             .iter()
-            .chain(half.families.iter().map(|f| &f[0]))
+            .chain(part.families.iter().map(|f| &f[0]))
             .copied()
             .collect();
         let fitting: Vec<&str> = frames
             .into_iter()
-            .filter(|frame| frame.contains(part))
+            .filter(|frame| frame.contains(slot))
             .collect();
         dice.pick(&fitting)
     };
@@ -370,24 +370,24 @@ fn neighbours(half: &Half, kind: Kind, dice: &mut Dice) -> (String, String) {
             with("{n}", dice)
         }
         Kind::OtherUnit => {
-            slots_b.v = other(half.units, slots_a.v, dice);
+            slots_b.v = other(part.units, slots_a.v, dice);
             with("{v}", dice)
         }
         Kind::OtherOperator => {
-            slots_b.o = other(half.operators, slots_a.o, dice);
+            slots_b.o = other(part.operators, slots_a.o, dice);
             with("{o}", dice)
         }
         Kind::Direction => {
-            let frame = dice.pick(half.directed);
+            let frame = dice.pick(part.directed);
             std::mem::swap(&mut slots_b.t, &mut slots_b.u);
             frame
         }
         Kind::Opposite => {
-            let (a, b) = half.opposites[dice.below(half.opposites.len())];
+            let (a, b) = part.opposites[dice.below(part.opposites.len())];
             return (fill(a, &slots_a, 0, 0), fill(b, &slots_a, 0, 0));
         }
         Kind::Negation => {
-            let (a, b) = half.negations[dice.below(half.negations.len())];
+            let (a, b) = part.negations[dice.below(part.negations.len())];
             return (fill(a, &slots_a, 0, 0), fill(b, &slots_a, 0, 0));
         }
         _ => {
@@ -395,13 +395,13 @@ fn neighbours(half: &Half, kind: Kind, dice: &mut Dice) -> (String, String) {
             if dice.below(2) == 0 {
                 let (qualifier, noun) = slots_a.t.split_once(' ').expect("a thing has two words");
                 slots_b.t = if dice.below(2) == 0 {
-                    format!("{} {noun}", other(half.qualifiers, qualifier, dice))
+                    format!("{} {noun}", other(part.qualifiers, qualifier, dice))
                 } else {
-                    format!("{qualifier} {}", other(half.nouns, noun, dice))
+                    format!("{qualifier} {}", other(part.nouns, noun, dice))
                 };
                 with("{t}", dice)
             } else {
-                slots_b.f = other(half.fields, slots_a.f, dice);
+                slots_b.f = other(part.fields, slots_a.f, dice);
                 with("{f}", dice)
             }
         }

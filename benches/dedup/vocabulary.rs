@@ -1,14 +1,14 @@
-//! Words and question frames of the labelled set, in two halves that share nothing on purpose.
+//! Words and question frames of the labelled set, in three parts that share nothing on purpose.
 //!
-//! The first half was open to view while the rules were made. The second is held out: rules are not made for it, its
-//! numbers are the honest ones.
+//! The first two were open to view while the rules and word lists were made. The third is held out: it was written
+//! last, nothing was changed for it, and its numbers are the honest ones. Keep it so: do not read its misses.
 //!
 //! In a frame, `{t}` and `{u}` are two things, `{f}` is a field, `{n}` a number; `[a|b]` are synonyms, of which a
 //! base record takes the first; `<a|b>` are forms of one word. The frames of a family ask the same.
 
-/// One half of the vocabulary.
+/// One part of the vocabulary.
 #[derive(Debug)]
-pub struct Half {
+pub struct Part {
     pub name: &'static str,
     pub families: &'static [&'static [&'static str]],
     /// Frames in which the order of `{t}` and `{u}` matters.
@@ -27,8 +27,8 @@ pub struct Half {
     pub operators: &'static [&'static str],
 }
 
-pub const OPEN: Half = Half {
-    name: "open",
+pub const FIRST: Part = Part {
+    name: "first open",
     families: &[
         &[
             "What is {t} in {f}?",
@@ -337,8 +337,8 @@ pub const OPEN: Half = Half {
     operators: &["+", "-", "*", "/"],
 };
 
-pub const HELD_OUT: Half = Half {
-    name: "held out",
+pub const SECOND: Part = Part {
+    name: "second open",
     families: &[
         &[
             "What is meant by {t} within {f}?",
@@ -634,4 +634,278 @@ pub const HELD_OUT: Half = Half {
     ],
     units: &["liters", "gallons", "barrels", "pints"],
     operators: &["+", "-", "×", "÷"],
+};
+
+pub const HELD_OUT: Part = Part {
+    name: "held-out",
+    families: &[
+        &[
+            "What should I know about {t} before visiting {f}?",
+            "Before visiting {f}, what should I know about {t}?",
+            "What is worth knowing about {t} before a visit to {f}?",
+            "Tell me what I should know about {t} before I visit {f}.",
+        ],
+        &[
+            "How did {t} <contribute|contributes> to the [rise|emergence] of {u}?",
+            "In what way did {t} contribute to the rise of {u}?",
+            "What was the contribution of {t} to the rise of {u}?",
+        ],
+        &[
+            "Which <tool|tools> do [professionals|practitioners] in {f} use for {t}?",
+            "For {t}, which tool do professionals in {f} use?",
+            "What tool is used by professionals in {f} for {t}?",
+        ],
+        &[
+            "What are the [signs|indications] of a [failing|broken] {t} in {f}?",
+            "In {f}, what are the signs of a failing {t}?",
+            "How can you tell that a {t} is failing in {f}?",
+        ],
+        &[
+            "When was {t} [introduced|brought] to {f}?",
+            "In what year was {t} introduced to {f}?",
+            "In which year did {t} arrive in {f}?",
+        ],
+        &[
+            "How [expensive|costly] is {t} in {f}?",
+            "In {f}, how expensive is {t}?",
+            "How much does {t} cost in {f}?",
+            "What is the price of {t} in {f}?",
+        ],
+        &[
+            "Is it [safe|harmless] to [combine|mix] {t} and {u}?",
+            "Is it safe to combine {u} and {t}?",
+            "Can {t} and {u} be combined safely?",
+        ],
+        &[
+            "What [tips|advice] would you give to <parents|a parent> whose [kids|children] are [scared|afraid] of {t} in {f}?",
+            "In {f}, what tips would you give to parents whose kids are scared of {t}?",
+            "What would you recommend to parents whose kids are scared of {t} in {f}?",
+        ],
+        &[
+            "Explain why {t} [failed|collapsed] in {f}.",
+            "In {f}, explain why {t} failed.",
+            "What made {t} fail in {f}?",
+            "What was the reason for the failure of {t} in {f}?",
+        ],
+        &[
+            "Who [invented|devised] {t} for {f}?",
+            "For {f}, who invented {t}?",
+            "Who was the inventor of {t} for {f}?",
+        ],
+        &[
+            "What <law|laws> [protect|shield] {t} from [damage|harm] in {f}?",
+            "In {f}, what law protects {t} from damage?",
+            "Which law is there in {f} that protects {t} from damage?",
+        ],
+        &[
+            "How many [people|persons] [took part|participated] in {t} in {f} in the year {n}?",
+            "In the year {n}, how many people took part in {t} in {f}?",
+            "What was the number of people who took part in {t} in {f} in the year {n}?",
+        ],
+    ],
+    directed: &[
+        "How long is the trip from {t} to {u}?",
+        "Does {t} protect {u}?",
+        "Who moved from {t} to {u}?",
+        "Why is {t} preferred over {u}?",
+        "What happens when {t} attacks {u}?",
+        "Is {t} heavier than {u}?",
+    ],
+    opposites: &[
+        (
+            "What are the pros of {t} in {f}?",
+            "What are the cons of {t} in {f}?",
+        ),
+        ("Why is {t} rare in {f}?", "Why is {t} abundant in {f}?"),
+        (
+            "How do I install {t} in {f}?",
+            "How do I uninstall {t} in {f}?",
+        ),
+        (
+            "When is {t} too cold in {f}?",
+            "When is {t} too warm in {f}?",
+        ),
+        ("Who won the {t} in {f}?", "Who lost the {t} in {f}?"),
+    ],
+    negations: &[
+        (
+            "Who should try {t} in {f}?",
+            "Who shouldn't try {t} in {f}?",
+        ),
+        (
+            "What does {t} cost in {f} with a guide?",
+            "What does {t} cost in {f} without a guide?",
+        ),
+        (
+            "Why do locals like {t} in {f}?",
+            "Why do locals not like {t} in {f}?",
+        ),
+    ],
+    calculations: &[
+        "Work out {n} {o} {m}.",
+        "How much is {n} {o} {m}?",
+        "A {t} needs {n} {v} of material. How many pieces fit into {m} {v}?",
+    ],
+    qualifiers: &[
+        "ancient",
+        "bronze",
+        "ceramic",
+        "double",
+        "eastern",
+        "frozen",
+        "golden",
+        "hollow",
+        "iron",
+        "jade",
+        "knotted",
+        "leather",
+        "mobile",
+        "northern",
+        "open-air",
+        "painted",
+        "quiet",
+        "royal",
+        "silver",
+        "travelling",
+        "underground",
+        "velvet",
+        "wooden",
+        "yellow",
+        "amber",
+        "blue",
+        "copper",
+        "desert",
+        "electric",
+        "floating",
+        "glass",
+        "high-speed",
+        "inflatable",
+        "jewelled",
+        "lightweight",
+        "mountain",
+        "night",
+        "outdoor",
+        "portable",
+        "river",
+    ],
+    nouns: &[
+        "anchor",
+        "bakery",
+        "cathedral",
+        "drum",
+        "engine",
+        "festival",
+        "garden",
+        "harbor",
+        "instrument",
+        "jacket",
+        "kettle",
+        "lantern",
+        "market",
+        "necklace",
+        "oven",
+        "pavilion",
+        "quilt",
+        "railway",
+        "statue",
+        "temple",
+        "umbrella",
+        "violin",
+        "windmill",
+        "yacht",
+        "arena",
+        "bridge",
+        "carnival",
+        "dam",
+        "elevator",
+        "ferry",
+        "greenhouse",
+        "hammock",
+        "igloo",
+        "jigsaw",
+        "kayak",
+        "library",
+        "mosaic",
+        "nursery",
+        "observatory",
+        "parade",
+        "racetrack",
+        "sculpture",
+        "tapestry",
+        "vineyard",
+        "workshop",
+        "zeppelin",
+        "aqueduct",
+        "balloon",
+        "canal",
+        "doorway",
+        "exhibition",
+        "fountain",
+        "gallery",
+        "helmet",
+        "inn",
+        "kiosk",
+        "lighthouse",
+        "monument",
+        "oasis",
+        "pottery",
+        "ropeway",
+        "saddle",
+        "tramway",
+        "vase",
+        "wagon",
+        "bazaar",
+        "chapel",
+        "dome",
+        "fortress",
+        "granary",
+        "hut",
+        "kiln",
+        "loom",
+        "mill",
+        "obelisk",
+        "pagoda",
+        "raft",
+        "shrine",
+        "tower",
+        "vault",
+    ],
+    fields: &[
+        "Portugal", "Kenya", "Norway", "Peru", "Vietnam", "Canada", "Egypt", "Iceland", "Japan",
+        "Lisbon", "Mexico", "Nepal", "Oslo", "Prague", "Quebec", "Rwanda", "Seoul", "Tokyo",
+        "Uruguay", "Vienna", "Warsaw", "Yemen", "Zagreb", "Athens", "Bolivia", "Cairo", "Dublin",
+        "Estonia", "Florence", "Ghana",
+    ],
+    clauses: &[
+        ", if you happen to know",
+        " when the weather turns bad",
+        ", speaking as a local",
+        " without going into detail",
+        " during the holidays",
+        ", even for large families",
+        ", provided that money is no concern",
+        " since guidebooks disagree",
+        ", all things considered",
+        " for somebody who travels alone",
+    ],
+    before: &[
+        "Hey, ",
+        "Dear assistant, ",
+        "I hope you are well. ",
+        "Next question: ",
+        "We are planning a trip. ",
+        "To settle a bet: ",
+        "Pretend to be a guide. ",
+        "Can you please tell me: ",
+    ],
+    after: &[
+        " Give a short answer.",
+        " Cheers!",
+        " List three points at most.",
+        " Please cite your sources.",
+        " It is for a quiz.",
+        " Answer like a friend would.",
+    ],
+    units: &["meters", "yards", "feet", "inches"],
+    operators: &["+", "-", "*", "/"],
 };

@@ -91,7 +91,10 @@ impl NearFingerprint {
 
     fn of_readings(readings: &[Reading], scope: u64, clauses: bool) -> Self {
         let mut print = Self::default();
-        let mut meanings: Vec<u32> = Vec::new();
+        let count = readings.iter().map(|reading| reading.contents.len()).sum();
+        let mut meanings: Vec<u32> = Vec::with_capacity(count);
+        let mut scratch: Vec<u32> = Vec::with_capacity(count);
+        print.words.reserve_exact(count);
         let mut emoji = 0;
         for (field, reading) in (0_u32..).zip(readings) {
             // In a record of several fields a word belongs to its field.
@@ -108,29 +111,27 @@ impl NearFingerprint {
         let whole = readings.iter().fold(scope, |scope, reading| {
             scope.rotate_left(3) ^ u64::from(asks(reading, u64::MAX))
         });
-        print.full = key(&mut meanings.clone(), whole);
+        print.full = key(meanings.iter().copied(), &mut scratch, whole);
         if let ([reading], true) = (readings, clauses) {
-            for &core in &reading.cores {
+            print.cores.reserve_exact(reading.cores.len());
+            for core in reading.cores.iter() {
                 let left = (0..).zip(&meanings).filter(|(at, _)| core >> at & 1 != 0);
-                let mut left: Vec<u32> = left.map(|(_, meaning)| *meaning).collect();
-                print.cores.push(key(
-                    &mut left,
-                    scope.rotate_left(3) ^ u64::from(asks(reading, core)),
-                ));
+                let own = scope.rotate_left(3) ^ u64::from(asks(reading, core));
+                print
+                    .cores
+                    .push(key(left.map(|(_, meaning)| *meaning), &mut scratch, own));
             }
         }
         for (range, count) in PARTS {
             if range.contains(&meanings.len()) {
                 for part in 0..count {
-                    let mut own: Vec<u32> = meanings
+                    let own = meanings
                         .iter()
                         .copied()
-                        .filter(|m| (m >> 8) % count == part)
-                        .collect();
-                    if own.len() > 1 {
-                        print
-                            .parts
-                            .push(key(&mut own, whole ^ u64::from(count << 8 | part)));
+                        .filter(|m| (m >> 8) % count == part);
+                    let key = key(own, &mut scratch, whole ^ u64::from(count << 8 | part));
+                    if scratch.len() > 1 {
+                        print.parts.push(key);
                     }
                 }
             }
@@ -161,12 +162,14 @@ fn pack(content: &Content, meaning: u32) -> Packed {
     Packed::new(meaning, role, has(is::NUMBER | is::SIGN), weighs).bound(content.bound)
 }
 
-/// Returns the key of words in any order.
-fn key(meanings: &mut [u32], scope: u64) -> u64 {
-    meanings.sort_unstable();
-    meanings
+/// Returns the key of words in any order, and leaves them sorted in `scratch`.
+fn key(meanings: impl Iterator<Item = u32>, scratch: &mut Vec<u32>, scope: u64) -> u64 {
+    scratch.clear();
+    scratch.extend(meanings);
+    scratch.sort_unstable();
+    scratch
         .iter()
-        .fold(scope ^ 0x51_7c_c1_b7_27_22_0a_95, |hash, &meaning| {
+        .fold(scope ^ 0x517c_c1b7_2722_0a95, |hash, &meaning| {
             let mixed = (hash ^ u64::from(meaning)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             mixed ^ mixed >> 29
         })

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
-use super::lexer::{Kind, hash, lex};
+use super::lexer::{Kind, Lexeme, hash, lex};
 use super::stem::stem;
 
 /// What is known about a word, as a set of bits.
@@ -52,6 +52,14 @@ pub(super) mod trait_of {
     pub(in super::super) const NO_ADVERB: u32 = 1 << 20;
     /// Ends like an adverb.
     pub(in super::super) const ADVERB: u32 = 1 << 21;
+    /// "What" and "which".
+    pub(in super::super) const WHAT: u32 = 1 << 22;
+    /// "Do", "does" and "did".
+    pub(in super::super) const DOES: u32 = 1 << 23;
+    /// "And" and "or".
+    pub(in super::super) const JOINS: u32 = 1 << 24;
+    /// Leaves the reach of a preposition open: "from the city and the village".
+    pub(in super::super) const OPEN: u32 = 1 << 25;
     /// Ends like a present participle.
     pub(in super::super) const PARTICIPLE: u32 = 1 << 15;
     /// An operator.
@@ -91,10 +99,11 @@ impl Word {
     }
 }
 
-struct Entry {
-    word: Word,
-    /// The most words a phrase has that begins with this one.
-    longest_phrase: u8,
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) word: Word,
+    /// Whether phrases begin with it.
+    pub(super) starts_phrase: bool,
 }
 
 /// Question words that narrow what is asked. "What" does not.
@@ -133,7 +142,8 @@ pub(super) struct Lexicon {
     words: Map<Entry>,
     /// Meanings of stems that are not their own.
     stems: Map<u32>,
-    phrases: Map<Box<[Word]>>,
+    /// From the hash of each beginning of a phrase to what it stands for, if it is a whole one.
+    phrases: Map<Option<Box<[Word]>>>,
     /// Per meaning, the question words it makes superfluous, as bits.
     answers: Map<u8>,
     /// What a word turns into under a question word.
@@ -201,8 +211,13 @@ impl Lexicon {
     pub(super) fn word(&self, hash: u64, folded: &str, buffer: &mut String) -> Word {
         match self.words.get(&hash) {
             Some(entry) => entry.word,
-            None => Word::meaning(self.meaning_of_stem(folded, buffer)),
+            None => self.unknown(folded, buffer),
         }
+    }
+
+    /// Looks a folded word up by its stem.
+    pub(super) fn unknown(&self, folded: &str, buffer: &mut String) -> Word {
+        Word::meaning(self.meaning_of_stem(folded, buffer))
     }
 
     /// Returns what the files say about a word as it stands.
@@ -210,21 +225,35 @@ impl Lexicon {
         self.words.get(&hash).map(|entry| entry.word)
     }
 
+    /// Returns what the files say about a piece of text, if it is a word.
+    pub(super) fn entry_of(&self, piece: &Lexeme) -> Option<&Entry> {
+        if matches!(piece.kind, Kind::Word | Kind::Glyph) {
+            self.words.get(&piece.hash)
+        } else {
+            None
+        }
+    }
+
     /// Returns the meaning of a word after a number, if it is a unit.
     pub(super) fn unit(&self, hash: u64) -> Option<u32> {
         self.units.get(&hash).copied()
     }
 
-    /// Returns how many words the longest phrase has that begins with this word.
-    pub(super) fn longest_phrase(&self, hash: u64) -> usize {
-        self.words
-            .get(&hash)
-            .map_or(0, |entry| entry.longest_phrase.into())
-    }
-
-    /// Returns what a phrase stands for.
-    pub(super) fn phrase(&self, words: impl Iterator<Item = u64>) -> Option<&[Word]> {
-        self.phrases.get(&phrase_hash(words)).map(|words| &**words)
+    /// Returns the longest phrase these pieces begin with: how many they are, and what it stands for.
+    pub(super) fn phrase(&self, pieces: &[Lexeme]) -> Option<(usize, &[Word])> {
+        let kind = pieces.first()?.kind;
+        let mut found = None;
+        let mut hash = 0;
+        for (length, piece) in (1..).zip(pieces) {
+            hash = phrase_hash(hash, piece.hash);
+            match self.phrases.get(&hash) {
+                Some(stands_for) if piece.kind == kind => {
+                    found = stands_for.as_deref().map(|words| (length, words)).or(found);
+                }
+                _ => break,
+            }
+        }
+        found
     }
 
     /// Returns whether a word of this meaning already says what the question word asks.
@@ -260,7 +289,7 @@ impl Lexicon {
         let meaning = self.meaning_of_stem(word, &mut String::new());
         self.words.entry(hash(word)).or_insert(Entry {
             word: Word::meaning(meaning),
-            longest_phrase: 0,
+            starts_phrase: false,
         })
     }
 
@@ -326,6 +355,10 @@ impl Lexicon {
                     "label" => (is::LABEL, 0),
                     "strong" => (is::STRONG | is::FUNCTION, 0),
                     "weak" => (is::WEAK, 0),
+                    "what" => (is::WHAT, 0),
+                    "does" => (is::DOES, 0),
+                    "joins" => (is::JOINS, 0),
+                    "open" => (is::OPEN, 0),
                     "weighty" => (is::WEIGHTY, 0),
                     "not-adverbs" => (is::NO_ADVERB, 0),
                     "rank" => (is::RANK, 0),
@@ -390,22 +423,25 @@ impl Lexicon {
             let Some(&first) = pieces.first() else {
                 continue;
             };
-            let longest = u8::try_from(pieces.len()).unwrap_or(u8::MAX);
-            let meaning = self.meaning_of_stem(
-                phrase.split_whitespace().next().unwrap_or_default(),
-                &mut String::new(),
-            );
-            let entry = self.words.entry(first).or_insert(Entry {
-                word: Word::meaning(meaning),
-                longest_phrase: 0,
-            });
-            entry.longest_phrase = entry.longest_phrase.max(longest);
-            if longest == 1 && phrase.contains('\'') {
-                entry.word.traits |= is::ENGLISH;
+            let mut hash = 0;
+            for piece in &pieces {
+                hash = phrase_hash(hash, *piece);
+                self.phrases.entry(hash).or_default();
             }
             self.phrases
-                .entry(phrase_hash(pieces.into_iter()))
-                .or_insert(words.into());
+                .entry(hash)
+                .or_default()
+                .get_or_insert(words.into());
+            let word = phrase.split_whitespace().next().unwrap_or_default();
+            let meaning = self.meaning_of_stem(word, &mut String::new());
+            let entry = self.words.entry(first).or_insert(Entry {
+                word: Word::meaning(meaning),
+                starts_phrase: false,
+            });
+            entry.starts_phrase = true;
+            if pieces.len() == 1 && phrase.contains('\'') {
+                entry.word.traits |= is::ENGLISH;
+            }
         }
     }
 }
@@ -420,11 +456,9 @@ pub(super) fn shorten(hash: u64) -> u32 {
     ((hash >> 32) as u32) | 0x10
 }
 
-fn phrase_hash(words: impl Iterator<Item = u64>) -> u64 {
+fn phrase_hash(beginning: u64, word: u64) -> u64 {
     // An odd multiplier with well spread bits, from the golden ratio.
-    words.fold(0, |hash, word| {
-        (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    })
+    (beginning.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 fn lines(file: &str) -> impl Iterator<Item = &str> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::fingerprint::{NearFingerprint, Traits};
 use super::order::{Packed, overlap, says_the_same};
-use super::table::KeyTable;
+use super::table::{Entry, KeyTable};
 use crate::dedup::{Memory, Reference, Verdict};
 
 /// The records of one run, as [`NearDuplicates`](super::NearDuplicates) remembers them.
@@ -13,8 +13,8 @@ use crate::dedup::{Memory, Reference, Verdict};
 pub struct NearMemory {
     /// From every key to the records that have it.
     keys: KeyTable,
-    /// What is compared, one record after the other.
-    kept: Vec<u32>,
+    /// What is compared, one record after the other: words of meaning, or the hashes of a sketch.
+    kept: Vec<Packed>,
     /// Where each record ends in `kept`.
     ends: Vec<u32>,
     references: Vec<Reference>,
@@ -22,7 +22,6 @@ pub struct NearMemory {
 }
 
 // Keys of different kinds live in one table without meeting.
-const CORE: u64 = 0xd6e8_feb8_6659_fd93;
 const PART: u64 = 0xa076_1d64_78bd_642f;
 const BAND: u64 = 0xe703_7ed1_a0b4_28db;
 
@@ -41,85 +40,85 @@ impl NearMemory {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.keys.bytes()
-            + self.kept.capacity() * size_of::<u32>()
+            + self.kept.capacity() * size_of::<Packed>()
             + self.ends.capacity() * size_of::<u32>()
             + self.references.capacity() * size_of::<Reference>()
     }
 
     fn find(&self, print: &NearFingerprint) -> Option<(u32, f32)> {
         if let Some(sketch) = &print.sketch {
-            return sketch
-                .bands
-                .iter()
-                .flat_map(|band| self.under(*band, BAND))
-                .find_map(|record| {
-                    let (&numbers, smallest) = self.record(record).split_first()?;
-                    let similarity = sketch.similarity(smallest, numbers);
-                    (similarity >= self.long_similarity).then_some((record, similarity))
-                });
+            let mut alike = sketch.bands.iter().flat_map(|band| self.under(*band, BAND));
+            return alike.find_map(|Entry { record, .. }| {
+                let (numbers, smallest) = self.record(record).split_first()?;
+                let similarity =
+                    sketch.similarity(smallest.iter().map(|hash| hash.bits()), numbers.bits());
+                (similarity >= self.long_similarity).then_some((record, similarity))
+            });
         }
-        let as_is = self
-            .under(print.full, 0)
-            .map(|record| (record, Found::Full));
-        let with_more = self
-            .under(print.full, CORE)
-            .map(|record| (record, Found::Core));
-        let with_less = print
+        let short = std::iter::once(&print.full)
+            .chain(&print.cores)
+            .map(|key| shorten(*key, 0));
+        self.keys
+            .touch(short.chain(print.parts.iter().map(|part| shorten(*part, PART))));
+        let compare = |entry: Entry, by: Found| {
+            let similarity = self.compare(entry.record, print, by)?;
+            Some((entry.record, similarity))
+        };
+        let whole = self.under(print.full, 0).find_map(|entry| {
+            let by = if entry.partial {
+                Found::Core
+            } else {
+                Found::Full
+            };
+            compare(entry, by)
+        });
+        // Two records that are alike without a part each may differ in those parts.
+        let mut cores = print
             .cores
             .iter()
             .flat_map(|core| self.under(*core, 0))
-            .map(|record| (record, Found::Core));
-        let in_part = print
-            .parts
-            .iter()
-            .flat_map(|part| self.under(*part, PART))
-            .map(|record| (record, Found::Part));
-        as_is
-            .chain(with_more)
-            .chain(with_less)
-            .chain(in_part)
-            .find_map(|(record, found)| {
-                let similarity = self.compare(record, print, found)?;
-                Some((record, similarity))
-            })
+            .filter(|entry| !entry.partial);
+        let mut parts = print.parts.iter().flat_map(|part| self.under(*part, PART));
+        whole
+            .or_else(|| cores.find_map(|entry| compare(entry, Found::Core)))
+            .or_else(|| parts.find_map(|entry| compare(entry, Found::Part)))
     }
 
     /// Returns how similar a record is to one found by a key, if it repeats it.
     fn compare(&self, record: u32, print: &NearFingerprint, found: Found) -> Option<f32> {
         let (&traits, words) = self.record(record).split_first()?;
-        let traits = Traits(traits);
-        let words: Vec<Packed> = words.iter().map(|&bits| Packed::from_bits(bits)).collect();
-        let shared = overlap(&words, &print.words);
+        let traits = Traits(traits.bits());
+        let shared = overlap(words, &print.words);
         let longer = words.len().max(print.words.len());
+        let added = shared.left == 0 || shared.right == 0;
         let same = match found {
             Found::Full => shared.left == 0 && shared.right == 0,
             // The part that is left out was found harmless when the key was made.
-            Found::Core => shared.left == 0 || shared.right == 0,
+            Found::Core => added,
             Found::Part => {
                 // A sentence forgives a word more or less; only a longer text forgives another word in its place.
                 let differences = shared.left + shared.right;
-                let added = shared.left == 0 || shared.right == 0;
-                !shared.weighty
-                    && (added && differences <= (longer / 8).max(1)
-                        || longer >= 16 && differences <= longer / 6)
+                let few = if added { (longer / 8).max(1) } else { 0 };
+                let share = if longer >= 16 { longer / 6 } else { 0 };
+                !shared.weighty && differences <= few.max(share)
             }
         };
         let symmetric = traits.symmetric() && print.traits.symmetric();
-        let repeats = same
-            && !traits.contradicts(print.traits)
-            && says_the_same(&words, &print.words, symmetric);
-        let total = shared.common + shared.left + shared.right;
-        repeats.then(|| {
-            u16::try_from(shared.common).map_or(1.0, f32::from)
-                / u16::try_from(total.max(1)).map_or(1.0, f32::from)
-        })
+        if !same
+            || traits.contradicts(print.traits)
+            || !says_the_same(words, &print.words, symmetric)
+        {
+            return None;
+        }
+        let share = |count: usize| u16::try_from(count).map_or(f32::INFINITY, f32::from);
+        Some(share(shared.common) / share((shared.common + shared.left + shared.right).max(1)))
     }
 
-    fn under(&self, key: u64, kind: u64) -> impl Iterator<Item = u32> + '_ {
+    fn under(&self, key: u64, kind: u64) -> impl Iterator<Item = Entry> + '_ {
         self.keys.get(shorten(key, kind))
     }
 
-    fn record(&self, record: u32) -> &[u32] {
+    fn record(&self, record: u32) -> &[Packed] {
         let at = record as usize;
         let start = if at == 0 {
             0
@@ -130,23 +129,25 @@ impl NearMemory {
     }
 
     fn remember(&mut self, print: &NearFingerprint, reference: Reference) {
-        let record =
-            u32::try_from(self.ends.len()).expect("a run has fewer than four billion records");
+        let record = u32::try_from(self.ends.len())
+            .expect("four billion records are more than memory holds");
+        let [whole, partial] = [false, true].map(|partial| Entry { record, partial });
         if let Some(sketch) = &print.sketch {
-            self.kept.push(sketch.numbers);
-            self.kept.extend(&sketch.smallest);
+            self.kept.push(Packed::from_bits(sketch.numbers));
+            self.kept
+                .extend(sketch.smallest.iter().copied().map(Packed::from_bits));
             for band in &sketch.bands {
-                self.keys.insert(shorten(*band, BAND), record);
+                self.keys.insert(shorten(*band, BAND), whole);
             }
         } else {
-            self.kept.push(print.traits.0);
-            self.kept.extend(print.words.iter().map(|word| word.bits()));
-            self.keys.insert(shorten(print.full, 0), record);
+            self.kept.push(Packed::from_bits(print.traits.0));
+            self.kept.extend(&print.words);
+            self.keys.insert(shorten(print.full, 0), whole);
             for core in &print.cores {
-                self.keys.insert(shorten(*core, CORE), record);
+                self.keys.insert(shorten(*core, 0), partial);
             }
             for part in &print.parts {
-                self.keys.insert(shorten(*part, PART), record);
+                self.keys.insert(shorten(*part, PART), partial);
             }
         }
         let end =

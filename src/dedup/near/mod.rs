@@ -1,6 +1,8 @@
 //! Finds records that say the same in other words.
 
+mod cores;
 mod fingerprint;
+mod frames;
 mod lexer;
 mod lexicon;
 mod memory;
@@ -9,6 +11,7 @@ mod reading;
 mod sketch;
 mod stem;
 mod table;
+mod terms;
 
 use std::borrow::Cow;
 

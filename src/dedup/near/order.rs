@@ -93,14 +93,18 @@ pub(super) fn overlap(a: &[Packed], b: &[Packed]) -> Overlap {
 /// numbers, two words that exchange what they are bound to, two that exchange their prepositions (from A to B, from B to A), and, unless the text is about
 /// how two things compare, two words that exchange their places around a third (A causes B, B causes A).
 pub(super) fn says_the_same(a: &[Packed], b: &[Packed], symmetric: bool) -> bool {
-    let numbers = |x: &[Packed]| -> Vec<u32> {
-        x.iter()
-            .filter(|w| w.is_number())
-            .map(|w| w.meaning())
-            .collect()
+    // A number in one alone was left out with its part, see `cores`.
+    let shared = |x: &Packed, y: &[Packed]| {
+        x.is_number() && y.iter().any(|other| other.meaning() == x.meaning())
     };
-    if numbers(a) != numbers(b) {
-        return false;
+    let mut numbers = a.iter().filter(|word| shared(word, b));
+    let mut others = b.iter().filter(|word| shared(word, a));
+    loop {
+        match (numbers.next(), others.next()) {
+            (None, None) => break,
+            (Some(x), Some(y)) if x.meaning() == y.meaning() => {}
+            _ => return false,
+        }
     }
     if a == b {
         return true;

@@ -66,12 +66,15 @@ impl Sketch {
     }
 
     /// Estimates which share of the pairs in either text is in both, from 0 to 1; 0 where their numbers differ.
-    pub(super) fn similarity(&self, smallest: &[u32], numbers: u32) -> f32 {
+    pub(super) fn similarity(&self, smallest: impl Iterator<Item = u32>, numbers: u32) -> f32 {
         if self.numbers != numbers && self.numbers != 0 && numbers != 0 {
             return 0.0;
         }
         // The smallest hashes of the union are a fair sample of it; in how many do both take part?
-        let (mut a, mut b) = (self.smallest.iter().peekable(), smallest.iter().peekable());
+        let (mut a, mut b) = (
+            self.smallest.iter().copied().peekable(),
+            smallest.peekable(),
+        );
         let (mut union, mut both) = (0_u16, 0_u16);
         while usize::from(union) < KEPT {
             match (a.peek(), b.peek()) {

@@ -3,6 +3,7 @@
 //! Each panics with a message that says which promise is broken, so that it is the whole body of a test;
 //! [`llm`](fn@llm), of which not everything can always be checked, returns a [`Report`] instead.
 
+mod dedup;
 mod journal;
 mod llm;
 mod report;
@@ -11,6 +12,7 @@ mod schema_renderer;
 mod sink;
 mod topics;
 
+pub use dedup::{dedup, dedup_with};
 pub use journal::journal;
 pub use llm::{LlmBackend, Scene, Situation, llm, llm_over_http};
 pub use report::Report;

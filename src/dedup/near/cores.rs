@@ -1,0 +1,243 @@
+//! Finds the parts of a short text that could be left out while the question stays the same.
+
+use super::lexer::Kind;
+use super::lexicon::trait_of as is;
+use super::reading::Content;
+use super::terms::Term;
+
+/// At most so many shortened forms are remembered for a text: enough for a clause at either end and one in
+/// parentheses, and a bound on memory.
+const MOST: usize = 4;
+
+/// The shortened forms of a text: for each, the words of meaning that are left, as bits over its contents.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Cores {
+    left: [u64; MOST],
+    count: usize,
+}
+
+impl Cores {
+    /// Finds the shortened forms of a text.
+    pub(super) fn of(terms: &[Term], contents: &[Content]) -> Self {
+        // Longer texts forgive a clause by the shares of their words that agree.
+        if contents.len() > 63 || contents.len() < 2 {
+            return Self::default();
+        }
+        let weighs =
+            |c: &Content| c.traits & (is::NUMBER | is::NEGATION | is::SIGN | is::CAPITAL) != 0;
+        let mut finder = Finder {
+            terms,
+            contents,
+            weighs: bits(contents, weighs),
+            cores: Self::default(),
+        };
+        finder.sentences();
+        finder.cores
+    }
+
+    /// Returns how many forms were found.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Returns the forms found.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        self.left[..self.count].iter().copied()
+    }
+
+    /// Brings the bits into another order of the contents.
+    pub(super) fn reorder(&mut self, order: &[usize]) {
+        for left in &mut self.left {
+            let old = *left;
+            *left = (0..)
+                .zip(order)
+                .fold(0, |bits, (new, &at)| bits | (old >> at & 1) << new);
+        }
+    }
+}
+
+fn bits(contents: &[Content], chosen: impl Fn(&Content) -> bool) -> u64 {
+    (0..).zip(contents).fold(0, |bits, (at, content)| {
+        bits | u64::from(chosen(content)) << at
+    })
+}
+
+/// A part that may go: words of meaning as bits, those that weigh and still may go with it among them.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    words: u64,
+    forgiven: u64,
+}
+
+impl Part {
+    fn and(self, other: Self) -> Self {
+        Self {
+            words: self.words | other.words,
+            forgiven: self.forgiven | other.forgiven,
+        }
+    }
+}
+
+struct Finder<'a> {
+    terms: &'a [Term],
+    contents: &'a [Content],
+    weighs: u64,
+    cores: Cores,
+}
+
+impl Finder<'_> {
+    fn sentences(&mut self) {
+        let end = self.terms.len();
+        let stop_after = |from: usize| {
+            (from..end)
+                .find(|&at| matches!(self.terms[at].kind, Kind::Stop | Kind::Ask))
+                .unwrap_or(end)
+        };
+        let first = stop_after(0);
+        if self.part(first, end).words == 0 {
+            return self.clauses(0, first, Part::default());
+        }
+        let asks = |at: &usize| self.terms[*at].kind == Kind::Ask;
+        let mut asking = (0..end).filter(asks);
+        if let (Some(stop), None) = (asking.next(), asking.next()) {
+            // One sentence asks: the others are talk around it.
+            let start = (0..stop)
+                .rev()
+                .find(|&at| self.terms[at].kind == Kind::Stop)
+                .map_or(0, |at| at + 1);
+            let around = self.part(0, start).and(self.part(stop, end));
+            self.leave_out(around, 1);
+            self.clauses(start, stop, around);
+            return;
+        }
+        // The last sentence with words of meaning starts behind the last stop but one.
+        let closing = (0..end)
+            .rev()
+            .find(|&at| !self.terms[at].dropped)
+            .unwrap_or(0);
+        let last = (0..closing)
+            .rev()
+            .find(|&at| matches!(self.terms[at].kind, Kind::Stop | Kind::Ask))
+            .unwrap_or(0);
+        self.leave_out(self.part(last, end), 1);
+        self.leave_out(self.part(0, first), 1);
+        let mut start = 0;
+        while start < end {
+            let stop = (start..end)
+                .find(|&at| matches!(self.terms[at].kind, Kind::Stop | Kind::Ask))
+                .unwrap_or(end);
+            self.clauses(start, stop, Part::default());
+            start = stop + 1;
+        }
+    }
+
+    /// Finds the parts of one sentence, each together with what is around it.
+    fn clauses(&mut self, from: usize, to: usize, around: Part) {
+        let terms = self.terms;
+        let mut pauses = [0; 8];
+        let mut count = 0;
+        for at in (from..to).filter(|&at| matches!(terms[at].kind, Kind::Pause | Kind::Colon)) {
+            // Of a long list the first and the last matter.
+            count = (count + 1).min(pauses.len());
+            pauses[count - 1] = at;
+        }
+        let pauses = &pauses[..count];
+        let head = pauses
+            .first()
+            .map(|&first| self.part(from, first).and(around));
+        // What follows a pause is left out only if it opens like a clause: a bare word is the next of a list.
+        let tail = pauses
+            .last()
+            .filter(|&&last| self.opens(last + 1, to))
+            .map(|&last| self.part(last, to).and(around));
+        for part in head.into_iter().chain(tail) {
+            self.leave_out(part, 1);
+        }
+        if let (Some(head), Some(tail), true) = (head, tail, pauses.len() > 1) {
+            self.leave_out(head.and(tail), 1);
+        }
+        for pair in pauses.windows(2) {
+            if pair[1] - pair[0] > 2 && self.opens(pair[0] + 1, pair[1]) {
+                self.leave_out(self.part(pair[0], pair[1]).and(around), 1);
+            }
+        }
+        if let Some(open) = (from..to).find(|&at| terms[at].kind == Kind::Open) {
+            let close = (open..to)
+                .find(|&at| terms[at].kind == Kind::Close)
+                .unwrap_or(to);
+            self.leave_out(self.part(open, close).and(around), 1);
+        }
+        // The last clause first: what an addition leaves is most likely what was there before.
+        let strong = |at: &usize| terms[*at].word.is(is::STRONG);
+        let last = (from + 2..to).rev().find(strong);
+        let first = (from + 2..to).find(strong);
+        // "What is bias and why does it matter" asks the first question, too.
+        let asks = |at: usize| {
+            terms
+                .get(at)
+                .is_some_and(|term| term.word.is(is::ASKS | is::WHAT))
+        };
+        let second = (from + 2..to).find(|&at| terms[at].word.is(is::JOINS) && asks(at + 1));
+        for at in [last, first, second].into_iter().flatten() {
+            self.leave_out(self.part(at, to).and(around), 1);
+        }
+        let adverb = (from..to).find(|&at| terms[at].word.is(is::ADVERB) && !terms[at].dropped);
+        if let Some(at) = adverb {
+            self.leave_out(self.part(at, at + 1).and(around), 1);
+        }
+        // The sentence must say enough without its tail: "what is a pointer in C" does not.
+        for at in (from + 1..to)
+            .rev()
+            .filter(|&at| terms[at].word.is(is::WEAK))
+            .take(2)
+        {
+            self.leave_out(self.part(at, to).and(around), 2);
+        }
+    }
+
+    /// Returns whether a stretch opens like a clause and is not the last of a list: "and" with a word or two.
+    fn opens(&self, from: usize, to: usize) -> bool {
+        let Some(first) = self.terms.get(from) else {
+            return false;
+        };
+        let grammar = first.dropped && !first.kind.is_break();
+        let joins = first.word.is(is::JOINS)
+            && !self.terms[from..to]
+                .iter()
+                .any(|term| term.word.is(is::ASKS | is::WHAT));
+        !joins
+            && (grammar
+                || first
+                    .word
+                    .is(is::STRONG | is::WEAK | is::LEAD | is::PARTICIPLE))
+    }
+
+    fn part(&self, from: usize, to: usize) -> Part {
+        let words = bits(self.contents, |content| (from..to).contains(&content.at));
+        // Numbers in "write two sentences" say nothing about the question.
+        let about_answer = words & self.weighs != 0
+            && self.terms[from..to]
+                .iter()
+                .any(|term| term.word.is(is::ANSWER));
+        Part {
+            words,
+            forgiven: if about_answer { words } else { 0 },
+        }
+    }
+
+    /// Remembers the form without a part, if nothing in the part weighs and at least so many words are left.
+    fn leave_out(&mut self, part: Part, least: u32) {
+        let left = (u64::MAX >> (64 - self.contents.len())) & !part.words;
+        let known = &self.cores.left[..self.cores.count];
+        let weighty = part.words & self.weighs & !part.forgiven != 0;
+        if part.words != 0
+            && !weighty
+            && left.count_ones() >= least
+            && !known.contains(&left)
+            && known.len() < MOST
+        {
+            self.cores.left[self.cores.count] = left;
+            self.cores.count += 1;
+        }
+    }
+}

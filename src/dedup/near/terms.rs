@@ -1,0 +1,224 @@
+//! Turns the pieces of a text into the terms of its comparison: words as the lexicon knows them, and breaks.
+
+use super::lexer::{Kind, Lexeme, Lexemes, hash};
+use super::lexicon::{Entry, LEXICON, Lexicon, OF, Word, shorten, trait_of as is};
+
+/// A word or a break.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Term {
+    pub(super) kind: Kind,
+    pub(super) word: Word,
+    /// Is read over: grammar, politeness, a frame around what is asked.
+    pub(super) dropped: bool,
+}
+
+/// The terms of a text.
+#[derive(Debug, Default)]
+pub(super) struct Terms {
+    pub(super) terms: Vec<Term>,
+    /// Whether it is in English, so that the rules for English apply.
+    pub(super) english: bool,
+    /// A hash of its pictographs, which may stand for meaning or for mood; 0 where it has none.
+    pub(super) emoji: u32,
+}
+
+impl Terms {
+    /// Looks up the words and phrases of a text.
+    pub(super) fn of(text: &Lexemes) -> Self {
+        let lexicon = &*LEXICON;
+        let entries: Vec<Option<&Entry>> = text
+            .pieces
+            .iter()
+            .map(|piece| lexicon.entry_of(piece))
+            .collect();
+        let english = entries
+            .iter()
+            .flatten()
+            .any(|entry| entry.word.is(is::ENGLISH));
+        let skip = label(text);
+        let mut terms = Self {
+            terms: Vec::with_capacity(entries.len() + 2),
+            english,
+            emoji: 0,
+        };
+        terms.read(lexicon, text, skip, &entries);
+        join_glyphs(&mut terms.terms);
+        terms
+    }
+
+    fn read(&mut self, lexicon: &Lexicon, text: &Lexemes, skip: usize, entries: &[Option<&Entry>]) {
+        let mut buffer = String::new();
+        let mut sentence_start = true;
+        let mut at = skip;
+        while let Some(piece) = text.pieces.get(at) {
+            if piece.kind.is_break() {
+                sentence_start = matches!(piece.kind, Kind::Stop | Kind::Ask | Kind::Colon);
+                self.push(piece.kind, Word::default());
+                at += 1;
+                continue;
+            }
+            let entry = entries[at];
+            if entry.is_some_and(|entry| entry.starts_phrase)
+                && let Some((length, stands_for)) = lexicon.phrase(&text.pieces[at..])
+            {
+                for word in stands_for {
+                    self.push(Kind::Word, *word);
+                }
+                at += length;
+                continue;
+            }
+            at += 1;
+            if piece.kind == Kind::Emoji {
+                self.emoji = self.emoji.rotate_left(5).wrapping_mul(31) ^ shorten(piece.hash);
+                continue;
+            }
+            let mut word = self.word(lexicon, text, piece, entry, &mut buffer);
+            if piece.capital && !sentence_start {
+                word.traits |= is::CAPITAL;
+            }
+            sentence_start = false;
+            self.push(piece.kind, word);
+        }
+    }
+
+    fn word(
+        &self,
+        lexicon: &Lexicon,
+        text: &Lexemes,
+        piece: &Lexeme,
+        entry: Option<&Entry>,
+        buffer: &mut String,
+    ) -> Word {
+        let own = shorten(piece.hash);
+        match piece.kind {
+            Kind::Number => Word::with(own, is::NUMBER),
+            Kind::Sign => Word::with(lexicon.unit(piece.hash).unwrap_or(own), is::SIGN),
+            Kind::Glyph => Word::with(own, entry.map_or(0, |entry| entry.word.traits & is::TAIL)),
+            _ => {
+                let after_number = self
+                    .terms
+                    .last()
+                    .is_some_and(|term| term.kind == Kind::Number);
+                if after_number && let Some(unit) = lexicon.unit(piece.hash) {
+                    return Word::meaning(unit);
+                }
+                if !self.english {
+                    let number = entry
+                        .map(|entry| entry.word)
+                        .filter(|word| word.is(is::NUMBER));
+                    return number.unwrap_or(Word::meaning(own));
+                }
+                let folded = text.folded(piece);
+                let mut word = match (entry, owner(folded)) {
+                    (Some(entry), _) => entry.word,
+                    (None, Some(owner)) => Word {
+                        // "France's capital" is the capital of France.
+                        role: OF,
+                        ..lexicon.word(hash(owner), owner, buffer)
+                    },
+                    (None, None) => lexicon.unknown(folded, buffer),
+                };
+                if folded.len() > 5 && folded.ends_with("ing") {
+                    word.traits |= is::PARTICIPLE;
+                } else if folded.len() > 5
+                    && folded.ends_with("ly")
+                    && !word.is(is::NO_ADVERB | is::WEIGHTY | is::NEGATION)
+                {
+                    word.traits |= is::ADVERB;
+                }
+                word
+            }
+        }
+    }
+
+    fn push(&mut self, kind: Kind, word: Word) {
+        self.terms.push(Term {
+            kind,
+            word,
+            dropped: false,
+        });
+    }
+}
+
+/// Returns who owns something: the word in front of an apostrophe at the end.
+fn owner(folded: &str) -> Option<&str> {
+    folded
+        .strip_suffix("'s")
+        .or_else(|| folded.strip_suffix('\''))
+}
+
+/// Returns how many pieces in front only number or announce the text: `3.`, `Q:`, `Question 12:`, `(b)`.
+fn label(text: &Lexemes) -> usize {
+    let pieces = &text.pieces;
+    let kind = |at: usize| pieces.get(at).map(|piece| piece.kind);
+    let mut at = 0;
+    while kind(at).is_some_and(Kind::is_break) {
+        at += 1;
+    }
+    let start = at;
+    while at < start + 2
+        && pieces.get(at).is_some_and(|p| {
+            p.kind == Kind::Word
+                && (LEXICON.known(p.hash).is_some_and(|w| w.is(is::LABEL))
+                    || numbered(text.folded(p)))
+        })
+    {
+        at += 1;
+    }
+    let named = at > start;
+    if kind(at) == Some(Kind::Number) {
+        at += 1;
+    }
+    let numbered = at > start;
+    match kind(at) {
+        Some(Kind::Colon | Kind::Close) if numbered => at + 1,
+        // A number and a full stop count as a label only if a text follows.
+        Some(Kind::Stop) if numbered && at + 1 < pieces.len() && (!named || at == start + 2) => {
+            at + 1
+        }
+        _ => 0,
+    }
+}
+
+/// Returns whether a word is a numbered label such as `q1`.
+fn numbered(word: &str) -> bool {
+    word.strip_prefix('q')
+        .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Joins the characters of scripts without spaces: without knowing their words, only their whole sequence is safe
+/// to compare.
+fn join_glyphs(terms: &mut Vec<Term>) {
+    if terms.iter().all(|term| term.kind != Kind::Glyph) {
+        return;
+    }
+    let tail = |term: &Term| term.kind.is_break() || term.word.is(is::TAIL);
+    while terms.len() > 1 && terms.last().is_some_and(tail) && terms.iter().any(|term| !tail(term))
+    {
+        terms.pop();
+    }
+    let mut joined: Vec<Term> = Vec::with_capacity(terms.len());
+    let mut pause = None;
+    for term in terms.drain(..) {
+        let glyphs = joined.last().is_some_and(|last| last.kind == Kind::Glyph);
+        match (term.kind, joined.last_mut()) {
+            (Kind::Glyph, Some(last)) if glyphs => {
+                last.word.meaning = (last.word.meaning.rotate_left(7) ^ term.word.meaning)
+                    .wrapping_mul(0x9e37_79b1);
+                pause = None;
+            }
+            (kind, _) if kind.is_break() => pause = Some(term),
+            _ => {
+                joined.extend(pause.take());
+                joined.push(Term {
+                    word: Word {
+                        traits: 0,
+                        ..term.word
+                    },
+                    ..term
+                });
+            }
+        }
+    }
+    *terms = joined;
+}
