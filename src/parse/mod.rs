@@ -19,6 +19,7 @@
 //! are refused as far as the text gives a sign.
 
 mod choose;
+mod close;
 mod fault;
 mod latex;
 mod limits;
@@ -32,7 +33,9 @@ mod shape;
 mod strict;
 mod text;
 mod thinking;
+mod token;
 mod tolerant;
+mod trivia;
 mod whole;
 
 use serde_json::Value;
@@ -142,7 +145,7 @@ fn read(
     if text.len() > limits.max_bytes {
         return Answer::faulty(Fault::TooLong);
     }
-    let blank = |c: char| c.is_whitespace() || tolerant::is_invisible(c);
+    let blank = |c: char| c.is_whitespace() || trivia::is_invisible(c);
     let bare = text.trim_matches(blank);
     if bare.is_empty() {
         return Answer::faulty(Fault::Blank);

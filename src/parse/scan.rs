@@ -62,6 +62,10 @@ pub(super) fn scan(text: &str, shape: &Shape, limits: &Limits) -> Scan {
     walk.scan
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the place"
+)]
 struct Walk<'a> {
     text: &'a str,
     bytes: &'a [u8],

@@ -30,7 +30,7 @@ fn main() {
         ("jsonrepair-rs", |text| jsonrepair_rs::jsonrepair(text).ok()),
         ("llm_json", |text| llm_json::repair_json(text, &llm_json::RepairOptions::default()).ok()),
         ("llm-json-repair", |text| Some(llm_json_repair::repair(text))),
-        ("repair_json", |text| repair_json::repair(std::io::Cursor::new(text.to_owned())).ok()),
+        ("repair_json", |text| repair_json::repair(text.as_bytes().to_vec()).ok()),
         ("serde_json alone", |text| Some(text.to_owned())),
     ];
     println!("{} answers, {bytes} bytes", cases.len());
