@@ -189,45 +189,40 @@ fn maths_spans(bytes: &[u8]) -> Vec<(usize, usize)> {
     let mut at = 0;
     while at < bytes.len() {
         let rest = &bytes[at..];
-        let wide = usize::from(rest.starts_with(b"$$")) + 1;
-        match open {
-            Some((start, close)) => {
-                if rest.starts_with(close) && closes(bytes, at, close) {
-                    spans.push((start, at));
-                    open = None;
-                    at += close.len();
-                    continue;
-                }
-                if rest.starts_with(b"\n\n") {
-                    open = None;
-                }
-                at += if rest[0] == b'\\' && !rest.starts_with(b"\\)") && !rest.starts_with(b"\\]")
-                {
-                    2
-                } else {
-                    1
-                };
+        if let Some((start, close)) = open {
+            if rest.starts_with(close) && closes(bytes, at, close) {
+                spans.push((start, at));
+                open = None;
+                at += close.len();
+            } else {
+                // Maths does not go on over a blank line.
+                open = open.filter(|_| !rest.starts_with(b"\n\n"));
+                at += 1 + usize::from(is_escape(rest) && !matches!(rest[1], b')' | b']'));
             }
-            None => {
-                let close: Option<&[u8]> = match rest {
-                    [b'$', b'$', ..] => Some(b"$$"),
-                    [b'$', next, ..] if !next.is_ascii_whitespace() || next.is_ascii_control() => {
-                        Some(b"$")
-                    }
-                    [b'\\', b'(', ..] => Some(b"\\)"),
-                    [b'\\', b'[', ..] => Some(b"\\]"),
-                    _ => None,
-                };
-                if let Some(close) = close {
-                    open = Some((at, close));
-                    at += close.len();
-                } else {
-                    at += if rest[0] == b'\\' { 2 } else { wide };
-                }
-            }
+        } else if let Some(close) = opens(rest) {
+            open = Some((at, close));
+            at += close.len();
+        } else {
+            at += 1 + usize::from(is_escape(rest));
         }
     }
     spans
+}
+
+fn is_escape(rest: &[u8]) -> bool {
+    rest[0] == b'\\' && rest.len() > 1
+}
+
+/// Returns what closes the maths that opens here.
+fn opens(rest: &[u8]) -> Option<&'static [u8]> {
+    match rest {
+        [b'$', b'$', ..] => Some(b"$$"),
+        // A control character may be the start of a command.
+        [b'$', next, ..] if !next.is_ascii_whitespace() || next.is_ascii_control() => Some(b"$"),
+        [b'\\', b'(', ..] => Some(b"\\)"),
+        [b'\\', b'[', ..] => Some(b"\\]"),
+        _ => None,
+    }
 }
 
 fn closes(bytes: &[u8], at: usize, close: &[u8]) -> bool {

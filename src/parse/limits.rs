@@ -9,6 +9,7 @@
 /// # let _ = limits;
 /// ```
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_field_names, reason = "each is named as its setter is")]
 pub struct Limits {
     pub(super) max_bytes: usize,
     pub(super) max_depth: usize,

@@ -19,6 +19,7 @@
 //! are refused as far as the text gives a sign.
 
 mod choose;
+mod close;
 mod fault;
 mod latex;
 mod limits;
@@ -32,7 +33,9 @@ mod shape;
 mod strict;
 mod text;
 mod thinking;
+mod token;
 mod tolerant;
+mod trivia;
 mod whole;
 
 use serde_json::Value;
@@ -142,7 +145,7 @@ fn read(
     if text.len() > limits.max_bytes {
         return Answer::faulty(Fault::TooLong);
     }
-    let blank = |c: char| c.is_whitespace() || tolerant::is_invisible(c);
+    let blank = |c: char| c.is_whitespace() || trivia::is_invisible(c);
     let bare = text.trim_matches(blank);
     if bare.is_empty() {
         return Answer::faulty(Fault::Blank);
@@ -193,4 +196,70 @@ fn find(bare: &str, text: &str, shape: &Shape, limits: &Limits) -> Scan {
         return scan;
     }
     scan::scan(text, shape, limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shape() -> Shape {
+        Shape::new(["q"]).required(["q"])
+    }
+
+    #[test]
+    fn each_limit_has_its_fault_and_keeps_what_came_whole() {
+        let limits = Limits::default();
+        let deep = format!(r#"[{{"q": 1}}, {{"q": {}}}]"#, "[".repeat(200));
+        let answer = records(&deep, &shape(), &limits);
+        assert_eq!(
+            (answer.values, answer.fault),
+            (vec![json!({"q": 1})], Some(Fault::TooDeep))
+        );
+
+        let many = r#"[{"q": 1}, {"q": [1, 2, 3, 4, 5, 6, 7, 8, 9]}]"#;
+        let answer = records(many, &shape(), &limits.max_values(8));
+        assert_eq!(
+            (answer.values, answer.fault),
+            (vec![json!({"q": 1})], Some(Fault::TooMany))
+        );
+
+        let answer = records(many, &shape(), &limits.max_bytes(many.len() - 1));
+        assert_eq!(answer.fault, Some(Fault::TooLong));
+        let answer = records(many, &shape(), &limits.max_bytes(many.len()));
+        assert_eq!((answer.values.len(), answer.fault), (2, None));
+    }
+
+    #[test]
+    fn nesting_up_to_the_limit_is_read_by_either_reader() {
+        for depth in [100, 126, 300, 510] {
+            let nested = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            let limits = Limits::default().max_depth(depth + 2);
+            for text in [
+                format!(r#"[{{"q": {nested}}}]"#),
+                format!(r#"[{{"q": {nested}}},]"#),
+            ] {
+                let answer = records(&text, &shape(), &limits);
+                assert_eq!((answer.values.len(), answer.fault), (1, None), "{depth}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_runs_of_brackets_overflow_nothing() {
+        for unit in ["[", "{", "[{", "{\"q\":", "[[{\"q\":"] {
+            let text = unit.repeat(20_000);
+            let answer = records(&text, &shape(), &Limits::default().max_depth(usize::MAX));
+            assert!(answer.values.is_empty());
+            assert!(answer.fault.is_some());
+        }
+    }
+
+    #[test]
+    fn errors_and_advice_never_hold_what_the_answer_said() {
+        let answer = records("my secret answer", &shape(), &Limits::default());
+        let fault = answer.fault.unwrap();
+        assert!(!format!("{fault} {fault:?} {}", fault.advice()).contains("secret"));
+    }
 }

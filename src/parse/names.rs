@@ -55,7 +55,7 @@ fn from_list(items: Vec<Value>, open: usize, taken: &mut Taken) {
     for item in items.into_iter().take(whole) {
         match item {
             Value::String(name) if !name.trim().is_empty() => {
-                taken.values.push(Value::String(name))
+                taken.values.push(Value::String(name));
             }
             Value::Object(object) => match name_of(&object) {
                 Some(name) => taken.values.push(name),

@@ -4,9 +4,15 @@
 //! the strongest sign. Otherwise it is text. Where both could be, the string is given up: a record lost is better
 //! than a record wrong.
 
+#![expect(
+    clippy::match_same_arms,
+    reason = "the order of the arms is the argument"
+)]
+
 use super::Mend;
 use super::text::{Draft, Role};
-use super::tolerant::{Frame, Machine, bare_key_length};
+use super::token::bare_key_length;
+use super::tolerant::{Frame, Machine};
 
 /// How far a look-ahead for a key goes, in bytes. Longer keys exist, but none in a record worth guessing for.
 const KEY_REACH: usize = 256;

@@ -24,8 +24,8 @@ pub(super) struct Find {
     pub(super) cue: Cue,
 }
 
-/// What the words before a value announce.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the words before a value announce, the stronger signs being the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cue {
     None,
     /// A format or an example that may be the answer, unless a better one follows.
@@ -62,6 +62,10 @@ pub(super) fn scan(text: &str, shape: &Shape, limits: &Limits) -> Scan {
     walk.scan
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the place"
+)]
 struct Walk<'a> {
     text: &'a str,
     bytes: &'a [u8],
@@ -330,7 +334,9 @@ impl Walk<'_> {
             let end = self.text[start..]
                 .rfind(['}', ']'])
                 .map(|at| start + at + 1);
-            if let Some(end) = end
+            // From the first byte to the last, it has been tried before the walk.
+            let all = start == 0 && end == Some(self.text.trim_end().len());
+            if let Some(end) = end.filter(|_| !all)
                 && let Some((value, mends)) = strict::read(&self.text[start..end], self.limits)
             {
                 return Found {
@@ -375,44 +381,47 @@ fn cue(gap: &str) -> Cue {
     while !gap.is_char_boundary(from) {
         from += 1;
     }
-    let words = gap[from..].to_ascii_lowercase();
-    let has = |cues: &[&str]| cues.iter().any(|cue| words.contains(cue));
-    if has(&[
-        "corrected",
-        "revised",
-        "final",
-        "instead",
-        "improved",
-        "fixed",
-        "let me redo",
-        "better version",
-        "actual",
-    ]) {
-        Cue::Revision
-    } else if has(&[
-        "for example",
-        "for instance",
-        "e.g.",
-        "such as",
-        "looks like",
-        "look like",
-        "example of the",
-    ]) {
-        Cue::Aside
-    } else if has(&[
-        "example",
-        "format",
-        "schema",
-        "template",
-        "structure",
-        "draft",
-        "sample",
-        "instruction",
-    ]) {
-        Cue::Format
-    } else {
-        Cue::None
+    let mut cue = Cue::None;
+    let mut before = String::new();
+    for word in gap[from..].split(|c: char| !c.is_alphanumeric()) {
+        let word = word.to_ascii_lowercase();
+        let starts = |beginnings: &[&str]| {
+            beginnings
+                .iter()
+                .any(|beginning| word.starts_with(beginning))
+        };
+        let found = if starts(&[
+            "correct", "revis", "final", "instead", "improved", "fixed", "redo", "better", "actual",
+        ]) {
+            Cue::Revision
+        } else if matches!(
+            (before.as_str(), word.as_str()),
+            ("for", "example" | "instance")
+                | ("e", "g")
+                | ("such", "as")
+                | ("looks" | "look", "like")
+        ) {
+            Cue::Aside
+        } else if starts(&[
+            "example",
+            "format",
+            "schema",
+            "template",
+            "structure",
+            "draft",
+            "sample",
+            "instruction",
+        ]) {
+            Cue::Format
+        } else {
+            Cue::None
+        };
+        cue = cue.max(found);
+        if !word.is_empty() {
+            before = word;
+        }
     }
+    cue
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ struct Node<'a> {
     depth_left: usize,
 }
 
-impl<'a> Node<'a> {
+impl Node<'_> {
     fn child(&mut self) -> Node<'_> {
         Node {
             state: self.state,

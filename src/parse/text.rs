@@ -17,6 +17,10 @@ pub(super) enum Role {
 
 /// What has been seen of a string so far.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the text"
+)]
 pub(super) struct Draft {
     pub(super) text: String,
     /// Where its text starts in the answer.

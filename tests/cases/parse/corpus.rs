@@ -64,23 +64,30 @@ impl Case {
 /// Reads every case in a folder, in the order of file names.
 pub(crate) fn cases(folder: &Path) -> Vec<Case> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+        .expect("the folder of cases is there")
+        .map(|entry| entry.expect("the folder can be read").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
         .collect();
     files.sort();
     files
         .iter()
         .flat_map(|path| {
-            let theme = path.file_stem().unwrap().to_string_lossy().into_owned();
-            parse_file(&theme, &std::fs::read_to_string(path).unwrap())
+            let theme = path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            parse_file(
+                &theme,
+                &std::fs::read_to_string(path).expect("a case file is UTF-8"),
+            )
         })
         .collect()
 }
 
 fn parse_file(theme: &str, text: &str) -> Vec<Case> {
     let mut parts = text.split("\n==== ");
-    let common = headers(parts.next().unwrap());
+    let common = headers(parts.next().unwrap_or_default());
     parts
         .map(|part| {
             let (head, rest) = part
