@@ -12,6 +12,8 @@ const MAX_DEPTH: usize = 100;
 const MAX_VALUES: usize = 100_000;
 /// Bytes of keys and strings. OpenAI takes 120 000 characters of names; descriptions come on top.
 const MAX_TEXT_BYTES: usize = 4 << 20;
+/// Definitions that refer one to the next. Validators follow such a chain by recursion.
+const MAX_CHAIN: usize = 400;
 /// Schemas there would be if every reference were written out. Sharing can double this with each
 /// definition, and validators and providers alike write some references out.
 const MAX_EXPANDED: u64 = 200_000;
@@ -61,7 +63,7 @@ pub(super) fn check_expansion(root: &Value) -> Result<(), String> {
     let mut known = std::collections::HashMap::new();
     if expanded(root, root, &mut known, 0) > MAX_EXPANDED {
         return Err(format!(
-            "would have more than {MAX_EXPANDED} parts with its references written out"
+            "would have more than {MAX_EXPANDED} parts, or a chain of more than {MAX_CHAIN}, with its references written out"
         ));
     }
     Ok(())
@@ -85,9 +87,8 @@ fn expanded<'a>(
     for reference in references {
         let inside = match known.get(reference) {
             Some(Some(inside)) => *inside,
-            // Recursion, or a chain of definitions longer than any schema needs.
             Some(None) => 1,
-            None if depth >= MAX_DEPTH => MAX_EXPANDED,
+            None if depth >= MAX_CHAIN => MAX_EXPANDED,
             None => {
                 known.insert(reference, None);
                 let inside = walk::resolve(root, reference)
@@ -151,6 +152,26 @@ mod tests {
         definitions.insert("d40".to_owned(), json!({"type": "string"}));
         let schema = json!({"$ref": "#/$defs/d0", "$defs": definitions});
         assert!(check_expansion(&schema).is_err());
+    }
+
+    #[test]
+    fn a_chain_of_references_is_followed_only_so_far() {
+        for (length, is_accepted) in [(MAX_CHAIN - 2, true), (50_000, false)] {
+            let mut definitions = serde_json::Map::new();
+            for level in 0..length {
+                let next = json!({"$ref": format!("#/$defs/d{}", level + 1)});
+                let schema = json!({"type": "object", "properties": {"a": next}});
+                definitions.insert(format!("d{level}"), schema);
+            }
+            definitions.insert(format!("d{length}"), json!({"type": "string"}));
+            let first = json!({"$ref": "#/$defs/d0"});
+            let schema = json!({"properties": {"a": first}, "$defs": definitions});
+            let schema = crate::schema::RecordSchema::from_json_schema(schema);
+            assert_eq!(schema.is_ok(), is_accepted);
+            if let Ok(schema) = schema {
+                assert!(schema.validate(&json!({"a": {"a": {"a": 1}}})).is_err());
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fmt;
 use serde_json::{Map, Number, Value};
 
 use super::RecordSchema;
+use super::types::{allow, names, type_of};
 use super::violation::shortened;
 use super::walk::{self, join};
 
@@ -153,7 +154,7 @@ impl<'a> Coercing<'a> {
             self.note(path, kind);
             return retyped;
         }
-        let is_allowed = allows(type_of(&value)) || (value.is_number() && allows("number"));
+        let is_allowed = allow(&allowed, type_of(&value));
         let is_wrapped = allows("array") && !is_allowed && !value.is_null();
         if is_wrapped
             && map
@@ -172,9 +173,7 @@ impl<'a> Coercing<'a> {
         let value = self.value(value.clone(), schema, "", depth + 1);
         self.done.truncate(notes);
         match self.meant(schema).map(allowed_types) {
-            Some(Some(types)) => {
-                types.contains(&type_of(&value)) || (value.is_number() && types.contains(&"number"))
-            }
+            Some(Some(types)) => allow(&types, type_of(&value)),
             Some(None) => true,
             None => schema == &Value::Bool(true),
         }
@@ -212,10 +211,8 @@ impl<'a> Coercing<'a> {
 
 /// Returns the types a schema allows by `type`, or by the values it lists; nothing if it allows all.
 fn allowed_types(map: &Map<String, Value>) -> Option<Vec<&str>> {
-    match map.get("type") {
-        Some(Value::String(name)) => return Some(vec![name]),
-        Some(Value::Array(names)) => return Some(names.iter().filter_map(Value::as_str).collect()),
-        _ => {}
+    if let Some(kind) = map.get("type") {
+        return Some(names(kind));
     }
     if let Some(value) = map.get("const") {
         return Some(vec![type_of(value)]);
@@ -254,18 +251,6 @@ fn whole(number: &Number) -> Option<Value> {
     )]
     let whole = float as i64;
     Some(whole.into())
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 #[cfg(test)]

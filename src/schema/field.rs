@@ -77,7 +77,8 @@ impl FieldType {
 /// One field of a record: a name, a type, and what more is said about it.
 ///
 /// In JSON it is an object with `name`, `type`, and where wanted `description`, `required` (default
-/// true), `items` for a list, `properties` and a `required` list for a dict. `items` and `properties` hold
+/// true), `items` for a list, `properties` and a `required` list for a dict (`required_properties` where the dict
+/// itself is optional). `items` and `properties` hold
 /// schemas, in which the types may be named either way (`str` or `string`). Beyond Starfish's keys, the JSON
 /// Schema keywords that constrain a value (`enum`, `minLength`, `maximum`, …) may stand in a field too.
 ///

@@ -14,6 +14,7 @@ mod render;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod types;
 mod validate;
 mod violation;
 mod words;

@@ -50,6 +50,12 @@ fn target<'a>(root: &'a Value, schema: &Value) -> Option<&'a Value> {
     walk::resolve(root, schema.get("$ref")?.as_str()?)
 }
 
+fn list<'a>(schema: &'a Value, keyword: &str) -> &'a [Value] {
+    schema
+        .as_object()
+        .map_or(&[], |map| walk::list(map, keyword))
+}
+
 /// Returns the names the root knows, in the order they are written, and those it always requires.
 pub(super) fn names(root: &Value) -> (Vec<String>, Vec<String>) {
     let mut known = Vec::new();
@@ -112,13 +118,6 @@ fn required(root: &Value, schema: &Value, steps: usize) -> Vec<String> {
         }
     }
     names
-}
-
-fn list<'a>(schema: &'a Value, keyword: &str) -> &'a [Value] {
-    schema
-        .get(keyword)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
 }
 
 #[cfg(test)]

@@ -88,6 +88,14 @@ fn each_under<'a>(
     }
 }
 
+/// Returns the list a keyword holds; an empty one if it holds none.
+pub(crate) fn list<'a>(schema: &'a Map<String, Value>, keyword: &str) -> &'a [Value] {
+    schema
+        .get(keyword)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
 /// Offers every `$ref` under `schema` to `change`, and writes what it returns.
 pub(crate) fn each_reference_mut(
     schema: &mut Value,

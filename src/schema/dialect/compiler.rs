@@ -425,7 +425,7 @@ fn is_scalar_value(value: &Value) -> bool {
 
 fn is_scalar(schema: &Map<String, Value>) -> bool {
     schema.get("type").is_some_and(|kind| {
-        super::merge::names(kind)
+        crate::schema::types::names(kind)
             .iter()
             .all(|name| !matches!(*name, "array" | "object"))
     })
@@ -436,7 +436,7 @@ fn accepts_null(schema: &Map<String, Value>) -> bool {
     schema.is_empty()
         || schema
             .get("type")
-            .is_some_and(|kind| super::merge::names(kind).contains(&"null"))
+            .is_some_and(|kind| crate::schema::types::names(kind).contains(&"null"))
         || alternatives.is_some_and(|list| {
             list.iter()
                 .any(|item| item.as_object().is_some_and(accepts_null))

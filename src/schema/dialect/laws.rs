@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::plan::{Fuel, KEEP, KEY, Plan, Step, StepId, VALUE, fits};
 use super::*;
-use crate::schema::walk;
+use crate::schema::{AnnotatedJson, SchemaRenderer, TypeScript, walk};
 
 /// Ways back that are tried where alternatives leave several open.
 const MAX_WAYS: usize = 256;
@@ -130,7 +130,7 @@ fn sample(schema: &Value, root: &Value, dice: &mut Dice<'_>, depth: usize) -> Op
         }
         return Some(Value::Object(both));
     }
-    let types = super::merge::names(map.get("type")?);
+    let types = crate::schema::types::names(map.get("type")?);
     let number = |keyword: &str| {
         let value = map.get(keyword).and_then(Value::as_u64);
         value.and_then(|value| usize::try_from(value).ok())
@@ -245,6 +245,15 @@ fn forwards(plan: &Plan, step: StepId, schema: &Value, root: &Value, value: &Val
                 .collect()
         }
         (Value::Object(entries), kind) => {
+            if let Step::Object { properties, .. } = kind {
+                // Where null means absent, the schema knows no null: this is not the value's alternative.
+                let knows_none = |(name, item): (&String, &Value)| {
+                    item.is_null() && properties.get(name).is_some_and(|(_, absent)| *absent)
+                };
+                if entries.iter().any(knows_none) {
+                    return Vec::new();
+                }
+            }
             let mut filled = entries.clone();
             let names = schema.get("required").and_then(Value::as_array);
             for name in names.into_iter().flatten().filter_map(Value::as_str) {
@@ -377,6 +386,57 @@ fn forbidden(schema: &Value, rules: &Rules) -> Option<String> {
     found
 }
 
+/// JSON in which keywords hold anything at all.
+fn junk() -> impl Strategy<Value = Value> {
+    const WORDS: [&str; 26] = [
+        "type",
+        "properties",
+        "items",
+        "required",
+        "enum",
+        "const",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "$ref",
+        "$defs",
+        "additionalProperties",
+        "prefixItems",
+        "not",
+        "if",
+        "minLength",
+        "minItems",
+        "pattern",
+        "format",
+        "description",
+        "object",
+        "array",
+        "string",
+        "#/$defs/type",
+        "#",
+        "records",
+    ];
+    let word = prop::sample::select(&WORDS[..]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i8>().prop_map(Value::from),
+        word.clone().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 48, 6, move |inner| {
+        prop_oneof![
+            1 => prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            3 => prop::collection::vec((word.clone(), inner), 0..6).prop_map(|entries| {
+                entries
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value))
+                    .collect::<Map<_, _>>()
+                    .into()
+            }),
+        ]
+    })
+}
+
 fn dialect() -> impl Strategy<Value = Dialect> {
     prop::sample::select(&Dialect::ALL[..])
 }
@@ -399,6 +459,27 @@ proptest! {
             && !rules.verbatim
         {
             prop_assert_eq!(forbidden(&compiled.schema, rules), None);
+        }
+    }
+
+    #[test]
+    fn what_is_no_schema_and_what_is_no_answer_do_no_harm(
+        schema in junk(), answer in junk(), dialect in dialect()
+    ) {
+        if let Ok(compiled) = compile(&schema, dialect) {
+            let _ = compiled.restore(answer.clone());
+            let _ = compiled.restore_record(answer.clone());
+        }
+        if let Ok(schema) = RecordSchema::from_json(schema) {
+            let _ = schema.validate(&answer);
+            let _ = schema.drop_unknown_keys(answer.clone());
+            let _ = crate::schema::coerce(answer, &schema);
+            for renderer in [&TypeScript as &dyn SchemaRenderer, &AnnotatedJson] {
+                prop_assert!(renderer.render(&schema).is_ok());
+            }
+            for dialect in Dialect::ALL {
+                let _ = schema.compile(dialect);
+            }
         }
     }
 
@@ -432,7 +513,7 @@ proptest! {
                 compiled.checked_locally.iter().map(|check| check.keyword.as_str()).collect();
             let expected = violations.iter().all(|violation| {
                 // Whichever keyword tells of a wrong alternative or position.
-                let may_be_told_by_another = ["oneOf", "prefixItems"];
+                let may_be_told_by_another = ["oneOf", "prefixItems", "items"];
                 local.contains(&violation.keyword.as_str())
                     || may_be_told_by_another.iter().any(|keyword| local.contains(keyword))
                     || (violation.keyword == "anyOf" && !local.is_empty())

@@ -1,9 +1,9 @@
 //! Counts what a provider limits, before the provider does.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::rules::Limits;
-use crate::schema::walk::join;
+use crate::schema::walk::{join, list};
 
 /// Checks a compiled schema, returning the place and the limit it breaks.
 pub(super) fn check(schema: &Value, limits: &Limits) -> Result<(), (String, String)> {
@@ -137,12 +137,6 @@ impl<'a> Counts<'a> {
             "characters of names and listed values",
         )
     }
-}
-
-fn list<'a>(map: &'a Map<String, Value>, keyword: &str) -> &'a [Value] {
-    map.get(keyword)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
 }
 
 fn within(count: usize, limit: Option<usize>, path: &str, what: &str) -> Checked {

@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::schema::types::names;
+use crate::schema::walk;
+
 /// What both schemas together allow.
 #[derive(Debug)]
 pub(super) enum Merged {
@@ -15,6 +18,9 @@ pub(super) enum Merged {
 /// the first speaks.
 pub(super) fn merge(mut first: Map<String, Value>, mut second: Map<String, Value>) -> Merged {
     close_against(&mut first, &mut second);
+    let positions = prefix(&first).len().max(prefix(&second).len());
+    lengthen(&mut first, positions);
+    lengthen(&mut second, positions);
     let mut left_out = Vec::new();
     for (keyword, theirs) in second {
         let Some(ours) = first.get_mut(&keyword) else {
@@ -94,6 +100,10 @@ fn combine(keyword: &str, ours: &Value, theirs: Value) -> Combined {
             }
             (_, theirs) => Not(theirs),
         },
+        "prefixItems" => {
+            let both = items(ours).iter().zip(items(&theirs));
+            Into(both.map(|(ours, theirs)| all_of(ours, theirs)).collect())
+        }
         "items" | "additionalProperties" | "propertyNames" => Into(all_of(ours, &theirs)),
         "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties" => {
             Into(extreme(ours, &theirs, |a, b| a < b))
@@ -126,6 +136,20 @@ fn close_against(first: &mut Map<String, Value>, second: &mut Map<String, Value>
     let before = second.clone();
     restrict(second, first);
     restrict(first, &before);
+}
+
+fn prefix(map: &Map<String, Value>) -> &[Value] {
+    walk::list(map, "prefixItems")
+}
+
+/// Writes what a list says of its further items for each of the first `positions` too.
+fn lengthen(map: &mut Map<String, Value>, positions: usize) {
+    let mut first = prefix(map).to_vec();
+    if first.len() < positions && (map.contains_key("items") || !first.is_empty()) {
+        let rest = map.get("items").cloned().unwrap_or(Value::Bool(true));
+        first.resize(positions, rest);
+        map.insert("prefixItems".to_owned(), first.into());
+    }
 }
 
 fn restrict(properties_of: &mut Map<String, Value>, by: &Map<String, Value>) {
@@ -181,15 +205,6 @@ fn common_types(ours: &Value, theirs: &Value) -> Option<Value> {
     }
 }
 
-/// Returns the type names of a `type` keyword.
-pub(super) fn names(kind: &Value) -> Vec<&str> {
-    match kind {
-        Value::String(name) => vec![name],
-        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    }
-}
-
 fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
@@ -229,6 +244,19 @@ mod tests {
             None
         );
         assert_eq!(merged(json!({"const": 1}), json!({"enum": [2, 3]})), None);
+    }
+
+    #[test]
+    fn items_hold_for_the_positions_of_the_other() {
+        let both = merged(
+            json!({"prefixItems": [true, {"type": "integer"}]}),
+            json!({"items": {"type": "string"}}),
+        );
+        let two = json!({"allOf": [{"type": "integer"}, {"type": "string"}]});
+        assert_eq!(
+            both,
+            Some(json!({"prefixItems": [{"type": "string"}, two], "items": {"type": "string"}}))
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::schema::types::{allow, names, type_of};
 use crate::schema::violation::Violation;
 use crate::schema::walk;
 
@@ -358,9 +359,7 @@ pub(super) fn fits(value: &Value, schema: &Value, root: &Value, fuel: &Fuel, dep
         return alternatives.iter().any(|schema| below(value, schema));
     }
     if let Some(kind) = map.get("type")
-        && !super::merge::names(kind)
-            .iter()
-            .any(|name| is_of_type(value, name))
+        && !allow(&names(kind), whole_type_of(value))
     {
         return false;
     }
@@ -400,15 +399,10 @@ pub(super) fn fits(value: &Value, schema: &Value, root: &Value, fuel: &Fuel, dep
     }
 }
 
-fn is_of_type(value: &Value, name: &str) -> bool {
-    match name {
-        "null" => value.is_null(),
-        "boolean" => value.is_boolean(),
-        "string" => value.is_string(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        "number" => value.is_number(),
-        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
-        _ => false,
+/// Returns the type of a value, `3.0` being an integer as it is to a validator.
+fn whole_type_of(value: &Value) -> &'static str {
+    match value.as_f64() {
+        Some(number) if number.fract() == 0.0 => "integer",
+        _ => type_of(value),
     }
 }

@@ -62,10 +62,7 @@ impl Compiler<'_> {
             .map(|(keyword, value)| (keyword.clone(), value.clone()))
             .collect();
         own = with_enum(own);
-        let parts = match map.get("allOf") {
-            Some(Value::Array(parts)) => parts.as_slice(),
-            _ => &[],
-        };
+        let parts = walk::list(map, "allOf");
         let mut says_anything = !own.is_empty();
         if let Some(Value::String(reference)) = map.get("$ref") {
             let description = own.get("description").and_then(Value::as_str);

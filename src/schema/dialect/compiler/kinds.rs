@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{Compiler, Compiling, Part, describe, plain};
-use crate::schema::dialect::merge::names;
 use crate::schema::dialect::plan::KEEP;
+use crate::schema::types::{allow, names, type_of};
 use crate::schema::words;
 
 /// A constraint with no short words is quoted up to this length.
@@ -56,10 +56,9 @@ impl Compiler<'_> {
             .into_iter()
             .flatten()
             .filter(|value| {
-                types.as_ref().is_none_or(|types| {
-                    let kind = type_of(value);
-                    types.contains(&kind) || (kind == "integer" && types.contains(&"number"))
-                })
+                types
+                    .as_ref()
+                    .is_none_or(|types| allow(types, type_of(value)))
             })
             .cloned()
             .collect();
@@ -322,17 +321,5 @@ fn implied_type(map: &Map<String, Value>) -> Option<&'static str> {
         Some("number")
     } else {
         None
-    }
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::String(_) => "string",
-        Value::Number(number) if number.is_i64() || number.is_u64() => "integer",
-        Value::Number(_) => "number",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
     }
 }

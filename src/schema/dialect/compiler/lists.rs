@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::kinds::OF_ARRAY;
 use super::{Compiler, Compiling, Part, inside, plain};
 use crate::schema::dialect::plan::{KEEP, Step, StepId};
-use crate::schema::walk::join;
+use crate::schema::walk::{join, list};
 
 impl Compiler<'_> {
     /// Compiles a list.
@@ -14,10 +14,7 @@ impl Compiler<'_> {
         map: &Map<String, Value>,
         path: &str,
     ) -> Compiling<Option<Part>> {
-        let first: &[Value] = match map.get("prefixItems") {
-            Some(Value::Array(first)) => first,
-            _ => &[],
-        };
+        let first = list(map, "prefixItems");
         let items = map.get("items");
         let mut map = map.clone();
         if !first.is_empty() && items == Some(&Value::Bool(false)) {
@@ -51,6 +48,7 @@ impl Compiler<'_> {
     ) -> Compiling<Option<Part>> {
         let item = self.part(items, &inside(path))?.unwrap_or_else(|| {
             // No item is possible, so that only the empty list is left. Providers want a type all the same.
+            self.check_locally(path, "items");
             map.insert("maxItems".to_owned(), 0.into());
             plain("string")
         });

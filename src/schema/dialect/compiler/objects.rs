@@ -8,7 +8,7 @@ use super::kinds::OF_OBJECT;
 use super::{Compiler, Compiling, Part, inside, plain};
 use crate::schema::dialect::nulls::knows_null;
 use crate::schema::dialect::plan::{KEEP, KEY, Step, VALUE};
-use crate::schema::walk::join;
+use crate::schema::walk::{join, list};
 
 impl Compiler<'_> {
     /// Compiles an object.
@@ -28,13 +28,10 @@ impl Compiler<'_> {
             }
             None => Value::Bool(true),
         };
-        let required: Vec<String> = match map.get("required") {
-            Some(Value::Array(names)) => names
-                .iter()
-                .filter_map(|name| name.as_str().map(str::to_owned))
-                .collect(),
-            _ => Vec::new(),
-        };
+        let required: Vec<String> = list(map, "required")
+            .iter()
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect();
         for name in &required {
             if !properties.contains_key(name) {
                 properties.insert(name.clone(), rest.clone());
