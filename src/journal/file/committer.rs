@@ -40,6 +40,8 @@ struct Queue {
     entries: u64,
     group: Group,
     closing: Option<Waiter>,
+    /// Whether nobody will append any more, so that there is nothing to wait for before syncing.
+    left: bool,
     /// Whether somebody is writing, and will look here again before going.
     busy: bool,
     /// Ends the journal: nothing is appended after what could not be written.
@@ -113,6 +115,7 @@ impl Committer {
                 entries: found.entries,
                 group: Group::default(),
                 closing: None,
+                left: false,
                 busy: false,
                 failure: None,
             }),
@@ -165,6 +168,12 @@ impl Committer {
 
     pub(super) fn set_durability(&self, durability: Durability) {
         self.queue().durability = durability;
+    }
+
+    /// Has what is left to sync synced now. Nothing is appended afterwards.
+    pub(super) fn leave(&self) {
+        self.queue().left = true;
+        self.more.notify_one();
     }
 
     /// Returns whether entries can be read and, unless the next one fails, appended.
@@ -263,6 +272,17 @@ impl Writer {
     fn next(&mut self) -> Option<Step> {
         let mut queue = self.committer.queue();
         loop {
+            let unsynced = self.committer.disk().unsynced;
+            let left = match (queue.durability, unsynced) {
+                (Durability::Within(_), Some(_)) if queue.left => Some(Duration::ZERO),
+                (Durability::Within(most), Some(since)) => {
+                    Some(most.saturating_sub(since.elapsed()))
+                }
+                _ => None,
+            };
+            if left == Some(Duration::ZERO) {
+                return Some(Step::Sync);
+            }
             if !queue.group.frames.is_empty() {
                 let group = mem::take(&mut queue.group);
                 return Some(Step::Write(group, queue.durability));
@@ -272,17 +292,11 @@ impl Writer {
                 queue.encoder.seal(&mut seal);
                 return Some(Step::Close(waiter, seal));
             }
-            let left = match (queue.durability, self.committer.disk().unsynced) {
-                (Durability::Within(most), Some(since)) => most.saturating_sub(since.elapsed()),
-                _ => {
-                    queue.busy = false;
-                    self.done = true;
-                    return None;
-                }
+            let Some(left) = left else {
+                queue.busy = false;
+                self.done = true;
+                return None;
             };
-            if left == Duration::ZERO {
-                return Some(Step::Sync);
-            }
             (queue, _) = self
                 .committer
                 .more
@@ -314,7 +328,7 @@ impl Writer {
         let failure = *queue.failure.get_or_insert(failure);
         let group = mem::take(&mut queue.group);
         let closing = queue.closing.take();
-        self.committer.disk().storage = None;
+        self.committer.disk().let_go();
         drop(queue);
         for waiter in group.waiters.into_iter().chain(closing) {
             let _ = waiter.send(Err(failure));
@@ -355,6 +369,12 @@ impl Disk {
             self.unsynced.get_or_insert_with(Instant::now);
         }
         Ok(())
+    }
+
+    /// Closes the file, which frees its lock.
+    fn let_go(&mut self) {
+        self.storage = None;
+        self.unsynced = None;
     }
 
     /// Syncs everything and marks the end, if anything was appended.

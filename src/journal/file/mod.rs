@@ -10,6 +10,8 @@ mod open;
 mod reader;
 mod scan;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -105,6 +107,12 @@ impl FileJournal {
 
     fn locked(&self) -> MutexGuard<'_, Arc<Committer>> {
         self.committer.lock().expect("opening does not panic")
+    }
+}
+
+impl Drop for FileJournal {
+    fn drop(&mut self) {
+        self.committer().leave();
     }
 }
 
