@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::dedup::{AnyDeduplicator, Deduplicator, ExactDuplicates};
+use crate::dedup::{AnyDeduplicator, Deduplicator, NearDuplicates};
 use crate::engine::{Job, Model, Observer, RunSettings, drive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
@@ -148,7 +148,7 @@ impl PipelineBuilder {
             topic_model: None,
             prices: PriceTable::known(),
             topics: Arc::new(GeneratedTopics::default()),
-            deduplicator: ExactDuplicates::default().into(),
+            deduplicator: NearDuplicates::default().into(),
             filters: Vec::new(),
             prompts: Arc::new(TemplatePrompts::default()),
             renderer: Arc::new(TypeScript),
@@ -189,7 +189,7 @@ impl PipelineBuilder {
         self
     }
 
-    /// Sets what is taken for a duplicate. The default is [`ExactDuplicates`].
+    /// Sets what is taken for a duplicate. The default is [`NearDuplicates`].
     #[must_use]
     pub fn deduplicator(mut self, deduplicator: impl Deduplicator) -> Self {
         self.deduplicator = AnyDeduplicator::new(deduplicator);

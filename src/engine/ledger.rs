@@ -109,7 +109,6 @@ pub(crate) struct Ledger {
     open: OpenTopics,
     breaker: Breaker,
     next_task: u64,
-    tasks_in_flight: u64,
     quota: u64,
     accepted: u64,
 }
@@ -134,7 +133,6 @@ impl Ledger {
             open: OpenTopics::new(quotas.len(), order),
             breaker: Breaker::new(rules.breaker_rounds),
             next_task: 0,
-            tasks_in_flight: 0,
             quota: quotas.iter().sum(),
             accepted: 0,
         }
@@ -172,7 +170,6 @@ impl Ledger {
     /// Books a task as in flight: one that was issued, or one that a journal tells of.
     pub(crate) fn book(&mut self, task: &Task) {
         self.next_task = self.next_task.max(task.id + 1);
-        self.tasks_in_flight += 1;
         self.tallies[task.topic].tasks += 1;
         self.progress[task.topic].in_flight += task.wanted;
         self.refresh(task.topic);
@@ -283,11 +280,6 @@ impl Ledger {
         self.accepted == self.quota
     }
 
-    /// Returns how many tasks are issued and not closed.
-    pub(crate) fn tasks_in_flight(&self) -> u64 {
-        self.tasks_in_flight
-    }
-
     pub(crate) fn accepted(&self) -> u64 {
         self.accepted
     }
@@ -301,7 +293,6 @@ impl Ledger {
     }
 
     fn release(&mut self, task: &Task) {
-        self.tasks_in_flight -= 1;
         self.progress[task.topic].in_flight -= task.wanted;
     }
 

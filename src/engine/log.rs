@@ -35,6 +35,7 @@ impl Log {
                 .inspect(|_| {
                     self.next.fetch_add(1, Ordering::Relaxed);
                 })
+                .fuse()
                 .boxed()),
             None => Ok(futures::stream::empty().boxed()),
         }

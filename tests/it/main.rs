@@ -2,4 +2,7 @@
 
 mod conversation;
 mod endings;
+#[cfg(feature = "providers")]
+mod over_http;
+mod resuming;
 mod seeded;

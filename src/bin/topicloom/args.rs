@@ -21,6 +21,10 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Show the topics and how many records each is asked for. Calls no model for given topics.
     Plan(PlanArgs),
+    /// Go on with the run of a journal, with the input it was started with.
+    Resume(ResumeArgs),
+    /// Show what a journal holds.
+    Inspect(InspectArgs),
     /// Print the JSON Schema of the input.
     Schema,
     /// Print an example of an input.
@@ -31,6 +35,37 @@ pub(crate) enum Command {
 pub(crate) struct RunArgs {
     /// The input, a JSON file, or `-` for standard input.
     pub(crate) input: PathBuf,
+    /// Keep every answer in this file before anything is done with it. A journal that is there already is gone
+    /// on with, if it is of the same input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) drive: DriveArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// The journal.
+    pub(crate) journal: PathBuf,
+    #[command(flatten)]
+    pub(crate) drive: DriveArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The journal.
+    pub(crate) journal: PathBuf,
+    /// Show the raw answers to this task; a record's task is in its metadata.
+    #[arg(long, value_name = "N")]
+    pub(crate) task: Option<u64>,
+    /// Print every entry as JSON, one a line.
+    #[arg(long, conflicts_with = "task")]
+    pub(crate) raw: bool,
+}
+
+/// How a run is driven and where its records go.
+#[derive(Debug, Args)]
+pub(crate) struct DriveArgs {
     /// Use the embedded stand-in instead of the models named in the input: needs no key and no network. It is
     /// not a language model; its records have the right shape and readable text, and mean nothing.
     #[arg(long)]

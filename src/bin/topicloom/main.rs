@@ -5,6 +5,7 @@
 
 mod args;
 mod input;
+mod journal;
 mod plan;
 mod progress;
 mod run;
@@ -20,7 +21,9 @@ use args::{Cli, Command};
 async fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Run(args) => run::run(args).await,
+        Command::Resume(args) => run::resume(args).await,
         Command::Plan(args) => plan::plan(&args),
+        Command::Inspect(args) => journal::inspect(&args),
         Command::Schema => print(&GenerateByTopicInput::<JsonRecord>::json_schema()),
         Command::Example => {
             println!(

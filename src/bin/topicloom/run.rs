@@ -5,11 +5,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use topicloom::journal::{Entry, FileJournal, JournalReader};
 use topicloom::llm::models::ModelRegistry;
 use topicloom::sink::{JsonlSink, Sink};
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Pipeline, Report, Result};
 
-use crate::args::RunArgs;
+use crate::args::{DriveArgs, ResumeArgs, RunArgs};
 use crate::input;
 use crate::progress::Progress;
 
@@ -17,7 +18,30 @@ use crate::progress::Progress;
 const OFFLINE: &str = "offline/loom";
 
 pub(crate) async fn run(args: RunArgs) -> Result<()> {
-    let input = adjusted(input::read(&args.input, args.quiet)?, &args)?;
+    let input = input::read(&args.input, args.drive.quiet)?;
+    let journal = args.journal.map(FileJournal::open).transpose()?;
+    drive(input, journal, args.drive).await
+}
+
+pub(crate) async fn resume(args: ResumeArgs) -> Result<()> {
+    let first = JournalReader::open(&args.journal)?.next().transpose()?;
+    let Some(Entry::Started(header)) = first else {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "the journal holds no run that could go on",
+        )
+        .with_context("file", args.journal.display().to_string()));
+    };
+    let input = GenerateByTopicInput::from_json_value(header.input)?;
+    drive(input, Some(FileJournal::open(&args.journal)?), args.drive).await
+}
+
+async fn drive(
+    input: GenerateByTopicInput,
+    journal: Option<FileJournal>,
+    args: DriveArgs,
+) -> Result<()> {
+    let input = adjusted(input, &args)?;
     if args.offline && !args.quiet {
         eprintln!(
             "{OFFLINE} is a stand-in, not a language model: its records have the right shape, and mean nothing"
@@ -25,9 +49,12 @@ pub(crate) async fn run(args: RunArgs) -> Result<()> {
     }
     let progress = Arc::new(Progress::new(!args.quiet && input.settings().show_progress));
     let observer = Arc::clone(&progress);
-    let pipeline = Pipeline::builder_from_input(&input, &ModelRegistry::new())?
-        .on_event(move |event| observer.observe(event))
-        .build();
+    let mut builder = Pipeline::builder_from_input(&input, &ModelRegistry::new())?
+        .on_event(move |event| observer.observe(event));
+    if let Some(journal) = journal {
+        builder = builder.journal(journal);
+    }
+    let pipeline = builder.build();
     // Before the first call: a file that cannot be written is found out while it costs nothing.
     let mut sink = sink(&args.output)?;
     let run = pipeline.run(input)?;
@@ -54,7 +81,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<()> {
 }
 
 /// Applies what the command line says over the input.
-fn adjusted(input: GenerateByTopicInput, args: &RunArgs) -> Result<GenerateByTopicInput> {
+fn adjusted(input: GenerateByTopicInput, args: &DriveArgs) -> Result<GenerateByTopicInput> {
     let mut builder = input.to_builder();
     if args.offline {
         builder = builder.generation_model(OFFLINE).topic_model(OFFLINE);

@@ -4,8 +4,10 @@
 //! [`llm`](fn@llm), of which not everything can always be checked, returns a [`Report`] instead.
 
 mod dedup;
+mod filter;
 mod journal;
 mod llm;
+mod prompts;
 mod report;
 mod schedule;
 mod schema_renderer;
@@ -13,8 +15,10 @@ mod sink;
 mod topics;
 
 pub use dedup::{dedup, dedup_with};
+pub use filter::filter;
 pub use journal::journal;
 pub use llm::{LlmBackend, Scene, Situation, llm, llm_over_http};
+pub use prompts::prompts;
 pub use report::Report;
 pub use schedule::schedule;
 pub use schema_renderer::schema_renderer;

@@ -1,0 +1,165 @@
+//! Runs that go on from a journal.
+
+use serde_json::{Value, json};
+use topicloom::journal::{Entry, FileJournal, Journal, MemoryJournal};
+use topicloom::testing::FaultyModel;
+use topicloom::{Dataset, ErrorKind, GenerateByTopicInput, Pipeline};
+
+fn input(concurrency: usize) -> GenerateByTopicInput {
+    GenerateByTopicInput::from_json_value(json!({
+        "num_records": 40,
+        "topics": ["a", "b", {"c": 7}],
+        "data_factory_config": {"max_concurrency": concurrency, "reallocate": true},
+    }))
+    .expect("the test's input is valid")
+}
+
+fn model(seed: u64) -> FaultyModel {
+    FaultyModel::new(seed)
+        .failures(0.2)
+        .duplicates(0.4)
+        .malformed(0.1)
+}
+
+fn texts(dataset: &Dataset) -> Vec<String> {
+    dataset
+        .iter()
+        .map(|record| serde_json::to_string(record).expect("it is JSON"))
+        .collect()
+}
+
+async fn journalled(model: FaultyModel, journal: impl Journal, concurrency: usize) -> Dataset {
+    match Pipeline::builder(model)
+        .journal(journal)
+        .build()
+        .generate(input(concurrency))
+        .await
+    {
+        Ok(dataset) => dataset,
+        Err(error) => {
+            assert_eq!(error.error().kind(), ErrorKind::Short, "{error}");
+            error.into_dataset()
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_journal_gives_the_same_data_set_without_a_call() {
+    for seed in 0..20 {
+        let journal = MemoryJournal::default();
+        let first = journalled(model(seed), journal.clone(), 8).await;
+        let entries = journal.entries();
+        for concurrency in [1, 8, 64] {
+            let silent = model(seed);
+            let again = journalled(silent.clone(), journal.clone(), concurrency).await;
+            assert_eq!(texts(&again), texts(&first), "seed {seed}");
+            assert_eq!(silent.books().counts().calls, 0);
+            assert_eq!(again.report().imbalances(), Vec::<String>::new());
+            assert_eq!(again.report().usage(), first.report().usage());
+        }
+        assert_eq!(
+            journal.entries().len(),
+            entries.len(),
+            "a replay writes nothing"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_prefix_of_a_journal_resumes_to_a_whole_run() {
+    let journal = MemoryJournal::default();
+    journalled(model(5), journal.clone(), 4).await;
+    let entries = journal.entries();
+    for cut in 0..=entries.len() {
+        let kept = entries[..cut].to_vec();
+        let answered = kept
+            .iter()
+            .filter(|entry| matches!(entry, Entry::Answered(_)))
+            .count() as u64;
+        let journal = MemoryJournal::with_entries(kept);
+        let model = model(99)
+            .records(|number| json!({"question": format!("new {number}"), "answer": "yes"}));
+        let dataset = journalled(model, journal, 4).await;
+        let report = dataset.report();
+        assert_eq!(report.imbalances(), Vec::<String>::new(), "cut at {cut}");
+        assert_eq!(report.resumed_answers, answered, "cut at {cut}");
+        assert!(dataset.len() == 40 || report.topics.iter().any(|topic| topic.given_up.is_some()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_of_another_input_is_refused_and_says_what_differs() {
+    let journal = MemoryJournal::default();
+    journalled(model(1), journal.clone(), 4).await;
+    let other = GenerateByTopicInput::from_json_value(
+        json!({"num_records": 41, "topics": ["a", "b", {"c": 7}]}),
+    )
+    .expect("the test's input is valid");
+    let error = Pipeline::builder(model(1))
+        .journal(journal)
+        .build()
+        .generate(other)
+        .await
+        .expect_err("it is another input");
+    assert_eq!(error.error().kind(), ErrorKind::Journal);
+    assert!(error.to_string().contains("`num_records`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_journal_resumes_in_another_process() {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let path = folder.path().join("run.journal");
+    let open = || FileJournal::open(&path).expect("it opens");
+    let first = journalled(model(3), open(), 8).await;
+    let again = journalled(FaultyModel::new(4).refused(1.0), open(), 2).await;
+    assert_eq!(texts(&again), texts(&first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn invented_topics_are_not_asked_for_again() {
+    let json = json!({
+        "user_instruction": "anything", "num_records": 6, "records_per_topic": 2,
+    });
+    let input = GenerateByTopicInput::from_json_value(json).expect("the test's input is valid");
+    let journal = MemoryJournal::default();
+    let model = FaultyModel::new(1);
+    let run = Pipeline::builder(model)
+        .journal(journal.clone())
+        .build()
+        .generate(input.clone())
+        .await;
+    let first = run.expect("nothing fails");
+    let before_plan: Vec<Entry> = journal
+        .entries()
+        .into_iter()
+        .take_while(|entry| !matches!(entry, Entry::Planned(_)))
+        .collect();
+    assert!(
+        before_plan
+            .iter()
+            .any(|entry| matches!(entry, Entry::TopicAnswered(_)))
+    );
+
+    let journal = MemoryJournal::with_entries(before_plan);
+    let model = FaultyModel::new(2)
+        .records(|number| Value::from(json!({"question": number.to_string(), "answer": "x"})));
+    let resumed = Pipeline::builder(model)
+        .journal(journal)
+        .build()
+        .generate(input)
+        .await
+        .expect("nothing fails");
+    let names = |dataset: &Dataset| -> Vec<String> {
+        dataset
+            .report()
+            .topics
+            .iter()
+            .map(|topic| topic.topic.name().to_owned())
+            .collect()
+    };
+    assert_eq!(names(&resumed), names(&first));
+    assert_eq!(
+        resumed.report().topic_calls.made,
+        first.report().topic_calls.made
+    );
+}
