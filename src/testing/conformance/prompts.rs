@@ -71,7 +71,7 @@ pub fn prompts(prompts: &impl Prompts) {
     assert!(!messages.is_empty(), "no topics are asked for");
 }
 
-fn rendered<T>(result: crate::Result<T>) -> T {
+fn rendered<T>(result: crate::error::Result<T>) -> T {
     result.unwrap_or_else(|error| panic!("a prompt cannot be worded: {error}"))
 }
 
