@@ -6,6 +6,9 @@
 //! cargo bench --bench dedup -- wrong second # some wrong verdicts of an open part, `first` or `second`
 //! ```
 
+// Tables go to standard output, and counts of records become shares.
+#![allow(clippy::print_stdout, clippy::cast_precision_loss, unreachable_pub)]
+
 #[path = "dedup/generate.rs"]
 mod generate;
 #[path = "dedup/vocabulary.rs"]

@@ -4,6 +4,7 @@ pub mod candidate;
 mod closest;
 pub mod dedup;
 mod disk;
+pub mod diversity;
 mod engine;
 pub mod error;
 pub mod event;

@@ -57,7 +57,7 @@ pub const NEIGHBOURS: [Kind; 7] = [
     Kind::Direction,
 ];
 
-/// SplitMix64: small, seeded, good enough to draw words.
+/// The `SplitMix64` generator: small, seeded, good enough to draw words.
 #[derive(Debug)]
 pub struct Dice(pub u64);
 
@@ -70,7 +70,7 @@ impl Dice {
     }
 
     fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        usize::try_from(self.next() % end as u64).expect("below a usize")
     }
 
     fn pick<'a, T: ?Sized>(&mut self, items: &[&'a T]) -> &'a T {
@@ -93,7 +93,7 @@ struct Slots {
 /// Draws `count` questions: some alone, some with a repeat, some with a neighbour that differs in what matters.
 pub fn generate(part: &Part, count: usize, seed: u64) -> Vec<Labelled> {
     let mut dice = Dice(seed);
-    let mut seen = std::collections::HashSet::new();
+    let mut used = std::collections::HashSet::new();
     let mut set: Vec<Labelled> = Vec::with_capacity(count + 2);
     let mut cluster = 0;
     while set.len() < count {
@@ -103,7 +103,7 @@ pub fn generate(part: &Part, count: usize, seed: u64) -> Vec<Labelled> {
                 let family = part.families[dice.below(part.families.len())];
                 let slots = slots(part, &mut dice);
                 let key = (family[0].as_ptr() as usize, relevant(family[0], &slots));
-                if !seen.insert(key) || !seen.insert((0, fill(family[0], &slots, 0, 0))) {
+                if !used.insert(key) || !used.insert((0, fill(family[0], &slots, 0, 0))) {
                     continue;
                 }
                 let kind = REPEATS[dice.below(REPEATS.len())];
@@ -125,8 +125,8 @@ pub fn generate(part: &Part, count: usize, seed: u64) -> Vec<Labelled> {
                 let kind = NEIGHBOURS[dice.below(NEIGHBOURS.len())];
                 let (first, second) = neighbours(part, kind, &mut dice);
                 if first == second
-                    || !seen.insert((0, first.clone()))
-                    || !seen.insert((0, second.clone()))
+                    || !used.insert((0, first.clone()))
+                    || !used.insert((0, second.clone()))
                 {
                     continue;
                 }
@@ -145,7 +145,7 @@ pub fn generate(part: &Part, count: usize, seed: u64) -> Vec<Labelled> {
                 let family = part.families[dice.below(part.families.len())];
                 let slots = slots(part, &mut dice);
                 let key = (family[0].as_ptr() as usize, relevant(family[0], &slots));
-                if seen.insert(key) && seen.insert((0, fill(family[0], &slots, 0, 0))) {
+                if used.insert(key) && used.insert((0, fill(family[0], &slots, 0, 0))) {
                     set.push(Labelled {
                         text: fill(family[0], &slots, 0, 0),
                         cluster,
@@ -226,8 +226,8 @@ fn fill(frame: &str, slots: &Slots, synonyms: u64, forms: u64) -> String {
                 .find(close)
                 .expect("a frame closes what it opens");
         let inner = &rest[at + 1..end];
-        match open {
-            '{' => match inner {
+        if open == '{' {
+            match inner {
                 "t" => out.push_str(&slots.t),
                 "u" => out.push_str(&slots.u),
                 "f" => out.push_str(slots.f),
@@ -236,23 +236,22 @@ fn fill(frame: &str, slots: &Slots, synonyms: u64, forms: u64) -> String {
                 "v" => out.push_str(slots.v),
                 "o" => out.push_str(slots.o),
                 other => panic!("no slot {other}"),
-            },
-            _ => {
-                let options: Vec<&str> = inner.split('|').collect();
-                let (bits, index) = if open == '[' {
-                    (synonyms, &mut synonym)
-                } else {
-                    (forms, &mut form)
-                };
-                let other = bits >> (*index * 4) & 0xf;
-                *index += 1;
-                let choice = if other == 0 || options.len() == 1 {
-                    0
-                } else {
-                    1 + other as usize % (options.len() - 1)
-                };
-                out.push_str(options[choice]);
             }
+        } else {
+            let options: Vec<&str> = inner.split('|').collect();
+            let (bits, index) = if open == '[' {
+                (synonyms, &mut synonym)
+            } else {
+                (forms, &mut form)
+            };
+            let other = bits >> (*index * 4) & 0xf;
+            *index += 1;
+            let choice = if other == 0 || options.len() == 1 {
+                0
+            } else {
+                1 + other as usize % (options.len() - 1)
+            };
+            out.push_str(options[choice]);
         }
         rest = &rest[end + 1..];
     }

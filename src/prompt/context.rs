@@ -105,12 +105,22 @@ pub struct TopicsContext<'a> {
     pub existing: &'a [&'a str],
     /// How many more such names there are, that the prompt has no room for.
     pub omitted: usize,
+    /// The topic that parts of are asked for.
+    pub within: Option<&'a str>,
+    /// Whether angles are asked for, points of view to write from, and not topics.
+    pub angles: bool,
 }
 
 impl<'a> TopicsContext<'a> {
     /// The template's variables.
-    pub(super) const VARIABLES: &'static [&'static str] =
-        &["instruction", "count", "existing", "omitted"];
+    pub(super) const VARIABLES: &'static [&'static str] = &[
+        "instruction",
+        "count",
+        "existing",
+        "omitted",
+        "within",
+        "angles",
+    ];
 
     /// Asks for so many topics.
     #[must_use]
@@ -120,7 +130,23 @@ impl<'a> TopicsContext<'a> {
             count,
             existing: &[],
             omitted: 0,
+            within: None,
+            angles: false,
         }
+    }
+
+    /// Asks for parts of a topic, or for angles on it.
+    #[must_use]
+    pub fn within(mut self, topic: Option<&'a str>) -> Self {
+        self.within = topic;
+        self
+    }
+
+    /// Asks for angles rather than topics.
+    #[must_use]
+    pub fn for_angles(mut self) -> Self {
+        self.angles = true;
+        self
     }
 
     /// Sets the names that are not to be repeated, and how many more there are.

@@ -300,10 +300,13 @@ mod tests {
                 let existing = names("existing");
                 let existing: Vec<&str> = existing.iter().map(String::as_str).collect();
                 let omitted = usize::try_from(case["omitted"].as_u64().unwrap_or(0)).unwrap();
-                let context = TopicsContext::new(text("instruction"), count);
-                let messages = prompts
-                    .topics(&context.with_existing(&existing, omitted))
-                    .unwrap();
+                let mut context = TopicsContext::new(text("instruction"), count)
+                    .with_existing(&existing, omitted)
+                    .within(text("within"));
+                if case["angles"] == true {
+                    context = context.for_angles();
+                }
+                let messages = prompts.topics(&context).unwrap();
                 let texts: Vec<&str> = messages.iter().map(|message| &*message.text).collect();
                 texts.join("\n======== user\n")
             }

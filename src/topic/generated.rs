@@ -28,10 +28,6 @@ pub struct GeneratedTopics {
 }
 
 impl GeneratedTopics {
-    /// Names shown in a prompt at most: at some five tokens a name, 1 500 tokens. What is not shown and comes
-    /// again is noticed here all the same.
-    const MOST_SHOWN: usize = 300;
-
     /// Creates a provider that asks for up to 50 topics at once and gives up after 3 asks in a row that
     /// brought nothing new.
     #[must_use]
@@ -75,20 +71,11 @@ impl GeneratedTopics {
     ) -> Result<Vec<String>> {
         let known = request.existing.iter().chain(collected.topics());
         let names: Vec<&str> = known.map(Topic::name).collect();
-        let (shown, omitted) = both_ends(&names, Self::MOST_SHOWN);
+        let (shown, omitted) = both_ends(&names, MOST_SHOWN);
         let count = collected.missing().min(self.batch_size);
         let context = TopicsContext::new(request.instruction, count).with_existing(&shown, omitted);
-        let chat = ChatRequest::new(request.prompts.topics(&context)?)
-            .with_output(OutputFormat::Schema(Arc::clone(&ANSWER)))
-            .with_parameters(Arc::clone(&request.parameters))
-            .with_purpose(Purpose::Topics)
-            .with_seed(Random::new(request.seed).nth(ask as u64).next_u64());
-        match request.model.complete(&chat).await {
-            Ok(response) => Ok(strings(&response.text)),
-            // The model's way of saying that it has nothing to say.
-            Err(error) if error.kind() == ErrorKind::ContentFilter => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+        let seed = Random::new(request.seed).nth(ask as u64).next_u64();
+        ask_for_names(request, &context, seed).await
     }
 }
 
@@ -113,7 +100,7 @@ impl TopicProvider for GeneratedTopics {
             match self.ask(request, &collected, ask).await {
                 Ok(names) => {
                     answered = true;
-                    for name in topic_names(&names) {
+                    for name in names {
                         new += usize::from(collected.offer(Topic::new(name)));
                     }
                 }
@@ -126,6 +113,33 @@ impl TopicProvider for GeneratedTopics {
             Some(error) if !answered => Err(error),
             _ => Ok(collected.into_topics()),
         }
+    }
+}
+
+/// Names shown in a prompt at most: at some five tokens a name, 1 500 tokens. What is not shown and comes again is
+/// noticed all the same.
+pub(super) const MOST_SHOWN: usize = 300;
+
+/// Asks the run's topic model once and returns what is a name in its answer. `seed` is no other ask's: a
+/// journal knows an answer by it.
+pub(super) async fn ask_for_names(
+    request: &TopicRequest<'_>,
+    context: &TopicsContext<'_>,
+    seed: u64,
+) -> Result<Vec<String>> {
+    let chat = ChatRequest::new(request.prompts.topics(context)?)
+        .with_output(OutputFormat::Schema(Arc::clone(&ANSWER)))
+        .with_parameters(Arc::clone(&request.parameters))
+        .with_purpose(Purpose::Topics)
+        .with_seed(seed);
+    match request.model.complete(&chat).await {
+        Ok(response) => Ok(topic_names(&strings(&response.text))
+            .into_iter()
+            .map(str::to_owned)
+            .collect()),
+        // The model's way of saying that it has nothing to say.
+        Err(error) if error.kind() == ErrorKind::ContentFilter => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 
@@ -154,7 +168,7 @@ fn strings(text: &str) -> Vec<String> {
 ///
 /// The first ones are the caller's own and what comes to a model's mind first; the last ones are what it is
 /// busy with.
-fn both_ends<'a>(names: &[&'a str], most: usize) -> (Vec<&'a str>, usize) {
+pub(super) fn both_ends<'a>(names: &[&'a str], most: usize) -> (Vec<&'a str>, usize) {
     let omitted = names.len().saturating_sub(most);
     if omitted == 0 {
         return (names.to_vec(), 0);

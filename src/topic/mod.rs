@@ -1,5 +1,6 @@
 //! Topics: what they are, and where they come from.
 
+mod angles;
 mod chained;
 mod collected;
 mod fixed;
@@ -8,17 +9,20 @@ mod generated;
 mod name;
 #[cfg(test)]
 mod test_request;
+mod tree;
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use angles::{AngleSet, Angles};
 pub use chained::ChainedTopics;
 pub use fixed::FixedTopics;
 pub use function::{TopicsFn, topics_fn};
 pub use generated::GeneratedTopics;
 pub use name::{Topic, normalised_name};
+pub use tree::TopicTree;
 
 use crate::error::Result;
 use crate::llm::{LlmClient, Parameters};

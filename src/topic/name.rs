@@ -61,6 +61,20 @@ impl Topic {
             .iter()
             .flat_map(|path| path.iter().map(|name| &**name))
     }
+
+    /// Returns the name with those above it before it, for prompts: `sea > life > corals`.
+    ///
+    /// ```
+    /// use topicloom::topic::Topic;
+    ///
+    /// let topic = Topic::new("corals").with_path(["sea", "life"]);
+    /// assert_eq!(topic.placed_name(), "sea > life > corals");
+    /// ```
+    #[must_use]
+    pub fn placed_name(&self) -> String {
+        let names: Vec<&str> = self.path().chain([self.name()]).collect();
+        names.join(" > ")
+    }
 }
 
 impl fmt::Display for Topic {

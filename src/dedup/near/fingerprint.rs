@@ -184,13 +184,13 @@ pub(super) fn scope_of(topic: &str) -> u64 {
 impl Serialize for NearFingerprint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut out = Writer::default();
-        out.u64(&self.full);
+        out.u64(self.full);
         out.list(&self.cores, Writer::u64);
         out.list(&self.parts, Writer::u64);
-        out.u32(&self.traits.0);
-        out.list(&self.words, |out, word| out.u32(&word.bits()));
+        out.u32(self.traits.0);
+        out.list(&self.words, |out, word| out.u32(word.bits()));
         if let Some(sketch) = &self.sketch {
-            out.u32(&sketch.numbers);
+            out.u32(sketch.numbers);
             out.list(&sketch.bands, Writer::u64);
             out.list(&sketch.smallest, Writer::u32);
         }
@@ -248,18 +248,18 @@ impl Writer {
         }
     }
 
-    fn u32(&mut self, value: &u32) {
-        self.digits((*value).into(), 8);
+    fn u32(&mut self, value: u32) {
+        self.digits(value.into(), 8);
     }
 
-    fn u64(&mut self, value: &u64) {
-        self.digits(*value, 16);
+    fn u64(&mut self, value: u64) {
+        self.digits(value, 16);
     }
 
-    fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
+    fn list<T: Copy>(&mut self, items: &[T], write: impl Fn(&mut Self, T)) {
         self.digits(items.len() as u64, 4);
         for item in items {
-            write(self, item);
+            write(self, *item);
         }
     }
 }
@@ -276,7 +276,7 @@ impl Reader<'_> {
     }
 
     fn u32(&mut self) -> Option<u32> {
-        self.digits(8).map(|value| value as u32)
+        self.digits(8).and_then(|value| u32::try_from(value).ok())
     }
 
     fn u64(&mut self) -> Option<u64> {

@@ -172,15 +172,11 @@ impl Memory for NearMemory {
     type Fingerprint = NearFingerprint;
 
     fn admit(&mut self, fingerprint: NearFingerprint, reference: Reference) -> Verdict {
-        match self.find(&fingerprint) {
-            Some((record, similarity)) => {
-                Verdict::duplicate(self.references[record as usize].clone(), similarity)
-            }
-            None => {
-                self.remember(&fingerprint, reference);
-                Verdict::Unique
-            }
+        if let Some((record, similarity)) = self.find(&fingerprint) {
+            return Verdict::duplicate(self.references[record as usize].clone(), similarity);
         }
+        self.remember(&fingerprint, reference);
+        Verdict::Unique
     }
 }
 

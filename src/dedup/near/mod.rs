@@ -230,4 +230,175 @@ mod tests {
             wrong.join("\n")
         );
     }
+
+    fn words(range: std::ops::Range<u32>) -> String {
+        let words: Vec<String> = range
+            .map(|n| format!("word{}", char::from_u32(n + 0x4e00).unwrap_or('x')))
+            .collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn a_long_text_is_compared_by_what_it_shares() {
+        let deduplicator = NearDuplicates::default();
+        // Eighty words of Latin letters; each stands for itself.
+        let text = |changed: usize| {
+            let words = (0..80_usize).map(|at| {
+                let word = if at % 4 == 0 && at / 4 < changed {
+                    at + 500
+                } else {
+                    at
+                };
+                let letters = [word / 26 / 26 % 26, word / 26 % 26, word % 26]
+                    .map(|n| char::from(b'a' + n as u8));
+                letters.iter().collect::<String>() + "o"
+            });
+            json!({ "body": words.collect::<Vec<_>>().join(" ") })
+        };
+        assert!(!verdict(&deduplicator, &text(0), &text(4)).is_unique());
+        assert!(verdict(&deduplicator, &text(0), &text(16)).is_unique());
+        let stricter = NearDuplicates::default().long_similarity(0.95);
+        assert!(verdict(&stricter, &text(0), &text(4)).is_unique());
+    }
+
+    #[test]
+    fn a_word_problem_with_other_numbers_is_another_one() {
+        let deduplicator = NearDuplicates::default();
+        let story = |apples: u32| {
+            let filler =
+                "Anna walks through the village and talks with her neighbours about the weather. "
+                    .repeat(6);
+            json!({ "question": format!("{filler}She buys {apples} apples. How many apples does she have?") })
+        };
+        assert!(!verdict(&deduplicator, &story(5), &story(5)).is_unique());
+        assert!(verdict(&deduplicator, &story(5), &story(6)).is_unique());
+    }
+
+    #[test]
+    fn short_fields_must_agree_beside_long_ones() {
+        let deduplicator = NearDuplicates::default();
+        let passage = words(0..90);
+        let record = |question: &str| json!({"question": question, "context": passage});
+        let first = record("Who wrote the letter?");
+        assert!(
+            !verdict(
+                &deduplicator,
+                &first,
+                &record("Please tell me who wrote the letter.")
+            )
+            .is_unique()
+        );
+        assert!(verdict(&deduplicator, &first, &record("Who received the letter?")).is_unique());
+    }
+
+    #[test]
+    fn the_question_decides_unless_the_caller_says_otherwise() {
+        let first = json!({"question": "What is rust?", "answer": "A language.", "level": 1});
+        let second = json!({"question": "What is rust?", "answer": "Oxidised iron.", "level": 2});
+        assert!(!verdict(&NearDuplicates::default(), &first, &second).is_unique());
+        assert!(
+            verdict(
+                &NearDuplicates::default().fields(["question", "answer"]),
+                &first,
+                &second
+            )
+            .is_unique()
+        );
+        assert!(
+            verdict(
+                &NearDuplicates::default().fields(["level"]),
+                &first,
+                &second
+            )
+            .is_unique()
+        );
+    }
+
+    #[test]
+    fn the_same_words_in_other_fields_are_another_record() {
+        let first = json!({"premise": "Cats chase mice.", "hypothesis": "Mice run."});
+        let second = json!({"premise": "Mice run.", "hypothesis": "Cats chase mice."});
+        assert!(verdict(&NearDuplicates::default(), &first, &second).is_unique());
+    }
+
+    #[test]
+    fn a_topic_is_its_own_world_where_the_scope_says_so() {
+        let deduplicator = NearDuplicates::default().scope(Scope::Topic);
+        let data = json!({"question": "What is a shell?"});
+        let data = data.as_object().expect("an object");
+        let mut memory = deduplicator.memory();
+        for (topic, is_new) in [("zoology", true), ("computing", true), ("zoology", false)] {
+            let print = deduplicator.read(&Candidate::new(topic, data));
+            assert_eq!(
+                memory.admit(print, Reference::Record(0)).is_unique(),
+                is_new
+            );
+        }
+    }
+
+    #[test]
+    fn an_added_clause_counts_where_the_caller_says_so() {
+        let first = json!({"question": "How do tides form?"});
+        let second = json!({"question": "How do tides form, assuming a calm ocean?"});
+        assert!(!verdict(&NearDuplicates::default(), &first, &second).is_unique());
+        assert!(
+            verdict(
+                &NearDuplicates::default().clauses_count(true),
+                &first,
+                &second
+            )
+            .is_unique()
+        );
+    }
+
+    #[test]
+    fn a_key_that_many_share_does_not_hide_a_repeat() {
+        let deduplicator = NearDuplicates::default();
+        let mut memory = deduplicator.memory();
+        let mut admit = |question: String| {
+            memory.admit(
+                print(&deduplicator, &json!({"question": question})),
+                Reference::Record(0),
+            )
+        };
+        for number in 0..100 {
+            let name = format!(
+                "{}{}",
+                char::from(b'a' + number / 26),
+                char::from(b'a' + number % 26)
+            );
+            assert!(
+                admit(format!(
+                    "What is the best laptop for the {name}ic sciences?"
+                ))
+                .is_unique(),
+                "{name}"
+            );
+        }
+        assert!(!admit("What's the best laptop for the azic sciences".to_owned()).is_unique());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_equals_itself_and_survives_storage(text in "\\PC{0,300}", more in "\\PC{0,40}") {
+            let deduplicator = NearDuplicates::default();
+            for data in [json!({"question": text}), json!({"a": text, "b": more})] {
+                let first = print(&deduplicator, &data);
+                let stored = serde_json::to_string(&first).expect("it is text");
+                let read: NearFingerprint = serde_json::from_str(&stored).expect("its own");
+                proptest::prop_assert_eq!(&read, &first);
+                let mut memory = deduplicator.memory();
+                proptest::prop_assert!(memory.admit(first, Reference::Record(0)).is_unique());
+                proptest::prop_assert!(!memory.admit(read, Reference::Record(1)).is_unique());
+            }
+        }
+
+        #[test]
+        fn what_is_no_fingerprint_is_refused(text in "[0-9a-f]{0,80}") {
+            // Whatever is read must not make the memory fail.
+            if let Ok(read) = serde_json::from_value::<NearFingerprint>(json!(text)) {
+                NearDuplicates::default().memory().admit(read, Reference::Record(0));
+            }
+        }
+    }
 }

@@ -36,7 +36,7 @@ impl Reading {
     /// Reads a text that was cut into pieces.
     pub(super) fn of(text: &Lexemes) -> Self {
         let Terms {
-            mut terms,
+            all: mut terms,
             english,
             emoji,
         } = Terms::of(text);

@@ -38,7 +38,7 @@ impl Sketch {
         // Sorted by the half that is not kept in order, the minima of the bins are found in one pass.
         let mut minima = [u64::MAX; BANDS * 2];
         for &hash in &hashes {
-            let bin = (hash as u32 as usize) % minima.len();
+            let bin = (hash & 0xffff) as usize % minima.len();
             minima[bin] = minima[bin].min(hash);
         }
         let bands = (1..)
@@ -48,7 +48,7 @@ impl Sketch {
             .map(|(band, pair)| mix(pair[0] ^ pair[1].rotate_left(32) ^ band))
             .collect();
         hashes.sort_unstable();
-        let mut smallest: Vec<u32> = hashes.iter().map(|hash| (hash >> 32) as u32).collect();
+        let mut smallest: Vec<u32> = hashes.iter().map(|hash| upper_half(*hash)).collect();
         smallest.dedup();
         smallest.truncate(KEPT);
         numbers.sort_unstable();
@@ -56,7 +56,7 @@ impl Sketch {
             0
         } else {
             let bytes: Vec<u8> = numbers.iter().flat_map(|n: &u32| n.to_le_bytes()).collect();
-            xxh3_64(&bytes) as u32 | 1
+            shorten(xxh3_64(&bytes))
         };
         Self {
             smallest,
@@ -122,6 +122,11 @@ fn meanings(text: &Lexemes, numbers: &mut Vec<u32>) -> Vec<u32> {
         }
     }
     meanings
+}
+
+/// Returns the half of a hash that is kept.
+fn upper_half(hash: u64) -> u32 {
+    u32::try_from(hash >> 32).expect("half of 64 bits are 32")
 }
 
 fn mix(value: u64) -> u64 {

@@ -78,10 +78,8 @@ fn finish(word: &mut String) {
     if word.ends_with('e') && word.len() > 2 {
         cut(word, 1);
     }
-    if word.ends_with("is") && word.len() > 5 {
-        cut(word, 1);
-        word.push('z');
-    } else if word.ends_with("ys") && word.len() > 4 {
+    let british = word.ends_with("is") && word.len() > 5;
+    if british || word.ends_with("ys") && word.len() > 4 {
         cut(word, 1);
         word.push('z');
     }

@@ -25,9 +25,10 @@ impl Entry {
     }
 
     fn of(slot: u64) -> Self {
+        let entry = low_half(slot);
         Self {
-            record: (slot as u32 & (1 << 31) - 1) - 1,
-            partial: slot >> 31 & 1 != 0,
+            record: (entry & !(1 << 31)) - 1,
+            partial: entry >> 31 != 0,
         }
     }
 }
@@ -39,6 +40,12 @@ impl Entry {
 /// first few are as good as any.
 const MOST_WHOLE: usize = 8;
 const MOST_PARTIAL: usize = 4;
+
+/// Returns the lower half of a slot.
+#[allow(clippy::cast_possible_truncation)] // The point of it.
+fn low_half(slot: u64) -> u32 {
+    slot as u32
+}
 
 impl KeyTable {
     /// Adds an entry under a key, unless the key already has all it may have.
@@ -56,8 +63,9 @@ impl KeyTable {
         let mut same = 0;
         while self.slots[place] != 0 {
             let slot = self.slots[place];
-            same +=
-                usize::from((slot >> 32) as u32 == key && Entry::of(slot).partial == entry.partial);
+            same += usize::from(
+                low_half(slot >> 32) == key && Entry::of(slot).partial == entry.partial,
+            );
             if same == most {
                 return;
             }
@@ -81,7 +89,7 @@ impl KeyTable {
                     return None;
                 }
                 place = self.next(place);
-                if (slot >> 32) as u32 == key {
+                if low_half(slot >> 32) == key {
                     return Some(Entry::of(slot));
                 }
             }
@@ -101,9 +109,10 @@ impl KeyTable {
         self.slots.capacity() * size_of::<u64>()
     }
 
+    #[allow(clippy::cast_possible_truncation)] // Below the length, which is a usize.
     fn place(&self, key: u32) -> usize {
         // The upper half of the product is below the length, whatever the length.
-        (u64::from(key) * self.slots.len() as u64 >> 32) as usize
+        ((u64::from(key) * self.slots.len() as u64) >> 32) as usize
     }
 
     fn next(&self, place: usize) -> usize {
@@ -119,7 +128,7 @@ impl KeyTable {
         let length = (self.slots.len() * 3 / 2).max(64);
         let old = std::mem::replace(&mut self.slots, vec![0; length]);
         for slot in old.into_iter().filter(|&slot| slot != 0) {
-            let mut place = self.place((slot >> 32) as u32);
+            let mut place = self.place(low_half(slot >> 32));
             while self.slots[place] != 0 {
                 place = self.next(place);
             }

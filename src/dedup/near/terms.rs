@@ -15,7 +15,7 @@ pub(super) struct Term {
 /// The terms of a text.
 #[derive(Debug, Default)]
 pub(super) struct Terms {
-    pub(super) terms: Vec<Term>,
+    pub(super) all: Vec<Term>,
     /// Whether it is in English, so that the rules for English apply.
     pub(super) english: bool,
     /// A hash of its pictographs, which may stand for meaning or for mood; 0 where it has none.
@@ -37,12 +37,12 @@ impl Terms {
             .any(|entry| entry.word.is(is::ENGLISH));
         let skip = label(text);
         let mut terms = Self {
-            terms: Vec::with_capacity(entries.len() + 2),
+            all: Vec::with_capacity(entries.len() + 2),
             english,
             emoji: 0,
         };
         terms.read(lexicon, text, skip, &entries);
-        join_glyphs(&mut terms.terms);
+        join_glyphs(&mut terms.all);
         terms
     }
 
@@ -96,7 +96,7 @@ impl Terms {
             Kind::Glyph => Word::with(own, entry.map_or(0, |entry| entry.word.traits & is::TAIL)),
             _ => {
                 let after_number = self
-                    .terms
+                    .all
                     .last()
                     .is_some_and(|term| term.kind == Kind::Number);
                 if after_number && let Some(unit) = lexicon.unit(piece.hash) {
@@ -132,7 +132,7 @@ impl Terms {
     }
 
     fn push(&mut self, kind: Kind, word: Word) {
-        self.terms.push(Term {
+        self.all.push(Term {
             kind,
             word,
             dropped: false,

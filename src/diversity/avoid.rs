@@ -1,0 +1,390 @@
+//! Which records a prompt shows as not to be repeated.
+
+use std::cmp::Reverse;
+use std::fmt;
+
+use super::words::for_each_word;
+use crate::random::Random;
+
+/// Refusals after which an earlier one counts half: what a topic repeats changes as it is steered.
+const HALF_LIFE: f64 = 64.0;
+
+/// Two texts that share this part of their words are about the same thing, and below it mostly of the same language.
+const RELATED: f64 = 0.25;
+
+/// Two texts that share this part of their words say the same: showing both tells the model nothing more.
+const ALIKE: f64 = 0.8;
+
+/// Words of a text that are looked at; a gist of 200 characters has about forty.
+const MOST_WORDS: usize = 48;
+
+/// What one topic has given and repeated, as far as it takes to choose an avoid list.
+///
+/// Holds a bounded number of gists: those that were repeated, the latest, and a random rest. Pure: the same
+/// history gives the same list.
+///
+/// ```
+/// use topicloom::diversity::{AvoidBudget, AvoidMemory};
+///
+/// let mut topic = AvoidMemory::new(256);
+/// for (ordinal, gist) in ["What is a tide?", "Why is the sea salty?", "How deep is the sea?"].iter().enumerate() {
+///     topic.accepted(ordinal as u64, gist);
+/// }
+/// topic.repeated(Some(1), "Why is sea water salty?");
+/// let shown = topic.choose(&AvoidBudget::default().with_records(1));
+/// assert_eq!(shown, ["Why is the sea salty?"]);
+/// ```
+#[derive(Clone)]
+pub struct AvoidMemory {
+    entries: Vec<Entry>,
+    keep: usize,
+    arrivals: u64,
+    /// What the next refusal counts. It grows by each, so that earlier ones need not be counted down.
+    weight: f64,
+}
+
+#[derive(Clone)]
+struct Entry {
+    gist: Box<str>,
+    words: Box<[u32]>,
+    ordinal: Option<u64>,
+    arrival: u64,
+    /// How much was repeated that is like this.
+    repeats: f64,
+}
+
+/// How much of a prompt an avoid list may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AvoidBudget {
+    /// The most tokens, estimated as a quarter of the characters of ASCII text and one for each other
+    /// character. 600 by default: at the usual fourth of the price of output that is worth two short records,
+    /// less than what a few duplicates cost.
+    pub tokens: usize,
+    /// The most records. 24 by default: a longer list is skimmed.
+    pub records: usize,
+}
+
+impl Default for AvoidBudget {
+    fn default() -> Self {
+        Self {
+            tokens: 600,
+            records: 24,
+        }
+    }
+}
+
+impl AvoidBudget {
+    /// Sets the most tokens.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: usize) -> Self {
+        self.tokens = tokens;
+        self
+    }
+
+    /// Sets the most records.
+    #[must_use]
+    pub fn with_records(mut self, records: usize) -> Self {
+        self.records = records;
+        self
+    }
+}
+
+impl AvoidMemory {
+    /// Creates the memory of one topic, of up to so many gists.
+    #[must_use]
+    pub fn new(keep: usize) -> Self {
+        Self {
+            entries: Vec::new(),
+            keep,
+            arrivals: 0,
+            weight: 1.0,
+        }
+    }
+
+    /// Returns how many gists each of so many topics may keep, so that together they take little memory.
+    ///
+    /// 256 for up to 256 topics; with more, 65 536 are shared out, some 30 MB, though no topic gets fewer than 16.
+    #[must_use]
+    pub fn fair_share(topics: usize) -> usize {
+        (65_536 / topics.max(1)).clamp(16, 256)
+    }
+
+    /// Remembers an accepted record.
+    pub fn accepted(&mut self, ordinal: u64, gist: &str) {
+        self.insert(gist, words(gist), Some(ordinal), 0.0);
+    }
+
+    /// Remembers that a candidate was refused because it repeats a record: `of` is its ordinal, or `None` where it
+    /// repeats something else, such as given material.
+    pub fn repeated(&mut self, of: Option<u64>, gist: &str) {
+        let repeated = words(gist);
+        let mut known = false;
+        for entry in &mut self.entries {
+            let overlap = overlap(&entry.words, &repeated);
+            if (of.is_some() && entry.ordinal == of) || overlap >= ALIKE {
+                entry.repeats += self.weight;
+                known = true;
+            } else if overlap >= RELATED {
+                entry.repeats += self.weight * overlap;
+            }
+        }
+        if !known {
+            // The record is another topic's, or forgotten; what repeats it stands for it.
+            self.insert(gist, repeated, of, self.weight);
+        }
+        self.weight *= 0.5_f64.powf(-1.0 / HALF_LIFE);
+        if self.weight > 1e100 {
+            for entry in &mut self.entries {
+                entry.repeats /= self.weight;
+            }
+            self.weight = 1.0;
+        }
+    }
+
+    /// Chooses what to show: in turns what is most like what was repeated, and what came last; none that says the
+    /// same as another. In the order in which they came, so that prompts change little from one to the next.
+    #[must_use]
+    pub fn choose(&self, budget: &AvoidBudget) -> Vec<String> {
+        let mut latest: Vec<&Entry> = self.entries.iter().collect();
+        latest.sort_unstable_by_key(|entry| Reverse(entry.arrival));
+        let mut repeated: Vec<&Entry> = latest
+            .iter()
+            .copied()
+            .filter(|entry| entry.repeats > 0.0)
+            .collect();
+        repeated.sort_by(|one, other| other.repeats.total_cmp(&one.repeats));
+
+        let mut chosen: Vec<&Entry> = Vec::new();
+        let mut tokens = budget.tokens;
+        let (mut repeated, mut latest) = (repeated.into_iter(), latest.into_iter());
+        for turn in 0_usize.. {
+            if chosen.len() == budget.records {
+                break;
+            }
+            let next = if turn % TURNS == TURNS - 1 {
+                latest.next().or_else(|| repeated.next())
+            } else {
+                repeated.next().or_else(|| latest.next())
+            };
+            let Some(entry) = next else { break };
+            let cost = tokens_of(&entry.gist);
+            let new = chosen
+                .iter()
+                .all(|other| overlap(&entry.words, &other.words) < ALIKE);
+            if cost <= tokens && new {
+                tokens -= cost;
+                chosen.push(entry);
+            }
+        }
+        chosen.sort_unstable_by_key(|entry| entry.arrival);
+        chosen
+            .into_iter()
+            .map(|entry| entry.gist.to_string())
+            .collect()
+    }
+
+    fn insert(&mut self, gist: &str, words: Box<[u32]>, ordinal: Option<u64>, repeats: f64) {
+        if self.keep == 0 {
+            return;
+        }
+        if self.entries.len() == self.keep {
+            self.forget_one();
+        }
+        self.entries.push(Entry {
+            gist: gist.into(),
+            words,
+            ordinal,
+            arrival: self.arrivals,
+            repeats,
+        });
+        self.arrivals += 1;
+    }
+
+    /// Forgets what was repeated least; of what never was, a random one, but none of the latest quarter.
+    fn forget_one(&mut self) {
+        let latest = self.arrivals.saturating_sub(self.keep as u64 / 4);
+        let least = (0..self.entries.len())
+            .filter(|&place| self.entries[place].arrival < latest)
+            .min_by(|&one, &other| {
+                let (one, other) = (&self.entries[one], &self.entries[other]);
+                let chance = |entry: &Entry| Random::new(entry.arrival).next_u64();
+                one.repeats
+                    .total_cmp(&other.repeats)
+                    .then_with(|| chance(one).cmp(&chance(other)))
+            });
+        self.entries.swap_remove(least.unwrap_or(0));
+    }
+}
+
+/// Shows how much there is, and no text.
+impl fmt::Debug for AvoidMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AvoidMemory")
+            .field("entries", &self.entries.len())
+            .field("keep", &self.keep)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every so many places of a list go to the latest record, the others to what was repeated: what is repeated tells
+/// more, and the latest record is what a model in the same state of mind says again.
+const TURNS: usize = 4;
+
+/// The words of a text as a sorted set. 32 bits of a hash are enough: texts of fifty words meet by
+/// accident in one word of a million.
+#[allow(clippy::cast_possible_truncation)]
+fn words(text: &str) -> Box<[u32]> {
+    let mut words = Vec::with_capacity(MOST_WORDS);
+    for_each_word(text, |word| {
+        if words.len() < MOST_WORDS {
+            words.push(word as u32);
+        }
+    });
+    words.sort_unstable();
+    words.dedup();
+    words.into_boxed_slice()
+}
+
+/// Returns how many words two sets share, out of all they have (Jaccard).
+fn overlap(one: &[u32], other: &[u32]) -> f64 {
+    let shared = super::neighbours::shared(one, other);
+    let all = one.len() + other.len() - shared;
+    ratio(shared, all)
+}
+
+#[allow(clippy::cast_precision_loss)] // At most a hundred words.
+fn ratio(part: usize, all: usize) -> f64 {
+    if all == 0 {
+        1.0
+    } else {
+        part as f64 / all as f64
+    }
+}
+
+fn tokens_of(text: &str) -> usize {
+    let (mut ascii, mut other) = (0, 0);
+    for character in text.chars() {
+        *(if character.is_ascii() {
+            &mut ascii
+        } else {
+            &mut other
+        }) += 1;
+    }
+    // Two for the dash and the line break around it.
+    2 + usize::div_ceil(ascii, 4) + other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory(gists: &[&str]) -> AvoidMemory {
+        let mut memory = AvoidMemory::new(64);
+        for (gist, ordinal) in gists.iter().zip(0..) {
+            memory.accepted(ordinal, gist);
+        }
+        memory
+    }
+
+    #[test]
+    fn what_is_repeated_is_shown_before_what_is_not() {
+        let mut memory = memory(&["red apples", "blue whales", "green seas", "old towers"]);
+        memory.repeated(Some(0), "red apple fruit");
+        for _ in 0..2 {
+            memory.repeated(None, "green waves in green seas");
+        }
+        let two = AvoidBudget::default().with_records(2);
+        assert_eq!(
+            memory.choose(&two),
+            ["green seas", "green waves in green seas"]
+        );
+        let five = AvoidBudget::default().with_records(5);
+        assert_eq!(memory.choose(&five).len(), 5);
+    }
+
+    #[test]
+    fn the_latest_has_its_place() {
+        let names: Vec<String> = (0..20).map(|n| format!("record number{n}x")).collect();
+        let mut memory = memory(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        (0..10).for_each(|ordinal| memory.repeated(Some(ordinal), &names[ordinal as usize]));
+        let shown = memory.choose(&AvoidBudget::default().with_records(4));
+        assert!(shown.contains(&names[19]), "{shown:?}");
+    }
+
+    #[test]
+    fn the_budget_holds_and_a_long_text_makes_room_for_short_ones() {
+        let long = "word ".repeat(200);
+        let memory = memory(&["short one", "another thing", &long]);
+        let shown = memory.choose(&AvoidBudget::default().with_tokens(20));
+        assert_eq!(shown, ["short one", "another thing"]);
+        assert!(
+            memory
+                .choose(&AvoidBudget::default().with_tokens(0))
+                .is_empty()
+        );
+        assert!(
+            memory
+                .choose(&AvoidBudget::default().with_records(0))
+                .is_empty()
+        );
+        assert_eq!(tokens_of("four"), 3);
+        assert_eq!(tokens_of("海洋学"), 5);
+    }
+
+    #[test]
+    fn the_same_in_other_words_is_shown_once() {
+        let memory = memory(&[
+            "why is the sea so salty",
+            "Why is the SEA so salty?",
+            "tides",
+        ]);
+        assert_eq!(memory.choose(&AvoidBudget::default()).len(), 2);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_keeps_what_is_repeated() {
+        let mut memory = AvoidMemory::new(32);
+        memory.accepted(0, "the first of all");
+        memory.repeated(Some(0), "the first of all");
+        for ordinal in 1..1000 {
+            memory.accepted(ordinal, &format!("w{ordinal} x{ordinal}"));
+        }
+        assert_eq!(memory.entries.len(), 32);
+        let kept: Vec<u64> = memory
+            .entries
+            .iter()
+            .filter_map(|entry| entry.ordinal)
+            .collect();
+        assert!(kept.contains(&0) && kept.contains(&999), "{kept:?}");
+        assert!(
+            kept.iter().any(|&ordinal| (1..800).contains(&ordinal)),
+            "a random rest: {kept:?}"
+        );
+        AvoidMemory::new(0).accepted(0, "nothing is kept");
+    }
+
+    #[test]
+    fn what_is_repeated_of_late_counts_more() {
+        let mut memory = memory(&["old habit", "new custom"]);
+        (0..200).for_each(|_| memory.repeated(Some(0), "old habit"));
+        (0..100).for_each(|_| memory.repeated(Some(1), "new custom"));
+        assert_eq!(
+            memory.choose(&AvoidBudget::default().with_records(1)),
+            ["new custom"]
+        );
+        (0..100_000).for_each(|_| memory.repeated(Some(0), "old habit"));
+        assert_eq!(
+            memory.choose(&AvoidBudget::default().with_records(1)),
+            ["old habit"]
+        );
+        assert!(memory.entries.iter().all(|entry| entry.repeats.is_finite()));
+    }
+
+    #[test]
+    fn shares_are_fair() {
+        for (topics, share) in [(0, 256), (10, 256), (1_000, 65), (1_000_000, 16)] {
+            assert_eq!(AvoidMemory::fair_share(topics), share);
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! How diverse a data set is, measured while it is made.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::compression::Compression;
+use super::distinct::Distinct;
+use super::neighbours::Neighbours;
+use super::words::{for_each_word, join};
+use crate::random::Random;
+
+/// Bytes of a record that are looked at, so that a data set of books costs no more than one of answers.
+const MOST_BYTES: usize = 4096;
+
+/// Records whose openings are kept; beyond that a random sample of as many stands for all.
+const MOST_OPENINGS: usize = 4096;
+
+/// Stretches of a run whose duplicate rates are told apart. When there are more, two become one.
+const MOST_WINDOWS: usize = 32;
+
+/// Candidates in a stretch at first.
+const FIRST_WINDOW: u64 = 16;
+
+/// Measures the diversity of records as they come, in a quarter of a megabyte whatever their number.
+///
+/// The same records in the same order give the same report. What each number means is said in
+/// `docs/diversity.md`.
+///
+/// ```
+/// use topicloom::diversity::Metrics;
+///
+/// let mut metrics = Metrics::new();
+/// metrics.observe(0, "What is a tide?");
+/// metrics.observe(1, "What is a current?");
+/// metrics.observe_duplicate();
+/// let report = metrics.finish();
+/// assert_eq!((report.records, report.duplicates), (2, 1));
+/// assert_eq!(report.topics.distinct, 2);
+/// assert!(report.distinct_1.is_some_and(|share| (share - 5.0 / 8.0).abs() < 0.01));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    records: u64,
+    duplicates: u64,
+    topics: Vec<u64>,
+    grams: [Grams; 3],
+    openings: Vec<u64>,
+    random: Random,
+    windows: Vec<Window>,
+    window_size: u64,
+    neighbours: Neighbours,
+    compression: Compression,
+}
+
+/// The sequences of n words.
+#[derive(Debug, Clone)]
+struct Grams {
+    total: u64,
+    distinct: Distinct,
+}
+
+/// Candidates in a stretch of a run, in the order they were judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Window {
+    /// Candidates that were new or repeated something.
+    pub candidates: u64,
+    /// Those that repeated something.
+    pub duplicates: u64,
+}
+
+impl Metrics {
+    /// Creates the account of a data set without records.
+    #[must_use]
+    pub fn new() -> Self {
+        let none = Grams {
+            total: 0,
+            distinct: Distinct::new(),
+        };
+        Self {
+            records: 0,
+            duplicates: 0,
+            topics: Vec::new(),
+            grams: [none.clone(), none.clone(), none],
+            openings: Vec::new(),
+            // A fixed seed: it decides only who is in a sample.
+            random: Random::new(0).fork("diversity"),
+            windows: Vec::new(),
+            window_size: FIRST_WINDOW,
+            neighbours: Neighbours::new(0),
+            compression: Compression::new(),
+        }
+    }
+
+    /// Counts an accepted record of the topic with this index; of its text, the first 4 096 bytes.
+    pub fn observe(&mut self, topic: usize, text: &str) {
+        self.records += 1;
+        if topic >= self.topics.len() {
+            self.topics.resize(topic + 1, 0);
+        }
+        self.topics[topic] += 1;
+        self.window().candidates += 1;
+
+        let text = beginning(text, MOST_BYTES);
+        let opening = self.words(text);
+        self.open_with(opening);
+        self.neighbours.add(text);
+        self.compression.add(text);
+    }
+
+    /// Counts a candidate that was refused because it repeats something.
+    pub fn observe_duplicate(&mut self) {
+        self.duplicates += 1;
+        let window = self.window();
+        window.candidates += 1;
+        window.duplicates += 1;
+    }
+
+    /// Returns what was measured. Compares the records of a sample with each other, which takes some 20
+    /// milliseconds.
+    #[must_use]
+    pub fn finish(&self) -> DiversityReport {
+        let [one, two, three] = &self.grams;
+        let some = self.records > 0;
+        DiversityReport {
+            records: self.records,
+            duplicates: self.duplicates,
+            duplicate_rate: share(self.duplicates, self.records + self.duplicates),
+            duplicates_over_time: self.windows.clone(),
+            distinct_1: one.share(),
+            distinct_2: two.share(),
+            distinct_3: three.share(),
+            self_similarity: self.neighbours.mean_nearest(),
+            compression_ratio: some.then(|| self.compression.ratio()),
+            topics: Spread::of(self.topics.iter().copied()),
+            openings: Spread::of(tallied(&self.openings).into_values()),
+            vendi: None,
+        }
+    }
+
+    /// Counts the words and their sequences; returns a hash of the first three.
+    fn words(&mut self, text: &str) -> u64 {
+        let [one, two, three] = &mut self.grams;
+        let (mut before, mut pair) = (None, None);
+        let (mut count, mut opening) = (0, 0);
+        for_each_word(text, |word| {
+            one.add(word);
+            let new_pair = before.map(|before| join(before, word));
+            if let Some(new_pair) = new_pair {
+                two.add(new_pair);
+            }
+            if let Some(pair) = pair {
+                three.add(join(pair, word));
+            }
+            if count < 3 {
+                opening = join(opening, word);
+                count += 1;
+            }
+            (before, pair) = (Some(word), new_pair);
+        });
+        opening
+    }
+
+    fn open_with(&mut self, opening: u64) {
+        if self.openings.len() < MOST_OPENINGS {
+            self.openings.push(opening);
+            return;
+        }
+        let place = usize::try_from(self.random.below(self.records)).unwrap_or(usize::MAX);
+        if let Some(kept) = self.openings.get_mut(place) {
+            *kept = opening;
+        }
+    }
+
+    /// Returns the stretch that the next candidate belongs to.
+    fn window(&mut self) -> &mut Window {
+        let size = self.window_size;
+        if self
+            .windows
+            .last()
+            .is_none_or(|last| last.candidates >= size)
+        {
+            if self.windows.len() == MOST_WINDOWS {
+                self.windows = self
+                    .windows
+                    .chunks(2)
+                    .map(|two| Window {
+                        candidates: two.iter().map(|window| window.candidates).sum(),
+                        duplicates: two.iter().map(|window| window.duplicates).sum(),
+                    })
+                    .collect();
+                self.window_size *= 2;
+            }
+            self.windows.push(Window::default());
+        }
+        self.windows
+            .last_mut()
+            .expect("one was pushed if there was none")
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Grams {
+    fn add(&mut self, hash: u64) {
+        self.total += 1;
+        self.distinct.add(hash);
+    }
+
+    fn share(&self) -> Option<f64> {
+        let total = float(self.total);
+        (self.total > 0).then(|| (self.distinct.estimate() / total).min(1.0))
+    }
+}
+
+/// How diverse a data set is.
+///
+/// Numbers of data sets of different sizes do not compare: each has more of what was said before the larger it
+/// gets. Holds no record data.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DiversityReport {
+    /// Records measured.
+    pub records: u64,
+    /// Candidates that were refused because they repeat something.
+    pub duplicates: u64,
+    /// Their share of all candidates that were new or repeated something; `None` without any.
+    pub duplicate_rate: Option<f64>,
+    /// The same over time: up to 32 stretches of equal length, the last one unfinished.
+    pub duplicates_over_time: Vec<Window>,
+    /// Different words by all words.
+    pub distinct_1: Option<f64>,
+    /// Different sequences of two words by all of them.
+    pub distinct_2: Option<f64>,
+    /// Different sequences of three words by all of them.
+    pub distinct_3: Option<f64>,
+    /// The similarity of a record to the nearest other one, on average over a sample of up to 512; lower is more
+    /// diverse.
+    pub self_similarity: Option<f64>,
+    /// The size of the texts by their size after compression; lower is more diverse.
+    pub compression_ratio: Option<f64>,
+    /// How records spread over topics.
+    pub topics: Spread,
+    /// How records spread over openings: their first three words, of a sample of up to 4 096.
+    pub openings: Spread,
+    /// How many entirely different records a sample is worth, where there are embeddings; see
+    /// [`vendi`](super::vendi()).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendi: Option<f64>,
+}
+
+impl DiversityReport {
+    /// Adds the Vendi score of a sample.
+    #[must_use]
+    pub fn with_vendi(mut self, score: f64) -> Self {
+        self.vendi = Some(score);
+        self
+    }
+}
+
+/// How things spread over kinds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Spread {
+    /// Kinds that occurred.
+    pub distinct: u64,
+    /// Shannon entropy in bits: 0 if all are of one kind, the logarithm of `distinct` if spread evenly.
+    pub bits: f64,
+    /// The share of the most frequent kind.
+    pub largest: f64,
+}
+
+impl Spread {
+    fn of(counts: impl Iterator<Item = u64>) -> Self {
+        let mut counts: Vec<u64> = counts.filter(|&count| count > 0).collect();
+        // In one order, so that sums of floats are the same in every run.
+        counts.sort_unstable();
+        let total = counts.iter().sum();
+        let parts = || counts.iter().filter_map(|&count| share(count, total));
+        Self {
+            distinct: counts.len() as u64,
+            bits: parts()
+                .map(|part| -part * part.log2())
+                .sum::<f64>()
+                .max(0.0),
+            largest: parts().last().unwrap_or(0.0),
+        }
+    }
+}
+
+fn tallied(hashes: &[u64]) -> HashMap<u64, u64> {
+    let mut counts = HashMap::new();
+    for &hash in hashes {
+        *counts.entry(hash).or_default() += 1;
+    }
+    counts
+}
+
+fn share(part: u64, of: u64) -> Option<f64> {
+    (of > 0).then(|| float(part) / float(of))
+}
+
+#[allow(clippy::cast_precision_loss)] // Counts of words are far below 2⁵³.
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+/// Returns the text up to so many bytes, or a few less where a character would be cut.
+fn beginning(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len()))
+        .rev()
+        .find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(texts: impl IntoIterator<Item = (usize, String)>) -> DiversityReport {
+        let mut metrics = Metrics::new();
+        for (topic, text) in texts {
+            metrics.observe(topic, &text);
+        }
+        metrics.finish()
+    }
+
+    fn close(one: Option<f64>, other: f64) -> bool {
+        one.is_some_and(|one| (one - other).abs() < 0.01)
+    }
+
+    #[test]
+    fn an_empty_data_set_has_no_numbers() {
+        let report = Metrics::new().finish();
+        assert_eq!(report, DiversityReport::default());
+    }
+
+    #[test]
+    fn distinct_n_is_different_sequences_by_all() {
+        let report = measured([(0, "a b a b".to_owned()), (0, "a b c".to_owned())]);
+        assert!(close(report.distinct_1, 3.0 / 7.0), "{report:?}");
+        assert!(
+            close(report.distinct_2, 3.0 / 5.0),
+            "ab ba ab, ab bc: {report:?}"
+        );
+        assert!(close(report.distinct_3, 1.0), "aba bab, abc: {report:?}");
+    }
+
+    #[test]
+    fn spreads_are_entropies() {
+        let openings = [
+            "what is the sea",
+            "what is the sky",
+            "how does it work",
+            "why",
+        ];
+        let report = measured(
+            openings
+                .iter()
+                .enumerate()
+                .map(|(n, text)| (n % 2, (*text).to_owned())),
+        );
+        assert!(
+            (report.topics.bits - 1.0).abs() < 1e-9 && (report.topics.largest - 0.5).abs() < 1e-9
+        );
+        assert_eq!(report.openings.distinct, 3);
+        assert!((report.openings.bits - 1.5).abs() < 1e-9, "{report:?}");
+    }
+
+    #[test]
+    fn a_diverse_set_scores_better_on_everything() {
+        let same =
+            measured((0..300).map(|n| (0, format!("What is the capital of country number {n}?"))));
+        let mut random = Random::new(1);
+        let diverse = measured((0..300).map(|n| {
+            let words: Vec<String> = (0..8).map(|_| format!("w{}", random.below(5000))).collect();
+            (n % 10, words.join(" "))
+        }));
+        for (poor, good) in [
+            (same.distinct_1, diverse.distinct_1),
+            (same.distinct_2, diverse.distinct_2),
+            (same.distinct_3, diverse.distinct_3),
+            (diverse.self_similarity, same.self_similarity),
+            (diverse.compression_ratio, same.compression_ratio),
+            (Some(same.topics.bits), Some(diverse.topics.bits)),
+            (Some(same.openings.bits), Some(diverse.openings.bits)),
+        ] {
+            assert!(poor.unwrap() < good.unwrap(), "{same:?}\n{diverse:?}");
+        }
+    }
+
+    #[test]
+    fn stretches_cover_the_run_and_stay_few() {
+        let mut metrics = Metrics::new();
+        for n in 0..10_000_u64 {
+            if n >= 5_000 && n % 2 == 0 {
+                metrics.observe_duplicate();
+            } else {
+                metrics.observe(0, "x");
+            }
+        }
+        let report = metrics.finish();
+        let windows = &report.duplicates_over_time;
+        assert!((MOST_WINDOWS / 2..=MOST_WINDOWS).contains(&windows.len()));
+        assert_eq!(
+            windows.iter().map(|window| window.candidates).sum::<u64>(),
+            10_000
+        );
+        assert_eq!(
+            windows.iter().map(|window| window.duplicates).sum::<u64>(),
+            2_500
+        );
+        let (first, rest) = windows.split_at(windows.len() - 1);
+        assert!(
+            first
+                .iter()
+                .all(|window| window.candidates == metrics.window_size)
+        );
+        assert!(rest[0].candidates <= metrics.window_size);
+        assert_eq!(windows[0].duplicates, 0);
+        assert!(close(report.duplicate_rate, 0.25));
+    }
+
+    #[test]
+    fn long_texts_and_many_records_take_bounded_memory() {
+        let mut metrics = Metrics::new();
+        metrics.observe(0, &"字".repeat(100_000));
+        for n in 0..10_000 {
+            metrics.observe(0, &format!("opening number {n}"));
+        }
+        assert_eq!(metrics.openings.len(), MOST_OPENINGS);
+        let spread = metrics.finish().openings;
+        assert!(
+            spread.distinct > 4_000 && spread.largest < 0.01,
+            "{spread:?}"
+        );
+    }
+
+    #[test]
+    fn the_report_is_json() {
+        let json = serde_json::to_value(Metrics::new().finish().with_vendi(2.0)).unwrap();
+        assert_eq!(json["vendi"], 2.0);
+        assert!(json["distinct_1"].is_null());
+    }
+}

@@ -1,0 +1,114 @@
+//! The words of a text, as hashes.
+
+/// Calls back with a hash of each word of a text, in order.
+///
+/// A word is a run of letters, digits and marks, without case. Scripts that are written without spaces give a
+/// word for each character: rough, and the same in every run.
+pub(super) fn for_each_word(text: &str, mut each: impl FnMut(u64)) {
+    let mut hash = EMPTY;
+    for character in text.chars() {
+        if character.is_ascii_alphanumeric() {
+            hash = step(hash, u32::from(character.to_ascii_lowercase()));
+        } else if character.is_ascii() || !is_part_of_word(character) {
+            // An apostrophe does not end a word, and does not count either.
+            if hash != EMPTY && !matches!(character, '\'' | '\u{2019}') {
+                each(finish(hash));
+                hash = EMPTY;
+            }
+        } else if stands_alone(character) {
+            if hash != EMPTY {
+                each(finish(hash));
+                hash = EMPTY;
+            }
+            each(finish(step(EMPTY, u32::from(character))));
+        } else {
+            for lower in character.to_lowercase() {
+                hash = step(hash, u32::from(lower));
+            }
+        }
+    }
+    if hash != EMPTY {
+        each(finish(hash));
+    }
+}
+
+/// Joins the hash of a sequence with the next one.
+pub(super) fn join(sequence: u64, next: u64) -> u64 {
+    finish(sequence.rotate_left(23) ^ next)
+}
+
+/// Any start other than a value that a word is likely to hash to.
+const EMPTY: u64 = 0xCBF2_9CE4_8422_2325;
+
+fn step(hash: u64, character: u32) -> u64 {
+    // An odd multiplier with its bits well spread, as in the finisher of MurmurHash3.
+    (hash ^ u64::from(character))
+        .wrapping_mul(0xFF51_AFD7_ED55_8CCD)
+        .rotate_left(29)
+}
+
+fn finish(hash: u64) -> u64 {
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
+    mixed ^ (mixed >> 32)
+}
+
+fn is_part_of_word(character: char) -> bool {
+    character.is_alphanumeric() || is_mark(character)
+}
+
+/// Combining marks of the scripts that need them to tell words apart, and joiners inside of words.
+fn is_mark(character: char) -> bool {
+    matches!(character, '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5bd}' | '\u{610}'..='\u{61a}'
+        | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{900}'..='\u{903}' | '\u{93a}'..='\u{94f}' | '\u{981}'..='\u{983}'
+        | '\u{9bc}'..='\u{9cd}' | '\u{b82}' | '\u{bbe}'..='\u{bcd}' | '\u{e31}' | '\u{e34}'..='\u{e3a}'
+        | '\u{e47}'..='\u{e4e}')
+}
+
+/// Han, kana, Thai, Lao, Khmer and Burmese are written without spaces.
+fn stands_alone(character: char) -> bool {
+    matches!(character, '\u{e01}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
+        | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
+        | '\u{20000}'..='\u{3ffff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<u64> {
+        let mut words = Vec::new();
+        for_each_word(text, |word| words.push(word));
+        words
+    }
+
+    #[test]
+    fn case_marks_and_spaces_do_not_count() {
+        assert_eq!(words("What IS a graph?"), words("what is (a)  graph"));
+        assert_eq!(words("don't"), words("don\u{2019}t"));
+        assert_eq!(words("ÄRGER"), words("ärger"));
+        assert_ne!(words("a b"), words("b a"));
+        assert!(words("  …, ").is_empty());
+    }
+
+    #[test]
+    fn every_script_has_words() {
+        for (text, count) in [
+            ("one two-three 4.5", 5),
+            ("Что такое граф?", 3),
+            ("图论是什么", 5),
+            ("グラフ理論", 5),
+            ("그래프 이론", 2),
+            ("ما هو البيان", 3),
+        ] {
+            assert_eq!(words(text).len(), count, "{text}");
+        }
+    }
+
+    #[test]
+    fn different_words_have_different_hashes() {
+        let mut hashes: Vec<u64> = (0..100_000).flat_map(|n| words(&format!("w{n}"))).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), 100_000);
+    }
+}
