@@ -75,25 +75,27 @@ impl Recollection {
 
 /// Returns the beginning of a record's texts, on one line.
 pub(super) fn gist(data: &Map<String, Value>) -> String {
-    let mut gist = String::new();
+    let mut gist = String::with_capacity(GIST_CHARS);
     let mut room = GIST_CHARS;
     for text in data.values().filter_map(Value::as_str) {
         if !gist.is_empty() {
             gist.push_str(" | ");
         }
-        for word in text.split_whitespace() {
-            let length = word.chars().count() + 1;
-            if length > room {
-                gist.extend(word.chars().take(room));
+        let mut after_space = true;
+        for character in text.chars() {
+            let is_space = character.is_whitespace();
+            if is_space && after_space {
+                continue;
+            }
+            if room == 0 {
                 gist.push('…');
                 return gist;
             }
-            if !gist.is_empty() && !gist.ends_with(' ') {
-                gist.push(' ');
-            }
-            gist.push_str(word);
-            room -= length;
+            gist.push(if is_space { ' ' } else { character });
+            after_space = is_space;
+            room -= 1;
         }
+        gist.truncate(gist.trim_end().len());
     }
     gist
 }

@@ -244,14 +244,13 @@ fn wrong(template: Template, line: Option<usize>, what: impl fmt::Display) -> Er
 }
 
 fn one_line(text: &str) -> String {
-    // Most texts are on one line already, and this runs over every record that a prompt shows.
-    if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_control()) {
+    // Most texts are on one line already, and this runs over every record that a prompt shows. In UTF-8, a
+    // control character is one of these bytes or begins with the last of them.
+    if !text.bytes().any(|byte| byte.is_ascii_control() || byte == 0xC2) {
         return text.to_owned();
     }
-    text.split(char::is_control)
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+    let parts: Vec<&str> = text.split(char::is_control).filter(|part| !part.is_empty()).collect();
+    parts.join(" ")
 }
 
 fn shorten(text: &str, most: usize) -> String {
