@@ -18,7 +18,11 @@ fuzz_target!(|text: &str| {
     }
     let first = records(text, &known, &limits);
     if !first.values.is_empty() {
-        let again = records(&Value::from(first.values.clone()).to_string(), &known, &limits);
+        let again = records(
+            &Value::from(first.values.clone()).to_string(),
+            &known,
+            &limits,
+        );
         assert_eq!(again.values, first.values);
         assert!(again.mends.is_empty(), "{:?}", again.mends);
     }

@@ -26,11 +26,19 @@ fn main() {
         .collect();
     let bytes: usize = cases.iter().map(|case| case.input.len()).sum();
     let rivals: [(&str, Mender); 7] = [
-        ("jsonrepair", |text| jsonrepair::repair_to_string(text, &jsonrepair::Options::default()).ok()),
+        ("jsonrepair", |text| {
+            jsonrepair::repair_to_string(text, &jsonrepair::Options::default()).ok()
+        }),
         ("jsonrepair-rs", |text| jsonrepair_rs::jsonrepair(text).ok()),
-        ("llm_json", |text| llm_json::repair_json(text, &llm_json::RepairOptions::default()).ok()),
-        ("llm-json-repair", |text| Some(llm_json_repair::repair(text))),
-        ("repair_json", |text| repair_json::repair(text.as_bytes().to_vec()).ok()),
+        ("llm_json", |text| {
+            llm_json::repair_json(text, &llm_json::RepairOptions::default()).ok()
+        }),
+        ("llm-json-repair", |text| {
+            Some(llm_json_repair::repair(text))
+        }),
+        ("repair_json", |text| {
+            repair_json::repair(text.as_bytes().to_vec()).ok()
+        }),
         ("json_partial", |text| {
             let value = json_partial::jsonish::parse(text, Default::default()).ok()?;
             Some(json_partial::jsonish::jsonish_to_serde(&value).to_string())
@@ -40,7 +48,10 @@ fn main() {
     // A rival that panics is counted, not shown.
     std::panic::set_hook(Box::new(|_| {}));
     println!("{} answers, {bytes} bytes", cases.len());
-    println!("{:<18} {:>9} {:>6} {:>6} {:>7} {:>8}", "", "recovered", "less", "wrong", "panics", "MB/s");
+    println!(
+        "{:<18} {:>9} {:>6} {:>6} {:>7} {:>8}",
+        "", "recovered", "less", "wrong", "panics", "MB/s"
+    );
     let mut ours: BTreeMap<&str, Grade> = BTreeMap::new();
     let mut spent = Duration::ZERO;
     for case in &cases {
@@ -61,7 +72,10 @@ fn main() {
                 Ok(mended) => {
                     // A text that is no JSON even now gives nothing, however well our own reader would do with it.
                     let value = mended.filter(|text| serde_json::from_str::<Value>(text).is_ok());
-                    grade(case, &value.map(|text| case.run(&text).values).unwrap_or_default())
+                    grade(
+                        case,
+                        &value.map(|text| case.run(&text).values).unwrap_or_default(),
+                    )
                 }
             };
             if grade == Grade::Recovered && ours[case.name.as_str()] != Grade::Recovered {
