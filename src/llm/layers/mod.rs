@@ -31,25 +31,46 @@
 mod adaptive;
 mod budget;
 mod budgeted;
+mod cached;
 mod concurrency_limited;
+mod fallback;
 mod in_line;
 mod laddered;
 mod lane;
 mod metered;
 mod rate_limited;
+mod request_key;
 mod retrying;
 #[cfg(test)]
 mod test_client;
 mod timed_out;
+mod traced;
+mod weighted;
 mod worst_case;
 
 pub use adaptive::Adaptive;
 pub use budget::{Budget, Spending};
 pub use budgeted::Budgeted;
+pub use cached::Cached;
 pub use concurrency_limited::ConcurrencyLimited;
+pub use fallback::Fallback;
 pub use laddered::Laddered;
 pub use lane::{Lane, LaneStatus};
 pub use metered::{CallEnd, CallObserver, CallOutcome, Metered};
 pub use rate_limited::RateLimited;
 pub use retrying::Retrying;
 pub use timed_out::TimedOut;
+pub use traced::Traced;
+pub use weighted::Weighted;
+
+use crate::llm::Capabilities;
+
+/// What several clients have in common: their capabilities where they agree, and else the conservative ones.
+fn common_capabilities(mut all: impl Iterator<Item = Capabilities>) -> Capabilities {
+    let first = all.next().unwrap_or_default();
+    if all.all(|other| other == first) {
+        first
+    } else {
+        Capabilities::default()
+    }
+}

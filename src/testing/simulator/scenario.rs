@@ -32,7 +32,7 @@ pub struct Scenario {
     pub optimum: f64,
     /// When an outage ends.
     pub outage_ends: Option<Duration>,
-    make: fn() -> Simulator,
+    make: fn(Simulator) -> Simulator,
 }
 
 /// What came of a scenario.
@@ -57,35 +57,16 @@ pub struct Figures {
 
 impl Scenario {
     /// Runs it, with the layers in the order that the pipeline uses. Needs a runtime with paused time.
-    pub async fn run(&self) -> Figures {
-        let provider = Arc::new((self.make)());
+    pub async fn run(&self, seed: u64) -> Figures {
+        let provider = Arc::new((self.make)(Simulator::new(seed)));
         let client = TimedOut::new(Arc::clone(&provider), MINUTE);
         let client = ConcurrencyLimited::new(client, Arc::new(Semaphore::new(self.workers)));
         let lane = Arc::new(Lane::new("simulated/model"));
-        let traced = Arc::clone(&lane);
         let client = Adaptive::new(client, lane, self.workers);
-        let client = Arc::new(Retrying::new(client).seed(1));
+        let client = Arc::new(Retrying::new(client).seed(seed));
 
         let started = Instant::now();
         let end = started + self.lasts;
-        if std::env::var_os("TRACE").is_some() {
-            let (lane, provider) = (Arc::clone(&traced), Arc::clone(&provider));
-            tokio::spawn(async move {
-                let mut last = (0, 0);
-                loop {
-                    tokio::time::sleep(Duration::from_secs(5)).await;
-                    let l = provider.ledger();
-                    println!(
-                        "{:>5.0} {:?} +{} -{}",
-                        started.elapsed().as_secs_f64(),
-                        lane,
-                        l.answered.len() - last.0,
-                        l.wasted.len() - last.1
-                    );
-                    last = (l.answered.len(), l.wasted.len());
-                }
-            });
-        }
         let mut workers = JoinSet::new();
         for _ in 0..self.workers {
             let client = Arc::clone(&client);
@@ -159,7 +140,7 @@ pub fn scenarios() -> Vec<Scenario> {
         warm_up: 2 * MINUTE,
         optimum: 0.0,
         outage_ends: None,
-        make: || Simulator::new(1),
+        make: |provider| provider,
     };
     // 300 tokens a call on average: 100 of the prompt, 200 of the answer.
     let of_tokens = |per_minute: f64| per_minute / 300.0 * (1.0 + seconds / 60.0);
@@ -167,62 +148,58 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "600 requests a minute, told in headers",
             optimum: 60.0 + 10.0 * seconds,
-            make: || Simulator::new(1).with_rule(RequestBucket::per_minute(600, 60)),
+            make: |provider| provider.with_rule(RequestBucket::per_minute(600, 60)),
             ..base
         },
         Scenario {
             name: "600 requests a minute, retry-after only",
             optimum: 60.0 + 10.0 * seconds,
-            make: || {
-                Simulator::new(2).with_rule(RequestBucket::per_minute(600, 60).without_headers())
+            make: |provider| {
+                provider.with_rule(RequestBucket::per_minute(600, 60).without_headers())
             },
             ..base
         },
         Scenario {
             name: "600 requests a minute, refused in silence",
             optimum: 60.0 + 10.0 * seconds,
-            make: || Simulator::new(3).with_rule(RequestBucket::per_minute(600, 60).in_silence()),
+            make: |provider| provider.with_rule(RequestBucket::per_minute(600, 60).in_silence()),
             ..base
         },
         Scenario {
             name: "60 requests a minute, one at once, retry-after only",
             workers: 16,
             optimum: 1.0 + seconds,
-            make: || {
-                Simulator::new(4).with_rule(RequestBucket::per_minute(60, 1).without_headers())
-            },
+            make: |provider| provider.with_rule(RequestBucket::per_minute(60, 1).without_headers()),
             ..base
         },
         Scenario {
             name: "120 000 tokens a minute, told in headers",
             optimum: of_tokens(120_000.0),
-            make: || Simulator::new(5).with_rule(TokenBucket::per_minute(120_000)),
+            make: |provider| provider.with_rule(TokenBucket::per_minute(120_000)),
             ..base
         },
         Scenario {
             name: "120 000 tokens a minute, retry-after only",
             optimum: of_tokens(120_000.0),
-            make: || {
-                Simulator::new(6).with_rule(TokenBucket::per_minute(120_000).without_headers())
-            },
+            make: |provider| provider.with_rule(TokenBucket::per_minute(120_000).without_headers()),
             ..base
         },
         Scenario {
             name: "a queue of 16 places, no refusals",
             workers: 128,
             optimum: 16.0 / mean * seconds,
-            make: || Simulator::new(7).with_slots(16),
+            make: |provider| provider.with_slots(16),
             ..base
         },
         Scenario {
             name: "a queue of 4 places, slow: too many time out",
             workers: 128,
             optimum: 4.0 / (4.0 * mean) * seconds,
-            make: || {
+            make: |provider| {
                 let mut service = Service::default();
                 service.first_token *= 4;
                 service.per_token *= 4;
-                Simulator::new(8).with_slots(4).with_service(service)
+                provider.with_slots(4).with_service(service)
             },
             ..base
         },
@@ -230,15 +207,15 @@ pub fn scenarios() -> Vec<Scenario> {
             name: "an outage of two minutes",
             optimum: 64.0 / mean * (seconds - 120.0),
             outage_ends: Some(12 * MINUTE),
-            make: || Simulator::new(9).with_rule(Outage::between(10 * MINUTE, 12 * MINUTE)),
+            make: |provider| provider.with_rule(Outage::between(10 * MINUTE, 12 * MINUTE)),
             ..base
         },
         Scenario {
             name: "an outage of two minutes at 600 requests a minute",
             optimum: 60.0 + 10.0 * (seconds - 120.0),
             outage_ends: Some(12 * MINUTE),
-            make: || {
-                Simulator::new(10)
+            make: |provider| {
+                provider
                     .with_rule(Outage::between(10 * MINUTE, 12 * MINUTE))
                     .with_rule(RequestBucket::per_minute(600, 60))
             },
@@ -247,20 +224,20 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "a daily quota of 5 000 calls",
             optimum: 5_000.0,
-            make: || Simulator::new(11).with_rule(Quota::of_calls(5_000)),
+            make: |provider| provider.with_rule(Quota::of_calls(5_000)),
             ..base
         },
         Scenario {
             name: "a spending limit of 1 500 000 tokens",
             optimum: 5_000.0,
-            make: || Simulator::new(12).with_rule(Quota::of_tokens(1_500_000)),
+            make: |provider| provider.with_rule(Quota::of_tokens(1_500_000)),
             ..base
         },
         Scenario {
             name: "a load that may only double every ten seconds",
             // 48, 96, 192, then as many as the workers manage.
             optimum: 48.0 + 96.0 + 192.0 + 64.0 / mean * (seconds - 30.0),
-            make: || Simulator::new(13).with_rule(Ramp::from(48)),
+            make: |provider| provider.with_rule(Ramp::from(48)),
             ..base
         },
         Scenario {

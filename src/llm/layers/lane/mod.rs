@@ -29,9 +29,9 @@ use crate::llm::{ChatRequest, ChatResponse};
 ///
 /// - A delay that the provider asks for pauses the lane, not only the call.
 /// - Without headers, the accepted rate is measured between two refusals, and the pace stays at it.
-/// - The number of calls in flight grows from 8, doubling at most every five seconds, and later by an eighth
+/// - The number of calls in flight grows from 4, doubling at most every three seconds, and later by an eighth
 ///   of itself a round; a refusal or a growing latency makes it smaller.
-/// - Five failures in a row, as in an outage, stop the lane; a probe at least every 2.5 seconds finds out when
+/// - Five failures in a row, as in an outage, stop the lane; a probe at least every two seconds finds out when
 ///   the provider is back.
 /// - When the provider refuses for good (key, quota, unknown model), calls that already wait fail with the
 ///   same kind and are not sent.

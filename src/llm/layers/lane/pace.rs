@@ -21,18 +21,19 @@ const ENOUGH_TIME: Duration = Duration::from_secs(10);
 /// Older refusals are forgotten.
 const KEPT: usize = 64;
 
-/// Two measurements that differ by less than this are the same limit.
+/// Two refused paces that differ by less than this met the same limit.
 const SAME: f64 = 1.25;
 
 /// Where the pace starts after a refusal, as a share of the measured rate: less, the sooner refusals follow
 /// each other, since calls of uneven size need more room than even ones.
 const BELOW: f64 = 0.98;
 const WELL_BELOW: f64 = 0.92;
-const SOON: u64 = 100;
+const SOON: u64 = 60;
 const LATE: u64 = 200;
 
-/// While the limit is not known, the pace doubles in this time.
+/// While the limit is not known, the pace doubles in this many seconds, or calls if that is longer.
 const DOUBLING: f64 = 5.0;
+const DOUBLING_CALLS: f64 = 15.0;
 
 /// Once it is known, trying for more takes this many calls, or this many seconds of calls if that is more:
 /// one refusal in three hundred calls is what it costs.
@@ -55,6 +56,8 @@ struct Mark {
 #[derive(Debug, Clone)]
 struct Learned {
     rate: f64,
+    /// The pace at the last refusal.
+    refused: f64,
     since: Instant,
     calls: u64,
     known: bool,
@@ -92,26 +95,15 @@ impl Pace {
         if self.refusals.len() > KEPT {
             self.refusals.pop_front();
         }
-        if let Some(measured) = measured {
-            let rate = self.learned.as_ref().map_or(measured, |learned| {
-                // The provider's bucket may have overflowed while the pace was below its rate, and then less
-                // was taken than it had to give. The rate is not above the pace that was refused.
-                let pace = learned.pace(now);
-                let least = pace * learned.not_below(pace);
-                measured.max(least).min(pace.max(measured))
-            });
-            let before = self.learned.as_ref().map(|learned| learned.rate);
-            let known = before.is_some_and(|before| rate < before * SAME && before < rate * SAME);
-            let below = self.learned.as_ref().map_or(BELOW, Learned::next_below);
-            let mut bucket = Bucket::new(rate, burst(rate), now);
-            bucket.set_level(0.0, now);
-            self.learned = Some(Learned {
-                rate,
-                since: now,
-                calls: 0,
-                known,
-                below,
-                bucket,
+        // A call that was sent before the last lesson was sent at another pace.
+        let news = self
+            .learned
+            .as_ref()
+            .is_none_or(|learned| sent >= learned.since);
+        if let Some(measured) = measured.filter(|_| news) {
+            self.learned = Some(match &self.learned {
+                None => Learned::new(measured, now),
+                Some(learned) => learned.refused(measured, now),
             });
         }
     }
@@ -133,6 +125,44 @@ impl Pace {
 }
 
 impl Learned {
+    fn new(rate: f64, now: Instant) -> Self {
+        let mut bucket = Bucket::new(rate, burst(rate), now);
+        bucket.set_level(0.0, now);
+        Self {
+            rate,
+            refused: rate,
+            since: now,
+            calls: 0,
+            known: false,
+            below: BELOW,
+            bucket,
+        }
+    }
+
+    /// Returns what follows from a refusal at the present pace, given the rate measured since the last ones.
+    fn refused(&self, measured: f64, now: Instant) -> Self {
+        let refused = self.pace(now);
+        let known = refused < self.refused * SAME && self.refused < refused * SAME;
+        // The provider's bucket may have overflowed while the pace was below its rate, and then less was
+        // taken than it had to give. So it surely takes nearly all of the refused pace where it had nothing
+        // saved up and refused at once, less where it may have had, or where the pace grew fast.
+        let surely = match (self.known, known) {
+            (true, _) if refused < self.rate * 1.04 => 0.99,
+            (true, _) => 0.97,
+            (false, true) => 0.95,
+            (false, false) => 0.8,
+        };
+        Self {
+            refused,
+            known: known || self.known && refused < self.refused,
+            below: self.next_below(),
+            ..Self::new(
+                measured.max(refused * surely).min(refused.max(measured)),
+                now,
+            )
+        }
+    }
+
     fn next_below(&self) -> f64 {
         match self.calls {
             _ if !self.known => self.below,
@@ -142,22 +172,11 @@ impl Learned {
         }
     }
 
-    /// The share of a refused pace that the provider surely takes: nearly all where it had nothing saved up
-    /// and so refused at once, less where it may have had, or where the pace grew fast.
-    fn not_below(&self, pace: f64) -> f64 {
-        if !self.known {
-            0.8
-        } else if pace < self.rate * 1.04 {
-            0.99
-        } else {
-            0.97
-        }
-    }
-
     fn pace(&self, now: Instant) -> f64 {
         if !self.known {
             let seconds = now.saturating_duration_since(self.since).as_secs_f64();
-            return self.rate * self.below * 2_f64.powf((seconds / DOUBLING).min(32.0));
+            let doubling = DOUBLING.max(DOUBLING_CALLS / self.rate);
+            return self.rate * self.below * 2_f64.powf((seconds / doubling).min(32.0));
         }
         // Flat near the known limit, then ever steeper, in case the limit was raised.
         #[allow(clippy::cast_precision_loss)]
@@ -201,15 +220,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_pace_is_flat_near_a_known_limit_and_steep_beyond_it() {
+        let now = Instant::now();
         let learned = |calls| Learned {
-            rate: 10.0,
-            since: Instant::now(),
             calls,
             known: true,
-            below: BELOW,
-            bucket: Bucket::new(1.0, 1.0, Instant::now()),
+            ..Learned::new(10.0, now)
         };
-        let now = Instant::now();
         assert!((learned(0).pace(now) - 9.8).abs() < 1e-9);
         assert!((learned(150).pace(now) - 10.0).abs() < 1e-9);
         assert!(learned(250).pace(now) < 10.6);

@@ -38,7 +38,10 @@ pub(super) struct State {
     calls: u64,
     refused: u64,
     tokens: f64,
+    /// The usual length of an answer in tokens, once known.
     answer: Option<f64>,
+    /// The usual time to an answer in seconds.
+    latency: Option<f64>,
     /// Counts refusals for good, so that calls that waited meanwhile are not sent after them.
     gone: (u64, ErrorKind),
     /// The first call after a refusal for good: until one from there on is answered, one call at a time finds
@@ -124,6 +127,7 @@ impl Default for State {
             refused: 0,
             tokens: 0.0,
             answer: None,
+            latency: None,
             gone: (0, ErrorKind::Unavailable),
             barred: None,
         }
@@ -276,9 +280,12 @@ impl State {
                 self.barred = self.barred.filter(|first| ticket.sent.calls < *first);
                 self.count(ticket, &response.usage);
                 self.alive(ticket);
+                let latency = now.saturating_duration_since(ticket.sent.at);
+                let usual = self.latency.get_or_insert(latency.as_secs_f64());
+                *usual += (latency.as_secs_f64() - *usual) * RECENT;
                 let sample = Sample {
                     call: ticket.sent.calls,
-                    latency: now.saturating_duration_since(ticket.sent.at),
+                    latency,
                     tokens: response.usage.output_tokens,
                     in_flight,
                 };
@@ -304,7 +311,11 @@ impl State {
             ErrorKind::RateLimited => {
                 self.use_tokens(-ticket.tokens);
                 self.alive(ticket);
-                self.window.refused(ticket.sent.calls, self.in_flight, next);
+                // Little's law, and a quarter more since latency varies.
+                let rate = self.pace.per_second().unwrap_or(0.0);
+                let needs = rate * self.latency.unwrap_or(0.0) * 1.25;
+                self.window
+                    .refused(ticket.sent.calls, self.in_flight, needs, next);
                 let accepted = ticket.sent.calls.saturating_sub(1 + self.refused);
                 self.refused += 1;
                 self.pace.refused(ticket.sent.at, accepted, now);

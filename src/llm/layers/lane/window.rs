@@ -9,7 +9,7 @@ use tokio::time::Instant;
 const FIRST: f64 = 4.0;
 
 /// Doubling takes at least this long: Anthropic refuses sharp ramps, and says so without numbers.
-const DOUBLING: Duration = Duration::from_secs(5);
+const DOUBLING: Duration = Duration::from_secs(3);
 
 /// What is left of the window after a refusal.
 const AFTER_REFUSAL: f64 = 0.7;
@@ -113,21 +113,21 @@ impl Window {
         }
     }
 
-    /// A call was refused or timed out: fewer at a time. Refusals of calls that were sent before the last
-    /// decrease count as one.
-    pub(super) fn refused(&mut self, call: u64, in_flight: usize, next: u64) {
+    /// A call was refused or timed out: fewer at a time, though no fewer than the provider's known rate
+    /// `needs`. Refusals of calls that were sent before the last decrease count as one.
+    pub(super) fn refused(&mut self, call: u64, in_flight: usize, needs: f64, next: u64) {
         if call < self.after {
             return;
         }
         #[allow(clippy::cast_precision_loss)]
         let used = self.size.min(in_flight as f64 + 1.0);
-        self.shrink(used * AFTER_REFUSAL, next);
+        self.shrink((used * AFTER_REFUSAL).max(needs.min(self.size)), next);
     }
 
     /// A call failed, as in an outage.
     pub(super) fn failed(&mut self, call: u64, in_flight: usize, next: u64) {
         self.before_failures.get_or_insert(self.size);
-        self.refused(call, in_flight, next);
+        self.refused(call, in_flight, 0.0, next);
     }
 
     /// The failures were not an outage.
@@ -336,13 +336,13 @@ mod tests {
         let mut window = Window::default();
         window.size = 20.0;
         for call in 0..20 {
-            window.refused(call, 20, 20);
+            window.refused(call, 20, 0.0, 20);
         }
         assert_eq!(window.size(), 14);
-        window.refused(20, 14, 34);
+        window.refused(20, 14, 0.0, 34);
         assert_eq!(window.size(), 9);
         for call in 34..100 {
-            window.refused(call, 1, call);
+            window.refused(call, 1, 0.0, call);
         }
         assert_eq!(window.size(), 1);
     }
@@ -381,7 +381,7 @@ mod tests {
                 window.answered(sample, call, start + Duration::from_secs(second));
             }
             #[allow(clippy::cast_precision_loss)]
-            let most = 8.0 * 2_f64.powf(second as f64 / 5.0);
+            let most = 8.0 * 2_f64.powf(second as f64 / DOUBLING.as_secs_f64());
             #[allow(clippy::cast_precision_loss)]
             let size = window.size() as f64;
             assert!(size <= most, "{size} after {second} s");
@@ -403,5 +403,15 @@ mod tests {
         window.working();
         window.recovered(70);
         assert_eq!(window.size(), 14);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_known_rate_keeps_the_window_that_it_needs() {
+        let mut window = Window::default();
+        window.size = 20.0;
+        window.refused(1, 20, 16.0, 21);
+        assert_eq!(window.size(), 16);
+        window.refused(21, 16, 30.0, 37);
+        assert_eq!(window.size(), 16);
     }
 }
