@@ -86,10 +86,9 @@ pub(super) fn rfc3339(text: &str) -> Option<SystemTime> {
     }
     let ahead = zone.starts_with('+');
     let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-    let offset = Duration::from_secs(
-        hours.parse::<u64>().ok()?.checked_mul(3_600)?
-            + minutes.parse::<u64>().ok()?.checked_mul(60)?,
-    );
+    let (hours, minutes): (u64, u64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    (hours < 24 && minutes < 60).then_some(())?;
+    let offset = Duration::from_secs(hours * 3_600 + minutes * 60);
     if ahead {
         local.checked_sub(offset)
     } else {
@@ -175,8 +174,56 @@ mod tests {
             "1994-11-06",
             "1994-13-06T00:00:00Z",
             "99999999999999999999-01-01T00:00:00Z",
+            "1994-11-06T08:49:37+18446744073709551615:59",
         ] {
             assert_eq!(http_date(text).or_else(|| rfc3339(text)), None, "{text}");
         }
+    }
+
+    /// Nearly a delay, nearly a date.
+    const SHAPED: &str = "[0-9]{1,20}[-dhms:. ]{0,3}[0-9]{0,20}[T+:-]?[0-9]{0,20}:?[0-9Zz]{0,3}";
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_makes_a_reader_panic(text in "\\PC*", shaped in SHAPED) {
+            for text in [text, shaped] {
+                let _ = (seconds(&text), delay(&text), http_date(&text), rfc3339(&text));
+            }
+        }
+
+        #[test]
+        fn a_date_written_by_the_rules_is_read_back(at in 0_u64..253_402_300_800) {
+            let (days, rest) = (at / 86_400, at % 86_400);
+            let (year, month, day) = civil(days);
+            let text = format!(
+                "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+                rest / 3_600,
+                rest / 60 % 60,
+                rest % 60
+            );
+            proptest::prop_assert_eq!(unix(rfc3339(&text)), Some(at));
+        }
+    }
+
+    /// The date so many days after 1970-01-01, found by counting.
+    fn civil(mut days: u64) -> (u64, u64, u64) {
+        let is_leap = |year: u64| {
+            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+        };
+        let mut year = 1970;
+        while days >= 365 + u64::from(is_leap(year)) {
+            days -= 365 + u64::from(is_leap(year));
+            year += 1;
+        }
+        let february = 28 + u64::from(is_leap(year));
+        let mut month = 1;
+        for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+            if days < length {
+                break;
+            }
+            days -= length;
+            month += 1;
+        }
+        (year, month, days + 1)
     }
 }

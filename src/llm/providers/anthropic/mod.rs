@@ -57,7 +57,7 @@ const NO_TEMPERATURE: &[&str] = &[
 /// System messages become the system prompt, and a message that ends a stable prefix is marked for the prompt
 /// cache. An entry of that cache can be used once the first answer has started, so the
 /// [capabilities](LlmClient::capabilities) ask for one call to go ahead. Where no output limit is given, 8 192
-/// tokens are sent, since the API insists on one.
+/// tokens are sent, since the API insists on one. A temperature is left out for models that are known to refuse it.
 ///
 /// One call is one attempt: there are no retries and, but for connecting, no time limits in here.
 ///

@@ -21,6 +21,10 @@ use crate::llm::{ApiKey, Capabilities, ChatRequest, ChatResponse, LlmClient, Mod
 /// The provider part of the name chooses a [preset](super::presets): base URL, key variable, and how the
 /// provider differs. A name that no preset has needs a base URL in the options.
 ///
+/// A temperature is left out for models that are known to refuse it. Parameters beyond temperature and output limit
+/// are sent as they are; those that the library sets itself (`model`, `messages`, `stream`, `n`, and the output format
+/// where one is asked for) are refused, and so are settings of other libraries' clients (`api_key`, `timeout`).
+///
 /// One call is one attempt: there are no retries and, but for connecting, no time limits in here.
 ///
 /// ```no_run

@@ -205,6 +205,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_embedded_model_keeps_its_promises() {
+        let model = crate::llm::OfflineModel::new("offline/loom");
+        let report = llm(&LlmBackend::new(Scene::new(model))).await;
+        report.assert_kept();
+    }
+
+    #[tokio::test]
     async fn each_flaw_of_an_answering_client_is_seen() {
         let with = |change: fn(&mut Client)| {
             let mut client = Client::good();
