@@ -37,12 +37,22 @@ impl LlmClient for TimesTables {
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let input = GenerateByTopicInput::builder().num_records(8).topics(["multiplication"]).build()?;
-    let dataset = Pipeline::builder(TimesTables::default()).build().generate(input).await?;
+    let input = GenerateByTopicInput::builder()
+        .num_records(8)
+        .topics(["multiplication"])
+        .build()?;
+    let dataset = Pipeline::builder(TimesTables::default())
+        .build()
+        .generate(input)
+        .await?;
     for record in &dataset {
         println!("{} {}", record.data["question"], record.data["answer"]);
     }
     let calls = &dataset.report().record_calls;
-    println!("{} calls, {} of them failed and were made again", calls.made, calls.failures());
+    println!(
+        "{} calls, {} of them failed and were made again",
+        calls.made,
+        calls.failures()
+    );
     Ok(())
 }

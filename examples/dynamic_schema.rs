@@ -18,7 +18,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .generation_model("offline/loom")
     };
 
-    let fields = [Field::str("title").description("At most six words"), Field::int("minutes")];
+    let fields = [
+        Field::str("title").description("At most six words"),
+        Field::int("minutes"),
+    ];
     for record in generate_by_topic(base().output_fields(fields).build()?).await? {
         println!("{}", serde_json::to_string(&record)?);
     }

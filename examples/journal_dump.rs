@@ -17,7 +17,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     out.flush()?;
     if reader.cut_off() > 0 {
-        eprintln!("{} bytes at the end belong to no whole entry", reader.cut_off());
+        eprintln!(
+            "{} bytes at the end belong to no whole entry",
+            reader.cut_off()
+        );
     }
     Ok(())
 }

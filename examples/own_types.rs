@@ -51,11 +51,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{:#?}", everything.records()[0].data);
 
     let urgent = filter_fn("not urgent", |ticket| {
-        ticket.data().get("urgency").and_then(serde_json::Value::as_u64) >= Some(3)
+        ticket
+            .data()
+            .get("urgency")
+            .and_then(serde_json::Value::as_u64)
+            >= Some(3)
     });
-    let pipeline = Pipeline::builder_from_input(&input, &Default::default())?.filter(urgent).build();
+    let pipeline = Pipeline::builder_from_input(&input, &Default::default())?
+        .filter(urgent)
+        .build();
     let dataset = pipeline.generate(input).await?;
     let rejected = dataset.report().candidates.filtered;
-    println!("{} urgent tickets; {rejected} others were refused and replaced", dataset.len());
+    println!(
+        "{} urgent tickets; {rejected} others were refused and replaced",
+        dataset.len()
+    );
     Ok(())
 }

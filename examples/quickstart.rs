@@ -27,7 +27,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
     let dataset = generate_by_topic(input).await?;
     for record in &dataset {
-        println!("{}: {} {}", record.topic, record.data.question, record.data.answer);
+        println!(
+            "{}: {} {}",
+            record.topic, record.data.question, record.data.answer
+        );
     }
     Ok(())
 }

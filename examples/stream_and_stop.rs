@@ -34,6 +34,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let report = run.report().expect("the stream has ended");
-    println!("{} of {} records were accepted", report.accepted, report.requested);
+    println!(
+        "{} of {} records were accepted",
+        report.accepted, report.requested
+    );
     Ok(())
 }

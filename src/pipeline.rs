@@ -16,9 +16,9 @@ use crate::filter::RecordFilter;
 use crate::input::{GenerateByTopicInput, Settings};
 use crate::journal::Journal;
 use crate::llm::layers::{Budget, Lane};
+use crate::llm::models::{ModelRegistry, OFFLINE};
 use crate::llm::price::{PriceTable, Usd};
 use crate::llm::{LlmClient, ModelName, Parameters};
-use crate::llm::models::{ModelRegistry, OFFLINE};
 use crate::prompt::{Prompts, TemplatePrompts};
 use crate::run::{Dataset, Run, RunError};
 use crate::schedule::{RoundRobin, SchedulingPolicy};
@@ -126,11 +126,18 @@ impl Backend {
     /// its limits; the embedded model has none.
     fn named(name: &ModelName, models: &ModelRegistry) -> Result<Self> {
         let lane = (name.provider() != OFFLINE).then(|| Lane::shared(name.as_str()));
-        Ok(Self { client: models.client(name)?, lane })
+        Ok(Self {
+            client: models.client(name)?,
+            lane,
+        })
     }
 
     fn with_parameters(self, parameters: &Arc<Parameters>) -> Model {
-        Model { client: self.client, lane: self.lane, parameters: Arc::clone(parameters) }
+        Model {
+            client: self.client,
+            lane: self.lane,
+            parameters: Arc::clone(parameters),
+        }
     }
 }
 
@@ -320,7 +327,9 @@ impl Pipeline {
     fn job<T>(&self, input: &GenerateByTopicInput<T>) -> Result<Job> {
         let parts = self.parts.clone();
         let settings = input.settings();
-        let topic_model = parts.topic_model.unwrap_or_else(|| parts.generation.clone());
+        let topic_model = parts
+            .topic_model
+            .unwrap_or_else(|| parts.generation.clone());
         Ok(Job {
             instruction: input.user_instruction().map(str::to_owned),
             allocation: input.allocation().clone(),
@@ -340,7 +349,9 @@ impl Pipeline {
                 reallocate: settings.reallocate,
             },
             budget: Arc::new(budget(settings, parts.prices)?),
-            generation: parts.generation.with_parameters(input.generation_parameters()),
+            generation: parts
+                .generation
+                .with_parameters(input.generation_parameters()),
             topics: topic_model.with_parameters(input.topic_parameters()),
             topic_provider: parts.topics,
             prompts: parts.prompts,
@@ -384,7 +395,10 @@ impl PipelineBuilder {
     fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)
             .field("generation", &self.generation.client)
-            .field("topic_model", &self.topic_model.as_ref().map(|model| &model.client))
+            .field(
+                "topic_model",
+                &self.topic_model.as_ref().map(|model| &model.client),
+            )
             .field("topics", &self.topics)
             .field("deduplicator", &self.deduplicator)
             .field("filters", &self.filters)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the crate, lowest layer first. A module may import from layers below its own.
 const LAYERS: &[&[&str]] = &[
-    &["error", "random", "rate", "closest", "fault"],
+    &["error", "disk", "random", "rate", "closest", "fault"],
     &["topic", "schema", "prompt", "parse", "candidate"],
     &[
         "record", "input", "plan", "llm", "dedup", "schedule", "filter",

@@ -215,7 +215,10 @@ where
                     return damaged("the journal has an answer for a topic that is not planned");
                 };
                 let usage = Some(answer.response.usage);
-                settling.job.budget.book(&answer.model, &answer.response.usage);
+                settling
+                    .job
+                    .budget
+                    .book(&answer.model, &answer.response.usage);
                 workshop
                     .calls
                     .replay(Purpose::Records, &answer.model, &answer.failed_calls, usage);

@@ -106,13 +106,21 @@ fn check_header(first: Entry, job: &Job) -> Result<Header> {
 
 /// Names the keys in which two inputs differ.
 fn differences(one: &Value, other: &Value) -> String {
-    let keys = |value: &Value| value.as_object().map_or_else(Vec::new, |map| map.keys().cloned().collect());
+    let keys = |value: &Value| {
+        value
+            .as_object()
+            .map_or_else(Vec::new, |map| map.keys().cloned().collect())
+    };
     let mut names: Vec<String> = keys(one);
     names.extend(keys(other));
     names.retain(|name| one.get(name) != other.get(name));
     names.sort();
     names.dedup();
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Draws a seed for a run that was given none; the standard library's hasher is seeded by the system.

@@ -33,9 +33,15 @@ pub(super) fn stack(model: &Model, settings: &RunSettings, shared: &Shared) -> A
     }
 }
 
-fn upper_layers(client: impl LlmClient, settings: &RunSettings, shared: &Shared) -> Arc<dyn LlmClient> {
+fn upper_layers(
+    client: impl LlmClient,
+    settings: &RunSettings,
+    shared: &Shared,
+) -> Arc<dyn LlmClient> {
     let client = Budgeted::new(client, Arc::clone(&shared.budget));
     let attempts = settings.max_retries.saturating_add(1);
-    let client = Retrying::new(client).max_attempts(attempts).seed(shared.seed);
+    let client = Retrying::new(client)
+        .max_attempts(attempts)
+        .seed(shared.seed);
     Arc::new(Laddered::new(client))
 }

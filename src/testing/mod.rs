@@ -1,12 +1,12 @@
 //! Models driven by a test, and the conformance kits for each plug point.
 
 pub mod conformance;
-pub mod simulator;
 mod faulty;
 mod gauge;
 mod mock;
 mod scripted;
 mod server;
+pub mod simulator;
 
 pub use faulty::{FaultyBooks, FaultyCounts, FaultyModel};
 pub use mock::{Call, HungCall, MockHandle, MockLlm, mock_llm};

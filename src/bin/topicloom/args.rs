@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand};
 /// Turns an instruction and topics into a synthetic data set with language models.
 #[derive(Debug, Parser)]
 #[command(name = "topicloom", version, about, arg_required_else_help = true)]
-#[command(after_help = "Exit status: 0 complete, 1 fatal, 2 invalid input, 3 short (the records made are written).")]
+#[command(
+    after_help = "Exit status: 0 complete, 1 fatal, 2 invalid input, 3 short (the records made are written)."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -23,7 +23,10 @@ async fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(&args),
         Command::Schema => print(&GenerateByTopicInput::<JsonRecord>::json_schema()),
         Command::Example => {
-            println!("{}", GenerateByTopicInput::<JsonRecord>::reference_example().trim_end());
+            println!(
+                "{}",
+                GenerateByTopicInput::<JsonRecord>::reference_example().trim_end()
+            );
             Ok(())
         }
     };

@@ -12,7 +12,10 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
         println!("{:>8}  {}", planned.quota, planned.topic);
     }
     for quota in &allocation.generated {
-        println!("{quota:>8}  (a topic that {} is to invent)", input.topic_model());
+        println!(
+            "{quota:>8}  (a topic that {} is to invent)",
+            input.topic_model()
+        );
     }
     let topics = allocation.given.len() + allocation.generated.len();
     println!("{:>8}  records, {topics} topics", allocation.total());

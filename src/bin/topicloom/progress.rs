@@ -27,7 +27,9 @@ impl Progress {
         if !std::io::stderr().is_terminal() {
             return Self::Lines(Mutex::new(Instant::now()));
         }
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} records  {per_sec}  {eta} left  {msg}");
+        let style = ProgressStyle::with_template(
+            "{bar:30} {pos}/{len} records  {per_sec}  {eta} left  {msg}",
+        );
         let bar = ProgressBar::no_length();
         bar.set_style(style.expect("the template names known keys"));
         Self::Bar(bar)
@@ -37,14 +39,24 @@ impl Progress {
     pub(crate) fn observe(&self, event: &RunEvent<'_>) {
         match (self, event) {
             (Self::Bar(bar), RunEvent::Planned { plan, .. }) => bar.set_length(plan.total()),
-            (Self::Bar(bar), RunEvent::Resumed { accepted, .. } | RunEvent::Accepted { accepted, .. }) => {
+            (
+                Self::Bar(bar),
+                RunEvent::Resumed { accepted, .. } | RunEvent::Accepted { accepted, .. },
+            ) => {
                 bar.set_position(*accepted);
             }
             (Self::Bar(bar), RunEvent::TopicGivenUp { topic, .. }) => {
                 bar.set_message(format!("gave up \"{topic}\""));
             }
             (Self::Bar(bar), RunEvent::Finished { .. }) => bar.finish_and_clear(),
-            (Self::Lines(last), RunEvent::Accepted { accepted, requested, .. }) => {
+            (
+                Self::Lines(last),
+                RunEvent::Accepted {
+                    accepted,
+                    requested,
+                    ..
+                },
+            ) => {
                 let mut last = last.lock().expect("printing does not panic");
                 if last.elapsed() >= BETWEEN_LINES {
                     *last = Instant::now();

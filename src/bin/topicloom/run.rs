@@ -19,7 +19,9 @@ const OFFLINE: &str = "offline/loom";
 pub(crate) async fn run(args: RunArgs) -> Result<()> {
     let input = adjusted(input::read(&args.input, args.quiet)?, &args)?;
     if args.offline && !args.quiet {
-        eprintln!("{OFFLINE} is a stand-in, not a language model: its records have the right shape, and mean nothing");
+        eprintln!(
+            "{OFFLINE} is a stand-in, not a language model: its records have the right shape, and mean nothing"
+        );
     }
     let progress = Arc::new(Progress::new(!args.quiet && input.settings().show_progress));
     let observer = Arc::clone(&progress);
@@ -74,7 +76,8 @@ fn sink(output: &Path) -> Result<Box<dyn Sink>> {
 }
 
 fn write_report(path: &Path, report: &Report) -> Result<()> {
-    let text = serde_json::to_string_pretty(report).expect("a report has no key that JSON cannot hold");
+    let text =
+        serde_json::to_string_pretty(report).expect("a report has no key that JSON cannot hold");
     fs::write(path, text + "\n").map_err(|error| {
         Error::new(ErrorKind::Sink, "the report cannot be written")
             .with_context("file", path.display().to_string())
@@ -112,7 +115,9 @@ fn summarise(report: &Report) {
         eprintln!("note: {note}");
     }
     for topic in report.topics.iter().filter(|topic| topic.missing() > 0) {
-        let why = topic.given_up.map_or_else(String::new, |why| format!(": {why}"));
+        let why = topic
+            .given_up
+            .map_or_else(String::new, |why| format!(": {why}"));
         eprintln!("{} missing under \"{}\"{why}", topic.missing(), topic.topic);
     }
 }

@@ -124,7 +124,7 @@ fn answer(task: u64) -> Entry {
 }
 
 fn entries(answers: u64) -> Vec<Entry> {
-    let started = Entry::Started(Header::new(7, json!({"num_records": 3})));
+    let started = Entry::Started(Header::new(7, json!({"num_records": 3}), 11));
     let outcome = Outcome::Complete;
     std::iter::once(started)
         .chain((0..answers).map(answer))

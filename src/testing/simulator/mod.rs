@@ -167,8 +167,11 @@ impl Simulator {
             }
         }
         let rate = state.rules.iter().find_map(|rule| rule.rate(at));
-        let takes = service.first_token + service.per_token * u32::try_from(tokens).unwrap_or(u32::MAX);
-        let response = ChatResponse::new("an answer").with_usage(usage).with_rate(rate);
+        let takes =
+            service.first_token + service.per_token * u32::try_from(tokens).unwrap_or(u32::MAX);
+        let response = ChatResponse::new("an answer")
+            .with_usage(usage)
+            .with_rate(rate);
         state.ledger.in_flight += 1;
         state.ledger.most_in_flight = state.ledger.most_in_flight.max(state.ledger.in_flight);
         Ok((response, takes))

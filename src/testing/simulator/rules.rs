@@ -51,7 +51,9 @@ impl Bucket {
         self.level = self.level(at);
         self.at = at;
         if self.level < count {
-            return Err(Duration::from_secs_f64((count - self.level) / self.per_second));
+            return Err(Duration::from_secs_f64(
+                (count - self.level) / self.per_second,
+            ));
         }
         self.level -= count;
         Ok(())
@@ -275,7 +277,11 @@ impl Rule for Ramp {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Small and positive.
         let window = at.div_duration_f64(self.window) as u32;
         if window > self.current {
-            let before = if window == self.current + 1 { self.accepted } else { 0 };
+            let before = if window == self.current + 1 {
+                self.accepted
+            } else {
+                0
+            };
             self.allowed = (2 * before).max(self.least);
             (self.current, self.accepted) = (window, 0);
         }

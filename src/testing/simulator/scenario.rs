@@ -96,7 +96,9 @@ impl Scenario {
                 let first = ledger.answered.iter().find(|at| **at >= end)?;
                 Some(*first - end)
             }),
-            full_speed: self.outage_ends.and_then(|end| full_speed(&ledger.answered, end)),
+            full_speed: self
+                .outage_ends
+                .and_then(|end| full_speed(&ledger.answered, end)),
             most_in_flight: ledger.most_in_flight,
         }
     }
@@ -106,10 +108,16 @@ impl Scenario {
 fn full_speed(answered: &[Duration], end: Duration) -> Option<Duration> {
     const SPAN: Duration = Duration::from_secs(5);
     let count = |from: Duration, until: Duration| {
-        answered.iter().filter(|at| (from..until).contains(*at)).count()
+        answered
+            .iter()
+            .filter(|at| (from..until).contains(*at))
+            .count()
     };
     // The outages here last two minutes.
-    let before = count(end.saturating_sub(5 * MINUTE), end.saturating_sub(3 * MINUTE)) as f64;
+    let before = count(
+        end.saturating_sub(5 * MINUTE),
+        end.saturating_sub(3 * MINUTE),
+    ) as f64;
     let needed = 0.9 * before * SPAN.as_secs_f64() / (2 * MINUTE).as_secs_f64();
     (0..240_u32)
         .map(|half_seconds| end + Duration::from_millis(500) * half_seconds)
@@ -146,7 +154,9 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "600 requests a minute, retry-after only",
             optimum: 60.0 + 10.0 * seconds,
-            make: || Simulator::new(2).with_rule(RequestBucket::per_minute(600, 60).without_headers()),
+            make: || {
+                Simulator::new(2).with_rule(RequestBucket::per_minute(600, 60).without_headers())
+            },
             ..base
         },
         Scenario {
@@ -159,7 +169,9 @@ pub fn scenarios() -> Vec<Scenario> {
             name: "60 requests a minute, one at once, retry-after only",
             workers: 16,
             optimum: 1.0 + seconds,
-            make: || Simulator::new(4).with_rule(RequestBucket::per_minute(60, 1).without_headers()),
+            make: || {
+                Simulator::new(4).with_rule(RequestBucket::per_minute(60, 1).without_headers())
+            },
             ..base
         },
         Scenario {
@@ -171,7 +183,9 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "120 000 tokens a minute, retry-after only",
             optimum: of_tokens(120_000.0),
-            make: || Simulator::new(6).with_rule(TokenBucket::per_minute(120_000).without_headers()),
+            make: || {
+                Simulator::new(6).with_rule(TokenBucket::per_minute(120_000).without_headers())
+            },
             ..base
         },
         Scenario {
