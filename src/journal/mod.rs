@@ -1,4 +1,6 @@
 //! The log of a run: what was asked and answered, durable before anything is done with it.
+//!
+#![doc = include_str!("../../docs/journal.md")]
 
 mod entry;
 mod file;

@@ -353,6 +353,8 @@ impl Disk {
         let mut written = storage
             .write_at(self.length, frames)
             .map_err(|error| Failure::new("the journal could not be written", &error));
+        #[cfg(feature = "testing")]
+        super::abort::after_write();
         if written.is_ok() && durability == Durability::Synced {
             written = storage
                 .sync()

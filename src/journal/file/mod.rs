@@ -2,6 +2,8 @@
 //!
 //! How the file is laid out, what is promised and how to read it by hand is in `docs/journal.md`.
 
+#[cfg(feature = "testing")]
+mod abort;
 mod ahead;
 mod codec;
 mod committer;
