@@ -88,20 +88,21 @@ fn create_alone(path: &Path) -> Result<File> {
             .truncate(false)
             .open(path)
             .map_err(|error| failed("the output could not be created", path, error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::new(
-                    ErrorKind::Sink,
-                    "another run is writing to the same output",
-                )
-                .with_context("path", path.display().to_string()));
+        if let Err(refusal) = file.try_lock() {
+            match refusal {
+                TryLockError::WouldBlock => {
+                    return Err(Error::new(
+                        ErrorKind::Sink,
+                        "another run is writing to the same output",
+                    )
+                    .with_context("path", path.display().to_string()));
+                }
+                // A file system without locks: two runs on one output cannot be told apart there.
+                TryLockError::Error(error) if error.kind() == io::ErrorKind::Unsupported => {}
+                TryLockError::Error(error) => {
+                    return Err(failed("the output could not be locked", path, error));
+                }
             }
-            Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => {
-                return Err(failed("the output could not be locked", path, error));
-            }
-            // A file system without locks: two runs on one output cannot be told there.
-            Err(TryLockError::Error(_)) => {}
         }
         // The other run may have finished in between, and then what was opened is its output.
         if path.exists() {
