@@ -186,7 +186,8 @@ async fn whole_pipeline(server: &Server, setup: &Setup) {
     let options = ClientOptions::new()
         .base_url(server.base_url.as_str())
         .api_key("key");
-    let client = OpenAiClient::new(input.generation_model(), options).expect("the options are whole");
+    let client =
+        OpenAiClient::new(input.generation_model(), options).expect("the options are whole");
     // A client of one's own follows no lane: the server takes all that is asked from the first moment on.
     let pipeline = Pipeline::builder(client).build();
     let dataset = pipeline.generate(input).await.expect("the run completes");
