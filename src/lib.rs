@@ -1,5 +1,8 @@
 //! Turns an instruction and topics into a diverse, schema-valid synthetic data set with language models.
 
+// A library speaks through its return values; the command and the examples may print.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod candidate;
 mod closest;
 pub mod dedup;

@@ -1,8 +1,5 @@
 //! The `topicloom` command.
 
-// A command speaks through its standard streams.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 mod args;
 mod input;
 mod journal;
@@ -24,7 +21,10 @@ async fn main() -> ExitCode {
         Command::Resume(args) => run::resume(args).await,
         Command::Plan(args) => plan::plan(&args),
         Command::Inspect(args) => journal::inspect(&args),
-        Command::Schema => print(&GenerateByTopicInput::<JsonRecord>::json_schema()),
+        Command::Schema => {
+            println!("{:#}", GenerateByTopicInput::<JsonRecord>::json_schema());
+            Ok(())
+        }
         Command::Example => {
             println!(
                 "{}",
@@ -40,11 +40,6 @@ async fn main() -> ExitCode {
             ExitCode::from(status(&error))
         }
     }
-}
-
-fn print(value: &serde_json::Value) -> topicloom::Result<()> {
-    println!("{value:#}");
-    Ok(())
 }
 
 /// Returns the message with its causes.
