@@ -13,6 +13,9 @@
 //! `records / concurrency * latency`. Rounds alternate, and the median of each is shown, since the machine has
 //! other things to do.
 
+// Numbers of records and calls are far below what a double holds exactly.
+#![allow(clippy::cast_precision_loss)]
+
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,10 +86,10 @@ fn main() {
         let mut pipeline = Vec::new();
         for _ in 0..rounds {
             bare.push(measure(&server, &setup, || {
-                runtime.block_on(bare_loop(&server, &setup))
+                runtime.block_on(bare_loop(&server, &setup));
             }));
             pipeline.push(measure(&server, &setup, || {
-                runtime.block_on(whole_pipeline(&server, &setup))
+                runtime.block_on(whole_pipeline(&server, &setup));
             }));
         }
         let (bare, pipeline) = (median(bare), median(pipeline));
@@ -114,7 +117,9 @@ fn measure(server: &Server, setup: &Setup, work: impl FnOnce()) -> Measured {
     let (wall, cpu_after) = (started.elapsed(), cpu());
     let calls = setup.records as f64 / setup.concurrency as f64;
     Measured {
-        cpu_per_record: (cpu_after - cpu_before).div_f64(setup.records as f64),
+        cpu_per_record: cpu_after
+            .saturating_sub(cpu_before)
+            .div_f64(setup.records as f64),
         share_of_ideal: calls * setup.latency.as_secs_f64() / wall.as_secs_f64(),
     }
 }

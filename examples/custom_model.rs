@@ -30,7 +30,7 @@ impl LlmClient for TimesTables {
         )))
     }
 
-    fn model(&self) -> &str {
+    fn model(&self) -> &'static str {
         "own/times-tables"
     }
 }

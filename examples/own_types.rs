@@ -7,6 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use topicloom::filter::filter_fn;
+use topicloom::llm::models::ModelRegistry;
 use topicloom::{GenerateByTopicInput, Pipeline};
 
 /// A support ticket as a customer would write it.
@@ -57,7 +58,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .and_then(serde_json::Value::as_u64)
             >= Some(3)
     });
-    let pipeline = Pipeline::builder_from_input(&input, &Default::default())?
+    let pipeline = Pipeline::builder_from_input(&input, &ModelRegistry::default())?
         .filter(urgent)
         .build();
     let dataset = pipeline.generate(input).await?;

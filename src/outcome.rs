@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::diversity::Dry;
 use crate::error::ErrorKind;
 
 /// Why a candidate was not accepted. A normal outcome: it is counted, and another record is asked for.
@@ -107,30 +108,50 @@ impl fmt::Display for Miss {
 }
 
 /// Why a topic was given up before its quota was met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GiveUp {
     /// Attempts in a row that gave nothing.
     pub misses: u32,
     /// How the last of them ended.
     pub last: Miss,
+    /// What showed that the topic has next to nothing new to give, where that was the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry: Option<Dry>,
 }
 
 impl GiveUp {
     /// Creates the end of a topic after so many misses in a row.
     #[must_use]
     pub fn new(misses: u32, last: Miss) -> Self {
-        Self { misses, last }
+        Self {
+            misses,
+            last,
+            dry: None,
+        }
+    }
+
+    /// Creates the end of a topic that has next to nothing new to give.
+    #[must_use]
+    pub fn dry(misses: u32, dry: Dry) -> Self {
+        Self {
+            misses,
+            last: Miss::Rejected(Rejection::Duplicate),
+            dry: Some(dry),
+        }
     }
 }
 
 impl fmt::Display for GiveUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} attempts in a row gave nothing; in the last one, {}",
-            self.misses, self.last
-        )
+        match &self.dry {
+            Some(dry) => write!(f, "{dry}"),
+            None => write!(
+                f,
+                "{} attempts in a row gave nothing; in the last one, {}",
+                self.misses, self.last
+            ),
+        }
     }
 }
 

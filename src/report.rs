@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::diversity::DiversityReport;
 use crate::llm::Usage;
 use crate::llm::layers::Spending;
 use crate::outcome::{AnswerFault, GiveUp, Miss, Outcome};
@@ -48,6 +49,8 @@ pub struct Report {
     pub spending: Spending,
     /// How broken JSON was mended, and how often.
     pub mends: Mends,
+    /// How varied the records are, measured on the first 200 characters of their texts.
+    pub diversity: DiversityReport,
     /// What else there is to know: topics that could not be had, quotas that moved.
     pub notes: Vec<String>,
     /// Settings of the input that were accepted and have no meaning here.
@@ -206,6 +209,7 @@ impl Report {
             models: BTreeMap::new(),
             spending: Spending::default(),
             mends: Mends::default(),
+            diversity: DiversityReport::default(),
             notes: Vec::new(),
             warnings: Vec::new(),
             resumed_answers: 0,

@@ -113,16 +113,16 @@ fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-fn may_import(importer: &str, imported: &str) -> bool {
-    let below = match (layer(importer), layer(imported)) {
-        (Some(importer), Some(imported)) => imported < importer,
+fn may_import(from: &str, to: &str) -> bool {
+    let below = match (layer(from), layer(to)) {
+        (Some(upper), Some(lower)) => lower < upper,
         // Not a module: an item that the root re-exports, which only the outermost layers may use.
         _ => false,
     };
-    below
-        || EXCEPTIONS
-            .iter()
-            .any(|(from, to, _)| (*from, *to) == (importer, imported))
+    let is_exception = EXCEPTIONS
+        .iter()
+        .any(|(upper, lower, _)| (*upper, *lower) == (from, to));
+    below || is_exception
 }
 
 fn layer(module: &str) -> Option<usize> {

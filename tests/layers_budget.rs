@@ -17,7 +17,7 @@ use topicloom::llm::layers::{
     TimedOut,
 };
 use topicloom::llm::price::{Price, PriceTable, Usd};
-use topicloom::llm::{ChatRequest, ChatResponse, LlmClient, Message, Parameters, Purpose, Usage};
+use topicloom::llm::{ChatRequest, ChatResponse, LlmClient, Message, Parameters, Usage};
 use topicloom::random::Random;
 
 const MODEL: &str = "test/model";

@@ -288,7 +288,7 @@ impl Spread {
                 .map(|part| -part * part.log2())
                 .sum::<f64>()
                 .max(0.0),
-            largest: parts().last().unwrap_or(0.0),
+            largest: parts().next_back().unwrap_or(0.0),
         }
     }
 }

@@ -23,6 +23,7 @@ use super::summary::Account;
 use super::tasks::Tasks;
 use super::worker::{Brief, End, Settle, Workshop};
 use super::{Ending, Job, opening, planner, stack};
+use crate::diversity::Metrics;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
 use crate::journal::Entry;
@@ -106,19 +107,18 @@ where
         seed,
     };
     let wrap = |model| stack::stack(model, &job.settings, &shared);
-    let plan = match opening.plan {
-        Some(plan) => plan,
-        None => {
-            let client = wrap(&job.topics);
-            let settled = planner::settle(job, client, &log, &calls, opening.topic_answers, seed);
-            let plan = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(Stop::Cancelled),
-                plan = settled => plan?,
-            };
-            log.append(|| Entry::Planned(plan.clone())).await?;
-            plan
-        }
+    let plan = if let Some(plan) = opening.plan {
+        plan
+    } else {
+        let client = wrap(&job.topics);
+        let settled = planner::settle(job, client, &log, &calls, opening.topic_answers, seed);
+        let plan = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(Stop::Cancelled),
+            plan = settled => plan?,
+        };
+        log.append(|| Entry::Planned(plan.clone())).await?;
+        plan
     };
     job.tell(&RunEvent::Planned { plan: &plan });
     account.plan = Some(plan.clone());
@@ -160,6 +160,7 @@ where
         memory: job.deduplicator.memory(),
         recollection: Recollection::new(plan.topics.len(), job.settings.avoid_examples),
         mends: Mends::default(),
+        metrics: Metrics::new(),
         outbox: VecDeque::new(),
     };
     let result = match fold(&mut settling, &workshop, opening.rest, &records).await {
@@ -171,6 +172,7 @@ where
     };
     account.unjudged = workshop.unsettled.load(Ordering::Relaxed);
     account.mends = settling.mends;
+    account.diversity = settling.metrics.finish();
     account.ledger = Some(settling.ledger);
     finish(&log, result).await
 }

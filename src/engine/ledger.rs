@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::breaker::Breaker;
 use super::open_topics::OpenTopics;
+use crate::diversity::{Patience, Sightings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::{AnswerFault, GiveUp, Miss, Rejection};
 use crate::random::Random;
@@ -106,6 +107,8 @@ pub(crate) struct Ledger {
     progress: Vec<TopicProgress>,
     streaks: Vec<Streak>,
     tallies: Vec<Tally>,
+    /// What each topic has left to give, as far as its repetitions tell.
+    sightings: Vec<Sightings>,
     open: OpenTopics,
     breaker: Breaker,
     next_task: u64,
@@ -130,6 +133,7 @@ impl Ledger {
                 .collect(),
             streaks: vec![Streak::default(); quotas.len()],
             tallies: vec![Tally::default(); quotas.len()],
+            sightings: vec![Sightings::new(); quotas.len()],
             open: OpenTopics::new(quotas.len(), order),
             breaker: Breaker::new(rules.breaker_rounds),
             next_task: 0,
@@ -188,9 +192,19 @@ impl Ledger {
     /// Books an accepted record; the caller has asked [`has_room`](Self::has_room).
     pub(crate) fn accept(&mut self, topic: usize) {
         debug_assert!(self.has_room(topic), "nothing over quota is accepted");
+        self.sightings[topic].seen_new(self.accepted);
         self.progress[topic].accepted += 1;
         self.tallies[topic].accepted += 1;
         self.accepted += 1;
+    }
+
+    /// Books a candidate that repeats the record of this ordinal, or something that is no record of the run.
+    pub(crate) fn repeated(&mut self, topic: usize, of: Option<u64>) {
+        match of {
+            Some(ordinal) => self.sightings[topic].seen_again(ordinal),
+            None => self.sightings[topic].seen_known(),
+        }
+        self.reject(topic, Rejection::Duplicate);
     }
 
     /// Books a rejected candidate.
@@ -249,7 +263,7 @@ impl Ledger {
             let failures = streak.failures;
             self.tallies[task.topic].last_miss = Some(Miss::Call(kind));
             (failures >= self.rules.miss_threshold * CALL_PATIENCE)
-                .then(|| self.give_up(task.topic, failures, Miss::Call(kind)))
+                .then(|| self.give_up(task.topic, GiveUp::new(failures, Miss::Call(kind))))
                 .flatten()
         } else {
             self.miss(task, Miss::Call(kind))
@@ -311,25 +325,31 @@ impl Ledger {
         }
         let progress = &mut self.progress[task.topic];
         progress.misses += 1;
-        self.tallies[task.topic].last_miss = Some(miss);
+        let (misses, rounds) = (progress.misses, streak.rounds);
+        let wanted = progress.quota.saturating_sub(progress.accepted);
         let enough = misses_to_give_up(
             self.rules.miss_threshold,
             streak.hits,
             streak.earlier_misses,
         );
-        let misses = progress.misses;
-        (streak.rounds >= self.rules.miss_threshold && misses >= enough)
-            .then(|| self.give_up(task.topic, misses, miss))
-            .flatten()
+        self.tallies[task.topic].last_miss = Some(miss);
+        if miss == Miss::Rejected(Rejection::Duplicate) {
+            if let Some(dry) = self.sightings[task.topic].is_dry(wanted, &Patience::default()) {
+                return self.give_up(task.topic, GiveUp::dry(misses, dry));
+            }
+        }
+        if rounds >= self.rules.miss_threshold && misses >= enough {
+            return self.give_up(task.topic, GiveUp::new(misses, miss));
+        }
+        None
     }
 
-    fn give_up(&mut self, topic: usize, misses: u32, last: Miss) -> Option<GiveUp> {
+    fn give_up(&mut self, topic: usize, given_up: GiveUp) -> Option<GiveUp> {
         let progress = &mut self.progress[topic];
         if progress.given_up || progress.accepted >= progress.quota {
             return None;
         }
         progress.given_up = true;
-        let given_up = GiveUp::new(misses, last);
         self.tallies[topic].given_up = Some(given_up);
         if self.rules.reallocate {
             self.move_quota_away(topic);

@@ -30,14 +30,13 @@ pub(super) struct Opening<'a> {
 /// Reads the journal up to and including the plan; starts it if it is empty.
 pub(super) async fn open<'a>(job: &Job, log: &'a Log, calls: &CallLog) -> Result<Opening<'a>> {
     let mut rest = log.past().await?;
-    let seed = match rest.next().await.transpose()? {
-        Some(first) => check_header(first, job)?.seed,
-        None => {
-            let seed = job.settings.seed.unwrap_or_else(fresh_seed);
-            log.append(|| Entry::Started(Header::new(seed, job.input.clone(), job.fingerprint)))
-                .await?;
-            seed
-        }
+    let seed = if let Some(first) = rest.next().await.transpose()? {
+        check_header(first, job)?.seed
+    } else {
+        let seed = job.settings.seed.unwrap_or_else(fresh_seed);
+        log.append(|| Entry::Started(Header::new(seed, job.input.clone(), job.fingerprint)))
+            .await?;
+        seed
     };
     let mut topic_answers = HashMap::new();
     while let Some(entry) = rest.next().await.transpose()? {

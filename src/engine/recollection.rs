@@ -1,9 +1,10 @@
 //! What the next prompt of a topic is told of its earlier answers.
 
-use std::collections::VecDeque;
 use std::mem;
 
 use serde_json::{Map, Value};
+
+use crate::diversity::{AvoidBudget, AvoidMemory};
 
 /// The most characters of a record that a prompt shows: enough to tell it from others, and little enough that
 /// a handful of them costs less than the answer.
@@ -12,37 +13,40 @@ const GIST_CHARS: usize = 200;
 /// The most notes on what was wrong that one prompt carries. More than a few are not read.
 const MOST_NOTES: usize = 4;
 
-/// What is remembered of each topic: some accepted records, and what was wrong with the last answer.
+/// What is remembered of each topic: accepted records, repetitions, and what was wrong with the last answer.
 #[derive(Debug)]
 pub(super) struct Recollection {
     topics: Vec<TopicMemory>,
-    keep: usize,
+    budget: AvoidBudget,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct TopicMemory {
-    accepted: VecDeque<String>,
+    avoid: AvoidMemory,
     notes: Vec<String>,
 }
 
 impl Recollection {
-    /// Creates the memory of so many topics, which keeps so many accepted records of each.
-    pub(super) fn new(topics: usize, keep: usize) -> Self {
+    /// Creates the memory of so many topics, which shows so many records in a prompt.
+    pub(super) fn new(topics: usize, shown: usize) -> Self {
+        let keep = if shown == 0 {
+            0
+        } else {
+            AvoidMemory::fair_share(topics)
+        };
+        let memory = TopicMemory {
+            avoid: AvoidMemory::new(keep),
+            notes: Vec::new(),
+        };
         Self {
-            topics: vec![TopicMemory::default(); topics],
-            keep,
+            topics: vec![memory; topics],
+            budget: AvoidBudget::default().with_records(shown),
         }
     }
 
-    /// Remembers an accepted record, and forgets the oldest one if there are too many.
-    pub(super) fn accepted(&mut self, topic: usize, gist: String) {
-        let accepted = &mut self.topics[topic].accepted;
-        if accepted.len() >= self.keep {
-            accepted.pop_front();
-        }
-        if self.keep > 0 {
-            accepted.push_back(gist);
-        }
+    /// Remembers an accepted record.
+    pub(super) fn accepted(&mut self, topic: usize, ordinal: u64, gist: &str) {
+        self.topics[topic].avoid.accepted(ordinal, gist);
     }
 
     /// Remembers what was wrong with an answer, until the topic is asked again.
@@ -53,17 +57,18 @@ impl Recollection {
         }
     }
 
-    /// Remembers a record that was refused because it repeats another.
-    pub(super) fn repeated(&mut self, topic: usize, gist: &str) {
+    /// Remembers a record that was refused because it repeats the one of this ordinal, or given material.
+    pub(super) fn repeated(&mut self, topic: usize, of: Option<u64>, gist: &str) {
+        self.topics[topic].avoid.repeated(of, gist);
         self.note(
             topic,
             format!("this one repeats a record that already exists: {gist}"),
         );
     }
 
-    /// Returns the accepted records to show, oldest first.
+    /// Returns the records to show: what is most like what the topic has been repeating, and the latest.
     pub(super) fn avoid(&self, topic: usize) -> Vec<String> {
-        self.topics[topic].accepted.iter().cloned().collect()
+        self.topics[topic].avoid.choose(&self.budget)
     }
 
     /// Takes what was wrong with the answers since the topic was last asked.
@@ -129,15 +134,30 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_records_are_shown_and_notes_only_once() {
+    fn what_was_repeated_is_shown_and_notes_only_once() {
         let mut recollection = Recollection::new(1, 2);
-        for gist in ["a", "b", "c"] {
-            recollection.accepted(0, gist.to_owned());
+        let gists = [
+            "Why is the sea salty?",
+            "What moves the tides?",
+            "How deep is the ocean?",
+            "Who sails?",
+        ];
+        for (ordinal, gist) in (0..).zip(gists) {
+            recollection.accepted(0, ordinal, gist);
         }
-        assert_eq!(recollection.avoid(0), ["b", "c"]);
+        recollection.repeated(0, Some(0), "Why is the sea so salty?");
+        assert_eq!(recollection.avoid(0), [gists[0], gists[3]]);
         recollection.note(0, "not JSON".to_owned());
         recollection.note(0, "not JSON".to_owned());
-        assert_eq!(recollection.take_feedback(0).as_deref(), Some("not JSON"));
+        let feedback = recollection.take_feedback(0).expect("there is some");
+        assert_eq!(feedback.matches("not JSON").count(), 1);
         assert_eq!(recollection.take_feedback(0), None);
+    }
+
+    #[test]
+    fn nothing_is_shown_where_nothing_is_to_be_shown() {
+        let mut recollection = Recollection::new(1, 0);
+        recollection.accepted(0, 0, "Why is the sea salty?");
+        assert!(recollection.avoid(0).is_empty());
     }
 }

@@ -10,7 +10,8 @@ use super::judge::Judged;
 use super::ledger::{Ledger, Task};
 use super::recollection::Recollection;
 use super::worker::Settle;
-use crate::dedup::{AnyMemory, Verdict};
+use crate::dedup::{AnyMemory, Match, Reference, Verdict};
+use crate::diversity::Metrics;
 use crate::error::ErrorKind;
 use crate::event::RunEvent;
 use crate::outcome::{AnswerFault, GiveUp, Miss, Rejection};
@@ -28,6 +29,7 @@ pub(super) struct Settling<'a, T> {
     pub(super) memory: AnyMemory,
     pub(super) recollection: Recollection,
     pub(super) mends: Mends,
+    pub(super) metrics: Metrics,
     /// Accepted records that the consumer has not taken yet.
     pub(super) outbox: VecDeque<Record<T>>,
 }
@@ -75,14 +77,17 @@ impl<T> Settling<'_, T> {
                 Ok(_) if !self.ledger.has_room(task.topic) => Rejection::Surplus,
                 Ok(ready) => match self.memory.admit(ready.fingerprint) {
                     Verdict::Unique => {
-                        self.recollection.accepted(task.topic, ready.gist);
+                        self.recollection
+                            .accepted(task.topic, self.ledger.accepted(), &ready.gist);
+                        self.metrics.observe(task.topic, &ready.gist);
                         self.accept(task, topic, ready.data);
                         miss = None;
                         continue;
                     }
-                    Verdict::Duplicate(_) => {
-                        self.recollection.repeated(task.topic, &ready.gist);
-                        Rejection::Duplicate
+                    Verdict::Duplicate(found) => {
+                        self.duplicate(task, topic, &found, &ready.gist);
+                        miss = miss.map(|_| Miss::Rejected(Rejection::Duplicate));
+                        continue;
                     }
                 },
             };
@@ -96,6 +101,20 @@ impl<T> Settling<'_, T> {
             "answer settled"
         );
         self.ledger.answered(task, miss, judged.fault, failed_calls)
+    }
+
+    fn duplicate(&mut self, task: &Task, topic: &Topic, found: &Match, gist: &str) {
+        let of = match found.of {
+            Reference::Record(ordinal) => Some(ordinal),
+            Reference::Given(_) => None,
+        };
+        self.recollection.repeated(task.topic, of, gist);
+        self.metrics.observe_duplicate();
+        self.ledger.repeated(task.topic, of);
+        self.job.tell(&RunEvent::Rejected {
+            topic,
+            rejection: Rejection::Duplicate,
+        });
     }
 
     fn accept(&mut self, task: &Task, topic: &Topic, data: T) {

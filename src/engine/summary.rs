@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Job;
 use super::call_log::CallLog;
 use super::ledger::{Ledger, Tally};
+use crate::diversity::DiversityReport;
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::parse::Mends;
@@ -21,6 +22,7 @@ pub(super) struct Account {
     pub(super) plan: Option<Plan>,
     pub(super) ledger: Option<Ledger>,
     pub(super) mends: Mends,
+    pub(super) diversity: DiversityReport,
     pub(super) resumed_answers: u64,
     pub(super) unjudged: u64,
 }
@@ -70,6 +72,7 @@ impl Account {
             models,
             spending: job.budget.spending(),
             mends: self.mends,
+            diversity: self.diversity,
             notes,
             warnings: job.warnings.clone(),
             resumed_answers: self.resumed_answers,

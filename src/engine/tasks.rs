@@ -14,7 +14,7 @@ use super::worker::{Brief, End, Workshop};
 pub(super) struct Tasks<T> {
     workshop: Arc<Workshop<T>>,
     running: JoinSet<End<T>>,
-    tasks: HashMap<Id, Task>,
+    by_worker: HashMap<Id, Task>,
 }
 
 impl<T> Tasks<T>
@@ -25,7 +25,7 @@ where
         Self {
             workshop,
             running: JoinSet::new(),
-            tasks: HashMap::new(),
+            by_worker: HashMap::new(),
         }
     }
 
@@ -45,7 +45,7 @@ where
         let handle = self
             .running
             .spawn(async move { workshop.work(&brief).await }.instrument(span));
-        self.tasks.insert(handle.id(), task);
+        self.by_worker.insert(handle.id(), task);
     }
 
     /// Returns the next task that ended and how, or `None` when none is in flight. May be dropped and called again.
@@ -55,7 +55,7 @@ where
             Err(error) => (error.id(), Err(error)),
         };
         let task = self
-            .tasks
+            .by_worker
             .remove(&id)
             .expect("each worker was set on a task");
         Some((task, end))

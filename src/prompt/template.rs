@@ -247,7 +247,7 @@ fn one_line(text: &str) -> String {
     // Most texts are on one line already, and this runs over every record that a prompt shows. In UTF-8, a
     // control character is one of these bytes or begins with the last of them. Looking at all bytes, without an
     // early end, lets the compiler look at many at a time.
-    let is_suspect = |byte: u8| (byte < 0x20) | (byte == 0x7F) | (byte == 0xC2);
+    let is_suspect = |byte: u8| (byte < 0x20) || (byte == 0x7F) || (byte == 0xC2);
     if !text
         .bytes()
         .fold(false, |found, byte| found | is_suspect(byte))

@@ -142,7 +142,7 @@ async fn invented_topics_are_not_asked_for_again() {
 
     let journal = MemoryJournal::with_entries(before_plan);
     let model = FaultyModel::new(2)
-        .records(|number| Value::from(json!({"question": number.to_string(), "answer": "x"})));
+        .records(|number| json!({"question": number.to_string(), "answer": "x"}));
     let resumed = Pipeline::builder(model)
         .journal(journal)
         .build()

@@ -15,7 +15,7 @@ fn model(seed: u64) -> FaultyModel {
         .duplicates(0.4)
         .malformed(0.1)
         .truncated(0.05)
-        .delays(Duration::from_millis(1)..=Duration::from_millis(3_000))
+        .delays(Duration::from_millis(1)..=Duration::from_secs(3))
 }
 
 fn input(random: &mut Random) -> GenerateByTopicInput {

@@ -41,7 +41,7 @@ async fn drive(
     journal: Option<FileJournal>,
     args: DriveArgs,
 ) -> Result<()> {
-    let input = adjusted(input, &args)?;
+    let input = adjusted(&input, &args)?;
     if args.offline && !args.quiet {
         eprintln!(
             "{OFFLINE} is a stand-in, not a language model: its records have the right shape, and mean nothing"
@@ -81,7 +81,7 @@ async fn drive(
 }
 
 /// Applies what the command line says over the input.
-fn adjusted(input: GenerateByTopicInput, args: &DriveArgs) -> Result<GenerateByTopicInput> {
+fn adjusted(input: &GenerateByTopicInput, args: &DriveArgs) -> Result<GenerateByTopicInput> {
     let mut builder = input.to_builder();
     if args.offline {
         builder = builder.generation_model(OFFLINE).topic_model(OFFLINE);

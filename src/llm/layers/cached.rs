@@ -85,10 +85,10 @@ impl<C: LlmClient> LlmClient for Cached<C> {
             return Ok(response);
         }
         let response = self.inner.complete(request).await?;
-        if response.finish_reason == FinishReason::Stop {
-            if let Err(error) = self.store().put(key, &response) {
-                tracing::warn!(model = self.inner.model(), %error, "an answer could not be cached");
-            }
+        if response.finish_reason == FinishReason::Stop
+            && let Err(error) = self.store().put(key, &response)
+        {
+            tracing::warn!(model = self.inner.model(), %error, "an answer could not be cached");
         }
         Ok(response)
     }

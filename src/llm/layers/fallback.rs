@@ -103,7 +103,7 @@ impl Model {
     fn failed(&self, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::Auth | ErrorKind::Quota | ErrorKind::UnknownModel => {
-                self.set_out(Out::ForGood)
+                self.set_out(Out::ForGood);
             }
             ErrorKind::RateLimited
             | ErrorKind::Overloaded

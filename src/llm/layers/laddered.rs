@@ -72,10 +72,10 @@ impl<C: LlmClient> Laddered<C> {
         let capabilities = self.inner.capabilities();
         let mut ladders = self.lock();
         let ladder = ladders.entry(schema.fingerprint()).or_default();
-        if let Some((number, rung)) = &ladder.format {
-            if *number == ladder.refused {
-                return (*number, rung.clone());
-            }
+        if let Some((number, rung)) = &ladder.format
+            && *number == ladder.refused
+        {
+            return (*number, rung.clone());
         }
         loop {
             let number = ladder.refused;

@@ -63,7 +63,7 @@ impl Bucket {
 /// What a refusal and an answer say about a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Tells {
+pub(super) enum Tells {
     /// Limit, remaining and reset in headers, and `retry-after`, as `OpenAI` does.
     Everything,
     /// `retry-after` only.
@@ -292,6 +292,9 @@ impl Rule for Ramp {
         if at >= self.refuses_until {
             self.refuses_until = at + self.penalty;
         }
-        Err(refusal(Tells::RetryAfter, self.refuses_until - at))
+        Err(refusal(
+            Tells::RetryAfter,
+            self.refuses_until.checked_sub(at).unwrap(),
+        ))
     }
 }

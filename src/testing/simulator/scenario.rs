@@ -97,7 +97,7 @@ impl Scenario {
                 .and_then(|end| recovery(&ledger.accepted, end)),
             first_answer: self.outage_ends.and_then(|end| {
                 let first = ledger.answered.iter().find(|at| **at >= end)?;
-                Some(*first - end)
+                Some((*first).checked_sub(end).unwrap())
             }),
             most_in_flight: ledger.most_in_flight,
         }
@@ -122,7 +122,7 @@ fn recovery(accepted: &[Duration], end: Duration) -> Option<Duration> {
     (0..240_u32)
         .map(|half_seconds| end + Duration::from_millis(500) * half_seconds)
         .find(|from| count(*from, *from + SPAN) as f64 >= needed)
-        .map(|from| from - end)
+        .map(|from| from.checked_sub(end).unwrap())
 }
 
 /// Returns the conditions that issue trackers and providers' documents tell of.

@@ -328,7 +328,7 @@ mod tests {
                 self.0.fetch_add(1, Ordering::Relaxed);
                 std::future::pending().await
             }
-            fn model(&self) -> &str {
+            fn model(&self) -> &'static str {
                 "own/goes-on"
             }
         }
