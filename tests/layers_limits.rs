@@ -13,7 +13,11 @@ async fn every_condition_is_met_at_nearly_the_optimum_with_little_waste() {
         let figures = scenario.run(1).await;
         let name = scenario.name;
         // Where nothing is saved up and nothing is told, each try for more costs what is then refused.
-        let least = if name.contains("one at once") { 0.94 } else { 0.95 };
+        let least = if name.contains("one at once") {
+            0.94
+        } else {
+            0.95
+        };
         assert!(figures.throughput >= least, "{name}: {figures:?}");
         assert!(figures.wasted <= 0.01, "{name}: {figures:?}");
         assert!(figures.wasted_early <= 50, "{name}: {figures:?}");
