@@ -141,7 +141,6 @@ impl fmt::Debug for Store {
 struct Answers {
     file: File,
     lines: HashMap<RequestKey, u64>,
-    end: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -166,8 +165,8 @@ impl Answers {
         let mut answers = Self {
             file: file.try_clone().map_err(failed)?,
             lines: HashMap::new(),
-            end: 0,
         };
+        let mut start = 0;
         let mut reader = BufReader::new(file);
         let mut line = Vec::new();
         loop {
@@ -179,7 +178,6 @@ impl Answers {
             if line.last() != Some(&b'\n') {
                 // The crash that cut it off is over; what is appended next starts a line of its own.
                 answers.file.write_all(b"\n").map_err(failed)?;
-                answers.end += length + 1;
                 return Ok(answers);
             }
             match serde_json::from_slice::<Line>(&line)
@@ -187,7 +185,7 @@ impl Answers {
                 .and_then(|line| line.key.parse().ok())
             {
                 Some(key) => {
-                    answers.lines.insert(key, answers.end);
+                    answers.lines.insert(key, start);
                 }
                 // A line that was cut off in the middle of the file, by a process that is gone.
                 None if !answers.lines.is_empty() || line.starts_with(b"{\"key\"") => {}
@@ -199,7 +197,7 @@ impl Answers {
                     .with_context("file", path.display().to_string()));
                 }
             }
-            answers.end += length;
+            start += length;
         }
     }
 
@@ -225,7 +223,6 @@ impl Answers {
         // Where it went, whoever else has appended meanwhile.
         let end = self.file.stream_position()?;
         self.lines.insert(key, end - line.len() as u64);
-        self.end = end;
         Ok(())
     }
 }
@@ -246,7 +243,7 @@ mod tests {
         response.unwrap().text
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn the_same_request_is_asked_once() {
         let cached = Cached::in_memory(client(&["first", "second"]));
         assert_eq!(ask(&cached, 1).await, "first");
@@ -255,7 +252,7 @@ mod tests {
         assert_eq!(cached.inner.calls(), 2);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn errors_and_answers_that_were_cut_off_are_asked_again() {
         let cut_off = ChatResponse::new("half an ans").with_finish_reason(FinishReason::Length);
         let script = vec![
@@ -270,7 +267,7 @@ mod tests {
         assert_eq!(ask(&cached, 0).await, "whole");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_file_is_read_by_the_next_process_whatever_happened_to_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("answers.jsonl");
@@ -298,7 +295,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_cache_keeps_usage_but_no_prompt() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("answers.jsonl");

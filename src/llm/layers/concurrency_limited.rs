@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(permits.available_permits(), 1);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_closed_semaphore_stops_the_run() {
         let permits = Arc::new(Semaphore::new(1));
         permits.close();

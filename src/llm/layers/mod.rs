@@ -39,6 +39,7 @@ mod laddered;
 mod lane;
 mod metered;
 mod rate_limited;
+mod recorded;
 mod request_key;
 mod retrying;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use laddered::Laddered;
 pub use lane::{Lane, LaneStatus};
 pub use metered::{CallEnd, CallObserver, CallOutcome, Metered};
 pub use rate_limited::RateLimited;
+pub use recorded::{Recorded, Replayed};
 pub use retrying::Retrying;
 pub use timed_out::TimedOut;
 pub use traced::Traced;

@@ -169,7 +169,7 @@ mod tests {
         fields.clone()
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_answer_is_told_in_the_words_of_the_conventions() {
         let answer = ChatResponse::new("a secret answer")
             .with_usage(Usage::new(30, 4))
@@ -195,7 +195,7 @@ mod tests {
         );
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_failure_is_told_by_its_kind() {
         let fields = trace(Err(Error::new(ErrorKind::Overloaded, "busy"))).await;
         assert_eq!(fields["error.type"], "overloaded");

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::llm::layers::test_client::{TestClient, request};
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn requests_are_spread_by_weight_and_the_same_seed_goes_to_the_same_model() {
         let models = [(); 3].map(|()| Arc::new(TestClient::default()));
         let [usual, rare, never] = models.each_ref().map(Arc::clone);
