@@ -268,6 +268,30 @@ fn lists_at_the_top_have_as_many_records_as_asked_for() {
 }
 
 #[test]
+fn fields_that_may_be_missing_seldom_are_and_never_all() {
+    let text = json!({"type": "string"});
+    let schema = records_of(&json!({"title": text, "summary": text, "note": text}), 200);
+    let value = answer(&schema, 1).unwrap();
+    let records = value["records"].as_array().unwrap();
+    let fields: usize = records
+        .iter()
+        .map(|record| record.as_object().unwrap().len())
+        .sum();
+    assert!(records.iter().all(|record| record.get("title").is_some()));
+    assert!((500..590).contains(&fields), "{fields}");
+
+    let optional =
+        json!({"properties": {"topics": {"type": "array", "items": {"type": "string"}}}});
+    assert_eq!(
+        answer(&optional, 1).unwrap()["topics"]
+            .as_array()
+            .unwrap()
+            .len(),
+        5
+    );
+}
+
+#[test]
 fn records_hardly_ever_repeat_or_resemble_one_another() {
     let text = json!({"type": "string"});
     let schema = records_of(

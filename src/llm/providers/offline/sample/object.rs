@@ -54,8 +54,10 @@ impl<'s> Sampler<'s, '_> {
         for name in declared {
             let is_needed = needed.remove(name);
             let has_room = fields.len() + needed.len() + usize::from(is_needed) < max || is_needed;
-            let is_wanted =
-                is_needed || (has_room && !self.is_cramped() && self.scribe.random.below(8) > 0);
+            // An answer has all fields at its top; a record has its first one and most of the others.
+            let is_likely =
+                self.path.is_empty() || fields.is_empty() || self.scribe.random.below(8) > 0;
+            let is_wanted = is_needed || (has_room && is_likely && !self.is_cramped());
             if !is_wanted {
                 left_out.push(name);
                 continue;
