@@ -4,6 +4,7 @@ pub mod conformance;
 mod faulty;
 mod gauge;
 mod mock;
+mod schedule;
 mod scripted;
 mod server;
 pub mod simulator;
@@ -15,3 +16,5 @@ pub use server::{
     ProviderServer, ProviderServerBuilder, Question, RawReply, ServedAnswer, ServerBooks,
     ServerFault, Wire,
 };
+
+pub use schedule::simulate_schedule;
