@@ -10,7 +10,7 @@ mod run;
 use std::process::ExitCode;
 
 use clap::Parser;
-use topicloom::{Error, ErrorKind, GenerateByTopicInput, JsonRecord};
+use topicloom::{Error, ErrorKind, GenerateByTopicInput, InputFaults, JsonRecord};
 
 use args::{Cli, Command};
 
@@ -45,6 +45,10 @@ async fn main() -> ExitCode {
 /// Returns the message with its causes.
 fn in_words(error: &Error) -> String {
     let mut words = error.to_string();
+    // The faults of an input are the message; as a cause they would only be counted again.
+    if InputFaults::of(error).next().is_some() {
+        return words;
+    }
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         words.push_str("\n  caused by: ");
