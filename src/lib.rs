@@ -1,4 +1,40 @@
 //! Turns an instruction and topics into a diverse, schema-valid synthetic data set with language models.
+//!
+//! [`generate_by_topic`] is the whole library in one call: it takes a [`GenerateByTopicInput`] and returns a
+//! [`Dataset`], or a [`RunError`] that holds what was made and says what is missing. A [`Pipeline`] streams records
+//! and takes parts of your own: models ([`LlmClient`]), topics ([`topic::TopicProvider`]), deduplicators
+//! ([`dedup::Deduplicator`]), filters ([`filter::RecordFilter`]), prompts ([`prompt::Prompts`]), schema rendering
+//! ([`schema::SchemaRenderer`]), scheduling ([`schedule::SchedulingPolicy`]), journals ([`journal::Journal`]) and
+//! sinks ([`sink::Sink`]).
+//!
+//! ```
+//! use schemars::JsonSchema;
+//! use serde::{Deserialize, Serialize};
+//! use topicloom::{GenerateByTopicInput, generate_by_topic};
+//!
+//! #[derive(Serialize, Deserialize, JsonSchema)]
+//! struct Qa {
+//!     question: String,
+//!     answer: String,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let input = GenerateByTopicInput::builder()
+//!     .user_instruction("Q&A pairs about machine learning")
+//!     .num_records(20)
+//!     .topics(["supervised learning", "neural networks"])
+//!     .generation_model("offline/loom") // a stand-in without a key; or "openai/gpt-4o-mini"
+//!     .output::<Qa>()
+//!     .build()?;
+//! for record in &generate_by_topic(input).await? {
+//!     println!("{}: {}", record.topic, record.data.question);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`guide::concepts`] explains the words.
 
 // A library speaks through its return values; the command and the examples may print.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -13,6 +49,7 @@ pub mod error;
 pub mod event;
 mod fault;
 pub mod filter;
+pub mod guide;
 pub mod input;
 pub mod journal;
 pub mod llm;
@@ -43,3 +80,8 @@ pub use pipeline::{Pipeline, PipelineBuilder, generate_by_topic};
 pub use record::{JsonRecord, Record};
 pub use report::Report;
 pub use run::{Dataset, Run, RunError};
+
+/// The code of the README is compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,12 @@
+//! Longer texts: how the library works, and why it works that way.
+//!
+//! They are the files of the `docs` folder, here so that their code is compiled and their links are checked.
+
+#[doc = include_str!("../docs/concepts.md")]
+pub mod concepts {}
+
+#[doc = include_str!("../docs/architecture.md")]
+pub mod architecture {}
+
+#[doc = include_str!("../docs/deduplication.md")]
+pub mod deduplication {}
