@@ -44,6 +44,13 @@ impl<C> Adaptive<C> {
     }
 }
 
+#[cfg(test)]
+impl<C> Adaptive<C> {
+    pub(super) fn inner(&self) -> &C {
+        &self.inner
+    }
+}
+
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<C: LlmClient> LlmClient for Adaptive<C> {

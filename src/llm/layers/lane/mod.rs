@@ -5,6 +5,8 @@ mod outage;
 mod pace;
 mod reported;
 mod state;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::collections::HashMap;
