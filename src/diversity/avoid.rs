@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use super::words::for_each_word;
+use super::word_set::WordSet;
 use crate::random::Random;
 
 /// Refusals after which an earlier one counts half: what a topic repeats changes as it is steered.
@@ -46,9 +46,12 @@ pub struct AvoidMemory {
 #[derive(Clone)]
 struct Entry {
     gist: Box<str>,
-    words: Box<[u32]>,
+    words: WordSet,
+    tokens: usize,
     ordinal: Option<u64>,
     arrival: u64,
+    /// Who of those that were never repeated is forgotten first: the lowest.
+    luck: u64,
     /// How much was repeated that is like this.
     repeats: f64,
 }
@@ -112,20 +115,20 @@ impl AvoidMemory {
 
     /// Remembers an accepted record.
     pub fn accepted(&mut self, ordinal: u64, gist: &str) {
-        self.insert(gist, words(gist), Some(ordinal), 0.0);
+        self.insert(gist, WordSet::new(gist, MOST_WORDS), Some(ordinal), 0.0);
     }
 
     /// Remembers that a candidate was refused because it repeats a record: `of` is its ordinal, or `None` where it
     /// repeats something else, such as given material.
     pub fn repeated(&mut self, of: Option<u64>, gist: &str) {
-        let repeated = words(gist);
+        let repeated = WordSet::new(gist, MOST_WORDS);
         let mut known = false;
         for entry in &mut self.entries {
-            let overlap = overlap(&entry.words, &repeated);
+            let overlap = entry.words.overlap_above(&repeated, RELATED);
             if (of.is_some() && entry.ordinal == of) || overlap >= ALIKE {
                 entry.repeats += self.weight;
                 known = true;
-            } else if overlap >= RELATED {
+            } else {
                 entry.repeats += self.weight * overlap;
             }
         }
@@ -168,12 +171,9 @@ impl AvoidMemory {
                 repeated.next().or_else(|| latest.next())
             };
             let Some(entry) = next else { break };
-            let cost = tokens_of(&entry.gist);
-            let new = chosen
-                .iter()
-                .all(|other| overlap(&entry.words, &other.words) < ALIKE);
-            if cost <= tokens && new {
-                tokens -= cost;
+            let says_more = |other: &&Entry| entry.words.overlap_above(&other.words, ALIKE) == 0.0;
+            if entry.tokens <= tokens && chosen.iter().all(says_more) {
+                tokens -= entry.tokens;
                 chosen.push(entry);
             }
         }
@@ -184,7 +184,7 @@ impl AvoidMemory {
             .collect()
     }
 
-    fn insert(&mut self, gist: &str, words: Box<[u32]>, ordinal: Option<u64>, repeats: f64) {
+    fn insert(&mut self, gist: &str, words: WordSet, ordinal: Option<u64>, repeats: f64) {
         if self.keep == 0 {
             return;
         }
@@ -194,8 +194,10 @@ impl AvoidMemory {
         self.entries.push(Entry {
             gist: gist.into(),
             words,
+            tokens: tokens_of(gist),
             ordinal,
             arrival: self.arrivals,
+            luck: Random::new(self.arrivals).next_u64(),
             repeats,
         });
         self.arrivals += 1;
@@ -208,10 +210,8 @@ impl AvoidMemory {
             .filter(|&place| self.entries[place].arrival < latest)
             .min_by(|&one, &other| {
                 let (one, other) = (&self.entries[one], &self.entries[other]);
-                let chance = |entry: &Entry| Random::new(entry.arrival).next_u64();
-                one.repeats
-                    .total_cmp(&other.repeats)
-                    .then_with(|| chance(one).cmp(&chance(other)))
+                let by_repeats = one.repeats.total_cmp(&other.repeats);
+                by_repeats.then(one.luck.cmp(&other.luck))
             });
         self.entries.swap_remove(least.unwrap_or(0));
     }
@@ -230,37 +230,6 @@ impl fmt::Debug for AvoidMemory {
 /// Every so many places of a list go to the latest record, the others to what was repeated: what is repeated tells
 /// more, and the latest record is what a model in the same state of mind says again.
 const TURNS: usize = 4;
-
-/// The words of a text as a sorted set. 32 bits of a hash are enough: texts of fifty words meet by
-/// accident in one word of a million.
-#[allow(clippy::cast_possible_truncation)]
-fn words(text: &str) -> Box<[u32]> {
-    let mut words = Vec::with_capacity(MOST_WORDS);
-    for_each_word(text, |word| {
-        if words.len() < MOST_WORDS {
-            words.push(word as u32);
-        }
-    });
-    words.sort_unstable();
-    words.dedup();
-    words.into_boxed_slice()
-}
-
-/// Returns how many words two sets share, out of all they have (Jaccard).
-fn overlap(one: &[u32], other: &[u32]) -> f64 {
-    let shared = super::neighbours::shared(one, other);
-    let all = one.len() + other.len() - shared;
-    ratio(shared, all)
-}
-
-#[allow(clippy::cast_precision_loss)] // At most a hundred words.
-fn ratio(part: usize, all: usize) -> f64 {
-    if all == 0 {
-        1.0
-    } else {
-        part as f64 / all as f64
-    }
-}
 
 fn tokens_of(text: &str) -> usize {
     let (mut ascii, mut other) = (0, 0);

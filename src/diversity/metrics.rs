@@ -117,7 +117,7 @@ impl Metrics {
         window.duplicates += 1;
     }
 
-    /// Returns what was measured. Compares the records of a sample with each other, which takes some 20
+    /// Returns what was measured. Compares the records of a sample with each other, which takes some ten
     /// milliseconds.
     #[must_use]
     pub fn finish(&self) -> DiversityReport {

@@ -14,6 +14,7 @@ mod metrics;
 mod neighbours;
 mod saturation;
 mod vendi;
+mod word_set;
 mod words;
 
 pub use avoid::{AvoidBudget, AvoidMemory};

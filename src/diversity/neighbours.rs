@@ -1,20 +1,18 @@
 //! How alike records are to the one they are most alike.
 
-use super::words::for_each_word;
+use super::word_set::WordSet;
 use crate::random::Random;
 
 /// A random sample of records, as sets of words.
 #[derive(Debug, Clone)]
 pub(super) struct Neighbours {
-    sample: Vec<Box<[u32]>>,
+    sample: Vec<WordSet>,
     seen: u64,
     random: Random,
-    /// Room to work in.
-    words: Vec<u32>,
 }
 
-/// Records in the sample. 512 have 131 000 pairs, which are compared in some 20 milliseconds at the end.
-pub(super) const SAMPLE: usize = 512;
+/// Records in the sample. 512 have 131 000 pairs, which are compared in some ten milliseconds at the end.
+const SAMPLE: usize = 512;
 
 /// Words of a record that are looked at; what tells short records apart comes in the first sentences.
 const MOST_WORDS: usize = 96;
@@ -25,13 +23,12 @@ impl Neighbours {
             sample: Vec::new(),
             seen: 0,
             random: Random::new(seed).fork("neighbours"),
-            words: Vec::new(),
         }
     }
 
     /// Returns the place in the sample that the next record takes, if it takes one (reservoir sampling: every
     /// record is in the sample with the same chance).
-    pub(super) fn place(&mut self) -> Option<usize> {
+    fn place(&mut self) -> Option<usize> {
         self.seen += 1;
         if self.sample.len() < SAMPLE {
             return Some(self.sample.len());
@@ -40,19 +37,9 @@ impl Neighbours {
         usize::try_from(place).ok().filter(|&place| place < SAMPLE)
     }
 
-    #[allow(clippy::cast_possible_truncation)] // 32 bits of a hash are enough for sets of a hundred.
     pub(super) fn add(&mut self, text: &str) {
         let Some(place) = self.place() else { return };
-        let words = &mut self.words;
-        words.clear();
-        for_each_word(text, |word| {
-            if words.len() < MOST_WORDS {
-                words.push(word as u32);
-            }
-        });
-        words.sort_unstable();
-        words.dedup();
-        let words = words.as_slice().into();
+        let words = WordSet::new(text, MOST_WORDS);
         if place == self.sample.len() {
             self.sample.push(words);
         } else {
@@ -69,31 +56,13 @@ impl Neighbours {
         let mut nearest = vec![0.0_f64; self.sample.len()];
         for (one, words) in self.sample.iter().enumerate() {
             for (other, others) in self.sample.iter().enumerate().skip(one + 1) {
-                let (fewer, more) = (words.len().min(others.len()), words.len().max(others.len()));
-                // What they can have in common at most.
-                if more == 0 || (fewer as f64) / (more as f64) <= nearest[one].min(nearest[other]) {
-                    continue;
-                }
-                let shared = shared(words, others);
-                let similarity = shared as f64 / (words.len() + others.len() - shared) as f64;
+                let similarity = words.overlap_above(others, nearest[one].min(nearest[other]));
                 nearest[one] = nearest[one].max(similarity);
                 nearest[other] = nearest[other].max(similarity);
             }
         }
         Some(nearest.iter().sum::<f64>() / nearest.len() as f64)
     }
-}
-
-/// Returns how many numbers two sorted sets share.
-pub(super) fn shared(one: &[u32], other: &[u32]) -> usize {
-    let (mut at, mut shared) = (0, 0);
-    for word in one {
-        while other.get(at).is_some_and(|next| next < word) {
-            at += 1;
-        }
-        shared += usize::from(other.get(at) == Some(word));
-    }
-    shared
 }
 
 #[cfg(test)]
@@ -126,16 +95,12 @@ mod tests {
             neighbours.add(if n < 5_000 { "early" } else { "late" });
         }
         assert_eq!(neighbours.sample.len(), SAMPLE);
-        let mut early = 0;
-        for_each_word("early", |word| {
-            #[allow(clippy::cast_possible_truncation)]
-            let word = word as u32;
-            early = neighbours
-                .sample
-                .iter()
-                .filter(|words| words[..] == [word])
-                .count();
-        });
+        let early = WordSet::new("early", 1);
+        let early = neighbours
+            .sample
+            .iter()
+            .filter(|words| words.overlap_above(&early, 0.0) > 0.0)
+            .count();
         assert!((200..312).contains(&early), "{early}");
     }
 }

@@ -49,6 +49,7 @@ pub struct Sightings {
     twice: u32,
     /// One record in 2 to this power is sampled.
     thinned: u32,
+    since_new: u64,
     /// Whether each of the last 64 candidates was new, the latest in the lowest bit.
     recent: u64,
 }
@@ -64,6 +65,7 @@ impl Sightings {
     pub fn seen_new(&mut self, ordinal: u64) {
         self.candidates += 1;
         self.accepted += 1;
+        self.since_new = 0;
         self.recent = self.recent << 1 | 1;
         if self.is_sampled(ordinal) && self.counts.insert(ordinal, 1).is_none() {
             self.once += 1;
@@ -96,6 +98,7 @@ impl Sightings {
     /// given material.
     pub fn seen_known(&mut self) {
         self.candidates += 1;
+        self.since_new += 1;
         self.recent <<= 1;
     }
 
@@ -112,7 +115,25 @@ impl Sightings {
     /// is left tends to be estimated too high, and a topic is stopped late rather than early.
     #[must_use]
     pub fn estimate(&self) -> Saturation {
-        self.estimate_with(&Patience::default())
+        if self.candidates == 0 {
+            return Saturation {
+                coverage: 0.0,
+                expected_remaining: f64::INFINITY,
+                chance_of_new: 1.0,
+                chance_of_new_at_most: 1.0,
+            };
+        }
+        let draws = float(self.candidates);
+        let (once, twice) = (self.scaled(self.once), self.scaled(self.twice));
+        let chance = (once / draws).min(1.0);
+        // Chao1 with the correction that needs no record seen twice.
+        let unseen = once * (once - 1.0).max(0.0) / (2.0 * (twice + 1.0));
+        Saturation {
+            coverage: 1.0 - chance,
+            expected_remaining: unseen * (draws - 1.0) / draws,
+            chance_of_new: chance,
+            chance_of_new_at_most: self.chance_at_most(Z).min(1.0),
+        }
     }
 
     /// Returns why it is hopeless to ask for so many more records, if it is.
@@ -124,46 +145,36 @@ impl Sightings {
         if wanted_more == 0 || self.candidates == 0 {
             return None;
         }
-        let estimate = self.estimate_with(patience);
+        let estimate = self.estimate();
         let worth_it = 1.0 / patience.candidates_per_record;
+        if estimate.chance_of_new >= worth_it {
+            return None;
+        }
         // Hopeful draws of late mean that the supply has changed: a new angle, a longer list to avoid.
         let revived = self.recently_new() >= REVIVED;
         let price_of_the_rest = float(wanted_more) / estimate.chance_of_new;
         let nearly_done = price_of_the_rest <= patience.finish * float(self.candidates);
-        (estimate.chance_of_new_at_most < worth_it && !revived && !nearly_done).then_some(Dry {
+        let sure = self.chance_at_most(patience.confidence) < worth_it;
+        (sure && !revived && !nearly_done).then_some(Dry {
             candidates: self.candidates,
             accepted: self.accepted,
-            chance_of_new_at_most: estimate.chance_of_new_at_most,
+            since_new: self.since_new,
+            chance_of_new: estimate.chance_of_new,
             expected_remaining: estimate.expected_remaining,
         })
     }
 
-    fn estimate_with(&self, patience: &Patience) -> Saturation {
-        if self.candidates == 0 {
-            return Saturation {
-                coverage: 0.0,
-                expected_remaining: f64::INFINITY,
-                chance_of_new: 1.0,
-                chance_of_new_at_most: 1.0,
-            };
-        }
-        let scale = f64::from(2_u32.pow(self.thinned));
-        let draws = float(self.candidates);
-        let (once, twice) = (f64::from(self.once), f64::from(self.twice));
-        let chance = (scale * once / draws).min(1.0);
+    /// Returns what the chance of a new record is at most: so many standard errors above the estimate.
+    fn chance_at_most(&self, z: f64) -> f64 {
+        let (once, twice) = (self.scaled(self.once), self.scaled(self.twice));
         // The variance of (what is unseen − once / draws) is about (once + 2 twice) / draws² (Esty, Annals of
         // Statistics 11, 1983). The terms in z² are those of a bound for counts near zero (Wilson).
-        let z = patience.confidence;
         let spread = (once + 2.0 * twice + z * z / 4.0).sqrt();
-        let at_most = scale * (once + z * z / 2.0 + z * spread) / draws;
-        // Chao1 with the correction that needs no record seen twice.
-        let unseen = scale * once * (once - 1.0).max(0.0) / (2.0 * (twice + 1.0));
-        Saturation {
-            coverage: 1.0 - chance,
-            expected_remaining: unseen * (draws - 1.0) / draws,
-            chance_of_new: chance,
-            chance_of_new_at_most: at_most.min(1.0),
-        }
+        (once + z * z / 2.0 + z * spread) / float(self.candidates)
+    }
+
+    fn scaled(&self, count: u32) -> f64 {
+        f64::from(count) * f64::from(2_u32.pow(self.thinned))
     }
 
     fn recently_new(&self) -> u32 {
@@ -192,6 +203,9 @@ impl Sightings {
     }
 }
 
+/// Standard errors between an estimate and its upper bound: one in forty is above it.
+const Z: f64 = 2.0;
+
 /// New ones among the last 32 candidates that tell of a supply that has changed: at the default price of 20
 /// there are 1.6 on average, and five or more in one stretch of fifty.
 const REVIVED: u32 = 5;
@@ -206,7 +220,7 @@ pub struct Saturation {
     pub expected_remaining: f64,
     /// The chance that the next candidate is new (Good–Turing).
     pub chance_of_new: f64,
-    /// What this chance is at most, with the confidence of [`Patience::confidence`].
+    /// What this chance is at most: two standard errors above the estimate.
     pub chance_of_new_at_most: f64,
 }
 
@@ -221,7 +235,7 @@ pub struct Patience {
     /// seven to nine are reported to be duplicates, so up to ten a record is an ordinary price.
     pub candidates_per_record: f64,
     /// How many standard errors the price must be above that. 2.2 by default: fewer than one topic in a
-    /// hundred is then stopped while a record can be had for the price, though it is looked at after every
+    /// hundred is then stopped while a record can be had for the price, though every topic is looked at after each
     /// candidate.
     pub confidence: f64,
     /// The part of its cost so far that a topic may spend on its last missing records whatever they cost. 0.05
@@ -270,8 +284,10 @@ pub struct Dry {
     pub candidates: u64,
     /// Those that were new.
     pub accepted: u64,
-    /// The chance that the next candidate is new, at most.
-    pub chance_of_new_at_most: f64,
+    /// Candidates since the last new one.
+    pub since_new: u64,
+    /// The chance that the next one is new, as estimated.
+    pub chance_of_new: f64,
     /// Records still unseen, at least, as estimated.
     pub expected_remaining: f64,
 }
@@ -280,10 +296,11 @@ impl fmt::Display for Dry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "it repeats itself: {} of {} candidates were new, and the next one is with a chance of at most {:.1} %",
+            "it repeats itself: {} of {} candidates were new, none of the last {}, and the next one is with a chance of some {:.1} %",
             self.accepted,
             self.candidates,
-            self.chance_of_new_at_most * 100.0
+            self.since_new,
+            self.chance_of_new * 100.0
         )
     }
 }
@@ -380,7 +397,8 @@ mod tests {
         }
     }
 
-    /// The full table, for `docs/diversity.md`: `cargo test --release --lib table_of_stops -- --ignored --nocapture`.
+    /// The full table, for `docs/diversity.md`:
+    /// `cargo test --release --lib table_of_stops -- --ignored --nocapture`.
     #[test]
     #[ignore = "a measurement of half a minute"]
     #[allow(clippy::print_stdout)]
