@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::dedup::{AnyDeduplicator, Deduplicator, NearDuplicates};
-use crate::engine::{Job, Model, Observer, RunSettings, drive};
+use crate::engine::{Backend, Job, Model, Observer, RunSettings, drive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
 use crate::filter::RecordFilter;
@@ -18,7 +18,7 @@ use crate::journal::Journal;
 use crate::llm::layers::{Budget, Lane};
 use crate::llm::models::{ModelRegistry, OFFLINE};
 use crate::llm::price::{PriceTable, Usd};
-use crate::llm::{LlmClient, ModelName, Parameters};
+use crate::llm::{LlmClient, ModelName};
 use crate::prompt::{Prompts, TemplatePrompts};
 use crate::run::{Dataset, Run, RunError};
 use crate::schedule::{RoundRobin, SchedulingPolicy};
@@ -97,7 +97,9 @@ pub struct Pipeline {
 /// Puts a [`Pipeline`] together; made by [`Pipeline::builder`].
 #[derive(Clone)]
 pub struct PipelineBuilder {
-    generation: Backend,
+    /// Models that write records, with their weights; at least one.
+    generation: Vec<(Backend, u32)>,
+    fallbacks: Vec<Backend>,
     topic_model: Option<Backend>,
     prices: PriceTable,
     topics: Arc<dyn TopicProvider>,
@@ -110,16 +112,12 @@ pub struct PipelineBuilder {
     observers: Vec<Observer>,
 }
 
-/// A client, and what its provider is known to take.
-#[derive(Clone)]
-struct Backend {
-    client: Arc<dyn LlmClient>,
-    lane: Option<Arc<Lane>>,
-}
-
 impl Backend {
-    fn new(client: Arc<dyn LlmClient>) -> Self {
-        Self { client, lane: None }
+    fn new(client: impl LlmClient) -> Self {
+        Self {
+            client: Arc::new(client),
+            lane: None,
+        }
     }
 
     /// Finds a client by its name. All runs of the process share the lane of a provider's model, as they share
@@ -131,20 +129,13 @@ impl Backend {
             lane,
         })
     }
-
-    fn with_parameters(self, parameters: &Arc<Parameters>) -> Model {
-        Model {
-            client: self.client,
-            lane: self.lane,
-            parameters: Arc::clone(parameters),
-        }
-    }
 }
 
 impl PipelineBuilder {
     fn new(generation: Backend) -> Self {
         Self {
-            generation,
+            generation: vec![(generation, 1)],
+            fallbacks: Vec::new(),
             topic_model: None,
             prices: PriceTable::known(),
             topics: Arc::new(GeneratedTopics::default()),
@@ -158,20 +149,60 @@ impl PipelineBuilder {
         }
     }
 
-    /// Sets the model that invents topics. The default is the one that writes records.
+    /// Sets the weight of the model that the builder started with. The default is 1.
     #[must_use]
-    pub fn topic_model(mut self, client: impl LlmClient) -> Self {
-        self.topic_model = Some(Backend::new(Arc::new(client)));
+    pub fn weight(mut self, weight: u32) -> Self {
+        self.generation[0].1 = weight;
         self
     }
 
-    /// Follows a lane with the model that writes records: limits per minute, pauses, adaptive concurrency.
+    /// Adds a model that writes records: each call goes to one of them, in proportion to their weights, chosen by
+    /// the seed of the run. Different models write differently.
+    ///
+    /// All are asked with the generation parameters of the input. A record says in
+    /// [`meta.model`](crate::record::RecordMeta::model) who wrote it.
+    ///
+    /// ```
+    /// use topicloom::Pipeline;
+    /// use topicloom::llm::OfflineModel;
+    ///
+    /// // Three calls of four go to the first.
+    /// let pipeline = Pipeline::builder(OfflineModel::new("offline/loom"))
+    ///     .weight(3)
+    ///     .model_with_weight(OfflineModel::new("offline/other"), 1)
+    ///     .build();
+    /// # drop(pipeline);
+    /// ```
+    #[must_use]
+    pub fn model_with_weight(mut self, client: impl LlmClient, weight: u32) -> Self {
+        self.generation.push((Backend::new(client), weight));
+        self
+    }
+
+    /// Adds a model to ask for records when the one whose turn it is is out, after those added before it.
+    ///
+    /// A model is out when its retries are used up, its key is refused or its quota is spent; see
+    /// [`Fallback`](crate::llm::layers::Fallback). There is none by default.
+    #[must_use]
+    pub fn fallback(mut self, client: impl LlmClient) -> Self {
+        self.fallbacks.push(Backend::new(client));
+        self
+    }
+
+    /// Sets the model that invents topics. The default is what writes records, fallbacks included.
+    #[must_use]
+    pub fn topic_model(mut self, client: impl LlmClient) -> Self {
+        self.topic_model = Some(Backend::new(client));
+        self
+    }
+
+    /// Follows a lane with the model that the builder started with: limits per minute, pauses, adaptive concurrency.
     ///
     /// By default a model found by its name follows the lane that all runs of the process share, and a client of
     /// your own follows none: it is asked as much as `max_concurrency` says from the first moment.
     #[must_use]
     pub fn lane(mut self, lane: Arc<Lane>) -> Self {
-        self.generation.lane = Some(lane);
+        self.generation[0].0.lane = Some(lane);
         self
     }
 
@@ -253,7 +284,7 @@ impl Pipeline {
     ///
     /// The model names of an input mean nothing to such a pipeline: it asks the model it is given.
     pub fn builder(client: impl LlmClient) -> PipelineBuilder {
-        PipelineBuilder::new(Backend::new(Arc::new(client)))
+        PipelineBuilder::new(Backend::new(client))
     }
 
     /// Makes the pipeline that [`generate_by_topic`] uses: models found by the names in the input.
@@ -327,9 +358,31 @@ impl Pipeline {
     fn job<T>(&self, input: &GenerateByTopicInput<T>) -> Result<Job> {
         let parts = self.parts.clone();
         let settings = input.settings();
-        let topic_model = parts
-            .topic_model
-            .unwrap_or_else(|| parts.generation.clone());
+        let generation = Model {
+            choices: parts.generation,
+            fallbacks: parts.fallbacks,
+            parameters: Arc::clone(input.generation_parameters()),
+        };
+        let (choices, fallbacks) = match parts.topic_model {
+            Some(backend) => (vec![(backend, 1)], Vec::new()),
+            None => (generation.choices.clone(), generation.fallbacks.clone()),
+        };
+        let topics = Model {
+            choices,
+            fallbacks,
+            parameters: Arc::clone(input.topic_parameters()),
+        };
+        let budget = budget(settings, parts.prices)?;
+        // Before any call is made, not when it is the turn of the first model whose cost nobody knows.
+        let asks_for_topics = !input.allocation().generated.is_empty();
+        for model in [Some(&generation), asks_for_topics.then_some(&topics)] {
+            for (model, backend) in model
+                .into_iter()
+                .flat_map(|m| m.backends().map(move |b| (m, b)))
+            {
+                budget.check(backend.client.model(), &model.parameters)?;
+            }
+        }
         Ok(Job {
             instruction: input.user_instruction().map(str::to_owned),
             allocation: input.allocation().clone(),
@@ -348,11 +401,9 @@ impl Pipeline {
                 avoid_examples: settings.avoid_examples,
                 reallocate: settings.reallocate,
             },
-            budget: Arc::new(budget(settings, parts.prices)?),
-            generation: parts
-                .generation
-                .with_parameters(input.generation_parameters()),
-            topics: topic_model.with_parameters(input.topic_parameters()),
+            budget: Arc::new(budget),
+            generation,
+            topics,
             topic_provider: parts.topics,
             prompts: parts.prompts,
             renderer: parts.renderer,
@@ -394,7 +445,11 @@ impl fmt::Debug for PipelineBuilder {
 impl PipelineBuilder {
     fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)
-            .field("generation", &self.generation.client)
+            .field(
+                "generation",
+                &clients(self.generation.iter().map(|(backend, _)| backend)),
+            )
+            .field("fallbacks", &clients(self.fallbacks.iter()))
             .field(
                 "topic_model",
                 &self.topic_model.as_ref().map(|model| &model.client),
@@ -407,4 +462,8 @@ impl PipelineBuilder {
             .field("journal", &self.journal)
             .finish_non_exhaustive()
     }
+}
+
+fn clients<'a>(backends: impl Iterator<Item = &'a Backend>) -> Vec<&'a Arc<dyn LlmClient>> {
+    backends.map(|backend| &backend.client).collect()
 }

@@ -115,7 +115,10 @@ where
         let plan = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(Stop::Cancelled),
-            plan = settled => plan?,
+            plan = settled => match plan {
+                Ok(plan) => plan,
+                Err(error) => return finish(&log, fatal(error)).await,
+            },
         };
         log.append(|| Entry::Planned(plan.clone())).await?;
         plan
@@ -217,10 +220,9 @@ where
                     return damaged("the journal has an answer for a topic that is not planned");
                 };
                 let usage = Some(answer.response.usage);
-                settling
-                    .job
-                    .budget
-                    .book(&answer.model, &answer.response.usage);
+                let budget = &settling.job.budget;
+                budget.book(&answer.model, &answer.response.usage);
+                budget.book_failed(&answer.failed_calls);
                 workshop
                     .calls
                     .replay(Purpose::Records, &answer.model, &answer.failed_calls, usage);
@@ -234,10 +236,12 @@ where
                     Settle::Answered {
                         judged,
                         failed_calls,
+                        model: (*answer.model != *settling.model).then(|| answer.model.into()),
                     },
                 )
             }
             Entry::Failed(failure) if failure.topic < workshop.topics.len() => {
+                settling.job.budget.book_failed(&failure.failed_calls);
                 workshop.calls.replay(
                     Purpose::Records,
                     &failure.model,

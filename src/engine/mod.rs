@@ -68,13 +68,30 @@ pub(crate) struct Job {
     pub(crate) observers: Vec<Observer>,
 }
 
-/// A model and how it is asked.
+/// Who is asked, and how.
 #[derive(Clone)]
 pub(crate) struct Model {
-    pub(crate) client: Arc<dyn LlmClient>,
+    /// Backends with their weights; at least one.
+    pub(crate) choices: Vec<(Backend, u32)>,
+    /// Who is asked, in order, when the chosen backend is out.
+    pub(crate) fallbacks: Vec<Backend>,
     pub(crate) parameters: Arc<Parameters>,
-    /// What the provider is known to take; `None` asks as much as the run wants.
+}
+
+/// A client, and what its provider is known to take.
+#[derive(Clone)]
+pub(crate) struct Backend {
+    pub(crate) client: Arc<dyn LlmClient>,
+    /// `None` asks as much as the run wants.
     pub(crate) lane: Option<Arc<Lane>>,
+}
+
+impl Model {
+    /// Returns every backend, the choices first.
+    pub(crate) fn backends(&self) -> impl Iterator<Item = &Backend> {
+        let choices = self.choices.iter().map(|(backend, _)| backend);
+        choices.chain(&self.fallbacks)
+    }
 }
 
 /// The settings of the input that the engine reads.

@@ -44,6 +44,7 @@ pub(super) async fn open<'a>(job: &Job, log: &'a Log, calls: &CallLog) -> Result
             Entry::TopicAnswered(answer) => {
                 let usage = Some(answer.response.usage);
                 job.budget.book(&answer.model, &answer.response.usage);
+                job.budget.book_failed(&answer.failed_calls);
                 calls.replay(Purpose::Topics, &answer.model, &answer.failed_calls, usage);
                 topic_answers.insert(answer.seed, answer.response);
             }

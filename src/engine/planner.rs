@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use super::Job;
 use super::call_log::CallLog;
 use super::log::Log;
+use super::worker::answered_by;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Entry, TopicAnswer};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
@@ -89,7 +90,7 @@ impl LlmClient for Journalled {
             .append(|| {
                 Entry::TopicAnswered(TopicAnswer {
                     seed: request.seed,
-                    model: self.inner.model().to_owned(),
+                    model: answered_by(&response, &self.inner).to_owned(),
                     response: response.clone(),
                     failed_calls,
                 })

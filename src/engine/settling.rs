@@ -42,7 +42,8 @@ impl<T> Settling<'_, T> {
             Settle::Answered {
                 judged,
                 failed_calls,
-            } => self.answered(task, topic, judged, failed_calls),
+                model,
+            } => self.answered(task, topic, judged, failed_calls, model.as_ref()),
             Settle::Failed { kind, calls } => self.failed(task, topic, kind, calls),
         };
         if let Some(why) = given_up {
@@ -56,6 +57,7 @@ impl<T> Settling<'_, T> {
         topic: &Topic,
         judged: Judged<T>,
         failed_calls: usize,
+        model: Option<&Arc<str>>,
     ) -> Option<GiveUp> {
         self.mends.merge(&judged.mends);
         self.ledger.found(task.topic, judged.candidates.len());
@@ -80,7 +82,7 @@ impl<T> Settling<'_, T> {
                         self.recollection
                             .accepted(task.topic, self.ledger.accepted(), &ready.gist);
                         self.metrics.observe(task.topic, &ready.gist);
-                        self.accept(task, topic, ready.data);
+                        self.accept(task, topic, ready.data, model);
                         miss = None;
                         continue;
                     }
@@ -117,8 +119,9 @@ impl<T> Settling<'_, T> {
         });
     }
 
-    fn accept(&mut self, task: &Task, topic: &Topic, data: T) {
-        let meta = RecordMeta::new(self.ledger.accepted(), task.id, Arc::clone(&self.model));
+    fn accept(&mut self, task: &Task, topic: &Topic, data: T, model: Option<&Arc<str>>) {
+        let model = Arc::clone(model.unwrap_or(&self.model));
+        let meta = RecordMeta::new(self.ledger.accepted(), task.id, model);
         self.outbox
             .push_back(Record::new(topic.clone(), data, meta));
         self.ledger.accept(task.topic);

@@ -1,15 +1,18 @@
-//! The layers a run puts around a client.
+//! The layers a run puts around its clients.
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::call_log::CallLog;
-use super::{Model, RunSettings};
-use crate::llm::LlmClient;
+use super::{Backend, Model, RunSettings};
+use crate::error::Result;
 use crate::llm::layers::{
-    Adaptive, Budget, Budgeted, ConcurrencyLimited, Laddered, Metered, Retrying, TimedOut,
+    Adaptive, Budget, Budgeted, ConcurrencyLimited, Fallback, Laddered, Metered, Retrying,
+    TimedOut, Traced, Weighted,
 };
+use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 
 /// What the clients of one run share.
 pub(super) struct Shared {
@@ -20,11 +23,54 @@ pub(super) struct Shared {
 }
 
 /// Stacks the layers in the order that [`crate::llm::layers`] gives reasons for.
+///
+/// Each backend gets all layers that care about one provider's model; the choice between backends comes on top.
 pub(super) fn stack(model: &Model, settings: &RunSettings, shared: &Shared) -> Arc<dyn LlmClient> {
-    let client = TimedOut::new(Arc::clone(&model.client), settings.call_timeout);
+    let alone = model.choices.len() == 1 && model.fallbacks.is_empty();
+    let leaf = |backend: &Backend| -> Arc<dyn LlmClient> {
+        let client = backend_layers(backend, settings, shared);
+        if alone {
+            client
+        } else {
+            let name = client.model().into();
+            Arc::new(Signed {
+                inner: client,
+                name,
+            })
+        }
+    };
+    let fallbacks: Vec<_> = model.fallbacks.iter().map(leaf).collect();
+    // One chain for each choice, so that a choice that is out does not take the others with it.
+    let mut chains = model.choices.iter().map(|(backend, weight)| {
+        let first = leaf(backend);
+        if fallbacks.is_empty() {
+            return (first, *weight);
+        }
+        let chain = fallbacks.iter().fold(Fallback::new(first), |chain, next| {
+            chain.then(Arc::clone(next))
+        });
+        (Arc::new(chain) as Arc<dyn LlmClient>, *weight)
+    });
+    let (first, weight) = chains.next().expect("a model has at least one backend");
+    if model.choices.len() == 1 {
+        return first;
+    }
+    let spread = chains.fold(Weighted::new(first, weight), |spread, (client, weight)| {
+        spread.or(client, weight)
+    });
+    Arc::new(spread)
+}
+
+fn backend_layers(
+    backend: &Backend,
+    settings: &RunSettings,
+    shared: &Shared,
+) -> Arc<dyn LlmClient> {
+    let client = TimedOut::new(Arc::clone(&backend.client), settings.call_timeout);
+    let client = Traced::new(client);
     let client = Metered::new(client, Arc::<CallLog>::clone(&shared.calls) as _);
     let client = ConcurrencyLimited::new(client, Arc::clone(&shared.permits));
-    match &model.lane {
+    match &backend.lane {
         Some(lane) => {
             let client = Adaptive::new(client, Arc::clone(lane), settings.max_concurrency);
             upper_layers(client, settings, shared)
@@ -44,4 +90,29 @@ fn upper_layers(
         .max_attempts(attempts)
         .seed(shared.seed);
     Arc::new(Laddered::new(client))
+}
+
+/// Writes on each answer which backend gave it, where there are several.
+#[derive(Debug)]
+struct Signed {
+    inner: Arc<dyn LlmClient>,
+    name: Arc<str>,
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl LlmClient for Signed {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        let mut response = self.inner.complete(request).await?;
+        response.answered_by = Some(Arc::clone(&self.name));
+        Ok(response)
+    }
+
+    fn model(&self) -> &str {
+        &self.name
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
 }

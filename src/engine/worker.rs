@@ -13,7 +13,7 @@ use super::log::Log;
 use super::output::RecordsFormat;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Answer, CallFailure, Entry};
-use crate::llm::{ChatRequest, LlmClient, Message, Parameters, Purpose};
+use crate::llm::{ChatRequest, ChatResponse, LlmClient, Message, Parameters, Purpose};
 use crate::prompt::{AskContext, Prompts};
 use crate::random::Random;
 use crate::topic::Topic;
@@ -60,11 +60,18 @@ pub(super) enum Settle<T> {
     Answered {
         judged: Judged<T>,
         failed_calls: usize,
+        /// Who answered, where it is not the model that the run is named after.
+        model: Option<Arc<str>>,
     },
     Failed {
         kind: ErrorKind,
         calls: usize,
     },
+}
+
+/// Returns the backend that answered, as `provider/model`.
+pub(super) fn answered_by<'a>(response: &'a ChatResponse, client: &'a dyn LlmClient) -> &'a str {
+    response.answered_by.as_deref().unwrap_or(client.model())
 }
 
 impl<T: DeserializeOwned> Workshop<T> {
@@ -94,7 +101,7 @@ impl<T: DeserializeOwned> Workshop<T> {
                             topic: task.topic,
                             wanted: task.wanted,
                             round: task.round,
-                            model: self.client.model().to_owned(),
+                            model: answered_by(&response, &self.client).to_owned(),
                             response: response.clone(),
                             failed_calls,
                         })
@@ -109,6 +116,7 @@ impl<T: DeserializeOwned> Workshop<T> {
                     result: Settle::Answered {
                         judged,
                         failed_calls: calls,
+                        model: response.answered_by,
                     },
                 })
             }

@@ -280,6 +280,10 @@ pub struct ChatResponse {
     /// How structured output was asked for, and in which dialect; set by the layer that chose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<(OutputMode, Dialect)>,
+    /// The backend that answered, as `provider/model`, where a run could choose between several; set by the
+    /// layers of the run, whose journal keeps it beside the answer.
+    #[serde(skip)]
+    pub answered_by: Option<Arc<str>>,
     /// What the provider said about its limits; not stored, since it is true only for a moment.
     #[serde(skip)]
     pub rate: Option<RateSnapshot>,
@@ -332,6 +336,7 @@ impl fmt::Debug for ChatResponse {
             .field("finish_reason", &self.finish_reason)
             .field("served_by", &self.served_by)
             .field("asked", &self.asked)
+            .field("answered_by", &self.answered_by)
             .field("rate", &self.rate)
             .finish()
     }

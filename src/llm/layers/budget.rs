@@ -1,6 +1,6 @@
 //! Caps on money, tokens and calls that hold under any concurrency.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, Semaphore};
@@ -9,7 +9,7 @@ use super::in_line::InLine;
 use super::worst_case;
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::price::{Price, PriceTable, Usd};
-use crate::llm::{ChatRequest, ChatResponse, Usage};
+use crate::llm::{ChatRequest, ChatResponse, Parameters, Usage};
 
 /// Caps on money, tokens and calls, shared by all clients of a run, and the account of what was spent.
 ///
@@ -133,6 +133,27 @@ impl Budget {
     /// Books a call that was answered earlier, such as one read back from a journal.
     pub fn book(&self, model: &str, usage: &Usage) {
         self.account().answered(usage, self.prices.get(model));
+    }
+
+    /// Books calls that failed earlier, such as ones read back from a journal. They count as calls; what the
+    /// provider may have billed for them is not known any more.
+    pub fn book_failed(&self, calls: &[ErrorKind]) {
+        let mut account = self.account();
+        for &kind in calls {
+            account.spent.calls += 1;
+            account.spent.uncertain_calls += u64::from(may_be_billed(kind));
+        }
+    }
+
+    /// Checks that the caps can hold for calls to this model: where cost is capped its price must be known,
+    /// and where cost or tokens are, the length of its answers must be bounded.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] where one is not.
+    pub fn check(&self, model: &str, parameters: &Arc<Parameters>) -> Result<()> {
+        let request = ChatRequest::default().with_parameters(Arc::clone(parameters));
+        self.most(model, self.prices.get(model), &request).map(drop)
     }
 
     /// Reserves the most that the call can cost, waiting for calls in flight to be settled where the caps
@@ -341,19 +362,24 @@ impl Charge {
         match result {
             Ok(response) if response.usage.total() == 0 => Self::Most,
             Ok(response) => Self::Usage(response.usage),
-            Err(error) => match error.kind() {
-                // The model ran, or may have run. Azure says that it bills prompts which its filter or its
-                // input limit stopped (learn.microsoft.com, "Plan to manage costs for Azure OpenAI").
-                ErrorKind::Timeout
-                | ErrorKind::Network
-                | ErrorKind::Malformed
-                | ErrorKind::Empty
-                | ErrorKind::ContentFilter
-                | ErrorKind::ContextLength
-                | ErrorKind::Cancelled
-                | ErrorKind::Plugin => Self::Most,
-                _ => Self::Nothing,
-            },
+            Err(error) if may_be_billed(error.kind()) => Self::Most,
+            Err(_) => Self::Nothing,
         }
     }
+}
+
+/// Whether the model ran, or may have run. Azure says that it bills prompts which its filter or its input limit
+/// stopped (learn.microsoft.com, "Plan to manage costs for Azure OpenAI").
+fn may_be_billed(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Timeout
+            | ErrorKind::Network
+            | ErrorKind::Malformed
+            | ErrorKind::Empty
+            | ErrorKind::ContentFilter
+            | ErrorKind::ContextLength
+            | ErrorKind::Cancelled
+            | ErrorKind::Plugin
+    )
 }

@@ -6,11 +6,15 @@
 //!
 //! | layer | why there |
 //! |--|--|
+//! | [`Weighted`] | the seed of a request chooses the model, before anything else |
+//! | [`Fallback`] | the next model is asked when all below has failed, with layers of its own |
+//! | [`Laddered`] | a refused schema is not the fault of the attempt |
 //! | [`Retrying`] | nothing below is held while a retry waits |
 //! | [`Budgeted`] | each attempt may cost, and is sent only with its cost reserved |
 //! | [`Adaptive`] or [`RateLimited`] | waits in the lane, with nothing in flight |
 //! | [`ConcurrencyLimited`] | a permit covers one attempt in flight |
 //! | [`Metered`] | reports each attempt, with the provider's own latency |
+//! | [`Traced`] | a span covers one attempt, as the provider saw it |
 //! | [`TimedOut`] | times the attempt, not the waiting |
 //! | client | makes one attempt |
 //!

@@ -10,8 +10,9 @@ use crate::llm::{Capabilities, ChatRequest, ChatResponse, FinishReason, LlmClien
 /// Opens a `tracing` span for every call, named and filled as OpenTelemetry's conventions for generative
 /// models ask (`gen_ai.*`, version 1.37), so that collectors which know them show tokens and models.
 ///
-/// Prompts and answers are never part of it. Retries are events inside the span; put this layer outside of
-/// [`Retrying`](super::Retrying), see [the order of layers](crate::llm::layers#the-order).
+/// Prompts and answers are never part of it. Inside of [`Retrying`](super::Retrying), where the pipeline puts it,
+/// each attempt has a span and lasts as long as the provider took; outside, one span covers an answer with all its
+/// retries and waits. See [the order of layers](crate::llm::layers#the-order).
 ///
 /// ```
 /// use topicloom::llm::layers::Traced;
