@@ -1,6 +1,8 @@
 //! One execution: its stream of records, and the data set it ends in.
 
-use std::fmt;
+mod dataset;
+mod error;
+
 use std::panic;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,6 +11,9 @@ use futures::{FutureExt, Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+pub use dataset::Dataset;
+pub use error::RunError;
 
 use crate::engine::Ending;
 use crate::error::{Error, ErrorKind, Result};
@@ -213,175 +218,6 @@ impl StopHandle {
     /// Drops the calls in flight and ends the run with what was accepted.
     pub fn stop(&self) {
         self.0.cancel();
-    }
-}
-
-/// All records of a run, and its report.
-///
-/// ```
-/// # use topicloom::GenerateByTopicInput;
-/// # async fn example(input: GenerateByTopicInput) -> Result<(), Box<dyn std::error::Error>> {
-/// let dataset = topicloom::generate_by_topic(input).await?;
-/// for record in &dataset {
-///     println!("{}: {}", record.topic, record.data["question"]);
-/// }
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone)]
-pub struct Dataset<T = JsonRecord> {
-    records: Vec<Record<T>>,
-    report: Report,
-}
-
-impl<T> Dataset<T> {
-    /// Returns the records in the order of acceptance.
-    #[must_use]
-    pub fn records(&self) -> &[Record<T>] {
-        &self.records
-    }
-
-    /// Returns what the run did.
-    #[must_use]
-    pub fn report(&self) -> &Report {
-        &self.report
-    }
-
-    /// Returns the number of records.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Returns whether there is no record.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// Returns the records in the order of acceptance.
-    pub fn iter(&self) -> std::slice::Iter<'_, Record<T>> {
-        self.records.iter()
-    }
-
-    /// Returns the records and leaves the report.
-    #[must_use]
-    pub fn into_records(self) -> Vec<Record<T>> {
-        self.records
-    }
-}
-
-impl<T> IntoIterator for Dataset<T> {
-    type Item = Record<T>;
-    type IntoIter = std::vec::IntoIter<Record<T>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.records.into_iter()
-    }
-}
-
-impl<'a, T> IntoIterator for &'a Dataset<T> {
-    type Item = &'a Record<T>;
-    type IntoIter = std::slice::Iter<'a, Record<T>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-/// Why a run did not complete, with everything it made until then.
-///
-/// ```
-/// # use topicloom::GenerateByTopicInput;
-/// # async fn example(input: GenerateByTopicInput) {
-/// match topicloom::generate_by_topic(input).await {
-///     Ok(dataset) => println!("all {} records", dataset.len()),
-///     Err(error) => {
-///         eprintln!("{error}");
-///         for topic in error.report().topics.iter().filter(|topic| topic.missing() > 0) {
-///             eprintln!("{}: {} missing", topic.topic, topic.missing());
-///         }
-///         let so_far = error.into_dataset();
-///         println!("{} records so far", so_far.len());
-///     }
-/// }
-/// # }
-/// ```
-pub struct RunError<T = JsonRecord>(Box<(Error, Dataset<T>)>);
-
-impl<T> RunError<T> {
-    pub(crate) fn new(error: Error, dataset: Dataset<T>) -> Self {
-        Self(Box::new((error, dataset)))
-    }
-
-    /// Creates the error of a run that never began.
-    pub(crate) fn before_start(error: Error) -> Self {
-        let mut report = Report::empty(Outcome::Failed);
-        report.reason = Some(error.to_string());
-        Self::new(
-            error,
-            Dataset {
-                records: Vec::new(),
-                report,
-            },
-        )
-    }
-
-    /// Returns why the run did not complete.
-    #[must_use]
-    pub fn error(&self) -> &Error {
-        &self.0.0
-    }
-
-    /// Returns the records that were accepted; of a run into a sink, those that the sink did not take.
-    #[must_use]
-    pub fn dataset(&self) -> &Dataset<T> {
-        &self.0.1
-    }
-
-    /// Returns what the run did.
-    #[must_use]
-    pub fn report(&self) -> &Report {
-        self.0.1.report()
-    }
-
-    /// Returns the records that were accepted, and leaves the error.
-    #[must_use]
-    pub fn into_dataset(self) -> Dataset<T> {
-        self.0.1
-    }
-
-    /// Returns the error and the records that were accepted.
-    #[must_use]
-    pub fn into_parts(self) -> (Error, Dataset<T>) {
-        *self.0
-    }
-}
-
-impl<T> fmt::Display for RunError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (error, dataset) = &*self.0;
-        write!(
-            f,
-            "{error}; {} of {} records were made",
-            dataset.report.accepted, dataset.report.requested
-        )
-    }
-}
-
-/// Shows the error and the number of records, not the records.
-impl<T> fmt::Debug for RunError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunError")
-            .field("error", &self.0.0)
-            .field("records", &self.0.1.len())
-            .finish()
-    }
-}
-
-impl<T> std::error::Error for RunError<T> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&self.0.0)
     }
 }
 
