@@ -10,6 +10,8 @@
 //! cargo bench --bench steering -- --test  # a small run that checks the claims
 //! ```
 
+#![allow(clippy::cast_precision_loss)] // Counts of a bench are small.
+
 use std::collections::{HashMap, HashSet};
 use std::hint::black_box;
 use std::time::Instant;

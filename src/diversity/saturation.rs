@@ -234,8 +234,8 @@ pub struct Patience {
     /// The most candidates worth paying for one new record. 20 by default: of ten candidates in this field
     /// seven to nine are reported to be duplicates, so up to ten a record is an ordinary price.
     pub candidates_per_record: f64,
-    /// How many standard errors the price must be above that. 2.2 by default: fewer than one topic in a
-    /// hundred is then stopped while a record can be had for the price, though every topic is looked at after each
+    /// How many standard errors the price must be above that. 2.2 by default: of topics that run dry, one or two in a
+    /// hundred are then stopped while a record can be had for the price, though each is looked at after every
     /// candidate.
     pub confidence: f64,
     /// The part of its cost so far that a topic may spend on its last missing records whatever they cost. 0.05
@@ -478,10 +478,10 @@ mod tests {
     }
 
     /// Draws from a supply and returns what was seen, and how many records were.
-    fn sample(supply: &mut Supply, draws: usize) -> (Sightings, usize) {
+    fn sample(supply: &mut Supply, count: usize) -> (Sightings, usize) {
         let mut sightings = Sightings::new();
         let mut ordinals: HashMap<usize, u64> = HashMap::new();
-        for _ in 0..draws {
+        for _ in 0..count {
             let drawn = supply.draw();
             let next = ordinals.len() as u64;
             if let Some(&ordinal) = ordinals.get(&drawn) {

@@ -33,9 +33,11 @@ pub struct Angles {
     most_asks: usize,
 }
 
+type List = Arc<[Box<str>]>;
+
 #[derive(Clone)]
 enum Source {
-    Given(Arc<[Box<str>]>),
+    Given(List),
     PerTopic(usize),
     Once(usize),
 }
@@ -118,7 +120,7 @@ impl Angles {
                 } else {
                     self.most_asks.saturating_sub(1)
                 };
-                let mut asks: Vec<BoxFuture<'_, Result<Arc<[Box<str>]>>>> = Vec::new();
+                let mut asks: Vec<BoxFuture<'_, Result<List>>> = Vec::new();
                 for (topic, seed) in topics[..own].iter().zip(1..) {
                     asks.push(Box::pin(ask_unless_none(
                         request,
@@ -160,9 +162,9 @@ impl fmt::Debug for Angles {
 #[derive(Clone, Default)]
 pub struct AngleSet {
     /// Those of the first topics, where each has its own.
-    own: Vec<Arc<[Box<str>]>>,
+    own: Vec<List>,
     /// Those of all others.
-    shared: Arc<[Box<str>]>,
+    shared: List,
     seed: u64,
 }
 
@@ -212,7 +214,7 @@ async fn ask_unless_none(
     count: usize,
     topic: Option<&Topic>,
     ask: u64,
-) -> Result<Arc<[Box<str>]>> {
+) -> Result<List> {
     if count == 0 {
         return Ok(Arc::default());
     }
@@ -236,7 +238,7 @@ async fn ask_unless_none(
 }
 
 /// Returns what is not blank and no repeat, in its order.
-fn distinct<A: AsRef<str>>(angles: impl IntoIterator<Item = A>) -> Arc<[Box<str>]> {
+fn distinct<A: AsRef<str>>(angles: impl IntoIterator<Item = A>) -> List {
     let mut seen = HashSet::from([String::new()]);
     angles
         .into_iter()

@@ -76,11 +76,8 @@ impl TopicTree {
     /// Returns how many topics it has room for.
     #[must_use]
     pub fn leaves(&self) -> usize {
-        let levels = self.branching.iter();
-        match levels.copied().reduce(usize::saturating_mul) {
-            Some(leaves) => leaves,
-            None => 0,
-        }
+        let levels = self.branching.iter().copied();
+        levels.reduce(usize::saturating_mul).unwrap_or_default()
     }
 
     /// Rounds of asking in which a level has to be grown: twice what a model needs that never repeats itself.
