@@ -46,6 +46,7 @@ mod disk;
 pub mod diversity;
 mod engine;
 pub mod error;
+pub mod estimate;
 pub mod event;
 mod fault;
 pub mod filter;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dedup::{AnyDeduplicator, Deduplicator, NearDuplicates};
 use crate::engine::{Backend, Job, Model, Observer, RunSettings, drive};
 use crate::error::{Error, ErrorKind, Result};
+use crate::estimate::{Estimate, Rates, estimate_with};
 use crate::event::RunEvent;
 use crate::filter::RecordFilter;
 use crate::input::{GenerateByTopicInput, Settings};
@@ -311,6 +312,34 @@ impl Pipeline {
             builder.topic_model = Some(Backend::named(input.topic_model(), models)?);
         }
         Ok(builder)
+    }
+
+    /// Estimates what a run of this input will take, without a call; see [`Estimate`].
+    ///
+    /// # Errors
+    ///
+    /// Where a prompt or the schema cannot be rendered.
+    pub fn estimate<T>(&self, input: &GenerateByTopicInput<T>) -> Result<Estimate> {
+        let parts = &self.parts;
+        let choices = parts
+            .generation
+            .iter()
+            .map(|(backend, weight)| (backend, *weight));
+        // A fallback is asked only when others are out: it may be the dearest, and has no share.
+        let fallbacks = parts.fallbacks.iter().map(|backend| (backend, 0));
+        let named =
+            |(backend, weight): (&'_ Backend, u32)| (backend.client.model().to_owned(), weight);
+        let records: Vec<(String, u32)> = choices.chain(fallbacks).map(named).collect();
+        let records: Vec<(&str, u32)> = records
+            .iter()
+            .map(|(name, weight)| (name.as_str(), *weight))
+            .collect();
+        let topics = match &parts.topic_model {
+            Some(backend) => vec![(backend.client.model(), 1)],
+            None => records.clone(),
+        };
+        let rates = Rates::new(input, &parts.prices, &records, &topics);
+        estimate_with(input, &*parts.prompts, &*parts.renderer, rates)
     }
 
     /// Starts a run.

@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &["outcome", "report", "event"],
     &["journal", "sink"],
-    &["engine", "run"],
+    &["engine", "run", "estimate"],
     &["pipeline", "testing"],
 ];
 

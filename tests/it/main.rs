@@ -1,7 +1,12 @@
 //! Whole runs, against models that a test answers for or that fail at seeded rates. Time is paused.
 
+#[cfg(feature = "providers")]
+mod caching;
 mod conversation;
 mod endings;
+#[cfg(feature = "providers")]
+mod leaks;
+mod money;
 #[cfg(feature = "providers")]
 mod over_http;
 mod resuming;

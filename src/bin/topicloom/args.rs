@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Show the topics and how many records each is asked for. Calls no model for given topics.
     Plan(PlanArgs),
+    /// Show what a run would take: calls, tokens and money, each as a range. Calls no model.
+    Estimate(EstimateArgs),
     /// Go on with the run of a journal, with the input it was started with.
     Resume(ResumeArgs),
     /// Show what a journal holds.
@@ -91,4 +93,16 @@ pub(crate) struct DriveArgs {
 pub(crate) struct PlanArgs {
     /// The input, a JSON file, or `-` for standard input.
     pub(crate) input: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EstimateArgs {
+    /// The input, a JSON file, or `-` for standard input.
+    pub(crate) input: PathBuf,
+    /// The report of a small run of the same input, as `run --report` writes it: narrows the ranges.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pilot_report: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }

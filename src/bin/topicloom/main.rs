@@ -1,6 +1,7 @@
 //! The `topicloom` command.
 
 mod args;
+mod estimate;
 mod input;
 mod journal;
 mod plan;
@@ -20,6 +21,7 @@ async fn main() -> ExitCode {
         Command::Run(args) => run::run(args).await,
         Command::Resume(args) => run::resume(args).await,
         Command::Plan(args) => plan::plan(&args),
+        Command::Estimate(args) => estimate::show(&args),
         Command::Inspect(args) => journal::inspect(&args),
         Command::Schema => {
             println!("{:#}", GenerateByTopicInput::<JsonRecord>::json_schema());

@@ -1,0 +1,355 @@
+//! What a run will take, before it is started: calls, tokens and money, each as a range.
+
+mod pilot;
+mod prompt_size;
+mod shape;
+
+use serde::Serialize;
+
+pub use pilot::{Pilot, PilotCalls, PilotCandidates, PilotTopic};
+
+use crate::error::Result;
+use crate::input::GenerateByTopicInput;
+use crate::llm::Usage;
+use crate::llm::price::{Price, PriceTable, Usd};
+use crate::prompt::{Prompts, TemplatePrompts};
+use crate::schema::{SchemaRenderer, TypeScript};
+use shape::Shape;
+
+/// Calls for each record asked for, if a tenth of all calls fails or is unusable, and a tenth of all records
+/// repeats another.
+const LIKELY_CALLS: f64 = 1.25;
+
+/// The same where two calls of three give nothing. Where more do, three in a row soon give nothing, which is when
+/// a topic is given up.
+const MOST_CALLS: f64 = 3.0;
+
+/// A range and the number to bet on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Spread<N> {
+    /// No less, if all goes well.
+    pub low: N,
+    /// The number to bet on.
+    pub likely: N,
+    /// No more, unless an assumption does not hold.
+    pub high: N,
+}
+
+impl<N> Spread<N> {
+    fn new(low: N, likely: N, high: N) -> Self {
+        Self { low, likely, high }
+    }
+
+    fn each<M>(self, mut change: impl FnMut(N) -> M) -> Spread<M> {
+        Spread::new(change(self.low), change(self.likely), change(self.high))
+    }
+}
+
+/// What a run will take if it completes: calls, tokens and money, each as a range.
+///
+/// Made by [`estimate`] or [`Pipeline::estimate`](crate::Pipeline::estimate) without a call; narrowed by what a
+/// small run of the same input used, with [`after_pilot`](Self::after_pilot).
+///
+/// # What is not promised
+///
+/// A run may end outside of the ranges where an [assumption](Self::assumptions) does not hold: models that reason
+/// before they answer write many times more than what is seen. To be sure of a limit, set `max_cost_usd`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Estimate {
+    /// Records asked for.
+    pub records: u64,
+    /// Calls, retries included.
+    pub calls: Spread<u64>,
+    /// Prompt tokens.
+    pub input_tokens: Spread<u64>,
+    /// Answer tokens.
+    pub output_tokens: Spread<u64>,
+    /// US dollars; absent where a model has no price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Spread<Usd>>,
+    /// Why there is no cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_cost: Option<String>,
+    /// What the ranges rest on, in words.
+    pub assumptions: Vec<String>,
+    #[serde(skip)]
+    shape: Shape,
+    #[serde(skip)]
+    rates: Rates,
+}
+
+/// What the models cost that the run asks.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Rates {
+    /// With the share of calls each gets; a fallback gets none.
+    records: Vec<(Price, f64)>,
+    topics: Vec<(Price, f64)>,
+    missing: Option<String>,
+}
+
+/// Calls for one purpose, and the tokens of each that is answered.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Part {
+    calls: Spread<f64>,
+    answered: Spread<f64>,
+    input: Spread<f64>,
+    output: Spread<f64>,
+    /// Prompt tokens that a provider's prefix cache may serve.
+    cached: f64,
+}
+
+/// Estimates what [`generate_by_topic`](crate::generate_by_topic) will take for an input.
+///
+/// ```
+/// use topicloom::GenerateByTopicInput;
+/// use topicloom::estimate::estimate;
+/// use topicloom::llm::price::PriceTable;
+///
+/// let input = GenerateByTopicInput::builder()
+///     .user_instruction("Q&A pairs about machine learning")
+///     .num_records(100)
+///     .topics(["supervised learning", "neural networks"])
+///     .generation_model("openai/gpt-4o-mini")
+///     .build()?;
+/// let estimate = estimate(&input, &PriceTable::known())?;
+/// assert_eq!(estimate.calls.low, 100);
+/// assert!(estimate.cost.is_some_and(|cost| cost.low < cost.likely && cost.likely < cost.high));
+/// # Ok::<(), topicloom::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// Where a prompt or the schema cannot be rendered.
+pub fn estimate<T>(input: &GenerateByTopicInput<T>, prices: &PriceTable) -> Result<Estimate> {
+    let records = [(input.generation_model().as_str(), 1)];
+    let topics = [(input.topic_model().as_str(), 1)];
+    let rates = Rates::new(input, prices, &records, &topics);
+    estimate_with(input, &TemplatePrompts::default(), &TypeScript, rates)
+}
+
+/// Estimates what a run with these parts will take.
+pub(crate) fn estimate_with<T>(
+    input: &GenerateByTopicInput<T>,
+    prompts: &dyn Prompts,
+    renderer: &dyn SchemaRenderer,
+    rates: Rates,
+) -> Result<Estimate> {
+    let most_answer = rates
+        .records
+        .iter()
+        .map(|(price, _)| price.max_output_tokens);
+    let shape = Shape::new(input, prompts, renderer, most_answer.max().flatten())?;
+    let fewest = shape.fewest_calls;
+    let calls = Spread::new(fewest, fewest * LIKELY_CALLS, fewest * MOST_CALLS);
+    let part = Part {
+        calls,
+        answered: calls,
+        input: shape.input,
+        output: shape.output,
+        cached: shape.stable,
+    };
+    let mut assumptions = vec![
+        "a token covers 2 to 6 bytes of text, 4 most likely".to_owned(),
+        "of three calls at least one gives what it was asked for; most likely four of five do"
+            .to_owned(),
+        format!(
+            "a field of a record takes {} to {} tokens, {} most likely, and no hidden reasoning",
+            shape::FIELD.low,
+            shape::FIELD.high,
+            shape::FIELD.likely
+        ),
+    ];
+    if shape.topics.is_some() {
+        assumptions.push(
+            "topics are asked for 50 at a time, and an ask brings at least half of them".to_owned(),
+        );
+    }
+    Ok(assemble(shape, rates, part, assumptions))
+}
+
+impl Estimate {
+    /// Narrows the ranges by what a pilot used: a run of the same input for fewer records, some tens of calls.
+    ///
+    /// What the pilot measured, calls for each record and tokens for each call, replaces what was assumed, with a
+    /// margin for chance that one run in two thousand exceeds. A pilot that made no record changes nothing.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use topicloom::estimate::estimate;
+    /// use topicloom::llm::price::PriceTable;
+    /// use topicloom::{GenerateByTopicInput, generate_by_topic};
+    ///
+    /// let input = GenerateByTopicInput::from_json_slice(&std::fs::read("input.json")?)?;
+    /// let small = input.clone().to_builder().num_records(40).build()?;
+    /// let pilot = generate_by_topic(small).await?;
+    /// let estimate = estimate(&input, &PriceTable::known())?.after_pilot(pilot.report());
+    /// println!("{:?}", estimate.cost);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn after_pilot(&self, pilot: impl Into<Pilot>) -> Self {
+        let pilot = pilot.into();
+        let Some(part) = pilot.part(&self.shape) else {
+            let mut same = self.clone();
+            same.assumptions
+                .push("the pilot made no record, so nothing is known from it".to_owned());
+            return same;
+        };
+        let assumptions = vec![
+            format!(
+                "the run goes as the pilot went: {} records of {} calls, {} tokens in and {} out",
+                pilot.accepted,
+                pilot.record_calls.made,
+                pilot.record_calls.usage.input_tokens,
+                pilot.record_calls.usage.output_tokens
+            ),
+            "repetitions do not become more frequent as topics fill up, which a pilot cannot show"
+                .to_owned(),
+        ];
+        assemble(self.shape.clone(), self.rates.clone(), part, assumptions)
+    }
+}
+
+/// Adds up the calls for records and those for topics.
+fn assemble(shape: Shape, rates: Rates, records: Part, assumptions: Vec<String>) -> Estimate {
+    let parts = [
+        Some((records, &rates.records)),
+        shape.topics.map(|part| (part, &rates.topics)),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    let sum = |of: &dyn Fn(&Part) -> Spread<f64>| {
+        parts
+            .iter()
+            .map(|(part, _)| of(part))
+            .fold(Spread::new(0.0, 0.0, 0.0), |sum, more| {
+                Spread::new(
+                    sum.low + more.low,
+                    sum.likely + more.likely,
+                    sum.high + more.high,
+                )
+            })
+    };
+    let cost = rates.missing.is_none().then(|| {
+        let all = parts.iter().map(|(part, prices)| part.cost(prices));
+        all.fold(Spread::new(Usd::ZERO, Usd::ZERO, Usd::ZERO), |sum, more| {
+            Spread::new(
+                sum.low + more.low,
+                sum.likely + more.likely,
+                sum.high + more.high,
+            )
+        })
+    });
+    Estimate {
+        records: shape.records,
+        calls: whole(sum(&|part| part.calls)),
+        input_tokens: whole(sum(&|part| times(part.answered, part.input))),
+        output_tokens: whole(sum(&|part| times(part.answered, part.output))),
+        cost,
+        no_cost: rates.missing.clone(),
+        assumptions,
+        shape,
+        rates,
+    }
+}
+
+impl Part {
+    /// Returns what the part costs: at best all prompts come from the cache of the cheapest model; at worst the
+    /// dearest model writes them all into its cache.
+    fn cost(&self, prices: &[(Price, f64)]) -> Spread<Usd> {
+        let (input, output) = (self.input.each(count), self.output.each(count));
+        let cheapest = prices.iter().map(|(price, _)| {
+            let plain = Usage::new(input.low, output.low);
+            let mut cached = plain;
+            cached.cached_input_tokens = input.low;
+            price.cost(&plain).min(price.cost(&cached))
+        });
+        let dearest = prices
+            .iter()
+            .map(|(price, _)| price.most(input.high, output.high));
+        let mut usage = Usage::new(input.likely, output.likely);
+        usage.cached_input_tokens = count(self.cached).min(input.likely);
+        let likely: f64 = prices
+            .iter()
+            .map(|(price, share)| nano(price.cost(&usage)) * share)
+            .sum();
+        Spread::new(
+            amount(self.answered.low * nano(cheapest.min().unwrap_or_default())),
+            amount(self.answered.likely * likely),
+            amount(self.answered.high * nano(dearest.max().unwrap_or_default())),
+        )
+    }
+}
+
+impl Rates {
+    /// Finds the prices of models that are named with their weights; a fallback has none.
+    pub(crate) fn new<T>(
+        input: &GenerateByTopicInput<T>,
+        prices: &PriceTable,
+        records: &[(&str, u32)],
+        topics: &[(&str, u32)],
+    ) -> Self {
+        let topics = if input.allocation().generated.is_empty() {
+            &[]
+        } else {
+            topics
+        };
+        let missing = records
+            .iter()
+            .chain(topics)
+            .find(|(model, _)| prices.get(model).is_none())
+            .map(|(model, _)| {
+                format!("the price of {model} is not known; give it to have the cost estimated")
+            });
+        let of = |models: &[(&str, u32)]| {
+            let total: f64 = models.iter().map(|(_, weight)| f64::from(*weight)).sum();
+            let share = |weight: u32| f64::from(weight) / total.max(1.0);
+            models
+                .iter()
+                .filter_map(|(model, weight)| Some((prices.get(model)?, share(*weight))))
+                .collect()
+        };
+        Self {
+            records: of(records),
+            topics: of(topics),
+            missing,
+        }
+    }
+}
+
+fn times(one: Spread<f64>, other: Spread<f64>) -> Spread<f64> {
+    Spread::new(
+        one.low * other.low,
+        one.likely * other.likely,
+        one.high * other.high,
+    )
+}
+
+fn whole(spread: Spread<f64>) -> Spread<u64> {
+    Spread::new(
+        count(spread.low.floor()),
+        count(spread.likely.round()),
+        count(spread.high.ceil()),
+    )
+}
+
+// Estimates need no more than the 52 bits that a float holds, and a cast stops at the ends.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn count(number: f64) -> u64 {
+    number as u64
+}
+
+fn amount(nano: f64) -> Usd {
+    Usd::from_nano(count(nano))
+}
+
+#[allow(clippy::cast_precision_loss)] // As above.
+fn float(number: u64) -> f64 {
+    number as f64
+}
+
+fn nano(amount: Usd) -> f64 {
+    float(amount.nano())
+}

@@ -1,0 +1,225 @@
+//! The shape of a run: its fewest calls, and the size of each, from the plan and the rendered prompts.
+
+use serde_json::Value;
+
+use super::prompt_size::{prompt, tokens};
+use super::{Part, Spread, float};
+use crate::error::Result;
+use crate::input::GenerateByTopicInput;
+use crate::prompt::{AskContext, Prompts, StableContext, TopicsContext};
+use crate::schema::{RECORDS_KEY, SchemaRenderer};
+
+/// Tokens of a field with its name: a number or a word, a sentence or three, half a page.
+pub(super) const FIELD: Spread<f64> = Spread {
+    low: 3.0,
+    likely: 40.0,
+    high: 300.0,
+};
+
+/// Tokens of an accepted record as a later prompt shows it. It has at most 200 characters, which are some 50 tokens
+/// of English and at most 200 of anything else; where nothing is accepted yet, none is shown.
+const SHOWN: Spread<f64> = Spread {
+    low: 0.0,
+    likely: 40.0,
+    high: 200.0,
+};
+
+/// Tokens of what a prompt tells of the last answer's faults: four notes, each with a shown record at most.
+const FEEDBACK: f64 = 4.0 * 250.0;
+
+/// Items of a list whose length the schema leaves open.
+const LIST: f64 = 3.0;
+
+/// Topics that are asked for at once, and tokens of a topic's name in an answer, as
+/// [`GeneratedTopics`](crate::topic::GeneratedTopics) has them.
+const TOPICS_AT_ONCE: u64 = 50;
+const TOPIC: Spread<f64> = Spread {
+    low: 1.0,
+    likely: 6.0,
+    high: 40.0,
+};
+
+/// Stands for a topic that is not invented yet.
+const UNNAMED: &str = "a topic of four words";
+
+/// Topics whose prompts are rendered to learn how long they are; enough for a mean.
+const RENDERED: usize = 100;
+
+/// What is known of a run before it starts.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Shape {
+    pub(super) records: u64,
+    /// Calls for records if each gives what it is asked for.
+    pub(super) fewest_calls: f64,
+    /// Accepted records that a prompt shows, on average, if calls are made one after the other.
+    pub(super) shown: f64,
+    avoid: u64,
+    per_request: u64,
+    pub(super) input: Spread<f64>,
+    pub(super) output: Spread<f64>,
+    /// Tokens of the prompt's unchanging part.
+    pub(super) stable: f64,
+    /// The calls for topics, where there are any.
+    pub(super) topics: Option<Part>,
+}
+
+impl Shape {
+    pub(super) fn new<T>(
+        input: &GenerateByTopicInput<T>,
+        prompts: &dyn Prompts,
+        renderer: &dyn SchemaRenderer,
+        most_answer: Option<u64>,
+    ) -> Result<Self> {
+        let (allocation, settings) = (input.allocation(), input.settings());
+        let given = allocation
+            .given
+            .iter()
+            .map(|planned| (planned.topic.name(), planned.quota));
+        let generated = allocation.generated.iter().map(|quota| (UNNAMED, *quota));
+        let quotas: Vec<(&str, u64)> = given.chain(generated).collect();
+        let per_request = settings.records_per_request;
+        let avoid = settings.avoid_examples as u64;
+        let fewest: u64 = quotas
+            .iter()
+            .map(|(_, quota)| quota.div_ceil(per_request))
+            .sum();
+
+        let schema = renderer.render(input.schema())?;
+        let stable =
+            StableContext::new(&schema, RECORDS_KEY).with_instruction(input.user_instruction());
+        let stable = prompts.stable(&stable)?.len() as u64;
+        let ask = mean_ask(&quotas, per_request, prompts)?;
+        let wrapped = input.schema().wrapped();
+        let text = prompt(stable + ask, wrapped.to_string().len() as u64);
+        let shown = mean_shown(quotas.iter().map(|(_, quota)| *quota), per_request, avoid);
+        let most_shown = quotas.iter().map(|(_, quota)| (*quota).min(avoid)).max();
+        let records = allocation.total();
+        let a_call = float(records) / float(fewest.max(1));
+        let limit = input.generation_parameters().max_tokens.or(most_answer);
+        let limit = limit.map_or(f64::INFINITY, float);
+        Ok(Self {
+            records,
+            fewest_calls: float(fewest),
+            shown,
+            avoid,
+            per_request,
+            input: Spread {
+                low: text.low,
+                likely: text.likely + shown * SHOWN.likely,
+                high: text.high + float(most_shown.unwrap_or(0)) * SHOWN.high + FEEDBACK,
+            },
+            output: FIELD.each(|field| (field * fields(record_of(&wrapped)) * a_call).min(limit)),
+            stable: tokens(stable).likely,
+            topics: topics(input, prompts)?,
+        })
+    }
+
+    /// Returns how many accepted records the prompts of topics with these quotas show on average.
+    pub(super) fn shown_of(&self, quotas: impl Iterator<Item = u64>) -> f64 {
+        mean_shown(quotas, self.per_request, self.avoid)
+    }
+}
+
+/// Returns the mean length of what is asked, in bytes.
+fn mean_ask(quotas: &[(&str, u64)], per_request: u64, prompts: &dyn Prompts) -> Result<u64> {
+    let (mut bytes, mut weight) = (0, 0);
+    for (topic, quota) in quotas.iter().take(RENDERED) {
+        let count = usize::try_from(per_request.min(*quota)).unwrap_or(usize::MAX);
+        let length = prompts.ask(&AskContext::new(topic, count))?.len() as u64;
+        bytes += u128::from(length) * u128::from(*quota);
+        weight += u128::from(*quota);
+    }
+    Ok(u64::try_from(bytes / weight.max(1)).unwrap_or(u64::MAX))
+}
+
+/// The `n`-th call of a topic shows what those before it gave, up to so many.
+fn mean_shown(quotas: impl Iterator<Item = u64>, per_request: u64, most: u64) -> f64 {
+    let (mut shown, mut all) = (0.0, 0.0);
+    for quota in quotas {
+        let calls = quota.div_ceil(per_request);
+        let growing = calls.min(most.div_ceil(per_request));
+        let (growing, calls) = (float(growing), float(calls));
+        shown += float(per_request) * growing * (growing - 1.0).max(0.0) / 2.0;
+        shown += (calls - growing) * float(most);
+        all += calls;
+    }
+    if all > 0.0 { shown / all } else { 0.0 }
+}
+
+/// Returns the calls for topics.
+fn topics<T>(input: &GenerateByTopicInput<T>, prompts: &dyn Prompts) -> Result<Option<Part>> {
+    let missing = input.allocation().generated.len() as u64;
+    if missing == 0 {
+        return Ok(None);
+    }
+    let at_once = missing.min(TOPICS_AT_ONCE);
+    let context = TopicsContext::new(
+        input.user_instruction(),
+        usize::try_from(at_once).unwrap_or(usize::MAX),
+    );
+    let messages = prompts.topics(&context)?;
+    let bytes = messages
+        .iter()
+        .map(|message| message.text.len() as u64)
+        .sum();
+    let text = prompt(bytes, 0);
+    // Each ask shows the names there are, 300 of them at most.
+    let known = float((missing + input.allocation().given.len() as u64).min(300));
+    let asks = float(missing.div_ceil(TOPICS_AT_ONCE));
+    // The provider gives up after twice as many asks and three.
+    let calls = Spread::new(asks, asks * 1.25, 3.0 * (2.0 * asks + 3.0));
+    Ok(Some(Part {
+        calls,
+        answered: calls,
+        input: Spread {
+            low: text.low,
+            likely: text.likely + known / 2.0 * TOPIC.likely,
+            high: text.high + known * TOPIC.high,
+        },
+        output: TOPIC.each(|topic| topic * float(missing) / asks),
+        cached: 0.0,
+    }))
+}
+
+/// Returns the schema of one record in the schema of an answer.
+fn record_of(wrapped: &Value) -> &Value {
+    let list = wrapped.pointer(&format!("/properties/{RECORDS_KEY}/items"));
+    list.unwrap_or(wrapped)
+}
+
+/// Returns how many values a record holds, as far as the schema says it in place.
+fn fields(schema: &Value) -> f64 {
+    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+        return properties.values().map(fields).sum::<f64>().max(1.0);
+    }
+    match schema.get("items") {
+        Some(items) => LIST * fields(items),
+        None => 1.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_are_counted_through_objects_and_lists() {
+        let schema = json!({"properties": {
+            "a": {"type": "string"},
+            "b": {"properties": {"c": {}, "d": {}}},
+            "e": {"type": "array", "items": {"type": "string"}},
+        }});
+        assert!((fields(&schema) - 6.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn prompts_show_what_the_calls_before_them_gave() {
+        // 0, 1, 2, 3, 3, 3 records.
+        assert!((mean_shown([6].into_iter(), 1, 3) - 2.0).abs() < 1e-9);
+        // 0 and 2 records.
+        assert!((mean_shown([4].into_iter(), 2, 10) - 1.0).abs() < 1e-9);
+        assert!(mean_shown([5].into_iter(), 1, 0).abs() < 1e-9);
+    }
+}
