@@ -5,6 +5,8 @@ mod closest;
 pub mod dedup;
 mod disk;
 pub mod diversity;
+#[cfg(feature = "semantic")]
+pub mod embedding;
 mod engine;
 pub mod error;
 pub mod event;
