@@ -44,6 +44,8 @@ mod closest;
 pub mod dedup;
 mod disk;
 pub mod diversity;
+#[cfg(feature = "semantic")]
+pub mod embedding;
 mod engine;
 pub mod error;
 pub mod estimate;

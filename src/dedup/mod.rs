@@ -11,11 +11,14 @@
 //! [`AnyDeduplicator`] is the form a pipeline stores, whatever type of fingerprint is behind it.
 
 mod any;
+mod chain;
 mod exact;
 mod fields;
 mod fold;
 mod given;
 mod near;
+#[cfg(feature = "semantic")]
+mod semantic;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,10 +31,13 @@ use crate::candidate::Candidate;
 use crate::error::Result;
 
 pub use any::{AnyDeduplicator, AnyFingerprint, AnyMemory};
+pub use chain::{Chain, ChainFingerprint, ChainMemory, DeduplicatorExt};
 pub use exact::{ExactDuplicates, ExactFingerprint, ExactMemory};
 pub use fields::{Fields, Scope};
 pub use given::Given;
 pub use near::{NearDuplicates, NearFingerprint, NearMemory};
+#[cfg(feature = "semantic")]
+pub use semantic::{SemanticDuplicates, SemanticFingerprint, SemanticMemory};
 
 /// Decides what is new.
 ///

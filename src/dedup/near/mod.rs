@@ -142,7 +142,7 @@ impl NearDuplicates {
     }
 }
 
-fn holds_text(value: &Value) -> bool {
+pub(super) fn holds_text(value: &Value) -> bool {
     match value {
         Value::String(_) => true,
         Value::Array(items) => items.iter().any(holds_text),
@@ -152,7 +152,7 @@ fn holds_text(value: &Value) -> bool {
 }
 
 /// Writes the texts and numbers in a value, one per line.
-fn flatten(value: &Value, out: &mut String) {
+pub(super) fn flatten(value: &Value, out: &mut String) {
     match value {
         Value::Null => {}
         Value::String(text) => {

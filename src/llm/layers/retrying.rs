@@ -6,6 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::sleep;
 
+#[cfg(feature = "semantic")]
+use crate::embedding::Embedder;
 use crate::error::{Error, Result, Retry};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 use crate::random::Random;
@@ -90,6 +92,31 @@ impl<C> Retrying<C> {
         let mut jitter = self.jitter.lock().unwrap_or_else(PoisonError::into_inner);
         self.policy.next(error, attempt, &mut jitter)
     }
+
+    /// Waits before the next attempt, or returns the error of the last one.
+    async fn wait(&self, model: &str, error: Error, attempt: u32) -> Result<()> {
+        match self.next(&error, attempt) {
+            Next::Wait(delay) => {
+                tracing::debug!(
+                    model,
+                    kind = error.kind().as_str(),
+                    attempt,
+                    ?delay,
+                    "trying again"
+                );
+                sleep(delay).await;
+                Ok(())
+            }
+            Next::AsItIs => Err(error),
+            Next::Exhausted => Err(error
+                .with_retry(Retry::Never)
+                .with_context("attempts", attempt.to_string())),
+            Next::TooLong(asked) => Err(error
+                .with_retry(Retry::Never)
+                .with_context("asked_to_wait", format!("{asked:?}"))
+                .with_context("longest_wait", format!("{:?}", self.policy.longest_wait))),
+        }
+    }
 }
 
 #[async_trait]
@@ -98,33 +125,9 @@ impl<C: LlmClient> LlmClient for Retrying<C> {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
         let mut attempt = 1;
         loop {
-            let error = match self.inner.complete(request).await {
+            match self.inner.complete(request).await {
                 Ok(response) => return Ok(response),
-                Err(error) => error,
-            };
-            match self.next(&error, attempt) {
-                Next::Wait(delay) => {
-                    tracing::debug!(
-                        model = self.inner.model(),
-                        kind = error.kind().as_str(),
-                        attempt,
-                        ?delay,
-                        "trying again"
-                    );
-                    sleep(delay).await;
-                }
-                Next::AsItIs => return Err(error),
-                Next::Exhausted => {
-                    return Err(error
-                        .with_retry(Retry::Never)
-                        .with_context("attempts", attempt.to_string()));
-                }
-                Next::TooLong(asked) => {
-                    return Err(error
-                        .with_retry(Retry::Never)
-                        .with_context("asked_to_wait", format!("{asked:?}"))
-                        .with_context("longest_wait", format!("{:?}", self.policy.longest_wait)));
-                }
+                Err(error) => self.wait(self.inner.model(), error, attempt).await?,
             }
             attempt += 1;
         }
@@ -136,6 +139,27 @@ impl<C: LlmClient> LlmClient for Retrying<C> {
 
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
+    }
+}
+
+/// Retries an embedder as it does a model.
+#[cfg(feature = "semantic")]
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<E: Embedder> Embedder for Retrying<E> {
+    async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+        let mut attempt = 1;
+        loop {
+            match self.inner.embed(texts).await {
+                Ok(vectors) => return Ok(vectors),
+                Err(error) => self.wait(self.inner.name(), error, attempt).await?,
+            }
+            attempt += 1;
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.inner.name()
     }
 }
 

@@ -28,6 +28,8 @@ pub use gemini::GeminiClient;
 pub use offline::OfflineModel;
 #[cfg(feature = "providers")]
 pub use openai::OpenAiClient;
+#[cfg(all(feature = "providers", feature = "semantic"))]
+pub use openai::OpenAiEmbedder;
 #[cfg(feature = "providers")]
 pub use options::ClientOptions;
 #[cfg(feature = "providers")]

@@ -4,6 +4,8 @@
 //! [`llm`](fn@llm), of which not everything can always be checked, returns a [`Report`] instead.
 
 mod dedup;
+#[cfg(feature = "semantic")]
+mod embedder;
 mod filter;
 mod journal;
 mod llm;
@@ -15,6 +17,8 @@ mod sink;
 mod topics;
 
 pub use dedup::{dedup, dedup_with};
+#[cfg(feature = "semantic")]
+pub use embedder::embedder;
 pub use filter::filter;
 pub use journal::journal;
 pub use llm::{LlmBackend, Scene, Situation, llm, llm_over_http};

@@ -1,5 +1,7 @@
 //! OpenAI's chat completions, and whoever else speaks that format.
 
+#[cfg(feature = "semantic")]
+mod embeddings;
 mod error;
 mod wire;
 
@@ -15,6 +17,9 @@ use super::presets::{Auth, COMPATIBLE, OPENAI_REASONING, OutputLimit, Path, Pres
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::http::{Endpoint, Reply, Transport, parse_json, rate_openai};
 use crate::llm::{ApiKey, Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
+
+#[cfg(feature = "semantic")]
+pub use embeddings::OpenAiEmbedder;
 
 /// A client for every provider that speaks OpenAI's chat completions.
 ///
@@ -60,28 +65,13 @@ impl OpenAiClient {
     /// [`Config`](ErrorKind::Config) where a needed key or base URL is neither in the options nor in the
     /// environment, naming the variable to set, or where one of them cannot be used.
     pub fn new(name: &ModelName, options: ClientOptions) -> Result<Self> {
-        let preset = match preset(name.provider()) {
-            Some(preset) => preset,
-            None if options.own_base_url().is_some() => &COMPATIBLE,
-            None => {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    format!(
-                        "`{}` is no known provider; set a base URL to use it",
-                        name.provider()
-                    ),
-                ));
-            }
-        };
+        let preset = preset_for(name, &options)?;
         let (base, at_home) =
             options.endpoint(preset.base_url_variables, preset.base_url, name.provider())?;
         // A server that stands in for a provider often has no key. Azure is nowhere but at its users' own URLs.
         let needs_key = preset.needs_key && (at_home || preset.base_url.is_none());
         let key = options.key(preset.key_variables, needs_key)?;
-        let auth = key.as_ref().map(|key| match preset.auth {
-            Auth::Bearer => ("authorization", format!("Bearer {}", key.expose())),
-            Auth::ApiKey => ("api-key", key.expose().to_owned()),
-        });
+        let auth = key.as_ref().map(|key| auth_header(preset, key));
         let headers = options.headers(auth, &[])?;
         let (modes, dialect) = options
             .output()
@@ -91,7 +81,7 @@ impl OpenAiClient {
             capabilities = capabilities.with_warm_up();
         }
         Ok(Self {
-            endpoint: chat_endpoint(preset.path, base, name.model()),
+            endpoint: endpoint(preset.path, base, name.model(), CHAT),
             name: name.clone(),
             preset,
             capabilities,
@@ -139,6 +129,28 @@ impl OpenAiClient {
     }
 }
 
+/// Returns the row of the model's provider, or the one for servers that have none where the caller says where it is.
+fn preset_for(name: &ModelName, options: &ClientOptions) -> Result<&'static Preset> {
+    match preset(name.provider()) {
+        Some(preset) => Ok(preset),
+        None if options.own_base_url().is_some() => Ok(&COMPATIBLE),
+        None => Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "`{}` is no known provider; set a base URL to use it",
+                name.provider()
+            ),
+        )),
+    }
+}
+
+fn auth_header(preset: &Preset, key: &ApiKey) -> (&'static str, String) {
+    match preset.auth {
+        Auth::Bearer => ("authorization", format!("Bearer {}", key.expose())),
+        Auth::ApiKey => ("api-key", key.expose().to_owned()),
+    }
+}
+
 /// Reads a reply, whatever it is.
 fn read(reply: &Reply, call: &Call<'_>) -> Result<ChatResponse> {
     if !reply.is_success() {
@@ -156,15 +168,17 @@ fn read(reply: &Reply, call: &Call<'_>) -> Result<ChatResponse> {
         .map_err(|error| error.with_context("model", call.model).with_rate(rate))
 }
 
-fn chat_endpoint(path: Path, base: Endpoint, model: &str) -> Endpoint {
-    const CHAT: &str = "chat/completions";
-    if base.path_ends_with(CHAT) {
+const CHAT: &str = "chat/completions";
+
+/// Returns where `service` is below a base URL, which may also be the whole URL.
+fn endpoint(path: Path, base: Endpoint, model: &str, service: &str) -> Endpoint {
+    if base.path_ends_with(service) {
         return base;
     }
     match path {
-        Path::Plain => base.join(CHAT),
-        Path::BelowV1 if base.path_ends_with("/v1") => base.join(CHAT),
-        Path::BelowV1 => base.join("v1").join(CHAT),
+        Path::Plain => base.join(service),
+        Path::BelowV1 if base.path_ends_with("/v1") => base.join(service),
+        Path::BelowV1 => base.join("v1").join(service),
         Path::Azure => {
             let base = match std::env::var("AZURE_API_VERSION") {
                 Ok(version) if !version.is_empty() && !base.has_query("api-version") => {
@@ -173,11 +187,12 @@ fn chat_endpoint(path: Path, base: Endpoint, model: &str) -> Endpoint {
                 _ => base,
             };
             if base.path_ends_with("/openai/v1") || base.path_contains("/openai/deployments/") {
-                base.join(CHAT)
+                base.join(service)
             } else if base.has_query("api-version") {
-                base.join(&format!("openai/deployments/{model}")).join(CHAT)
+                base.join(&format!("openai/deployments/{model}"))
+                    .join(service)
             } else {
-                base.join("openai/v1").join(CHAT)
+                base.join("openai/v1").join(service)
             }
         }
     }
@@ -228,7 +243,7 @@ mod tests {
 
     fn url(provider: &str, base: &str) -> String {
         let path = preset(provider).unwrap().path;
-        chat_endpoint(path, Endpoint::parse(base).unwrap(), "gpt")
+        endpoint(path, Endpoint::parse(base).unwrap(), "gpt", CHAT)
             .url()
             .to_string()
     }

@@ -1,0 +1,162 @@
+//! Speed and size of the semantic stage, and what its bytes lose against 32-bit floats.
+//!
+//! ```sh
+//! cargo bench --bench semantic --features semantic             # 10 000 and 100 000 vectors of 384 dimensions
+//! cargo bench --bench semantic --features semantic -- 10000    # one size
+//! ```
+
+// Tables go to standard output, and counts become shares.
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation
+)]
+
+use std::time::Instant;
+
+use futures::FutureExt;
+use serde_json::json;
+use topicloom::Candidate;
+use topicloom::dedup::{Deduplicator, Memory, Reference, SemanticDuplicates, SemanticFingerprint};
+use topicloom::embedding::from_fn;
+use topicloom::random::Random;
+
+const DIMENSIONS: usize = 384;
+
+/// Cosines of strangers: none, and about those of small and of older embedding models.
+const NEARNESS: [f32; 3] = [0.0, 0.3, 0.6];
+
+/// The last admissions of each size, over which the rate at that size is taken.
+const LAST: usize = 1000;
+
+fn main() {
+    let sizes: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
+    let sizes = if sizes.is_empty() {
+        vec![10_000, 100_000]
+    } else {
+        sizes
+    };
+    quantisation();
+    println!(
+        "| records | mean cosine of strangers | admits/s | all admits, s | full f32 scan, admits/s | bytes per record |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for size in sizes {
+        for near in NEARNESS {
+            speed(size, near);
+        }
+    }
+}
+
+/// A direction that has about the cosine `near` with all others.
+fn vector(random: &mut Random, near: f32) -> Vec<f32> {
+    let common = (near / DIMENSIONS as f32).sqrt();
+    let own = ((1.0 - near) / DIMENSIONS as f32).sqrt();
+    (0..DIMENSIONS)
+        .map(|_| common + own * gaussian(random))
+        .collect()
+}
+
+fn gaussian(random: &mut Random) -> f32 {
+    // Twelve uniform numbers add up to a variance of one.
+    ((0..12).map(|_| random.unit_f64()).sum::<f64>() - 6.0) as f32
+}
+
+fn cosine(one: &[f32], other: &[f32]) -> f64 {
+    let dot = |one: &[f32], other: &[f32]| -> f64 {
+        one.iter()
+            .zip(other)
+            .map(|(x, y)| f64::from(*x) * f64::from(*y))
+            .sum()
+    };
+    dot(one, other) / (dot(one, one) * dot(other, other)).sqrt()
+}
+
+fn print(vector: &[f32]) -> SemanticFingerprint {
+    let vector = vector.to_vec();
+    let given = from_fn("given", move |_: &str| Ok(vector.clone()));
+    let data = json!({"text": "x"});
+    SemanticDuplicates::new(given)
+        .fingerprint(&Candidate::new("t", data.as_object().expect("an object")))
+        .now_or_never()
+        .expect("it never waits")
+        .expect("it does not fail")
+}
+
+/// Compares a million pairs around the usual thresholds with what 32-bit floats say.
+fn quantisation() {
+    let mut random = Random::new(1);
+    let mut errors: Vec<f64> = Vec::new();
+    let (mut found, mut missed, mut invented) = (0, 0, 0);
+    for _ in 0..100_000 {
+        let near = 0.8 + 0.2 * random.unit_f64() as f32;
+        let one = vector(&mut random, 0.3);
+        let noise = vector(&mut random, 0.0);
+        let other: Vec<f32> = one
+            .iter()
+            .zip(&noise)
+            .map(|(x, y)| near * x + (1.0 - near * near).sqrt() * y)
+            .collect();
+        let exact = cosine(&one, &other);
+        let all = SemanticDuplicates::new(from_fn("none", |_: &str| Ok(Vec::new()))).threshold(0.0);
+        let mut memory = all.memory();
+        memory.admit(print(&one), Reference::Record(0));
+        let topicloom::dedup::Verdict::Duplicate(repeat) =
+            memory.admit(print(&other), Reference::Record(1))
+        else {
+            unreachable!("every cosine here is above 0")
+        };
+        let here = f64::from(repeat.similarity);
+        errors.push((here - exact).abs());
+        found += usize::from(exact >= 0.93);
+        missed += usize::from(exact >= 0.93 && here < 0.93);
+        invented += usize::from(exact < 0.93 && here >= 0.93);
+    }
+    errors.sort_by(f64::total_cmp);
+    println!(
+        "cosine error against f32 over {} pairs with cosines from 0.8 to 1: mean {:.5}, 99.9 % below {:.5}, largest {:.5}",
+        errors.len(),
+        errors.iter().sum::<f64>() / errors.len() as f64,
+        errors[errors.len() * 999 / 1000],
+        errors[errors.len() - 1],
+    );
+    println!(
+        "at 0.93: {found} repeats by f32, {missed} missed and {invented} invented by rounding\n"
+    );
+}
+
+fn speed(size: usize, near: f32) {
+    let mut random = Random::new(2);
+    let vectors: Vec<Vec<f32>> = (0..size).map(|_| vector(&mut random, near)).collect();
+    let prints: Vec<SemanticFingerprint> = vectors.iter().map(|vector| print(vector)).collect();
+    let mut memory = SemanticDuplicates::new(from_fn("none", |_: &str| Ok(Vec::new()))).memory();
+    let start = Instant::now();
+    let mut last = start;
+    for (at, print) in prints.into_iter().enumerate() {
+        if at + LAST == size {
+            last = Instant::now();
+        }
+        assert!(
+            memory
+                .admit(print, Reference::Record(at as u64))
+                .is_unique()
+        );
+    }
+    let (all, last) = (start.elapsed(), last.elapsed());
+    let scans = 20;
+    let start = Instant::now();
+    let mut nearest = f32::MIN;
+    for query in &vectors[..scans] {
+        for other in &vectors {
+            nearest = nearest.max(query.iter().zip(other).map(|(x, y)| x * y).sum());
+        }
+    }
+    std::hint::black_box(nearest);
+    println!(
+        "| {size} | {near} | {:.0} | {:.1} | {:.0} | {} |",
+        LAST as f64 / last.as_secs_f64(),
+        all.as_secs_f64(),
+        scans as f64 / start.elapsed().as_secs_f64(),
+        memory.bytes() / size,
+    );
+}

@@ -1,0 +1,223 @@
+//! One deduplicator behind another.
+
+use async_trait::async_trait;
+use futures::future::try_join;
+use serde::{Deserialize, Serialize};
+
+use super::{Deduplicator, Match, Memory, Reference, Verdict};
+use crate::candidate::Candidate;
+use crate::error::Result;
+
+/// Puts one deduplicator behind another; every [`Deduplicator`] has it.
+///
+/// ```
+/// use topicloom::dedup::{DeduplicatorExt, ExactDuplicates, NearDuplicates};
+///
+/// // No code twice, and no question twice in other words.
+/// let deduplicator = ExactDuplicates::default().fields(["code"]).then(NearDuplicates::default());
+/// ```
+pub trait DeduplicatorExt: Deduplicator {
+    /// Asks `second` for its opinion on what this one finds new; see [`Chain`].
+    fn then<D: Deduplicator>(self, second: D) -> Chain<Self, D>
+    where
+        Self: Sized,
+    {
+        Chain::new(self, second)
+    }
+}
+
+impl<D: Deduplicator> DeduplicatorExt for D {}
+
+/// Two deduplicators: a candidate is new if both find it new.
+///
+/// The second is asked about what the first finds new, and about nothing else. Both fingerprints are made at the
+/// same time, and for every candidate, since what the first will say is settled later, in order.
+///
+/// Looking and remembering are one step, so a candidate that the second refuses stays in the memory of the first. It
+/// stands there for the record it repeats: a candidate that repeats it is refused without asking the second, and the
+/// verdict names that record. The second remembers what is accepted only, so a chain of repeats ends there.
+///
+/// A similarity is that of the deduplicator that found the repeat. Cost: 16 bytes for each record the first remembers.
+#[derive(Debug, Clone)]
+pub struct Chain<A, B> {
+    first: A,
+    second: B,
+}
+
+impl<A: Deduplicator, B: Deduplicator> Chain<A, B> {
+    /// Creates a chain of two. Put the cheaper and surer one first.
+    pub fn new(first: A, second: B) -> Self {
+        Self { first, second }
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<A: Deduplicator, B: Deduplicator> Deduplicator for Chain<A, B> {
+    type Fingerprint = ChainFingerprint<A::Fingerprint, B::Fingerprint>;
+    type Memory = ChainMemory<A::Memory, B::Memory>;
+
+    async fn fingerprint(&self, candidate: &Candidate<'_>) -> Result<Self::Fingerprint> {
+        let first = self.first.fingerprint(candidate);
+        let (first, second) = try_join(first, self.second.fingerprint(candidate)).await?;
+        Ok(ChainFingerprint(first, second))
+    }
+
+    fn memory(&self) -> Self::Memory {
+        ChainMemory {
+            first: self.first.memory(),
+            second: self.second.memory(),
+            standing_for: Vec::new(),
+        }
+    }
+
+    fn format(&self) -> String {
+        let (first, second) = (self.first.format(), self.second.format());
+        // The length keeps apart what would else run into one another.
+        format!("chain-1 {} {first} {second}", first.len())
+    }
+}
+
+/// The fingerprints of both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainFingerprint<A, B>(A, B);
+
+/// The memories of both.
+#[derive(Debug)]
+pub struct ChainMemory<A, B> {
+    first: A,
+    second: B,
+    /// For what is in the first, by its number there: itself, or what it repeats in the opinion of the second.
+    standing_for: Vec<Reference>,
+}
+
+impl<A: Memory, B: Memory> Memory for ChainMemory<A, B> {
+    type Fingerprint = ChainFingerprint<A::Fingerprint, B::Fingerprint>;
+
+    fn admit(&mut self, fingerprint: Self::Fingerprint, reference: Reference) -> Verdict {
+        let ChainFingerprint(first, second) = fingerprint;
+        // The first has numbers of its own: what the second refuses has none in the run.
+        let number = Reference::Record(self.standing_for.len() as u64);
+        if let Verdict::Duplicate(Match { of, similarity }) = self.first.admit(first, number) {
+            let known = match of {
+                Reference::Record(number) => usize::try_from(number)
+                    .ok()
+                    .and_then(|number| self.standing_for.get(number).cloned()),
+                Reference::Given(_) => None,
+            };
+            return Verdict::duplicate(known.unwrap_or(of), similarity);
+        }
+        let verdict = self.second.admit(second, reference.clone());
+        self.standing_for.push(match &verdict {
+            Verdict::Unique => reference,
+            Verdict::Duplicate(repeat) => repeat.of.clone(),
+        });
+        verdict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use serde_json::json;
+
+    use super::*;
+    use crate::dedup::{AnyDeduplicator, ExactDuplicates, NearDuplicates};
+
+    /// Exact on codes, then near on questions: each refuses what the other would take.
+    fn verdicts(records: &[(&str, &str)]) -> Vec<Verdict> {
+        let chain = ExactDuplicates::default()
+            .fields(["code"])
+            .then(NearDuplicates::default());
+        let chain = AnyDeduplicator::new(chain);
+        let mut memory = chain.memory();
+        let admit = |(code, question): &(&str, &str)| {
+            let data = json!({"code": code, "question": question});
+            let candidate = Candidate::new("t", data.as_object().expect("an object"));
+            let print = chain.fingerprint(&candidate).now_or_never();
+            memory.admit(print.expect("it never waits").expect("it does not fail"))
+        };
+        records.iter().map(admit).collect()
+    }
+
+    fn repeats(number: u64) -> Verdict {
+        Verdict::duplicate(Reference::Record(number), 1.0)
+    }
+
+    #[test]
+    fn a_candidate_is_new_if_both_find_it_new() {
+        let records = [
+            ("a", "What is overfitting?"),
+            ("a", "Who composed Carmen?"),
+            ("b", "Please tell me what overfitting is."),
+            ("c", "Who composed Carmen?"),
+        ];
+        assert_eq!(
+            verdicts(&records),
+            [Verdict::Unique, repeats(0), repeats(0), Verdict::Unique]
+        );
+    }
+
+    #[test]
+    fn what_the_second_refused_stands_for_what_it_repeats() {
+        let records = [
+            ("a", "Who composed Carmen?"),
+            ("b", "What is overfitting?"),
+            // In the first as its third, though the run has no third record yet.
+            ("c", "Please tell me what overfitting is."),
+            ("d", "How do tides form?"),
+            ("c", "Why is the sky blue?"),
+            ("d", "Why is the sky blue?"),
+        ];
+        let unique = || Verdict::Unique;
+        assert_eq!(
+            verdicts(&records),
+            [
+                unique(),
+                unique(),
+                repeats(1),
+                unique(),
+                repeats(1),
+                repeats(2)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_repeat_of_given_material_keeps_its_place_through_both() {
+        let chain = ExactDuplicates::default().then(NearDuplicates::default());
+        let chain = AnyDeduplicator::new(chain);
+        let mut memory = chain.memory();
+        let print = |question: &str| {
+            let data = json!({ "question": question });
+            let candidate = Candidate::new("t", data.as_object().expect("an object"));
+            let print = chain.fingerprint(&candidate).now_or_never();
+            print.expect("it never waits").expect("it does not fail")
+        };
+        let given = Reference::given(&"test set".into(), 9);
+        memory.remember(print("What is overfitting?"), given.clone());
+        let reworded = "Please tell me what overfitting is.";
+        for question in ["What is overfitting?", reworded, reworded] {
+            assert_eq!(
+                memory.admit(print(question)),
+                Verdict::duplicate(given.clone(), 1.0)
+            );
+        }
+        assert_eq!(memory.records(), 0);
+    }
+
+    #[test]
+    fn formats_do_not_run_into_one_another() {
+        let near = NearDuplicates::default;
+        let exact = ExactDuplicates::default;
+        let formats = [
+            near().then(exact()).format(),
+            exact().then(near()).format(),
+            near().then(exact()).then(near()).format(),
+            near().then(exact().then(near())).format(),
+        ];
+        for (at, format) in formats.iter().enumerate() {
+            assert!(!formats[..at].contains(format));
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Finds records that mean the same, by their embeddings.
+
+mod base64;
+mod fingerprint;
+mod memory;
+mod numbers;
+mod shelf;
+
+use async_trait::async_trait;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::near::{flatten, holds_text};
+use super::{Deduplicator, Fields, Scope};
+use crate::candidate::Candidate;
+use crate::embedding::{Embedder, embed_each};
+use crate::error::{Error, ErrorKind, Result};
+
+pub use fingerprint::SemanticFingerprint;
+pub use memory::SemanticMemory;
+
+/// Refuses records whose embeddings point the same way.
+///
+/// A second opinion behind [`NearDuplicates`](super::NearDuplicates): it finds the synonym and the paraphrase that no
+/// list has. Alone it would refuse too much, since embeddings hardly see what makes short texts differ (a negation,
+/// an opposite, a number), or too little, at a threshold that allows for this. Numbers are therefore compared by
+/// themselves: records with other numbers are never the same, unless [`numbers_count(false)`](Self::numbers_count).
+///
+/// By default the question decides where a record has one, else all text fields; see [`Fields::Deciding`]. The search
+/// is exact, over all records of the run. The guide *Deduplication* has measured speed and size.
+///
+/// An embedder that fails costs the attempt, so put [`Retrying`](crate::llm::layers::Retrying) around a remote one
+/// and [`Batched`](crate::embedding::Batched) around both.
+///
+/// ```
+/// use topicloom::dedup::{DeduplicatorExt, NearDuplicates, SemanticDuplicates};
+/// # use topicloom::embedding::Embedder;
+/// # fn example(embedder: impl Embedder) {
+/// let deduplicator = NearDuplicates::default()
+///     .then(SemanticDuplicates::new(embedder).threshold(0.95));
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct SemanticDuplicates<E> {
+    embedder: E,
+    fields: Fields,
+    scope: Scope,
+    threshold: f32,
+    numbers: bool,
+}
+
+impl<E: Embedder> SemanticDuplicates<E> {
+    /// Creates a deduplicator that asks this embedder.
+    pub fn new(embedder: E) -> Self {
+        Self {
+            embedder,
+            fields: Fields::Deciding,
+            scope: Scope::Run,
+            threshold: 0.93,
+            numbers: true,
+        }
+    }
+
+    /// Sets the fields that decide. Default: [`Fields::Deciding`].
+    #[must_use]
+    pub fn fields(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.compare(Fields::named(names))
+    }
+
+    /// Sets the fields that decide by a rule. Default: [`Fields::Deciding`].
+    #[must_use]
+    pub fn compare(mut self, fields: Fields) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    /// Sets with which records a record is compared. Default: [`Scope::Run`].
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Sets the cosine from which on two records are the same, from 0 to 1. Default: 0.93.
+    ///
+    /// No number is right for every model: look at some pairs that yours puts around it. 0.93 is on the safe side
+    /// of 0.9, which is the default elsewhere (distilabel's `EmbeddingDedup`), because behind another deduplicator
+    /// the easy repeats are gone and what is left around 0.9 is mostly neighbours of one subject. A lower threshold
+    /// is also slower to search.
+    #[must_use]
+    pub fn threshold(mut self, cosine: f32) -> Self {
+        self.threshold = cosine.clamp(0.0, 1.0);
+        self
+    }
+
+    /// Sets whether other numbers make a new record. Default: yes.
+    ///
+    /// Numbers are those in digits: `three` and `3` differ, and so are two records, though they may mean the same.
+    #[must_use]
+    pub fn numbers_count(mut self, count: bool) -> Self {
+        self.numbers = count;
+        self
+    }
+
+    fn text(&self, candidate: &Candidate<'_>) -> String {
+        let fields = self.fields.of(candidate);
+        // A number or a flag decides only where the caller named it.
+        let text_only =
+            self.fields == Fields::Deciding && fields.iter().any(|(_, value)| holds_text(value));
+        let mut text = String::new();
+        for (_, value) in fields {
+            if !text_only || holds_text(value) {
+                flatten(value, &mut text);
+            }
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
+
+    fn place(&self, candidate: &Candidate<'_>, text: &str) -> u64 {
+        let scope = match self.scope {
+            Scope::Run => 0,
+            Scope::Topic => xxh3_64(candidate.topic().as_bytes()),
+        };
+        let numbers = if self.numbers {
+            numbers::numbers(text)
+        } else {
+            0
+        };
+        // Turned, so that a topic does not cancel its own number.
+        scope.rotate_left(1) ^ numbers
+    }
+}
+
+#[async_trait]
+impl<E: Embedder> Deduplicator for SemanticDuplicates<E> {
+    type Fingerprint = SemanticFingerprint;
+    type Memory = SemanticMemory;
+
+    async fn fingerprint(&self, candidate: &Candidate<'_>) -> Result<SemanticFingerprint> {
+        let text = self.text(candidate);
+        // Providers refuse empty texts.
+        let vector = if text.is_empty() {
+            Vec::new()
+        } else {
+            let vectors = embed_each(&self.embedder, &[&text]).await?;
+            vectors.into_iter().next().unwrap_or_default()
+        };
+        SemanticFingerprint::of(self.place(candidate, &text), &vector).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Malformed,
+                "an embedding has numbers that are not finite, or too many of them",
+            )
+            .with_context("model", self.embedder.name())
+            .with_context("dimensions", vector.len().to_string())
+        })
+    }
+
+    fn memory(&self) -> SemanticMemory {
+        SemanticMemory::new(self.threshold)
+    }
+
+    fn format(&self) -> String {
+        format!(
+            "semantic-1 {:?} {:?} {} {}",
+            self.fields,
+            self.scope,
+            self.numbers,
+            self.embedder.name()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use serde_json::json;
+
+    use super::*;
+    use crate::dedup::{AnyDeduplicator, DeduplicatorExt, NearDuplicates, Reference, Verdict};
+    use crate::embedding::{FromFn, from_fn};
+
+    /// Words of one meaning share a dimension, as a list that is the model here has it; others are hashed.
+    const MEANINGS: [&[&str]; 3] = [
+        &["automobile", "car", "vehicle"],
+        &["purchase", "buy", "acquire"],
+        &["cost", "price", "expensive"],
+    ];
+
+    fn toy() -> impl Embedder {
+        let closure = |text: &str| -> Result<Vec<f32>> {
+            let mut vector = vec![0.0; 256];
+            for word in text.to_lowercase().split(|c: char| !c.is_alphanumeric()) {
+                let known = MEANINGS.iter().position(|words| words.contains(&word));
+                let hashed = 3 + usize::from(u8::try_from(xxh3_64(word.as_bytes()) % 253).unwrap());
+                let weighs = known.is_some() || word.len() > 3;
+                vector[known.unwrap_or(hashed)] += if weighs { 1.0 } else { 0.1 };
+            }
+            Ok(vector)
+        };
+        let embedder: FromFn<_> = from_fn("toy", closure);
+        embedder
+    }
+
+    fn verdicts(deduplicator: impl Into<AnyDeduplicator>, questions: &[&str]) -> Vec<Verdict> {
+        let deduplicator = deduplicator.into();
+        let mut memory = deduplicator.memory();
+        let admit = |question: &&str| {
+            let data = json!({"question": question, "answer": "…", "level": 3});
+            let candidate = Candidate::new("t", data.as_object().expect("an object"));
+            let print = deduplicator.fingerprint(&candidate).now_or_never();
+            memory.admit(print.expect("it never waits").expect("it does not fail"))
+        };
+        questions.iter().map(admit).collect()
+    }
+
+    fn are_new(deduplicator: impl Into<AnyDeduplicator>, questions: &[&str]) -> Vec<bool> {
+        let verdicts = verdicts(deduplicator, questions);
+        verdicts.iter().map(Verdict::is_unique).collect()
+    }
+
+    const QUESTIONS: [&str; 4] = [
+        "Where can I buy an automobile cheaply?",
+        "Where can I purchase a car cheaply?",
+        "Where can I purchase a boat cheaply?",
+        "Where can I buy a vehicle cheaply?",
+    ];
+
+    #[test]
+    fn what_means_the_same_is_refused_and_the_nearest_is_named() {
+        let found = verdicts(SemanticDuplicates::new(toy()), &QUESTIONS);
+        let names: Vec<Option<&Reference>> = found
+            .iter()
+            .map(|verdict| match verdict {
+                Verdict::Unique => None,
+                Verdict::Duplicate(repeat) => {
+                    assert!(repeat.similarity > 0.93 && repeat.similarity <= 1.0);
+                    Some(&repeat.of)
+                }
+            })
+            .collect();
+        let first = Some(&Reference::Record(0));
+        assert_eq!(names, [None, first, None, first]);
+        let strict = SemanticDuplicates::new(toy()).threshold(1.0);
+        assert_eq!(
+            are_new(strict, &[QUESTIONS[0], QUESTIONS[1], QUESTIONS[0]]),
+            [true, true, false]
+        );
+    }
+
+    #[test]
+    fn as_a_second_opinion_it_finds_what_the_near_stage_misses() {
+        let near = NearDuplicates::default;
+        let questions = [
+            "Which gizmo price applies in Norway?",
+            "Please tell me which gizmo price applies in Norway.",
+            "Which gizmo cost applies in Norway?",
+        ];
+        let both = near().then(SemanticDuplicates::new(toy()));
+        assert_eq!(are_new(both, &questions), [true, false, false]);
+    }
+
+    #[test]
+    fn other_numbers_make_another_record() {
+        let questions = ["Is a car of 900 kg heavy?", "Is a car of 950 kg heavy?"];
+        assert_eq!(
+            are_new(SemanticDuplicates::new(toy()), &questions),
+            [true, true]
+        );
+        let lenient = SemanticDuplicates::new(toy())
+            .numbers_count(false)
+            .threshold(0.5);
+        assert_eq!(are_new(lenient, &questions), [true, false]);
+    }
+
+    #[test]
+    fn a_topic_is_its_own_world_where_the_scope_says_so() {
+        let deduplicator = AnyDeduplicator::new(SemanticDuplicates::new(toy()).scope(Scope::Topic));
+        let data = json!({"question": "What is a shell?"});
+        let data = data.as_object().expect("an object");
+        let mut memory = deduplicator.memory();
+        for (topic, is_new) in [("zoology", true), ("computing", true), ("zoology", false)] {
+            let print = deduplicator
+                .fingerprint(&Candidate::new(topic, data))
+                .now_or_never();
+            let print = print.expect("it never waits").expect("it does not fail");
+            assert_eq!(memory.admit(print).is_unique(), is_new);
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_for_a_record_without_text() {
+        let never = from_fn("never", |text: &str| panic!("asked for {}", text.len()));
+        assert_eq!(
+            are_new(
+                SemanticDuplicates::new(never).fields(["question"]),
+                &["", " "]
+            ),
+            [true, false]
+        );
+    }
+
+    #[test]
+    fn what_is_no_vector_is_an_error_that_names_the_model() {
+        let broken = from_fn("broken", |_: &str| Ok(vec![1.0, f32::NAN]));
+        let deduplicator = SemanticDuplicates::new(broken);
+        let data = json!({"question": "secret?"});
+        let candidate = Candidate::new("t", data.as_object().expect("an object"));
+        let error = deduplicator.fingerprint(&candidate).now_or_never();
+        let error = error.expect("it never waits").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert!(error.to_string().contains("broken") && !format!("{error:?}").contains("secret"));
+    }
+}
