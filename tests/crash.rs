@@ -1,0 +1,329 @@
+//! The command, killed and started again, against a server that counts its calls.
+//!
+//! What the server answers depends on the request alone: the first record of the topic that the request does not show
+//! as made already. So whatever order calls end in, a topic of quota `n` ends with the same `n` records, and a run
+//! that was killed must have exactly those of a run that was not. Their order is that of the journal, which a kill
+//! may change; so records are compared as a set, and byte for byte with a replay of the same journal.
+
+#![cfg(all(feature = "cli", feature = "testing", unix))]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use topicloom::journal::{Entry, JournalReader};
+use topicloom::testing::{ProviderServer, Question, Wire};
+
+/// How many kills; a few by default, since each costs a process.
+const CRASHES: &str = "TOPICLOOM_CRASHES";
+
+const CONCURRENCY: u64 = 4;
+
+/// Tasks in flight for each permit of a run: their answers may have arrived and not be in the journal yet.
+const IN_FLIGHT: u64 = 2 * CONCURRENCY;
+
+/// A server that is asked for the same things again and again, and an input of its records.
+struct Place {
+    folder: TempDir,
+    server: ProviderServer,
+    records: u64,
+}
+
+impl Place {
+    fn new(topics: u64, records: u64) -> Self {
+        let folder = tempfile::tempdir().expect("there is room");
+        let server =
+            ProviderServer::builder(Wire::OpenAi, |question: &Question<'_>| answer(question))
+                .delay(Duration::from_millis(3))
+                .start_on_thread()
+                .expect("a port is free");
+        let place = Self {
+            folder,
+            server,
+            records,
+        };
+        let names: Vec<String> = (0..topics).map(|topic| format!("topic {topic}")).collect();
+        let input = json!({
+            "num_records": records,
+            "topics": names,
+            "generation_model_name": "openai/counted",
+            "output_schema": [{"name": "text", "type": "str"}],
+            "data_factory_config": {
+                "max_concurrency": CONCURRENCY, "avoid_examples": 100, "dead_queue_threshold": 100,
+            },
+        });
+        fs::write(place.path("input.json"), input.to_string()).expect("there is room");
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.path("run.journal")
+    }
+
+    /// Prepares `topicloom`, with the server for its provider.
+    fn command(&self) -> Command {
+        self.prepared(Command::new(env!("CARGO_BIN_EXE_topicloom")))
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
+        command
+            .env("OPENAI_BASE_URL", self.server.base_url())
+            .env("OPENAI_API_KEY", "a key of no worth")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Prepares a run of the input on the journal, with its records on standard output.
+    fn run(&self) -> Command {
+        let mut command = self.command();
+        command.arg("run").arg(self.path("input.json"));
+        command.arg("--journal").arg(self.journal()).arg("--quiet");
+        command
+    }
+
+    /// Runs to the end, and checks that the records are those of a run that nothing happened to.
+    fn completes(&self) -> Output {
+        let output = self.run().output().expect("the command starts");
+        assert!(output.status.success(), "{}", said(&output));
+        assert_eq!(texts(&output.stdout), self.expected());
+        output
+    }
+
+    /// Checks that a replay gives the same bytes without a call.
+    fn replays(&self, first: &Output) {
+        let calls = self.server.calls();
+        assert_eq!(self.completes().stdout, first.stdout);
+        assert_eq!(self.server.calls(), calls, "a replay asks nothing");
+    }
+
+    /// Returns the texts of the records that there must be, sorted.
+    fn expected(&self) -> Vec<String> {
+        let topics = self.input()["topics"].as_array().map_or(0, Vec::len) as u64;
+        let mut texts = Vec::new();
+        for topic in 0..topics {
+            let quota = self.records / topics + u64::from(topic < self.records % topics);
+            texts.extend((0..quota).map(|number| text(&format!("topic {topic}"), number)));
+        }
+        texts.sort();
+        texts
+    }
+
+    fn input(&self) -> Value {
+        let text = fs::read_to_string(self.path("input.json")).expect("it was written");
+        serde_json::from_str(&text).expect("it was written as JSON")
+    }
+
+    /// Returns how many answers the journal holds.
+    fn kept(&self) -> u64 {
+        let Ok(entries) = JournalReader::open(self.journal()) else {
+            return 0;
+        };
+        let answers = entries
+            .map(|entry| entry.expect("a kill leaves no damage"))
+            .filter(|entry| matches!(entry, Entry::Answered(_)));
+        answers.count() as u64
+    }
+
+    /// Returns the calls whose answers did not get into the journal, once the server is done with them.
+    fn lost(&self) -> u64 {
+        while self.server.in_flight() > 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.server.calls() - self.kept()
+    }
+
+    /// Waits until the server was called so often, or the process is over.
+    fn calls_reach(&self, calls: u64, child: &mut Child) {
+        while self.server.calls() < calls && child.try_wait().expect("it is ours").is_none() {
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+/// Answers with the first record of the topic that the request does not show.
+fn answer(question: &Question<'_>) -> String {
+    let prompt = question.prompt();
+    let topic = prompt
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("Topic: "))
+        .expect("every request names its topic");
+    let record = (0..)
+        .map(|number| text(topic, number))
+        .find(|text| !prompt.contains(text))
+        .expect("numbers do not end");
+    json!({"records": [{"text": record}]}).to_string()
+}
+
+/// Returns the record of a topic with this number: made-up words that no other has.
+fn text(topic: &str, number: u64) -> String {
+    let mut state = topic.bytes().fold(number + 1, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mut words = Vec::new();
+    for _ in 0..8 {
+        let mut word = String::new();
+        for _ in 0..4 {
+            state = random(state);
+            let (consonant, vowel) = ((state >> 40) % 10, (state >> 50) % 5);
+            word.push(char::from(
+                b"bdfgklmprt"[usize::try_from(consonant).expect("below 10")],
+            ));
+            word.push(char::from(
+                b"aeiou"[usize::try_from(vowel).expect("below 5")],
+            ));
+        }
+        words.push(word);
+    }
+    words.join(" ")
+}
+
+/// Knuth's linear congruential generator: its high bits are random enough for moments and words.
+fn random(state: u64) -> u64 {
+    state
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407)
+}
+
+/// Returns the texts of the records in an output, sorted; every line must be whole.
+fn texts(output: &[u8]) -> Vec<String> {
+    let output = std::str::from_utf8(output).expect("records are text");
+    let mut texts: Vec<String> = output
+        .lines()
+        .map(|line| {
+            let record: Value = serde_json::from_str(line).expect("a line is a record");
+            let text = record["text"].as_str().or(record["data"]["text"].as_str());
+            text.expect("a record has its text").to_owned()
+        })
+        .collect();
+    texts.sort();
+    texts
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_moment_goes_on_to_the_same_records() {
+    let crashes = std::env::var(CRASHES).map_or(25, |number| number.parse().expect("a number"));
+    let (mut kills, mut runs, mut lost_in_all) = (0, 0, 0);
+    let mut chance = 7;
+    while kills < crashes {
+        let place = Place::new(7, 40);
+        let mut lost = 0;
+        loop {
+            chance = random(chance);
+            let (calls, moment) = ((chance >> 33) % 16, (chance >> 45) % 20_000);
+            let mut child = place.run().spawn().expect("the command starts");
+            place.calls_reach(place.server.calls() + calls, &mut child);
+            thread::sleep(Duration::from_micros(moment));
+            if kills == crashes || child.try_wait().expect("it is ours").is_some() {
+                child.wait_with_output().expect("it ends");
+                break;
+            }
+            child.kill().expect("it can be killed");
+            child.wait().expect("it ends");
+            kills += 1;
+            let lost_now = place.lost() - lost;
+            assert!(lost_now <= IN_FLIGHT, "{lost_now} calls are repeated");
+            lost += lost_now;
+        }
+        let output = place.completes();
+        place.replays(&output);
+        runs += 1;
+        lost_in_all += lost;
+    }
+    println!("{kills} kills in {runs} runs; {lost_in_all} calls repeated");
+}
+
+#[test]
+fn a_run_that_dies_at_any_write_of_its_journal_goes_on_to_the_same_records() {
+    let mut writes = 0;
+    loop {
+        writes += 1;
+        let place = Place::new(3, 6);
+        let output = place
+            .run()
+            .env("TOPICLOOM_ABORT_AFTER_WRITES", writes.to_string())
+            .output()
+            .expect("the command starts");
+        if output.status.success() {
+            break;
+        }
+        assert_eq!(output.status.code(), None, "it aborts: {}", said(&output));
+        let lost = place.lost();
+        assert!(lost <= IN_FLIGHT, "{lost} calls are repeated");
+        let output = place.completes();
+        place.replays(&output);
+    }
+    assert!(writes > 3, "start, plan and answers are writes");
+}
+
+#[test]
+fn a_run_whose_journal_lost_its_end_goes_on_to_the_same_records() {
+    let place = Place::new(3, 6);
+    place.completes();
+    let whole = fs::read(place.journal()).expect("it is there");
+    for cut in [1, 2, 5, 11, 23, 60, 120, 250] {
+        fs::write(place.journal(), &whole[..whole.len() - cut]).expect("there is room");
+        let output = place.completes();
+        place.replays(&output);
+    }
+}
+
+#[test]
+fn a_full_disk_stops_a_run_with_the_records_it_has() {
+    let place = Place::new(7, 40);
+    let run = place.run();
+    // A limit to the size of files is a full disk that needs no rights to set up.
+    let mut limited = place.prepared(Command::new("sh"));
+    limited
+        .args(["-c", "ulimit -f 5; trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(run.get_program())
+        .args(run.get_args());
+    let output = limited.output().expect("there is a shell");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("journal"), "{}", said(&output));
+    let made = texts(&output.stdout);
+    let expected = place.expected();
+    assert!(
+        !made.is_empty() && made.len() < expected.len(),
+        "{}",
+        made.len()
+    );
+    assert!(made.iter().all(|text| expected.contains(text)));
+
+    let output = place.completes();
+    place.replays(&output);
+}
+
+#[test]
+fn a_journal_or_an_output_that_cannot_be_written_costs_no_call() {
+    let place = Place::new(3, 6);
+    let nowhere = place.path("no folder").join("file");
+    for (journal, output) in [
+        (nowhere.as_path(), place.path("out.jsonl").as_path()),
+        (Path::new("/dev/full"), place.path("out.jsonl").as_path()),
+        (place.journal().as_path(), nowhere.as_path()),
+    ] {
+        let mut command = place.command();
+        command.arg("run").arg(place.path("input.json"));
+        command.arg("--journal").arg(journal);
+        command.arg("--output").arg(output);
+        let output = command.output().expect("the command starts");
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains("error: "), "{}", said(&output));
+    }
+    assert_eq!(place.server.calls(), 0);
+}
