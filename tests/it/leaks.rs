@@ -130,7 +130,7 @@ async fn nothing_that_a_run_prints_holds_a_key_a_prompt_or_a_record() {
         let events: Arc<Mutex<String>> = Arc::default();
         let heard = Arc::clone(&events);
         let builder = Pipeline::builder(client)
-            .deduplicator(ExactDuplicates::new())
+            .deduplicator(ExactDuplicates::default())
             .journal(FileJournal::open(&path).expect("it opens"))
             .on_event(move |event| {
                 let _ = writeln!(heard.lock().expect("writing does not panic"), "{event:?}");

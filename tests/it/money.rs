@@ -246,7 +246,7 @@ fn mixed(journal: MemoryJournal) -> Pipeline {
     Pipeline::builder(Named::new("test/usual", FaultyModel::new(1)))
         .weight(3)
         .model_with_weight(Named::new("test/rare", FaultyModel::new(2)), 1)
-        .deduplicator(ExactDuplicates::new())
+        .deduplicator(ExactDuplicates::default())
         .prices(prices().with("test/rare", dear))
         .journal(journal)
         .build()
@@ -295,7 +295,7 @@ async fn a_model_whose_quota_is_spent_is_replaced_by_the_next() {
     let spent = FaultyModel::new(1).failure(ErrorKind::Quota, 1.0);
     let pipeline = Pipeline::builder(Named::new("test/spent", spent))
         .fallback(Named::new("test/next", FaultyModel::new(2)))
-        .deduplicator(ExactDuplicates::new())
+        .deduplicator(ExactDuplicates::default())
         .build();
     let json = json!({
         "num_records": 50, "topics": ["a"], "data_factory_config": {"max_concurrency": 4},
