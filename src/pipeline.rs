@@ -347,6 +347,7 @@ impl Pipeline {
     /// # Errors
     ///
     /// Where the records cannot be shared out over the topics, or there is no tokio runtime.
+    #[allow(clippy::needless_pass_by_value)] // A run is of one input; who needs it again clones it, which is cheap.
     pub fn run<T>(&self, input: GenerateByTopicInput<T>) -> Result<Run<T>>
     where
         T: DeserializeOwned + Send + 'static,

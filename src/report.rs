@@ -303,12 +303,15 @@ impl Report {
             self.accepted,
             self.candidates.accepted,
         );
-        let quotas = self.topics.iter().map(|topic| topic.quota).sum();
-        balance.equal(
-            format_args!("requested = quotas of the topics"),
-            self.requested,
-            quotas,
-        );
+        // A run that ended before its topics were settled has none, and owes its records all the same.
+        if !self.topics.is_empty() {
+            let quotas = self.topics.iter().map(|topic| topic.quota).sum();
+            balance.equal(
+                format_args!("requested = quotas of the topics"),
+                self.requested,
+                quotas,
+            );
+        }
         let calls = self.models.values().map(|model| model.calls).sum();
         let made = self.record_calls.made + self.topic_calls.made;
         balance.equal(format_args!("calls = calls of the models"), made, calls);

@@ -6,7 +6,14 @@ use std::path::{Path, PathBuf};
 /// The modules of the crate, lowest layer first. A module may import from layers below its own.
 const LAYERS: &[&[&str]] = &[
     &["error", "random", "rate", "closest", "fault", "disk"],
-    &["topic", "schema", "prompt", "parse", "candidate", "embedding"],
+    &[
+        "topic",
+        "schema",
+        "prompt",
+        "parse",
+        "candidate",
+        "embedding",
+    ],
     &[
         "record",
         "input",
