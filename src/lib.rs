@@ -38,6 +38,16 @@
 
 // A library speaks through its return values; the command and the examples may print.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
+// Tests count with small numbers, and set up one field at a time.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_possible_wrap,
+        clippy::field_reassign_with_default
+    )
+)]
 
 pub mod candidate;
 mod closest;

@@ -333,10 +333,10 @@ impl Ledger {
             streak.earlier_misses,
         );
         self.tallies[task.topic].last_miss = Some(miss);
-        if miss == Miss::Rejected(Rejection::Duplicate) {
-            if let Some(dry) = self.sightings[task.topic].is_dry(wanted, &Patience::default()) {
-                return self.give_up(task.topic, GiveUp::dry(misses, dry));
-            }
+        if miss == Miss::Rejected(Rejection::Duplicate)
+            && let Some(dry) = self.sightings[task.topic].is_dry(wanted, &Patience::default())
+        {
+            return self.give_up(task.topic, GiveUp::dry(misses, dry));
         }
         if rounds >= self.rules.miss_threshold && misses >= enough {
             return self.give_up(task.topic, GiveUp::new(misses, miss));

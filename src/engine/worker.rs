@@ -46,6 +46,7 @@ pub(super) struct Brief {
 }
 
 /// How a task ended.
+#[allow(clippy::large_enum_variant)] // One for each task in flight, for a moment.
 pub(super) enum End<T> {
     /// The log holds its entry under `number`, and is settled in that order.
     Settle { number: u64, result: Settle<T> },

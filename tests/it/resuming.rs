@@ -1,6 +1,6 @@
 //! Runs that go on from a journal.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use topicloom::journal::{Entry, FileJournal, Journal, MemoryJournal};
 use topicloom::testing::FaultyModel;
 use topicloom::{Dataset, ErrorKind, GenerateByTopicInput, Pipeline};

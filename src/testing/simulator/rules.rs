@@ -294,7 +294,7 @@ impl Rule for Ramp {
         }
         Err(refusal(
             Tells::RetryAfter,
-            self.refuses_until.checked_sub(at).unwrap(),
+            self.refuses_until.saturating_sub(at),
         ))
     }
 }

@@ -97,7 +97,7 @@ impl Scenario {
                 .and_then(|end| recovery(&ledger.accepted, end)),
             first_answer: self.outage_ends.and_then(|end| {
                 let first = ledger.answered.iter().find(|at| **at >= end)?;
-                Some((*first).checked_sub(end).unwrap())
+                Some(first.saturating_sub(end))
             }),
             most_in_flight: ledger.most_in_flight,
         }
@@ -105,6 +105,7 @@ impl Scenario {
 }
 
 /// When calls are accepted again at nine tenths of the rate in the minutes before the outage.
+#[allow(clippy::cast_precision_loss)] // Some thousands of calls.
 fn recovery(accepted: &[Duration], end: Duration) -> Option<Duration> {
     const SPAN: Duration = Duration::from_secs(5);
     let count = |from: Duration, until: Duration| {
@@ -122,7 +123,7 @@ fn recovery(accepted: &[Duration], end: Duration) -> Option<Duration> {
     (0..240_u32)
         .map(|half_seconds| end + Duration::from_millis(500) * half_seconds)
         .find(|from| count(*from, *from + SPAN) as f64 >= needed)
-        .map(|from| from.checked_sub(end).unwrap())
+        .map(|from| from.saturating_sub(end))
 }
 
 /// Returns the conditions that issue trackers and providers' documents tell of.

@@ -68,7 +68,6 @@ pub(in crate::llm::layers) enum Rules {
 /// What is remembered of a call that was sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket {
-    rules: Rules,
     sent: Sent,
     tokens: f64,
     probe: bool,
@@ -198,7 +197,7 @@ impl State {
             // The runtime's timers count milliseconds.
             return Step::At(now + wait.max(Duration::from_millis(1)));
         }
-        Step::Go(self.send(rules, tokens, probe, now))
+        Step::Go(self.send(tokens, probe, now))
     }
 
     fn impatient(&self, message: &'static str, time: Duration) -> Error {
@@ -231,7 +230,7 @@ impl State {
         paced.max(requests).max(of_tokens.max().unwrap_or_default())
     }
 
-    fn send(&mut self, rules: Rules, tokens: f64, probe: bool, now: Instant) -> Ticket {
+    fn send(&mut self, tokens: f64, probe: bool, now: Instant) -> Ticket {
         for bucket in [&mut self.given.requests, &mut self.reported.requests]
             .into_iter()
             .flatten()
@@ -246,7 +245,6 @@ impl State {
         self.calls += 1;
         self.in_flight += 1;
         Ticket {
-            rules,
             sent: self.sent(now),
             tokens,
             probe,

@@ -121,7 +121,7 @@ async fn after_a_refusal_for_good_those_in_line_are_not_sent() {
     let request = request();
     let results = join_all((0..64).map(|_| client.complete(&request))).await;
     let answered = results.iter().filter(|result| result.is_ok()).count();
-    let refused = results.iter().flat_map(|result| result.as_ref().err());
+    let refused = results.iter().filter_map(|result| result.as_ref().err());
     assert!(
         refused
             .clone()
