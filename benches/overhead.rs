@@ -58,8 +58,9 @@ fn main() {
     let setups = [
         Setup {
             concurrency: 64,
-            records: 6_400,
-            latency: Duration::from_millis(50),
+            records: 3_200,
+            // Shorter than any real answer, so that what the client costs shows.
+            latency: Duration::from_millis(200),
         },
         Setup {
             concurrency: 1_024,
