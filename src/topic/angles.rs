@@ -269,7 +269,7 @@ mod tests {
         angles
             .settle(&request(0, &NoModel), &topics(&["a", "b"]))
             .await
-            .unwrap()
+            .expect("given angles ask nobody")
     }
 
     #[tokio::test]
