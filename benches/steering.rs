@@ -175,8 +175,9 @@ fn yields(runs: u64) {
     const CALLS: u32 = 400;
     println!("new records per 100 calls, mean of {runs} runs of {CALLS} calls");
     print!("{:>6} {:>6}", "skew", "facts");
-    WAYS.iter()
-        .for_each(|way| print!(" {:>13}", format!("{way:?}")));
+    for way in WAYS {
+        print!(" {:>13}", format!("{way:?}"));
+    }
     println!();
     for skew in [1.0, 1.2] {
         for facts in [200, 500, 2000] {
@@ -193,7 +194,9 @@ fn yields(runs: u64) {
                 made as f64 * 100.0 / f64::from(CALLS) / runs as f64
             });
             print!("{skew:>6.1} {facts:>6}");
-            per_hundred.iter().for_each(|made| print!(" {made:>13.1}"));
+            for made in per_hundred {
+                print!(" {made:>13.1}");
+            }
             println!();
             let [_, one, many, latest, chosen] = per_hundred;
             assert!(
@@ -270,7 +273,9 @@ fn costs(records: u64) {
     println!("\nper record of {bytes} bytes");
     let start = Instant::now();
     let mut metrics = Metrics::new();
-    texts.iter().for_each(|text| metrics.observe(0, text));
+    for text in &texts {
+        metrics.observe(0, text);
+    }
     println!(
         "observe   {:>7.2} µs",
         start.elapsed().as_secs_f64() * 1e6 / records as f64

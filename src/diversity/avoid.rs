@@ -276,7 +276,9 @@ mod tests {
     fn the_latest_has_its_place() {
         let names: Vec<String> = (0..20).map(|n| format!("record number{n}x")).collect();
         let mut memory = memory(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        (0..10).for_each(|ordinal| memory.repeated(Some(ordinal), &names[ordinal as usize]));
+        for (name, ordinal) in names[..10].iter().zip(0..) {
+            memory.repeated(Some(ordinal), name);
+        }
         let shown = memory.choose(&AvoidBudget::default().with_records(4));
         assert!(shown.contains(&names[19]), "{shown:?}");
     }

@@ -71,7 +71,9 @@ mod tests {
 
     fn mean(texts: &[&str]) -> Option<f64> {
         let mut neighbours = Neighbours::new(1);
-        texts.iter().for_each(|text| neighbours.add(text));
+        for text in texts {
+            neighbours.add(text);
+        }
         neighbours.mean_nearest()
     }
 

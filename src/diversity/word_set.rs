@@ -106,10 +106,9 @@ mod tests {
     #[test]
     fn the_quick_look_never_hides_an_overlap() {
         let mut random = Random::new(2);
-        let mut text = |words: u64| -> String {
-            (0..words)
-                .map(|_| format!("w{} ", random.below(150)))
-                .collect()
+        let mut text = |words: u64| {
+            let words: Vec<String> = (0..words).map(|_| random.below(150).to_string()).collect();
+            words.join(" ")
         };
         for words in [3, 20, 90] {
             for _ in 0..200 {

@@ -269,7 +269,7 @@ mod tests {
         angles
             .settle(&request(0, &NoModel), &topics(&["a", "b"]))
             .await
-            .expect("given angles need no model")
+            .expect("given angles ask nobody")
     }
 
     #[tokio::test]
