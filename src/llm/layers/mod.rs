@@ -1,36 +1,4 @@
-//! Layers around a client: each adds one policy to the single attempt that a client makes.
-//!
-//! # The order
-//!
-//! From the outside in, as the pipeline stacks them:
-//!
-//! | layer | why there |
-//! |--|--|
-//! | [`Weighted`] | the seed of a request chooses the model, before anything else |
-//! | [`Fallback`] | the next model is asked when all below has failed, with layers of its own |
-//! | [`Laddered`] | a refused schema is not the fault of the attempt |
-//! | [`Retrying`] | nothing below is held while a retry waits |
-//! | [`Budgeted`] | each attempt may cost, and is sent only with its cost reserved |
-//! | [`Adaptive`] or [`RateLimited`] | waits in the lane, with nothing in flight |
-//! | [`ConcurrencyLimited`] | a permit covers one attempt in flight |
-//! | [`Metered`] | reports each attempt, with the provider's own latency |
-//! | [`Traced`] | a span covers one attempt, as the provider saw it |
-//! | [`TimedOut`] | times the attempt, not the waiting |
-//! | client | makes one attempt |
-//!
-//! ```
-//! use std::sync::Arc;
-//! use std::time::Duration;
-//! use tokio::sync::Semaphore;
-//! use topicloom::llm::layers::{CallOutcome, ConcurrencyLimited, Metered, Retrying, TimedOut};
-//! # use topicloom::llm::LlmClient;
-//! # fn example(client: impl LlmClient) {
-//! let client = TimedOut::new(client, Duration::from_secs(60));
-//! let client = Metered::new(client, Arc::new(|_: &CallOutcome<'_>| {}));
-//! let client = ConcurrencyLimited::new(client, Arc::new(Semaphore::new(10)));
-//! let client = Retrying::new(client);
-//! # }
-//! ```
+#![doc = include_str!("../../../docs/layers.md")]
 
 mod adaptive;
 mod budget;

@@ -66,7 +66,9 @@ fn canonical(bytes: &mut Vec<u8>, value: &Value) {
         Value::Array(items) => {
             bytes.push(b'[');
             bytes.extend((items.len() as u64).to_le_bytes());
-            items.iter().for_each(|item| canonical(bytes, item));
+            for item in items {
+                canonical(bytes, item);
+            }
         }
         scalar => {
             bytes.push(b'=');

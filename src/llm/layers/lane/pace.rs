@@ -37,7 +37,7 @@ const DOUBLING_CALLS: f64 = 15.0;
 
 /// Once it is known, trying for more takes this many calls, or this many seconds of calls if that is more:
 /// one refusal in three hundred calls is what it costs.
-const TRY_CALLS: f64 = 100.0;
+const TRY_CALLS: f64 = 130.0;
 const TRY_SECONDS: f64 = 10.0;
 
 #[derive(Debug, Clone, Default)]
@@ -227,8 +227,8 @@ mod tests {
             ..Learned::new(10.0, now)
         };
         assert!((learned(0).pace(now) - 9.8).abs() < 1e-9);
-        assert!((learned(150).pace(now) - 10.0).abs() < 1e-9);
-        assert!(learned(250).pace(now) < 10.6);
-        assert!(learned(550).pace(now) > 40.0);
+        assert!((learned(195).pace(now) - 10.0).abs() < 1e-9);
+        assert!(learned(325).pace(now) < 10.6);
+        assert!(learned(650).pace(now) > 30.0);
     }
 }

@@ -333,8 +333,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn refusals_of_one_window_count_once() {
-        let mut window = Window::default();
-        window.size = 20.0;
+        let mut window = Window {
+            size: 20.0,
+            ..Window::default()
+        };
         for call in 0..20 {
             window.refused(call, 20, 0.0, 20);
         }
@@ -391,8 +393,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn failures_that_were_an_outage_take_nothing_from_the_window() {
-        let mut window = Window::default();
-        window.size = 20.0;
+        let mut window = Window {
+            size: 20.0,
+            ..Window::default()
+        };
         window.failed(1, 20, 21);
         window.failed(21, 14, 35);
         assert_eq!(window.size(), 9);
@@ -407,8 +411,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_known_rate_keeps_the_window_that_it_needs() {
-        let mut window = Window::default();
-        window.size = 20.0;
+        let mut window = Window {
+            size: 20.0,
+            ..Window::default()
+        };
         window.refused(1, 20, 16.0, 21);
         assert_eq!(window.size(), 16);
         window.refused(21, 16, 30.0, 37);
