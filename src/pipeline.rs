@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::dedup::{AnyDeduplicator, Deduplicator, NearDuplicates};
-use crate::engine::{Backend, Job, Model, Observer, RunSettings, drive};
+use crate::engine::{Backend, Job, Model, Observer, ResumePolicy, RunSettings, drive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::{Estimate, Rates, estimate_with};
 use crate::event::RunEvent;
@@ -110,6 +110,7 @@ pub struct PipelineBuilder {
     renderer: Arc<dyn SchemaRenderer>,
     policy: Arc<dyn Fn() -> Box<dyn SchedulingPolicy> + Send + Sync>,
     journal: Option<Arc<dyn Journal>>,
+    resume: ResumePolicy,
     observers: Vec<Observer>,
 }
 
@@ -146,6 +147,7 @@ impl PipelineBuilder {
             renderer: Arc::new(TypeScript),
             policy: Arc::new(|| Box::new(RoundRobin::default())),
             journal: None,
+            resume: ResumePolicy::default(),
             observers: Vec::new(),
         }
     }
@@ -262,6 +264,17 @@ impl PipelineBuilder {
     #[must_use]
     pub fn journal(mut self, journal: impl Journal) -> Self {
         self.journal = Some(Arc::new(journal));
+        self
+    }
+
+    /// Goes on with a journal whose input was another one: more records, another schema, other topics.
+    ///
+    /// The answers that are there are judged anew by the input at hand, and only what is missing then is asked for. The
+    /// journal keeps the change and belongs to this input from now on. By default that is an error which says what
+    /// differs. Filters, deduplicator and settings that only drive a run are not part of this: they may always differ.
+    #[must_use]
+    pub fn resume_changed_input(mut self) -> Self {
+        self.resume = ResumePolicy::Changed;
         self
     }
 
@@ -440,6 +453,7 @@ impl Pipeline {
             filters: parts.filters,
             deduplicator: parts.deduplicator,
             journal: parts.journal,
+            resume: parts.resume,
             observers: parts.observers,
         })
     }

@@ -132,7 +132,7 @@ pub enum Origin {
 pub struct PlannedTopic {
     /// The topic.
     pub topic: Topic,
-    /// How many records it must give; never 0.
+    /// How many records it must give; 0 only where a run went on with an input that asks for none under it.
     pub quota: u64,
     /// Where it comes from.
     pub origin: Origin,

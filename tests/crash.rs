@@ -283,6 +283,33 @@ fn a_run_whose_journal_lost_its_end_goes_on_to_the_same_records() {
 }
 
 #[test]
+fn a_finished_run_is_extended_by_asking_for_what_is_missing() {
+    let mut place = Place::new(3, 6);
+    place.completes();
+    let calls = place.server.calls();
+    place.records = 9;
+    let mut extend = place.command();
+    extend.arg("resume").arg(place.journal());
+    extend.args(["--quiet", "--extend-to", "9"]);
+    let output = extend.output().expect("the command starts");
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(texts(&output.stdout), place.expected());
+    assert!(place.server.calls() - calls >= 3);
+
+    let calls = place.server.calls();
+    let mut resume = place.command();
+    resume.arg("resume").arg(place.journal()).arg("--quiet");
+    let again = resume.output().expect("the command starts");
+    assert_eq!((again.stdout, place.server.calls()), (output.stdout, calls));
+    let refused = place.run().output().expect("the command starts");
+    assert_eq!(
+        refused.status.code(),
+        Some(1),
+        "the input is that of 6 records"
+    );
+}
+
+#[test]
 fn a_full_disk_stops_a_run_with_the_records_it_has() {
     let place = Place::new(7, 40);
     let run = place.run();

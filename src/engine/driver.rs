@@ -1,6 +1,7 @@
-//! The loop of a run, and the only place that spawns.
+//! The loop of a run. It and what it folds with (`folding`) are the only places that spawn.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,7 +23,7 @@ use super::settling::Settling;
 use super::summary::Account;
 use super::tasks::Tasks;
 use super::worker::{Brief, End, Settle, Workshop};
-use super::{Ending, Job, opening, planner, stack};
+use super::{Ending, Job, folding, opening, planner, stack};
 use crate::diversity::Metrics;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
@@ -111,7 +112,14 @@ where
         plan
     } else {
         let client = wrap(&job.topics);
-        let settled = planner::settle(job, client, &log, &calls, opening.topic_answers, seed);
+        let planning = planner::Planning {
+            job,
+            log: &log,
+            calls: &calls,
+            past: opening.topic_answers,
+            seed: opening.planning_seed,
+        };
+        let settled = planning.settle(client, opening.earlier);
         let plan = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(Stop::Cancelled),
@@ -204,8 +212,8 @@ fn cache_key(stable: &str) -> String {
 /// Settles what an earlier process left in the log, as that process did. Returns the number of answers.
 async fn fold<T>(
     settling: &mut Settling<'_, T>,
-    workshop: &Workshop<T>,
-    mut past: BoxStream<'_, Result<Entry>>,
+    workshop: &Arc<Workshop<T>>,
+    past: BoxStream<'_, Result<Entry>>,
     records: &mpsc::Sender<Record<T>>,
 ) -> Result<u64>
 where
@@ -213,10 +221,11 @@ where
 {
     let damaged = |message| Err(Error::new(ErrorKind::Journal, message));
     let mut answers = 0;
-    while let Some(entry) = past.next().await.transpose()? {
+    let mut past = pin!(folding::judged(past, workshop));
+    while let Some((entry, judged)) = past.next().await.transpose()? {
         let (task, result) = match entry {
             Entry::Answered(answer) => {
-                let Some(topic) = workshop.topics.get(answer.topic) else {
+                let Some(judged) = judged else {
                     return damaged("the journal has an answer for a topic that is not planned");
                 };
                 let usage = Some(answer.response.usage);
@@ -227,7 +236,6 @@ where
                     .calls
                     .replay(Purpose::Records, &answer.model, &answer.failed_calls, usage);
                 answers += 1;
-                let judged = workshop.judge.judge(topic.name(), &answer.response).await?;
                 workshop.unsettled.fetch_add(1, Ordering::Relaxed);
                 let failed_calls = answer.failed_calls.len();
                 let task = Task::replayed(answer.task, answer.topic, answer.wanted, answer.round);
@@ -259,6 +267,12 @@ where
                 )
             }
             Entry::Finished { .. } => continue,
+            Entry::Started(_) => {
+                return damaged(
+                    "the journal's run went on with another input than this, which it was started with; use that, or \
+                     say that the input may have changed",
+                );
+            }
             _ => return damaged("the journal has an entry out of place"),
         };
         settling.ledger.book(&task);
@@ -425,7 +439,7 @@ fn provider_is_down(failures: u64) -> Error {
     )
 }
 
-fn panicked(error: JoinError) -> Error {
+pub(super) fn panicked(error: JoinError) -> Error {
     Error::new(
         ErrorKind::Plugin,
         "a task panicked, in a client, a filter, a deduplicator or a decoder",

@@ -41,6 +41,14 @@ impl Log {
         }
     }
 
+    /// Returns the first so many entries once more, whatever is appended meanwhile.
+    pub(super) async fn past_again(&self, entries: usize) -> Result<BoxStream<'_, Result<Entry>>> {
+        match &self.journal {
+            Some(journal) => Ok(journal.read().await?.take(entries).fuse().boxed()),
+            None => Ok(futures::stream::empty().boxed()),
+        }
+    }
+
     /// Returns the number that the next entry gets, while nobody else appends.
     pub(super) fn next_number(&self) -> u64 {
         self.next.load(Ordering::Relaxed)

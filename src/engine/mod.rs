@@ -3,6 +3,7 @@
 mod breaker;
 mod call_log;
 mod driver;
+mod folding;
 mod judge;
 mod ledger;
 mod log;
@@ -39,6 +40,7 @@ use crate::schema::{RecordSchema, SchemaRenderer};
 use crate::topic::TopicProvider;
 
 pub(crate) use driver::drive;
+pub(crate) use opening::ResumePolicy;
 #[cfg(feature = "testing")]
 pub(crate) use simulation::simulate;
 
@@ -65,6 +67,7 @@ pub(crate) struct Job {
     /// Keeps the account of this run, and its caps.
     pub(crate) budget: Arc<Budget>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
+    pub(crate) resume: ResumePolicy,
     pub(crate) observers: Vec<Observer>,
 }
 

@@ -13,45 +13,98 @@ use super::worker::answered_by;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Entry, TopicAnswer};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
-use crate::plan::Plan;
-use crate::topic::TopicRequest;
+use crate::plan::{Origin, Plan, PlannedTopic};
+use crate::topic::{Topic, TopicRequest, normalised_name};
 
-/// Has the missing topics supplied and completes the plan.
-pub(super) async fn settle(
-    job: &Job,
-    client: Arc<dyn LlmClient>,
-    log: &Arc<Log>,
-    calls: &Arc<CallLog>,
-    past: HashMap<u64, ChatResponse>,
-    seed: u64,
-) -> Result<Plan> {
-    let allocation = job.allocation.clone();
-    if allocation.generated.is_empty() {
-        return allocation.complete(Vec::new());
-    }
-    let existing = allocation.existing();
-    let client = Journalled {
-        inner: client,
-        log: Arc::clone(log),
-        calls: Arc::clone(calls),
-        past: Mutex::new(past),
-    };
-    let request = TopicRequest::new(allocation.generated.len(), &client, &*job.prompts)
-        .with_instruction(job.instruction.as_deref())
-        .with_existing(&existing)
-        .with_parameters(Arc::clone(&job.topics.parameters))
-        .with_seed(seed);
-    let topics = match job.topic_provider.topics(&request).await {
-        Ok(topics) => topics,
-        Err(error) if error.is_fatal() => return Err(error),
-        // The plan may do with the topics in hand, and says so; without any, this is why.
-        Err(error) => {
-            return allocation.complete(Vec::new()).map_err(|short| {
-                Error::new(ErrorKind::Topics, short.message().to_owned()).with_source(error)
-            });
+/// What planning needs.
+pub(super) struct Planning<'a> {
+    pub(super) job: &'a Job,
+    pub(super) log: &'a Arc<Log>,
+    pub(super) calls: &'a Arc<CallLog>,
+    /// What an earlier process was answered, by the seed of the request.
+    pub(super) past: HashMap<u64, ChatResponse>,
+    pub(super) seed: u64,
+}
+
+impl Planning<'_> {
+    /// Has the missing topics supplied and completes the plan. Where a run had an earlier plan, its topics keep
+    /// their places, and those that were generated are used again.
+    pub(super) async fn settle(
+        self,
+        client: Arc<dyn LlmClient>,
+        earlier: Option<Plan>,
+    ) -> Result<Plan> {
+        let allocation = self.job.allocation.clone();
+        let mut generated: Vec<Topic> = earlier
+            .iter()
+            .flat_map(|plan| &plan.topics)
+            .filter(|planned| planned.origin == Origin::Generated)
+            .map(|planned| planned.topic.clone())
+            .collect();
+        let missing = allocation.generated.len().saturating_sub(generated.len());
+        if missing > 0 {
+            match self.more_topics(missing, client, &generated).await {
+                Ok(topics) => generated.extend(topics),
+                Err(error) if error.is_fatal() => return Err(error),
+                // The plan may do with the topics in hand, and says so; without any, this is why.
+                Err(error) => {
+                    let plan = allocation.complete(generated).map_err(|short| {
+                        Error::new(ErrorKind::Topics, short.message().to_owned()).with_source(error)
+                    })?;
+                    return Ok(in_place(plan, earlier));
+                }
+            }
         }
+        Ok(in_place(allocation.complete(generated)?, earlier))
+    }
+
+    async fn more_topics(
+        self,
+        number: usize,
+        client: Arc<dyn LlmClient>,
+        generated: &[Topic],
+    ) -> Result<Vec<Topic>> {
+        let job = self.job;
+        let mut existing = job.allocation.existing();
+        existing.extend_from_slice(generated);
+        let client = Journalled {
+            inner: client,
+            log: Arc::clone(self.log),
+            calls: Arc::clone(self.calls),
+            past: Mutex::new(self.past),
+        };
+        let request = TopicRequest::new(number, &client, &*job.prompts)
+            .with_instruction(job.instruction.as_deref())
+            .with_existing(&existing)
+            .with_parameters(Arc::clone(&job.topics.parameters))
+            .with_seed(self.seed);
+        job.topic_provider.topics(&request).await
+    }
+}
+
+/// Gives the topics of an earlier plan the places they had, since answers name a topic by its place. One that is no
+/// longer asked for keeps its place, with a quota of 0.
+fn in_place(plan: Plan, earlier: Option<Plan>) -> Plan {
+    let Some(mut whole) = earlier else {
+        return plan;
     };
-    allocation.complete(topics)
+    let places = whole.topics.iter().map(name_of).zip(0..);
+    let places: HashMap<String, usize> = places.collect();
+    for planned in &mut whole.topics {
+        planned.quota = 0;
+    }
+    for planned in plan.topics {
+        match places.get(&name_of(&planned)) {
+            Some(&place) => whole.topics[place] = planned,
+            None => whole.topics.push(planned),
+        }
+    }
+    whole.notes = plan.notes;
+    whole
+}
+
+fn name_of(planned: &PlannedTopic) -> String {
+    normalised_name(planned.topic.name())
 }
 
 /// Writes the answers of the topic model into the journal, and gives those that are there already.

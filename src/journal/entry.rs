@@ -16,11 +16,11 @@ pub const FORMAT: u32 = 1;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Entry {
-    /// A run began. Always the first entry.
+    /// A run began, or went on with another input. Always the first entry.
     Started(Header),
     /// The topic model answered, or a call to it failed.
     TopicAnswered(TopicAnswer),
-    /// The topics and quotas are settled.
+    /// The topics and quotas are settled. The last one counts; those before it are the beginning of its topics.
     Planned(Plan),
     /// A model answered a task.
     Answered(Answer),

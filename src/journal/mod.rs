@@ -23,8 +23,9 @@ pub use memory::MemoryJournal;
 ///
 /// - [`append`](Self::append) is called concurrently. It gives each entry the next number, from 0 and without
 ///   gaps, and returns once the entry is as durable as you promise.
-/// - [`read`](Self::read) is called once, before the first append, and returns what an earlier process appended,
-///   in order. An entry that was cut off at the very end by a crash is left out; any other damage is an error.
+/// - [`read`](Self::read) is called before the first append, and once more if the run goes on with another input; the
+///   second stream may be polled after an append, and gives what was there before it first. It returns what an
+///   earlier process appended, in order. An entry that was cut off at the very end by a crash is left out; any other damage is an error.
 /// - An append that failed must not show up later.
 ///
 /// `testing::conformance::journal` checks these promises on your implementation.

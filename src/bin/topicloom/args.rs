@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Show what a run would take: calls, tokens and money, each as a range. Calls no model.
     Estimate(EstimateArgs),
-    /// Go on with the run of a journal, with the input it was started with.
+    /// Go on with the run of a journal, with its input or with more records.
     Resume(ResumeArgs),
     /// Show what a journal holds.
     Inspect(InspectArgs),
@@ -41,6 +41,10 @@ pub(crate) struct RunArgs {
     /// on with, if it is of the same input.
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
+    /// Go on with the journal although its input was another one: its answers are judged anew, and only what is
+    /// missing then is asked for.
+    #[arg(long, requires = "journal")]
+    pub(crate) changed_input: bool,
     #[command(flatten)]
     pub(crate) drive: DriveArgs,
 }
@@ -49,6 +53,9 @@ pub(crate) struct RunArgs {
 pub(crate) struct ResumeArgs {
     /// The journal.
     pub(crate) journal: PathBuf,
+    /// Make so many records in all, instead of what the input says.
+    #[arg(long, value_name = "N")]
+    pub(crate) extend_to: Option<u64>,
     #[command(flatten)]
     pub(crate) drive: DriveArgs,
 }

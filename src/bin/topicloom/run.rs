@@ -20,25 +20,40 @@ const OFFLINE: &str = "offline/loom";
 pub(crate) async fn run(args: RunArgs) -> Result<()> {
     let input = input::read(&args.input, args.drive.quiet)?;
     let journal = args.journal.map(FileJournal::open).transpose()?;
-    drive(input, journal, args.drive).await
+    drive(input, journal, args.changed_input, args.drive).await
 }
 
 pub(crate) async fn resume(args: ResumeArgs) -> Result<()> {
-    let first = JournalReader::open(&args.journal)?.next().transpose()?;
-    let Some(Entry::Started(header)) = first else {
+    let mut input = last_input(&args.journal)?;
+    if let Some(records) = args.extend_to {
+        input = input.to_builder().num_records(records).build()?;
+    }
+    let journal = FileJournal::open(&args.journal)?;
+    drive(input, Some(journal), args.extend_to.is_some(), args.drive).await
+}
+
+/// Returns the input that a journal belongs to: that of the last start, since a run may go on with another one.
+fn last_input(journal: &Path) -> Result<GenerateByTopicInput> {
+    let mut last = None;
+    for entry in JournalReader::open(journal)? {
+        if let Entry::Started(header) = entry? {
+            last = Some(header.input);
+        }
+    }
+    let Some(input) = last else {
         return Err(Error::new(
             ErrorKind::InvalidInput,
             "the journal holds no run that could go on",
         )
-        .with_context("file", args.journal.display().to_string()));
+        .with_context("file", journal.display().to_string()));
     };
-    let input = GenerateByTopicInput::from_json_value(header.input)?;
-    drive(input, Some(FileJournal::open(&args.journal)?), args.drive).await
+    GenerateByTopicInput::from_json_value(input)
 }
 
 async fn drive(
     input: GenerateByTopicInput,
     journal: Option<FileJournal>,
+    changed_input: bool,
     args: DriveArgs,
 ) -> Result<()> {
     let input = adjusted(&input, &args)?;
@@ -53,6 +68,9 @@ async fn drive(
         .on_event(move |event| observer.observe(event));
     if let Some(journal) = journal {
         builder = builder.journal(journal);
+    }
+    if changed_input {
+        builder = builder.resume_changed_input();
     }
     let pipeline = builder.build();
     // Before the first call: a file that cannot be written is found out while it costs nothing.
