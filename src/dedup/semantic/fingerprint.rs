@@ -83,8 +83,8 @@ mod tests {
     fn only_the_direction_counts() {
         let of = |vector: &[f32]| SemanticFingerprint::of(7, vector).unwrap();
         assert_eq!(of(&[3.0, -6.0, 0.0]).vector, [64, -127, 0]);
-        assert_eq!(of(&[3.0, -6.0]), of(&[3.0e-39, -6.0e-39]));
-        assert_eq!(of(&[3.0, -6.0]), of(&[1.5e38, -3.0e38]));
+        assert_eq!(of(&[2.0, -6.0]), of(&[2.0e-39, -6.0e-39]));
+        assert_eq!(of(&[2.0, -6.0]), of(&[1.0e38, -3.0e38]));
         assert_eq!(of(&[0.0, 0.0]).vector, [0, 0]);
     }
 

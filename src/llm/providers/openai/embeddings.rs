@@ -201,3 +201,104 @@ impl fmt::Debug for OpenAiEmbedder {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one call with `status` and `body`; returns what came of it, and what was sent.
+    async fn embed(
+        texts: &[&str],
+        status: u16,
+        body: &str,
+    ) -> (Result<Vec<Vec<f32>>>, String, OpenAiEmbedder) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut sent = String::new();
+            while !sent.ends_with('}') {
+                let mut buffer = [0; 4096];
+                let read = stream.read(&mut buffer).await.unwrap();
+                sent.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+            }
+            let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all((head + body).as_bytes()).await.unwrap();
+            sent
+        };
+        let options = ClientOptions::new()
+            .base_url(format!("http://{address}/v1"))
+            .api_key("sk-a-key-for-tests");
+        let model = "openai/text-embedding-3-small".parse().unwrap();
+        let embedder = OpenAiEmbedder::new(&model, options).unwrap().dimensions(2);
+        let (vectors, sent) = tokio::join!(embedder.embed(texts), serve);
+        (vectors, sent, embedder)
+    }
+
+    #[tokio::test]
+    async fn vectors_come_in_the_order_of_the_texts_and_tokens_are_counted() {
+        let body = r#"{"object": "list", "data": [
+            {"object": "embedding", "index": 1, "embedding": [0.5, -1e-3]},
+            {"object": "embedding", "index": 0, "embedding": [1, 2]}
+        ], "usage": {"prompt_tokens": 7, "total_tokens": 7}}"#;
+        let (vectors, sent, embedder) = embed(&["one", "two"], 200, body).await;
+        assert_eq!(vectors.unwrap(), [[1.0, 2.0], [0.5, -1e-3]]);
+        assert_eq!(embedder.usage(), Usage::new(7, 0));
+        assert_eq!(embedder.name(), "openai/text-embedding-3-small 2");
+        let (head, body) = sent.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("POST /v1/embeddings HTTP/1.1\r\n"));
+        assert!(head.contains("authorization: Bearer sk-a-key-for-tests"));
+        let expected =
+            r#"{"model":"text-embedding-3-small","input":["one","two"],"dimensions":2}"#;
+        assert_eq!(body, expected);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_answer_to_the_texts_is_malformed() {
+        for body in [
+            r#"{"data": [{"embedding": [1, 2]}]}"#,
+            r#"{"data": [{"index": 0, "embedding": [1]}, {"index": 0, "embedding": [1]}]}"#,
+            r#"{"data": [{"index": 0, "embedding": [1]}, {"index": 9, "embedding": [1]}]}"#,
+            r#"{"data": [{"embedding": "AAAA"}, {"embedding": [1]}]}"#,
+        ] {
+            let (vectors, ..) = embed(&["one", "two"], 200, body).await;
+            assert_eq!(vectors.unwrap_err().kind(), ErrorKind::Malformed, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn refusals_are_told_apart_as_those_of_chats_are_and_show_no_text() {
+        for (status, body, kind) in [
+            (
+                429,
+                r#"{"error": {"code": "insufficient_quota", "message": "secret-text-here"}}"#,
+                ErrorKind::Quota,
+            ),
+            (
+                400,
+                r#"{"error": {"message": "This model's maximum context length is 8192 tokens"}}"#,
+                ErrorKind::ContextLength,
+            ),
+            (
+                404,
+                r#"{"error": {"code": "secret-text-here"}}"#,
+                ErrorKind::UnknownModel,
+            ),
+            (
+                200,
+                r#"{"error": {"code": 502, "message": "upstream"}}"#,
+                ErrorKind::Overloaded,
+            ),
+        ] {
+            let (vectors, _, embedder) = embed(&["secret-text-here"], status, body).await;
+            let error = vectors.unwrap_err();
+            assert_eq!(error.kind(), kind, "{body}");
+            for shown in [format!("{error:?}"), format!("{embedder:?}")] {
+                assert!(!shown.contains("secret") && !shown.contains("sk-a"), "{shown}");
+            }
+        }
+    }
+}
