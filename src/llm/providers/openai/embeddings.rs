@@ -225,7 +225,10 @@ mod tests {
                 let read = stream.read(&mut buffer).await.unwrap();
                 sent.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
             }
-            let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n", body.len());
+            let head = format!(
+                "HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
             stream.write_all((head + body).as_bytes()).await.unwrap();
             sent
         };
@@ -251,8 +254,7 @@ mod tests {
         let (head, body) = sent.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("POST /v1/embeddings HTTP/1.1\r\n"));
         assert!(head.contains("authorization: Bearer sk-a-key-for-tests"));
-        let expected =
-            r#"{"model":"text-embedding-3-small","input":["one","two"],"dimensions":2}"#;
+        let expected = r#"{"model":"text-embedding-3-small","input":["one","two"],"dimensions":2}"#;
         assert_eq!(body, expected);
     }
 
@@ -297,7 +299,10 @@ mod tests {
             let error = vectors.unwrap_err();
             assert_eq!(error.kind(), kind, "{body}");
             for shown in [format!("{error:?}"), format!("{embedder:?}")] {
-                assert!(!shown.contains("secret") && !shown.contains("sk-a"), "{shown}");
+                assert!(
+                    !shown.contains("secret") && !shown.contains("sk-a"),
+                    "{shown}"
+                );
             }
         }
     }
