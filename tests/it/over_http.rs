@@ -148,7 +148,8 @@ async fn a_wrong_key_and_no_credit_end_the_run_at_once() {
         let error = pipeline.generate(input).await.expect_err("it is fatal");
         assert!(error.error().is_fatal(), "{error}");
         assert!(!format!("{error} {error:?}").contains("a-key"), "{error}");
-        assert!(server.calls() <= 4, "{} calls", server.calls());
+        // Four in flight, each of which may have let one more through before its failure was known.
+        assert!(server.calls() <= 8, "{} calls", server.calls());
         assert_eq!(error.report().imbalances(), Vec::<String>::new());
     }
 }
