@@ -7,7 +7,9 @@ use super::fingerprint::SemanticFingerprint;
 use super::shelf::{Query, Shelf};
 use crate::dedup::{Memory, Reference, Verdict};
 
-/// The embeddings of one run: a byte a dimension and some 56 bytes beside, so 440 bytes a record in 384 dimensions.
+/// The embeddings of one run: a byte a dimension and some 64 bytes beside.
+///
+/// About 450 bytes a record in 384 dimensions, and up to twice as much just after the memory has grown.
 pub struct SemanticMemory {
     threshold: f32,
     /// By the number of dimensions. There is one, unless the embedder was exchanged.
@@ -25,11 +27,9 @@ impl SemanticMemory {
     /// Returns how many bytes are in use.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let references =
-            |references: &Vec<Reference>| references.capacity() * size_of::<Reference>();
         self.shelves
             .values()
-            .map(|(shelf, names)| shelf.bytes() + references(names))
+            .map(|(shelf, names)| shelf.bytes() + names.capacity() * size_of::<Reference>())
             .sum()
     }
 }
@@ -38,13 +38,13 @@ impl Memory for SemanticMemory {
     type Fingerprint = SemanticFingerprint;
 
     fn admit(&mut self, fingerprint: SemanticFingerprint, reference: Reference) -> Verdict {
-        let (shelf, references) = self.shelves.entry(fingerprint.vector.len()).or_default();
+        let (shelf, names) = self.shelves.entry(fingerprint.vector.len()).or_default();
         let query = Query::new(&fingerprint);
         if let Some((at, similarity)) = shelf.nearest(&query, self.threshold) {
-            return Verdict::duplicate(references[at].clone(), similarity);
+            return Verdict::duplicate(names[at].clone(), similarity);
         }
         shelf.push(&query);
-        references.push(reference);
+        names.push(reference);
         Verdict::Unique
     }
 }

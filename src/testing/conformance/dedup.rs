@@ -194,13 +194,37 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::dedup::{Deduplicator, ExactDuplicates, Memory, NearDuplicates};
+    use crate::dedup::{Deduplicator, DeduplicatorExt, ExactDuplicates, Memory, NearDuplicates};
     use crate::error::Result;
 
     #[tokio::test]
     async fn ours_keep_the_promises() {
         dedup(ExactDuplicates::default()).await;
         dedup(NearDuplicates::default()).await;
+        dedup(ExactDuplicates::default().then(NearDuplicates::default())).await;
+    }
+
+    #[cfg(feature = "semantic")]
+    #[tokio::test(start_paused = true)]
+    async fn meanings_keep_the_promises() {
+        use crate::dedup::SemanticDuplicates;
+        use crate::embedding::{Batched, from_fn};
+
+        // Sequences of three characters, hashed.
+        let toy = || {
+            from_fn("trigrams", |text| {
+                let mut vector = vec![0.0; 384];
+                let chars: Vec<char> = text.chars().collect();
+                for window in chars.windows(3) {
+                    let hash = window.iter().fold(7, |hash, c| hash * 31 + *c as usize);
+                    vector[hash % 384] += 1.0;
+                }
+                Ok(vector)
+            })
+        };
+        dedup(SemanticDuplicates::new(toy())).await;
+        let batched = SemanticDuplicates::new(Batched::new(toy()).most(7));
+        dedup(NearDuplicates::default().then(batched)).await;
     }
 
     /// A way to break a promise.
