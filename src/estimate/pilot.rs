@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::shape::Shape;
-use super::{Part, Spread, float};
+use super::{MOST_CALLS, Part, Spread, float};
 use crate::llm::Usage;
 use crate::report::Report;
 
@@ -92,7 +92,13 @@ impl Pilot {
         let asked_of_a_call = float(shape.records) / shape.fewest_calls;
         let needed = |calls: u64| {
             let share = float(self.accepted) / (float(calls) * asked_of_a_call);
-            needed_calls(share.min(1.0), float(calls), shape.fewest_calls)
+            let mut needed = needed_calls(share.min(1.0), float(calls), shape.fewest_calls);
+            // What was assumed holds on, unless the pilot speaks against it.
+            let most = shape.fewest_calls * MOST_CALLS;
+            if needed.likely <= most {
+                needed.high = needed.high.min(most);
+            }
+            needed
         };
         let (made, answered) = (needed(calls.made), needed(calls.answered));
 
