@@ -10,3 +10,9 @@ pub mod architecture {}
 
 #[doc = include_str!("../docs/deduplication.md")]
 pub mod deduplication {}
+
+#[doc = include_str!("../docs/diversity.md")]
+pub mod diversity {}
+
+#[doc = include_str!("../docs/limits.md")]
+pub mod limits {}

@@ -311,7 +311,11 @@ impl<T> GenerateByTopicInput<T> {
     pub fn fingerprint(&self) -> u128 {
         let mut document = self.document();
         if let Some(Value::Object(config)) = document.get_mut("data_factory_config") {
-            config.retain(|key, _| !Settings::DRIVING.contains(&key.as_str()));
+            // Nor is what has its default, so that a setting added later changes no fingerprint.
+            let default = Settings::default().to_json();
+            config.retain(|key, value| {
+                !Settings::DRIVING.contains(&key.as_str()) && default.get(key) != Some(value)
+            });
         }
         // The same shape may be written as a list of fields or as a JSON Schema.
         let shape = format!("{:032x}", self.inner.schema.fingerprint());
