@@ -33,11 +33,10 @@ fn main() {
     let records = std::env::args()
         .find_map(|argument| argument.parse().ok())
         .unwrap_or(1_000_000);
-    let runtime = runtime(2);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("run.journal");
     let input = input(records);
-    runtime.block_on(write(&path, &input, records));
+    runtime(2).block_on(write(&path, &input, records));
     let bytes = std::fs::metadata(&path).unwrap().len();
     println!(
         "{records} records, {} bytes each in the journal",
