@@ -134,7 +134,15 @@ async fn after_a_refusal_for_good_those_in_line_are_not_sent() {
         "of all those in line, not one was sent"
     );
     // A later run finds out with one call whether there is credit again.
-    assert!(client.complete(&request).await.is_ok());
+    let before = client.inner().calls();
+    client
+        .inner()
+        .answer_next(refused(ErrorKind::Quota, Retry::Never));
+    let later = join_all((0..8).map(|_| client.complete(&request))).await;
+    assert!(later.iter().all(Result::is_err));
+    assert_eq!(client.inner().calls(), before + 1);
+    let again = join_all((0..8).map(|_| client.complete(&request))).await;
+    assert!(again.iter().all(Result::is_ok));
 }
 
 #[tokio::test(start_paused = true)]
