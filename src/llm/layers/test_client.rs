@@ -35,6 +35,10 @@ impl TestClient {
         client
     }
 
+    pub(super) fn answer_next(&self, answer: Result<ChatResponse>) {
+        self.state.lock().unwrap().script.push_back(answer);
+    }
+
     pub(super) fn taking(mut self, takes: Duration) -> Self {
         self.takes = takes;
         self

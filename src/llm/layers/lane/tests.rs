@@ -121,20 +121,28 @@ async fn after_a_refusal_for_good_those_in_line_are_not_sent() {
     let request = request();
     let results = join_all((0..64).map(|_| client.complete(&request))).await;
     let answered = results.iter().filter(|result| result.is_ok()).count();
-    let refused = results.iter().filter_map(|result| result.as_ref().err());
+    let errors = results.iter().filter_map(|result| result.as_ref().err());
     assert!(
-        refused
+        errors
             .clone()
             .all(|error| error.kind() == ErrorKind::Quota && error.is_fatal())
     );
-    assert_eq!(answered + refused.count(), 64);
+    assert_eq!(answered + errors.count(), 64);
     assert_eq!(
         answered + 2,
         client.inner().calls(),
         "of all those in line, not one was sent"
     );
     // A later run finds out with one call whether there is credit again.
-    assert!(client.complete(&request).await.is_ok());
+    let before = client.inner().calls();
+    client
+        .inner()
+        .answer_next(refused(ErrorKind::Quota, Retry::Never));
+    let later = join_all((0..8).map(|_| client.complete(&request))).await;
+    assert!(later.iter().all(Result::is_err));
+    assert_eq!(client.inner().calls(), before + 1);
+    let again = join_all((0..8).map(|_| client.complete(&request))).await;
+    assert!(again.iter().all(Result::is_ok));
 }
 
 #[tokio::test(start_paused = true)]
