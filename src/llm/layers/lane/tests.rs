@@ -121,13 +121,13 @@ async fn after_a_refusal_for_good_those_in_line_are_not_sent() {
     let request = request();
     let results = join_all((0..64).map(|_| client.complete(&request))).await;
     let answered = results.iter().filter(|result| result.is_ok()).count();
-    let errors: Vec<_> = results
-        .iter()
-        .filter_map(|result| result.as_ref().err())
-        .collect();
-    let is_quota = |error: &&Error| error.kind() == ErrorKind::Quota && error.is_fatal();
-    assert!(errors.iter().all(is_quota));
-    assert_eq!(answered + errors.len(), 64);
+    let errors = results.iter().filter_map(|result| result.as_ref().err());
+    assert!(
+        errors
+            .clone()
+            .all(|error| error.kind() == ErrorKind::Quota && error.is_fatal())
+    );
+    assert_eq!(answered + errors.count(), 64);
     assert_eq!(
         answered + 2,
         client.inner().calls(),
