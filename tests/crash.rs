@@ -158,7 +158,7 @@ fn answer(question: &Question<'_>) -> String {
         .rev()
         .find_map(|line| line.strip_prefix("Topic: "))
         .expect("every request names its topic");
-    let record = (0..)
+    let record = (0..u64::MAX)
         .map(|number| text(topic, number))
         .find(|text| !prompt.contains(text))
         .expect("numbers do not end");

@@ -190,7 +190,6 @@ where
     };
     account.unjudged = workshop.unsettled.load(Ordering::Relaxed);
     account.diversity = settling.metrics.finish();
-    account.model = Arc::clone(&settling.model);
     account.findings = settling.findings;
     account.ledger = Some(settling.ledger);
     finish(&log, result).await

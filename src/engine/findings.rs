@@ -1,6 +1,7 @@
 //! What judging found beside records: mends, coercions, types that disagree, and how answers were asked for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::judge::Judged;
 use crate::parse::Mends;
@@ -16,13 +17,14 @@ pub(super) struct Findings {
     mends: Mends,
     coercions: BTreeMap<CoercionKind, u64>,
     disagreements: Vec<DecodeFault>,
-    asked: Vec<AskedReport>,
+    /// Of each model.
+    asked: BTreeMap<Arc<str>, Vec<AskedReport>>,
     at_limit: u64,
 }
 
 impl Findings {
-    /// Adds what was found in one answer.
-    pub(super) fn answer<T>(&mut self, judged: &Judged<T>) {
+    /// Adds what was found in one answer of `model`.
+    pub(super) fn answer<T>(&mut self, model: &Arc<str>, judged: &Judged<T>) {
         self.mends.merge(&judged.mends);
         self.at_limit += u64::from(judged.at_limit);
         for kind in &judged.coercions {
@@ -31,13 +33,13 @@ impl Findings {
         let Some(asked) = &judged.asked else {
             return;
         };
-        let known = self
-            .asked
+        let ways = self.asked.entry(Arc::clone(model)).or_default();
+        let known = ways
             .iter_mut()
             .find(|known| (known.mode, known.dialect) == (asked.mode, asked.dialect));
         match known {
             Some(known) => known.answers += 1,
-            None => self.asked.push(AskedReport {
+            None => ways.push(AskedReport {
                 mode: asked.mode,
                 dialect: asked.dialect,
                 answers: 1,
@@ -62,14 +64,14 @@ impl Findings {
         self.at_limit
     }
 
-    /// Writes all of it into the report, with the answers as those of `model`.
-    pub(super) fn tell(self, model: &str, report: &mut Report) {
+    /// Writes all of it into the report.
+    pub(super) fn tell(self, report: &mut Report) {
         report.mends = self.mends;
         report.coercions = self.coercions;
         let faults = self.disagreements.iter();
         report.notes.extend(faults.map(ToString::to_string));
-        if !self.asked.is_empty() {
-            report.models.entry(model.to_owned()).or_default().asked = self.asked;
+        for (model, asked) in self.asked {
+            report.models.entry((*model).to_owned()).or_default().asked = asked;
         }
     }
 }

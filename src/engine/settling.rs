@@ -61,7 +61,7 @@ impl<T> Settling<'_, T> {
         failed_calls: usize,
         model: Option<&Arc<str>>,
     ) -> Option<GiveUp> {
-        self.findings.answer(&judged);
+        self.findings.answer(model.unwrap_or(&self.model), &judged);
         if judged.at_limit {
             self.leave_more_room(task, judged.candidates.len());
         }

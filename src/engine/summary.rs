@@ -22,8 +22,6 @@ pub(super) struct Account {
     pub(super) plan: Option<Plan>,
     pub(super) ledger: Option<Ledger>,
     pub(super) diversity: DiversityReport,
-    /// The model that wrote the records.
-    pub(super) model: Arc<str>,
     pub(super) findings: Findings,
     pub(super) resumed_answers: u64,
     pub(super) unjudged: u64,
@@ -88,7 +86,7 @@ impl Account {
             elapsed,
             ..Report::empty(outcome)
         };
-        self.findings.tell(&self.model, &mut report);
+        self.findings.tell(&mut report);
         report
     }
 }

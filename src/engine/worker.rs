@@ -59,6 +59,7 @@ pub(super) enum End<T> {
 }
 
 /// What is to be settled.
+#[allow(clippy::large_enum_variant)] // One for each task in flight, for a moment.
 pub(super) enum Settle<T> {
     Answered {
         judged: Judged<T>,

@@ -91,8 +91,8 @@ impl Pilot {
         }
         let asked_of_a_call = float(shape.records) / shape.fewest_calls;
         let needed = |calls: u64| {
-            let share = float(self.accepted) / (float(calls) * asked_of_a_call);
-            let mut needed = needed_calls(share.min(1.0), float(calls), shape.fewest_calls);
+            let yielded = float(self.accepted) / (float(calls) * asked_of_a_call);
+            let mut needed = needed_calls(yielded.min(1.0), float(calls), shape.fewest_calls);
             // What was assumed holds on, unless the pilot speaks against it.
             let most = shape.fewest_calls * MOST_CALLS;
             if needed.likely <= most {

@@ -46,6 +46,7 @@ pub enum Storage {
 /// a warning that says why they have no effect.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[allow(clippy::struct_excessive_bools)] // Each is a key of the input, and says by itself what it does.
 pub struct Settings {
     /// Calls in flight at once, over the whole run.
     pub max_concurrency: usize,

@@ -38,12 +38,12 @@ impl Memory for SemanticMemory {
     type Fingerprint = SemanticFingerprint;
 
     fn admit(&mut self, fingerprint: SemanticFingerprint, reference: Reference) -> Verdict {
-        let (shelf, names) = self.shelves.entry(fingerprint.vector.len()).or_default();
+        let (vectors, names) = self.shelves.entry(fingerprint.vector.len()).or_default();
         let query = Query::new(&fingerprint);
-        if let Some((at, similarity)) = shelf.nearest(&query, self.threshold) {
+        if let Some((at, similarity)) = vectors.nearest(&query, self.threshold) {
             return Verdict::duplicate(names[at].clone(), similarity);
         }
-        shelf.push(&query);
+        vectors.push(&query);
         names.push(reference);
         Verdict::Unique
     }

@@ -15,7 +15,7 @@ pub(super) fn numbers(text: &str) -> u64 {
         let before_digit = chars.peek().is_some_and(|next| next.is_numeric());
         if c.is_numeric() || (c == '.' && !number.is_empty() && before_digit) {
             number.push(c);
-        } else if !number.is_empty() && !(c == ',' && before_digit) {
+        } else if !(number.is_empty() || c == ',' && before_digit) {
             all.push(std::mem::take(&mut number));
         }
     }
