@@ -4,6 +4,7 @@ use crate::error::ErrorKind;
 use crate::outcome::{AnswerFault, GiveUp, Rejection};
 use crate::plan::Plan;
 use crate::report::Report;
+use crate::schema::DecodeFault;
 use crate::topic::Topic;
 
 /// Something that happened in a run, told in the order in which it was settled.
@@ -43,6 +44,8 @@ pub enum RunEvent<'a> {
         topic: &'a Topic,
         /// Why.
         rejection: Rejection,
+        /// Where the schema and the caller's type disagree, of a record that fits the one and not the other.
+        disagreement: Option<&'a DecodeFault>,
     },
     /// An answer had a fault.
     #[non_exhaustive]

@@ -413,10 +413,15 @@ impl Pipeline {
                 budget.check(backend.client.model(), &model.parameters)?;
             }
         }
+        let schema = if settings.assert_formats {
+            input.schema().assert_formats()?
+        } else {
+            input.schema().clone()
+        };
         Ok(Job {
             instruction: input.user_instruction().map(str::to_owned),
             allocation: input.allocation().clone(),
-            schema: input.schema().clone(),
+            schema,
             input: input.to_json(),
             fingerprint: input.fingerprint(),
             warnings: input.warnings().iter().map(ToString::to_string).collect(),
@@ -430,6 +435,8 @@ impl Pipeline {
                 records_per_request: settings.records_per_request,
                 avoid_examples: settings.avoid_examples,
                 reallocate: settings.reallocate,
+                coerce_types: settings.coerce_types,
+                max_tokens_ceiling: settings.max_tokens_ceiling,
             },
             budget: Arc::new(budget),
             generation,

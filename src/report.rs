@@ -7,11 +7,13 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::diversity::DiversityReport;
-use crate::llm::Usage;
 use crate::llm::layers::Spending;
+use crate::llm::{OutputMode, Usage};
 use crate::outcome::{AnswerFault, GiveUp, Miss, Outcome};
 use crate::parse::Mends;
 use crate::plan::Origin;
+use crate::schema::dialect::LocalCheck;
+use crate::schema::{CoercionKind, Dialect};
 use crate::topic::Topic;
 
 /// What a run did, in total and per topic.
@@ -49,9 +51,12 @@ pub struct Report {
     pub spending: Spending,
     /// How broken JSON was mended, and how often.
     pub mends: Mends,
+    /// How values were given the type that the schema asks for, and how often; none unless `coerce_types` is set.
+    pub coercions: BTreeMap<CoercionKind, u64>,
     /// How varied the records are, measured on the first 200 characters of their texts.
     pub diversity: DiversityReport,
-    /// What else there is to know: topics that could not be had, quotas that moved.
+    /// What else there is to know: topics that could not be had, quotas that moved, answers that were cut off, places
+    /// where the caller's type and schema disagree.
     pub notes: Vec<String>,
     /// Settings of the input that were accepted and have no meaning here.
     pub warnings: Vec<String>,
@@ -98,6 +103,23 @@ pub struct ModelReport {
     pub calls: u64,
     /// Tokens of the answered calls.
     pub usage: Usage,
+    /// How its answers with records were asked for: more than one way, if the provider refused the schema.
+    pub asked: Vec<AskedReport>,
+}
+
+/// A way in which structured output was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AskedReport {
+    /// How firmly. Only in [`OutputMode::Strict`] is a provider bound by the schema; otherwise every rule of it is
+    /// checked here and nowhere else.
+    pub mode: OutputMode,
+    /// The dialect of the schema that was sent.
+    pub dialect: Dialect,
+    /// Answers that came of it and had something to read.
+    pub answers: u64,
+    /// Rules of the caller's schema that the dialect cannot say, so that a strict provider does not keep to them.
+    pub checked_locally: Vec<LocalCheck>,
 }
 
 /// Answers, by what was wrong with them.
@@ -210,6 +232,7 @@ impl Report {
             spending: Spending::default(),
             mends: Mends::default(),
             diversity: DiversityReport::default(),
+            coercions: BTreeMap::new(),
             notes: Vec::new(),
             warnings: Vec::new(),
             resumed_answers: 0,

@@ -13,10 +13,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::findings::Findings;
 use super::judge::Judge;
 use super::ledger::{Ledger, Rules, Task};
 use super::log::Log;
 use super::output::RecordsFormat;
+use super::output_limits::OutputLimits;
 use super::recollection::Recollection;
 use super::settling::Settling;
 use super::summary::Account;
@@ -29,7 +31,6 @@ use crate::event::RunEvent;
 use crate::journal::Entry;
 use crate::llm::{Message, Purpose};
 use crate::outcome::Outcome;
-use crate::parse::Mends;
 use crate::plan::Plan;
 use crate::prompt::StableContext;
 use crate::record::Record;
@@ -147,7 +148,8 @@ where
             job.schema.clone(),
             job.filters.clone(),
             job.deduplicator.clone(),
-        ),
+        )
+        .coerces(job.settings.coerce_types),
         log: Arc::clone(&log),
         calls,
         seed,
@@ -162,7 +164,12 @@ where
         ledger: new_ledger(job, &plan, seed),
         memory: job.deduplicator.memory(),
         recollection: Recollection::new(plan.topics.len(), job.settings.avoid_examples),
-        mends: Mends::default(),
+        findings: Findings::default(),
+        limits: OutputLimits::new(
+            plan.topics.len(),
+            job.generation.parameters.max_tokens,
+            job.settings.max_tokens_ceiling,
+        ),
         metrics: Metrics::new(),
         outbox: VecDeque::new(),
     };
@@ -174,7 +181,7 @@ where
         Err(error) => Err(error),
     };
     account.unjudged = workshop.unsettled.load(Ordering::Relaxed);
-    account.mends = settling.mends;
+    account.findings = settling.findings;
     account.diversity = settling.metrics.finish();
     account.ledger = Some(settling.ledger);
     finish(&log, result).await
@@ -310,6 +317,7 @@ where
                 Ok(Some(task)) => tasks.spawn(Brief {
                     avoid: settling.recollection.avoid(task.topic),
                     feedback: settling.recollection.take_feedback(task.topic),
+                    max_tokens: settling.limits.raised(task.topic),
                     task,
                 }),
                 Ok(None) => break,

@@ -6,18 +6,19 @@ use std::sync::{Arc, Mutex};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tracing::warn;
 
 use super::recollection::gist;
 use crate::candidate::Candidate;
 use crate::dedup::{AnyDeduplicator, AnyFingerprint};
 use crate::error::Result;
 use crate::filter::{FilterVerdict, RecordFilter};
-use crate::llm::{ChatResponse, FinishReason};
+use crate::llm::{ChatResponse, FinishReason, OutputMode};
 use crate::outcome::{AnswerFault, Rejection};
 use crate::parse::{self, Fault, Limits, Mends, Shape};
 use crate::schema::dialect::Compiled;
-use crate::schema::{Dialect, RECORDS_KEY, RecordSchema, Violation, decode};
+use crate::schema::{
+    CoercionKind, DecodeFault, Dialect, RECORDS_KEY, RecordSchema, Violation, coerce, decode,
+};
 
 /// The most violations of one record that are told to the model.
 const MOST_VIOLATIONS: usize = 3;
@@ -27,6 +28,8 @@ pub(super) struct Judge<T> {
     schema: RecordSchema,
     shape: Shape,
     limits: Limits,
+    /// Whether values may be given the type the schema asks for.
+    coerces: bool,
     filters: Vec<Arc<dyn RecordFilter>>,
     deduplicator: AnyDeduplicator,
     /// The way back from each dialect that an answer came in.
@@ -40,8 +43,20 @@ pub(super) struct Judged<T> {
     pub(super) fault: Option<AnswerFault>,
     /// The same in words that a model can use.
     pub(super) advice: Option<String>,
+    /// Whether the provider says that the answer ran into the output limit; the text alone cannot tell that.
+    pub(super) at_limit: bool,
     pub(super) candidates: Vec<Result<Ready<T>, Refused>>,
     pub(super) mends: Mends,
+    pub(super) coercions: Vec<CoercionKind>,
+    /// How it was asked for, where it held anything to read.
+    pub(super) asked: Option<Asked>,
+}
+
+/// How structured output was asked for.
+pub(super) struct Asked {
+    pub(super) mode: OutputMode,
+    pub(super) dialect: Dialect,
+    pub(super) compiled: Arc<Compiled>,
 }
 
 /// A valid, decoded, wanted record, which is accepted if it is new and there is room.
@@ -56,6 +71,8 @@ pub(super) struct Refused {
     pub(super) rejection: Rejection,
     /// What was wrong, in words that a model can use.
     pub(super) advice: Option<String>,
+    /// Where the type and the schema disagree.
+    pub(super) disagreement: Option<DecodeFault>,
 }
 
 impl<T: DeserializeOwned> Judge<T> {
@@ -71,11 +88,18 @@ impl<T: DeserializeOwned> Judge<T> {
             schema,
             shape,
             limits: Limits::default(),
+            coerces: false,
             filters,
             deduplicator,
             dialects: Mutex::default(),
             decodes_to: PhantomData,
         }
+    }
+
+    /// Sets whether values are given the type the schema asks for, where nothing is lost.
+    pub(super) fn coerces(mut self, coerces: bool) -> Self {
+        self.coerces = coerces;
+        self
     }
 
     /// Judges one answer.
@@ -87,33 +111,50 @@ impl<T: DeserializeOwned> Judge<T> {
         let mut judged = Judged {
             fault: None,
             advice: None,
+            at_limit: response.finish_reason == FinishReason::Length,
             candidates: Vec::new(),
             mends: Mends::default(),
+            coercions: Vec::new(),
+            asked: None,
         };
         judged.fault = match response.finish_reason {
             FinishReason::Refusal => Some(AnswerFault::Refused),
             FinishReason::ContentFilter => Some(AnswerFault::ContentFiltered),
+            FinishReason::Length if response.text.trim().is_empty() => Some(AnswerFault::Truncated),
             _ if response.text.trim().is_empty() => Some(AnswerFault::Empty),
             _ => None,
         };
         if judged.fault.is_some() {
+            judged.advice = match judged.fault {
+                Some(AnswerFault::Empty) => Some(Fault::Blank.advice().to_owned()),
+                Some(AnswerFault::Truncated) => Some(Fault::Truncated.advice().to_owned()),
+                // What to do about an answer that was declined holds for longer than one prompt.
+                _ => None,
+            };
             return Ok(judged);
         }
         let answer = parse::records(&response.text, &self.shape, &self.limits);
-        judged.fault = match answer.fault {
-            _ if response.finish_reason == FinishReason::Length => Some(AnswerFault::Truncated),
-            Some(fault) => {
-                judged.advice = Some(fault.to_string());
-                Some(answer_fault(&fault))
-            }
-            None if answer.values.is_empty() => Some(AnswerFault::NoRecords),
-            None => None,
+        // What the provider says of the cut goes before what the text looks like.
+        let fault = match response.finish_reason {
+            FinishReason::Length => Some(Fault::Truncated),
+            _ if answer.fault.is_none() && answer.values.is_empty() => Some(Fault::NotRecords),
+            _ => answer.fault,
         };
+        judged.fault = fault.map(answer_fault);
+        judged.advice = fault.map(|fault| fault.advice().to_owned());
         judged.mends = answer.mends;
         let compiled = self.way_back(response)?;
+        judged.asked = response.asked.map(|(mode, dialect)| Asked {
+            mode,
+            dialect,
+            compiled: Arc::clone(&compiled),
+        });
         for value in answer.values {
             let candidate = match compiled.restore_record(value) {
-                Ok(value) => self.candidate(topic, value).await?,
+                Ok(value) => {
+                    let value = self.coerced(value, &mut judged.coercions);
+                    self.candidate(topic, value).await?
+                }
                 Err(violation) => Err(Refused::new(
                     Rejection::Invalid,
                     Some(violation.to_string()),
@@ -139,6 +180,15 @@ impl<T: DeserializeOwned> Judge<T> {
         Ok(compiled)
     }
 
+    fn coerced(&self, value: Value, done: &mut Vec<CoercionKind>) -> Value {
+        if !self.coerces {
+            return value;
+        }
+        let (value, coercions) = coerce(value, &self.schema);
+        done.extend(coercions.iter().map(|coercion| coercion.kind));
+        value
+    }
+
     async fn candidate(&self, topic: &str, value: Value) -> Result<Result<Ready<T>, Refused>> {
         let (value, _) = self.schema.drop_unknown_keys(value);
         if let Err(violations) = self.schema.validate(&value) {
@@ -151,8 +201,11 @@ impl<T: DeserializeOwned> Judge<T> {
             Ok(data) => data,
             // The model cannot mend that: the attributes of the caller's type disagree with one another.
             Err(fault) => {
-                warn!(%fault, "a record fits the schema but not the type: serde and schemars disagree");
-                return Ok(Err(Refused::new(Rejection::Undecodable, None)));
+                return Ok(Err(Refused {
+                    rejection: Rejection::Undecodable,
+                    advice: None,
+                    disagreement: Some(fault),
+                }));
             }
         };
         let Value::Object(fields) = &value else {
@@ -178,7 +231,11 @@ impl<T: DeserializeOwned> Judge<T> {
 
 impl Refused {
     fn new(rejection: Rejection, advice: Option<String>) -> Self {
-        Self { rejection, advice }
+        Self {
+            rejection,
+            advice,
+            disagreement: None,
+        }
     }
 }
 
@@ -191,7 +248,7 @@ fn in_words(violations: &[Violation]) -> String {
     words.join("; ")
 }
 
-fn answer_fault(fault: &Fault) -> AnswerFault {
+fn answer_fault(fault: Fault) -> AnswerFault {
     match fault {
         Fault::Truncated => AnswerFault::Truncated,
         Fault::NotRecords => AnswerFault::NoRecords,

@@ -98,6 +98,8 @@ struct Streak {
     /// Attempts that gave something, and that gave nothing, before the current streak.
     hits: u32,
     earlier_misses: u32,
+    /// Records that one answer was seen to hold, where answers were cut off.
+    fits: Option<u64>,
 }
 
 /// The state of a run.
@@ -163,7 +165,8 @@ impl Ledger {
             topic,
             wanted: self.progress[topic]
                 .open()
-                .min(self.rules.records_per_request),
+                .min(self.rules.records_per_request)
+                .min(self.streaks[topic].fits.unwrap_or(u64::MAX)),
             round: self.streaks[topic].rounds + 1,
             epoch: self.breaker.epoch(),
         };
@@ -182,6 +185,18 @@ impl Ledger {
     /// Returns whether another record of the topic would be accepted if it were new.
     pub(crate) fn has_room(&self, topic: usize) -> bool {
         self.progress[topic].accepted < self.progress[topic].quota
+    }
+
+    /// Asks the topic for no more than `records` at a time from now on, and for one at least.
+    pub(crate) fn ask_for_at_most(&mut self, topic: usize, records: u64) {
+        let fits = &mut self.streaks[topic].fits;
+        let least = fits.map_or(records, |known| known.min(records));
+        *fits = Some(least.max(1));
+    }
+
+    /// Returns the number of the task that is issued next.
+    pub(crate) fn next_task(&self) -> u64 {
+        self.next_task
     }
 
     /// Books that candidates were found, before each is accepted or rejected.

@@ -3,12 +3,14 @@
 mod breaker;
 mod call_log;
 mod driver;
+mod findings;
 mod judge;
 mod ledger;
 mod log;
 mod open_topics;
 mod opening;
 mod output;
+mod output_limits;
 mod planner;
 mod recollection;
 mod settling;
@@ -107,6 +109,8 @@ pub(crate) struct RunSettings {
     pub(crate) records_per_request: u64,
     pub(crate) avoid_examples: usize,
     pub(crate) reallocate: bool,
+    pub(crate) coerce_types: bool,
+    pub(crate) max_tokens_ceiling: Option<u64>,
 }
 
 /// How a run ended.

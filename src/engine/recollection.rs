@@ -13,6 +13,10 @@ const GIST_CHARS: usize = 200;
 /// The most notes on what was wrong that one prompt carries. More than a few are not read.
 const MOST_NOTES: usize = 4;
 
+/// What to do about an answer that was declined.
+const HARMLESS: &str =
+    "Choose another aspect of the topic, one that is plainly harmless, and write about that.";
+
 /// What is remembered of each topic: accepted records, repetitions, and what was wrong with the last answer.
 #[derive(Debug)]
 pub(super) struct Recollection {
@@ -24,6 +28,8 @@ pub(super) struct Recollection {
 struct TopicMemory {
     avoid: AvoidMemory,
     notes: Vec<String>,
+    /// How many answers the model or a filter declined.
+    declined: u32,
 }
 
 impl Recollection {
@@ -37,6 +43,7 @@ impl Recollection {
         let memory = TopicMemory {
             avoid: AvoidMemory::new(keep),
             notes: Vec::new(),
+            declined: 0,
         };
         Self {
             topics: vec![memory; topics],
@@ -57,6 +64,12 @@ impl Recollection {
         }
     }
 
+    /// Remembers that the model or a content filter declined, for as long as the topic is asked: no later prompt
+    /// is word for word one that was declined.
+    pub(super) fn declined(&mut self, topic: usize) {
+        self.topics[topic].declined += 1;
+    }
+
     /// Remembers a record that was refused because it repeats the one of this ordinal, or given material.
     pub(super) fn repeated(&mut self, topic: usize, of: Option<u64>, gist: &str) {
         self.topics[topic].avoid.repeated(of, gist);
@@ -73,7 +86,14 @@ impl Recollection {
 
     /// Takes what was wrong with the answers since the topic was last asked.
     pub(super) fn take_feedback(&mut self, topic: usize) -> Option<String> {
-        let notes = mem::take(&mut self.topics[topic].notes);
+        let memory = &mut self.topics[topic];
+        let mut notes = mem::take(&mut memory.notes);
+        match memory.declined {
+            0 => {}
+            1 => notes.push(format!("An answer was declined. {HARMLESS}")),
+            // The number tells this prompt from the one that was declined last.
+            times => notes.push(format!("{times} answers were declined. {HARMLESS}")),
+        }
         (!notes.is_empty()).then(|| notes.join("\n"))
     }
 }
@@ -159,5 +179,20 @@ mod tests {
         let mut recollection = Recollection::new(1, 0);
         recollection.accepted(0, 0, "Why is the sea salty?");
         assert!(recollection.avoid(0).is_empty());
+    }
+
+    #[test]
+    fn no_prompt_after_a_refusal_is_one_that_was_declined() {
+        let mut recollection = Recollection::new(2, 0);
+        let mut seen = vec![recollection.take_feedback(0)];
+        for _ in 0..4 {
+            recollection.declined(0);
+            // Asked twice before the next refusal.
+            let first = recollection.take_feedback(0);
+            assert_eq!(recollection.take_feedback(0), first);
+            assert!(!seen.contains(&first), "{first:?}");
+            seen.push(first);
+        }
+        assert_eq!(recollection.take_feedback(1), None);
     }
 }

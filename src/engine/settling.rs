@@ -6,8 +6,10 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::Job;
+use super::findings::Findings;
 use super::judge::Judged;
 use super::ledger::{Ledger, Task};
+use super::output_limits::OutputLimits;
 use super::recollection::Recollection;
 use super::worker::Settle;
 use crate::dedup::{AnyMemory, Match, Reference, Verdict};
@@ -15,7 +17,6 @@ use crate::diversity::Metrics;
 use crate::error::ErrorKind;
 use crate::event::RunEvent;
 use crate::outcome::{AnswerFault, GiveUp, Miss, Rejection};
-use crate::parse::Mends;
 use crate::record::{Record, RecordMeta};
 use crate::topic::Topic;
 
@@ -28,7 +29,8 @@ pub(super) struct Settling<'a, T> {
     pub(super) ledger: Ledger,
     pub(super) memory: AnyMemory,
     pub(super) recollection: Recollection,
-    pub(super) mends: Mends,
+    pub(super) findings: Findings,
+    pub(super) limits: OutputLimits,
     pub(super) metrics: Metrics,
     /// Accepted records that the consumer has not taken yet.
     pub(super) outbox: VecDeque<Record<T>>,
@@ -59,18 +61,26 @@ impl<T> Settling<'_, T> {
         failed_calls: usize,
         model: Option<&Arc<str>>,
     ) -> Option<GiveUp> {
-        self.mends.merge(&judged.mends);
+        self.findings.answer(model.unwrap_or(&self.model), &judged);
+        if judged.at_limit {
+            self.leave_more_room(task, judged.candidates.len());
+        }
         self.ledger.found(task.topic, judged.candidates.len());
         if let Some(fault) = judged.fault {
             self.job.tell(&RunEvent::AnswerFaulty { topic, fault });
+            if matches!(fault, AnswerFault::Refused | AnswerFault::ContentFiltered) {
+                self.recollection.declined(task.topic);
+            }
         }
         if let Some(advice) = judged.advice {
             self.recollection.note(task.topic, advice);
         }
         let mut miss = Some(Miss::Answer(judged.fault.unwrap_or(AnswerFault::NoRecords)));
         for candidate in judged.candidates {
+            let mut disagreement = None;
             let rejection = match candidate {
                 Err(refused) => {
+                    disagreement = refused.disagreement;
                     if let Some(advice) = refused.advice {
                         self.recollection.note(task.topic, advice);
                     }
@@ -94,7 +104,14 @@ impl<T> Settling<'_, T> {
                 },
             };
             self.ledger.reject(task.topic, rejection);
-            self.job.tell(&RunEvent::Rejected { topic, rejection });
+            self.job.tell(&RunEvent::Rejected {
+                topic,
+                rejection,
+                disagreement: disagreement.as_ref(),
+            });
+            if let Some(fault) = disagreement {
+                self.findings.disagreement(fault);
+            }
             miss = miss.map(|_| Miss::Rejected(rejection));
         }
         debug!(
@@ -103,6 +120,15 @@ impl<T> Settling<'_, T> {
             "answer settled"
         );
         self.ledger.answered(task, miss, judged.fault, failed_calls)
+    }
+
+    /// After an answer that ran into the output limit: raises it for the topic's next tasks, or asks them for as
+    /// many records as came whole, if the caller left no room.
+    fn leave_more_room(&mut self, task: &Task, came_whole: usize) {
+        let next_task = self.ledger.next_task();
+        if !self.limits.cut(task.topic, task.id, next_task) {
+            self.ledger.ask_for_at_most(task.topic, came_whole as u64);
+        }
     }
 
     fn duplicate(&mut self, task: &Task, topic: &Topic, found: &Match, gist: &str) {
@@ -116,6 +142,7 @@ impl<T> Settling<'_, T> {
         self.job.tell(&RunEvent::Rejected {
             topic,
             rejection: Rejection::Duplicate,
+            disagreement: None,
         });
     }
 
@@ -142,6 +169,9 @@ impl<T> Settling<'_, T> {
     ) -> Option<GiveUp> {
         debug!(task = task.id, kind = kind.as_str(), "call failed");
         self.job.tell(&RunEvent::CallFailed { topic, kind });
+        if kind == ErrorKind::ContentFilter {
+            self.recollection.declined(task.topic);
+        }
         self.ledger.failed(task, kind, calls)
     }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::Job;
 use super::call_log::CallLog;
+use super::findings::{Findings, cuts};
 use super::ledger::{Ledger, Tally};
 use crate::diversity::DiversityReport;
 use crate::error::Error;
 use crate::outcome::Outcome;
-use crate::parse::Mends;
 use crate::plan::{Plan, PlannedTopic};
 use crate::report::{AnswerCounts, CandidateCounts, Report, TopicReport};
 use crate::schedule::TopicProgress;
@@ -21,7 +21,7 @@ pub(super) struct Account {
     pub(super) calls: Arc<CallLog>,
     pub(super) plan: Option<Plan>,
     pub(super) ledger: Option<Ledger>,
-    pub(super) mends: Mends,
+    pub(super) findings: Findings,
     pub(super) diversity: DiversityReport,
     pub(super) resumed_answers: u64,
     pub(super) unjudged: u64,
@@ -55,7 +55,15 @@ impl Account {
         }
         let mut notes: Vec<String> = plan.notes.iter().map(ToString::to_string).collect();
         notes.extend(self.ledger.iter().flat_map(|ledger| moves(&plan, ledger)));
-        Report {
+        if self.findings.at_limit() > 0 {
+            notes.push(cuts(
+                self.findings.at_limit(),
+                job.generation.parameters.max_tokens,
+                job.settings.max_tokens_ceiling,
+                job.settings.records_per_request,
+            ));
+        }
+        let mut report = Report {
             outcome,
             reason: error.map(ToString::to_string),
             requested: if plan.topics.is_empty() {
@@ -71,13 +79,15 @@ impl Account {
             topics,
             models,
             spending: job.budget.spending(),
-            mends: self.mends,
             diversity: self.diversity,
             notes,
             warnings: job.warnings.clone(),
             resumed_answers: self.resumed_answers,
             elapsed,
-        }
+            ..Report::empty(outcome)
+        };
+        self.findings.tell(&mut report);
+        report
     }
 }
 

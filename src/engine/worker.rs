@@ -43,6 +43,8 @@ pub(super) struct Brief {
     pub(super) task: Task,
     pub(super) avoid: Vec<String>,
     pub(super) feedback: Option<String>,
+    /// The output limit, where it is not that of the run's parameters.
+    pub(super) max_tokens: Option<u64>,
 }
 
 /// How a task ended.
@@ -146,6 +148,16 @@ impl<T: DeserializeOwned> Workshop<T> {
         }
     }
 
+    fn parameters(&self, brief: &Brief) -> Arc<Parameters> {
+        match brief.max_tokens {
+            None => Arc::clone(&self.parameters),
+            Some(max_tokens) => Arc::new(Parameters {
+                max_tokens: Some(max_tokens),
+                ..Parameters::clone(&self.parameters)
+            }),
+        }
+    }
+
     fn request(&self, brief: &Brief) -> Result<ChatRequest> {
         let task = &brief.task;
         let count = usize::try_from(task.wanted).unwrap_or(usize::MAX);
@@ -156,7 +168,7 @@ impl<T: DeserializeOwned> Workshop<T> {
         Ok(
             ChatRequest::new(vec![self.system.clone(), Message::user(ask)])
                 .with_output(self.format.of(task.wanted))
-                .with_parameters(Arc::clone(&self.parameters))
+                .with_parameters(self.parameters(brief))
                 .with_cache_key(Arc::clone(&self.cache_key))
                 .with_purpose(Purpose::Records)
                 .with_seed(Random::new(self.seed).fork("task").nth(task.id).next_u64()),

@@ -253,6 +253,27 @@ impl<T> GenerateByTopicInputBuilder<T> {
         self.configure("reallocate", reallocate)
     }
 
+    /// Sets whether a value of another type than the schema asks for is turned into it where nothing is lost,
+    /// such as `"3"` into `3`. Such a record is rejected by default.
+    #[must_use]
+    pub fn coerce_types(self, coerce: bool) -> Self {
+        self.configure("coerce_types", coerce)
+    }
+
+    /// Sets whether a record must keep to the `format` keywords of the schema, such as `email`. They are
+    /// annotations by default.
+    #[must_use]
+    pub fn assert_formats(self, assert: bool) -> Self {
+        self.configure("assert_formats", assert)
+    }
+
+    /// Sets how far `max_tokens` of the generation model is doubled for a topic whose answer was cut off. By
+    /// default it never is, and fewer records are asked for at a time.
+    #[must_use]
+    pub fn max_tokens_ceiling(self, tokens: u64) -> Self {
+        self.configure("max_tokens_ceiling", tokens)
+    }
+
     /// Checks everything and creates the input.
     ///
     /// # Errors

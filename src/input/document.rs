@@ -177,6 +177,17 @@ struct Config {
     /// Whether the records a given-up topic still owes move to other topics. False unless given.
     #[schemars(default)]
     reallocate: Option<bool>,
+    /// Whether a value of another type than the schema asks for is turned into it where nothing is lost. False
+    /// unless given.
+    #[schemars(default)]
+    coerce_types: Option<bool>,
+    /// Whether a record must keep to the `format` keywords of the schema. False unless given.
+    #[schemars(default)]
+    assert_formats: Option<bool>,
+    /// How far `max_tokens` of the generation model is doubled for a topic whose answer was cut off. Never unless
+    /// given.
+    #[schemars(default, range(min = 1))]
+    max_tokens_ceiling: Option<u64>,
     /// Accepted from Starfish files; has no effect.
     #[schemars(default)]
     batch_size: Option<u64>,

@@ -72,6 +72,7 @@ pub(super) fn read(source: Source) -> Result<Inner> {
     let generation_parameters = read_parameters(generation_kwargs, "generation_model_kwargs");
     let (schema, schema_json) = read_schema(schema, schema_json, &mut faults);
     let settings = Settings::read(config, &mut faults, &mut warnings);
+    settings.check_ceiling(generation_parameters.max_tokens, &mut faults, &mut warnings);
 
     let mut request = PlanRequest::new(amounts.num_records, amounts.records_per_topic);
     request.topics = amounts.topics.as_deref();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::reader::{Reader, kind};
 use super::warning::InputWarning;
-use crate::fault::InputFaults;
+use crate::fault::{InputFault, InputFaults};
 
 /// Where the run's progress is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +38,9 @@ pub enum Storage {
 /// | `max_tokens_total` | none | 1 or more | tokens the run may use, prompts and answers together |
 /// | `max_calls` | none | 1 or more | model calls the run may make |
 /// | `reallocate` | false | | whether the records a given-up topic still owes move to other topics |
+/// | `coerce_types` | false | | whether a value of another type than the schema asks for is turned into it where nothing is lost, such as `"3"` into `3` |
+/// | `assert_formats` | false | | whether a record must keep to the `format` keywords of the schema, such as `email` |
+/// | `max_tokens_ceiling` | none | at least `max_tokens` | how far `max_tokens` of the generation model is doubled for a topic whose answer was cut off; without it, never |
 ///
 /// `batch_size`, `target_count` and `initial_state_values`, which files for Starfish may hold, are accepted with
 /// a warning that says why they have no effect.
@@ -72,6 +75,12 @@ pub struct Settings {
     pub max_calls: Option<u64>,
     /// Whether the records a given-up topic still owes move to other topics.
     pub reallocate: bool,
+    /// Whether a value of another type than the schema asks for is turned into it where nothing is lost.
+    pub coerce_types: bool,
+    /// Whether a record must keep to the `format` keywords of the schema.
+    pub assert_formats: bool,
+    /// How far `max_tokens` of the generation model is doubled for a topic whose answer was cut off.
+    pub max_tokens_ceiling: Option<u64>,
 }
 
 impl Default for Settings {
@@ -95,6 +104,12 @@ impl Default for Settings {
             max_tokens_total: None,
             max_calls: None,
             reallocate: false,
+            // A model that writes `"3"` for 3 may have meant a text.
+            coerce_types: false,
+            // As JSON Schema has it: a format is an annotation unless the caller says otherwise.
+            assert_formats: false,
+            // What an answer may cost at most is the caller's word.
+            max_tokens_ceiling: None,
         }
     }
 }
@@ -117,7 +132,7 @@ const WITHOUT_MEANING: [(&str, &str); 3] = [
 
 impl Settings {
     /// The keys of the JSON form that have a meaning, in the order of the table.
-    pub(super) const KEYS: [&'static str; 14] = [
+    pub(super) const KEYS: [&'static str; 17] = [
         "max_concurrency",
         "task_runner_timeout",
         "dead_queue_threshold",
@@ -132,10 +147,13 @@ impl Settings {
         "max_tokens_total",
         "max_calls",
         "reallocate",
+        "coerce_types",
+        "assert_formats",
+        "max_tokens_ceiling",
     ];
 
     /// Keys that say how the run is driven and not what comes of it: a resumed run may change them.
-    pub(super) const DRIVING: [&'static str; 9] = [
+    pub(super) const DRIVING: [&'static str; 10] = [
         "max_concurrency",
         "task_runner_timeout",
         "job_run_stop_threshold",
@@ -145,6 +163,7 @@ impl Settings {
         "max_cost_usd",
         "max_tokens_total",
         "max_calls",
+        "max_tokens_ceiling",
     ];
 
     pub(super) fn read(
@@ -177,6 +196,9 @@ impl Settings {
             max_tokens_total: _,
             max_calls: _,
             reallocate,
+            coerce_types,
+            assert_formats,
+            max_tokens_ceiling: _,
         } = Self::default();
         Self {
             // More connections than that, an operating system does not grant.
@@ -210,6 +232,37 @@ impl Settings {
             max_tokens_total: reader.count_within("max_tokens_total", 1..=u64::MAX),
             max_calls: reader.count_within("max_calls", 1..=u64::MAX),
             reallocate: reader.flag("reallocate").unwrap_or(reallocate),
+            coerce_types: reader.flag("coerce_types").unwrap_or(coerce_types),
+            assert_formats: reader.flag("assert_formats").unwrap_or(assert_formats),
+            max_tokens_ceiling: reader.count_within("max_tokens_ceiling", 1..=u64::MAX),
+        }
+    }
+
+    /// Checks what is set here against the parameters of the generation model.
+    pub(super) fn check_ceiling(
+        &self,
+        max_tokens: Option<u64>,
+        faults: &mut InputFaults,
+        warnings: &mut Vec<InputWarning>,
+    ) {
+        const PATH: &str = "data_factory_config.max_tokens_ceiling";
+        match (self.max_tokens_ceiling, max_tokens) {
+            (Some(_), None) => {
+                let warning = InputWarning::new(
+                    PATH,
+                    "has no effect: `generation_model_kwargs` sets no `max_tokens` to start from",
+                );
+                // An input that is built again brings its warnings along.
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
+            }
+            (Some(ceiling), Some(limit)) if ceiling < limit => faults.push(InputFault::new(
+                PATH,
+                format!("is {ceiling}, less than `max_tokens`, which is {limit}"),
+                "write at least as many tokens, or leave it out",
+            )),
+            _ => {}
         }
     }
 
@@ -235,6 +288,9 @@ impl Settings {
             self.max_tokens_total.into(),
             self.max_calls.into(),
             self.reallocate.into(),
+            self.coerce_types.into(),
+            self.assert_formats.into(),
+            self.max_tokens_ceiling.into(),
         ];
         let entries = Self::KEYS.map(str::to_owned).into_iter().zip(values);
         entries.filter(|(_, value)| !value.is_null()).collect()

@@ -154,6 +154,10 @@ fn every_builder_setting_arrives() {
         .max_tokens_total(8)
         .max_calls(9)
         .reallocate(true)
+        .coerce_types(true)
+        .assert_formats(true)
+        .generation_parameter("max_tokens", 10)
+        .max_tokens_ceiling(11)
         .build()
         .unwrap();
     let expected = Settings {
@@ -171,9 +175,24 @@ fn every_builder_setting_arrives() {
         max_tokens_total: Some(8),
         max_calls: Some(9),
         reallocate: true,
+        coerce_types: true,
+        assert_formats: true,
+        max_tokens_ceiling: Some(11),
     };
     assert_eq!(input.settings(), &expected);
     assert_eq!(input.num_records(), None);
+}
+
+#[test]
+fn a_ceiling_without_a_limit_is_warned_of_once() {
+    let input = GenerateByTopicInput::builder()
+        .topic("a")
+        .max_tokens_ceiling(400)
+        .build()
+        .unwrap();
+    assert_eq!(input.warnings().len(), 1);
+    let again = input.to_builder().build().unwrap();
+    assert_eq!(again.warnings(), input.warnings());
 }
 
 #[test]

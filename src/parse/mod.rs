@@ -232,6 +232,20 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_was_not_closed_is_left_out_while_a_property_is_missing() {
+        let shape = Shape::new(["question", "answer", "hint"]).required(["question", "answer"]);
+        for start in ["", r#"{"question": "x", "answer": "y"}, "#] {
+            for end in ["", "\n", ",", ",\n", " \n ", r#", "hi"#, r#", "hint": "#] {
+                let text = format!(r#"{{"records": [{start}{{"question": "a", "answer": "b"{end}"#);
+                let answer = records(&text, &shape, &Limits::default());
+                let whole = usize::from(!start.is_empty());
+                assert_eq!(answer.values.len(), whole, "{text}");
+                assert_eq!(answer.fault, Some(Fault::Truncated), "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn nesting_up_to_the_limit_is_read_by_either_reader() {
         for depth in [100, 126, 300, 510] {
             let nested = format!("{}{}", "[".repeat(depth), "]".repeat(depth));

@@ -5,20 +5,21 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tracing::debug;
 
 use crate::error::{ErrorKind, Result};
 use crate::llm::{
     Capabilities, ChatRequest, ChatResponse, LlmClient, OutputFormat, OutputMode, OutputSchema,
 };
-use crate::schema::Dialect;
 use crate::schema::dialect::compile;
+use crate::schema::{Dialect, canonical};
 
 /// Puts a request's schema into the backend's dialect, and climbs down a rung when the backend refuses it.
 ///
 /// The rungs are the backend's [`output_modes`](Capabilities::output_modes), best first, and below them asking
-/// in the prompt alone. What worked is remembered per schema, so a refusal is paid for once. A schema that the
-/// dialect cannot say skips the rung without a call. The response tells how it was asked for in
+/// in the prompt alone. What worked is remembered per schema, so a refusal is paid for once; how many items a list
+/// at the top must have makes no other schema. A schema that the dialect cannot say skips the rung without a call. The response tells how it was asked for in
 /// [`asked`](ChatResponse::asked), which is what brings the answer back into the caller's shape.
 ///
 /// Put it around the retries: a refused schema is not the fault of the attempt.
@@ -32,14 +33,21 @@ use crate::schema::dialect::compile;
 /// ```
 pub struct Laddered<C> {
     inner: C,
-    ladders: Mutex<HashMap<u128, Ladder>>,
+    ladders: Mutex<Ladders>,
+}
+
+/// What is known of schemas, by their fingerprints.
+#[derive(Default)]
+struct Ladders {
+    known: HashMap<u128, Ladder>,
+    /// Rungs that were refused, by family.
+    refused: HashMap<u128, usize>,
 }
 
 /// What is known of one schema.
-#[derive(Default)]
 struct Ladder {
-    /// Rungs that were refused.
-    refused: usize,
+    /// The same for all schemas that differ in how many items a list must have.
+    family: u128,
     /// The request's format on the rung that is in use.
     format: Option<(usize, Rung)>,
 }
@@ -59,7 +67,7 @@ impl<C> Laddered<C> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u128, Ladder>> {
+    fn lock(&self) -> MutexGuard<'_, Ladders> {
         self.ladders
             .lock()
             .expect("compiling a schema does not panic")
@@ -71,30 +79,49 @@ impl<C: LlmClient> Laddered<C> {
     fn rung(&self, schema: &OutputSchema) -> (usize, Rung) {
         let capabilities = self.inner.capabilities();
         let mut ladders = self.lock();
-        let ladder = ladders.entry(schema.fingerprint()).or_default();
+        let Ladders { known, refused } = &mut *ladders;
+        let ladder = known.entry(schema.fingerprint()).or_insert_with(|| Ladder {
+            family: family(&schema.schema),
+            format: None,
+        });
+        let refused = refused.entry(ladder.family).or_default();
         if let Some((number, rung)) = &ladder.format
-            && *number == ladder.refused
+            && number == refused
         {
             return (*number, rung.clone());
         }
         loop {
-            let number = ladder.refused;
-            match rung(schema, capabilities, number) {
+            match rung(schema, capabilities, *refused) {
                 Some(rung) => {
-                    ladder.format = Some((number, rung.clone()));
-                    return (number, rung);
+                    ladder.format = Some((*refused, rung.clone()));
+                    return (*refused, rung);
                 }
-                None => ladder.refused += 1,
+                None => *refused += 1,
             }
         }
     }
 
     fn refuse(&self, schema: &OutputSchema, number: usize) {
         let mut ladders = self.lock();
-        let ladder = ladders.entry(schema.fingerprint()).or_default();
-        // Calls in flight together are refused together: one rung down, not one for each.
-        ladder.refused = ladder.refused.max(number + 1);
+        let Ladders { known, refused } = &mut *ladders;
+        if let Some(ladder) = known.get(&schema.fingerprint()) {
+            // Calls in flight together are refused together: one rung down, not one for each.
+            let refused = refused.entry(ladder.family).or_default();
+            *refused = (*refused).max(number + 1);
+        }
     }
+}
+
+/// Hashes a schema without how many items the lists at its top have, which differs from request to request.
+fn family(schema: &Value) -> u128 {
+    let mut schema = schema.clone();
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        for list in properties.values_mut().filter_map(Value::as_object_mut) {
+            list.shift_remove("minItems");
+            list.shift_remove("maxItems");
+        }
+    }
+    canonical::hash(&schema)
 }
 
 /// Returns how to ask on this rung, or `None` if the dialect cannot say the schema.
@@ -221,6 +248,30 @@ mod tests {
         assert_eq!(shown(&call.request().output), "Json");
         call.text("{}");
         assert!(second.await.expect("no panic").is_ok());
+        handle.no_more_calls();
+    }
+
+    #[tokio::test]
+    async fn a_refusal_holds_for_every_number_of_items() {
+        let (model, mut handle) = mock_llm();
+        let client = Arc::new(Laddered::new(model.with_capabilities(LADDER)));
+        for (items, rungs) in [(3, &["Strict", "Tool"][..]), (1, &["Tool"]), (3, &["Tool"])] {
+            let list = json!({"type": "array", "items": {"type": "string"}, "minItems": items, "maxItems": items});
+            let schema = json!({"type": "object", "properties": {"list": list}});
+            let schema = Arc::new(OutputSchema::new("records", schema, OutputMode::Strict));
+            let request = ChatRequest::default().with_output(OutputFormat::Schema(schema));
+            let asking = Arc::clone(&client);
+            let answer = tokio::spawn(async move { asking.complete(&request).await });
+            for rung in rungs {
+                let call = handle.next_call().await;
+                assert_eq!(shown(&call.request().output), *rung);
+                match *rung {
+                    "Strict" => call.fail(ErrorKind::SchemaRefused),
+                    _ => call.text("{}"),
+                }
+            }
+            assert!(answer.await.expect("no panic").is_ok());
+        }
         handle.no_more_calls();
     }
 

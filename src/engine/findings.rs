@@ -1,0 +1,150 @@
+//! What judging found beside records: mends, coercions, types that disagree, and how answers were asked for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::judge::Judged;
+use crate::parse::Mends;
+use crate::report::{AskedReport, Report};
+use crate::schema::{CoercionKind, DecodeFault};
+
+/// The most places of which the report says that type and schema disagree there. Whoever mends eight sees the rest.
+const MOST_DISAGREEMENTS: usize = 8;
+
+/// What the answers of a run were found to be, summed up.
+#[derive(Default)]
+pub(super) struct Findings {
+    mends: Mends,
+    coercions: BTreeMap<CoercionKind, u64>,
+    disagreements: Vec<DecodeFault>,
+    /// Of each model.
+    asked: BTreeMap<Arc<str>, Vec<AskedReport>>,
+    at_limit: u64,
+}
+
+impl Findings {
+    /// Adds what was found in one answer of `model`.
+    pub(super) fn answer<T>(&mut self, model: &Arc<str>, judged: &Judged<T>) {
+        self.mends.merge(&judged.mends);
+        self.at_limit += u64::from(judged.at_limit);
+        for kind in &judged.coercions {
+            *self.coercions.entry(*kind).or_default() += 1;
+        }
+        let Some(asked) = &judged.asked else {
+            return;
+        };
+        let ways = self.asked.entry(Arc::clone(model)).or_default();
+        let known = ways
+            .iter_mut()
+            .find(|known| (known.mode, known.dialect) == (asked.mode, asked.dialect));
+        match known {
+            Some(known) => known.answers += 1,
+            None => ways.push(AskedReport {
+                mode: asked.mode,
+                dialect: asked.dialect,
+                answers: 1,
+                checked_locally: asked.compiled.checked_locally.clone(),
+            }),
+        }
+    }
+
+    /// Adds a record that fits the schema and not the type. Each place is told once.
+    pub(super) fn disagreement(&mut self, fault: DecodeFault) {
+        let is_known = self
+            .disagreements
+            .iter()
+            .any(|known| known.path == fault.path);
+        if !is_known && self.disagreements.len() < MOST_DISAGREEMENTS {
+            self.disagreements.push(fault);
+        }
+    }
+
+    /// Returns how many answers ran into the output limit.
+    pub(super) fn at_limit(&self) -> u64 {
+        self.at_limit
+    }
+
+    /// Writes all of it into the report.
+    pub(super) fn tell(self, report: &mut Report) {
+        report.mends = self.mends;
+        report.coercions = self.coercions;
+        let faults = self.disagreements.iter();
+        report.notes.extend(faults.map(ToString::to_string));
+        for (model, asked) in self.asked {
+            report.models.entry((*model).to_owned()).or_default().asked = asked;
+        }
+    }
+}
+
+/// Says what became of answers that were cut off, and what would help.
+pub(super) fn cuts(
+    answers: u64,
+    max_tokens: Option<u64>,
+    ceiling: Option<u64>,
+    records_per_request: u64,
+) -> String {
+    let (were, answers) = if answers == 1 {
+        ("was", "1 answer".to_owned())
+    } else {
+        ("were", format!("{answers} answers"))
+    };
+    let raised = ceiling.filter(|ceiling| max_tokens.is_some_and(|limit| *ceiling > limit));
+    let (cut, raise) = match (max_tokens, raised) {
+        (Some(limit), Some(ceiling)) => (
+            format!(
+                "at max_tokens = {limit}, which was doubled up to max_tokens_ceiling = {ceiling} where it was not enough"
+            ),
+            "raise them",
+        ),
+        (Some(limit), None) => (format!("at max_tokens = {limit}"), "raise it"),
+        (None, _) => (
+            "at the limit of the provider or the model, since no max_tokens is set".to_owned(),
+            "set max_tokens if the model can write more",
+        ),
+    };
+    let fewer = if records_per_request > 1 {
+        ", or ask for fewer records per request"
+    } else {
+        ""
+    };
+    format!("{answers} {were} cut off {cut}; {raise}{fewer}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_says_where_it_was_and_what_would_help() {
+        assert_eq!(
+            cuts(3, Some(200), None, 5),
+            "3 answers were cut off at max_tokens = 200; raise it, or ask for fewer records per request"
+        );
+        assert_eq!(
+            cuts(1, Some(200), Some(800), 1),
+            "1 answer was cut off at max_tokens = 200, which was doubled up to max_tokens_ceiling = 800 where it was \
+             not enough; raise them"
+        );
+        assert_eq!(
+            cuts(2, None, None, 1),
+            "2 answers were cut off at the limit of the provider or the model, since no max_tokens is set; set \
+             max_tokens if the model can write more"
+        );
+    }
+
+    #[test]
+    fn each_place_of_disagreement_is_told_once_and_not_without_end() {
+        let mut findings = Findings::default();
+        for place in 0..20 {
+            let value = serde_json::json!(vec![0; place]);
+            let mut fault = crate::schema::decode::<Vec<String>>(&value)
+                .err()
+                .unwrap_or_else(|| {
+                    crate::schema::decode::<u8>(&value).expect_err("a list is no number")
+                });
+            fault.path = format!("/{}", place / 2);
+            findings.disagreement(fault);
+        }
+        assert_eq!(findings.disagreements.len(), MOST_DISAGREEMENTS);
+    }
+}
