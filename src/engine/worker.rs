@@ -169,7 +169,9 @@ impl<T: DeserializeOwned> Workshop<T> {
     fn request(&self, brief: &Brief) -> Result<ChatRequest> {
         let task = &brief.task;
         let count = usize::try_from(task.wanted).unwrap_or(usize::MAX);
-        let ask = AskContext::new(self.topics[task.topic].name(), count)
+        // A leaf of a tree says more with the branch it grows on.
+        let topic = self.topics[task.topic].placed_name();
+        let ask = AskContext::new(&topic, count)
             .with_avoid(&brief.avoid)
             .with_feedback(brief.feedback.as_deref());
         let ask = self.prompts.ask(&ask)?;
