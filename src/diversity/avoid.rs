@@ -1,6 +1,6 @@
 //! Which records a prompt shows as not to be repeated.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::fmt;
 
 use super::word_set::WordSet;
@@ -149,14 +149,21 @@ impl AvoidMemory {
     /// same as another. In the order in which they came, so that prompts change little from one to the next.
     #[must_use]
     pub fn choose(&self, budget: &AvoidBudget) -> Vec<String> {
-        let mut latest: Vec<&Entry> = self.entries.iter().collect();
-        latest.sort_unstable_by_key(|entry| Reverse(entry.arrival));
-        let mut repeated: Vec<&Entry> = latest
+        let by_arrival = |one: &&Entry, other: &&Entry| other.arrival.cmp(&one.arrival);
+        let by_repeats = |one: &&Entry, other: &&Entry| {
+            other
+                .repeats
+                .total_cmp(&one.repeats)
+                .then(by_arrival(one, other))
+        };
+        let repeated = self
+            .entries
             .iter()
-            .copied()
             .filter(|entry| entry.repeats > 0.0)
             .collect();
-        repeated.sort_by(|one, other| other.repeats.total_cmp(&one.repeats));
+        let most = budget.records.saturating_mul(LOOKED_AT);
+        let repeated = first(repeated, most, by_repeats);
+        let latest = first(self.entries.iter().collect(), most, by_arrival);
 
         let mut chosen: Vec<&Entry> = Vec::new();
         let mut tokens = budget.tokens;
@@ -230,6 +237,20 @@ impl fmt::Debug for AvoidMemory {
 /// Every so many places of a list go to the latest record, the others to what was repeated: what is repeated tells
 /// more, and the latest record is what a model in the same state of mind says again.
 const TURNS: usize = 4;
+
+/// For each record that is shown, so many are looked at: where a topic says the same all the time, looking on costs
+/// much and finds little.
+const LOOKED_AT: usize = 4;
+
+/// Returns the first `most` in this order, without sorting the rest.
+fn first<T>(mut all: Vec<T>, most: usize, order: impl Fn(&T, &T) -> Ordering) -> Vec<T> {
+    if most < all.len() {
+        all.select_nth_unstable_by(most, &order);
+        all.truncate(most);
+    }
+    all.sort_unstable_by(order);
+    all
+}
 
 fn tokens_of(text: &str) -> usize {
     let (mut ascii, mut other) = (0, 0);
