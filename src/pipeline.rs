@@ -26,9 +26,9 @@ use crate::schedule::{RoundRobin, SchedulingPolicy};
 use crate::schema::{SchemaRenderer, TypeScript};
 use crate::topic::{GeneratedTopics, TopicProvider};
 
-/// Records that are accepted and not yet taken. A handful, so that a run does not wait for the consumer's every
-/// turn; what a slow consumer may leave lying is bounded by the driver.
-const CHANNEL: usize = 16;
+/// Batches of records that are accepted and not yet taken: one that is taken next, while more gather in the driver,
+/// which bounds what a slow consumer may leave lying.
+const CHANNEL: usize = 1;
 
 /// Generates a data set, with models found by their names and keys from the environment.
 ///

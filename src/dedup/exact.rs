@@ -210,33 +210,54 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
 
 /// Normalises a text: NFKC, case folding, no invisible characters, single spaces, no punctuation at the ends.
 fn canonical_text(text: &str) -> String {
-    let mut canonical = String::with_capacity(text.len());
-    let mut gap = false;
-    let mut write = |c: char| {
-        if c.is_whitespace() || c.is_control() {
-            gap = true;
-        } else if !is_invisible(c) {
-            if gap && !canonical.is_empty() {
-                canonical.push(' ');
-            }
-            gap = false;
-            canonical.push(c);
-        }
-    };
-    if text.is_ascii() {
-        text.chars().for_each(|c| write(c.to_ascii_lowercase()));
+    let canonical = if text.is_ascii() {
+        single_spaced_ascii(text)
     } else {
-        // Folding can leave NFKC and NFKC can bring capitals back, hence the second round; see the property test.
-        let folded: String = text.nfkc().flat_map(fold_case).collect();
-        folded.nfkc().for_each(write);
-    }
+        single_spaced(text)
+    };
     let inner = canonical.trim_matches(|c| c == ' ' || is_sentence_punctuation(c));
     // A text of punctuation alone is told apart by its punctuation.
-    if inner.is_empty() {
+    if inner.is_empty() || inner.len() == canonical.len() {
         canonical
     } else {
         inner.to_owned()
     }
+}
+
+fn single_spaced(text: &str) -> String {
+    let mut spaced = String::with_capacity(text.len());
+    let mut gap = false;
+    // Folding can leave NFKC and NFKC can bring capitals back, hence the second round; see the property test.
+    let folded: String = text.nfkc().flat_map(fold_case).collect();
+    for c in folded.nfkc() {
+        if is_gap(c) {
+            gap = true;
+        } else if !is_invisible(c) {
+            if gap && !spaced.is_empty() {
+                spaced.push(' ');
+            }
+            gap = false;
+            spaced.push(c);
+        }
+    }
+    spaced
+}
+
+/// The same for ASCII, which most texts are, several times as fast.
+fn single_spaced_ascii(text: &str) -> String {
+    let mut spaced = String::with_capacity(text.len());
+    for word in text.split(is_gap).filter(|word| !word.is_empty()) {
+        if !spaced.is_empty() {
+            spaced.push(' ');
+        }
+        spaced.push_str(word);
+    }
+    spaced.make_ascii_lowercase();
+    spaced
+}
+
+fn is_gap(c: char) -> bool {
+    c.is_whitespace() || c.is_control()
 }
 
 /// Returns whether a character ends or wraps a sentence. Signs that carry meaning at an end, as in `C++`, `C#`,
@@ -367,6 +388,11 @@ mod tests {
         fn normalising_twice_changes_nothing(text in "\\PC*") {
             let once = canonical_text(&text);
             prop_assert_eq!(canonical_text(&once), once);
+        }
+
+        #[test]
+        fn the_way_for_ascii_leads_to_the_same_place(text in "[\\x00-\\x7f]*") {
+            prop_assert_eq!(single_spaced_ascii(&text), single_spaced(&text));
         }
 
         #[test]

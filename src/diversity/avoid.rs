@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::OnceLock;
 
 use super::word_set::WordSet;
 use crate::random::Random;
@@ -46,7 +47,8 @@ pub struct AvoidMemory {
 #[derive(Clone)]
 struct Entry {
     gist: Box<str>,
-    words: WordSet,
+    /// Made when it is first compared: most are forgotten before.
+    words: OnceLock<WordSet>,
     tokens: usize,
     ordinal: Option<u64>,
     arrival: u64,
@@ -66,6 +68,13 @@ pub struct AvoidBudget {
     pub tokens: usize,
     /// The most records. 24 by default: a longer list is skimmed.
     pub records: usize,
+}
+
+impl Entry {
+    fn words(&self) -> &WordSet {
+        self.words
+            .get_or_init(|| WordSet::new(&self.gist, MOST_WORDS))
+    }
 }
 
 impl Default for AvoidBudget {
@@ -115,7 +124,7 @@ impl AvoidMemory {
 
     /// Remembers an accepted record.
     pub fn accepted(&mut self, ordinal: u64, gist: &str) {
-        self.insert(gist, WordSet::new(gist, MOST_WORDS), Some(ordinal), 0.0);
+        self.insert(gist.into(), OnceLock::new(), Some(ordinal), 0.0);
     }
 
     /// Remembers that a candidate was refused because it repeats a record: `of` is its ordinal, or `None` where it
@@ -124,7 +133,7 @@ impl AvoidMemory {
         let repeated = WordSet::new(gist, MOST_WORDS);
         let mut known = false;
         for entry in &mut self.entries {
-            let overlap = entry.words.overlap_above(&repeated, RELATED);
+            let overlap = entry.words().overlap_above(&repeated, RELATED);
             if (of.is_some() && entry.ordinal == of) || overlap >= ALIKE {
                 entry.repeats += self.weight;
                 known = true;
@@ -134,7 +143,7 @@ impl AvoidMemory {
         }
         if !known {
             // The record is another topic's, or forgotten; what repeats it stands for it.
-            self.insert(gist, repeated, of, self.weight);
+            self.insert(gist.into(), repeated.into(), of, self.weight);
         }
         self.weight *= 0.5_f64.powf(-1.0 / HALF_LIFE);
         if self.weight > 1e100 {
@@ -178,7 +187,8 @@ impl AvoidMemory {
                 repeated.next().or_else(|| latest.next())
             };
             let Some(entry) = next else { break };
-            let says_more = |other: &&Entry| entry.words.overlap_above(&other.words, ALIKE) == 0.0;
+            let says_more =
+                |other: &&Entry| entry.words().overlap_above(other.words(), ALIKE) == 0.0;
             if entry.tokens <= tokens && chosen.iter().all(says_more) {
                 tokens -= entry.tokens;
                 chosen.push(entry);
@@ -191,7 +201,13 @@ impl AvoidMemory {
             .collect()
     }
 
-    fn insert(&mut self, gist: &str, words: WordSet, ordinal: Option<u64>, repeats: f64) {
+    fn insert(
+        &mut self,
+        gist: Box<str>,
+        words: OnceLock<WordSet>,
+        ordinal: Option<u64>,
+        repeats: f64,
+    ) {
         if self.keep == 0 {
             return;
         }
@@ -199,9 +215,9 @@ impl AvoidMemory {
             self.forget_one();
         }
         self.entries.push(Entry {
-            gist: gist.into(),
+            tokens: tokens_of(&gist),
+            gist,
             words,
-            tokens: tokens_of(gist),
             ordinal,
             arrival: self.arrivals,
             luck: Random::new(self.arrivals).next_u64(),

@@ -5,46 +5,68 @@
 /// A word is a run of letters, digits and marks, without case. Scripts that are written without spaces give a
 /// word for each character: rough, and the same in every run.
 pub(super) fn for_each_word(text: &str, mut each: impl FnMut(u64)) {
-    let mut hash = EMPTY;
+    let mut word = Word::default();
     for character in text.chars() {
         if character.is_ascii_alphanumeric() {
-            hash = step(hash, u32::from(character.to_ascii_lowercase()));
+            word.push(character.to_ascii_lowercase());
         } else if character.is_ascii() || !is_part_of_word(character) {
             // An apostrophe does not end a word, and does not count either.
-            if hash != EMPTY && !matches!(character, '\'' | '\u{2019}') {
-                each(finish(hash));
-                hash = EMPTY;
+            if !matches!(character, '\'' | '\u{2019}') {
+                word.end(&mut each);
             }
         } else if stands_alone(character) {
-            if hash != EMPTY {
-                each(finish(hash));
-                hash = EMPTY;
-            }
-            each(finish(step(EMPTY, u32::from(character))));
+            word.end(&mut each);
+            word.push(character);
+            word.end(&mut each);
         } else {
-            for lower in character.to_lowercase() {
-                hash = step(hash, u32::from(lower));
-            }
+            character.to_lowercase().for_each(|lower| word.push(lower));
         }
     }
-    if hash != EMPTY {
-        each(finish(hash));
+    word.end(&mut each);
+}
+
+/// The hash of a word that is being read.
+#[derive(Default)]
+struct Word {
+    hash: u64,
+    /// ASCII characters that are not in the hash yet: eight go in at once.
+    pending: u64,
+    length: u32,
+}
+
+impl Word {
+    fn push(&mut self, character: char) {
+        self.length += 1;
+        if character.is_ascii() {
+            self.pending = self.pending << 8 | u64::from(u32::from(character));
+            if self.pending >> 56 != 0 {
+                self.mix(0);
+            }
+        } else {
+            self.mix(u64::from(u32::from(character)));
+        }
+    }
+
+    fn mix(&mut self, character: u64) {
+        // An odd multiplier with its bits well spread, as in the finisher of MurmurHash3.
+        let mixed = (self.hash ^ self.pending).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
+        self.hash = (mixed.rotate_left(29) ^ character).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
+        self.pending = 0;
+    }
+
+    /// Calls back with the hash of the word, if there is one, and begins the next.
+    fn end(&mut self, each: &mut impl FnMut(u64)) {
+        if self.length > 0 {
+            self.mix(u64::from(self.length));
+            each(finish(self.hash));
+            *self = Self::default();
+        }
     }
 }
 
 /// Joins the hash of a sequence with the next one.
 pub(super) fn join(sequence: u64, next: u64) -> u64 {
     finish(sequence.rotate_left(23) ^ next)
-}
-
-/// Any start other than a value that a word is likely to hash to.
-const EMPTY: u64 = 0xCBF2_9CE4_8422_2325;
-
-fn step(hash: u64, character: u32) -> u64 {
-    // An odd multiplier with its bits well spread, as in the finisher of MurmurHash3.
-    (hash ^ u64::from(character))
-        .wrapping_mul(0xFF51_AFD7_ED55_8CCD)
-        .rotate_left(29)
 }
 
 fn finish(hash: u64) -> u64 {

@@ -1,6 +1,7 @@
 //! The loop of a run. It and what it folds with (`folding`) are the only places that spawn.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +39,7 @@ use crate::record::Record;
 use crate::schedule::SchedulingPolicy;
 use crate::schema::RECORDS_KEY;
 
-/// Records that wait for a slow consumer before no more are asked for. Enough to keep the calls going while
+/// Records that wait to be sent to a slow consumer before no more are asked for. Enough to keep the calls going while
 /// the consumer is busy for a moment; what is in flight comes on top.
 const MOST_WAITING: usize = 64;
 
@@ -57,7 +58,7 @@ enum Stop {
 pub(crate) async fn drive<T>(
     job: Job,
     mut policy: Box<dyn SchedulingPolicy>,
-    records: mpsc::Sender<Record<T>>,
+    records: mpsc::Sender<Vec<Record<T>>>,
     stop: CancellationToken,
 ) -> Ending
 where
@@ -91,7 +92,7 @@ where
 async fn run<T>(
     job: &Job,
     policy: &mut dyn SchedulingPolicy,
-    records: mpsc::Sender<Record<T>>,
+    records: mpsc::Sender<Vec<Record<T>>>,
     stop: CancellationToken,
     account: &mut Account,
 ) -> Result<Stop>
@@ -179,7 +180,7 @@ where
             job.generation.parameters.max_tokens,
             job.settings.max_tokens_ceiling,
         ),
-        outbox: VecDeque::new(),
+        outbox: Vec::new(),
     };
     let result = match fold(&mut settling, &workshop, opening.rest, &records).await {
         Ok(answers) => {
@@ -221,7 +222,7 @@ async fn fold<T>(
     settling: &mut Settling<'_, T>,
     workshop: &Arc<Workshop<T>>,
     past: BoxStream<'_, Result<Entry>>,
-    records: &mpsc::Sender<Record<T>>,
+    records: &mpsc::Sender<Vec<Record<T>>>,
 ) -> Result<u64>
 where
     T: DeserializeOwned + Send + 'static,
@@ -284,11 +285,11 @@ where
         };
         settling.ledger.book(&task);
         settle(settling, workshop, &task, result);
-        for record in settling.outbox.drain(..) {
-            if records.send(record).await.is_err() {
-                // The consumer is gone, which the loop that follows sees too.
-                return Ok(answers);
-            }
+        if settling.outbox.len() >= MOST_WAITING
+            && records.send(mem::take(&mut settling.outbox)).await.is_err()
+        {
+            // The consumer is gone, which the loop that follows sees too.
+            return Ok(answers);
         }
     }
     settling.ledger.forget_outage();
@@ -304,7 +305,7 @@ async fn work<T>(
     settling: &mut Settling<'_, T>,
     workshop: &Arc<Workshop<T>>,
     policy: &mut dyn SchedulingPolicy,
-    records: mpsc::Sender<Record<T>>,
+    records: mpsc::Sender<Vec<Record<T>>>,
     stop: &CancellationToken,
 ) -> Result<Stop>
 where
@@ -349,10 +350,10 @@ where
             () = stop.cancelled(), if ending.is_none() => ending = Some(Ok(Stop::Cancelled)),
             () = records.closed(), if ending.is_none() => ending = Some(Ok(Stop::Cancelled)),
             permit = records.reserve(), if !settling.outbox.is_empty() => {
-                match (permit, settling.outbox.pop_front()) {
-                    (Ok(permit), Some(record)) => permit.send(record),
-                    // The consumer is gone.
-                    _ => settling.outbox.clear(),
+                let waiting = mem::take(&mut settling.outbox);
+                // Without a permit the consumer is gone.
+                if let Ok(permit) = permit {
+                    permit.send(waiting);
                 }
             }
             Some((task, end)) = tasks.next() => {
@@ -386,10 +387,8 @@ where
         settle(settling, workshop, &task, result);
     }
     // Nobody is kept waiting by what was accepted just now: the consumer takes it or is gone.
-    for record in settling.outbox.drain(..) {
-        if records.send(record).await.is_err() {
-            break;
-        }
+    if !settling.outbox.is_empty() {
+        records.send(mem::take(&mut settling.outbox)).await.ok();
     }
     match ending {
         _ if settling.ledger.is_complete() => Ok(Stop::Complete),

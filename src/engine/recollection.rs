@@ -100,29 +100,38 @@ impl Recollection {
 
 /// Returns the beginning of a record's texts, on one line.
 pub(super) fn gist(data: &Map<String, Value>) -> String {
-    let mut gist = String::with_capacity(GIST_CHARS);
+    let mut gist = String::with_capacity(GIST_CHARS + ELLIPSIS.len());
     let mut room = GIST_CHARS;
     for text in data.values().filter_map(Value::as_str) {
-        if !gist.is_empty() {
-            gist.push_str(" | ");
-        }
-        let mut after_space = true;
-        for character in text.chars() {
-            let is_space = character.is_whitespace();
-            if is_space && after_space {
-                continue;
-            }
-            if room == 0 {
-                gist.push('…');
+        let mut separator = if gist.is_empty() { "" } else { " | " };
+        for word in text.split_whitespace() {
+            gist.push_str(separator);
+            // What separates two texts does not count; between words it does.
+            room = room.saturating_sub(usize::from(separator == " "));
+            separator = " ";
+            let (whole, length) = beginning(word, room);
+            gist.push_str(whole);
+            room -= length;
+            if whole.len() < word.len() {
+                gist.push_str(ELLIPSIS);
                 return gist;
             }
-            gist.push(if is_space { ' ' } else { character });
-            after_space = is_space;
-            room -= 1;
         }
-        gist.truncate(gist.trim_end().len());
     }
     gist
+}
+
+const ELLIPSIS: &str = "…";
+
+/// Returns as much of a word as there is room for, and its length in characters.
+fn beginning(word: &str, room: usize) -> (&str, usize) {
+    if word.len() <= room && word.is_ascii() {
+        return (word, word.len());
+    }
+    match word.char_indices().nth(room) {
+        Some((end, _)) => (&word[..end], room),
+        None => (word, word.chars().count()),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Books answers and failures, one at a time, in the order of the log.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tracing::debug;
@@ -33,7 +32,7 @@ pub(super) struct Settling<'a, T> {
     pub(super) findings: Findings,
     pub(super) limits: OutputLimits,
     /// Accepted records that the consumer has not taken yet.
-    pub(super) outbox: VecDeque<Record<T>>,
+    pub(super) outbox: Vec<Record<T>>,
 }
 
 impl<T> Settling<'_, T> {
@@ -89,9 +88,9 @@ impl<T> Settling<'_, T> {
                 Ok(_) if !self.ledger.has_room(task.topic) => Rejection::Surplus,
                 Ok(ready) => match self.memory.admit(ready.fingerprint) {
                     Verdict::Unique => {
+                        self.metrics.observe(task.topic, &ready.gist);
                         self.recollection
                             .accepted(task.topic, self.ledger.accepted(), &ready.gist);
-                        self.metrics.observe(task.topic, &ready.gist);
                         self.accept(task, topic, ready.data, model);
                         miss = None;
                         continue;
@@ -149,8 +148,7 @@ impl<T> Settling<'_, T> {
     fn accept(&mut self, task: &Task, topic: &Topic, data: T, model: Option<&Arc<str>>) {
         let model = Arc::clone(model.unwrap_or(&self.model));
         let meta = RecordMeta::new(self.ledger.accepted(), task.id, model);
-        self.outbox
-            .push_back(Record::new(topic.clone(), data, meta));
+        self.outbox.push(Record::new(topic.clone(), data, meta));
         self.ledger.accept(task.topic);
         let accepted = self.ledger.accepted();
         self.job.tell(&RunEvent::Accepted {

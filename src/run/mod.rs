@@ -6,6 +6,7 @@ mod error;
 use std::panic;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::vec;
 
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::sync::mpsc;
@@ -42,7 +43,9 @@ use crate::sink::Sink;
 /// ```
 #[derive(Debug)]
 pub struct Run<T = JsonRecord> {
-    records: mpsc::Receiver<Record<T>>,
+    batches: mpsc::Receiver<Vec<Record<T>>>,
+    /// What is left of the batch that was taken last.
+    batch: vec::IntoIter<Record<T>>,
     state: State,
     stop: CancellationToken,
 }
@@ -55,12 +58,13 @@ enum State {
 
 impl<T> Run<T> {
     pub(crate) fn new(
-        records: mpsc::Receiver<Record<T>>,
+        batches: mpsc::Receiver<Vec<Record<T>>>,
         driver: JoinHandle<Ending>,
         stop: CancellationToken,
     ) -> Self {
         Self {
-            records,
+            batches,
+            batch: Vec::new().into_iter(),
             state: State::Running(driver),
             stop,
         }
@@ -181,8 +185,14 @@ impl<T> Stream for Run<T> {
     type Item = Result<Record<T>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(record) = ready!(self.records.poll_recv(context)) {
-            return Poll::Ready(Some(Ok(record)));
+        loop {
+            if let Some(record) = self.batch.next() {
+                return Poll::Ready(Some(Ok(record)));
+            }
+            match ready!(self.batches.poll_recv(context)) {
+                Some(batch) => self.batch = batch.into_iter(),
+                None => break,
+            }
         }
         let State::Running(driver) = &mut self.state else {
             return Poll::Ready(None);
@@ -230,14 +240,14 @@ mod tests {
 
     /// A run that makes `made` of 10 records and ends as it is stopped, or short.
     fn run_of(made: u64) -> Run<u64> {
-        let (sender, records) = mpsc::channel(1);
+        let (sender, batches) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let driver = tokio::spawn(async move {
             for ordinal in 0..made {
                 let meta = RecordMeta::new(ordinal, ordinal, "test/loom");
                 let record = Record::new(Topic::new("graphs"), ordinal, meta);
-                if stopped.is_cancelled() || sender.send(record).await.is_err() {
+                if stopped.is_cancelled() || sender.send(vec![record]).await.is_err() {
                     break;
                 }
             }
@@ -251,7 +261,7 @@ mod tests {
             let error = kind.map(|kind| Error::new(kind, "it ended early"));
             Ending { report, error }
         });
-        Run::new(records, driver, stop)
+        Run::new(batches, driver, stop)
     }
 
     #[derive(Default)]
