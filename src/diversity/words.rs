@@ -35,6 +35,7 @@ struct Word {
 }
 
 impl Word {
+    #[inline]
     fn push(&mut self, character: char) {
         self.length += 1;
         if character.is_ascii() {
@@ -47,6 +48,7 @@ impl Word {
         }
     }
 
+    #[inline]
     fn mix(&mut self, character: u64) {
         // An odd multiplier with its bits well spread, as in the finisher of MurmurHash3.
         let mixed = (self.hash ^ self.pending).wrapping_mul(0xFF51_AFD7_ED55_8CCD);

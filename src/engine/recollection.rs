@@ -100,22 +100,30 @@ impl Recollection {
 
 /// Returns the beginning of a record's texts, on one line.
 pub(super) fn gist(data: &Map<String, Value>) -> String {
-    let mut gist = String::with_capacity(GIST_CHARS + ELLIPSIS.len());
+    // With room for what separates the texts of a record of a few fields.
+    let mut gist = String::with_capacity(GIST_CHARS + 16);
     let mut room = GIST_CHARS;
     for text in data.values().filter_map(Value::as_str) {
-        let mut separator = if gist.is_empty() { "" } else { " | " };
-        for word in text.split_whitespace() {
-            gist.push_str(separator);
-            // What separates two texts does not count; between words it does.
-            room = room.saturating_sub(usize::from(separator == " "));
-            separator = " ";
-            let (whole, length) = beginning(word, room);
-            gist.push_str(whole);
-            room -= length;
-            if whole.len() < word.len() {
-                gist.push_str(ELLIPSIS);
-                return gist;
-            }
+        let text = text.trim();
+        if text.is_empty() {
+            continue;
+        }
+        if !gist.is_empty() {
+            gist.push_str(" | ");
+        }
+        // One character more than there is room for shows that the text goes on.
+        let head = text.get(..=room).unwrap_or(text);
+        let whole = if is_plain(head) {
+            let fits = head.len().min(room);
+            gist.push_str(&head[..fits]);
+            room -= fits;
+            fits == text.len()
+        } else {
+            push_on_one_line(&mut gist, text, &mut room)
+        };
+        if !whole {
+            gist.push_str(ELLIPSIS);
+            break;
         }
     }
     gist
@@ -123,15 +131,35 @@ pub(super) fn gist(data: &Map<String, Value>) -> String {
 
 const ELLIPSIS: &str = "…";
 
-/// Returns as much of a word as there is room for, and its length in characters.
-fn beginning(word: &str, room: usize) -> (&str, usize) {
-    if word.len() <= room && word.is_ascii() {
-        return (word, word.len());
+/// Whether a text needs no look at its characters: it is ASCII, and white space in it is single spaces. Most are.
+fn is_plain(text: &str) -> bool {
+    // To the end and without branches, which is several times as fast as stopping where it is not.
+    let bytes = text.as_bytes();
+    let printable = |&byte: &u8| (b' '..=b'~').contains(&byte);
+    let all_printable = bytes.iter().fold(true, |all, byte| all & printable(byte));
+    let pairs = bytes.iter().zip(bytes.iter().skip(1));
+    let two_spaces = pairs.fold(false, |any, (&one, &next)| {
+        any | ((one == b' ') & (next == b' '))
+    });
+    all_printable & !two_spaces
+}
+
+/// Appends a text with single spaces for white space; returns whether there was room for all of it.
+fn push_on_one_line(gist: &mut String, text: &str, room: &mut usize) -> bool {
+    let mut after_space = false;
+    for character in text.chars() {
+        let is_space = character.is_whitespace();
+        if is_space && after_space {
+            continue;
+        }
+        if *room == 0 {
+            return false;
+        }
+        gist.push(if is_space { ' ' } else { character });
+        after_space = is_space;
+        *room -= 1;
     }
-    match word.char_indices().nth(room) {
-        Some((end, _)) => (&word[..end], room),
-        None => (word, word.chars().count()),
-    }
+    true
 }
 
 #[cfg(test)]
@@ -159,6 +187,28 @@ mod tests {
                 (GIST_CHARS - 10..=GIST_CHARS + 1).contains(&length),
                 "{length}"
             );
+        }
+    }
+
+    #[test]
+    fn plain_texts_take_the_short_way_to_the_same_place() {
+        let long = "w ".repeat(300);
+        for text in [
+            "plain words",
+            "two  spaces",
+            "tab\there",
+            "dé jà",
+            "",
+            " ends ",
+            &long,
+        ] {
+            let data = json!({ "text": text });
+            let mut slow = String::new();
+            let mut room = GIST_CHARS;
+            if !push_on_one_line(&mut slow, text.trim(), &mut room) {
+                slow.push_str(ELLIPSIS);
+            }
+            assert_eq!(gist(data.as_object().expect("an object")), slow);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Prices by model name.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
@@ -28,8 +28,8 @@ use super::Price;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct PriceTable {
-    known: Option<&'static BTreeMap<String, Price>>,
-    own: Arc<BTreeMap<String, Price>>,
+    known: Option<&'static HashMap<String, Price>>,
+    own: Arc<HashMap<String, Price>>,
 }
 
 impl PriceTable {
@@ -72,7 +72,7 @@ impl PriceTable {
     }
 }
 
-static KNOWN: LazyLock<BTreeMap<String, Price>> =
+static KNOWN: LazyLock<HashMap<String, Price>> =
     LazyLock::new(|| parse(include_str!("prices.json")).expect("a test parses the table"));
 
 /// The file: rates in dollars per million tokens.
@@ -96,7 +96,7 @@ struct Row {
     note: Option<String>,
 }
 
-fn parse(text: &str) -> serde_json::Result<BTreeMap<String, Price>> {
+fn parse(text: &str) -> serde_json::Result<HashMap<String, Price>> {
     let file: File = serde_json::from_str(text)?;
     Ok(file
         .rows
