@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::dedup::{AnyDeduplicator, Deduplicator, NearDuplicates};
+use crate::dedup::{AnyDeduplicator, Deduplicator, Given, NearDuplicates};
 use crate::engine::{Backend, Job, Model, Observer, ResumePolicy, RunSettings, drive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::{Estimate, Rates, estimate_with};
@@ -105,6 +105,7 @@ pub struct PipelineBuilder {
     prices: PriceTable,
     topics: Arc<dyn TopicProvider>,
     deduplicator: AnyDeduplicator,
+    already_seen: Vec<Given>,
     filters: Vec<Arc<dyn RecordFilter>>,
     prompts: Arc<dyn Prompts>,
     renderer: Arc<dyn SchemaRenderer>,
@@ -142,6 +143,7 @@ impl PipelineBuilder {
             prices: PriceTable::known(),
             topics: Arc::new(GeneratedTopics::default()),
             deduplicator: NearDuplicates::default().into(),
+            already_seen: Vec::new(),
             filters: Vec::new(),
             prompts: Arc::new(TemplatePrompts::default()),
             renderer: Arc::new(TypeScript),
@@ -227,6 +229,29 @@ impl PipelineBuilder {
     #[must_use]
     pub fn deduplicator(mut self, deduplicator: impl Deduplicator) -> Self {
         self.deduplicator = AnyDeduplicator::new(deduplicator);
+        self
+    }
+
+    /// Adds material that counts as already seen: a record that repeats it is a duplicate, and is told of what.
+    ///
+    /// Seeds, a data set that is to be added to, a benchmark's test set. It is loaded when a run starts, before the
+    /// files that the input names. Give a resumed run the same material: what it accepts is decided anew.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use topicloom::Pipeline;
+    /// use topicloom::dedup::Given;
+    /// use topicloom::llm::OfflineModel;
+    ///
+    /// let pipeline = Pipeline::builder(OfflineModel::new("offline/loom"))
+    ///     .already_seen(Given::jsonl("benchmark/test.jsonl"))
+    ///     .already_seen(Given::records("seeds", [json!({"question": "What is a tide?"})]))
+    ///     .build();
+    /// # drop(pipeline);
+    /// ```
+    #[must_use]
+    pub fn already_seen(mut self, material: Given) -> Self {
+        self.already_seen.push(material);
         self
     }
 
@@ -320,8 +345,8 @@ impl Pipeline {
         models: &ModelRegistry,
     ) -> Result<PipelineBuilder> {
         let mut builder = PipelineBuilder::new(Backend::named(input.generation_model(), models)?);
-        // Where every topic is given, the topic model is never asked and needs no key.
-        if !input.allocation().generated.is_empty() {
+        // A topic model that is never asked needs no key.
+        if input.asks_topic_model() {
             builder.topic_model = Some(Backend::named(input.topic_model(), models)?);
         }
         Ok(builder)
@@ -415,10 +440,12 @@ impl Pipeline {
             fallbacks,
             parameters: Arc::clone(input.topic_parameters()),
         };
+        let mut already_seen = parts.already_seen;
+        already_seen.extend(settings.already_seen.iter().map(Given::jsonl));
         let budget = budget(settings, parts.prices)?;
         // Before any call is made, not when it is the turn of the first model whose cost nobody knows.
-        let asks_for_topics = !input.allocation().generated.is_empty();
-        for model in [Some(&generation), asks_for_topics.then_some(&topics)] {
+        let topics_too = input.asks_topic_model().then_some(&topics);
+        for model in [Some(&generation), topics_too] {
             for (model, backend) in model
                 .into_iter()
                 .flat_map(|m| m.backends().map(move |b| (m, b)))
@@ -459,6 +486,8 @@ impl Pipeline {
             renderer: parts.renderer,
             filters: parts.filters,
             deduplicator: parts.deduplicator,
+            already_seen,
+            angles: settings.angles.clone(),
             journal: parts.journal,
             resume: parts.resume,
             observers: parts.observers,

@@ -21,12 +21,13 @@ use super::ledger::{Ledger, Rules, Task};
 use super::log::Log;
 use super::output::RecordsFormat;
 use super::output_limits::OutputLimits;
+use super::planner::Planner;
 use super::recollection::Recollection;
 use super::settling::Settling;
 use super::summary::Account;
 use super::tasks::Tasks;
 use super::worker::{Brief, End, Settle, Workshop};
-use super::{Ending, Job, folding, opening, planner, stack};
+use super::{Ending, Job, folding, opening, stack};
 use crate::diversity::Metrics;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
@@ -110,28 +111,29 @@ where
         seed,
     };
     let wrap = |model| stack::stack(model, &job.settings, &shared);
-    let plan = if let Some(plan) = opening.plan {
-        plan
+    let planner = Planner::new(
+        job,
+        wrap(&job.topics),
+        &log,
+        &calls,
+        opening.topic_answers,
+        opening.planning_seed,
+    );
+    let (plan, angles) = if let Some(plan) = opening.plan {
+        let angles = planner.recall_angles(&plan).await?;
+        (plan, angles)
     } else {
-        let client = wrap(&job.topics);
-        let planning = planner::Planning {
-            job,
-            log: &log,
-            calls: &calls,
-            past: opening.topic_answers,
-            seed: opening.planning_seed,
-        };
-        let settled = planning.settle(client, opening.earlier);
-        let plan = tokio::select! {
+        let settled = planner.settle(opening.earlier);
+        let (plan, angles) = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(Stop::Cancelled),
-            plan = settled => match plan {
-                Ok(plan) => plan,
+            settled = settled => match settled {
+                Ok(settled) => settled,
                 Err(error) => return finish(&log, fatal(error)).await,
             },
         };
         log.append(|| Entry::Planned(plan.clone())).await?;
-        plan
+        (plan, angles)
     };
     job.tell(&RunEvent::Planned { plan: &plan });
     account.plan = Some(plan.clone());
@@ -153,6 +155,7 @@ where
             .iter()
             .map(|planned| planned.topic.clone())
             .collect(),
+        angles,
         judge: Judge::new(
             job.schema.clone(),
             job.filters.clone(),
@@ -165,13 +168,17 @@ where
         stop: stop.child_token(),
         unsettled: AtomicU64::new(0),
     });
+    let mut memory = job.deduplicator.memory();
+    for given in &job.already_seen {
+        given.load(&job.deduplicator, &mut memory).await?;
+    }
     let mut settling = Settling {
         job,
         topics: &workshop.topics,
         model: workshop.client.model().into(),
         requested: plan.total(),
         ledger: new_ledger(job, &plan, seed),
-        memory: job.deduplicator.memory(),
+        memory,
         recollection: Recollection::new(plan.topics.len(), job.settings.avoid_examples),
         metrics: Metrics::new(),
         findings: Findings::default(),
@@ -330,6 +337,7 @@ where
         {
             match settling.ledger.issue(policy) {
                 Ok(Some(task)) => tasks.spawn(Brief {
+                    turn: settling.ledger.tallies()[task.topic].tasks - 1,
                     avoid: settling.recollection.avoid(task.topic),
                     feedback: settling.recollection.take_feedback(task.topic),
                     max_tokens: settling.limits.raised(task.topic),

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::dedup::AnyDeduplicator;
+use crate::dedup::{AnyDeduplicator, Given};
 use crate::error::Error;
 use crate::event::RunEvent;
 use crate::filter::RecordFilter;
@@ -39,7 +39,7 @@ use crate::plan::Allocation;
 use crate::prompt::Prompts;
 use crate::report::Report;
 use crate::schema::{RecordSchema, SchemaRenderer};
-use crate::topic::TopicProvider;
+use crate::topic::{Angles, TopicProvider};
 
 pub(crate) use driver::drive;
 pub(crate) use opening::ResumePolicy;
@@ -66,6 +66,9 @@ pub(crate) struct Job {
     pub(crate) renderer: Arc<dyn SchemaRenderer>,
     pub(crate) filters: Vec<Arc<dyn RecordFilter>>,
     pub(crate) deduplicator: AnyDeduplicator,
+    /// What counts as seen before the first record.
+    pub(crate) already_seen: Vec<Given>,
+    pub(crate) angles: Option<Angles>,
     /// Keeps the account of this run, and its caps.
     pub(crate) budget: Arc<Budget>,
     pub(crate) journal: Option<Arc<dyn Journal>>,

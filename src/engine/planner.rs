@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -14,26 +15,51 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Entry, TopicAnswer};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 use crate::plan::{Origin, Plan, PlannedTopic};
-use crate::topic::{Topic, TopicRequest, normalised_name};
+use crate::topic::{AngleSet, Topic, TopicRequest, normalised_name};
 
-/// What planning needs.
-pub(super) struct Planning<'a> {
-    pub(super) job: &'a Job,
-    pub(super) log: &'a Arc<Log>,
-    pub(super) calls: &'a Arc<CallLog>,
-    /// What an earlier process was answered, by the seed of the request.
-    pub(super) past: HashMap<u64, ChatResponse>,
-    pub(super) seed: u64,
+/// Asks the topic model, for topics and for angles.
+pub(super) struct Planner<'a> {
+    job: &'a Job,
+    client: Journalled,
+    seed: u64,
 }
 
-impl Planning<'_> {
-    /// Has the missing topics supplied and completes the plan. Where a run had an earlier plan, its topics keep
-    /// their places, and those that were generated are used again.
-    pub(super) async fn settle(
-        self,
+impl<'a> Planner<'a> {
+    /// Creates a planner from the topic model and what it answered an earlier process, by the seed of the request.
+    pub(super) fn new(
+        job: &'a Job,
         client: Arc<dyn LlmClient>,
-        earlier: Option<Plan>,
-    ) -> Result<Plan> {
+        log: &Arc<Log>,
+        calls: &Arc<CallLog>,
+        past: HashMap<u64, ChatResponse>,
+        seed: u64,
+    ) -> Self {
+        let client = Journalled {
+            inner: client,
+            log: Arc::clone(log),
+            calls: Arc::clone(calls),
+            past: Mutex::new(past),
+            asks: AtomicBool::new(true),
+        };
+        Self { job, client, seed }
+    }
+
+    /// Has the missing topics supplied, completes the plan, and settles the angles of its topics.
+    pub(super) async fn settle(&self, earlier: Option<Plan>) -> Result<(Plan, AngleSet)> {
+        let plan = self.plan(earlier).await?;
+        let angles = self.angles(&plan).await?;
+        Ok((plan, angles))
+    }
+
+    /// Returns the angles that were settled with a plan, without a call: after the plan the journal holds answers to
+    /// tasks alone. A topic whose call failed then has none now.
+    pub(super) async fn recall_angles(&self, plan: &Plan) -> Result<AngleSet> {
+        self.client.asks.store(false, Ordering::Relaxed);
+        self.angles(plan).await
+    }
+
+    /// Where a run had an earlier plan, its topics keep their places, and those that were generated are used again.
+    async fn plan(&self, earlier: Option<Plan>) -> Result<Plan> {
         let allocation = self.job.allocation.clone();
         let mut generated: Vec<Topic> = earlier
             .iter()
@@ -43,7 +69,7 @@ impl Planning<'_> {
             .collect();
         let missing = allocation.generated.len().saturating_sub(generated.len());
         if missing > 0 {
-            match self.more_topics(missing, client, &generated).await {
+            match self.more_topics(missing, &generated).await {
                 Ok(topics) => generated.extend(topics),
                 Err(error) if error.is_fatal() => return Err(error),
                 // The plan may do with the topics in hand, and says so; without any, this is why.
@@ -58,27 +84,26 @@ impl Planning<'_> {
         Ok(in_place(allocation.complete(generated)?, earlier))
     }
 
-    async fn more_topics(
-        self,
-        number: usize,
-        client: Arc<dyn LlmClient>,
-        generated: &[Topic],
-    ) -> Result<Vec<Topic>> {
-        let job = self.job;
-        let mut existing = job.allocation.existing();
+    async fn more_topics(&self, number: usize, generated: &[Topic]) -> Result<Vec<Topic>> {
+        let mut existing = self.job.allocation.existing();
         existing.extend_from_slice(generated);
-        let client = Journalled {
-            inner: client,
-            log: Arc::clone(self.log),
-            calls: Arc::clone(self.calls),
-            past: Mutex::new(self.past),
+        let request = self.request(number).with_existing(&existing);
+        self.job.topic_provider.topics(&request).await
+    }
+
+    async fn angles(&self, plan: &Plan) -> Result<AngleSet> {
+        let Some(angles) = &self.job.angles else {
+            return Ok(AngleSet::none());
         };
-        let request = TopicRequest::new(number, &client, &*job.prompts)
-            .with_instruction(job.instruction.as_deref())
-            .with_existing(&existing)
-            .with_parameters(Arc::clone(&job.topics.parameters))
-            .with_seed(self.seed);
-        job.topic_provider.topics(&request).await
+        let topics: Vec<Topic> = plan.topics.iter().map(|it| it.topic.clone()).collect();
+        angles.settle(&self.request(0), &topics).await
+    }
+
+    fn request(&self, number: usize) -> TopicRequest<'_> {
+        TopicRequest::new(number, &self.client, &*self.job.prompts)
+            .with_instruction(self.job.instruction.as_deref())
+            .with_parameters(Arc::clone(&self.job.topics.parameters))
+            .with_seed(self.seed)
     }
 }
 
@@ -114,6 +139,8 @@ struct Journalled {
     calls: Arc<CallLog>,
     /// What an earlier process was answered, by the seed of the request.
     past: Mutex<HashMap<u64, ChatResponse>>,
+    /// Whether the model is asked what the journal does not hold.
+    asks: AtomicBool,
 }
 
 impl fmt::Debug for Journalled {
@@ -135,6 +162,10 @@ impl LlmClient for Journalled {
             .remove(&request.seed);
         if let Some(response) = past {
             return Ok(response);
+        }
+        if !self.asks.load(Ordering::Relaxed) {
+            let error = Error::new(ErrorKind::Topics, "the journal has no such answer");
+            return Err(error.with_fatal(false));
         }
         let result = self.inner.complete(request).await;
         let failed_calls = self.calls.take_failures(request.seed);

@@ -16,7 +16,7 @@ use crate::journal::{Answer, CallFailure, Entry};
 use crate::llm::{ChatRequest, ChatResponse, LlmClient, Message, Parameters, Purpose};
 use crate::prompt::{AskContext, Prompts};
 use crate::random::Random;
-use crate::topic::Topic;
+use crate::topic::{AngleSet, Topic};
 
 /// What every task of a run shares.
 pub(super) struct Workshop<T> {
@@ -28,6 +28,7 @@ pub(super) struct Workshop<T> {
     pub(super) cache_key: Arc<str>,
     pub(super) format: RecordsFormat,
     pub(super) topics: Vec<Topic>,
+    pub(super) angles: AngleSet,
     pub(super) judge: Judge<T>,
     pub(super) log: Arc<Log>,
     pub(super) calls: Arc<CallLog>,
@@ -41,6 +42,8 @@ pub(super) struct Workshop<T> {
 /// A task, and what its prompt is told beside it.
 pub(super) struct Brief {
     pub(super) task: Task,
+    /// How many tasks its topic had before.
+    pub(super) turn: u64,
     pub(super) avoid: Vec<String>,
     pub(super) feedback: Option<String>,
     /// The output limit, where it is not that of the run's parameters.
@@ -172,6 +175,7 @@ impl<T: DeserializeOwned> Workshop<T> {
         // A leaf of a tree says more with the branch it grows on.
         let topic = self.topics[task.topic].placed_name();
         let ask = AskContext::new(&topic, count)
+            .with_angle(self.angles.rotation(task.topic, brief.turn))
             .with_avoid(&brief.avoid)
             .with_feedback(brief.feedback.as_deref());
         let ask = self.prompts.ask(&ask)?;

@@ -218,6 +218,7 @@ fn assemble(shape: Shape, rates: Rates, records: Part, assumptions: Vec<String>)
     let parts = [
         Some((records, &rates.records)),
         shape.topics.map(|part| (part, &rates.topics)),
+        shape.angles.map(|part| (part, &rates.topics)),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     let sum = |of: &dyn Fn(&Part) -> Spread<f64>| {
@@ -291,10 +292,10 @@ impl Rates {
         records: &[(&str, u32)],
         topics: &[(&str, u32)],
     ) -> Self {
-        let topics = if input.allocation().generated.is_empty() {
-            &[]
-        } else {
+        let topics = if input.asks_topic_model() {
             topics
+        } else {
+            &[]
         };
         let missing = records
             .iter()

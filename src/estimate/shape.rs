@@ -61,6 +61,8 @@ pub(super) struct Shape {
     pub(super) stable: f64,
     /// The calls for topics, where there are any.
     pub(super) topics: Option<Part>,
+    /// The calls for angles, where there are any.
+    pub(super) angles: Option<Part>,
 }
 
 impl Shape {
@@ -111,6 +113,7 @@ impl Shape {
             output: FIELD.each(|field| (field * fields(record_of(&wrapped)) * a_call).min(limit)),
             stable: tokens(stable).likely,
             topics: topics(input, prompts)?,
+            angles: angles(input, prompts)?,
         })
     }
 
@@ -177,6 +180,34 @@ fn topics<T>(input: &GenerateByTopicInput<T>, prompts: &dyn Prompts) -> Result<O
             high: text.high + known * TOPIC.high,
         },
         output: TOPIC.each(|topic| topic * float(missing) / asks),
+        cached: 0.0,
+    }))
+}
+
+/// Returns the calls for angles.
+fn angles<T>(input: &GenerateByTopicInput<T>, prompts: &dyn Prompts) -> Result<Option<Part>> {
+    let Some(angles) = &input.settings().angles else {
+        return Ok(None);
+    };
+    let allocation = input.allocation();
+    let topics = allocation.given.len() + allocation.generated.len();
+    let asks = angles.asks(topics) as u64;
+    if asks == 0 {
+        return Ok(None);
+    }
+    let count = angles.count();
+    let context = TopicsContext::new(input.user_instruction(), count)
+        .within((asks > 1).then_some(UNNAMED))
+        .for_angles();
+    let messages = prompts.topics(&context)?;
+    let bytes = messages.iter().map(|message| message.text.len() as u64);
+    // One ask each; what fails is done without, after its retries.
+    let calls = Spread::new(float(asks), float(asks), float(3 * asks));
+    Ok(Some(Part {
+        calls,
+        answered: calls,
+        input: prompt(bytes.sum(), 0),
+        output: TOPIC.each(|name| name * float(count as u64)),
         cached: 0.0,
     }))
 }

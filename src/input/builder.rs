@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 
 use super::read::{Source, read};
 use super::settings::seconds;
-use super::{GenerateByTopicInput, topics};
+use super::{GenerateByTopicInput, angles, topics};
 use crate::error::Result;
 use crate::fault::InputFault;
 use crate::plan::TopicSpec;
 use crate::record::JsonRecord;
 use crate::schema::{Field, RecordSchema};
+use crate::topic::Angles;
 
 /// Builds a [`GenerateByTopicInput`]; each setter stands for the key of the JSON form.
 ///
@@ -272,6 +273,29 @@ impl<T> GenerateByTopicInputBuilder<T> {
     #[must_use]
     pub fn max_tokens_ceiling(self, tokens: u64) -> Self {
         self.configure("max_tokens_ceiling", tokens)
+    }
+
+    /// Sets points of view that take turns in a topic's prompts, so that calls do not start from the same place. There are
+    /// none by default.
+    ///
+    /// Generated ones are asked for once, when the run is planned: one call for each topic, of up to 100 topics.
+    #[must_use]
+    pub fn angles(self, angles: &Angles) -> Self {
+        self.configure("angles", angles::to_json(angles))
+    }
+
+    /// Adds a JSONL file of records that count as seen, such as a test set that must not leak into the data. A record
+    /// that repeats one is a duplicate. There is none by default.
+    ///
+    /// For records that are in no file see [`PipelineBuilder::already_seen`](crate::PipelineBuilder::already_seen).
+    #[must_use]
+    pub fn already_seen(mut self, file: impl Into<PathBuf>) -> Self {
+        if let Value::Object(config) = self.entry("data_factory_config", || json!({}))
+            && let Value::Array(files) = config.entry("already_seen").or_insert_with(|| json!([]))
+        {
+            files.push(file.into().to_string_lossy().into());
+        }
+        self
     }
 
     /// Checks everything and creates the input.

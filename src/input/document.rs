@@ -1,7 +1,7 @@
 //! The JSON Schema of an input file, for editors and the command line.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Returns the JSON Schema of an input.
 ///
@@ -188,6 +188,12 @@ struct Config {
     /// given.
     #[schemars(default, range(min = 1))]
     max_tokens_ceiling: Option<u64>,
+    /// Points of view that take turns in a topic's prompts. None unless given.
+    #[schemars(default)]
+    angles: Option<AnglesEntry>,
+    /// JSONL files of records that count as seen. None unless given.
+    #[schemars(default)]
+    already_seen: Option<Vec<String>>,
     /// Accepted from Starfish files; has no effect.
     #[schemars(default)]
     batch_size: Option<u64>,
@@ -215,6 +221,36 @@ impl JsonSchema for StorageEntry {
                     "type": "object",
                     "required": ["local"],
                     "properties": {"local": {"type": "string", "description": "A directory."}},
+                    "additionalProperties": false,
+                },
+            ],
+        })
+    }
+}
+
+/// `neutral`, a list, or how many are to be generated.
+struct AnglesEntry;
+
+impl JsonSchema for AnglesEntry {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Angles".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let count = json!({"type": "integer", "minimum": 1, "maximum": 100});
+        json_schema!({
+            "anyOf": [
+                {"enum": ["neutral"]},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "maxProperties": 2,
+                    "properties": {
+                        "generated": count,
+                        "generated_once": count,
+                        "most_asks": {"type": "integer", "minimum": 1},
+                    },
                     "additionalProperties": false,
                 },
             ],

@@ -1,5 +1,6 @@
 //! What is wanted: the one input of a run, built in Rust or read from JSON, validated once.
 
+mod angles;
 mod builder;
 mod document;
 mod parameters;
@@ -252,6 +253,15 @@ impl<T> GenerateByTopicInput<T> {
     #[must_use]
     pub fn allocation(&self) -> &Allocation {
         &self.inner.allocation
+    }
+
+    /// Returns whether the model that invents topics is asked at all: for topics, or for angles.
+    #[must_use]
+    pub fn asks_topic_model(&self) -> bool {
+        let allocation = self.allocation();
+        let topics = allocation.given.len() + allocation.generated.len();
+        let angles = self.settings().angles.as_ref();
+        !allocation.generated.is_empty() || angles.is_some_and(|angles| angles.asks(topics) > 0)
     }
 
     /// Returns the name of the model that invents topics.

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::angles;
 use super::reader::{Reader, kind};
 use super::warning::InputWarning;
 use crate::fault::{InputFault, InputFaults};
+use crate::topic::Angles;
 
 /// Where the run's progress is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub enum Storage {
 /// | `coerce_types` | false | | whether a value of another type than the schema asks for is turned into it where nothing is lost, such as `"3"` into `3` |
 /// | `assert_formats` | false | | whether a record must keep to the `format` keywords of the schema, such as `email` |
 /// | `max_tokens_ceiling` | none | at least `max_tokens` | how far `max_tokens` of the generation model is doubled for a topic whose answer was cut off; without it, never |
+/// | `angles` | none | up to 100 | points of view that take turns in a topic's prompts: `"neutral"` for a dozen that suit most topics, a list of your own, `{"generated": 8}` to have the topic model invent so many for each topic, or `{"generated_once": 8}` for all |
+/// | `already_seen` | none | | JSONL files of records that count as seen, such as a test set; a record that repeats one is a duplicate |
 ///
 /// `batch_size`, `target_count` and `initial_state_values`, which files for Starfish may hold, are accepted with
 /// a warning that says why they have no effect.
@@ -82,6 +86,10 @@ pub struct Settings {
     pub assert_formats: bool,
     /// How far `max_tokens` of the generation model is doubled for a topic whose answer was cut off.
     pub max_tokens_ceiling: Option<u64>,
+    /// Points of view that take turns in a topic's prompts.
+    pub angles: Option<Angles>,
+    /// JSONL files of records that count as seen.
+    pub already_seen: Vec<PathBuf>,
 }
 
 impl Default for Settings {
@@ -111,6 +119,9 @@ impl Default for Settings {
             assert_formats: false,
             // What an answer may cost at most is the caller's word.
             max_tokens_ceiling: None,
+            // They cost tokens or a call, and change what is written about.
+            angles: None,
+            already_seen: Vec::new(),
         }
     }
 }
@@ -133,7 +144,7 @@ const WITHOUT_MEANING: [(&str, &str); 3] = [
 
 impl Settings {
     /// The keys of the JSON form that have a meaning, in the order of the table.
-    pub(super) const KEYS: [&'static str; 17] = [
+    pub(super) const KEYS: [&'static str; 19] = [
         "max_concurrency",
         "task_runner_timeout",
         "dead_queue_threshold",
@@ -151,6 +162,8 @@ impl Settings {
         "coerce_types",
         "assert_formats",
         "max_tokens_ceiling",
+        "angles",
+        "already_seen",
     ];
 
     /// Keys that say how the run is driven and not what comes of it: a resumed run may change them.
@@ -200,6 +213,8 @@ impl Settings {
             coerce_types,
             assert_formats,
             max_tokens_ceiling: _,
+            angles: _,
+            already_seen: _,
         } = Self::default();
         Self {
             // More connections than that, an operating system does not grant.
@@ -236,6 +251,8 @@ impl Settings {
             coerce_types: reader.flag("coerce_types").unwrap_or(coerce_types),
             assert_formats: reader.flag("assert_formats").unwrap_or(assert_formats),
             max_tokens_ceiling: reader.count_within("max_tokens_ceiling", 1..=u64::MAX),
+            angles: angles::read(&mut reader),
+            already_seen: read_paths(&mut reader, "already_seen"),
         }
     }
 
@@ -292,6 +309,8 @@ impl Settings {
             self.coerce_types.into(),
             self.assert_formats.into(),
             self.max_tokens_ceiling.into(),
+            self.angles.as_ref().map_or(Value::Null, angles::to_json),
+            paths_to_json(&self.already_seen),
         ];
         let entries = Self::KEYS.map(str::to_owned).into_iter().zip(values);
         entries.filter(|(_, value)| !value.is_null()).collect()
@@ -341,6 +360,41 @@ fn cost(reader: &mut Reader<'_>) -> Option<f64> {
         "write an amount above 0, or leave it out for no cap",
     );
     None
+}
+
+/// Reads a list of files.
+fn read_paths(reader: &mut Reader<'_>, key: &str) -> Vec<PathBuf> {
+    const ADVICE: &str = r#"write a list of files, such as ["benchmark.jsonl"]"#;
+    let Some(value) = reader.take(key) else {
+        return Vec::new();
+    };
+    let Value::Array(entries) = &value else {
+        reader.fault(key, format!("is {}", kind(&value)), ADVICE);
+        return Vec::new();
+    };
+    let path = |entry: &Value| {
+        let path = entry.as_str().filter(|path| !path.trim().is_empty());
+        path.map(PathBuf::from)
+    };
+    entries
+        .iter()
+        .map(path)
+        .collect::<Option<_>>()
+        .unwrap_or_else(|| {
+            reader.fault(
+                key,
+                "is a list of something else than names of files",
+                ADVICE,
+            );
+            Vec::new()
+        })
+}
+
+fn paths_to_json(paths: &[PathBuf]) -> Value {
+    if paths.is_empty() {
+        return Value::Null;
+    }
+    paths.iter().map(|path| path.to_string_lossy()).collect()
 }
 
 fn read_storage(reader: &mut Reader<'_>) -> Option<Storage> {

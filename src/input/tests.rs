@@ -10,6 +10,7 @@ use serde_json::json;
 use super::*;
 use crate::error::ErrorKind;
 use crate::schema::Field;
+use crate::topic::Angles;
 
 /// What a case file comes to: its canonical form, its plan and its warnings, or what is wrong with it.
 fn outcome(text: &str) -> String {
@@ -158,6 +159,9 @@ fn every_builder_setting_arrives() {
         .assert_formats(true)
         .generation_parameter("max_tokens", 10)
         .max_tokens_ceiling(11)
+        .angles(&Angles::generated(4).most_asks(3))
+        .already_seen("seeds.jsonl")
+        .already_seen("test.jsonl")
         .build()
         .unwrap();
     let expected = Settings {
@@ -178,6 +182,8 @@ fn every_builder_setting_arrives() {
         coerce_types: true,
         assert_formats: true,
         max_tokens_ceiling: Some(11),
+        angles: Some(Angles::generated(4).most_asks(3)),
+        already_seen: vec!["seeds.jsonl".into(), "test.jsonl".into()],
     };
     assert_eq!(input.settings(), &expected);
     assert_eq!(input.num_records(), None);

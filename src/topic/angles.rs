@@ -27,16 +27,16 @@ use crate::random::Random;
 /// let invented = Angles::generated(8).most_asks(50);
 /// # drop((mine, neutral, invented));
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Angles {
-    source: Source,
+    source: AngleSource,
     most_asks: usize,
 }
 
 type List = Arc<[Box<str>]>;
 
-#[derive(Clone)]
-enum Source {
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum AngleSource {
     Given(List),
     PerTopic(usize),
     Once(usize),
@@ -49,7 +49,7 @@ const CONCURRENCY: usize = 8;
 impl Angles {
     /// Uses these for every topic. Blank ones and repeats are left out.
     pub fn given<A: AsRef<str>>(angles: impl IntoIterator<Item = A>) -> Self {
-        Self::from(Source::Given(distinct(angles)))
+        Self::from(AngleSource::Given(distinct(angles)))
     }
 
     /// Uses a dozen that suit questions as well as texts, about anything.
@@ -74,13 +74,13 @@ impl Angles {
     /// Has the run's topic model invent up to so many for each topic, in one call per topic.
     #[must_use]
     pub fn generated(per_topic: usize) -> Self {
-        Self::from(Source::PerTopic(per_topic))
+        Self::from(AngleSource::PerTopic(per_topic))
     }
 
     /// Has the run's topic model invent up to so many for all topics alike, in one call.
     #[must_use]
     pub fn generated_once(count: usize) -> Self {
-        Self::from(Source::Once(count))
+        Self::from(AngleSource::Once(count))
     }
 
     /// Sets how many calls may be made for angles. 100 by default: a call for angles is worth its price for a topic
@@ -92,7 +92,33 @@ impl Angles {
         self
     }
 
-    fn from(source: Source) -> Self {
+    /// Returns how many calls are made for so many topics.
+    pub(crate) fn asks(&self, topics: usize) -> usize {
+        match self.source {
+            AngleSource::Given(_) => 0,
+            AngleSource::PerTopic(0) | AngleSource::Once(0) => 0,
+            AngleSource::PerTopic(_) => topics.min(self.most_asks),
+            AngleSource::Once(_) => 1,
+        }
+    }
+
+    /// Returns how many angles a topic gets.
+    pub(crate) fn count(&self) -> usize {
+        match &self.source {
+            AngleSource::Given(angles) => angles.len(),
+            AngleSource::PerTopic(count) | AngleSource::Once(count) => *count,
+        }
+    }
+
+    pub(crate) fn asks_at_most(&self) -> usize {
+        self.most_asks
+    }
+
+    pub(crate) fn source(&self) -> &AngleSource {
+        &self.source
+    }
+
+    fn from(source: AngleSource) -> Self {
         Self {
             source,
             most_asks: 100,
@@ -111,9 +137,11 @@ impl Angles {
         let mut set = AngleSet::none();
         set.seed = request.seed;
         match &self.source {
-            Source::Given(angles) => set.shared = Arc::clone(angles),
-            Source::Once(count) => set.shared = ask_unless_none(request, *count, None, 0).await?,
-            Source::PerTopic(count) => {
+            AngleSource::Given(angles) => set.shared = Arc::clone(angles),
+            AngleSource::Once(count) => {
+                set.shared = ask_unless_none(request, *count, None, 0).await?
+            }
+            AngleSource::PerTopic(count) => {
                 let all = topics.len() <= self.most_asks;
                 let own = if all {
                     topics.len()
@@ -145,14 +173,14 @@ impl Angles {
 /// Shows where they come from, and how many there are.
 impl fmt::Debug for Angles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (source, count) = match &self.source {
-            Source::Given(angles) => ("given", angles.len()),
-            Source::PerTopic(count) => ("per topic", *count),
-            Source::Once(count) => ("once", *count),
+        let source = match &self.source {
+            AngleSource::Given(_) => "given",
+            AngleSource::PerTopic(_) => "per topic",
+            AngleSource::Once(_) => "once",
         };
         f.debug_struct("Angles")
             .field("source", &source)
-            .field("count", &count)
+            .field("count", &self.count())
             .field("most_asks", &self.most_asks)
             .finish()
     }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub(crate) use angles::AngleSource;
 pub use angles::{AngleSet, Angles};
 pub use chained::ChainedTopics;
 pub use fixed::FixedTopics;

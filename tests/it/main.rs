@@ -12,3 +12,4 @@ mod money;
 mod over_http;
 mod resuming;
 mod seeded;
+mod steering;

@@ -1,0 +1,84 @@
+//! `angles` in its JSON form.
+
+use serde_json::{Map, Value, json};
+
+use super::reader::{Reader, kind, whole};
+use crate::topic::{AngleSource, Angles};
+
+const KEY: &str = "angles";
+
+const ADVICE: &str =
+    r#"write "neutral", a list such as ["for a child", "a common mistake"], or {"generated": 8}"#;
+
+/// More than that is no list of points of view, and does not come out of one call.
+const MOST: u64 = 100;
+
+/// As many topics as an input may ask for.
+const MOST_ASKS: u64 = 1_000_000;
+
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<Angles> {
+    let value = reader.take(KEY)?;
+    let read = match &value {
+        Value::String(name) if name == "neutral" => Ok(Angles::neutral()),
+        Value::String(_) => Err("is not a known source of angles".to_owned()),
+        Value::Array(angles) => given(angles),
+        Value::Object(object) => generated(object),
+        other => Err(format!("is {}", kind(other))),
+    };
+    match read {
+        Ok(angles) => Some(angles),
+        Err(problem) => {
+            reader.fault(KEY, problem, ADVICE);
+            None
+        }
+    }
+}
+
+fn given(angles: &[Value]) -> Result<Angles, String> {
+    let texts: Option<Vec<&str>> = angles.iter().map(Value::as_str).collect();
+    match texts {
+        Some(texts) if texts.iter().any(|text| !text.trim().is_empty()) => Ok(Angles::given(texts)),
+        Some(_) => Err("is a list without an angle".to_owned()),
+        None => Err("is a list of something else than strings".to_owned()),
+    }
+}
+
+fn generated(object: &Map<String, Value>) -> Result<Angles, String> {
+    let number = |key: &str| object.get(key).map(|count| count_of(key, count));
+    let angles = match (number("generated"), number("generated_once")) {
+        (Some(count), None) => Angles::generated(count?),
+        (None, Some(count)) => Angles::generated_once(count?),
+        _ => return Err("is an object that names no source of angles, or two".to_owned()),
+    };
+    let most_asks = number("most_asks").transpose()?;
+    if object.len() > 1 + usize::from(most_asks.is_some()) {
+        return Err("is an object with an unknown key".to_owned());
+    }
+    Ok(match most_asks {
+        Some(most) => angles.most_asks(most),
+        None => angles,
+    })
+}
+
+fn count_of(key: &str, count: &Value) -> Result<usize, String> {
+    let most = if key == "most_asks" { MOST_ASKS } else { MOST };
+    match whole(count) {
+        Ok(count) if (1..=most).contains(&count) => Ok(small(count)),
+        Ok(count) => Err(format!("has {count} for `{key}`, and not 1 to {most}")),
+        Err((problem, _)) => Err(format!("has a `{key}` that {problem}")),
+    }
+}
+
+fn small(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+pub(super) fn to_json(angles: &Angles) -> Value {
+    match angles.source() {
+        AngleSource::Given(angles) => angles.iter().map(|angle| &**angle).collect(),
+        AngleSource::PerTopic(count) => {
+            json!({"generated": count, "most_asks": angles.asks_at_most()})
+        }
+        AngleSource::Once(count) => json!({"generated_once": count}),
+    }
+}

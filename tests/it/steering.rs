@@ -1,0 +1,162 @@
+//! What moves prompts apart, and what counts as seen before the first record.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde_json::{Value, json};
+use topicloom::dedup::Given;
+use topicloom::input::GenerateByTopicInputBuilder;
+use topicloom::journal::MemoryJournal;
+use topicloom::llm::Purpose;
+use topicloom::testing::{ScriptedAnswer, ScriptedLlm, scripted};
+use topicloom::topic::Angles;
+use topicloom::{GenerateByTopicInput, Pipeline};
+
+fn input(records: u64) -> GenerateByTopicInputBuilder {
+    GenerateByTopicInput::builder()
+        .topic("tides")
+        .num_records(records)
+        .max_concurrency(1)
+        .seed(1)
+}
+
+fn record(question: &str) -> ScriptedAnswer {
+    json!({"records": [{"question": question, "answer": "Because."}]}).into()
+}
+
+/// Answers that have nothing in common.
+fn distinct(count: usize) -> Vec<ScriptedAnswer> {
+    const NOUNS: [&str; 12] = [
+        "apples", "bridges", "comets", "dolls", "engines", "ferries", "glaciers", "harps",
+        "islands", "jars", "kites", "lamps",
+    ];
+    NOUNS[..count]
+        .iter()
+        .map(|noun| record(&format!("Why are there {noun}?")))
+        .collect()
+}
+
+/// How often each angle stood in a prompt for records.
+fn turns(model: &ScriptedLlm, angles: &[&'static str]) -> BTreeMap<&'static str, usize> {
+    let requests = model.requests();
+    let prompts = requests
+        .iter()
+        .filter(|request| request.purpose == Purpose::Records);
+    let prompts: Vec<&str> = prompts.map(|request| request.last_text()).collect();
+    let times = |angle: &str| {
+        prompts
+            .iter()
+            .filter(|prompt| prompt.contains(angle))
+            .count()
+    };
+    angles.iter().map(|&angle| (angle, times(angle))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn angles_take_turns_in_the_prompts_of_a_topic() {
+    let model = scripted(distinct(6));
+    let angles = ["for a sailor", "a common mistake", "in numbers"];
+    let input = input(6).angles(&Angles::given(angles)).build().unwrap();
+    Pipeline::builder(model.clone())
+        .build()
+        .generate(input)
+        .await
+        .unwrap();
+    assert!(turns(&model, &angles).values().all(|&times| times == 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn generated_angles_are_asked_for_once_and_kept_by_the_journal() {
+    let journal = MemoryJournal::default();
+    let angles = ["for a sailor", "in numbers"];
+    let mut answers = vec![json!({"topics": angles}).into()];
+    answers.extend(distinct(2));
+    let model = scripted(answers);
+    let with = |records| {
+        input(records)
+            .angles(&Angles::generated(2))
+            .build()
+            .unwrap()
+    };
+    let pipeline = |model: &ScriptedLlm| Pipeline::builder(model.clone()).journal(journal.clone());
+    pipeline(&model).build().generate(with(2)).await.unwrap();
+    assert_eq!(model.requests()[0].purpose, Purpose::Topics);
+    assert!(turns(&model, &angles).values().all(|&times| times == 1));
+
+    // The run is cut off after its first answer, and goes on with the angles it began with.
+    let mut entries = journal.entries();
+    entries.truncate(entries.len() - 2);
+    let model = scripted([record("Why are there lamps?")]);
+    let resumed = Pipeline::builder(model.clone()).journal(MemoryJournal::with_entries(entries));
+    let dataset = resumed.build().generate(with(2)).await.unwrap();
+    assert_eq!(dataset.len(), 2);
+    assert_eq!(turns(&model, &angles).values().sum::<usize>(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn angles_that_cannot_be_had_are_done_without() {
+    let mut answers = vec!["I would rather not.".into()];
+    answers.extend(distinct(2));
+    let model = scripted(answers);
+    let input = input(2).angles(&Angles::generated_once(5)).build().unwrap();
+    let dataset = Pipeline::builder(model)
+        .build()
+        .generate(input)
+        .await
+        .unwrap();
+    assert_eq!(dataset.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_repeats_given_material_is_no_record() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "{}", json!({"question": "Why are there bridges?"})).unwrap();
+    let seeds = Given::records("seeds", [json!({"question": "Why are there apples?"})]);
+    let mut answers = distinct(4);
+    answers.remove(3);
+    answers.push(record("Why are there harps?"));
+    let model = scripted(answers);
+    let journal = MemoryJournal::default();
+    let input = input(2).already_seen(file.path()).build().unwrap();
+    let pipeline = |model| {
+        let pipeline = Pipeline::builder(model).already_seen(seeds.clone());
+        pipeline.journal(journal.clone()).build()
+    };
+    let dataset = pipeline(model.clone())
+        .generate(input.clone())
+        .await
+        .unwrap();
+    let questions = |dataset: &topicloom::Dataset| -> Vec<Value> {
+        dataset
+            .iter()
+            .map(|record| record.data["question"].clone())
+            .collect()
+    };
+    let kept = ["Why are there comets?", "Why are there harps?"];
+    assert_eq!(questions(&dataset), kept);
+    assert_eq!(dataset.report().topics[0].candidates.duplicate, 2);
+    let said = "repeats a record that already exists";
+    let requests = model.requests();
+    assert!(
+        requests
+            .iter()
+            .any(|request| request.last_text().contains(said))
+    );
+
+    let silent = scripted(Vec::<ScriptedAnswer>::new());
+    let again = pipeline(silent).generate(input).await.unwrap();
+    assert_eq!(questions(&again), kept);
+}
+
+#[tokio::test]
+async fn a_file_of_given_material_that_is_missing_is_said_before_any_call() {
+    let model = scripted(distinct(1));
+    let input = input(1).already_seen("no/such/file.jsonl").build().unwrap();
+    let error = Pipeline::builder(model.clone())
+        .build()
+        .generate(input)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("no/such/file.jsonl"), "{error}");
+    assert_eq!(model.requests().len(), 0);
+}
