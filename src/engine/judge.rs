@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 
+use futures::future::try_join_all;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -149,19 +150,23 @@ impl<T: DeserializeOwned> Judge<T> {
             dialect,
             compiled: Arc::clone(&compiled),
         });
-        for value in answer.values {
-            let candidate = match compiled.restore_record(value) {
-                Ok(value) => {
-                    let value = self.coerced(value, &mut judged.coercions);
-                    self.candidate(topic, value).await?
+        let restored: Vec<Result<Value, Refused>> = answer
+            .values
+            .into_iter()
+            .map(|value| match compiled.restore_record(value) {
+                Ok(value) => Ok(self.coerced(value, &mut judged.coercions)),
+                Err(violation) => {
+                    let advice = Some(violation.to_string());
+                    Err(Refused::new(Rejection::Invalid, advice))
                 }
-                Err(violation) => Err(Refused::new(
-                    Rejection::Invalid,
-                    Some(violation.to_string()),
-                )),
-            };
-            judged.candidates.push(candidate);
-        }
+            })
+            .collect();
+        // Together, so that what embeds texts, or asks a model about them, can do so in one call.
+        let candidates = restored.into_iter().map(async |value| match value {
+            Ok(value) => self.candidate(topic, value).await,
+            Err(refused) => Ok(Err(refused)),
+        });
+        judged.candidates = try_join_all(candidates).await?;
         Ok(judged)
     }
 
