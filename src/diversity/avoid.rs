@@ -37,6 +37,7 @@ const MOST_WORDS: usize = 48;
 /// ```
 #[derive(Clone)]
 pub struct AvoidMemory {
+    /// In the order of arrival.
     entries: Vec<Entry>,
     keep: usize,
     arrivals: u64,
@@ -154,29 +155,24 @@ impl AvoidMemory {
         }
     }
 
-    /// Chooses what to show: in turns what is most like what was repeated, and what came last; none that says the
-    /// same as another. In the order in which they came, so that prompts change little from one to the next.
+    /// Chooses what to show: in turns what is most like what was repeated, and what came last. Once something was
+    /// repeated, none that says the same as another; before that, records are as different as they can be told. In the order in which they came, so that prompts change little from one to the next.
     #[must_use]
     pub fn choose(&self, budget: &AvoidBudget) -> Vec<String> {
-        let by_arrival = |one: &&Entry, other: &&Entry| other.arrival.cmp(&one.arrival);
         let by_repeats = |one: &&Entry, other: &&Entry| {
-            other
-                .repeats
-                .total_cmp(&one.repeats)
-                .then(by_arrival(one, other))
+            let latest_first = other.arrival.cmp(&one.arrival);
+            other.repeats.total_cmp(&one.repeats).then(latest_first)
         };
-        let repeated = self
-            .entries
-            .iter()
-            .filter(|entry| entry.repeats > 0.0)
-            .collect();
+        let repeated = self.entries.iter().filter(|entry| entry.repeats > 0.0);
+        let repeated: Vec<&Entry> = repeated.collect();
+        let any_repeated = !repeated.is_empty();
         let most = budget.records.saturating_mul(LOOKED_AT);
         let repeated = first(repeated, most, by_repeats);
-        let latest = first(self.entries.iter().collect(), most, by_arrival);
+        let latest = self.entries.iter().rev().take(most);
 
         let mut chosen: Vec<&Entry> = Vec::new();
         let mut tokens = budget.tokens;
-        let (mut repeated, mut latest) = (repeated.into_iter(), latest.into_iter());
+        let (mut repeated, mut latest) = (repeated.into_iter(), latest);
         for turn in 0_usize.. {
             if chosen.len() == budget.records {
                 break;
@@ -189,7 +185,7 @@ impl AvoidMemory {
             let Some(entry) = next else { break };
             let says_more =
                 |other: &&Entry| entry.words().overlap_above(other.words(), ALIKE) == 0.0;
-            if entry.tokens <= tokens && chosen.iter().all(says_more) {
+            if entry.tokens <= tokens && (!any_repeated || chosen.iter().all(says_more)) {
                 tokens -= entry.tokens;
                 chosen.push(entry);
             }
@@ -229,14 +225,13 @@ impl AvoidMemory {
     /// Forgets what was repeated least; of what never was, a random one, but none of the latest quarter.
     fn forget_one(&mut self) {
         let latest = self.arrivals.saturating_sub(self.keep as u64 / 4);
-        let least = (0..self.entries.len())
-            .filter(|&place| self.entries[place].arrival < latest)
-            .min_by(|&one, &other| {
-                let (one, other) = (&self.entries[one], &self.entries[other]);
-                let by_repeats = one.repeats.total_cmp(&other.repeats);
-                by_repeats.then(one.luck.cmp(&other.luck))
-            });
-        self.entries.swap_remove(least.unwrap_or(0));
+        let earlier = self.entries.partition_point(|entry| entry.arrival < latest);
+        let least = (0..earlier).min_by(|&one, &other| {
+            let (one, other) = (&self.entries[one], &self.entries[other]);
+            let by_repeats = one.repeats.total_cmp(&other.repeats);
+            by_repeats.then(one.luck.cmp(&other.luck))
+        });
+        self.entries.remove(least.unwrap_or(0));
     }
 }
 
@@ -342,11 +337,13 @@ mod tests {
 
     #[test]
     fn the_same_in_other_words_is_shown_once() {
-        let memory = memory(&[
+        let mut memory = memory(&[
             "why is the sea so salty",
             "Why is the SEA so salty?",
             "tides",
         ]);
+        assert_eq!(memory.choose(&AvoidBudget::default()).len(), 3);
+        memory.repeated(Some(2), "the tides");
         assert_eq!(memory.choose(&AvoidBudget::default()).len(), 2);
     }
 

@@ -330,6 +330,9 @@ where
     // Where a prefix is cached only once a first answer has started, one call goes ahead to write it.
     let mut cold = workshop.client.capabilities().warms_cache;
     let mut ending: Option<Result<Stop>> = None;
+    // Made once: whoever begins to wait for one of these takes a lock.
+    let mut stopped = pin!(stop.cancelled());
+    let mut consumer_gone = pin!(records.closed());
     loop {
         while ending.is_none()
             && tasks.len() < if cold { 1 } else { window }
@@ -355,15 +358,9 @@ where
         }
         tokio::select! {
             biased;
-            () = stop.cancelled(), if ending.is_none() => ending = Some(Ok(Stop::Cancelled)),
-            () = records.closed(), if ending.is_none() => ending = Some(Ok(Stop::Cancelled)),
-            permit = records.reserve(), if !settling.outbox.is_empty() => {
-                let waiting = mem::take(&mut settling.outbox);
-                // Without a permit the consumer is gone.
-                if let Ok(permit) = permit {
-                    permit.send(waiting);
-                }
-            }
+            () = &mut stopped, if ending.is_none() => ending = Some(Ok(Stop::Cancelled)),
+            () = &mut consumer_gone, if ending.is_none() => ending = Some(Ok(Stop::Cancelled)),
+            // Before the records are sent: the consumer is woken once for all that arrive together.
             Some((task, end)) = tasks.next() => {
                 cold = false;
                 match end {
@@ -386,6 +383,13 @@ where
                 }
                 if let (None, Some(failures)) = (&ending, settling.ledger.provider_is_down()) {
                     ending = Some(Err(provider_is_down(failures)));
+                }
+            }
+            permit = records.reserve(), if !settling.outbox.is_empty() => {
+                let waiting = mem::take(&mut settling.outbox);
+                // Without a permit the consumer is gone.
+                if let Ok(permit) = permit {
+                    permit.send(waiting);
                 }
             }
         }
