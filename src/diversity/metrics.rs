@@ -117,8 +117,7 @@ impl Metrics {
         window.duplicates += 1;
     }
 
-    /// Returns what was measured. Compares the records of a sample with each other, which takes some ten
-    /// milliseconds.
+    /// Returns what was measured. Compares the records of a sample with each other, which takes a millisecond or two.
     #[must_use]
     pub fn finish(&self) -> DiversityReport {
         let [one, two, three] = &self.grams;
