@@ -67,7 +67,9 @@ where
 {
     let started = Instant::now();
     let mut account = Account::default();
-    let (outcome, error) = match run(&job, &mut *policy, records, stop, &mut account).await {
+    let log = Arc::new(Log::new(job.journal.clone()));
+    let result = run(&job, &log, &mut *policy, records, stop, &mut account).await;
+    let (outcome, error) = match finish(&log, result).await {
         Ok(Stop::Complete) => (Outcome::Complete, None),
         Ok(Stop::Short(error)) => (Outcome::Short, Some(error)),
         Ok(Stop::Cancelled) => {
@@ -92,6 +94,7 @@ where
 
 async fn run<T>(
     job: &Job,
+    log: &Arc<Log>,
     policy: &mut dyn SchedulingPolicy,
     records: mpsc::Sender<Vec<Record<T>>>,
     stop: CancellationToken,
@@ -100,9 +103,8 @@ async fn run<T>(
 where
     T: DeserializeOwned + Send + 'static,
 {
-    let log = Arc::new(Log::new(job.journal.clone()));
     let calls = Arc::clone(&account.calls);
-    let opening = opening::open(job, &log, &calls).await?;
+    let opening = opening::open(job, log, &calls).await?;
     let seed = opening.seed;
     let shared = stack::Shared {
         permits: Arc::new(Semaphore::new(job.settings.max_concurrency)),
@@ -114,7 +116,7 @@ where
     let planner = Planner::new(
         job,
         wrap(&job.topics),
-        &log,
+        log,
         &calls,
         opening.topic_answers,
         opening.planning_seed,
@@ -129,7 +131,7 @@ where
             () = stop.cancelled() => return Ok(Stop::Cancelled),
             settled = settled => match settled {
                 Ok(settled) => settled,
-                Err(error) => return finish(&log, fatal(error)).await,
+                Err(error) => return fatal(error),
             },
         };
         log.append(|| Entry::Planned(plan.clone())).await?;
@@ -162,7 +164,7 @@ where
             job.deduplicator.clone(),
         )
         .coerces(job.settings.coerce_types),
-        log: Arc::clone(&log),
+        log: Arc::clone(log),
         calls,
         seed,
         stop: stop.child_token(),
@@ -200,7 +202,7 @@ where
     account.diversity = settling.metrics.finish();
     account.findings = settling.findings;
     account.ledger = Some(settling.ledger);
-    finish(&log, result).await
+    result
 }
 
 fn new_ledger(job: &Job, plan: &Plan, seed: u64) -> Ledger {

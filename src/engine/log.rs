@@ -70,9 +70,67 @@ impl Log {
         let Some(journal) = &self.journal else {
             return Ok(());
         };
-        if self.appended.load(Ordering::Relaxed) {
-            journal.append(Entry::Finished { outcome }).await?;
+        let written = if self.appended.load(Ordering::Relaxed) {
+            journal.append(Entry::Finished { outcome }).await.map(drop)
+        } else {
+            Ok(())
+        };
+        // What holds the journal is let go however the run ended.
+        let closed = journal.close().await;
+        written.and(closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::error::{Error, ErrorKind};
+
+    /// A journal that takes so many entries, and one run at a time.
+    #[derive(Debug)]
+    struct Small {
+        room: AtomicU64,
+        is_open: AtomicBool,
+    }
+
+    #[async_trait]
+    impl Journal for Small {
+        async fn read(&self) -> Result<BoxStream<'_, Result<Entry>>> {
+            Ok(futures::stream::empty().boxed())
         }
-        journal.close().await
+
+        async fn append(&self, _: Entry) -> Result<u64> {
+            let room = self.room.load(Ordering::Relaxed);
+            let left = room
+                .checked_sub(1)
+                .ok_or_else(|| Error::new(ErrorKind::Journal, "the disk is full"))?;
+            self.room.store(left, Ordering::Relaxed);
+            Ok(left)
+        }
+
+        async fn close(&self) -> Result<()> {
+            self.is_open.store(false, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_journal_is_closed_although_the_end_could_not_be_written() {
+        let outcome = Outcome::Complete;
+        for room in [1, 2] {
+            let journal = Arc::new(Small {
+                room: room.into(),
+                is_open: true.into(),
+            });
+            let log = Log::new(Some(Arc::<Small>::clone(&journal) as _));
+            log.append(|| Entry::Finished { outcome })
+                .await
+                .expect("there is room for one");
+            let finished = log.finish(outcome).await;
+            assert_eq!(finished.is_ok(), room == 2);
+            assert!(!journal.is_open.load(Ordering::Relaxed));
+        }
     }
 }
