@@ -62,7 +62,39 @@ pub async fn journal<J: Journal>(open: impl AsyncFn() -> Result<J>) {
     let fourth = reopened(&open, &entries).await;
     close(&fourth).await;
     drop(fourth);
+
+    let fifth = reopened(&open, &entries).await;
+    append_while_reading_again(&fifth, &mut entries).await;
+    close(&fifth).await;
+    drop(fifth);
     reopened(&open, &entries).await;
+}
+
+/// A run that goes on with another input reads its journal twice, and appends before it looks at the second stream.
+async fn append_while_reading_again<J: Journal>(journal: &J, entries: &mut Vec<Entry>) {
+    let before = entries.len();
+    let again = match journal.read().await {
+        Ok(again) => again,
+        Err(error) => panic!("the journal cannot be read a second time: {error}"),
+    };
+    append(journal, answer(3, "while it is read again"), entries).await;
+    let mut again = again.take(before).enumerate();
+    let mut found = 0;
+    while let Some((number, entry)) = again.next().await {
+        match entry {
+            Ok(entry) => assert!(
+                entry == entries[number],
+                "read a second time, entry {number} is not what was appended:\n{entry:?}\n{:?}",
+                entries[number]
+            ),
+            Err(error) => panic!("the journal cannot be read a second time: {error}"),
+        }
+        found += 1;
+    }
+    assert!(
+        found == before,
+        "read a second time, {found} entries are there, and {before} were before"
+    );
 }
 
 /// Opens the journal and finds the entries in it.
@@ -227,6 +259,8 @@ fn one_of_each() -> Vec<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use async_trait::async_trait;
     use futures::stream::{self, BoxStream};
 
@@ -260,11 +294,14 @@ mod tests {
         LosesWhatWasNotClosed,
         LosesTheUsage,
         StartsAnew,
+        ReadsOnce,
+        ReadsTheNewestFirst,
     }
 
     #[derive(Debug)]
     struct Broken {
         how: Break,
+        was_read: AtomicBool,
         memory: MemoryJournal,
         open: MemoryJournal,
     }
@@ -272,8 +309,18 @@ mod tests {
     #[async_trait]
     impl Journal for Broken {
         async fn read(&self) -> Result<BoxStream<'_, Result<Entry>>> {
+            let is_again = self.was_read.swap(true, Ordering::Relaxed);
+            if is_again && self.how == Break::ReadsTheNewestFirst {
+                let newest_first = stream::once(async {
+                    let mut entries = self.open.entries();
+                    entries.reverse();
+                    stream::iter(entries).map(Ok)
+                });
+                return Ok(newest_first.flatten().boxed());
+            }
             let mut entries = self.open.entries();
             match self.how {
+                Break::ReadsOnce if is_again => entries.clear(),
                 Break::LosesTheLast => drop(entries.pop()),
                 Break::StartsAnew if !entries.is_empty() => entries.truncate(1),
                 _ => {}
@@ -312,6 +359,7 @@ mod tests {
         journal(async || {
             Ok(Broken {
                 how,
+                was_read: AtomicBool::new(false),
                 memory: memory.clone(),
                 open: MemoryJournal::with_entries(memory.entries()),
             })
@@ -364,5 +412,17 @@ mod tests {
     #[should_panic(expected = "and 1 are there")]
     async fn a_journal_that_starts_anew_fails() {
         check(Break::StartsAnew).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "read a second time, 0 entries are there")]
+    async fn a_journal_that_can_be_read_once_only_fails() {
+        check(Break::ReadsOnce).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "read a second time, entry 0 is not what was appended")]
+    async fn a_journal_whose_second_stream_begins_with_what_was_appended_since_fails() {
+        check(Break::ReadsTheNewestFirst).await;
     }
 }
