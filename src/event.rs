@@ -2,9 +2,10 @@
 
 use crate::error::ErrorKind;
 use crate::outcome::{AnswerFault, GiveUp, Rejection};
+use crate::parse::Mends;
 use crate::plan::Plan;
 use crate::report::Report;
-use crate::schema::DecodeFault;
+use crate::schema::{CoercionKind, DecodeFault};
 use crate::topic::Topic;
 
 /// Something that happened in a run, told in the order in which it was settled.
@@ -27,6 +28,20 @@ pub enum RunEvent<'a> {
         /// Records they gave.
         accepted: u64,
     },
+    /// An answer was judged; what becomes of its candidates is told next.
+    #[non_exhaustive]
+    AnswerJudged {
+        /// Its topic.
+        topic: &'a Topic,
+        /// The task it answers.
+        task: u64,
+        /// Records found in it.
+        candidates: usize,
+        /// How its JSON was mended.
+        mends: &'a Mends,
+        /// How values were given the type that the schema asks for.
+        coercions: &'a [CoercionKind],
+    },
     /// A record was accepted.
     #[non_exhaustive]
     Accepted {
@@ -44,6 +59,8 @@ pub enum RunEvent<'a> {
         topic: &'a Topic,
         /// Why.
         rejection: Rejection,
+        /// What the filter said, where one refused it.
+        filter: Option<&'static str>,
         /// Where the schema and the caller's type disagree, of a record that fits the one and not the other.
         disagreement: Option<&'a DecodeFault>,
     },

@@ -32,7 +32,8 @@ pub trait RecordFilter: fmt::Debug + Send + Sync + 'static {
 pub enum FilterVerdict {
     /// The record is wanted.
     Keep,
-    /// It is not, with a reason for the report: a fixed phrase, never a piece of the record.
+    /// It is not, with a reason: a fixed phrase, never a piece of the record. The report counts it
+    /// ([`Report::filtered`](crate::Report::filtered)), hooks are shown it, and the topic's next prompt tells the model.
     Reject(&'static str),
 }
 

@@ -63,6 +63,7 @@ pub mod event;
 mod fault;
 pub mod filter;
 pub mod guide;
+pub mod hooks;
 pub mod input;
 pub mod journal;
 pub mod llm;

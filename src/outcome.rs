@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::diversity::Dry;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 
 /// Why a candidate was not accepted. A normal outcome: it is counted, and another record is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -104,6 +104,43 @@ impl fmt::Display for Miss {
             Self::Rejected(rejection) => write!(f, "every record was rejected ({rejection})"),
             Self::Call(kind) => write!(f, "the call failed ({kind})"),
         }
+    }
+}
+
+/// How the last call of a task failed, in words. Holds no key, no prompt and no record data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CallError {
+    /// What went wrong.
+    pub kind: ErrorKind,
+    /// The error's words, at most 400 characters of them.
+    pub message: String,
+}
+
+impl CallError {
+    /// Enough for any message of this crate's own with its context; what a client of the caller's own says may be longer.
+    const MOST_CHARS: usize = 400;
+
+    /// Creates the end of calls of which these words are known; none are of a journal that has none.
+    pub(crate) fn new(kind: ErrorKind, message: &str) -> Self {
+        let message = match message.char_indices().nth(Self::MOST_CHARS) {
+            Some((end, _)) => format!("{}…", &message[..end]),
+            None if message.is_empty() => kind.to_string(),
+            None => message.to_owned(),
+        };
+        Self { kind, message }
+    }
+}
+
+impl From<&Error> for CallError {
+    fn from(error: &Error) -> Self {
+        Self::new(error.kind(), &error.to_string())
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

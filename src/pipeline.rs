@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::{Estimate, Rates, estimate_with};
 use crate::event::RunEvent;
 use crate::filter::RecordFilter;
+use crate::hooks::{Accepted, Failed, Hooks, Rejected};
 use crate::input::{GenerateByTopicInput, Settings};
 use crate::journal::Journal;
 use crate::llm::layers::{Budget, Lane};
@@ -113,6 +114,7 @@ pub struct PipelineBuilder {
     journal: Option<Arc<dyn Journal>>,
     resume: ResumePolicy,
     observers: Vec<Observer>,
+    hooks: Hooks,
 }
 
 impl Backend {
@@ -151,6 +153,7 @@ impl PipelineBuilder {
             journal: None,
             resume: ResumePolicy::default(),
             observers: Vec::new(),
+            hooks: Hooks::default(),
         }
     }
 
@@ -308,6 +311,37 @@ impl PipelineBuilder {
     #[must_use]
     pub fn on_event(mut self, observer: impl Fn(&RunEvent<'_>) + Send + Sync + 'static) -> Self {
         self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Adds a hook that is shown each record when it is accepted; see [`hooks`](crate::hooks).
+    ///
+    /// ```
+    /// use topicloom::Pipeline;
+    /// use topicloom::llm::OfflineModel;
+    ///
+    /// let pipeline = Pipeline::builder(OfflineModel::new("offline/loom"))
+    ///     .on_accepted(|record| println!("{}: {}", record.topic, record.data["question"]))
+    ///     .build();
+    /// # drop(pipeline);
+    /// ```
+    #[must_use]
+    pub fn on_accepted(mut self, hook: impl Fn(&Accepted<'_>) + Send + Sync + 'static) -> Self {
+        self.hooks.accepted.push(Arc::new(hook));
+        self
+    }
+
+    /// Adds a hook that is shown each candidate that is not accepted, and why; see [`hooks`](crate::hooks).
+    #[must_use]
+    pub fn on_rejected(mut self, hook: impl Fn(&Rejected<'_>) + Send + Sync + 'static) -> Self {
+        self.hooks.rejected.push(Arc::new(hook));
+        self
+    }
+
+    /// Adds a hook that is told of each task that fails, and how; see [`hooks`](crate::hooks).
+    #[must_use]
+    pub fn on_failed(mut self, hook: impl Fn(&Failed<'_>) + Send + Sync + 'static) -> Self {
+        self.hooks.failed.push(Arc::new(hook));
         self
     }
 
@@ -491,6 +525,7 @@ impl Pipeline {
             journal: parts.journal,
             resume: parts.resume,
             observers: parts.observers,
+            hooks: parts.hooks,
         })
     }
 }

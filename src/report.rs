@@ -43,6 +43,8 @@ pub struct Report {
     pub answers: AnswerCounts,
     /// Candidates found in the answers.
     pub candidates: CandidateCounts,
+    /// Candidates that filters refused, by what the filter said.
+    pub filtered: BTreeMap<String, u64>,
     /// Each topic, in the order of the plan.
     pub topics: Vec<TopicReport>,
     /// Tokens and calls of each model.
@@ -227,6 +229,7 @@ impl Report {
             topic_calls: CallCounts::default(),
             answers: AnswerCounts::default(),
             candidates: CandidateCounts::default(),
+            filtered: BTreeMap::new(),
             topics: Vec::new(),
             models: BTreeMap::new(),
             spending: Spending::default(),
@@ -320,6 +323,11 @@ impl Report {
             format_args!("candidates = those of the topics"),
             self.candidates.total,
             candidates.total,
+        );
+        balance.equal(
+            format_args!("filtered candidates = those of each reason"),
+            self.candidates.filtered,
+            self.filtered.values().sum(),
         );
         balance.equal(
             format_args!("accepted = accepted candidates"),

@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
         "schedule",
         "filter",
     ],
-    &["outcome", "report", "event"],
+    &["outcome", "report", "event", "hooks"],
     &["journal", "sink"],
     &["engine", "run", "estimate"],
     &["pipeline", "testing"],
@@ -60,6 +60,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("report", "outcome", "a report tells outcomes"),
     ("event", "outcome", "an event tells outcomes"),
     ("event", "report", "the last event carries the report"),
+    ("hooks", "outcome", "a hook is told outcomes"),
     ("run", "engine", "a run is the handle of an engine's driver"),
     ("sink", "run", "a run is drained into a sink"),
 ];

@@ -33,7 +33,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
 use crate::journal::Entry;
 use crate::llm::{Message, Purpose};
-use crate::outcome::Outcome;
+use crate::outcome::{CallError, Outcome};
 use crate::plan::Plan;
 use crate::prompt::StableContext;
 use crate::record::Record;
@@ -163,7 +163,8 @@ where
             job.filters.clone(),
             job.deduplicator.clone(),
         )
-        .coerces(job.settings.coerce_types),
+        .coerces(job.settings.coerce_types)
+        .keeps_data(job.hooks.want_data()),
         log: Arc::clone(log),
         calls,
         seed,
@@ -190,6 +191,7 @@ where
             job.settings.max_tokens_ceiling,
         ),
         outbox: Vec::new(),
+        is_replaying: true,
     };
     let result = match fold(&mut settling, &workshop, opening.rest, &records).await {
         Ok(answers) => {
@@ -278,7 +280,7 @@ where
                 (
                     task,
                     Settle::Failed {
-                        kind: failure.kind,
+                        error: CallError::new(failure.kind, &failure.message),
                         calls: failure.failed_calls.len(),
                     },
                 )
@@ -301,6 +303,7 @@ where
             return Ok(answers);
         }
     }
+    settling.is_replaying = false;
     settling.ledger.forget_outage();
     if answers > 0 {
         let accepted = settling.ledger.accepted();
@@ -375,7 +378,7 @@ where
                     }
                     Ok(End::Cancelled) => settling.ledger.cancelled(&task),
                     Ok(End::Fatal(error)) => {
-                        settling.ledger.failed(&task, error.kind(), 0);
+                        settling.ends_run(&task, &error);
                         ending.get_or_insert_with(|| fatal(error));
                     }
                     Err(panic) => {

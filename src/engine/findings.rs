@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::judge::Judged;
+use super::summary::by_name;
 use crate::parse::Mends;
 use crate::report::{AskedReport, Report};
 use crate::schema::{CoercionKind, DecodeFault};
@@ -20,6 +21,8 @@ pub(super) struct Findings {
     /// Of each model.
     asked: BTreeMap<Arc<str>, Vec<AskedReport>>,
     at_limit: u64,
+    /// By what the filter said.
+    filtered: BTreeMap<&'static str, u64>,
 }
 
 impl Findings {
@@ -59,6 +62,11 @@ impl Findings {
         }
     }
 
+    /// Adds a candidate that a filter refused.
+    pub(super) fn filtered(&mut self, reason: &'static str) {
+        *self.filtered.entry(reason).or_default() += 1;
+    }
+
     /// Returns how many answers ran into the output limit.
     pub(super) fn at_limit(&self) -> u64 {
         self.at_limit
@@ -68,6 +76,7 @@ impl Findings {
     pub(super) fn tell(self, report: &mut Report) {
         report.mends = self.mends;
         report.coercions = self.coercions;
+        report.filtered = by_name(&self.filtered);
         let faults = self.disagreements.iter();
         report.notes.extend(faults.map(ToString::to_string));
         for (model, asked) in self.asked {

@@ -16,6 +16,7 @@ use crate::filter::{FilterVerdict, RecordFilter};
 use crate::llm::{ChatResponse, FinishReason, OutputMode};
 use crate::outcome::{AnswerFault, Rejection};
 use crate::parse::{self, Fault, Limits, Mends, Shape};
+use crate::record::JsonRecord;
 use crate::schema::dialect::Compiled;
 use crate::schema::{
     CoercionKind, DecodeFault, Dialect, RECORDS_KEY, RecordSchema, Violation, coerce, decode,
@@ -31,6 +32,8 @@ pub(super) struct Judge<T> {
     limits: Limits,
     /// Whether values may be given the type the schema asks for.
     coerces: bool,
+    /// Whether candidates are kept as JSON, for whoever is shown them.
+    keeps_data: bool,
     filters: Vec<Arc<dyn RecordFilter>>,
     deduplicator: AnyDeduplicator,
     /// The way back from each dialect that an answer came in.
@@ -63,6 +66,8 @@ pub(super) struct Asked {
 /// A valid, decoded, wanted record, which is accepted if it is new and there is room.
 pub(super) struct Ready<T> {
     pub(super) data: T,
+    /// The record as it was validated, where it is kept.
+    pub(super) json: Option<Box<JsonRecord>>,
     pub(super) gist: String,
     pub(super) fingerprint: AnyFingerprint,
 }
@@ -74,6 +79,10 @@ pub(super) struct Refused {
     pub(super) advice: Option<String>,
     /// Where the type and the schema disagree.
     pub(super) disagreement: Option<DecodeFault>,
+    /// What the filter said.
+    pub(super) filter: Option<&'static str>,
+    /// The candidate as far as it got, where it is kept.
+    pub(super) json: Option<Box<JsonRecord>>,
 }
 
 impl<T: DeserializeOwned> Judge<T> {
@@ -90,6 +99,7 @@ impl<T: DeserializeOwned> Judge<T> {
             shape,
             limits: Limits::default(),
             coerces: false,
+            keeps_data: false,
             filters,
             deduplicator,
             dialects: Mutex::default(),
@@ -100,6 +110,12 @@ impl<T: DeserializeOwned> Judge<T> {
     /// Sets whether values are given the type the schema asks for, where nothing is lost.
     pub(super) fn coerces(mut self, coerces: bool) -> Self {
         self.coerces = coerces;
+        self
+    }
+
+    /// Sets whether candidates are kept as JSON.
+    pub(super) fn keeps_data(mut self, keeps: bool) -> Self {
+        self.keeps_data = keeps;
         self
     }
 
@@ -153,11 +169,14 @@ impl<T: DeserializeOwned> Judge<T> {
         let restored: Vec<Result<Value, Refused>> = answer
             .values
             .into_iter()
-            .map(|value| match compiled.restore_record(value) {
-                Ok(value) => Ok(self.coerced(value, &mut judged.coercions)),
-                Err(violation) => {
-                    let advice = Some(violation.to_string());
-                    Err(Refused::new(Rejection::Invalid, advice))
+            .map(|value| {
+                let as_found = self.keeps_data.then(|| value.clone());
+                match compiled.restore_record(value) {
+                    Ok(value) => Ok(self.coerced(value, &mut judged.coercions)),
+                    Err(violation) => Err(Refused {
+                        json: as_found.and_then(|value| self.kept(value)),
+                        ..Refused::new(Rejection::Invalid, Some(violation.to_string()))
+                    }),
                 }
             })
             .collect();
@@ -196,38 +215,55 @@ impl<T: DeserializeOwned> Judge<T> {
 
     async fn candidate(&self, topic: &str, value: Value) -> Result<Result<Ready<T>, Refused>> {
         let (value, _) = self.schema.drop_unknown_keys(value);
-        if let Err(violations) = self.schema.validate(&value) {
+        let mut examined = self.examined(topic, &value).await?;
+        let json = self.kept(value);
+        match &mut examined {
+            Ok(ready) => ready.json = json,
+            Err(refused) => refused.json = json,
+        }
+        Ok(examined)
+    }
+
+    fn kept(&self, value: Value) -> Option<Box<JsonRecord>> {
+        match value {
+            Value::Object(fields) if self.keeps_data => Some(Box::new(fields)),
+            _ => None,
+        }
+    }
+
+    async fn examined(&self, topic: &str, value: &Value) -> Result<Result<Ready<T>, Refused>> {
+        if let Err(violations) = self.schema.validate(value) {
             return Ok(Err(Refused::new(
                 Rejection::Invalid,
                 Some(in_words(&violations)),
             )));
         }
-        let data = match decode(&value) {
+        let data = match decode(value) {
             Ok(data) => data,
             // The model cannot mend that: the attributes of the caller's type disagree with one another.
             Err(fault) => {
                 return Ok(Err(Refused {
-                    rejection: Rejection::Undecodable,
-                    advice: None,
                     disagreement: Some(fault),
+                    ..Refused::new(Rejection::Undecodable, None)
                 }));
             }
         };
-        let Value::Object(fields) = &value else {
+        let Value::Object(fields) = value else {
             return Ok(Err(Refused::new(Rejection::Invalid, None)));
         };
         let candidate = Candidate::new(topic, fields);
         for filter in &self.filters {
             if let FilterVerdict::Reject(reason) = filter.check(&candidate).await? {
-                return Ok(Err(Refused::new(
-                    Rejection::Filtered,
-                    Some(reason.to_owned()),
-                )));
+                return Ok(Err(Refused {
+                    filter: Some(reason),
+                    ..Refused::new(Rejection::Filtered, Some(reason.to_owned()))
+                }));
             }
         }
         let fingerprint = self.deduplicator.fingerprint(&candidate).await?;
         Ok(Ok(Ready {
             data,
+            json: None,
             gist: gist(fields),
             fingerprint,
         }))
@@ -240,6 +276,8 @@ impl Refused {
             rejection,
             advice,
             disagreement: None,
+            filter: None,
+            json: None,
         }
     }
 }

@@ -32,6 +32,7 @@ use crate::dedup::{AnyDeduplicator, Given};
 use crate::error::Error;
 use crate::event::RunEvent;
 use crate::filter::RecordFilter;
+use crate::hooks::Hooks;
 use crate::journal::Journal;
 use crate::llm::layers::{Budget, Lane};
 use crate::llm::{LlmClient, Parameters};
@@ -74,6 +75,7 @@ pub(crate) struct Job {
     pub(crate) journal: Option<Arc<dyn Journal>>,
     pub(crate) resume: ResumePolicy,
     pub(crate) observers: Vec<Observer>,
+    pub(crate) hooks: Hooks,
 }
 
 /// Who is asked, and how.

@@ -6,17 +6,19 @@ use tracing::debug;
 
 use super::Job;
 use super::findings::Findings;
-use super::judge::Judged;
+use super::judge::{Judged, Refused};
 use super::ledger::{Ledger, Task};
 use super::output_limits::OutputLimits;
 use super::recollection::Recollection;
 use super::worker::Settle;
 use crate::dedup::{AnyMemory, Match, Reference, Verdict};
 use crate::diversity::Metrics;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::event::RunEvent;
-use crate::outcome::{AnswerFault, GiveUp, Miss, Rejection};
-use crate::record::{Record, RecordMeta};
+use crate::hooks::{Accepted, Failed, Rejected};
+use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
+use crate::record::{JsonRecord, Record, RecordMeta};
+use crate::schema::DecodeFault;
 use crate::topic::Topic;
 
 /// The one owner of a run's state.
@@ -33,6 +35,8 @@ pub(super) struct Settling<'a, T> {
     pub(super) limits: OutputLimits,
     /// Accepted records that the consumer has not taken yet.
     pub(super) outbox: Vec<Record<T>>,
+    /// Whether what is settled was in the journal when the run began.
+    pub(super) is_replaying: bool,
 }
 
 impl<T> Settling<'_, T> {
@@ -45,7 +49,7 @@ impl<T> Settling<'_, T> {
                 failed_calls,
                 model,
             } => self.answered(task, topic, judged, failed_calls, model.as_ref()),
-            Settle::Failed { kind, calls } => self.failed(task, topic, kind, calls),
+            Settle::Failed { error, calls } => self.failed(task, topic, &error, calls),
         };
         if let Some(why) = given_up {
             self.job.tell(&RunEvent::TopicGivenUp { topic, why });
@@ -65,6 +69,13 @@ impl<T> Settling<'_, T> {
             self.leave_more_room(task, judged.candidates.len());
         }
         self.ledger.found(task.topic, judged.candidates.len());
+        self.job.tell(&RunEvent::AnswerJudged {
+            topic,
+            task: task.id,
+            candidates: judged.candidates.len(),
+            mends: &judged.mends,
+            coercions: &judged.coercions,
+        });
         if let Some(fault) = judged.fault {
             self.job.tell(&RunEvent::AnswerFaulty { topic, fault });
             if matches!(fault, AnswerFault::Refused | AnswerFault::ContentFiltered) {
@@ -76,41 +87,28 @@ impl<T> Settling<'_, T> {
         }
         let mut miss = Some(Miss::Answer(judged.fault.unwrap_or(AnswerFault::NoRecords)));
         for candidate in judged.candidates {
-            let mut disagreement = None;
             let rejection = match candidate {
-                Err(refused) => {
-                    disagreement = refused.disagreement;
-                    if let Some(advice) = refused.advice {
-                        self.recollection.note(task.topic, advice);
-                    }
-                    refused.rejection
+                Err(refused) => self.refused(task, topic, refused),
+                Ok(ready) if !self.ledger.has_room(task.topic) => {
+                    self.ledger.reject(task.topic, Rejection::Surplus);
+                    self.show_rejected(task, topic, &Why::new(Rejection::Surplus), ready.json);
+                    Rejection::Surplus
                 }
-                Ok(_) if !self.ledger.has_room(task.topic) => Rejection::Surplus,
                 Ok(ready) => match self.memory.admit(ready.fingerprint) {
                     Verdict::Unique => {
                         self.metrics.observe(task.topic, &ready.gist);
                         self.recollection
                             .accepted(task.topic, self.ledger.accepted(), &ready.gist);
-                        self.accept(task, topic, ready.data, model);
+                        self.accept(task, topic, ready.data, ready.json, model);
                         miss = None;
                         continue;
                     }
                     Verdict::Duplicate(found) => {
-                        self.duplicate(task, topic, &found, &ready.gist);
-                        miss = miss.map(|_| Miss::Rejected(Rejection::Duplicate));
-                        continue;
+                        self.duplicate(task, topic, &found, &ready.gist, ready.json);
+                        Rejection::Duplicate
                     }
                 },
             };
-            self.ledger.reject(task.topic, rejection);
-            self.job.tell(&RunEvent::Rejected {
-                topic,
-                rejection,
-                disagreement: disagreement.as_ref(),
-            });
-            if let Some(fault) = disagreement {
-                self.findings.disagreement(fault);
-            }
             miss = miss.map(|_| Miss::Rejected(rejection));
         }
         debug!(
@@ -130,7 +128,37 @@ impl<T> Settling<'_, T> {
         }
     }
 
-    fn duplicate(&mut self, task: &Task, topic: &Topic, found: &Match, gist: &str) {
+    fn refused(&mut self, task: &Task, topic: &Topic, refused: Refused) -> Rejection {
+        let rejection = refused.rejection;
+        self.ledger.reject(task.topic, rejection);
+        let disagreement = refused.disagreement.as_ref().map(ToString::to_string);
+        let why = Why {
+            reason: refused.advice.as_deref().or(disagreement.as_deref()),
+            filter: refused.filter,
+            disagreement: refused.disagreement.as_ref(),
+            ..Why::new(rejection)
+        };
+        self.show_rejected(task, topic, &why, refused.json);
+        if let Some(reason) = refused.filter {
+            self.findings.filtered(reason);
+        }
+        if let Some(advice) = refused.advice {
+            self.recollection.note(task.topic, advice);
+        }
+        if let Some(fault) = refused.disagreement {
+            self.findings.disagreement(fault);
+        }
+        rejection
+    }
+
+    fn duplicate(
+        &mut self,
+        task: &Task,
+        topic: &Topic,
+        found: &Match,
+        gist: &str,
+        json: Option<Box<JsonRecord>>,
+    ) {
         let of = match found.of {
             Reference::Record(ordinal) => Some(ordinal),
             Reference::Given(_) => None,
@@ -138,38 +166,121 @@ impl<T> Settling<'_, T> {
         self.recollection.repeated(task.topic, of, gist);
         self.metrics.observe_duplicate();
         self.ledger.repeated(task.topic, of);
+        let why = Why {
+            repeats: Some(found),
+            ..Why::new(Rejection::Duplicate)
+        };
+        self.show_rejected(task, topic, &why, json);
+    }
+
+    /// Tells observers and hooks of a candidate that was booked as rejected.
+    #[allow(clippy::needless_pass_by_value)] // It ends here.
+    fn show_rejected(
+        &self,
+        task: &Task,
+        topic: &Topic,
+        why: &Why<'_>,
+        json: Option<Box<JsonRecord>>,
+    ) {
         self.job.tell(&RunEvent::Rejected {
             topic,
-            rejection: Rejection::Duplicate,
-            disagreement: None,
+            rejection: why.rejection,
+            filter: why.filter,
+            disagreement: why.disagreement,
+        });
+        self.job.hooks.rejected(&Rejected {
+            topic,
+            task: task.id,
+            rejection: why.rejection,
+            reason: why.reason,
+            repeats: why.repeats,
+            data: json.as_deref(),
+            is_replayed: self.is_replaying,
         });
     }
 
-    fn accept(&mut self, task: &Task, topic: &Topic, data: T, model: Option<&Arc<str>>) {
+    fn accept(
+        &mut self,
+        task: &Task,
+        topic: &Topic,
+        data: T,
+        json: Option<Box<JsonRecord>>,
+        model: Option<&Arc<str>>,
+    ) {
         let model = Arc::clone(model.unwrap_or(&self.model));
         let meta = RecordMeta::new(self.ledger.accepted(), task.id, model);
-        self.outbox.push(Record::new(topic.clone(), data, meta));
         self.ledger.accept(task.topic);
-        let accepted = self.ledger.accepted();
         self.job.tell(&RunEvent::Accepted {
             topic,
-            accepted,
+            accepted: self.ledger.accepted(),
             requested: self.requested,
         });
+        if let Some(json) = json {
+            self.job.hooks.accepted(&Accepted {
+                topic,
+                data: &json,
+                meta: &meta,
+                is_replayed: self.is_replaying,
+            });
+        }
+        self.outbox.push(Record::new(topic.clone(), data, meta));
     }
 
     fn failed(
         &mut self,
         task: &Task,
         topic: &Topic,
-        kind: ErrorKind,
+        error: &CallError,
         calls: usize,
     ) -> Option<GiveUp> {
+        let kind = error.kind;
         debug!(task = task.id, kind = kind.as_str(), "call failed");
         self.job.tell(&RunEvent::CallFailed { topic, kind });
+        self.job.hooks.failed(&Failed {
+            topic,
+            task: task.id,
+            error,
+            calls,
+            ends_run: false,
+            is_replayed: self.is_replaying,
+        });
         if kind == ErrorKind::ContentFilter {
             self.recollection.declined(task.topic);
         }
         self.ledger.failed(task, kind, calls)
+    }
+
+    /// Books a task whose error ends the run.
+    pub(super) fn ends_run(&mut self, task: &Task, error: &Error) {
+        self.ledger.failed(task, error.kind(), 0);
+        self.job.hooks.failed(&Failed {
+            topic: &self.topics[task.topic],
+            task: task.id,
+            error: &CallError::from(error),
+            calls: 0,
+            ends_run: true,
+            is_replayed: false,
+        });
+    }
+}
+
+/// Why a candidate is rejected, as far as it is known.
+struct Why<'a> {
+    rejection: Rejection,
+    reason: Option<&'a str>,
+    filter: Option<&'static str>,
+    disagreement: Option<&'a DecodeFault>,
+    repeats: Option<&'a Match>,
+}
+
+impl Why<'_> {
+    fn new(rejection: Rejection) -> Self {
+        Self {
+            rejection,
+            reason: None,
+            filter: None,
+            disagreement: None,
+            repeats: None,
+        }
     }
 }

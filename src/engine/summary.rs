@@ -125,10 +125,10 @@ fn topic_report(planned: &PlannedTopic, progress: TopicProgress, tally: &Tally) 
     }
 }
 
-fn by_name(failures: &BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
-    failures
+pub(super) fn by_name(counts: &BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    counts
         .iter()
-        .map(|(&kind, &count)| (kind.to_owned(), count))
+        .map(|(&name, &count)| (name.to_owned(), count))
         .collect()
 }
 

@@ -14,6 +14,7 @@ use super::output::RecordsFormat;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Answer, CallFailure, Entry};
 use crate::llm::{ChatRequest, ChatResponse, LlmClient, Message, Parameters, Purpose};
+use crate::outcome::CallError;
 use crate::prompt::{AskContext, Prompts};
 use crate::random::Random;
 use crate::topic::{AngleSet, Topic};
@@ -71,7 +72,7 @@ pub(super) enum Settle<T> {
         model: Option<Arc<str>>,
     },
     Failed {
-        kind: ErrorKind,
+        error: CallError,
         calls: usize,
     },
 }
@@ -136,7 +137,7 @@ impl<T: DeserializeOwned> Workshop<T> {
                 Err(error)
             }
             Err(error) => {
-                let kind = error.kind();
+                let error = CallError::from(&error);
                 let number = self
                     .log
                     .append(|| {
@@ -146,14 +147,15 @@ impl<T: DeserializeOwned> Workshop<T> {
                             wanted: task.wanted,
                             round: task.round,
                             model: self.client.model().to_owned(),
-                            kind,
+                            kind: error.kind,
+                            message: error.message.clone(),
                             failed_calls,
                         })
                     })
                     .await?;
                 Ok(End::Settle {
                     number,
-                    result: Settle::Failed { kind, calls },
+                    result: Settle::Failed { error, calls },
                 })
             }
         }

@@ -127,6 +127,9 @@ pub struct CallFailure {
     pub model: String,
     /// How the last call failed.
     pub kind: ErrorKind,
+    /// The same in words, at most 400 characters of them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
     /// How all its calls failed, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_calls: Vec<ErrorKind>,

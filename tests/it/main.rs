@@ -5,6 +5,7 @@ mod answers;
 mod caching;
 mod conversation;
 mod endings;
+mod hooks;
 #[cfg(feature = "providers")]
 mod leaks;
 mod money;

@@ -249,6 +249,7 @@ fn one_of_each() -> Vec<Entry> {
             round: 3,
             model: "test/loom".into(),
             kind: ErrorKind::Overloaded,
+            message: "the \"model\"\nis busy".into(),
             failed_calls,
         }),
         Entry::Finished {
