@@ -47,6 +47,8 @@ pub struct Report {
     pub filtered: BTreeMap<String, u64>,
     /// Each topic, in the order of the plan.
     pub topics: Vec<TopicReport>,
+    /// The topics that were given up.
+    pub given_up: GivenUpTopics,
     /// Tokens and calls of each model.
     pub models: BTreeMap<String, ModelReport>,
     /// What the calls cost, as far as prices are known.
@@ -191,6 +193,8 @@ pub struct TopicReport {
     pub quota: u64,
     /// Tasks issued for it.
     pub tasks: u64,
+    /// Calls that its answered and failed tasks took, retries included.
+    pub calls: u64,
     /// Tasks that were answered.
     pub answers: u64,
     /// Tasks whose call failed for good, by kind of error.
@@ -207,6 +211,82 @@ pub struct TopicReport {
     /// How the last attempt that gave nothing ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_miss: Option<Miss>,
+}
+
+/// The topics that were given up, in the order in which that happened.
+#[derive(Debug, Clone, Default, Serialize)]
+#[non_exhaustive]
+pub struct GivenUpTopics {
+    /// The first twenty.
+    pub listed: Vec<GivenUpTopic>,
+    /// How many more there are; [`Report::topics`] says why each was given up.
+    pub unlisted: u64,
+}
+
+/// A topic that was given up, and what came of its last task.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct GivenUpTopic {
+    /// The topic.
+    pub topic: Topic,
+    /// Why it was given up.
+    pub why: GiveUp,
+    /// What was wrong in its last task, in words: the error of the call, the fault of the answer, or why the last record was
+    /// rejected. Holds no prompt and no values of a record. `None` where there is nothing to say beyond `why`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// Records that are missing.
+    pub missing: u64,
+    /// Tasks issued for it.
+    pub tasks: u64,
+    /// Calls that its answered and failed tasks took, retries included.
+    pub calls: u64,
+}
+
+impl GivenUpTopics {
+    /// Whoever has read twenty knows what is wrong, and a run of a hundred thousand topics may lose them all.
+    pub(crate) const MOST_LISTED: usize = 20;
+
+    /// Returns how many topics were given up, listed or not.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.listed.len() as u64 + self.unlisted
+    }
+
+    /// Returns whether no topic was given up.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+}
+
+impl GivenUpTopic {
+    /// Creates the entry of a topic whose report is this.
+    pub(crate) fn new(report: &TopicReport, why: GiveUp, last_error: Option<String>) -> Self {
+        Self {
+            topic: report.topic.clone(),
+            why,
+            last_error,
+            missing: report.missing(),
+            tasks: report.tasks,
+            calls: report.calls,
+        }
+    }
+}
+
+/// On one line, as a summary prints it.
+impl fmt::Display for GivenUpTopic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "gave up \"{}\" with {} missing, after {} tasks and {} calls: {}",
+            self.topic, self.missing, self.tasks, self.calls, self.why
+        )?;
+        match &self.last_error {
+            Some(error) => write!(f, "; last error: {error}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl TopicReport {
@@ -231,6 +311,7 @@ impl Report {
             candidates: CandidateCounts::default(),
             filtered: BTreeMap::new(),
             topics: Vec::new(),
+            given_up: GivenUpTopics::default(),
             models: BTreeMap::new(),
             spending: Spending::default(),
             mends: Mends::default(),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::judge::Judged;
 use super::summary::by_name;
+use crate::outcome::GiveUp;
 use crate::parse::Mends;
-use crate::report::{AskedReport, Report};
+use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report};
 use crate::schema::{CoercionKind, DecodeFault};
 
 /// The most places of which the report says that type and schema disagree there. Whoever mends eight sees the rest.
@@ -23,6 +24,9 @@ pub(super) struct Findings {
     at_limit: u64,
     /// By what the filter said.
     filtered: BTreeMap<&'static str, u64>,
+    /// By their places in the plan, with what was wrong in their last tasks.
+    given_up: Vec<(usize, GiveUp, Option<String>)>,
+    given_up_unlisted: u64,
 }
 
 impl Findings {
@@ -67,6 +71,15 @@ impl Findings {
         *self.filtered.entry(reason).or_default() += 1;
     }
 
+    /// Adds a topic that was given up.
+    pub(super) fn given_up(&mut self, topic: usize, why: GiveUp, last_error: Option<String>) {
+        if self.given_up.len() < GivenUpTopics::MOST_LISTED {
+            self.given_up.push((topic, why, last_error));
+        } else {
+            self.given_up_unlisted += 1;
+        }
+    }
+
     /// Returns how many answers ran into the output limit.
     pub(super) fn at_limit(&self) -> u64 {
         self.at_limit
@@ -77,6 +90,14 @@ impl Findings {
         report.mends = self.mends;
         report.coercions = self.coercions;
         report.filtered = by_name(&self.filtered);
+        let topics = &report.topics;
+        let given_up = |(topic, why, last_error): (usize, GiveUp, Option<String>)| {
+            GivenUpTopic::new(&topics[topic], why, last_error)
+        };
+        report.given_up = GivenUpTopics {
+            listed: self.given_up.into_iter().map(given_up).collect(),
+            unlisted: self.given_up_unlisted,
+        };
         let faults = self.disagreements.iter();
         report.notes.extend(faults.map(ToString::to_string));
         for (model, asked) in self.asked {

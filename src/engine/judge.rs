@@ -280,6 +280,12 @@ impl Refused {
             json: None,
         }
     }
+
+    /// Returns why it was refused, where there is more to say than the kind of rejection.
+    pub(super) fn in_words(&self) -> Option<String> {
+        let disagreement = || self.disagreement.as_ref().map(ToString::to_string);
+        self.advice.clone().or_else(disagreement)
+    }
 }
 
 fn in_words(violations: &[Violation]) -> String {

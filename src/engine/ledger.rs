@@ -71,6 +71,8 @@ impl Task {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) tasks: u64,
+    /// Calls of the tasks that ended, retries included.
+    pub(crate) calls: u64,
     pub(crate) answers: u64,
     pub(crate) cancelled: u64,
     pub(crate) faults: BTreeMap<AnswerFault, u64>,
@@ -247,6 +249,7 @@ impl Ledger {
     ) -> Option<GiveUp> {
         let tally = &mut self.tallies[task.topic];
         tally.answers += 1;
+        tally.calls += failed_calls as u64 + 1;
         if let Some(fault) = fault {
             *tally.faults.entry(fault).or_default() += 1;
         }
@@ -266,10 +269,9 @@ impl Ledger {
 
     /// Closes a task whose call failed for good. Returns the topic's end, if this is it.
     pub(crate) fn failed(&mut self, task: &Task, kind: ErrorKind, calls: usize) -> Option<GiveUp> {
-        *self.tallies[task.topic]
-            .failures
-            .entry(kind.as_str())
-            .or_default() += 1;
+        let tally = &mut self.tallies[task.topic];
+        *tally.failures.entry(kind.as_str()).or_default() += 1;
+        tally.calls += calls as u64;
         self.breaker.failed(calls, task.epoch);
         self.release(task);
         let given_up = if is_provider_trouble(kind) {

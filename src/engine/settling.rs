@@ -51,8 +51,9 @@ impl<T> Settling<'_, T> {
             } => self.answered(task, topic, judged, failed_calls, model.as_ref()),
             Settle::Failed { error, calls } => self.failed(task, topic, &error, calls),
         };
-        if let Some(why) = given_up {
+        if let Some((why, last_error)) = given_up {
             self.job.tell(&RunEvent::TopicGivenUp { topic, why });
+            self.findings.given_up(task.topic, why, last_error);
         }
     }
 
@@ -63,7 +64,7 @@ impl<T> Settling<'_, T> {
         judged: Judged<T>,
         failed_calls: usize,
         model: Option<&Arc<str>>,
-    ) -> Option<GiveUp> {
+    ) -> Option<(GiveUp, Option<String>)> {
         self.findings.answer(model.unwrap_or(&self.model), &judged);
         if judged.at_limit {
             self.leave_more_room(task, judged.candidates.len());
@@ -86,9 +87,13 @@ impl<T> Settling<'_, T> {
             self.recollection.note(task.topic, advice);
         }
         let mut miss = Some(Miss::Answer(judged.fault.unwrap_or(AnswerFault::NoRecords)));
+        let mut last_error = None;
         for candidate in judged.candidates {
             let rejection = match candidate {
-                Err(refused) => self.refused(task, topic, refused),
+                Err(refused) => {
+                    last_error = refused.in_words();
+                    self.refused(task, topic, refused)
+                }
                 Ok(ready) if !self.ledger.has_room(task.topic) => {
                     self.ledger.reject(task.topic, Rejection::Surplus);
                     self.show_rejected(task, topic, &Why::new(Rejection::Surplus), ready.json);
@@ -104,6 +109,7 @@ impl<T> Settling<'_, T> {
                         continue;
                     }
                     Verdict::Duplicate(found) => {
+                        last_error = None;
                         self.duplicate(task, topic, &found, &ready.gist, ready.json);
                         Rejection::Duplicate
                     }
@@ -116,7 +122,10 @@ impl<T> Settling<'_, T> {
             gave_something = miss.is_none(),
             "answer settled"
         );
-        self.ledger.answered(task, miss, judged.fault, failed_calls)
+        let given_up = self
+            .ledger
+            .answered(task, miss, judged.fault, failed_calls)?;
+        Some((given_up, last_error))
     }
 
     /// After an answer that ran into the output limit: raises it for the topic's next tasks, or asks them for as
@@ -131,9 +140,9 @@ impl<T> Settling<'_, T> {
     fn refused(&mut self, task: &Task, topic: &Topic, refused: Refused) -> Rejection {
         let rejection = refused.rejection;
         self.ledger.reject(task.topic, rejection);
-        let disagreement = refused.disagreement.as_ref().map(ToString::to_string);
+        let reason = refused.in_words();
         let why = Why {
-            reason: refused.advice.as_deref().or(disagreement.as_deref()),
+            reason: reason.as_deref(),
             filter: refused.filter,
             disagreement: refused.disagreement.as_ref(),
             ..Why::new(rejection)
@@ -232,7 +241,7 @@ impl<T> Settling<'_, T> {
         topic: &Topic,
         error: &CallError,
         calls: usize,
-    ) -> Option<GiveUp> {
+    ) -> Option<(GiveUp, Option<String>)> {
         let kind = error.kind;
         debug!(task = task.id, kind = kind.as_str(), "call failed");
         self.job.tell(&RunEvent::CallFailed { topic, kind });
@@ -247,7 +256,8 @@ impl<T> Settling<'_, T> {
         if kind == ErrorKind::ContentFilter {
             self.recollection.declined(task.topic);
         }
-        self.ledger.failed(task, kind, calls)
+        let given_up = self.ledger.failed(task, kind, calls)?;
+        Some((given_up, Some(error.message.clone())))
     }
 
     /// Books a task whose error ends the run.

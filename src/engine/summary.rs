@@ -107,6 +107,7 @@ fn topic_report(planned: &PlannedTopic, progress: TopicProgress, tally: &Tally) 
         planned: planned.quota,
         quota: progress.quota,
         tasks: tally.tasks,
+        calls: tally.calls,
         answers: tally.answers,
         failed: by_name(&tally.failures),
         cancelled: tally.cancelled,

@@ -17,8 +17,8 @@ use crate::report::Report;
 ///     Ok(dataset) => println!("all {} records", dataset.len()),
 ///     Err(error) => {
 ///         eprintln!("{error}");
-///         for topic in error.report().topics.iter().filter(|topic| topic.missing() > 0) {
-///             eprintln!("{}: {} missing", topic.topic, topic.missing());
+///         for topic in &error.report().given_up.listed {
+///             eprintln!("{topic}");
 ///         }
 ///         let so_far = error.into_dataset();
 ///         println!("{} records so far", so_far.len());

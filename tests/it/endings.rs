@@ -1,10 +1,14 @@
 //! The ways a run can end before it is complete. Whatever was accepted is there.
 
+use async_trait::async_trait;
 use futures::StreamExt;
 use serde_json::{Value, json};
+use topicloom::filter::filter_fn;
+use topicloom::journal::MemoryJournal;
+use topicloom::llm::{ChatRequest, ChatResponse};
 use topicloom::outcome::Outcome;
 use topicloom::testing::{FaultyModel, mock_llm};
-use topicloom::{ErrorKind, GenerateByTopicInput, Pipeline};
+use topicloom::{Error, ErrorKind, GenerateByTopicInput, LlmClient, Pipeline};
 
 fn input(json: Value) -> GenerateByTopicInput {
     GenerateByTopicInput::from_json_value(json).expect("the test's input is valid")
@@ -146,4 +150,80 @@ async fn a_panicking_filter_ends_the_run_with_what_is_there() {
         .expect_err("the filter panics");
     assert_eq!(error.error().kind(), ErrorKind::Plugin);
     assert_eq!(error.report().imbalances(), Vec::<String>::new());
+}
+
+/// A model that answers each topic wrongly in its own way.
+#[derive(Debug)]
+struct Stubborn;
+
+#[async_trait]
+impl LlmClient for Stubborn {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
+        let prompt = request.last_text();
+        let question = if prompt.contains("Topic: bad calls") {
+            return Err(Error::new(
+                ErrorKind::ContextLength,
+                "the prompt is too long by 7 tokens",
+            ));
+        } else if prompt.contains("Topic: bad records") {
+            json!(7)
+        } else if prompt.contains("Topic: bad taste") {
+            json!("a joke")
+        } else {
+            json!("What is it?")
+        };
+        let record = json!({"question": question, "answer": "x"});
+        Ok(ChatResponse::new(record.to_string()))
+    }
+
+    fn model(&self) -> &'static str {
+        "test/stubborn"
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_says_of_given_up_topics_what_was_wrong_last() {
+    let input = input(json!({
+        "num_records": 8, "topics": ["bad calls", "bad records", "bad taste", "repetitions"],
+        "data_factory_config": {"max_concurrency": 1, "max_retries": 0, "seed": 1},
+    }));
+    let pipeline = Pipeline::builder(Stubborn)
+        .filter(filter_fn("no jokes", |record| {
+            record.text("question") != Some("a joke")
+        }))
+        .journal(MemoryJournal::default())
+        .build();
+    let mut told = Vec::new();
+    // Run, and replayed from the journal.
+    for _ in 0..2 {
+        let error = pipeline
+            .generate(input.clone())
+            .await
+            .expect_err("it is short");
+        assert_eq!(error.error().kind(), ErrorKind::Short);
+        assert_eq!(error.report().imbalances(), Vec::<String>::new());
+        let listed = error.report().given_up.listed.iter();
+        told.push(
+            listed
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n"),
+        );
+    }
+    insta::assert_snapshot!(told[0]);
+    assert_eq!(told[1], told[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_very_many_topics_that_are_given_up_twenty_are_listed_and_the_rest_counted() {
+    let topics: Vec<String> = (0..53).map(|number| format!("topic {number}")).collect();
+    let input = input(json!({
+        "num_records": 53, "topics": topics, "data_factory_config": {"dead_queue_threshold": 1},
+    }));
+    let pipeline = Pipeline::builder(FaultyModel::new(1).refused(1.0)).build();
+    let error = pipeline.generate(input).await.expect_err("it is short");
+    let given_up = &error.report().given_up;
+    assert_eq!((given_up.listed.len(), given_up.unlisted), (20, 33));
+    assert_eq!(given_up.len(), 53);
+    assert!(given_up.listed.iter().all(|topic| topic.missing == 1));
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use topicloom::journal::{Entry, FileJournal, JournalReader};
 use topicloom::llm::models::ModelRegistry;
+use topicloom::report::TopicReport;
 use topicloom::sink::{JsonlSink, Sink};
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Pipeline, Report, Result};
 
@@ -159,10 +160,28 @@ fn summarise(report: &Report) {
     for note in &report.notes {
         eprintln!("note: {note}");
     }
-    for topic in report.topics.iter().filter(|topic| topic.missing() > 0) {
-        let why = topic
-            .given_up
-            .map_or_else(String::new, |why| format!(": {why}"));
-        eprintln!("{} missing under \"{}\"{why}", topic.missing(), topic.topic);
+    for (reason, count) in &report.filtered {
+        eprintln!("{count} refused by a filter: {reason}");
+    }
+    for topic in &report.given_up.listed {
+        eprintln!("{topic}");
+    }
+    if report.given_up.unlisted > 0 {
+        eprintln!(
+            "gave up {} more topics; `--report` writes each",
+            report.given_up.unlisted
+        );
+    }
+    // A run that was stopped owes records to topics that were not given up.
+    let owing = |topic: &&TopicReport| topic.given_up.is_none() && topic.missing() > 0;
+    let (topics, missing) = report
+        .topics
+        .iter()
+        .filter(owing)
+        .fold((0, 0), |(topics, missing), topic| {
+            (topics + 1, missing + topic.missing())
+        });
+    if missing > 0 {
+        eprintln!("{missing} missing under {topics} topics that were not given up");
     }
 }
