@@ -154,6 +154,30 @@ pub struct Allocation {
 }
 
 impl Allocation {
+    /// Keeps so many topics, half of them generated ones where there are enough of both.
+    pub(crate) fn sample(mut self, most: usize) -> Self {
+        let of = self.given.len() + self.generated.len();
+        if of <= most {
+            return self;
+        }
+        let room = most - self.generated.len().min(most / 2);
+        let left_out = self.given.split_off(self.given.len().min(room));
+        // Still not to be invented again.
+        self.dropped
+            .extend(left_out.into_iter().map(|planned| planned.topic));
+        self.generated.truncate(most - self.given.len());
+        let kept = self.given.len() + self.generated.len();
+        self.notes.push(PlanNote::Sample { kept, of });
+        self
+    }
+
+    /// Asks each topic for one record.
+    pub(crate) fn one_of_each(mut self) -> Self {
+        self.given.iter_mut().for_each(|planned| planned.quota = 1);
+        self.generated.fill(1);
+        self
+    }
+
     /// Returns how many records there will be.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -277,6 +301,13 @@ pub enum PlanNote {
         /// How many records were spread over the topics in hand.
         spread: u64,
     },
+    /// A dry run or a preview looks at some of the topics.
+    Sample {
+        /// How many.
+        kept: usize,
+        /// How many topics a run has.
+        of: usize,
+    },
 }
 
 impl fmt::Display for PlanNote {
@@ -295,6 +326,7 @@ impl fmt::Display for PlanNote {
                 "{got} of {asked} topics could be generated; the {spread} records of the missing ones were \
                  spread over the topics in hand"
             ),
+            Self::Sample { kept, of } => write!(f, "a sample: {kept} of {of} topics"),
         }
     }
 }

@@ -26,7 +26,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &["outcome", "report", "event", "hooks"],
     &["journal", "sink"],
-    &["engine", "run", "estimate"],
+    &["engine", "run", "estimate", "preview"],
     &["pipeline", "testing"],
 ];
 

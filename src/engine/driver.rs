@@ -332,6 +332,10 @@ where
         .settings
         .max_concurrency
         .saturating_mul(TASKS_PER_PERMIT);
+    let (window, most_tasks) = match settling.job.settings.rehearses {
+        Some(tasks) => (1, tasks),
+        None => (window, u64::MAX),
+    };
     // Where a prefix is cached only once a first answer has started, one call goes ahead to write it.
     let mut cold = workshop.client.capabilities().warms_cache;
     let mut ending: Option<Result<Stop>> = None;
@@ -340,6 +344,7 @@ where
     let mut consumer_gone = pin!(records.closed());
     loop {
         while ending.is_none()
+            && settling.ledger.next_task() < most_tasks
             && tasks.len() < if cold { 1 } else { window }
             && settling.outbox.len() < MOST_WAITING
         {

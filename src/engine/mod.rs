@@ -119,6 +119,8 @@ pub(crate) struct RunSettings {
     pub(crate) reallocate: bool,
     pub(crate) coerce_types: bool,
     pub(crate) max_tokens_ceiling: Option<u64>,
+    /// Makes so many tasks at most, one after the other.
+    pub(crate) rehearses: Option<u64>,
 }
 
 /// How a run ended.

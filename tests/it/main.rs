@@ -11,6 +11,7 @@ mod leaks;
 mod money;
 #[cfg(feature = "providers")]
 mod over_http;
+mod rehearsing;
 mod resuming;
 mod seeded;
 mod steering;

@@ -1,0 +1,194 @@
+//! Listens to a run in which one task is made after the other, and writes down what it hears.
+//!
+//! It is the run itself that is listened to, from outside: at the models, which see what is really sent, and at events
+//! and hooks, which tell what is really decided. So a preview cannot differ from a run.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{AnswerPreview, CallPreview, Preview, RecordPreview, RecordVerdict, TaskPreview};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::RunEvent;
+use crate::hooks::{Accepted, Failed, Hooks, Rejected};
+use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, Purpose};
+use crate::outcome::CallError;
+use crate::parse::Mends;
+use crate::report::Report;
+use crate::topic::Topic;
+
+/// What was heard so far. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Rehearsal(Arc<Mutex<Heard>>);
+
+#[derive(Default)]
+struct Heard {
+    tasks: Vec<TaskPreview>,
+    /// Those of the task that is on its way: with one at a time, whatever is called is called for it.
+    calls: Vec<CallPreview>,
+}
+
+impl Rehearsal {
+    /// Returns the client, listened to.
+    pub(crate) fn at(&self, client: Arc<dyn LlmClient>) -> Arc<dyn LlmClient> {
+        Arc::new(Listened {
+            inner: client,
+            rehearsal: self.clone(),
+        })
+    }
+
+    /// Returns hooks that listen.
+    pub(crate) fn hooks(&self) -> Hooks {
+        let [accepted, rejected, failed] = [self.clone(), self.clone(), self.clone()];
+        Hooks {
+            accepted: vec![Arc::new(move |record| accepted.accepted(record))],
+            rejected: vec![Arc::new(move |candidate| rejected.rejected(candidate))],
+            failed: vec![Arc::new(move |task| failed.failed(task))],
+        }
+    }
+
+    /// Takes note of an event.
+    pub(crate) fn observe(&self, event: &RunEvent<'_>) {
+        let mut heard = self.heard();
+        match event {
+            RunEvent::AnswerJudged {
+                topic,
+                task,
+                mends,
+                coercions,
+                ..
+            } => {
+                let settled = heard.settled(*task, topic);
+                settled.mends = (*mends).clone();
+                settled.coercions = coercions.to_vec();
+            }
+            RunEvent::AnswerFaulty { fault, .. } => {
+                if let Some(task) = heard.tasks.last_mut() {
+                    task.fault = Some(*fault);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns what was heard of a run that ended like this.
+    ///
+    /// # Errors
+    ///
+    /// The error of the run, where it ended before its first task.
+    pub(crate) fn preview(self, report: Report, error: Option<Error>) -> Result<Preview> {
+        let tasks = std::mem::take(&mut self.heard().tasks);
+        // A run that makes a few tasks and no more is short.
+        let error = error.filter(|error| error.kind() != ErrorKind::Short);
+        match error {
+            Some(error) if tasks.is_empty() => Err(error),
+            error => Ok(Preview {
+                tasks,
+                report,
+                error,
+            }),
+        }
+    }
+
+    fn accepted(&self, record: &Accepted<'_>) {
+        let ordinal = record.meta.ordinal;
+        self.heard().record(RecordPreview {
+            data: Some(record.data.clone()),
+            verdict: RecordVerdict::Accepted { ordinal },
+        });
+    }
+
+    fn rejected(&self, candidate: &Rejected<'_>) {
+        self.heard().record(RecordPreview {
+            data: candidate.data.cloned(),
+            verdict: RecordVerdict::Rejected {
+                rejection: candidate.rejection,
+                reason: candidate.reason.map(str::to_owned),
+                repeats: candidate.repeats.cloned(),
+            },
+        });
+    }
+
+    fn failed(&self, task: &Failed<'_>) {
+        let mut heard = self.heard();
+        heard.settled(task.task, task.topic).error = Some(task.error.clone());
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Heard {
+    /// Adds the task whose calls these were.
+    fn settled(&mut self, task: u64, topic: &Topic) -> &mut TaskPreview {
+        self.tasks.push(TaskPreview {
+            task,
+            topic: topic.clone(),
+            calls: std::mem::take(&mut self.calls),
+            error: None,
+            fault: None,
+            mends: Mends::default(),
+            coercions: Vec::new(),
+            records: Vec::new(),
+        });
+        self.tasks.last_mut().expect("one was pushed")
+    }
+
+    fn record(&mut self, record: RecordPreview) {
+        if let Some(task) = self.tasks.last_mut() {
+            task.records.push(record);
+        }
+    }
+}
+
+/// A client whose calls for records are written down.
+struct Listened {
+    inner: Arc<dyn LlmClient>,
+    rehearsal: Rehearsal,
+}
+
+impl fmt::Debug for Listened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl LlmClient for Listened {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        if request.purpose != Purpose::Records {
+            return self.inner.complete(request).await;
+        }
+        // Before it is sent: of a call that is given up, this is all there is.
+        self.rehearsal.heard().calls.push(CallPreview {
+            model: self.inner.model().to_owned(),
+            messages: request.messages.clone(),
+            output: request.output.clone(),
+            end: None,
+        });
+        let result = self.inner.complete(request).await;
+        let end = match &result {
+            Ok(response) => Ok(AnswerPreview {
+                text: response.text.clone(),
+                usage: response.usage,
+                finish_reason: response.finish_reason,
+            }),
+            Err(error) => Err(CallError::from(error)),
+        };
+        if let Some(call) = self.rehearsal.heard().calls.last_mut() {
+            call.end = Some(end);
+        }
+        result
+    }
+
+    fn model(&self) -> &str {
+        self.inner.model()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+}
