@@ -19,6 +19,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Generate records: one JSON object per line.
     Run(RunArgs),
+    /// Show a few tasks from near: the prompts, the answers word for word, and what became of each record and why.
+    Preview(PreviewArgs),
     /// Show the topics and how many records each is asked for. Calls no model for given topics.
     Plan(PlanArgs),
     /// Show what a run would take: calls, tokens and money, each as a range. Calls no model.
@@ -45,8 +47,22 @@ pub(crate) struct RunArgs {
     /// missing then is asked for.
     #[arg(long, requires = "journal")]
     pub(crate) changed_input: bool,
+    /// Make one record of each topic, of ten topics at most, to see whether it all fits together.
+    #[arg(long, conflicts_with = "journal")]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) drive: DriveArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PreviewArgs {
+    /// The input, a JSON file, or `-` for standard input.
+    pub(crate) input: PathBuf,
+    /// How many tasks to make, one after the other.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 3)]
+    pub(crate) tasks: usize,
+    #[command(flatten)]
+    pub(crate) adjust: AdjustArgs,
 }
 
 #[derive(Debug, Args)]
@@ -72,25 +88,32 @@ pub(crate) struct InspectArgs {
     pub(crate) raw: bool,
 }
 
-/// How a run is driven and where its records go.
+/// What the command line says over the input.
 #[derive(Debug, Args)]
-pub(crate) struct DriveArgs {
+pub(crate) struct AdjustArgs {
     /// Use the embedded stand-in instead of the models named in the input: needs no key and no network. It is
     /// not a language model; its records have the right shape and readable text, and mean nothing.
     #[arg(long)]
     pub(crate) offline: bool,
-    /// Where records go: a file, or `-` for standard output.
-    #[arg(long, short, value_name = "FILE", default_value = "-")]
-    pub(crate) output: PathBuf,
-    /// Write the report, as JSON, to this file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
     /// Calls in flight at once, instead of what the input says.
     #[arg(long, value_name = "N")]
     pub(crate) max_concurrency: Option<usize>,
     /// Makes the order of topics, and all else that is left to chance here, repeat itself.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+}
+
+/// How a run is driven and where its records go.
+#[derive(Debug, Args)]
+pub(crate) struct DriveArgs {
+    #[command(flatten)]
+    pub(crate) adjust: AdjustArgs,
+    /// Where records go: a file, or `-` for standard output.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+    /// Write the report, as JSON, to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
     /// Say nothing on standard error but errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,

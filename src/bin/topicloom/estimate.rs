@@ -9,7 +9,7 @@ use topicloom::llm::price::PriceTable;
 use topicloom::{Error, ErrorKind, Result};
 
 use crate::args::EstimateArgs;
-use crate::input;
+use crate::{input, out};
 
 pub(crate) fn show(args: &EstimateArgs) -> Result<()> {
     let input = input::read(&args.input, args.json)?;
@@ -19,35 +19,37 @@ pub(crate) fn show(args: &EstimateArgs) -> Result<()> {
     }
     if args.json {
         let text = serde_json::to_string_pretty(&estimate);
-        println!(
-            "{}",
-            text.expect("an estimate has no key that JSON cannot hold")
-        );
-        return Ok(());
+        return out::line(text.expect("an estimate has no key that JSON cannot hold"));
     }
-    println!("{:<14} {:>14} {:>14} {:>14}", "", "low", "likely", "high");
-    row("calls", &estimate.calls);
-    row("tokens in", &estimate.input_tokens);
-    row("tokens out", &estimate.output_tokens);
+    out::line(format_args!(
+        "{:<14} {:>14} {:>14} {:>14}",
+        "", "low", "likely", "high"
+    ))?;
+    row("calls", &estimate.calls)?;
+    row("tokens in", &estimate.input_tokens)?;
+    row("tokens out", &estimate.output_tokens)?;
     if let Some(cost) = &estimate.cost {
         let [low, likely, high] =
             [cost.low, cost.likely, cost.high].map(|usd| format!("${:.4}", usd.as_dollars()));
-        println!("{:<14} {low:>14} {likely:>14} {high:>14}", "cost");
+        out::line(format_args!(
+            "{:<14} {low:>14} {likely:>14} {high:>14}",
+            "cost"
+        ))?;
     }
     if let Some(why) = &estimate.no_cost {
-        println!("no cost: {why}");
+        out::line(format_args!("no cost: {why}"))?;
     }
     for assumption in &estimate.assumptions {
-        println!("assumed: {assumption}");
+        out::line(format_args!("assumed: {assumption}"))?;
     }
     Ok(())
 }
 
-fn row(name: &str, spread: &Spread<impl Display>) {
-    println!(
+fn row(name: &str, spread: &Spread<impl Display>) -> Result<()> {
+    out::line(format_args!(
         "{name:<14} {:>14} {:>14} {:>14}",
         spread.low, spread.likely, spread.high
-    );
+    ))
 }
 
 fn read(path: &Path) -> Result<Pilot> {

@@ -6,6 +6,11 @@ use std::path::Path;
 
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
+use crate::args::AdjustArgs;
+
+/// The embedded stand-in that `--offline` asks instead of the models in the input.
+pub(crate) const OFFLINE: &str = "offline/loom";
+
 /// Reads and validates an input; its warnings go to standard error unless `quiet`.
 pub(crate) fn read(path: &Path, quiet: bool) -> Result<GenerateByTopicInput> {
     let bytes = if path == Path::new("-") {
@@ -26,4 +31,22 @@ pub(crate) fn read(path: &Path, quiet: bool) -> Result<GenerateByTopicInput> {
         }
     }
     Ok(input)
+}
+
+/// Applies what the command line says over the input.
+pub(crate) fn adjusted(
+    input: &GenerateByTopicInput,
+    args: &AdjustArgs,
+) -> Result<GenerateByTopicInput> {
+    let mut builder = input.to_builder();
+    if args.offline {
+        builder = builder.generation_model(OFFLINE).topic_model(OFFLINE);
+    }
+    if let Some(calls) = args.max_concurrency {
+        builder = builder.max_concurrency(calls);
+    }
+    if let Some(seed) = args.seed {
+        builder = builder.seed(seed);
+    }
+    builder.build()
 }

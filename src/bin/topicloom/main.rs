@@ -4,7 +4,9 @@ mod args;
 mod estimate;
 mod input;
 mod journal;
+mod out;
 mod plan;
+mod preview;
 mod progress;
 mod run;
 
@@ -20,19 +22,16 @@ async fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Run(args) => run::run(args).await,
         Command::Resume(args) => run::resume(args).await,
+        Command::Preview(args) => preview::preview(args).await,
         Command::Plan(args) => plan::plan(&args),
         Command::Estimate(args) => estimate::show(&args),
         Command::Inspect(args) => journal::inspect(&args),
         Command::Schema => {
-            println!("{:#}", GenerateByTopicInput::<JsonRecord>::json_schema());
-            Ok(())
+            let schema = GenerateByTopicInput::<JsonRecord>::json_schema();
+            out::line(format_args!("{schema:#}"))
         }
         Command::Example => {
-            println!(
-                "{}",
-                GenerateByTopicInput::<JsonRecord>::reference_example().trim_end()
-            );
-            Ok(())
+            out::line(GenerateByTopicInput::<JsonRecord>::reference_example().trim_end())
         }
     };
     match ended {

@@ -3,22 +3,25 @@
 use topicloom::Result;
 
 use crate::args::PlanArgs;
-use crate::input;
+use crate::{input, out};
 
 pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
     let input = input::read(&args.input, false)?;
     let allocation = input.allocation();
     for planned in &allocation.given {
-        println!("{:>8}  {}", planned.quota, planned.topic);
+        out::line(format_args!("{:>8}  {}", planned.quota, planned.topic))?;
     }
     for quota in &allocation.generated {
-        println!(
+        out::line(format_args!(
             "{quota:>8}  (a topic that {} is to invent)",
             input.topic_model()
-        );
+        ))?;
     }
     let topics = allocation.given.len() + allocation.generated.len();
-    println!("{:>8}  records, {topics} topics", allocation.total());
+    out::line(format_args!(
+        "{:>8}  records, {topics} topics",
+        allocation.total()
+    ))?;
     for note in &allocation.notes {
         eprintln!("note: {note}");
     }

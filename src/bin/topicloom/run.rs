@@ -3,23 +3,24 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use topicloom::journal::{Entry, FileJournal, JournalReader};
 use topicloom::llm::models::ModelRegistry;
 use topicloom::report::TopicReport;
 use topicloom::sink::{JsonlSink, Sink};
-use topicloom::{Error, ErrorKind, GenerateByTopicInput, Pipeline, Report, Result};
+use topicloom::{
+    Error, ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Report, Result,
+};
 
 use crate::args::{DriveArgs, ResumeArgs, RunArgs};
-use crate::input;
+use crate::input::{self, OFFLINE};
 use crate::progress::Progress;
-
-/// The embedded stand-in that `--offline` asks instead of the models in the input.
-const OFFLINE: &str = "offline/loom";
 
 pub(crate) async fn run(args: RunArgs) -> Result<()> {
     let input = input::read(&args.input, args.drive.quiet)?;
+    if args.dry_run {
+        return dry_run(&input, args.drive).await;
+    }
     let journal = args.journal.map(FileJournal::open).transpose()?;
     drive(input, journal, args.changed_input, args.drive).await
 }
@@ -57,16 +58,8 @@ async fn drive(
     changed_input: bool,
     args: DriveArgs,
 ) -> Result<()> {
-    let input = adjusted(&input, &args)?;
-    if args.offline && !args.quiet {
-        eprintln!(
-            "{OFFLINE} is a stand-in, not a language model: its records have the right shape, and mean nothing"
-        );
-    }
-    let progress = Arc::new(Progress::new(!args.quiet && input.settings().show_progress));
-    let observer = Arc::clone(&progress);
-    let mut builder = Pipeline::builder_from_input(&input, &ModelRegistry::new())?
-        .on_event(move |event| observer.observe(event));
+    let input = input::adjusted(&input, &args.adjust)?;
+    let mut builder = builder(&input, &args)?;
     if let Some(journal) = journal {
         builder = builder.journal(journal);
     }
@@ -90,28 +83,48 @@ async fn drive(
             (report, Some(error.into_parts().0))
         }
     };
-    if let Some(path) = &args.report {
-        write_report(path, &report)?;
-    }
-    if !args.quiet {
-        summarise(&report);
-    }
-    error.map_or(Ok(()), Err)
+    conclude(&report, error, &args)
 }
 
-/// Applies what the command line says over the input.
-fn adjusted(input: &GenerateByTopicInput, args: &DriveArgs) -> Result<GenerateByTopicInput> {
-    let mut builder = input.to_builder();
-    if args.offline {
-        builder = builder.generation_model(OFFLINE).topic_model(OFFLINE);
+async fn dry_run(input: &GenerateByTopicInput, args: DriveArgs) -> Result<()> {
+    let input = input::adjusted(input, &args.adjust)?;
+    let pipeline = builder(&input, &args)?.build();
+    let mut sink = sink(&args.output)?;
+    let (dataset, error) = match pipeline.dry_run(input).await {
+        Ok(dataset) => (dataset, None),
+        Err(ended) => {
+            let (error, dataset) = ended.into_parts();
+            (dataset, Some(error))
+        }
+    };
+    for record in &dataset {
+        sink.write(record).await?;
     }
-    if let Some(calls) = args.max_concurrency {
-        builder = builder.max_concurrency(calls);
+    sink.finish().await?;
+    conclude(dataset.report(), error, &args)
+}
+
+/// Starts with the models of the input, and shows progress.
+fn builder(input: &GenerateByTopicInput, args: &DriveArgs) -> Result<PipelineBuilder> {
+    if args.adjust.offline && !args.quiet {
+        eprintln!(
+            "{OFFLINE} is a stand-in, not a language model: its records have the right shape, and mean nothing"
+        );
     }
-    if let Some(seed) = args.seed {
-        builder = builder.seed(seed);
+    let progress = Progress::new(!args.quiet && input.settings().show_progress);
+    let builder = Pipeline::builder_from_input(input, &ModelRegistry::new())?;
+    Ok(builder.on_event(move |event| progress.observe(event)))
+}
+
+/// Writes and tells what a run did, and returns how it ended.
+fn conclude(report: &Report, error: Option<Error>, args: &DriveArgs) -> Result<()> {
+    if let Some(path) = &args.report {
+        write_report(path, report)?;
     }
-    builder.build()
+    if !args.quiet {
+        summarise(report);
+    }
+    error.map_or(Ok(()), Err)
 }
 
 fn sink(output: &Path) -> Result<Box<dyn Sink>> {

@@ -1,0 +1,15 @@
+//! `topicloom preview`: a few tasks from near.
+
+use topicloom::llm::models::ModelRegistry;
+use topicloom::{Pipeline, Result};
+
+use crate::args::PreviewArgs;
+use crate::{input, out};
+
+pub(crate) async fn preview(args: PreviewArgs) -> Result<()> {
+    let input = input::adjusted(&input::read(&args.input, false)?, &args.adjust)?;
+    let pipeline = Pipeline::builder_from_input(&input, &ModelRegistry::new())?.build();
+    let preview = pipeline.preview(input, args.tasks).await?;
+    out::line(preview.to_string().trim_end())?;
+    preview.error.map_or(Ok(()), Err)
+}
