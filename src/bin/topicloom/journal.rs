@@ -1,10 +1,16 @@
 //! `topicloom inspect`: what a journal holds.
 
-use topicloom::Result;
-use topicloom::journal::{Entry, JournalReader};
-use topicloom::llm::Usage;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use topicloom::journal::{CallFailure, Entry, JournalReader};
+use topicloom::llm::layers::Budget;
+use topicloom::llm::price::{PriceTable, Usd};
+use topicloom::outcome::Outcome;
+use topicloom::{ErrorKind, Result};
 
 use crate::args::InspectArgs;
+use crate::out;
 
 /// Shows plan, progress, failures and usage; with a task, the raw answers to it.
 pub(crate) fn inspect(args: &InspectArgs) -> Result<()> {
@@ -13,7 +19,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<()> {
     for entry in reader.by_ref() {
         let entry = entry?;
         match (args.task, &entry) {
-            (None, _) if args.raw => println!("{}", json(&entry)),
+            (None, _) if args.raw => out::line(json(&entry))?,
             (None, _) => seen.take(&entry),
             (Some(task), Entry::Answered(answer)) if answer.task == task => {
                 eprintln!(
@@ -23,19 +29,20 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<()> {
                     answer.response.usage.input_tokens,
                     answer.response.usage.output_tokens
                 );
-                println!("{}", answer.response.text);
+                out::line(&answer.response.text)?;
             }
             (Some(task), Entry::Failed(failure)) if failure.task == task => {
                 eprintln!(
                     "task {task}, asked of {}, failed: {}",
-                    failure.model, failure.kind
+                    failure.model,
+                    in_words(failure)
                 );
             }
             (Some(_), _) => {}
         }
     }
     if args.task.is_none() && !args.raw {
-        seen.show();
+        out::line(&seen)?;
     }
     if reader.cut_off() > 0 {
         eprintln!(
@@ -46,63 +53,194 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<()> {
     Ok(())
 }
 
+/// Returns what the journal says of a failure; an early one knows its kind alone.
+fn in_words(failure: &CallFailure) -> String {
+    if failure.message.is_empty() {
+        failure.kind.to_string()
+    } else {
+        failure.message.clone()
+    }
+}
+
 fn json(entry: &Entry) -> String {
     serde_json::to_string(entry).expect("an entry has no key that JSON cannot hold")
 }
 
-#[derive(Default)]
+/// What a journal tells, summed up.
 struct Seen {
-    topics: Vec<(String, u64, u64, u64)>,
-    usage: Usage,
-    failed_calls: u64,
-    ended: Vec<String>,
+    starts: Vec<String>,
+    /// Of the last plan; those of an earlier one keep their places in it.
+    topics: Vec<SeenTopic>,
+    failed_calls: BTreeMap<&'static str, u64>,
+    budget: Budget,
+    ended: Option<Outcome>,
+}
+
+#[derive(Default)]
+struct SeenTopic {
+    name: String,
+    quota: u64,
+    answers: u64,
+    failures: u64,
+    last_error: Option<String>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            starts: Vec::new(),
+            topics: Vec::new(),
+            failed_calls: BTreeMap::new(),
+            budget: Budget::new(PriceTable::known()),
+            ended: None,
+        }
+    }
 }
 
 impl Seen {
     fn take(&mut self, entry: &Entry) {
+        self.ended = None;
         match entry {
-            Entry::Started(header) => println!(
+            Entry::Started(header) => self.starts.push(format!(
                 "format {}, written by topicloom {}, seed {}",
                 header.format, header.library, header.seed
-            ),
-            Entry::TopicAnswered(answer) => self.usage += answer.response.usage,
+            )),
+            Entry::TopicAnswered(answer) => {
+                self.budget.book(&answer.model, &answer.response.usage);
+                self.failed(&answer.failed_calls);
+            }
             Entry::Planned(plan) => {
-                self.topics = plan
-                    .topics
-                    .iter()
-                    .map(|topic| (topic.topic.to_string(), topic.quota, 0, 0))
-                    .collect();
+                self.topics
+                    .resize_with(plan.topics.len(), SeenTopic::default);
+                for (seen, planned) in self.topics.iter_mut().zip(&plan.topics) {
+                    seen.name = planned.topic.to_string();
+                    seen.quota = planned.quota;
+                }
             }
             Entry::Answered(answer) => {
-                self.usage += answer.response.usage;
-                self.failed_calls += answer.failed_calls.len() as u64;
+                self.budget.book(&answer.model, &answer.response.usage);
+                self.failed(&answer.failed_calls);
                 if let Some(topic) = self.topics.get_mut(answer.topic) {
-                    topic.2 += 1;
+                    topic.answers += 1;
                 }
             }
             Entry::Failed(failure) => {
-                self.failed_calls += failure.failed_calls.len() as u64;
+                self.failed(&failure.failed_calls);
                 if let Some(topic) = self.topics.get_mut(failure.topic) {
-                    topic.3 += 1;
+                    topic.failures += 1;
+                    topic.last_error = Some(in_words(failure));
                 }
             }
-            Entry::Finished { outcome } => self.ended.push(outcome.to_string()),
+            Entry::Finished { outcome, .. } => self.ended = Some(*outcome),
             _ => {}
         }
     }
 
-    fn show(&self) {
-        println!("   quota  answers   failed  topic");
-        for (name, quota, answers, failed) in &self.topics {
-            println!("{quota:>8} {answers:>8} {failed:>8}  {name}");
+    fn failed(&mut self, calls: &[ErrorKind]) {
+        self.budget.book_failed(calls);
+        for kind in calls {
+            *self.failed_calls.entry(kind.as_str()).or_default() += 1;
         }
-        println!(
-            "{} tokens in, {} out; {} calls failed",
-            self.usage.input_tokens, self.usage.output_tokens, self.failed_calls
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for start in &self.starts {
+            writeln!(f, "{start}")?;
+        }
+        writeln!(f, "   quota  answers   failed  topic")?;
+        for topic in &self.topics {
+            writeln!(
+                f,
+                "{:>8} {:>8} {:>8}  {}",
+                topic.quota, topic.answers, topic.failures, topic.name
+            )?;
+            if let Some(error) = &topic.last_error {
+                writeln!(f, "{:>26}  last error: {error}", "")?;
+            }
+        }
+        let spent = self.budget.spending();
+        write!(
+            f,
+            "{} calls, {} tokens in, {} out",
+            spent.calls, spent.usage.input_tokens, spent.usage.output_tokens
+        )?;
+        if spent.cost > Usd::ZERO {
+            write!(f, "; {} at the prices known here", spent.cost)?;
+        }
+        writeln!(f)?;
+        if !self.failed_calls.is_empty() {
+            let failed: Vec<String> = self
+                .failed_calls
+                .iter()
+                .map(|(kind, calls)| format!("{calls} {kind}"))
+                .collect();
+            writeln!(f, "failed calls: {}", failed.join(", "))?;
+        }
+        match self.ended {
+            Some(outcome) => write!(f, "ended: {outcome}"),
+            None => f.write_str("not ended: `topicloom resume` goes on with it"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn entries(values: impl IntoIterator<Item = serde_json::Value>) -> Seen {
+        let mut seen = Seen::default();
+        for value in values {
+            seen.take(&serde_json::from_value(value).expect("an entry"));
+        }
+        seen
+    }
+
+    fn planned(quotas: &[(&str, u64)]) -> serde_json::Value {
+        let topics: Vec<_> = quotas
+            .iter()
+            .map(|(topic, quota)| json!({"topic": topic, "quota": quota, "origin": "given"}))
+            .collect();
+        json!({"planned": {"topics": topics, "notes": []}})
+    }
+
+    fn answered(task: u64, topic: usize) -> serde_json::Value {
+        json!({"answered": {
+            "task": task, "topic": topic, "wanted": 1, "round": 1, "model": "openai/gpt-4o-mini",
+            "response": {"text": "{}", "usage": {"input_tokens": 1_000_000, "output_tokens": 10}},
+            "failed_calls": ["overloaded"],
+        }})
+    }
+
+    #[test]
+    fn a_second_plan_keeps_the_counts_of_the_first() {
+        let failed = json!({"failed": {
+            "task": 2, "topic": 1, "wanted": 1, "round": 1, "model": "test/loom", "kind": "timeout",
+            "message": "too late (timeout)", "failed_calls": ["timeout", "timeout"],
+        }});
+        let seen = entries([
+            planned(&[("tides", 2), ("currents", 1)]),
+            answered(0, 0),
+            answered(1, 0),
+            failed,
+            json!({"finished": {"outcome": "short"}}),
+            planned(&[("tides", 2), ("currents", 0), ("waves", 4)]),
+            answered(3, 2),
+        ]);
+        let shown = seen.to_string();
+        assert_eq!(
+            shown,
+            "   quota  answers   failed  topic\n\
+             \x20      2        2        0  tides\n\
+             \x20      0        0        1  currents\n\
+             \x20                           last error: too late (timeout)\n\
+             \x20      4        1        0  waves\n\
+             8 calls, 3000000 tokens in, 30 out; $0.450018 at the prices known here\n\
+             failed calls: 3 overloaded, 2 timeout\n\
+             not ended: `topicloom resume` goes on with it"
         );
-        match self.ended.last() {
-            Some(outcome) => println!("ended: {outcome}"),
-            None => println!("not ended: `topicloom resume` goes on with it"),
-        }
     }
 }
