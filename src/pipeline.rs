@@ -651,7 +651,7 @@ impl Pipeline {
 
 /// Creates the account of one run, with the caps of its input.
 fn budget(settings: &Settings, prices: PriceTable) -> Result<Budget> {
-    let mut budget = Budget::new(prices);
+    let mut budget = Budget::new(prices).telling_requests_apart();
     if let Some(dollars) = settings.max_cost_usd {
         budget = budget.max_cost(Usd::from_dollars(dollars)?);
     }

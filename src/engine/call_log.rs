@@ -1,16 +1,20 @@
 //! Counts every call of a run, and remembers which failed on behalf of which task.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::ErrorKind;
-use crate::llm::layers::{CallEnd, CallObserver, CallOutcome};
+use crate::llm::layers::{Budget, CallEnd, CallObserver, CallOutcome, Uncertain};
 use crate::llm::{ChatRequest, Purpose, Usage};
 use crate::report::{CallCounts, ModelReport};
 
 /// What the calls of a run came to. A call's task is told by its seed, which is unique in a run.
 #[derive(Debug, Default)]
-pub(crate) struct CallLog(Mutex<Counts>);
+pub(crate) struct CallLog {
+    counts: Mutex<Counts>,
+    /// Knows what calls may have cost.
+    budget: Option<Arc<Budget>>,
+}
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -21,9 +25,23 @@ struct Counts {
 }
 
 impl CallLog {
+    /// Creates the log of a run that keeps its account in this budget.
+    pub(crate) fn new(budget: Arc<Budget>) -> Self {
+        Self {
+            counts: Mutex::default(),
+            budget: Some(budget),
+        }
+    }
+
     /// Takes how the calls of a task failed, in order.
     pub(crate) fn take_failures(&self, seed: u64) -> Vec<ErrorKind> {
         self.lock().failed.remove(&seed).unwrap_or_default()
+    }
+
+    /// Takes what the provider may have billed of the calls of a task. Whatever is not taken is told when the run ends.
+    pub(crate) fn take_uncertain(&self, seed: u64) -> Uncertain {
+        let budget = self.budget.as_ref();
+        budget.map_or_else(Uncertain::default, |budget| budget.take_uncertain(seed))
     }
 
     /// Books calls that an earlier process made, as its journal tells.
@@ -57,7 +75,7 @@ impl CallLog {
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().expect("counting does not panic")
+        self.counts.lock().expect("counting does not panic")
     }
 }
 

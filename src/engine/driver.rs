@@ -66,10 +66,10 @@ where
     T: DeserializeOwned + Send + 'static,
 {
     let started = Instant::now();
-    let mut account = Account::default();
+    let mut account = Account::new(&job);
     let log = Arc::new(Log::new(job.journal.clone()));
     let result = run(&job, &log, &mut *policy, records, stop, &mut account).await;
-    let (outcome, error) = match finish(&log, result).await {
+    let (outcome, error) = match finish(&log, &job, result).await {
         Ok(Stop::Complete) => (Outcome::Complete, None),
         Ok(Stop::Short(error)) => (Outcome::Short, Some(error)),
         Ok(Stop::Cancelled) => {
@@ -250,7 +250,8 @@ where
                 let usage = Some(answer.response.usage);
                 let budget = &settling.job.budget;
                 budget.book(&answer.model, &answer.response.usage);
-                budget.book_failed(&answer.failed_calls);
+                budget.book_failed(answer.failed_calls.len() as u64);
+                budget.book_uncertain(&answer.uncertain);
                 workshop
                     .calls
                     .replay(Purpose::Records, &answer.model, &answer.failed_calls, usage);
@@ -268,7 +269,9 @@ where
                 )
             }
             Entry::Failed(failure) if failure.topic < workshop.topics.len() => {
-                settling.job.budget.book_failed(&failure.failed_calls);
+                let budget = &settling.job.budget;
+                budget.book_failed(failure.failed_calls.len() as u64);
+                budget.book_uncertain(&failure.uncertain);
                 workshop.calls.replay(
                     Purpose::Records,
                     &failure.model,
@@ -285,7 +288,12 @@ where
                     },
                 )
             }
-            Entry::Finished { .. } => continue,
+            Entry::Finished { uncertain, .. } => {
+                let budget = &settling.job.budget;
+                budget.book_failed(uncertain.calls);
+                budget.book_uncertain(&uncertain);
+                continue;
+            }
             Entry::Started(_) => {
                 return damaged(
                     "the journal's run went on with another input than this, which it was started with; use that, or \
@@ -432,14 +440,15 @@ fn settle<T>(
 }
 
 /// Writes the end into the log. What ended the run says more than that its end could not be written.
-async fn finish(log: &Log, result: Result<Stop>) -> Result<Stop> {
+async fn finish(log: &Log, job: &Job, result: Result<Stop>) -> Result<Stop> {
     let outcome = match &result {
         Ok(Stop::Complete) => Outcome::Complete,
         Ok(Stop::Short(_)) => Outcome::Short,
         Ok(Stop::Cancelled) => Outcome::Cancelled,
         Err(_) => Outcome::Failed,
     };
-    let written = log.finish(outcome).await;
+    let uncertain = job.budget.take_all_uncertain();
+    let written = log.finish(outcome, uncertain).await;
     match (result, written) {
         (Ok(_), Err(error)) => Err(error),
         (result, _) => result,

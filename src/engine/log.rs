@@ -8,6 +8,7 @@ use futures::stream::BoxStream;
 
 use crate::error::Result;
 use crate::journal::{Entry, Journal};
+use crate::llm::layers::Uncertain;
 use crate::outcome::Outcome;
 
 /// The journal of a run, or mere numbers where it has none.
@@ -65,13 +66,15 @@ impl Log {
         Ok(number)
     }
 
-    /// Writes how the run ended, unless nothing was appended since it last ended, and closes the journal.
-    pub(super) async fn finish(&self, outcome: Outcome) -> Result<()> {
+    /// Writes how the run ended and what no other entry tells of, unless there is nothing new since it last ended; and
+    /// closes the journal.
+    pub(super) async fn finish(&self, outcome: Outcome, uncertain: Uncertain) -> Result<()> {
         let Some(journal) = &self.journal else {
             return Ok(());
         };
-        let written = if self.appended.load(Ordering::Relaxed) {
-            journal.append(Entry::Finished { outcome }).await.map(drop)
+        let written = if self.appended.load(Ordering::Relaxed) || !uncertain.is_none() {
+            let end = Entry::Finished { outcome, uncertain };
+            journal.append(end).await.map(drop)
         } else {
             Ok(())
         };
@@ -125,10 +128,11 @@ mod tests {
                 is_open: true.into(),
             });
             let log = Log::new(Some(Arc::<Small>::clone(&journal) as _));
-            log.append(|| Entry::Finished { outcome })
+            let uncertain = Uncertain::default();
+            log.append(|| Entry::Finished { outcome, uncertain })
                 .await
                 .expect("there is room for one");
-            let finished = log.finish(outcome).await;
+            let finished = log.finish(outcome, uncertain).await;
             assert_eq!(finished.is_ok(), room == 2);
             assert!(!journal.is_open.load(Ordering::Relaxed));
         }

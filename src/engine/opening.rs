@@ -126,7 +126,8 @@ impl Seen {
             Entry::TopicAnswered(answer) => {
                 let usage = Some(answer.response.usage);
                 job.budget.book(&answer.model, &answer.response.usage);
-                job.budget.book_failed(&answer.failed_calls);
+                job.budget.book_failed(answer.failed_calls.len() as u64);
+                job.budget.book_uncertain(&answer.uncertain);
                 calls.replay(Purpose::Topics, &answer.model, &answer.failed_calls, usage);
                 self.topic_answers.insert(answer.seed, answer.response);
             }
@@ -134,7 +135,10 @@ impl Seen {
                 self.plan = Some(plan);
                 self.is_planned = true;
             }
-            Entry::Finished { .. } => {}
+            Entry::Finished { uncertain, .. } => {
+                job.budget.book_failed(uncertain.calls);
+                job.budget.book_uncertain(&uncertain);
+            }
             _ if self.plan.is_none() => {
                 return Err(damaged("the journal has answers before a plan"));
             }

@@ -177,6 +177,7 @@ impl LlmClient for Journalled {
                     model: answered_by(&response, &self.inner).to_owned(),
                     response: response.clone(),
                     failed_calls,
+                    uncertain: self.calls.take_uncertain(request.seed),
                 })
             })
             .await?;

@@ -28,6 +28,13 @@ pub(super) struct Account {
 }
 
 impl Account {
+    pub(super) fn new(job: &Job) -> Self {
+        Self {
+            calls: Arc::new(CallLog::new(Arc::clone(&job.budget))),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn into_report(
         self,
         job: &Job,

@@ -112,6 +112,7 @@ impl<T: DeserializeOwned> Workshop<T> {
                             model: answered_by(&response, &self.client).to_owned(),
                             response: response.clone(),
                             failed_calls,
+                            uncertain: self.calls.take_uncertain(request.seed),
                         })
                     })
                     .await?;
@@ -150,6 +151,7 @@ impl<T: DeserializeOwned> Workshop<T> {
                             kind: error.kind,
                             message: error.message.clone(),
                             failed_calls,
+                            uncertain: self.calls.take_uncertain(request.seed),
                         })
                     })
                     .await?;

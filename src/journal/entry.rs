@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::error::ErrorKind;
 use crate::llm::ChatResponse;
+use crate::llm::layers::Uncertain;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 
@@ -30,6 +31,10 @@ pub enum Entry {
     Finished {
         /// How it ended.
         outcome: Outcome,
+        /// Calls that no other entry tells of and that the provider may have billed: those that were dropped when the
+        /// run ended, and those of the task that ended it.
+        #[serde(default, skip_serializing_if = "Uncertain::is_none")]
+        uncertain: Uncertain,
     },
 }
 
@@ -88,6 +93,9 @@ pub struct TopicAnswer {
     /// The calls that failed before it was answered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_calls: Vec<ErrorKind>,
+    /// What of all its calls the provider may have billed without saying so.
+    #[serde(default, skip_serializing_if = "Uncertain::is_none")]
+    pub uncertain: Uncertain,
 }
 
 /// The answer to a task.
@@ -109,6 +117,9 @@ pub struct Answer {
     /// The calls that failed before it was answered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_calls: Vec<ErrorKind>,
+    /// What of all its calls the provider may have billed without saying so.
+    #[serde(default, skip_serializing_if = "Uncertain::is_none")]
+    pub uncertain: Uncertain,
 }
 
 /// A task whose call failed for good.
@@ -133,4 +144,7 @@ pub struct CallFailure {
     /// How all its calls failed, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_calls: Vec<ErrorKind>,
+    /// What of all its calls the provider may have billed without saying so.
+    #[serde(default, skip_serializing_if = "Uncertain::is_none")]
+    pub uncertain: Uncertain,
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use topicloom::dedup::ExactDuplicates;
 use topicloom::estimate::{Estimate, Pilot, Spread};
 use topicloom::journal::MemoryJournal;
+use topicloom::llm::layers::Spending;
 use topicloom::llm::price::{Price, PriceTable, Usd};
 use topicloom::llm::{Capabilities, ChatRequest, ChatResponse};
 use topicloom::outcome::Outcome;
@@ -238,6 +239,79 @@ async fn what_was_spent_before_counts_when_a_run_goes_on() {
             accepted = dataset.report().accepted;
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_may_have_been_billed_count_when_a_run_goes_on() {
+    let mut ends = BTreeSet::new();
+    for seed in 0..120 {
+        let model = FaultyModel::new(seed)
+            .stalled(0.15)
+            .empty(0.05)
+            .failure(ErrorKind::ContextLength, 0.05)
+            .failure(ErrorKind::Quota, if seed % 3 == 0 { 0.01 } else { 0.0 })
+            .delays(Duration::from_millis(1)..=Duration::from_secs(9));
+        let mut json = json!({
+            "user_instruction": "anything", "num_records": 60, "topics": ["a", "b", {"c": 2}],
+            "generation_model_kwargs": {"max_tokens": 300}, "topic_model_kwargs": {"max_tokens": 300},
+            "data_factory_config": {
+                "seed": seed, "max_concurrency": 1 + seed % 9, "max_retries": 2, "job_run_stop_threshold": 100,
+            },
+        });
+        if seed % 2 == 0 {
+            json["data_factory_config"]["max_cost_usd"] = json!(30);
+        }
+        let journal = MemoryJournal::default();
+        let pipeline = Pipeline::builder(model)
+            .prices(prices())
+            .journal(journal.clone())
+            .build();
+        let run = pipeline.run(input(json.clone())).expect("it starts");
+        let stop = run.stop_handle();
+        let stopped = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            if seed % 5 == 0 {
+                stop.stop();
+            }
+        });
+        let (first, end) = match run.collect().await {
+            Ok(dataset) => (dataset, None),
+            Err(error) => {
+                let (error, dataset) = error.into_parts();
+                (dataset, Some(error.kind().as_str()))
+            }
+        };
+        stopped.abort();
+        ends.insert(end);
+        let entries = journal.entries();
+
+        // It goes on and is stopped before it asks for anything.
+        let run = pipeline.run(input(json)).expect("it starts");
+        run.stop_handle().stop();
+        let report = match run.collect().await {
+            Ok(dataset) => dataset.report().clone(),
+            Err(error) => error.report().clone(),
+        };
+        let (before, after) = (first.report().spending, report.spending);
+        assert!(before.uncertain_calls > 0, "seed {seed}");
+        let certain = |spent: &Spending| (spent.cost, spent.usage, spent.unpriced_calls);
+        let uncertain = |spent: &Spending| {
+            (
+                spent.uncertain_calls,
+                spent.uncertain_tokens,
+                spent.uncertain_cost,
+            )
+        };
+        assert_eq!(certain(&after), certain(&before), "seed {seed}, {end:?}");
+        assert_eq!(
+            uncertain(&after),
+            uncertain(&before),
+            "seed {seed}, {end:?}"
+        );
+        assert_eq!(journal.entries().len(), entries.len(), "nothing is new");
+    }
+    let expected = [None, Some("budget"), Some("cancelled"), Some("quota")];
+    assert!(ends.is_superset(&BTreeSet::from(expected)), "{ends:?}");
 }
 
 /// Two models of three to one, of which the second is twice as dear.

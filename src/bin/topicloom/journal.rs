@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use topicloom::journal::{CallFailure, Entry, JournalReader};
-use topicloom::llm::layers::Budget;
+use topicloom::llm::layers::{Budget, Uncertain};
 use topicloom::llm::price::{PriceTable, Usd};
 use topicloom::outcome::Outcome;
 use topicloom::{ErrorKind, Result};
@@ -107,7 +107,7 @@ impl Seen {
             )),
             Entry::TopicAnswered(answer) => {
                 self.budget.book(&answer.model, &answer.response.usage);
-                self.failed(&answer.failed_calls);
+                self.failed(&answer.failed_calls, &answer.uncertain);
             }
             Entry::Planned(plan) => {
                 self.topics
@@ -119,25 +119,30 @@ impl Seen {
             }
             Entry::Answered(answer) => {
                 self.budget.book(&answer.model, &answer.response.usage);
-                self.failed(&answer.failed_calls);
+                self.failed(&answer.failed_calls, &answer.uncertain);
                 if let Some(topic) = self.topics.get_mut(answer.topic) {
                     topic.answers += 1;
                 }
             }
             Entry::Failed(failure) => {
-                self.failed(&failure.failed_calls);
+                self.failed(&failure.failed_calls, &failure.uncertain);
                 if let Some(topic) = self.topics.get_mut(failure.topic) {
                     topic.failures += 1;
                     topic.last_error = Some(in_words(failure));
                 }
             }
-            Entry::Finished { outcome, .. } => self.ended = Some(*outcome),
+            Entry::Finished { outcome, uncertain } => {
+                self.ended = Some(*outcome);
+                self.budget.book_failed(uncertain.calls);
+                self.budget.book_uncertain(uncertain);
+            }
             _ => {}
         }
     }
 
-    fn failed(&mut self, calls: &[ErrorKind]) {
-        self.budget.book_failed(calls);
+    fn failed(&mut self, calls: &[ErrorKind], uncertain: &Uncertain) {
+        self.budget.book_failed(calls.len() as u64);
+        self.budget.book_uncertain(uncertain);
         for kind in calls {
             *self.failed_calls.entry(kind.as_str()).or_default() += 1;
         }
@@ -170,6 +175,13 @@ impl fmt::Display for Seen {
             write!(f, "; {} at the prices known here", spent.cost)?;
         }
         writeln!(f)?;
+        if spent.uncertain_calls > 0 {
+            writeln!(
+                f,
+                "calls of unknown cost: {}, at most {} tokens and {}",
+                spent.uncertain_calls, spent.uncertain_tokens, spent.uncertain_cost
+            )?;
+        }
         if !self.failed_calls.is_empty() {
             let failed: Vec<String> = self
                 .failed_calls
@@ -220,13 +232,16 @@ mod tests {
         let failed = json!({"failed": {
             "task": 2, "topic": 1, "wanted": 1, "round": 1, "model": "test/loom", "kind": "timeout",
             "message": "too late (timeout)", "failed_calls": ["timeout", "timeout"],
+            "uncertain": {"calls": 2, "tokens": 1_600, "cost": 0.03},
         }});
         let seen = entries([
             planned(&[("tides", 2), ("currents", 1)]),
             answered(0, 0),
             answered(1, 0),
             failed,
-            json!({"finished": {"outcome": "short"}}),
+            json!({"finished": {
+                "outcome": "short", "uncertain": {"calls": 1, "tokens": 400, "cost": 0.02},
+            }}),
             planned(&[("tides", 2), ("currents", 0), ("waves", 4)]),
             answered(3, 2),
         ]);
@@ -238,7 +253,8 @@ mod tests {
              \x20      0        0        1  currents\n\
              \x20                           last error: too late (timeout)\n\
              \x20      4        1        0  waves\n\
-             8 calls, 3000000 tokens in, 30 out; $0.450018 at the prices known here\n\
+             9 calls, 3000000 tokens in, 30 out; $0.450018 at the prices known here\n\
+             calls of unknown cost: 3, at most 2000 tokens and $0.05\n\
              failed calls: 3 overloaded, 2 timeout\n\
              not ended: `topicloom resume` goes on with it"
         );

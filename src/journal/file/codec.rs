@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::frame::{LONGEST_BODY, put_frame, put_number, take_number};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Answer, Entry};
+use crate::llm::layers::Uncertain;
+use crate::llm::price::Usd;
 use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
 use crate::schema::Dialect;
 
@@ -23,6 +25,8 @@ const JSON: u8 = b'J';
 const ANSWER: u8 = b'A';
 /// An answer with counts of cached and reasoning tokens.
 const DETAILED_ANSWER: u8 = b'D';
+/// An answer with these counts, and with what calls of unknown cost can have used.
+const UNCERTAIN_ANSWER: u8 = b'U';
 /// No entry: the journal was closed here.
 const SEAL: u8 = b'S';
 
@@ -44,7 +48,11 @@ struct Manner {
 
 /// Whether a byte can be the first of a body.
 pub(super) fn is_kind(byte: u8) -> bool {
-    matches!(byte & !STARTS_GROUP, JSON | ANSWER | DETAILED_ANSWER | SEAL)
+    matches!(byte & !STARTS_GROUP, JSON | SEAL) || is_answer(byte & !STARTS_GROUP)
+}
+
+fn is_answer(kind: u8) -> bool {
+    matches!(kind, ANSWER | DETAILED_ANSWER | UNCERTAIN_ANSWER)
 }
 
 /// Writes entries as frames, each knowing where it will be in the file.
@@ -133,11 +141,18 @@ impl Encoder {
                     rate: _,
                 },
             failed_calls,
+            uncertain,
         } = answer;
         let details = [cached_input_tokens, cache_write_tokens, reasoning_tokens];
-        let detailed = details.iter().any(|count| *count > 0);
+        let kind = if !uncertain.is_none() {
+            UNCERTAIN_ANSWER
+        } else if details.iter().any(|count| *count > 0) {
+            DETAILED_ANSWER
+        } else {
+            ANSWER
+        };
         let body = &mut self.body;
-        body.push(if detailed { DETAILED_ANSWER } else { ANSWER });
+        body.push(kind);
         let manner = Manner {
             model,
             served_by,
@@ -167,9 +182,20 @@ impl Encoder {
         ] {
             put_number(body, number);
         }
-        if detailed {
+        if kind != ANSWER {
             for count in details {
                 put_number(body, count);
+            }
+        }
+        if kind == UNCERTAIN_ANSWER {
+            let Uncertain {
+                calls,
+                tokens,
+                cost,
+                ..
+            } = uncertain;
+            for number in [calls, tokens, cost.nano()] {
+                put_number(body, number);
             }
         }
         body.extend_from_slice(text.as_bytes());
@@ -207,9 +233,9 @@ impl Decoder {
             JSON => serde_json::from_slice(rest)
                 .map(Some)
                 .map_err(|_| NotAnEntry),
-            ANSWER | DETAILED_ANSWER => {
+            kind if is_answer(kind) => {
                 let manner = self.manner(&mut rest)?.clone();
-                let answer = read_answer(manner, kind == DETAILED_ANSWER, rest);
+                let answer = read_answer(manner, kind, rest);
                 answer
                     .map(|answer| Some(Entry::Answered(answer)))
                     .ok_or(NotAnEntry)
@@ -221,7 +247,7 @@ impl Decoder {
     /// Takes notice of what later bodies refer to, and returns whether the body is an entry.
     pub(super) fn skim(&mut self, body: &[u8]) -> Result<bool, NotAnEntry> {
         let (kind, mut rest) = split(body)?;
-        if matches!(kind, ANSWER | DETAILED_ANSWER) {
+        if is_answer(kind) {
             self.manner(&mut rest)?;
         }
         Ok(kind != SEAL)
@@ -253,18 +279,23 @@ fn split(body: &[u8]) -> Result<(u8, &[u8]), NotAnEntry> {
     Ok((kind & !STARTS_GROUP, rest))
 }
 
-fn read_answer(manner: Manner, detailed: bool, mut rest: &[u8]) -> Option<Answer> {
+fn read_answer(manner: Manner, kind: u8, mut rest: &[u8]) -> Option<Answer> {
     let mut number = || take_number(&mut rest);
     let task = number()?;
     let topic = usize::try_from(number()?).ok()?;
     let wanted = number()?;
     let round = u32::try_from(number()?).ok()?;
     let mut usage = Usage::new(number()?, number()?);
-    if detailed {
+    if kind != ANSWER {
         usage.cached_input_tokens = number()?;
         usage.cache_write_tokens = number()?;
         usage.reasoning_tokens = number()?;
     }
+    let uncertain = if kind == UNCERTAIN_ANSWER {
+        Uncertain::new(number()?, number()?, Usd::from_nano(number()?))
+    } else {
+        Uncertain::default()
+    };
     Some(Answer {
         task,
         topic,
@@ -281,5 +312,6 @@ fn read_answer(manner: Manner, detailed: bool, mut rest: &[u8]) -> Option<Answer
             rate: None,
         },
         failed_calls: manner.failed_calls,
+        uncertain,
     })
 }

@@ -17,6 +17,8 @@ use super::storage::Storage;
 use super::*;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Answer, Header};
+use crate::llm::layers::Uncertain;
+use crate::llm::price::Usd;
 use crate::llm::{ChatResponse, FinishReason, Usage};
 use crate::outcome::Outcome;
 
@@ -120,6 +122,7 @@ fn answer(task: u64) -> Entry {
         model: format!("test/{}", task % 3),
         response: ChatResponse::new(format!("answer {task}")).with_usage(usage),
         failed_calls: Vec::new(),
+        uncertain: Uncertain::default(),
     })
 }
 
@@ -128,7 +131,10 @@ fn entries(answers: u64) -> Vec<Entry> {
     let outcome = Outcome::Complete;
     std::iter::once(started)
         .chain((0..answers).map(answer))
-        .chain([Entry::Finished { outcome }])
+        .chain([Entry::Finished {
+            outcome,
+            uncertain: Uncertain::default(),
+        }])
         .collect()
 }
 
@@ -501,6 +507,11 @@ fn any_answer() -> impl Strategy<Value = Entry> {
                 } else {
                     Vec::new()
                 };
+                let uncertain = if truncated {
+                    Uncertain::new(wanted, u64::from(round), Usd::from_nano(task))
+                } else {
+                    Uncertain::default()
+                };
                 Entry::Answered(Answer {
                     task,
                     topic,
@@ -509,6 +520,7 @@ fn any_answer() -> impl Strategy<Value = Entry> {
                     model: "test/loom".into(),
                     response,
                     failed_calls,
+                    uncertain,
                 })
             },
         )

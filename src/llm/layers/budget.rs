@@ -1,5 +1,6 @@
 //! Caps on money, tokens and calls that hold under any concurrency.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,42 @@ pub struct Spending {
     pub uncertain_cost: Usd,
 }
 
+/// Calls of unknown cost, and the most that they can have used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Uncertain {
+    /// How many calls.
+    pub calls: u64,
+    /// The most tokens.
+    pub tokens: u64,
+    /// The most they can have cost.
+    pub cost: Usd,
+}
+
+impl Uncertain {
+    /// Creates the bounds of so many calls.
+    #[must_use]
+    pub fn new(calls: u64, tokens: u64, cost: Usd) -> Self {
+        Self {
+            calls,
+            tokens,
+            cost,
+        }
+    }
+
+    /// Returns whether there is no such call.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.tokens = self.tokens.saturating_add(other.tokens);
+        self.cost += other.cost;
+    }
+}
+
 impl Budget {
     /// Creates a budget without caps, which only keeps the account.
     #[must_use]
@@ -130,19 +167,49 @@ impl Budget {
         self.account().reserved.cost
     }
 
-    /// Books a call that was answered earlier, such as one read back from a journal.
+    /// Books a call that was answered earlier, such as one read back from a journal. Where its usage is not known, that
+    /// it was made is all that is booked here; see [`book_uncertain`](Self::book_uncertain).
     pub fn book(&self, model: &str, usage: &Usage) {
-        self.account().answered(usage, self.prices.get(model));
+        if usage.total() == 0 {
+            self.account().spent.calls += 1;
+        } else {
+            self.account().answered(usage, self.prices.get(model));
+        }
     }
 
-    /// Books calls that failed earlier, such as ones read back from a journal. They count as calls; what the
-    /// provider may have billed for them is not known any more.
-    pub fn book_failed(&self, calls: &[ErrorKind]) {
+    /// Books that so many calls were made earlier and failed.
+    pub fn book_failed(&self, calls: u64) {
+        self.account().spent.calls += calls;
+    }
+
+    /// Books the most that earlier calls can have used, of those that are booked as made.
+    pub fn book_uncertain(&self, uncertain: &Uncertain) {
+        self.account().uncertain(*uncertain);
+    }
+
+    /// Keeps the calls of unknown cost apart by the seeds of their requests, until they are taken.
+    pub(crate) fn telling_requests_apart(self) -> Self {
+        self.account().untold = Some(HashMap::new());
+        self
+    }
+
+    /// Takes the calls of unknown cost that were made for the request of this seed, which is unique in a run.
+    pub(crate) fn take_uncertain(&self, seed: u64) -> Uncertain {
         let mut account = self.account();
-        for &kind in calls {
-            account.spent.calls += 1;
-            account.spent.uncertain_calls += u64::from(may_be_billed(kind));
+        let untold = account.untold.as_mut();
+        untold
+            .and_then(|untold| untold.remove(&seed))
+            .unwrap_or_default()
+    }
+
+    /// Takes the calls of unknown cost that were not taken for their requests.
+    pub(crate) fn take_all_uncertain(&self) -> Uncertain {
+        let mut account = self.account();
+        let mut all = Uncertain::default();
+        for (_, uncertain) in account.untold.iter_mut().flat_map(HashMap::drain) {
+            all.add(uncertain);
         }
+        all
     }
 
     /// Checks that the caps can hold for calls to this model: where cost is capped its price must be known,
@@ -189,6 +256,7 @@ impl Budget {
             budget: self,
             price,
             need,
+            seed: request.seed,
             in_line: InLine::default(),
             outcome: None,
         })
@@ -247,6 +315,8 @@ struct Need {
 struct Account {
     spent: Spending,
     reserved: Need,
+    /// Calls of unknown cost that nobody asked about yet, by the seeds of their requests; `None` where nobody will.
+    untold: Option<HashMap<u64, Uncertain>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -299,11 +369,11 @@ impl Account {
         }
     }
 
-    fn uncertain(&mut self, need: Need) {
-        self.spent.calls += need.calls;
-        self.spent.uncertain_calls += need.calls;
-        self.spent.uncertain_tokens = self.spent.uncertain_tokens.saturating_add(need.tokens);
-        self.spent.uncertain_cost += need.cost;
+    fn uncertain(&mut self, uncertain: Uncertain) {
+        let spent = &mut self.spent;
+        spent.uncertain_calls += uncertain.calls;
+        spent.uncertain_tokens = spent.uncertain_tokens.saturating_add(uncertain.tokens);
+        spent.uncertain_cost += uncertain.cost;
     }
 }
 
@@ -322,6 +392,7 @@ pub(super) struct Reservation<'a> {
     budget: &'a Budget,
     price: Option<Price>,
     need: Need,
+    seed: u64,
     pub(super) in_line: InLine,
     outcome: Option<Charge>,
 }
@@ -349,7 +420,19 @@ impl Drop for Reservation<'_> {
             match self.outcome.unwrap_or(Charge::Most) {
                 Charge::Usage(usage) => account.answered(&usage, self.price),
                 Charge::Nothing => account.spent.calls += 1,
-                Charge::Most => account.uncertain(self.need),
+                Charge::Most => {
+                    let Need {
+                        calls,
+                        tokens,
+                        cost,
+                    } = self.need;
+                    let uncertain = Uncertain::new(calls, tokens, cost);
+                    account.spent.calls += calls;
+                    account.uncertain(uncertain);
+                    if let Some(untold) = &mut account.untold {
+                        untold.entry(self.seed).or_default().add(uncertain);
+                    }
+                }
             }
         }
         drop(account);

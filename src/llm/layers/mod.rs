@@ -22,7 +22,7 @@ mod weighted;
 mod worst_case;
 
 pub use adaptive::Adaptive;
-pub use budget::{Budget, Spending};
+pub use budget::{Budget, Spending, Uncertain};
 pub use budgeted::Budgeted;
 pub use cached::Cached;
 pub use concurrency_limited::ConcurrencyLimited;

@@ -8,6 +8,8 @@ use serde_json::json;
 
 use crate::error::{ErrorKind, Result};
 use crate::journal::{Answer, CallFailure, Entry, Header, Journal, TopicAnswer};
+use crate::llm::layers::Uncertain;
+use crate::llm::price::Usd;
 use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
 use crate::outcome::Outcome;
 use crate::plan::{PlanRequest, allocate};
@@ -196,6 +198,7 @@ fn answer(task: u64, text: &str) -> Entry {
         model: "test/loom".into(),
         response: ChatResponse::new(text).with_usage(Usage::new(612, 95)),
         failed_calls: Vec::new(),
+        uncertain: Uncertain::default(),
     })
 }
 
@@ -214,6 +217,7 @@ fn one_of_each() -> Vec<Entry> {
         cache_write_tokens: 0,
         reasoning_tokens: u64::MAX,
     };
+    let uncertain = Uncertain::new(2, u64::MAX, Usd::from_nano(98_765_432_123_456));
     let failed_calls = vec![ErrorKind::RateLimited, ErrorKind::Timeout];
     let text = format!("{{\"a\": \"\\\"\"}}\u{0}\r\n🧵 {}", "long ".repeat(1 << 18));
     let response = ChatResponse {
@@ -230,6 +234,7 @@ fn one_of_each() -> Vec<Entry> {
             model: "test/loom".into(),
             response: response.clone(),
             failed_calls: failed_calls.clone(),
+            uncertain,
         }),
         Entry::Planned(plan),
         answer(0, ""),
@@ -241,6 +246,7 @@ fn one_of_each() -> Vec<Entry> {
             model: String::new(),
             response,
             failed_calls: failed_calls.clone(),
+            uncertain,
         }),
         Entry::Failed(CallFailure {
             task: 2,
@@ -251,9 +257,11 @@ fn one_of_each() -> Vec<Entry> {
             kind: ErrorKind::Overloaded,
             message: "the \"model\"\nis busy".into(),
             failed_calls,
+            uncertain,
         }),
         Entry::Finished {
             outcome: Outcome::Short,
+            uncertain,
         },
     ]
 }
