@@ -158,13 +158,7 @@ where
             .map(|planned| planned.topic.clone())
             .collect(),
         angles,
-        judge: Judge::new(
-            job.schema.clone(),
-            job.filters.clone(),
-            job.deduplicator.clone(),
-        )
-        .coerces(job.settings.coerce_types)
-        .keeps_data(job.hooks.want_data()),
+        judge: new_judge(job),
         log: Arc::clone(log),
         calls,
         seed,
@@ -205,6 +199,16 @@ where
     account.findings = settling.findings;
     account.ledger = Some(settling.ledger);
     result
+}
+
+fn new_judge<T: DeserializeOwned>(job: &Job) -> Judge<T> {
+    Judge::new(
+        job.schema.clone(),
+        job.filters.clone(),
+        job.deduplicator.clone(),
+    )
+    .coerces(job.settings.coerce_types)
+    .keeps_data(job.hooks.want_data())
 }
 
 fn new_ledger(job: &Job, plan: &Plan, seed: u64) -> Ledger {

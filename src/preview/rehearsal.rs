@@ -60,7 +60,7 @@ impl Rehearsal {
                 ..
             } => {
                 let settled = heard.settled(*task, topic);
-                settled.mends = (*mends).clone();
+                settled.mends = **mends;
                 settled.coercions = coercions.to_vec();
             }
             RunEvent::AnswerFaulty { fault, .. } => {

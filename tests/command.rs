@@ -1,0 +1,285 @@
+//! What the command says and how it exits, on good and on broken input. Without key and network.
+
+#![cfg(all(feature = "cli", feature = "testing"))]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A folder with an input, and the command in it.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().expect("there is room"));
+        place.write(
+            "input.json",
+            &json!({
+                "user_instruction": "Questions about the sea", "num_records": 40, "topics": ["tides", "currents"],
+                "generation_model_name": "openai/gpt-4o-mini", "topic_model_name": "openai/gpt-4o-mini",
+            })
+            .to_string(),
+        );
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("there is room");
+    }
+
+    /// Runs the command in the folder, without a key.
+    fn runs(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_topicloom"))
+            .args(args)
+            .current_dir(self.0.path())
+            .env_remove("OPENAI_API_KEY")
+            .stdin(Stdio::null())
+            .output()
+            .expect("the command starts")
+    }
+
+    /// Returns what it printed where it went well.
+    fn prints(&self, args: &[&str]) -> String {
+        let output = self.runs(args);
+        assert!(output.status.success(), "{args:?}: {}", said(&output));
+        String::from_utf8(output.stdout).expect("it prints text")
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn records(printed: &str) -> Vec<Value> {
+    let record = |line| serde_json::from_str(line).expect("a line is a record");
+    printed.lines().map(record).collect()
+}
+
+#[test]
+fn a_preview_shows_so_many_tasks_with_their_prompts_and_verdicts() {
+    let place = Place::new();
+    let shown = place.prints(&[
+        "preview",
+        "input.json",
+        "--offline",
+        "--seed",
+        "1",
+        "-n",
+        "2",
+    ]);
+    assert_eq!(shown.matches("== task ").count(), 2, "{shown}");
+    assert_eq!(shown.matches(": accepted\n{").count(), 2, "{shown}");
+    assert_eq!(
+        shown.matches("Questions about the sea").count(),
+        1,
+        "{shown}"
+    );
+    let three = place.prints(&["preview", "input.json", "--offline"]);
+    assert_eq!(three.matches("== task ").count(), 3, "{three}");
+    assert_eq!(
+        fs::read_dir(place.0.path()).expect("it is there").count(),
+        1
+    );
+}
+
+#[test]
+fn a_dry_run_writes_one_record_of_each_topic() {
+    let place = Place::new();
+    let printed = place.prints(&["run", "input.json", "--offline", "--dry-run", "--quiet"]);
+    let mut topics: Vec<Value> = records(&printed)
+        .into_iter()
+        .map(|record| record["topic"].clone())
+        .collect();
+    topics.sort_by_key(ToString::to_string);
+    assert_eq!(topics, ["currents", "tides"]);
+
+    place.prints(&[
+        "run",
+        "input.json",
+        "--offline",
+        "--dry-run",
+        "--output",
+        "dry.jsonl",
+        "--report",
+        "dry.json",
+    ]);
+    let written = fs::read_to_string(place.path("dry.jsonl")).expect("it was written");
+    assert_eq!(records(&written).len(), 2);
+    let report = fs::read_to_string(place.path("dry.json")).expect("it was written");
+    let report: Value = serde_json::from_str(&report).expect("it is JSON");
+    assert_eq!(
+        (&report["requested"], &report["outcome"]),
+        (&json!(2), &json!("complete"))
+    );
+}
+
+#[test]
+fn broken_input_is_told_and_exits_with_two() {
+    let place = Place::new();
+    place.write("cut.json", "{\"num_records\": 3");
+    place.write("wrong.json", r#"{"num_records": -3, "topic": ["a"]}"#);
+    place.write("not.txt", "\u{0}\u{1}binary");
+    place.write("no.journal", "not a journal at all");
+    for (args, told) in [
+        (&["preview", "nowhere.json"][..], "cannot be read"),
+        (&["preview", "cut.json", "--offline"], "not JSON"),
+        (
+            &["preview", "wrong.json", "--offline"],
+            "num_records: is -3",
+        ),
+        (&["preview", "not.txt", "--offline"], "not JSON"),
+        (&["preview", "input.json"], "OPENAI_API_KEY"),
+        (
+            &["preview", "input.json", "--offline", "-n", "few"],
+            "--tasks",
+        ),
+        (&["preview", "input.json", "--offline", "-n", "-1"], "-1"),
+        (
+            &[
+                "preview",
+                "input.json",
+                "--offline",
+                "--max-concurrency",
+                "0",
+            ],
+            "max_concurrency",
+        ),
+        (&["preview"], "<INPUT>"),
+        (&["run", "cut.json", "--dry-run", "--offline"], "not JSON"),
+        (&["run", "input.json", "--dry-run"], "OPENAI_API_KEY"),
+        (
+            &["run", "input.json", "--dry-run", "--journal", "run.journal"],
+            "--journal",
+        ),
+        (&["inspect"], "<JOURNAL>"),
+    ] {
+        let output = place.runs(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", said(&output));
+        assert!(said(&output).contains(told), "{args:?}: {}", said(&output));
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+    // A file that is there and is no journal is none of the input's fault.
+    for args in [
+        &["inspect", "no.journal"][..],
+        &["inspect", "nowhere.journal"],
+        &["resume", "no.journal", "--offline"],
+        &["run", "input.json", "--offline", "--journal", "no.journal"],
+    ] {
+        let output = place.runs(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", said(&output));
+        assert!(
+            said(&output).contains("error: "),
+            "{args:?}: {}",
+            said(&output)
+        );
+    }
+    let untouched = fs::read_to_string(place.path("no.journal")).expect("it is there");
+    assert_eq!(untouched, "not a journal at all");
+}
+
+#[test]
+fn a_preview_or_dry_run_that_cannot_be_written_is_an_error() {
+    let place = Place::new();
+    let output = place.runs(&[
+        "run",
+        "input.json",
+        "--offline",
+        "--dry-run",
+        "--output",
+        "no folder/out.jsonl",
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("no folder"), "{}", said(&output));
+}
+
+#[cfg(unix)]
+#[test]
+fn whoever_stops_reading_is_not_told_off() {
+    let place = Place::new();
+    for args in [
+        "preview input.json --offline -n 30",
+        "schema",
+        "plan input.json",
+        "estimate input.json",
+    ] {
+        let line = format!("\"$0\" {args} | true; test \"${{PIPESTATUS[0]}}\" -eq 0");
+        let output = Command::new("bash")
+            .args(["-c", &line, env!("CARGO_BIN_EXE_topicloom")])
+            .current_dir(place.0.path())
+            .output()
+            .expect("there is a shell");
+        assert!(output.status.success(), "{args}: {}", said(&output));
+        assert!(!said(&output).contains("panicked"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn an_inspected_journal_tells_the_run_and_what_came_behind_a_second_plan() {
+    let place = Place::new();
+    let run = [
+        "run",
+        "input.json",
+        "--offline",
+        "--quiet",
+        "--journal",
+        "run.journal",
+    ];
+    assert_eq!(records(&place.prints(&run)).len(), 40);
+    let before = place.prints(&["inspect", "run.journal"]);
+    assert!(
+        before.contains("      20       20        0  tides"),
+        "{before}"
+    );
+    assert!(before.contains("ended: complete"), "{before}");
+    let extend = [
+        "resume",
+        "run.journal",
+        "--offline",
+        "--quiet",
+        "--extend-to",
+        "46",
+    ];
+    assert_eq!(records(&place.prints(&extend)).len(), 46);
+    let after = place.prints(&["inspect", "run.journal"]);
+    assert!(
+        after.contains("      23       23        0  tides"),
+        "{after}"
+    );
+    assert!(after.contains("46 calls, "), "{after}");
+}
+
+#[test]
+fn a_short_run_lists_what_was_given_up_and_exits_with_three() {
+    let place = Place::new();
+    // A record has to hold a number that the stand-in does not hit on.
+    place.write(
+        "short.json",
+        &json!({
+            "num_records": 40, "topics": ["tides", "currents"], "generation_model_name": "offline/loom",
+            "output_schema": {
+                "type": "object", "required": ["answer"],
+                "properties": {"answer": {"type": "string", "enum": ["yes", "no"]}},
+            },
+        })
+        .to_string(),
+    );
+    let output = place.runs(&["run", "short.json"]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    let gave_up: Vec<String> = said(&output)
+        .lines()
+        .filter(|line| line.starts_with("gave up \""))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(gave_up.len(), 2, "{}", said(&output));
+    assert!(
+        gave_up.iter().all(|line| line.contains("missing, after")),
+        "{gave_up:?}"
+    );
+}
