@@ -489,24 +489,20 @@ pub(super) fn panicked(error: JoinError) -> Error {
     .with_source(error)
 }
 
-/// Says how many records are missing, and why, for the first topic that was given up.
+/// Says how many records are missing, and why, of the first topic that was given up.
 fn short<T>(settling: &Settling<'_, T>) -> Error {
     let requested = settling.requested;
     let missing = requested - settling.ledger.accepted();
-    let given_up: Vec<_> = settling
-        .ledger
-        .tallies()
-        .iter()
-        .filter_map(|tally| tally.given_up)
-        .collect();
-    let why = given_up
-        .first()
-        .map_or_else(String::new, |why| format!("; of the first, {why}"));
+    let tallies = settling.ledger.tallies().iter();
+    let given_up = tallies.filter(|tally| tally.given_up.is_some()).count();
+    let why = settling.findings.first_given_up();
+    let why = why.map_or_else(String::new, |(topic, why)| {
+        format!("; of the first, \"{}\", {why}", settling.topics[topic])
+    });
     Error::new(
         ErrorKind::Short,
         format!(
-            "{missing} of {requested} records are missing; {} topics were given up{why}",
-            given_up.len()
+            "{missing} of {requested} records are missing; {given_up} topics were given up{why}"
         ),
     )
 }

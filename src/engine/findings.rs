@@ -80,6 +80,16 @@ impl Findings {
         }
     }
 
+    /// Returns the place of the topic that was given up first, and why in words.
+    pub(super) fn first_given_up(&self) -> Option<(usize, String)> {
+        let (topic, why, last_error) = self.given_up.first()?;
+        let words = match last_error {
+            Some(error) => format!("{why}; last error: {error}"),
+            None => why.to_string(),
+        };
+        Some((*topic, words))
+    }
+
     /// Returns how many answers ran into the output limit.
     pub(super) fn at_limit(&self) -> u64 {
         self.at_limit

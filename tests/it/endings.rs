@@ -202,6 +202,12 @@ async fn the_report_says_of_given_up_topics_what_was_wrong_last() {
             .expect_err("it is short");
         assert_eq!(error.error().kind(), ErrorKind::Short);
         assert_eq!(error.report().imbalances(), Vec::<String>::new());
+        let message = error.error().message();
+        assert!(
+            message.contains("of the first, \"bad records\", 3 attempts in a row"),
+            "{message}"
+        );
+        assert!(message.ends_with("must be a string"), "{message}");
         let listed = error.report().given_up.listed.iter();
         told.push(
             listed

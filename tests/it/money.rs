@@ -261,6 +261,11 @@ async fn calls_that_may_have_been_billed_count_when_a_run_goes_on() {
         if seed % 2 == 0 {
             json["data_factory_config"]["max_cost_usd"] = json!(30);
         }
+        if seed % 4 == 1 {
+            // The topics are to be paid for, too.
+            json["topics"] = Value::Null;
+            json["records_per_topic"] = json!(10);
+        }
         let journal = MemoryJournal::default();
         let pipeline = Pipeline::builder(model)
             .prices(prices())
@@ -292,6 +297,7 @@ async fn calls_that_may_have_been_billed_count_when_a_run_goes_on() {
             Ok(dataset) => dataset.report().clone(),
             Err(error) => error.report().clone(),
         };
+        assert_eq!(first.report().topic_calls.made > 0, seed % 4 == 1);
         let (before, after) = (first.report().spending, report.spending);
         assert!(before.uncertain_calls > 0, "seed {seed}");
         let certain = |spent: &Spending| (spent.cost, spent.usage, spent.unpriced_calls);
