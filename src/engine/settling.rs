@@ -52,9 +52,14 @@ impl<T> Settling<'_, T> {
             Settle::Failed { error, calls } => self.failed(task, topic, &error, calls),
         };
         if let Some((why, last_error)) = given_up {
-            self.job.tell(&RunEvent::TopicGivenUp { topic, why });
-            self.findings.given_up(task.topic, why, last_error);
+            self.gave_up(task, why, last_error);
         }
+    }
+
+    fn gave_up(&mut self, task: &Task, why: GiveUp, last_error: Option<String>) {
+        let topic = &self.topics[task.topic];
+        self.job.tell(&RunEvent::TopicGivenUp { topic, why });
+        self.findings.given_up(task.topic, why, last_error);
     }
 
     fn answered(
@@ -262,15 +267,18 @@ impl<T> Settling<'_, T> {
 
     /// Books a task whose error ends the run.
     pub(super) fn ends_run(&mut self, task: &Task, error: &Error) {
-        self.ledger.failed(task, error.kind(), 0);
+        let error = CallError::from(error);
         self.job.hooks.failed(&Failed {
             topic: &self.topics[task.topic],
             task: task.id,
-            error: &CallError::from(error),
+            error: &error,
             calls: 0,
             ends_run: true,
             is_replayed: false,
         });
+        if let Some(why) = self.ledger.failed(task, error.kind, 0) {
+            self.gave_up(task, why, Some(error.message));
+        }
     }
 }
 

@@ -179,12 +179,16 @@ impl Budget {
 
     /// Books that so many calls were made earlier and failed.
     pub fn book_failed(&self, calls: u64) {
-        self.account().spent.calls += calls;
+        if calls > 0 {
+            self.account().spent.calls += calls;
+        }
     }
 
     /// Books the most that earlier calls can have used, of those that are booked as made.
     pub fn book_uncertain(&self, uncertain: &Uncertain) {
-        self.account().uncertain(*uncertain);
+        if !uncertain.is_none() {
+            self.account().uncertain(*uncertain);
+        }
     }
 
     /// Keeps the calls of unknown cost apart by the seeds of their requests, until they are taken.
