@@ -34,6 +34,9 @@
 //! # }
 //! ```
 //!
+//! What happens meanwhile is told as [`RunEvent`]s, and [`hooks`] are shown the data. [`Pipeline::preview`] shows prompts,
+//! answers and verdicts of a few tasks, and [`Pipeline::dry_run`] is the whole in small.
+//!
 //! [`guide::concepts`] explains the words.
 
 // A library speaks through its return values; the command and the examples may print.

@@ -746,6 +746,32 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_sample_is_as_large_as_it_may_be_and_forgets_no_name(
+            given in 0..30_usize, generated in 0..30_usize, most in 0..20_usize,
+        ) {
+            let names: Vec<String> = (0..given).map(|number| format!("topic {number}")).collect();
+            let topics = names.iter().map(|name| PlannedTopic {
+                topic: Topic::new(name.as_str()),
+                quota: 7,
+                origin: Origin::Given,
+            });
+            let whole = Allocation {
+                given: topics.collect(),
+                generated: vec![5; generated],
+                ..Allocation::default()
+            };
+            let sample = whole.clone().sample(most);
+            let kept = sample.given.len() + sample.generated.len();
+            prop_assert_eq!(kept, most.min(given + generated));
+            prop_assert!(sample.given.iter().eq(whole.given.iter().take(sample.given.len())));
+            prop_assert_eq!(sample.existing(), whole.existing());
+            // Each kind gets its half, unless the other leaves room or it has no more.
+            prop_assert!(sample.given.len() >= given.min(most.div_ceil(2)));
+            prop_assert!(sample.generated.len() >= generated.min(most / 2));
+            prop_assert_eq!(sample.one_of_each().total(), kept as u64);
+        }
+
+        #[test]
         fn quotas_add_up_and_given_counts_are_kept(
             number in 1..2_000_u64,
             per_topic in 1..50_u64,
