@@ -190,6 +190,7 @@ where
     let result = match fold(&mut settling, &workshop, opening.rest, &records).await {
         Ok(answers) => {
             account.resumed_answers = answers;
+            account.was_cut_short = log.was_cut_short();
             work(&mut settling, &workshop, policy, records, &stop).await
         }
         Err(error) => Err(error),

@@ -16,6 +16,8 @@ pub(super) struct Log {
     journal: Option<Arc<dyn Journal>>,
     next: AtomicU64,
     appended: AtomicBool,
+    /// Whether the last entry of an earlier process that was read is an end.
+    ended: AtomicBool,
 }
 
 impl Log {
@@ -24,6 +26,7 @@ impl Log {
             journal,
             next: AtomicU64::new(0),
             appended: AtomicBool::new(false),
+            ended: AtomicBool::new(true),
         }
     }
 
@@ -33,8 +36,10 @@ impl Log {
             Some(journal) => Ok(journal
                 .read()
                 .await?
-                .inspect(|_| {
+                .inspect(|entry| {
                     self.next.fetch_add(1, Ordering::Relaxed);
+                    let is_end = matches!(entry, Ok(Entry::Finished { .. }));
+                    self.ended.store(is_end, Ordering::Relaxed);
                 })
                 .fuse()
                 .boxed()),
@@ -48,6 +53,11 @@ impl Log {
             Some(journal) => Ok(journal.read().await?.take(entries).fuse().boxed()),
             None => Ok(futures::stream::empty().boxed()),
         }
+    }
+
+    /// Returns whether an earlier process ended without saying so, once all it appended is read.
+    pub(super) fn was_cut_short(&self) -> bool {
+        !self.ended.load(Ordering::Relaxed)
     }
 
     /// Returns the number that the next entry gets, while nobody else appends.

@@ -24,8 +24,14 @@ pub(super) struct Account {
     pub(super) diversity: DiversityReport,
     pub(super) findings: Findings,
     pub(super) resumed_answers: u64,
+    /// Whether an earlier process was killed, so that its last calls are not in the account.
+    pub(super) was_cut_short: bool,
     pub(super) unjudged: u64,
 }
+
+/// What a run says that goes on where a process was killed.
+const KILLED: &str = "the process before this one did not end its run: what the calls cost that were in flight then is not in \
+     the account";
 
 impl Account {
     pub(super) fn new(job: &Job) -> Self {
@@ -62,6 +68,9 @@ impl Account {
         }
         let mut notes: Vec<String> = plan.notes.iter().map(ToString::to_string).collect();
         notes.extend(self.ledger.iter().flat_map(|ledger| moves(&plan, ledger)));
+        if self.was_cut_short {
+            notes.push(KILLED.to_owned());
+        }
         if self.findings.at_limit() > 0 {
             notes.push(cuts(
                 self.findings.at_limit(),

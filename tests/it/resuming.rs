@@ -83,6 +83,11 @@ async fn every_prefix_of_a_journal_resumes_to_a_whole_run() {
         let report = dataset.report();
         assert_eq!(report.imbalances(), Vec::<String>::new(), "cut at {cut}");
         assert_eq!(report.resumed_answers, answered, "cut at {cut}");
+        let told = report
+            .notes
+            .iter()
+            .any(|note| note.contains("not in the account"));
+        assert_eq!(told, cut > 0 && cut < entries.len(), "cut at {cut}");
         assert!(dataset.len() == 40 || report.topics.iter().any(|topic| topic.given_up.is_some()));
     }
 }
