@@ -133,15 +133,12 @@ const ELLIPSIS: &str = "…";
 
 /// Whether a text needs no look at its characters: it is ASCII, and white space in it is single spaces. Most are.
 fn is_plain(text: &str) -> bool {
-    // To the end and without branches, which is several times as fast as stopping where it is not.
+    // Counted to the end, which is several times as fast as stopping where it is not.
     let bytes = text.as_bytes();
-    let printable = |&byte: &u8| (b' '..=b'~').contains(&byte);
-    let all_printable = bytes.iter().fold(true, |all, byte| all & printable(byte));
+    let unprintable = |byte: &&u8| !(b' '..=b'~').contains(*byte);
     let pairs = bytes.iter().zip(bytes.iter().skip(1));
-    let two_spaces = pairs.fold(false, |any, (&one, &next)| {
-        any | ((one == b' ') & (next == b' '))
-    });
-    all_printable & !two_spaces
+    let both_spaces = |(one, next): &(&u8, &u8)| **one == b' ' && **next == b' ';
+    bytes.iter().filter(unprintable).count() == 0 && pairs.filter(both_spaces).count() == 0
 }
 
 /// Appends a text with single spaces for white space; returns whether there was room for all of it.

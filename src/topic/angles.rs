@@ -95,8 +95,7 @@ impl Angles {
     /// Returns how many calls are made for so many topics.
     pub(crate) fn asks(&self, topics: usize) -> usize {
         match self.source {
-            AngleSource::Given(_) => 0,
-            AngleSource::PerTopic(0) | AngleSource::Once(0) => 0,
+            AngleSource::Given(_) | AngleSource::PerTopic(0) | AngleSource::Once(0) => 0,
             AngleSource::PerTopic(_) => topics.min(self.most_asks),
             AngleSource::Once(_) => 1,
         }
@@ -139,7 +138,7 @@ impl Angles {
         match &self.source {
             AngleSource::Given(angles) => set.shared = Arc::clone(angles),
             AngleSource::Once(count) => {
-                set.shared = ask_unless_none(request, *count, None, 0).await?
+                set.shared = ask_unless_none(request, *count, None, 0).await?;
             }
             AngleSource::PerTopic(count) => {
                 let all = topics.len() <= self.most_asks;

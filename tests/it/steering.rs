@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use topicloom::dedup::Given;
 use topicloom::input::GenerateByTopicInputBuilder;
 use topicloom::journal::MemoryJournal;
-use topicloom::llm::Purpose;
+use topicloom::llm::{ChatRequest, Purpose};
 use topicloom::testing::{ScriptedAnswer, ScriptedLlm, scripted};
 use topicloom::topic::Angles;
 use topicloom::{GenerateByTopicInput, Pipeline};
@@ -42,7 +42,7 @@ fn turns(model: &ScriptedLlm, angles: &[&'static str]) -> BTreeMap<&'static str,
     let prompts = requests
         .iter()
         .filter(|request| request.purpose == Purpose::Records);
-    let prompts: Vec<&str> = prompts.map(|request| request.last_text()).collect();
+    let prompts: Vec<&str> = prompts.map(ChatRequest::last_text).collect();
     let times = |angle: &str| {
         prompts
             .iter()
