@@ -122,8 +122,10 @@ impl NearFingerprint {
                     .push(key(left.map(|(_, meaning)| *meaning), &mut scratch, own));
             }
         }
+        // Where the words are not known to say little or much, none is forgiven.
+        let known = readings.iter().all(|reading| reading.english);
         for (range, count) in PARTS {
-            if range.contains(&meanings.len()) {
+            if known && range.contains(&meanings.len()) {
                 for part in 0..count {
                     let own = meanings
                         .iter()
@@ -158,7 +160,7 @@ fn pack(content: &Content, meaning: u32) -> Packed {
     let has = |traits: u32| content.traits & traits != 0;
     // Who acts stands in front already, so "by" says no more.
     let role = if content.role == BY { 0 } else { content.role };
-    let weighs = has(is::NEGATION | is::WEIGHTY | is::CAPITAL);
+    let weighs = has(is::NEGATION | is::WEIGHTY | is::CAPITAL | is::UNIT);
     Packed::new(meaning, role, has(is::NUMBER | is::SIGN), weighs).bound(content.bound)
 }
 

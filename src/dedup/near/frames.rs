@@ -78,6 +78,7 @@ pub(super) fn question(terms: &[Term]) -> u32 {
     for (at, term) in terms.iter().enumerate() {
         if term.kind.is_break() {
             ahead = true;
+            opened = 0;
             if matches!(term.kind, Kind::Stop | Kind::Ask) && (what || whether) {
                 break;
             }
@@ -87,8 +88,12 @@ pub(super) fn question(terms: &[Term]) -> u32 {
                 continue;
             }
             // "When water freezes, what happens": the second one asks.
-            let clause =
-                term.word.is(is::STRONG) && terms[at..].iter().any(|term| term.kind == Kind::Pause);
+            let asks = terms
+                .get(at + 1)
+                .is_some_and(|next| next.word.is(is::YES_NO));
+            let clause = term.word.is(is::STRONG)
+                && !asks
+                && terms[at..].iter().any(|term| term.kind == Kind::Pause);
             if !clause {
                 return term.word.meaning;
             }

@@ -64,6 +64,14 @@ pub(super) mod trait_of {
     pub(in super::super) const PARTICIPLE: u32 = 1 << 15;
     /// An operator.
     pub(in super::super) const SIGN: u32 = 1 << 13;
+    /// A unit of measure.
+    pub(in super::super) const UNIT: u32 = 1 << 26;
+    /// Says little beside other words.
+    pub(in super::super) const LIGHT: u32 = 1 << 27;
+    /// Tells somebody to do something.
+    pub(in super::super) const COMMAND: u32 = 1 << 28;
+    /// Speaks of the one who asks or of the one who answers.
+    pub(in super::super) const SPEAKER: u32 = 1 << 29;
 }
 
 use trait_of as is;
@@ -125,10 +133,14 @@ const ASKING: [(&str, u32); 7] = [
     ("where", WHERE),
 ];
 
+/// The role of a word under "than".
+pub(super) const THAN: u8 = 3;
 /// The role of a word under "by", which names who acts in a passive.
 pub(super) const BY: u8 = 4;
 /// The role of a word under "of".
 pub(super) const OF: u8 = 5;
+/// The role of a word under "on".
+pub(super) const ON: u32 = 6;
 
 /// Words that say how things compare or belong together, whichever is named first.
 const SYMMETRIC: [&str; 6] = [
@@ -323,7 +335,9 @@ impl Lexicon {
             // Short forms mean something else without a number in front: "m", "in", "s".
             for word in line.split_whitespace().filter(|w| w.len() > 4) {
                 let meaning = UNITS[&hash(word)];
-                self.entry(word).word.meaning = meaning;
+                let entry = self.entry(word);
+                entry.word.meaning = meaning;
+                entry.word.traits |= is::UNIT;
             }
         }
     }
@@ -364,6 +378,9 @@ impl Lexicon {
                     "rank" => (is::RANK, 0),
                     "general" => (is::GENERAL, 0),
                     "answer" => (is::ANSWER, 0),
+                    "light" => (is::LIGHT, 0),
+                    "command" => (is::COMMAND, 0),
+                    "speaker" => (is::SPEAKER | is::FUNCTION, 0),
                     "yes-no" => (is::YES_NO, 0),
                     "english" => (is::ENGLISH, 0),
                     _ => {

@@ -3,7 +3,7 @@
 use super::cores::Cores;
 use super::frames::{drop_frames, question};
 use super::lexer::Lexemes;
-use super::lexicon::{BY, LEXICON, trait_of as is};
+use super::lexicon::{BY, LEXICON, THAN, trait_of as is};
 use super::terms::{Term, Terms};
 
 /// A word that carries meaning.
@@ -28,6 +28,8 @@ pub(super) struct Reading {
     pub(super) question: u32,
     /// A hash of its pictographs, or 0.
     pub(super) emoji: u32,
+    /// Whether the rules for English apply.
+    pub(super) english: bool,
     /// What would be left without the parts that could be left out.
     pub(super) cores: Cores,
 }
@@ -49,6 +51,7 @@ impl Reading {
             question: if english { question(&terms) } else { 0 },
             contents: contents(&terms),
             emoji,
+            english,
             cores: Cores::default(),
         };
         // Nothing but frame and grammar, as in "what is an idea?": then these words are what there is.
@@ -108,7 +111,11 @@ fn contents(terms: &[Term]) -> Vec<Content> {
                 });
             }
         } else if term.kind.is_break() || term.word.role != 0 {
-            role = term.word.role;
+            // "Than on Mars" still compares.
+            let compares = role == THAN && at > 0 && terms[at - 1].word.role == THAN;
+            if !compares || term.kind.is_break() {
+                role = term.word.role;
+            }
         } else if !term.word.is(is::OPEN) {
             role = 0;
         }
