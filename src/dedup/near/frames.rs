@@ -1,7 +1,7 @@
 //! Tells what a question is about from the words that only ask it.
 
 use super::lexer::Kind;
-use super::lexicon::{OF, WHETHER, trait_of as is};
+use super::lexicon::{LEXICON, OF, WHETHER, trait_of as is};
 use super::terms::Term;
 
 /// Marks grammar, and the words that frame a question without saying what it is about.
@@ -22,6 +22,7 @@ pub(super) fn drop_frames(terms: &mut [Term]) {
 
 /// Marks the frame of one stretch between breaks.
 fn drop_frame(stretch: &mut [Term]) {
+    name_doing(stretch);
     let mut from = 0;
     let mut asked = false;
     while from < stretch.len() {
@@ -64,6 +65,19 @@ fn drop_frame(stretch: &mut [Term]) {
             } else {
                 before += 1;
             }
+        }
+    }
+}
+
+/// Takes the second "do" of "what does the liver do" for a word of meaning.
+fn name_doing(stretch: &mut [Term]) {
+    let mut before = stretch.iter();
+    let what = before.any(|term| term.word.is(is::WHAT));
+    if what && before.any(|term| term.word.is(is::DOES)) {
+        let at = stretch.len() - before.len();
+        if let Some(second) = stretch[at..].iter_mut().find(|term| term.word.is(is::DOES)) {
+            second.word.meaning = LEXICON.role();
+            second.dropped = false;
         }
     }
 }

@@ -160,6 +160,10 @@ pub(super) struct Lexicon {
     answers: Map<u8>,
     /// What a word turns into under a question word.
     turns: Vec<(u32, u32, u32)>,
+    /// What "why" asks for.
+    cause: u32,
+    /// What somebody or something does.
+    role: u32,
     units: Map<u32>,
     /// Meanings that compare things, so that their order says nothing.
     symmetric: Vec<u32>,
@@ -195,6 +199,8 @@ impl Lexicon {
             phrases: Map::default(),
             answers: Map::default(),
             turns: Vec::new(),
+            cause: 0,
+            role: 0,
             units: UNITS.clone(),
             symmetric: Vec::new(),
         };
@@ -215,6 +221,8 @@ impl Lexicon {
         }
         lexicon.read_answers(include_str!("data/questions.txt"));
         lexicon.read_phrases(include_str!("data/phrases.txt"));
+        lexicon.cause = lexicon.meaning_of("cause");
+        lexicon.role = lexicon.meaning_of("role");
         lexicon.symmetric = SYMMETRIC.map(|word| lexicon.meaning_of(word)).into();
         lexicon
     }
@@ -273,6 +281,16 @@ impl Lexicon {
         self.answers
             .get(&u64::from(meaning))
             .is_some_and(|questions| questions & (1 << question) != 0)
+    }
+
+    /// Returns the word that says what a question word asks, where it is one word: the cause for "why".
+    pub(super) fn asked_by(&self, question: u32) -> Option<u32> {
+        (question == WHY).then_some(self.cause)
+    }
+
+    /// Returns the meaning of "role", which is what is asked by "what does it do".
+    pub(super) fn role(&self) -> u32 {
+        self.role
     }
 
     /// Returns whether a word says how things compare.
@@ -427,40 +445,65 @@ impl Lexicon {
             let Some((phrase, stands_for)) = line.split_once('=') else {
                 continue;
             };
-            let pieces: Vec<u64> = lex(phrase)
-                .pieces
-                .iter()
-                .filter(|piece| matches!(piece.kind, Kind::Word | Kind::Glyph))
-                .map(|piece| piece.hash)
-                .collect();
             let words: Vec<Word> = stands_for
                 .split_whitespace()
                 .map(|word| self.word(hash(word), word, &mut String::new()))
                 .collect();
-            let Some(&first) = pieces.first() else {
-                continue;
-            };
-            let mut hash = 0;
-            for piece in &pieces {
-                hash = phrase_hash(hash, *piece);
-                self.phrases.entry(hash).or_default();
-            }
-            self.phrases
-                .entry(hash)
-                .or_default()
-                .get_or_insert(words.into());
-            let word = phrase.split_whitespace().next().unwrap_or_default();
-            let meaning = self.meaning_of_stem(word, &mut String::new());
-            let entry = self.words.entry(first).or_insert(Entry {
-                word: Word::meaning(meaning),
-                starts_phrase: false,
-            });
-            entry.starts_phrase = true;
-            if pieces.len() == 1 && phrase.contains('\'') {
-                entry.word.traits |= is::ENGLISH;
+            for phrase in alternatives(phrase) {
+                self.read_phrase(&phrase, &words);
             }
         }
     }
+
+    fn read_phrase(&mut self, phrase: &str, stands_for: &[Word]) {
+        let pieces: Vec<u64> = lex(phrase)
+            .pieces
+            .iter()
+            .filter(|piece| matches!(piece.kind, Kind::Word | Kind::Glyph))
+            .map(|piece| piece.hash)
+            .collect();
+        let Some(&first) = pieces.first() else {
+            return;
+        };
+        let mut hash = 0;
+        for piece in &pieces {
+            hash = phrase_hash(hash, *piece);
+            self.phrases.entry(hash).or_default();
+        }
+        self.phrases
+            .entry(hash)
+            .or_default()
+            .get_or_insert(stands_for.into());
+        let word = phrase.split_whitespace().next().unwrap_or_default();
+        let meaning = self.meaning_of_stem(word, &mut String::new());
+        let entry = self.words.entry(first).or_insert(Entry {
+            word: Word::meaning(meaning),
+            starts_phrase: false,
+        });
+        entry.starts_phrase = true;
+        if pieces.len() == 1 && phrase.contains('\'') {
+            entry.word.traits |= is::ENGLISH;
+        }
+    }
+}
+
+/// Writes out the alternatives in a phrase: "a good/fine way" is "a good way" and "a fine way". An underscore joins
+/// the words of one alternative.
+fn alternatives(phrase: &str) -> Vec<String> {
+    let mut written = vec![String::new()];
+    for word in phrase.split_whitespace() {
+        written = written
+            .iter()
+            .flat_map(|before| {
+                word.split('/')
+                    .map(move |word| format!("{before} {}", word.replace('_', " ")))
+            })
+            .collect();
+    }
+    for phrase in &mut written {
+        phrase.remove(0);
+    }
+    written
 }
 
 /// Returns the meaning of a word that has none but its own.

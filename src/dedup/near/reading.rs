@@ -75,10 +75,36 @@ impl Reading {
             for content in &mut reading.contents {
                 content.meaning = LEXICON.under_question(content.meaning, question);
             }
+            reading.name_what_is_asked(&terms);
             reading.cores = Cores::of(&terms, &reading.contents);
             act_first(&mut reading);
         }
         reading
+    }
+}
+
+impl Reading {
+    /// Puts a word in the place of the question word, so that "why did it fail" and "the cause of its failure" agree.
+    fn name_what_is_asked(&mut self, terms: &[Term]) {
+        let question = self.question;
+        let Some(asked) = LEXICON.asked_by(question) else {
+            return;
+        };
+        let is_question = |term: &Term| term.word.is(is::ASKS) && term.word.meaning == question;
+        let said = |content: &Content| LEXICON.answers(content.meaning, question);
+        if !self.contents.iter().any(said) {
+            let at = terms.iter().position(is_question).unwrap_or(0);
+            let place = self.contents.partition_point(|content| content.at < at);
+            let word = Content {
+                meaning: asked,
+                traits: 0,
+                role: 0,
+                bound: false,
+                at,
+            };
+            self.contents.insert(place, word);
+        }
+        self.question = 0;
     }
 }
 
