@@ -122,7 +122,7 @@ pub fn show_wrong(set: &[Labelled], closed: &str) {
             .entry((truth[at].is_some(), truth[at].unwrap_or(labelled.kind)))
             .or_default();
         *count += 1;
-        if *count <= 40 {
+        if *count <= 120 {
             let (what, twin) = match found[at] {
                 Some(of) => ("refused", of),
                 None => ("missed", first),

@@ -28,6 +28,8 @@ const PARTS: [(std::ops::RangeInclusive<usize>, u32); 2] =
 pub struct NearFingerprint {
     /// The key of all words of meaning, in any order.
     pub(super) full: u64,
+    /// The key of the circles of its words, or 0 where it would say too little.
+    pub(super) circles: u64,
     /// The keys without a part that could be left out.
     pub(super) cores: Vec<u64>,
     /// The keys of parts.
@@ -112,6 +114,11 @@ impl NearFingerprint {
             scope.rotate_left(3) ^ u64::from(asks(reading, u64::MAX))
         });
         print.full = key(meanings.iter().copied(), &mut scratch, whole);
+        if let [reading] = readings {
+            let heavy = reading.contents.iter().filter(|c| c.traits & is::LIGHT == 0);
+            let own = scope.rotate_left(3) ^ u64::from(asks(reading, u64::MAX));
+            print.circles = key(heavy.map(|content| content.circle), &mut scratch, own);
+        }
         if let ([reading], true) = (readings, clauses) {
             print.cores.reserve_exact(reading.cores.len());
             for core in reading.cores.iter() {
@@ -187,6 +194,7 @@ impl Serialize for NearFingerprint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut out = Writer::default();
         out.u64(self.full);
+        out.u64(self.circles);
         out.list(&self.cores, Writer::u64);
         out.list(&self.parts, Writer::u64);
         out.u32(self.traits.0);
@@ -223,6 +231,7 @@ fn read(text: &str) -> Option<NearFingerprint> {
     let mut from = Reader(text.as_bytes());
     let mut print = NearFingerprint {
         full: from.u64()?,
+        circles: from.u64()?,
         cores: from.list(Reader::u64)?,
         parts: from.list(Reader::u64)?,
         traits: Traits(from.u32()?),

@@ -8,6 +8,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
 use super::lexer::{Kind, Lexeme, hash, lex};
+use super::order::kept;
 use super::stem::stem;
 
 /// What is known about a word, as a set of bits.
@@ -85,6 +86,8 @@ pub(super) struct Word {
     pub(super) traits: u32,
     /// The preposition it is, from 1; 0 for others.
     pub(super) role: u8,
+    /// The same for all words that may stand for one another in some question, see [`Lexicon::stand_for_another`].
+    pub(super) circle: u32,
 }
 
 impl Word {
@@ -99,6 +102,7 @@ impl Word {
             meaning,
             traits,
             role: 0,
+            circle: meaning,
         }
     }
 
@@ -154,6 +158,10 @@ pub(super) struct Lexicon {
     words: Map<Entry>,
     /// Meanings of stems that are not their own.
     stems: Map<u32>,
+    /// Circles of meanings that are not their own.
+    circles: Map<u32>,
+    /// Pairs of meanings that may stand for one another.
+    pairs: Map<()>,
     /// From the hash of each beginning of a phrase to what it stands for, if it is a whole one.
     phrases: Map<Option<Box<[Word]>>>,
     /// Per meaning, the question words it makes superfluous, as bits.
@@ -196,6 +204,8 @@ impl Lexicon {
         let mut lexicon = Self {
             words: Map::default(),
             stems: Map::default(),
+            circles: Map::default(),
+            pairs: Map::default(),
             phrases: Map::default(),
             answers: Map::default(),
             turns: Vec::new(),
@@ -219,6 +229,7 @@ impl Lexicon {
             entry.word.traits |= is::ASKS;
             entry.word.meaning = meaning;
         }
+        lexicon.read_near_synonyms(include_str!("data/near_synonyms.txt"));
         lexicon.read_answers(include_str!("data/questions.txt"));
         lexicon.read_phrases(include_str!("data/phrases.txt"));
         lexicon.cause = lexicon.meaning_of("cause");
@@ -237,7 +248,20 @@ impl Lexicon {
 
     /// Looks a folded word up by its stem.
     pub(super) fn unknown(&self, folded: &str, buffer: &mut String) -> Word {
-        Word::meaning(self.meaning_of_stem(folded, buffer))
+        let hash = hash(stem(folded, buffer));
+        match self.stems.get(&hash) {
+            Some(&meaning) => Word {
+                circle: self.circle(meaning),
+                ..Word::meaning(meaning)
+            },
+            None => {
+                let meaning = shorten(hash);
+                Word {
+                    circle: self.circle(meaning),
+                    ..Word::meaning(meaning)
+                }
+            }
+        }
     }
 
     /// Returns what the files say about a word as it stands.
@@ -293,6 +317,11 @@ impl Lexicon {
         self.role
     }
 
+    /// Returns whether two meanings, as far as they are kept, may stand for one another.
+    pub(super) fn stand_for_another(&self, one: u32, other: u32) -> bool {
+        self.pairs.contains_key(&pair(one, other))
+    }
+
     /// Returns whether a word says how things compare.
     pub(super) fn is_symmetric(&self, meaning: u32) -> bool {
         self.symmetric.contains(&meaning)
@@ -339,6 +368,38 @@ impl Lexicon {
                 }
             }
         }
+    }
+
+    fn read_near_synonyms(&mut self, file: &str) {
+        for line in lines(file) {
+            let line: Vec<u32> = line
+                .split_whitespace()
+                .map(|word| self.meaning_of(word))
+                .collect();
+            for (at, &one) in line.iter().enumerate() {
+                for &other in &line[..at] {
+                    self.pairs.insert(pair(one, other), ());
+                }
+            }
+            let (joined, rest) = (self.circle(line[0]), &line[1..]);
+            for &meaning in rest {
+                let circle = self.circle(meaning);
+                for old in self.circles.values_mut().filter(|old| **old == circle) {
+                    *old = joined;
+                }
+                self.circles.insert(meaning.into(), joined);
+                self.circles.insert(circle.into(), joined);
+            }
+        }
+        let circles = &self.circles;
+        for entry in self.words.values_mut() {
+            let meaning = u64::from(entry.word.meaning);
+            entry.word.circle = circles.get(&meaning).copied().unwrap_or(entry.word.meaning);
+        }
+    }
+
+    fn circle(&self, meaning: u32) -> u32 {
+        self.circles.get(&meaning.into()).copied().unwrap_or(meaning)
     }
 
     fn meaning_of(&self, word: &str) -> u32 {
@@ -504,6 +565,12 @@ fn alternatives(phrase: &str) -> Vec<String> {
         phrase.remove(0);
     }
     written
+}
+
+/// Returns the key of two meanings in either order.
+fn pair(one: u32, other: u32) -> u64 {
+    let (one, other) = (kept(one), kept(other));
+    u64::from(one.min(other)) << 32 | u64::from(one.max(other))
 }
 
 /// Returns the meaning of a word that has none but its own.

@@ -1,6 +1,6 @@
 //! Compares two short texts word by word: what differs, and does the order change who does what to whom?
 
-use super::lexicon::ON;
+use super::lexicon::{LEXICON, ON};
 
 /// A word of meaning in 32 bits, as it is kept.
 ///
@@ -14,6 +14,11 @@ const NUMBER: u32 = 1 << 4;
 const WEIGHS: u32 = 1 << 5;
 const BOUND: u32 = 1 << 6;
 const MEANING: u32 = !0x7f;
+
+/// Returns what is kept of a meaning.
+pub(super) fn kept(meaning: u32) -> u32 {
+    meaning & MEANING
+}
 
 impl Packed {
     pub(super) fn new(meaning: u32, role: u8, number: bool, weighs: bool) -> Self {
@@ -87,6 +92,21 @@ pub(super) fn overlap(a: &[Packed], b: &[Packed]) -> Overlap {
         right,
         weighty: left_weighs || right_weighs,
     }
+}
+
+/// Returns the second text with the words of the first in the place of those that may stand for them, if each word that
+/// is in one text alone has such a counterpart.
+pub(super) fn in_words_of(a: &[Packed], b: &[Packed]) -> Option<Vec<Packed>> {
+    let is_in = |word: &Packed, text: &[Packed]| text.iter().any(|w| w.meaning() == word.meaning());
+    let mut alone: Vec<&Packed> = a.iter().filter(|word| !is_in(word, b)).collect();
+    let mut said = b.to_vec();
+    for word in said.iter_mut().filter(|word| !is_in(word, a)) {
+        let at = alone.iter().position(|other| {
+            !other.is_number() && LEXICON.stand_for_another(other.meaning(), word.meaning())
+        })?;
+        word.0 = word.0 & !MEANING | alone.swap_remove(at).meaning();
+    }
+    alone.is_empty().then_some(said)
 }
 
 /// Returns whether the words two texts share stand in an order and in roles that say the same.

@@ -10,6 +10,8 @@ use super::terms::{Term, Terms};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) meaning: u32,
+    /// The circle of its near synonyms.
+    pub(super) circle: u32,
     pub(super) traits: u32,
     /// The preposition it stands under, from 1; 0 for none.
     pub(super) role: u8,
@@ -64,6 +66,7 @@ impl Reading {
         if reading.contents.is_empty() && emoji != 0 {
             reading.contents.push(Content {
                 meaning: emoji,
+                circle: emoji,
                 traits: 0,
                 role: 0,
                 bound: false,
@@ -97,6 +100,7 @@ impl Reading {
             let place = self.contents.partition_point(|content| content.at < at);
             let word = Content {
                 meaning: asked,
+                circle: asked,
                 traits: 0,
                 role: 0,
                 bound: false,
@@ -130,6 +134,7 @@ fn contents(terms: &[Term]) -> Vec<Content> {
             if !seen || term.word.is(is::NUMBER | is::SIGN) {
                 contents.push(Content {
                     meaning: term.word.meaning,
+                    circle: term.word.circle,
                     traits: term.word.traits,
                     role,
                     bound: at > 0 && contents.last().is_some_and(|last| last.at + 1 == at),
