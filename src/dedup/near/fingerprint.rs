@@ -41,7 +41,8 @@ pub struct NearFingerprint {
     pub(super) sketch: Option<Sketch>,
 }
 
-/// What is known about a text as a whole, in 32 bits: whether it compares things, and its pictographs.
+/// What is known about a text as a whole, in 32 bits: whether it compares things, whether it says a word twice, and its
+/// pictographs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Traits(pub(super) u32);
 
@@ -51,9 +52,14 @@ impl Traits {
         self.0 & 1 != 0
     }
 
+    /// Whether it says a word of meaning twice, of which one is kept.
+    pub(super) fn repeats(self) -> bool {
+        self.0 & 2 != 0
+    }
+
     /// Whether pictographs tell two texts apart: both have some, and not the same.
     pub(super) fn contradicts(self, other: Self) -> bool {
-        self.0 >> 1 != 0 && other.0 >> 1 != 0 && self.0 >> 1 != other.0 >> 1
+        self.0 >> 2 != 0 && other.0 >> 2 != 0 && self.0 >> 2 != other.0 >> 2
     }
 }
 
@@ -108,14 +114,18 @@ impl NearFingerprint {
                 print.traits.0 |= u32::from(LEXICON.is_symmetric(content.meaning));
             }
             emoji ^= reading.emoji;
+            print.traits.0 |= u32::from(reading.repeats) << 1;
         }
-        print.traits.0 |= emoji << 1;
+        print.traits.0 |= emoji << 2;
         let whole = readings.iter().fold(scope, |scope, reading| {
             scope.rotate_left(3) ^ u64::from(asks(reading, u64::MAX))
         });
         print.full = key(meanings.iter().copied(), &mut scratch, whole);
         if let [reading] = readings {
-            let heavy = reading.contents.iter().filter(|c| c.traits & is::LIGHT == 0);
+            let heavy = reading
+                .contents
+                .iter()
+                .filter(|c| c.traits & is::LIGHT == 0);
             let own = scope.rotate_left(3) ^ u64::from(asks(reading, u64::MAX));
             print.circles = key(heavy.map(|content| content.circle), &mut scratch, own);
         }

@@ -98,7 +98,7 @@ pub(super) fn question(terms: &[Term]) -> u32 {
             }
         } else if term.word.is(is::ASKS) {
             let last = terms.get(at + 1).is_none_or(|next| next.kind.is_break());
-            if what || !ahead && !last {
+            if !ahead && (what || !last) {
                 continue;
             }
             // "When water freezes, what happens": the second one asks.

@@ -282,6 +282,8 @@ const MARKERS: [&str; 6] = ["[INST]", "[/INST]", "<s>", "</s>", "<<SYS>>", "<</S
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
+    /// Where the sign stands that closes a formula between dollar signs.
+    formula_end: usize,
     out: Lexemes,
 }
 
@@ -290,6 +292,7 @@ impl<'a> Lexer<'a> {
         Self {
             text,
             at: 0,
+            formula_end: usize::MAX,
             out: Lexemes {
                 // A word and its space take about six letters of English.
                 pieces: Vec::with_capacity(text.len() / 5 + 4),
@@ -496,6 +499,7 @@ impl<'a> Lexer<'a> {
                 let end = self.text[self.at..].find(')').unwrap_or(1);
                 self.at += end;
             }
+            '$' if self.at == self.formula_end || self.formula() => {}
             '<' if self.tag() => return,
             '-' if self.text[self.at..].starts_with("--") => {
                 self.push_break(Kind::Pause);
@@ -545,6 +549,23 @@ impl<'a> Lexer<'a> {
         let (left, right): (Vec<char>, Vec<char>) = (left.collect(), right.collect());
         let symbol = |side: &[char]| side.len() == 1 || side.iter().all(char::is_ascii_digit);
         symbol(&left) && symbol(&right)
+    }
+
+    /// Returns whether a formula in TeX starts here, and remembers its end: `$x^2$` but not `$5 or $6`.
+    fn formula(&mut self) -> bool {
+        let rest = &self.text[self.at + 1..];
+        let Some(length) = rest.find('$') else {
+            return false;
+        };
+        let (inner, behind) = (&rest[..length], &rest[length + 1..]);
+        let is_formula = length > 0
+            && !inner.starts_with(char::is_whitespace)
+            && !inner.ends_with(char::is_whitespace)
+            && !behind.starts_with(|c: char| c.is_ascii_digit());
+        if is_formula {
+            self.formula_end = self.at + 1 + length;
+        }
+        is_formula
     }
 
     /// Skips a mark of a chat format, if there is one here: `[INST]`, `<|user|>`. It closes what stands before it.

@@ -127,6 +127,9 @@ pub(super) const WHERE: u32 = 5;
 /// Not a word: asks for a yes or a no.
 pub(super) const WHETHER: u32 = 6;
 
+/// Not a word either: asks how much.
+pub(super) const AMOUNT: u32 = 7;
+
 const ASKING: [(&str, u32); 7] = [
     ("how", HOW),
     ("why", WHY),
@@ -172,6 +175,8 @@ pub(super) struct Lexicon {
     cause: u32,
     /// What somebody or something does.
     role: u32,
+    /// What "how much" asks for.
+    amount: u32,
     units: Map<u32>,
     /// Meanings that compare things, so that their order says nothing.
     symmetric: Vec<u32>,
@@ -211,6 +216,7 @@ impl Lexicon {
             turns: Vec::new(),
             cause: 0,
             role: 0,
+            amount: 0,
             units: UNITS.clone(),
             symmetric: Vec::new(),
         };
@@ -233,6 +239,7 @@ impl Lexicon {
         lexicon.read_answers(include_str!("data/questions.txt"));
         lexicon.read_phrases(include_str!("data/phrases.txt"));
         lexicon.cause = lexicon.meaning_of("cause");
+        lexicon.amount = lexicon.meaning_of("amount");
         lexicon.role = lexicon.meaning_of("role");
         lexicon.symmetric = SYMMETRIC.map(|word| lexicon.meaning_of(word)).into();
         lexicon
@@ -310,6 +317,11 @@ impl Lexicon {
     /// Returns the word that says what a question word asks, where it is one word: the cause for "why".
     pub(super) fn asked_by(&self, question: u32) -> Option<u32> {
         (question == WHY).then_some(self.cause)
+    }
+
+    /// Returns the meaning of "amount", which is what is asked by "how much".
+    pub(super) fn amount(&self) -> u32 {
+        self.amount
     }
 
     /// Returns the meaning of "role", which is what is asked by "what does it do".
@@ -398,8 +410,12 @@ impl Lexicon {
         }
     }
 
-    fn circle(&self, meaning: u32) -> u32 {
-        self.circles.get(&meaning.into()).copied().unwrap_or(meaning)
+    /// Returns the circle of near synonyms of a meaning.
+    pub(super) fn circle(&self, meaning: u32) -> u32 {
+        self.circles
+            .get(&meaning.into())
+            .copied()
+            .unwrap_or(meaning)
     }
 
     fn meaning_of(&self, word: &str) -> u32 {
@@ -488,7 +504,10 @@ impl Lexicon {
             let Some((question, words)) = line.split_once(':') else {
                 continue;
             };
-            let question = self.meaning_of(question);
+            let question = match question {
+                "amount" => AMOUNT,
+                word => self.meaning_of(word),
+            };
             for word in words.split_whitespace() {
                 let (word, turned) = word.split_once('>').unwrap_or((word, word));
                 let meaning = self.meaning_of(word);

@@ -110,7 +110,8 @@ impl NearMemory {
                 let differences = shared.left + shared.right;
                 let few = if added { (longer / 8).max(1) } else { 0 };
                 let share = if longer >= 16 { longer / 6 } else { 0 };
-                !shared.weighty && differences <= few.max(share)
+                let alike = traits.repeats() == print.traits.repeats();
+                alike && !shared.weighty && differences <= few.max(share)
             }
         };
         let symmetric = traits.symmetric() && print.traits.symmetric();

@@ -3,7 +3,7 @@
 use super::cores::Cores;
 use super::frames::{drop_frames, question};
 use super::lexer::Lexemes;
-use super::lexicon::{BY, LEXICON, THAN, trait_of as is};
+use super::lexicon::{AMOUNT, BY, LEXICON, THAN, trait_of as is};
 use super::terms::{Term, Terms};
 
 /// A word that carries meaning.
@@ -30,6 +30,8 @@ pub(super) struct Reading {
     pub(super) question: u32,
     /// A hash of its pictographs, or 0.
     pub(super) emoji: u32,
+    /// Whether a word of meaning stands in it twice, of which one is kept.
+    pub(super) repeats: bool,
     /// Whether the rules for English apply.
     pub(super) english: bool,
     /// What would be left without the parts that could be left out.
@@ -52,6 +54,7 @@ impl Reading {
         let mut reading = Self {
             question: if english { question(&terms) } else { 0 },
             contents: contents(&terms),
+            repeats: false,
             emoji,
             english,
             cores: Cores::default(),
@@ -73,6 +76,8 @@ impl Reading {
                 at: 0,
             });
         }
+        reading.repeats =
+            terms.iter().filter(|term| !term.dropped).count() > reading.contents.len();
         if english {
             let question = reading.question;
             for content in &mut reading.contents {
@@ -87,8 +92,15 @@ impl Reading {
 }
 
 impl Reading {
-    /// Puts a word in the place of the question word, so that "why did it fail" and "the cause of its failure" agree.
+    /// Drops "how much" where another word says it, and puts a word in the place of the question word, so that "why did it fail" and "the cause of its failure" agree.
     fn name_what_is_asked(&mut self, terms: &[Term]) {
+        let is_amount = |content: &Content| content.meaning == LEXICON.amount();
+        let says_amount = |content: &Content| {
+            content.traits & is::SIGN != 0 || LEXICON.answers(content.meaning, AMOUNT)
+        };
+        if self.contents.iter().any(is_amount) && self.contents.iter().any(says_amount) {
+            self.contents.retain(|content| !is_amount(content));
+        }
         let question = self.question;
         let Some(asked) = LEXICON.asked_by(question) else {
             return;
@@ -100,7 +112,7 @@ impl Reading {
             let place = self.contents.partition_point(|content| content.at < at);
             let word = Content {
                 meaning: asked,
-                circle: asked,
+                circle: LEXICON.circle(asked),
                 traits: 0,
                 role: 0,
                 bound: false,
