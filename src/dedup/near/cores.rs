@@ -135,22 +135,20 @@ impl Finder<'_> {
             let start = (0..stop).rev().find(closes).map_or(0, |at| at + 1);
             (start, stop)
         };
-        let only =
-            |mut found: std::vec::IntoIter<(usize, usize)>| match (found.next(), found.next()) {
-                (found, None) => Ok(found),
-                _ => Err(()),
-            };
-        let asks = (0..end)
-            .filter(|&at| self.terms[at].kind == Kind::Ask)
-            .map(sentence);
-        if let Some(found) = only(asks.collect::<Vec<_>>().into_iter()).ok()? {
-            return Some(found);
+        let mut asks = (0..end).filter(|&at| self.terms[at].kind == Kind::Ask);
+        match (asks.next(), asks.next()) {
+            (Some(stop), None) => return Some(sentence(stop)),
+            (Some(_), Some(_)) => return None,
+            (None, _) => {}
         }
-        let commands = (0..=end)
+        let mut commands = (0..=end)
             .filter(|&at| at == end || closes(&at))
-            .map(sentence);
-        let commands = commands.filter(|&(start, stop)| self.commands(start, stop));
-        only(commands.collect::<Vec<_>>().into_iter()).ok()?
+            .map(sentence)
+            .filter(|&(start, stop)| self.commands(start, stop));
+        match (commands.next(), commands.next()) {
+            (Some(only), None) => Some(only),
+            _ => None,
+        }
     }
 
     /// Returns whether a stretch tells somebody to do something that is not about the answer.

@@ -360,6 +360,13 @@ impl<'a> Lexer<'a> {
         self.push(kind, false, start);
     }
 
+    /// Returns the plain letters and digits from here on.
+    fn ascii_run(&self) -> &'a str {
+        let rest = &self.text[self.at..];
+        let end = rest.bytes().position(|b| !b.is_ascii_alphanumeric());
+        &rest[..end.unwrap_or(rest.len())]
+    }
+
     /// Takes a word: letters, digits and marks, inner apostrophes and underscores, dots of an abbreviation, and
     /// the signs of names such as C++ and C#.
     fn word(&mut self) {
@@ -368,8 +375,13 @@ impl<'a> Lexer<'a> {
         let capital = self.peek(from).is_some_and(char::is_uppercase);
         while let Some(c) = self.peek(self.at) {
             if c.is_ascii_alphanumeric() {
-                self.out.folded.push(c.to_ascii_lowercase());
-                self.at += 1;
+                let letters = self.ascii_run();
+                let folded = self.out.folded.len();
+                self.out.folded.push_str(letters);
+                self.out.folded[folded..].make_ascii_lowercase();
+                self.at += letters.len();
+            } else if c == ' ' {
+                break;
             } else if c.is_ascii() {
                 let next = self.peek(self.at + 1);
                 let inner = next.is_some_and(|n| n.is_alphanumeric() && !is_glyph(n));

@@ -159,8 +159,8 @@ type Map<V> = HashMap<u64, V, BuildHasherDefault<Ready>>;
 /// Everything the data files say.
 pub(super) struct Lexicon {
     words: Map<Entry>,
-    /// Meanings of stems that are not their own.
-    stems: Map<u32>,
+    /// Meanings of stems that are not their own, and their circles.
+    stems: Map<(u32, u32)>,
     /// Circles of meanings that are not their own.
     circles: Map<u32>,
     /// Pairs of meanings that may stand for one another.
@@ -257,17 +257,11 @@ impl Lexicon {
     pub(super) fn unknown(&self, folded: &str, buffer: &mut String) -> Word {
         let hash = hash(stem(folded, buffer));
         match self.stems.get(&hash) {
-            Some(&meaning) => Word {
-                circle: self.circle(meaning),
+            Some(&(meaning, circle)) => Word {
+                circle,
                 ..Word::meaning(meaning)
             },
-            None => {
-                let meaning = shorten(hash);
-                Word {
-                    circle: self.circle(meaning),
-                    ..Word::meaning(meaning)
-                }
-            }
+            None => Word::meaning(shorten(hash)),
         }
     }
 
@@ -352,8 +346,7 @@ impl Lexicon {
         let hash = hash(stem(folded, buffer));
         self.stems
             .get(&hash)
-            .copied()
-            .unwrap_or_else(|| shorten(hash))
+            .map_or_else(|| shorten(hash), |(meaning, _)| *meaning)
     }
 
     fn entry(&mut self, word: &str) -> &mut Entry {
@@ -374,7 +367,7 @@ impl Lexicon {
                 // its stem, so that its other forms belong too.
                 self.stems
                     .entry(hash(stem(word, &mut buffer)))
-                    .or_insert(meaning);
+                    .or_insert((meaning, meaning));
                 if !self.words.contains_key(&hash(word)) {
                     self.entry(word).word.meaning = meaning;
                 }
@@ -383,10 +376,16 @@ impl Lexicon {
     }
 
     fn read_near_synonyms(&mut self, file: &str) {
+        let mut buffer = String::new();
         for line in lines(file) {
             let line: Vec<u32> = line
                 .split_whitespace()
-                .map(|word| self.meaning_of(word))
+                .map(|word| {
+                    let meaning = self.meaning_of(word);
+                    let stem = hash(stem(word, &mut buffer));
+                    self.stems.entry(stem).or_insert((meaning, meaning));
+                    meaning
+                })
                 .collect();
             for (at, &one) in line.iter().enumerate() {
                 for &other in &line[..at] {
@@ -407,6 +406,12 @@ impl Lexicon {
         for entry in self.words.values_mut() {
             let meaning = u64::from(entry.word.meaning);
             entry.word.circle = circles.get(&meaning).copied().unwrap_or(entry.word.meaning);
+        }
+        for (meaning, circle) in self.stems.values_mut() {
+            *circle = circles
+                .get(&u64::from(*meaning))
+                .copied()
+                .unwrap_or(*meaning);
         }
     }
 
