@@ -1,7 +1,6 @@
 //! What is kept of a candidate, and how it is stored.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::lexer::{Lexemes, lex};
 use super::lexicon::{BY, LEXICON, trait_of as is};
@@ -200,11 +199,6 @@ fn key(mixed: impl Iterator<Item = u64>, scope: u64) -> u64 {
     let sum = mixed.fold(0, u64::wrapping_add);
     let scoped = (sum ^ scope ^ 0x517c_c1b7_2722_0a95).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     scoped ^ scoped >> 29
-}
-
-/// Returns a hash of a topic that keeps its records apart from those of others.
-pub(super) fn scope_of(topic: &str) -> u64 {
-    xxh3_64(topic.as_bytes()) | 1
 }
 
 // Stored as one line of hexadecimal text: as short as JSON allows without a list of numbers, and quick to read.
