@@ -2,29 +2,32 @@
 //!
 //! ```sh
 //! cargo bench --bench dedup                 # quality, then 100 000 and 1 000 000 records
-//! cargo bench --bench dedup -- quality      # quality alone
-//! cargo bench --bench dedup -- wrong second # some wrong verdicts of an open part, `first` or `second`
+//! cargo bench --bench dedup -- quality 11   # quality alone, with another seed
+//! cargo bench --bench dedup -- wrong second # some wrong verdicts of an open part: `first`, `second` or `blind`
 //! ```
 
 // Tables go to standard output, and counts of records become shares.
 #![allow(clippy::print_stdout, clippy::cast_precision_loss, unreachable_pub)]
 
+#[path = "dedup/blind/mod.rs"]
+mod blind;
 #[path = "dedup/generate.rs"]
 mod generate;
+#[path = "dedup/quality.rs"]
+mod quality;
 #[path = "dedup/vocabulary.rs"]
 mod vocabulary;
 
-use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use generate::{Kind, Labelled, REPEATS, generate};
+use generate::generate;
 use serde_json::{Map, Value, json};
 use topicloom::Candidate;
-use topicloom::dedup::{Deduplicator, ExactDuplicates, Memory, NearDuplicates, Reference};
-use vocabulary::{FIRST, HELD_OUT, Part, SECOND};
+use topicloom::dedup::{Deduplicator, Memory, NearDuplicates, Reference};
+use vocabulary::{FIRST, HELD_OUT, SECOND};
 
 fn main() {
     let arguments: Vec<String> = std::env::args()
@@ -32,15 +35,21 @@ fn main() {
         .filter(|a| a != "--bench")
         .collect();
     let has = |name: &str| arguments.iter().any(|a| a == name);
+    let seed = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(7);
     if has("wrong") {
-        show_wrong(if has("second") { &SECOND } else { &FIRST });
+        if has("blind") {
+            quality::show_wrong(&blind::generate(100_000, seed), blind::CLOSED);
+        } else {
+            let part = if has("second") { &SECOND } else { &FIRST };
+            quality::show_wrong(&generate(part, 100_000, seed), HELD_OUT.name);
+        }
         return;
     }
-    for part in [&FIRST, &SECOND, &HELD_OUT]
-        .into_iter()
-        .filter(|_| !has("speed"))
-    {
-        quality(part);
+    if !has("speed") {
+        for part in [&FIRST, &SECOND, &HELD_OUT] {
+            quality::tables(&generate(part, 100_000, seed));
+        }
+        quality::tables(&blind::generate(100_000, seed));
     }
     if !has("quality") {
         speed();
@@ -59,120 +68,6 @@ fn record(text: &str) -> Map<String, Value> {
     match json!({ "question": text, "answer": "It depends." }) {
         Value::Object(map) => map,
         _ => unreachable!("an object was written"),
-    }
-}
-
-/// Returns the verdict on each question of a stream: is it a repeat?
-fn verdicts<D: Deduplicator>(deduplicator: &D, set: &[Labelled]) -> Vec<bool> {
-    let mut memory = deduplicator.memory();
-    (0..)
-        .zip(set)
-        .map(|(at, labelled)| {
-            let data = record(&labelled.text);
-            let print = now(deduplicator.fingerprint(&Candidate::new("t", &data)))
-                .expect("it does not fail");
-            !memory.admit(print, Reference::Record(at)).is_unique()
-        })
-        .collect()
-}
-
-/// Returns for each question whether it repeats an earlier one.
-fn truth(set: &[Labelled]) -> Vec<bool> {
-    let mut seen = HashSet::new();
-    set.iter()
-        .map(|labelled| !seen.insert(labelled.cluster))
-        .collect()
-}
-
-fn quality(part: &Part) {
-    let set = generate(part, 100_000, 7);
-    let truth = truth(&set);
-    // A repeat that came first leaves its base as the second: the pair is what was made.
-    let mut kinds = BTreeMap::new();
-    for labelled in set.iter().filter(|l| l.kind != Kind::Base) {
-        kinds.insert(labelled.cluster, labelled.kind);
-    }
-    println!(
-        "\n## {} part: {} questions, {} repeats\n",
-        part.name,
-        set.len(),
-        truth.iter().filter(|t| **t).count()
-    );
-    println!("| | precision | recall | F1 |\n|---|---|---|---|");
-    let near = verdicts(&NearDuplicates::default(), &set);
-    let exact = verdicts(&ExactDuplicates::default().fields(["question"]), &set);
-    for (name, found) in [("near", &near), ("exact", &exact)] {
-        let hits = found.iter().zip(&truth).filter(|(f, t)| **f && **t).count() as f64;
-        let precision = hits / found.iter().filter(|f| **f).count() as f64;
-        let recall = hits / truth.iter().filter(|t| **t).count() as f64;
-        let f1 = 2.0 * precision * recall / (precision + recall);
-        println!("| {name} | {precision:.4} | {recall:.3} | {f1:.3} |");
-    }
-    println!("\n| kind | number | near finds | exact finds |\n|---|---|---|---|");
-    for kind in REPEATS {
-        let of_kind = |found: &[bool]| {
-            let all = set
-                .iter()
-                .zip(&truth)
-                .zip(found)
-                .filter(|((l, t), _)| **t && kinds[&l.cluster] == kind);
-            let all: Vec<bool> = all.map(|(_, f)| *f).collect();
-            (
-                all.len(),
-                all.iter().filter(|f| **f).count() as f64 / all.len() as f64,
-            )
-        };
-        let (number, share) = of_kind(&near);
-        println!(
-            "| {kind:?} | {number} | {share:.3} | {:.3} |",
-            of_kind(&exact).1
-        );
-    }
-    println!("\n| neighbour | number | near refuses |\n|---|---|---|");
-    let mut refused: BTreeMap<Kind, (usize, usize)> = BTreeMap::new();
-    for ((labelled, is_repeat), found) in set.iter().zip(&truth).zip(&near) {
-        if !is_repeat {
-            let kind = if REPEATS.contains(&labelled.kind) {
-                Kind::Base
-            } else {
-                labelled.kind
-            };
-            let entry = refused.entry(kind).or_default();
-            entry.0 += 1;
-            entry.1 += usize::from(*found);
-        }
-    }
-    for (kind, (number, refused)) in refused {
-        println!("| {kind:?} | {number} | {refused} |");
-    }
-}
-
-fn show_wrong(part: &Part) {
-    let set = generate(part, 100_000, 7);
-    let truth = truth(&set);
-    let found = verdicts(&NearDuplicates::default(), &set);
-    let mut shown: BTreeMap<(bool, Kind), usize> = BTreeMap::new();
-    for ((labelled, truth), found) in set
-        .iter()
-        .zip(truth)
-        .zip(found)
-        .filter(|((_, t), f)| t != f)
-    {
-        let twin = set
-            .iter()
-            .find(|l| l.cluster == labelled.cluster && l.text != labelled.text);
-        let kind = twin.map_or(labelled.kind, |twin| twin.kind.max(labelled.kind));
-        let count = shown.entry((truth, kind)).or_default();
-        *count += 1;
-        if *count <= 12 {
-            println!(
-                "{} {kind:?}: {} || {}",
-                if truth { "missed" } else { "refused" },
-                labelled.text,
-                twin.map_or("", |t| &t.text)
-            );
-            let _ = found;
-        }
     }
 }
 

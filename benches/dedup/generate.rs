@@ -10,6 +10,8 @@ pub struct Labelled {
     pub cluster: u32,
     /// How it was made from the base of its cluster, or from that of another.
     pub kind: Kind,
+    /// The part of the content that it comes from.
+    pub part: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +34,8 @@ pub enum Kind {
     Opposite,
     Negation,
     Direction,
+    /// Another thing asked of the same.
+    Aspect,
 }
 
 pub const REPEATS: [Kind; 10] = [
@@ -69,11 +73,11 @@ impl Dice {
         mixed ^ mixed >> 31
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).expect("below a usize")
     }
 
-    fn pick<'a, T: ?Sized>(&mut self, items: &[&'a T]) -> &'a T {
+    pub fn pick<'a, T: ?Sized>(&mut self, items: &[&'a T]) -> &'a T {
         items[self.below(items.len())]
     }
 }
@@ -114,11 +118,13 @@ pub fn generate(part: &Part, count: usize, seed: u64) -> Vec<Labelled> {
                     text: fill(family[0], &slots, 0, 0),
                     cluster,
                     kind: Kind::Base,
+                    part: part.name,
                 });
                 set.push(Labelled {
                     text,
                     cluster,
                     kind,
+                    part: part.name,
                 });
             }
             2 | 3 => {
@@ -134,11 +140,13 @@ pub fn generate(part: &Part, count: usize, seed: u64) -> Vec<Labelled> {
                     text: first,
                     cluster,
                     kind: Kind::Base,
+                    part: part.name,
                 });
                 set.push(Labelled {
                     text: second,
                     cluster: cluster + 1,
                     kind,
+                    part: part.name,
                 });
             }
             _ => {
@@ -150,6 +158,7 @@ pub fn generate(part: &Part, count: usize, seed: u64) -> Vec<Labelled> {
                         text: fill(family[0], &slots, 0, 0),
                         cluster,
                         kind: Kind::Base,
+                        part: part.name,
                     });
                 }
             }

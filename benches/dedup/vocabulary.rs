@@ -143,7 +143,6 @@ pub const FIRST: Part = Part {
         ),
     ],
     calculations: &[
-        "What is {n} {o} {m}?",
         "Calculate {n} {o} {m}.",
         "If a sample of {t} weighs {n} {v}, what is its weight after adding {m} {v}?",
     ],
@@ -444,7 +443,6 @@ pub const SECOND: Part = Part {
     calculations: &[
         "Compute {n} {o} {m} and show the result.",
         "A tank of {t} holds {n} {v}. How much is left after using {m} {v}?",
-        "What do you get for {n} {o} {m}?",
     ],
     qualifiers: &[
         "acoustic",
@@ -743,7 +741,6 @@ pub const HELD_OUT: Part = Part {
     ],
     calculations: &[
         "Work out {n} {o} {m}.",
-        "How much is {n} {o} {m}?",
         "A {t} needs {n} {v} of material. How many pieces fit into {m} {v}?",
     ],
     qualifiers: &[

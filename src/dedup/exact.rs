@@ -10,6 +10,7 @@ use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::compared::{Compared, compared_settings};
 use super::fold::{fold_case, is_invisible};
 use super::{Deduplicator, Fields, Memory, Reference, Scope, Verdict};
 use crate::candidate::Candidate;
@@ -29,46 +30,26 @@ use crate::error::Result;
 /// ```
 #[derive(Debug, Clone)]
 pub struct ExactDuplicates {
-    fields: Fields,
-    scope: Scope,
+    compared: Compared,
 }
 
 impl Default for ExactDuplicates {
     fn default() -> Self {
         Self {
-            fields: Fields::All,
-            scope: Scope::Run,
+            compared: Compared::new(Fields::All),
         }
     }
 }
 
 impl ExactDuplicates {
-    /// Sets the fields that decide. Default: all of them.
-    #[must_use]
-    pub fn fields(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.compare(Fields::named(names))
-    }
-
-    /// Sets the fields that decide by a rule. Default: [`Fields::All`].
-    #[must_use]
-    pub fn compare(mut self, fields: Fields) -> Self {
-        self.fields = fields;
-        self
-    }
-
-    /// Sets with which records a record is compared. Default: [`Scope::Run`].
-    #[must_use]
-    pub fn scope(mut self, scope: Scope) -> Self {
-        self.scope = scope;
-        self
-    }
+    compared_settings!("[`Fields::All`](crate::dedup::Fields::All)");
 
     fn digest(&self, candidate: &Candidate<'_>) -> ExactFingerprint {
         let mut canonical = Vec::new();
-        if self.scope == Scope::Topic {
+        if self.compared.scope == Scope::Topic {
             write_text(candidate.topic(), &mut canonical);
         }
-        for (name, value) in self.fields.of(candidate) {
+        for (name, value) in self.compared.fields.of(candidate) {
             write_key(name, &mut canonical);
             write_value(value, &mut canonical);
         }
@@ -90,7 +71,7 @@ impl Deduplicator for ExactDuplicates {
     }
 
     fn format(&self) -> String {
-        format!("exact-1 {:?} {:?}", self.fields, self.scope)
+        format!("exact-1 {}", self.compared.format())
     }
 }
 

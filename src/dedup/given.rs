@@ -4,13 +4,18 @@ use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Map, Value};
 
-use super::{AnyDeduplicator, AnyMemory, Reference};
+use super::{AnyDeduplicator, AnyFingerprint, AnyMemory, Reference};
 use crate::candidate::Candidate;
 use crate::error::{Error, ErrorKind, Result};
+
+/// Fingerprints made at once. As many texts as [`Batched`](crate::embedding::Batched) puts into one call.
+const AT_ONCE: usize = 64;
 
 type Items = Box<dyn Iterator<Item = Result<(u64, Value)>> + Send>;
 
@@ -18,7 +23,7 @@ type Items = Box<dyn Iterator<Item = Result<(u64, Value)>> + Send>;
 ///
 /// Each item is a record like those of the run, as a JSON object; an item that is mere text is a record with that
 /// text as its only field. A `topic` field may be the record's own or the one an export adds, so such an item
-/// counts both with it and without. Items are read anew for each run, one at a time.
+/// counts both with it and without. Items are read anew for each run, a few at a time.
 ///
 /// ```
 /// use serde_json::json;
@@ -42,8 +47,12 @@ impl Given {
         Self {
             source: Arc::from(path.to_string_lossy().as_ref()),
             items: Arc::new(move || {
-                let file = File::open(&path)
-                    .map_err(|e| unreadable("given material cannot be opened").with_source(e))?;
+                let file = File::open(&path).map_err(|e| {
+                    unreadable(
+                        "given material cannot be opened: check the path and who may read it",
+                    )
+                    .with_source(e)
+                })?;
                 Ok(Box::new(lines(BufReader::new(file))))
             }),
         }
@@ -74,7 +83,8 @@ impl Given {
 
     /// Loads everything into the memory of a run, and returns how many items that were.
     ///
-    /// Call it before the first record is admitted, in the same order each time the run is resumed.
+    /// Fingerprints of up to 64 items are made at once, and remembered in the order of the items. Call it before the
+    /// first record is admitted, in the same order each time the run is resumed.
     ///
     /// # Errors
     ///
@@ -85,36 +95,54 @@ impl Given {
         deduplicator: &AnyDeduplicator,
         memory: &mut AnyMemory,
     ) -> Result<u64> {
+        let items = (self.items)().map_err(|e| self.at(e, None))?;
+        let prints = stream::iter(items)
+            .map(|item| self.fingerprints(deduplicator, item))
+            .buffered(AT_ONCE);
+        let mut prints = pin!(prints);
         let mut count = 0;
-        for item in (self.items)().map_err(|e| self.at(e, None))? {
-            let (line, value) = item.map_err(|e| self.at(e, None))?;
-            let mut data = match value {
-                Value::Object(data) => data,
-                text @ Value::String(_) => Map::from_iter([("text".to_owned(), text)]),
-                _ => {
-                    let error =
-                        unreadable("an item of given material is neither an object nor text");
-                    return Err(self.at(error, Some(line)));
-                }
-            };
-            let topic = match data.get("topic") {
-                Some(Value::String(topic)) => topic.clone(),
-                _ => String::new(),
-            };
-            let reference = Reference::given(&self.source, line);
-            let whole = deduplicator
-                .fingerprint(&Candidate::new(&topic, &data))
-                .await?;
-            memory.remember(whole, reference.clone());
-            if data.shift_remove("topic").is_some() && !data.is_empty() {
-                let bare = deduplicator
-                    .fingerprint(&Candidate::new(&topic, &data))
-                    .await?;
-                memory.remember(bare, reference);
+        while let Some((line, prints)) = prints.try_next().await? {
+            for print in prints {
+                memory.remember(print, Reference::given(&self.source, line));
             }
             count += 1;
         }
         Ok(count)
+    }
+
+    /// Makes the fingerprints of one item: with its topic and, where it has one, without.
+    async fn fingerprints(
+        &self,
+        deduplicator: &AnyDeduplicator,
+        item: Result<(u64, Value)>,
+    ) -> Result<(u64, Vec<AnyFingerprint>)> {
+        let (line, value) = item.map_err(|e| self.at(e, None))?;
+        let mut data = match value {
+            Value::Object(data) => data,
+            text @ Value::String(_) => Map::from_iter([("text".to_owned(), text)]),
+            _ => {
+                let error = unreadable(
+                    "an item of given material is neither an object nor text: make each a record such as {\"question\": \"…\"}",
+                );
+                return Err(self.at(error, Some(line)));
+            }
+        };
+        let topic = match data.get("topic") {
+            Some(Value::String(topic)) => topic.clone(),
+            _ => String::new(),
+        };
+        let mut prints = Vec::with_capacity(2);
+        let made = async |data: &Map<String, Value>| {
+            let print = deduplicator
+                .fingerprint(&Candidate::new(&topic, data))
+                .await;
+            print.map_err(|e| self.at(e, Some(line)))
+        };
+        prints.push(made(&data).await?);
+        if data.shift_remove("topic").is_some() && !data.is_empty() {
+            prints.push(made(&data).await?);
+        }
+        Ok((line, prints))
     }
 
     fn at(&self, error: Error, line: Option<u64>) -> Error {
@@ -145,8 +173,14 @@ fn lines(reader: impl BufRead) -> impl Iterator<Item = Result<(u64, Value)>> {
             Ok(line) if line.trim().is_empty() => return None,
             Ok(line) => serde_json::from_str(line.trim_start_matches('\u{feff}'))
                 // The cause is left out: it may quote the line.
-                .map_err(|_| unreadable("a line of given material is not JSON")),
-            Err(_) => Err(unreadable("given material cannot be read as UTF-8 text")),
+                .map_err(|_| {
+                    unreadable(
+                        "a line of given material is not JSON: put one record, whole, on each line",
+                    )
+                }),
+            Err(_) => Err(unreadable(
+                "given material cannot be read: save it as UTF-8 text",
+            )),
         };
         Some(
             parsed
@@ -159,11 +193,13 @@ fn lines(reader: impl BufRead) -> impl Iterator<Item = Result<(u64, Value)>> {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use serde_json::json;
 
     use super::*;
-    use crate::dedup::{ExactDuplicates, Verdict};
+    use crate::dedup::{Deduplicator, ExactDuplicates, Verdict};
 
     async fn admit(
         deduplicator: &AnyDeduplicator,
@@ -220,6 +256,80 @@ mod tests {
             admit(&deduplicator, &mut memory, &json!({"text": "b"})).await,
             Verdict::duplicate(Reference::given(&Arc::from("seeds"), 2), 1.0)
         );
+    }
+
+    /// Takes the longer, the earlier it is asked, and tells how many asked at once.
+    #[derive(Debug, Default)]
+    struct Slow {
+        asking: AtomicUsize,
+        most: AtomicUsize,
+        asked: AtomicUsize,
+    }
+
+    #[async_trait::async_trait]
+    impl Deduplicator for Arc<Slow> {
+        type Fingerprint = crate::dedup::ExactFingerprint;
+        type Memory = crate::dedup::ExactMemory;
+
+        async fn fingerprint(&self, candidate: &Candidate<'_>) -> Result<Self::Fingerprint> {
+            let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+            let asking = self.asking.fetch_add(1, Ordering::Relaxed) + 1;
+            self.most.fetch_max(asking, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(500_u64.saturating_sub(asked as u64))).await;
+            self.asking.fetch_sub(1, Ordering::Relaxed);
+            if candidate.text("text") == Some("bad") {
+                return Err(Error::new(ErrorKind::Overloaded, "no"));
+            }
+            ExactDuplicates::default().fingerprint(candidate).await
+        }
+
+        fn memory(&self) -> Self::Memory {
+            ExactDuplicates::default().memory()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fingerprints_are_made_at_once_and_remembered_in_order() {
+        let slow = Arc::new(Slow::default());
+        let deduplicator = AnyDeduplicator::new(Arc::clone(&slow));
+        let texts = (0..300).map(|number| (number % 100).to_string());
+        let given = Given::records("numbers", texts);
+        let mut memory = deduplicator.memory();
+        let loaded = given.load(&deduplicator, &mut memory).await;
+        assert_eq!(loaded.expect("text"), 300);
+        assert_eq!(slow.most.load(Ordering::Relaxed), AT_ONCE);
+        assert_eq!(
+            admit(&deduplicator, &mut memory, &json!({"text": "41"})).await,
+            Verdict::duplicate(Reference::given(&Arc::from("numbers"), 42), 1.0),
+            "the first of equals is the one that is named"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fingerprint_that_cannot_be_made_names_its_item() {
+        let deduplicator = AnyDeduplicator::new(Arc::new(Slow::default()));
+        let error = Given::records("seeds", ["good", "bad", "fine"])
+            .load(&deduplicator, &mut deduplicator.memory())
+            .await
+            .expect_err("the second cannot be made");
+        assert_eq!(error.kind(), ErrorKind::Overloaded);
+        let context: Vec<_> = error.context().collect();
+        assert_eq!(context, [("source", "seeds"), ("line", "2")]);
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_the_material_is_said_with_what_to_do() {
+        let deduplicator = AnyDeduplicator::new(ExactDuplicates::default());
+        let missing = Given::jsonl("no/such/file.jsonl");
+        let numbers = Given::records("numbers", [json!("a"), json!(7)]);
+        for (given, place, advice) in [
+            (missing, "file.jsonl", "check the path"),
+            (numbers, "line: 2", "make each a record"),
+        ] {
+            let loaded = given.load(&deduplicator, &mut deduplicator.memory()).await;
+            let error = loaded.expect_err("it cannot be loaded").to_string();
+            assert!(error.contains(place) && error.contains(advice), "{error}");
+        }
     }
 
     #[tokio::test]

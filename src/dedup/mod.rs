@@ -12,6 +12,7 @@
 
 mod any;
 mod chain;
+mod compared;
 mod exact;
 mod fields;
 mod fold;

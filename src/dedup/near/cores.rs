@@ -7,7 +7,7 @@ use super::terms::Term;
 
 /// At most so many shortened forms are remembered for a text: enough for a clause at either end and one in
 /// parentheses, and a bound on memory.
-const MOST: usize = 4;
+const MOST: usize = 5;
 
 /// The shortened forms of a text: for each, the words of meaning that are left, as bits over its contents.
 #[derive(Debug, Default, Clone, Copy)]
@@ -23,8 +23,9 @@ impl Cores {
         if contents.len() > 63 || contents.len() < 2 {
             return Self::default();
         }
-        let weighs =
-            |c: &Content| c.traits & (is::NUMBER | is::NEGATION | is::SIGN | is::CAPITAL) != 0;
+        let weighs = |c: &Content| {
+            c.traits & (is::NUMBER | is::NEGATION | is::SIGN | is::CAPITAL | is::UNIT) != 0
+        };
         let mut finder = Finder {
             terms,
             contents,
@@ -97,14 +98,8 @@ impl Finder<'_> {
         if self.part(first, end).words == 0 {
             return self.clauses(0, first, Part::default());
         }
-        let asks = |at: &usize| self.terms[*at].kind == Kind::Ask;
-        let mut asking = (0..end).filter(asks);
-        if let (Some(stop), None) = (asking.next(), asking.next()) {
+        if let Some((start, stop)) = self.asking() {
             // One sentence asks: the others are talk around it.
-            let start = (0..stop)
-                .rev()
-                .find(|&at| self.terms[at].kind == Kind::Stop)
-                .map_or(0, |at| at + 1);
             let around = self.part(0, start).and(self.part(stop, end));
             self.leave_out(around, 1);
             self.clauses(start, stop, around);
@@ -129,6 +124,40 @@ impl Finder<'_> {
             self.clauses(start, stop, Part::default());
             start = stop + 1;
         }
+    }
+
+    /// Returns where the only sentence lies that asks: with a question mark or, if there is none, as a command that is
+    /// not about the answer.
+    fn asking(&self) -> Option<(usize, usize)> {
+        let end = self.terms.len();
+        let closes = |at: &usize| matches!(self.terms[*at].kind, Kind::Stop | Kind::Ask);
+        let sentence = |stop: usize| {
+            let start = (0..stop).rev().find(closes).map_or(0, |at| at + 1);
+            (start, stop)
+        };
+        let mut asks = (0..end).filter(|&at| self.terms[at].kind == Kind::Ask);
+        match (asks.next(), asks.next()) {
+            (Some(stop), None) => return Some(sentence(stop)),
+            (Some(_), Some(_)) => return None,
+            (None, _) => {}
+        }
+        let mut commands = (0..=end)
+            .filter(|&at| at == end || closes(&at))
+            .map(sentence)
+            .filter(|&(start, stop)| self.commands(start, stop));
+        match (commands.next(), commands.next()) {
+            (Some(only), None) => Some(only),
+            _ => None,
+        }
+    }
+
+    /// Returns whether a stretch tells somebody to do something that is not about the answer.
+    fn commands(&self, from: usize, to: usize) -> bool {
+        let mut words = self.terms[from..to].iter();
+        let about_answer = words.clone().any(|term| term.word.is(is::ANSWER));
+        words
+            .find(|term| !term.word.is(is::FUNCTION) && !term.kind.is_break())
+            .is_some_and(|first| first.word.is(is::COMMAND) && !about_answer)
     }
 
     /// Finds the parts of one sentence, each together with what is around it.
@@ -177,6 +206,25 @@ impl Finder<'_> {
                 .get(at)
                 .is_some_and(|term| term.word.is(is::ASKS | is::WHAT))
         };
+        self.leave_out(self.kind_of_answer(from, to).and(around), 2);
+        let light = bits(self.contents, |content| {
+            (from..to).contains(&content.at) && content.traits & is::LIGHT != 0
+        });
+        let light = Part {
+            words: light,
+            forgiven: 0,
+        };
+        self.leave_out(light.and(around), 2);
+        // "From your experience", "to my knowledge".
+        let of_speaker = |at: &usize| {
+            terms[*at].word.role != 0
+                && terms
+                    .get(at + 1)
+                    .is_some_and(|next| next.word.is(is::SPEAKER))
+        };
+        if let Some(at) = (from + 1..to).find(of_speaker) {
+            self.leave_out(self.part(at, to).and(around), 1);
+        }
         let second = (from + 2..to).find(|&at| terms[at].word.is(is::JOINS) && asks(at + 1));
         for at in [last, first, second].into_iter().flatten() {
             self.leave_out(self.part(at, to).and(around), 1);
@@ -192,6 +240,21 @@ impl Finder<'_> {
             .take(2)
         {
             self.leave_out(self.part(at, to).and(around), 2);
+        }
+    }
+
+    /// Returns what only names the kind of answer: the city in "which city is the capital of Peru".
+    fn kind_of_answer(&self, from: usize, to: usize) -> Part {
+        let terms = &self.terms[from..to];
+        let what = terms.iter().position(|term| term.word.is(is::WHAT));
+        let is_word = |at: usize| {
+            terms
+                .get(at)
+                .is_some_and(|term| term.word.is(is::YES_NO) && !term.word.is(is::DOES))
+        };
+        match what {
+            Some(what) if is_word(what + 2) => self.part(from + what + 1, from + what + 2),
+            _ => Part::default(),
         }
     }
 

@@ -1,7 +1,6 @@
 //! What is kept of a candidate, and how it is stored.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::lexer::{Lexemes, lex};
 use super::lexicon::{BY, LEXICON, trait_of as is};
@@ -20,7 +19,7 @@ const FORGIVING: usize = 8;
 
 /// Cuts for texts of so many words of meaning into so many parts. A text with fewer differences than parts shares
 /// at least one part. The ranges overlap, so that texts on either side of a limit still meet.
-const PARTS: [(std::ops::RangeInclusive<usize>, u32); 2] =
+const PARTS: [(std::ops::RangeInclusive<usize>, u64); 2] =
     [(FORGIVING..=20, 3), (17..=usize::MAX, 6)];
 
 /// What is kept of a candidate: hashes of its words of meaning, and the keys it is found by. No text.
@@ -28,6 +27,8 @@ const PARTS: [(std::ops::RangeInclusive<usize>, u32); 2] =
 pub struct NearFingerprint {
     /// The key of all words of meaning, in any order.
     pub(super) full: u64,
+    /// The key of the circles of its words, or 0 where it would say too little.
+    pub(super) circles: u64,
     /// The keys without a part that could be left out.
     pub(super) cores: Vec<u64>,
     /// The keys of parts.
@@ -39,7 +40,8 @@ pub struct NearFingerprint {
     pub(super) sketch: Option<Sketch>,
 }
 
-/// What is known about a text as a whole, in 32 bits: whether it compares things, and its pictographs.
+/// What is known about a text as a whole, in 32 bits: whether it compares things, whether it says a word twice, and its
+/// pictographs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Traits(pub(super) u32);
 
@@ -49,9 +51,14 @@ impl Traits {
         self.0 & 1 != 0
     }
 
+    /// Whether it says a word of meaning twice, of which one is kept.
+    pub(super) fn repeats(self) -> bool {
+        self.0 & 2 != 0
+    }
+
     /// Whether pictographs tell two texts apart: both have some, and not the same.
     pub(super) fn contradicts(self, other: Self) -> bool {
-        self.0 >> 1 != 0 && other.0 >> 1 != 0 && self.0 >> 1 != other.0 >> 1
+        self.0 >> 2 != 0 && other.0 >> 2 != 0 && self.0 >> 2 != other.0 >> 2
     }
 }
 
@@ -92,8 +99,7 @@ impl NearFingerprint {
     fn of_readings(readings: &[Reading], scope: u64, clauses: bool) -> Self {
         let mut print = Self::default();
         let count = readings.iter().map(|reading| reading.contents.len()).sum();
-        let mut meanings: Vec<u32> = Vec::with_capacity(count);
-        let mut scratch: Vec<u32> = Vec::with_capacity(count);
+        let mut mixed: Vec<u64> = Vec::with_capacity(count);
         print.words.reserve_exact(count);
         let mut emoji = 0;
         for (field, reading) in (0_u32..).zip(readings) {
@@ -101,42 +107,58 @@ impl NearFingerprint {
             let salt = field.wrapping_mul(0x9e37_79b9) & !0x7f;
             for content in &reading.contents {
                 let meaning = content.meaning ^ salt;
-                meanings.push(meaning);
+                mixed.push(mix(meaning));
                 print.words.push(pack(content, meaning));
                 print.traits.0 |= u32::from(LEXICON.is_symmetric(content.meaning));
             }
             emoji ^= reading.emoji;
+            print.traits.0 |= u32::from(reading.repeats) << 1;
         }
-        print.traits.0 |= emoji << 1;
+        print.traits.0 |= emoji << 2;
         let whole = readings.iter().fold(scope, |scope, reading| {
             scope.rotate_left(3) ^ u64::from(asks(reading, u64::MAX))
         });
-        print.full = key(meanings.iter().copied(), &mut scratch, whole);
+        print.full = key(mixed.iter().copied(), whole);
+        if let [reading] = readings {
+            let heavy = reading
+                .contents
+                .iter()
+                .filter(|c| c.traits & is::LIGHT == 0);
+            print.circles = key(heavy.map(|content| mix(content.circle)), whole);
+        }
         if let ([reading], true) = (readings, clauses) {
             print.cores.reserve_exact(reading.cores.len());
             for core in reading.cores.iter() {
-                let left = (0..).zip(&meanings).filter(|(at, _)| core >> at & 1 != 0);
+                let left = (0..).zip(&mixed).filter(|(at, _)| core >> at & 1 != 0);
                 let own = scope.rotate_left(3) ^ u64::from(asks(reading, core));
-                print
-                    .cores
-                    .push(key(left.map(|(_, meaning)| *meaning), &mut scratch, own));
+                print.cores.push(key(left.map(|(_, mixed)| *mixed), own));
             }
         }
+        // Where the words are not known to say little or much, none is forgiven.
+        if readings.iter().all(|reading| reading.english) {
+            print.add_parts(&mixed, whole);
+        }
+        print
+    }
+
+    fn add_parts(&mut self, mixed: &[u64], scope: u64) {
         for (range, count) in PARTS {
-            if range.contains(&meanings.len()) {
-                for part in 0..count {
-                    let own = meanings
+            if !range.contains(&mixed.len()) {
+                continue;
+            }
+            let part_of = |mixed: u64| mixed >> 32 & 0xffff_ffff;
+            for part in 0..count {
+                let own = || {
+                    mixed
                         .iter()
                         .copied()
-                        .filter(|m| (m >> 8) % count == part);
-                    let key = key(own, &mut scratch, whole ^ u64::from(count << 8 | part));
-                    if scratch.len() > 1 {
-                        print.parts.push(key);
-                    }
+                        .filter(|m| part_of(*m) % count == part)
+                };
+                if own().nth(1).is_some() {
+                    self.parts.push(key(own(), scope ^ (count << 8 | part)));
                 }
             }
         }
-        print
     }
 }
 
@@ -158,26 +180,25 @@ fn pack(content: &Content, meaning: u32) -> Packed {
     let has = |traits: u32| content.traits & traits != 0;
     // Who acts stands in front already, so "by" says no more.
     let role = if content.role == BY { 0 } else { content.role };
-    let weighs = has(is::NEGATION | is::WEIGHTY | is::CAPITAL);
+    let weighs = has(is::NEGATION | is::WEIGHTY | is::CAPITAL | is::UNIT);
     Packed::new(meaning, role, has(is::NUMBER | is::SIGN), weighs).bound(content.bound)
 }
 
-/// Returns the key of words in any order, and leaves them sorted in `scratch`.
-fn key(meanings: impl Iterator<Item = u32>, scratch: &mut Vec<u32>, scope: u64) -> u64 {
-    scratch.clear();
-    scratch.extend(meanings);
-    scratch.sort_unstable();
-    scratch
-        .iter()
-        .fold(scope ^ 0x517c_c1b7_2722_0a95, |hash, &meaning| {
-            let mixed = (hash ^ u64::from(meaning)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            mixed ^ mixed >> 29
-        })
+/// Spreads a meaning over 64 bits.
+fn mix(meaning: u32) -> u64 {
+    // The finalizer of SplitMix64: sums of its values meet no sooner than random numbers do.
+    let mixed = u64::from(meaning)
+        .wrapping_add(1)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb) ^ mixed >> 31
 }
 
-/// Returns a hash of a topic that keeps its records apart from those of others.
-pub(super) fn scope_of(topic: &str) -> u64 {
-    xxh3_64(topic.as_bytes()) | 1
+/// Returns the key of words in any order.
+fn key(mixed: impl Iterator<Item = u64>, scope: u64) -> u64 {
+    let sum = mixed.fold(0, u64::wrapping_add);
+    let scoped = (sum ^ scope ^ 0x517c_c1b7_2722_0a95).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    scoped ^ scoped >> 29
 }
 
 // Stored as one line of hexadecimal text: as short as JSON allows without a list of numbers, and quick to read.
@@ -185,6 +206,7 @@ impl Serialize for NearFingerprint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut out = Writer::default();
         out.u64(self.full);
+        out.u64(self.circles);
         out.list(&self.cores, Writer::u64);
         out.list(&self.parts, Writer::u64);
         out.u32(self.traits.0);
@@ -221,6 +243,7 @@ fn read(text: &str) -> Option<NearFingerprint> {
     let mut from = Reader(text.as_bytes());
     let mut print = NearFingerprint {
         full: from.u64()?,
+        circles: from.u64()?,
         cores: from.list(Reader::u64)?,
         parts: from.list(Reader::u64)?,
         traits: Traits(from.u32()?),

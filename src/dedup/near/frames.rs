@@ -1,7 +1,7 @@
 //! Tells what a question is about from the words that only ask it.
 
 use super::lexer::Kind;
-use super::lexicon::{OF, WHETHER, trait_of as is};
+use super::lexicon::{LEXICON, OF, WHETHER, trait_of as is};
 use super::terms::Term;
 
 /// Marks grammar, and the words that frame a question without saying what it is about.
@@ -22,6 +22,7 @@ pub(super) fn drop_frames(terms: &mut [Term]) {
 
 /// Marks the frame of one stretch between breaks.
 fn drop_frame(stretch: &mut [Term]) {
+    name_doing(stretch);
     let mut from = 0;
     let mut asked = false;
     while from < stretch.len() {
@@ -68,6 +69,19 @@ fn drop_frame(stretch: &mut [Term]) {
     }
 }
 
+/// Takes the second "do" of "what does the liver do" for a word of meaning.
+fn name_doing(stretch: &mut [Term]) {
+    let mut before = stretch.iter();
+    let what = before.any(|term| term.word.is(is::WHAT));
+    if what && before.any(|term| term.word.is(is::DOES)) {
+        let at = stretch.len() - before.len();
+        if let Some(second) = stretch[at..].iter_mut().find(|term| term.word.is(is::DOES)) {
+            second.word.meaning = LEXICON.role();
+            second.dropped = false;
+        }
+    }
+}
+
 /// Returns the question word that narrows what is asked: the first one in front of what it asks about, unless it
 /// opens a clause. Without one, a verb in front asks for a yes or a no.
 pub(super) fn question(terms: &[Term]) -> u32 {
@@ -78,17 +92,22 @@ pub(super) fn question(terms: &[Term]) -> u32 {
     for (at, term) in terms.iter().enumerate() {
         if term.kind.is_break() {
             ahead = true;
+            opened = 0;
             if matches!(term.kind, Kind::Stop | Kind::Ask) && (what || whether) {
                 break;
             }
         } else if term.word.is(is::ASKS) {
             let last = terms.get(at + 1).is_none_or(|next| next.kind.is_break());
-            if what || !ahead && !last {
+            if !ahead && (what || !last) {
                 continue;
             }
             // "When water freezes, what happens": the second one asks.
-            let clause =
-                term.word.is(is::STRONG) && terms[at..].iter().any(|term| term.kind == Kind::Pause);
+            let asks = terms
+                .get(at + 1)
+                .is_some_and(|next| next.word.is(is::YES_NO));
+            let clause = term.word.is(is::STRONG)
+                && !asks
+                && terms[at..].iter().any(|term| term.kind == Kind::Pause);
             if !clause {
                 return term.word.meaning;
             }

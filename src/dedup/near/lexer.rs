@@ -1,6 +1,8 @@
 //! Cuts a text into words, numbers, signs and breaks, free of everything that is only form: Unicode forms, case,
 //! quotes, invisible characters, markup.
 
+use std::borrow::Cow;
+
 use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -101,11 +103,54 @@ pub(super) fn hash(word: &str) -> u64 {
 
 /// Cuts a text into pieces.
 pub(super) fn lex(text: &str) -> Lexemes {
+    let text = decode(text);
     if text.is_ascii() {
-        Lexer::new(text).run()
+        Lexer::new(&text).run()
     } else {
-        Lexer::new(&plain(text)).run()
+        Lexer::new(&plain(&text)).run()
     }
+}
+
+/// Puts characters in the place of the entities of HTML.
+fn decode(text: &str) -> Cow<'_, str> {
+    if !(text.contains('&') && text.contains(';')) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let stands_for = rest.split_once(';').and_then(|(name, behind)| {
+            let name = &name[1..];
+            let known = ENTITIES.iter().find(|(known, _)| *known == name);
+            let c = match (known, name.strip_prefix(['#'])) {
+                (Some((_, c)), _) => *c,
+                (None, Some(code)) => {
+                    let hexadecimal = code.strip_prefix(['x', 'X']);
+                    let code = match hexadecimal {
+                        Some(digits) => u32::from_str_radix(digits, 16).ok()?,
+                        None => code.parse().ok()?,
+                    };
+                    char::from_u32(code)?
+                }
+                (None, None) => return None,
+            };
+            Some((c, behind))
+        });
+        match stands_for {
+            Some((c, behind)) => {
+                out.push(c);
+                rest = behind;
+            }
+            None => {
+                out.push('&');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
 }
 
 /// Brings a text to one Unicode form: NFKC, plain quotes and dashes, no invisible characters, no marks that
@@ -213,23 +258,32 @@ const TAGS: [&str; 30] = [
     "hr",
 ];
 
-/// Entities of HTML and what they stand for.
-const ENTITIES: [(&str, &str); 10] = [
-    ("&nbsp;", " "),
-    ("&amp;", "&"),
-    ("&quot;", "\""),
-    ("&apos;", "'"),
-    ("&#39;", "'"),
-    ("&#x27;", "'"),
-    ("&rsquo;", "'"),
-    ("&lt;", "<"),
-    ("&gt;", ">"),
-    ("&#34;", "\""),
+/// Entities of HTML that have a name and often stand in texts, and what they stand for.
+const ENTITIES: [(&str, char); 14] = [
+    ("nbsp", ' '),
+    ("amp", '&'),
+    ("quot", '"'),
+    ("apos", '\''),
+    ("lt", '<'),
+    ("gt", '>'),
+    ("lsquo", '\''),
+    ("rsquo", '\''),
+    ("ldquo", '"'),
+    ("rdquo", '"'),
+    ("ndash", '–'),
+    ("mdash", '—'),
+    ("hellip", '…'),
+    ("times", '×'),
 ];
+
+/// Marks of chat formats that have no common form.
+const MARKERS: [&str; 6] = ["[INST]", "[/INST]", "<s>", "</s>", "<<SYS>>", "<</SYS>>"];
 
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
+    /// Where the sign stands that closes a formula between dollar signs.
+    formula_end: usize,
     out: Lexemes,
 }
 
@@ -238,6 +292,7 @@ impl<'a> Lexer<'a> {
         Self {
             text,
             at: 0,
+            formula_end: usize::MAX,
             out: Lexemes {
                 // A word and its space take about six letters of English.
                 pieces: Vec::with_capacity(text.len() / 5 + 4),
@@ -251,7 +306,8 @@ impl<'a> Lexer<'a> {
             match c {
                 'a'..='z' | 'A'..='Z' => self.word(),
                 '0'..='9' => self.number(false),
-                ' ' | '"' | '`' | '\'' | '~' | '|' | '\\' | '_' | '#' | '@' => self.at += 1,
+                ' ' | '"' | '`' | '\'' | '~' | '|' | '\\' | '_' | '@' => self.at += 1,
+                '#' => self.heading(),
                 '\n' | '\r' => self.line_end(),
                 _ if c.is_ascii() => self.sign(c),
                 _ => self.beyond_ascii(c),
@@ -304,6 +360,13 @@ impl<'a> Lexer<'a> {
         self.push(kind, false, start);
     }
 
+    /// Returns the plain letters and digits from here on.
+    fn ascii_run(&self) -> &'a str {
+        let rest = &self.text[self.at..];
+        let end = rest.bytes().position(|b| !b.is_ascii_alphanumeric());
+        &rest[..end.unwrap_or(rest.len())]
+    }
+
     /// Takes a word: letters, digits and marks, inner apostrophes and underscores, dots of an abbreviation, and
     /// the signs of names such as C++ and C#.
     fn word(&mut self) {
@@ -312,8 +375,13 @@ impl<'a> Lexer<'a> {
         let capital = self.peek(from).is_some_and(char::is_uppercase);
         while let Some(c) = self.peek(self.at) {
             if c.is_ascii_alphanumeric() {
-                self.out.folded.push(c.to_ascii_lowercase());
-                self.at += 1;
+                let letters = self.ascii_run();
+                let folded = self.out.folded.len();
+                self.out.folded.push_str(letters);
+                self.out.folded[folded..].make_ascii_lowercase();
+                self.at += letters.len();
+            } else if c == ' ' {
+                break;
             } else if c.is_ascii() {
                 let next = self.peek(self.at + 1);
                 let inner = next.is_some_and(|n| n.is_alphanumeric() && !is_glyph(n));
@@ -321,10 +389,6 @@ impl<'a> Lexer<'a> {
                     || self.at >= from + 2 && self.text.as_bytes()[self.at - 2] == b'.';
                 match c {
                     '\'' | '_' if inner => self.out.folded.push(c),
-                    '&' if self.text[self.at..].starts_with("&amp;") && capital => {
-                        self.out.folded.push('&');
-                        self.at += "&amp".len();
-                    }
                     '&' if inner && capital => self.out.folded.push(c),
                     '.' if single
                         && (next.is_some_and(|n| n.is_ascii_alphabetic())
@@ -392,11 +456,27 @@ impl<'a> Lexer<'a> {
         self.push(Kind::Number, false, start);
     }
 
-    /// Takes the end of a line: a pause, and the bullet or quote mark of the next line with it.
+    /// Takes the end of a line: a pause, and the bullet or quote mark of the next line with it. A line that is only
+    /// wrapped goes on with a small letter.
     fn line_end(&mut self) {
-        self.at += 1;
-        if !self.out.pieces.is_empty() {
+        let rest = &self.text[self.at..];
+        self.at += if rest.starts_with("\r\n") { 2 } else { 1 };
+        let behind = self.text[self.at..].trim_start_matches([' ', '\t']);
+        let wrapped = behind.starts_with(|c: char| c.is_lowercase());
+        if !self.out.pieces.is_empty() && !wrapped {
             self.push_break(Kind::Pause);
+        }
+    }
+
+    /// Takes the marks of a heading, which close what stands before them.
+    fn heading(&mut self) {
+        let marks = self.text[self.at..]
+            .bytes()
+            .take_while(|b| *b == b'#')
+            .count();
+        self.at += marks;
+        if marks > 1 && !self.out.pieces.is_empty() {
+            self.push_break(Kind::Stop);
         }
     }
 
@@ -425,24 +505,14 @@ impl<'a> Lexer<'a> {
             ':' => self.push_break(Kind::Colon),
             '(' => self.push_break(Kind::Open),
             ')' => self.push_break(Kind::Close),
+            '[' | '<' if self.marker() => return,
             ']' if after == Some('(') => {
                 // The address of a Markdown link.
                 let end = self.text[self.at..].find(')').unwrap_or(1);
                 self.at += end;
             }
+            '$' if self.at == self.formula_end || self.formula() => {}
             '<' if self.tag() => return,
-            '&' => {
-                if let Some((entity, plain)) = ENTITIES
-                    .iter()
-                    .find(|(e, _)| self.text[self.at..].starts_with(e))
-                {
-                    self.at += entity.len();
-                    if matches!(*plain, "<" | ">") {
-                        self.push_char(Kind::Sign, plain.chars().next().unwrap_or(' '));
-                    }
-                    return;
-                }
-            }
             '-' if self.text[self.at..].starts_with("--") => {
                 self.push_break(Kind::Pause);
                 self.at += 1;
@@ -491,6 +561,40 @@ impl<'a> Lexer<'a> {
         let (left, right): (Vec<char>, Vec<char>) = (left.collect(), right.collect());
         let symbol = |side: &[char]| side.len() == 1 || side.iter().all(char::is_ascii_digit);
         symbol(&left) && symbol(&right)
+    }
+
+    /// Returns whether a formula in TeX starts here, and remembers its end: `$x^2$` but not `$5 or $6`.
+    fn formula(&mut self) -> bool {
+        let rest = &self.text[self.at + 1..];
+        let Some(length) = rest.find('$') else {
+            return false;
+        };
+        let (inner, behind) = (&rest[..length], &rest[length + 1..]);
+        let is_formula = length > 0
+            && !inner.starts_with(char::is_whitespace)
+            && !inner.ends_with(char::is_whitespace)
+            && !behind.starts_with(|c: char| c.is_ascii_digit());
+        if is_formula {
+            self.formula_end = self.at + 1 + length;
+        }
+        is_formula
+    }
+
+    /// Skips a mark of a chat format, if there is one here: `[INST]`, `<|user|>`. It closes what stands before it.
+    fn marker(&mut self) -> bool {
+        let rest = &self.text[self.at..];
+        let length = match rest.strip_prefix("<|").and_then(|inner| inner.find("|>")) {
+            Some(inner) if inner < 20 => inner + 4,
+            _ => match MARKERS.iter().find(|marker| rest.starts_with(**marker)) {
+                Some(marker) => marker.len(),
+                None => return false,
+            },
+        };
+        self.at += length;
+        if !self.out.pieces.is_empty() {
+            self.push_break(Kind::Stop);
+        }
+        true
     }
 
     /// Skips a tag of HTML, if there is one here.

@@ -8,6 +8,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
 use super::lexer::{Kind, Lexeme, hash, lex};
+use super::order::kept;
 use super::stem::stem;
 
 /// What is known about a word, as a set of bits.
@@ -64,6 +65,14 @@ pub(super) mod trait_of {
     pub(in super::super) const PARTICIPLE: u32 = 1 << 15;
     /// An operator.
     pub(in super::super) const SIGN: u32 = 1 << 13;
+    /// A unit of measure.
+    pub(in super::super) const UNIT: u32 = 1 << 26;
+    /// Says little beside other words.
+    pub(in super::super) const LIGHT: u32 = 1 << 27;
+    /// Tells somebody to do something.
+    pub(in super::super) const COMMAND: u32 = 1 << 28;
+    /// Speaks of the one who asks or of the one who answers.
+    pub(in super::super) const SPEAKER: u32 = 1 << 29;
 }
 
 use trait_of as is;
@@ -77,6 +86,8 @@ pub(super) struct Word {
     pub(super) traits: u32,
     /// The preposition it is, from 1; 0 for others.
     pub(super) role: u8,
+    /// The same for all words that may stand for one another in some question, see [`Lexicon::stand_for_another`].
+    pub(super) circle: u32,
 }
 
 impl Word {
@@ -91,6 +102,7 @@ impl Word {
             meaning,
             traits,
             role: 0,
+            circle: meaning,
         }
     }
 
@@ -115,6 +127,9 @@ pub(super) const WHERE: u32 = 5;
 /// Not a word: asks for a yes or a no.
 pub(super) const WHETHER: u32 = 6;
 
+/// Not a word either: asks how much.
+pub(super) const AMOUNT: u32 = 7;
+
 const ASKING: [(&str, u32); 7] = [
     ("how", HOW),
     ("why", WHY),
@@ -125,10 +140,14 @@ const ASKING: [(&str, u32); 7] = [
     ("where", WHERE),
 ];
 
+/// The role of a word under "than".
+pub(super) const THAN: u8 = 3;
 /// The role of a word under "by", which names who acts in a passive.
 pub(super) const BY: u8 = 4;
 /// The role of a word under "of".
 pub(super) const OF: u8 = 5;
+/// The role of a word under "on".
+pub(super) const ON: u32 = 6;
 
 /// Words that say how things compare or belong together, whichever is named first.
 const SYMMETRIC: [&str; 6] = [
@@ -140,14 +159,24 @@ type Map<V> = HashMap<u64, V, BuildHasherDefault<Ready>>;
 /// Everything the data files say.
 pub(super) struct Lexicon {
     words: Map<Entry>,
-    /// Meanings of stems that are not their own.
-    stems: Map<u32>,
+    /// Meanings of stems that are not their own, and their circles.
+    stems: Map<(u32, u32)>,
+    /// Circles of meanings that are not their own.
+    circles: Map<u32>,
+    /// Pairs of meanings that may stand for one another.
+    pairs: Map<()>,
     /// From the hash of each beginning of a phrase to what it stands for, if it is a whole one.
     phrases: Map<Option<Box<[Word]>>>,
     /// Per meaning, the question words it makes superfluous, as bits.
     answers: Map<u8>,
     /// What a word turns into under a question word.
     turns: Vec<(u32, u32, u32)>,
+    /// What "why" asks for.
+    cause: u32,
+    /// What somebody or something does.
+    role: u32,
+    /// What "how much" asks for.
+    amount: u32,
     units: Map<u32>,
     /// Meanings that compare things, so that their order says nothing.
     symmetric: Vec<u32>,
@@ -180,9 +209,14 @@ impl Lexicon {
         let mut lexicon = Self {
             words: Map::default(),
             stems: Map::default(),
+            circles: Map::default(),
+            pairs: Map::default(),
             phrases: Map::default(),
             answers: Map::default(),
             turns: Vec::new(),
+            cause: 0,
+            role: 0,
+            amount: 0,
             units: UNITS.clone(),
             symmetric: Vec::new(),
         };
@@ -201,8 +235,12 @@ impl Lexicon {
             entry.word.traits |= is::ASKS;
             entry.word.meaning = meaning;
         }
+        lexicon.read_near_synonyms(include_str!("data/near_synonyms.txt"));
         lexicon.read_answers(include_str!("data/questions.txt"));
         lexicon.read_phrases(include_str!("data/phrases.txt"));
+        lexicon.cause = lexicon.meaning_of("cause");
+        lexicon.amount = lexicon.meaning_of("amount");
+        lexicon.role = lexicon.meaning_of("role");
         lexicon.symmetric = SYMMETRIC.map(|word| lexicon.meaning_of(word)).into();
         lexicon
     }
@@ -217,7 +255,14 @@ impl Lexicon {
 
     /// Looks a folded word up by its stem.
     pub(super) fn unknown(&self, folded: &str, buffer: &mut String) -> Word {
-        Word::meaning(self.meaning_of_stem(folded, buffer))
+        let hash = hash(stem(folded, buffer));
+        match self.stems.get(&hash) {
+            Some(&(meaning, circle)) => Word {
+                circle,
+                ..Word::meaning(meaning)
+            },
+            None => Word::meaning(shorten(hash)),
+        }
     }
 
     /// Returns what the files say about a word as it stands.
@@ -263,6 +308,26 @@ impl Lexicon {
             .is_some_and(|questions| questions & (1 << question) != 0)
     }
 
+    /// Returns the word that says what a question word asks, where it is one word: the cause for "why".
+    pub(super) fn asked_by(&self, question: u32) -> Option<u32> {
+        (question == WHY).then_some(self.cause)
+    }
+
+    /// Returns the meaning of "amount", which is what is asked by "how much".
+    pub(super) fn amount(&self) -> u32 {
+        self.amount
+    }
+
+    /// Returns the meaning of "role", which is what is asked by "what does it do".
+    pub(super) fn role(&self) -> u32 {
+        self.role
+    }
+
+    /// Returns whether two meanings, as far as they are kept, may stand for one another.
+    pub(super) fn stand_for_another(&self, one: u32, other: u32) -> bool {
+        self.pairs.contains_key(&pair(one, other))
+    }
+
     /// Returns whether a word says how things compare.
     pub(super) fn is_symmetric(&self, meaning: u32) -> bool {
         self.symmetric.contains(&meaning)
@@ -281,8 +346,7 @@ impl Lexicon {
         let hash = hash(stem(folded, buffer));
         self.stems
             .get(&hash)
-            .copied()
-            .unwrap_or_else(|| shorten(hash))
+            .map_or_else(|| shorten(hash), |(meaning, _)| *meaning)
     }
 
     fn entry(&mut self, word: &str) -> &mut Entry {
@@ -303,12 +367,60 @@ impl Lexicon {
                 // its stem, so that its other forms belong too.
                 self.stems
                     .entry(hash(stem(word, &mut buffer)))
-                    .or_insert(meaning);
+                    .or_insert((meaning, meaning));
                 if !self.words.contains_key(&hash(word)) {
                     self.entry(word).word.meaning = meaning;
                 }
             }
         }
+    }
+
+    fn read_near_synonyms(&mut self, file: &str) {
+        let mut buffer = String::new();
+        for line in lines(file) {
+            let line: Vec<u32> = line
+                .split_whitespace()
+                .map(|word| {
+                    let meaning = self.meaning_of(word);
+                    let stem = hash(stem(word, &mut buffer));
+                    self.stems.entry(stem).or_insert((meaning, meaning));
+                    meaning
+                })
+                .collect();
+            for (at, &one) in line.iter().enumerate() {
+                for &other in &line[..at] {
+                    self.pairs.insert(pair(one, other), ());
+                }
+            }
+            let (joined, rest) = (self.circle(line[0]), &line[1..]);
+            for &meaning in rest {
+                let circle = self.circle(meaning);
+                for old in self.circles.values_mut().filter(|old| **old == circle) {
+                    *old = joined;
+                }
+                self.circles.insert(meaning.into(), joined);
+                self.circles.insert(circle.into(), joined);
+            }
+        }
+        let circles = &self.circles;
+        for entry in self.words.values_mut() {
+            let meaning = u64::from(entry.word.meaning);
+            entry.word.circle = circles.get(&meaning).copied().unwrap_or(entry.word.meaning);
+        }
+        for (meaning, circle) in self.stems.values_mut() {
+            *circle = circles
+                .get(&u64::from(*meaning))
+                .copied()
+                .unwrap_or(*meaning);
+        }
+    }
+
+    /// Returns the circle of near synonyms of a meaning.
+    pub(super) fn circle(&self, meaning: u32) -> u32 {
+        self.circles
+            .get(&meaning.into())
+            .copied()
+            .unwrap_or(meaning)
     }
 
     fn meaning_of(&self, word: &str) -> u32 {
@@ -323,7 +435,9 @@ impl Lexicon {
             // Short forms mean something else without a number in front: "m", "in", "s".
             for word in line.split_whitespace().filter(|w| w.len() > 4) {
                 let meaning = UNITS[&hash(word)];
-                self.entry(word).word.meaning = meaning;
+                let entry = self.entry(word);
+                entry.word.meaning = meaning;
+                entry.word.traits |= is::UNIT;
             }
         }
     }
@@ -364,6 +478,9 @@ impl Lexicon {
                     "rank" => (is::RANK, 0),
                     "general" => (is::GENERAL, 0),
                     "answer" => (is::ANSWER, 0),
+                    "light" => (is::LIGHT, 0),
+                    "command" => (is::COMMAND, 0),
+                    "speaker" => (is::SPEAKER | is::FUNCTION, 0),
                     "yes-no" => (is::YES_NO, 0),
                     "english" => (is::ENGLISH, 0),
                     _ => {
@@ -392,7 +509,10 @@ impl Lexicon {
             let Some((question, words)) = line.split_once(':') else {
                 continue;
             };
-            let question = self.meaning_of(question);
+            let question = match question {
+                "amount" => AMOUNT,
+                word => self.meaning_of(word),
+            };
             for word in words.split_whitespace() {
                 let (word, turned) = word.split_once('>').unwrap_or((word, word));
                 let meaning = self.meaning_of(word);
@@ -410,40 +530,71 @@ impl Lexicon {
             let Some((phrase, stands_for)) = line.split_once('=') else {
                 continue;
             };
-            let pieces: Vec<u64> = lex(phrase)
-                .pieces
-                .iter()
-                .filter(|piece| matches!(piece.kind, Kind::Word | Kind::Glyph))
-                .map(|piece| piece.hash)
-                .collect();
             let words: Vec<Word> = stands_for
                 .split_whitespace()
                 .map(|word| self.word(hash(word), word, &mut String::new()))
                 .collect();
-            let Some(&first) = pieces.first() else {
-                continue;
-            };
-            let mut hash = 0;
-            for piece in &pieces {
-                hash = phrase_hash(hash, *piece);
-                self.phrases.entry(hash).or_default();
-            }
-            self.phrases
-                .entry(hash)
-                .or_default()
-                .get_or_insert(words.into());
-            let word = phrase.split_whitespace().next().unwrap_or_default();
-            let meaning = self.meaning_of_stem(word, &mut String::new());
-            let entry = self.words.entry(first).or_insert(Entry {
-                word: Word::meaning(meaning),
-                starts_phrase: false,
-            });
-            entry.starts_phrase = true;
-            if pieces.len() == 1 && phrase.contains('\'') {
-                entry.word.traits |= is::ENGLISH;
+            for phrase in alternatives(phrase) {
+                self.read_phrase(&phrase, &words);
             }
         }
     }
+
+    fn read_phrase(&mut self, phrase: &str, stands_for: &[Word]) {
+        let pieces: Vec<u64> = lex(phrase)
+            .pieces
+            .iter()
+            .filter(|piece| matches!(piece.kind, Kind::Word | Kind::Glyph))
+            .map(|piece| piece.hash)
+            .collect();
+        let Some(&first) = pieces.first() else {
+            return;
+        };
+        let mut hash = 0;
+        for piece in &pieces {
+            hash = phrase_hash(hash, *piece);
+            self.phrases.entry(hash).or_default();
+        }
+        self.phrases
+            .entry(hash)
+            .or_default()
+            .get_or_insert(stands_for.into());
+        let word = phrase.split_whitespace().next().unwrap_or_default();
+        let meaning = self.meaning_of_stem(word, &mut String::new());
+        let entry = self.words.entry(first).or_insert(Entry {
+            word: Word::meaning(meaning),
+            starts_phrase: false,
+        });
+        entry.starts_phrase = true;
+        if pieces.len() == 1 && phrase.contains('\'') {
+            entry.word.traits |= is::ENGLISH;
+        }
+    }
+}
+
+/// Writes out the alternatives in a phrase: "a good/fine way" is "a good way" and "a fine way". An underscore joins
+/// the words of one alternative.
+fn alternatives(phrase: &str) -> Vec<String> {
+    let mut written = vec![String::new()];
+    for word in phrase.split_whitespace() {
+        written = written
+            .iter()
+            .flat_map(|before| {
+                word.split('/')
+                    .map(move |word| format!("{before} {}", word.replace('_', " ")))
+            })
+            .collect();
+    }
+    for phrase in &mut written {
+        phrase.remove(0);
+    }
+    written
+}
+
+/// Returns the key of two meanings in either order.
+fn pair(one: u32, other: u32) -> u64 {
+    let (one, other) = (kept(one), kept(other));
+    u64::from(one.min(other)) << 32 | u64::from(one.max(other))
 }
 
 /// Returns the meaning of a word that has none but its own.

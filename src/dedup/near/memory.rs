@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::fingerprint::{NearFingerprint, Traits};
-use super::order::{Packed, overlap, says_the_same};
+use super::order::{Packed, in_words_of, overlap, says_the_same};
 use super::table::{Entry, KeyTable};
 use crate::dedup::{Memory, Reference, Verdict};
 
@@ -23,6 +23,7 @@ pub struct NearMemory {
 
 // Keys of different kinds live in one table without meeting.
 const PART: u64 = 0xa076_1d64_78bd_642f;
+const CIRCLES: u64 = 0x8ebc_6af0_9c88_c6e3;
 const BAND: u64 = 0xe703_7ed1_a0b4_28db;
 
 impl NearMemory {
@@ -79,7 +80,9 @@ impl NearMemory {
             .flat_map(|core| self.under(*core, 0))
             .filter(|entry| !entry.partial);
         let mut parts = print.parts.iter().flat_map(|part| self.under(*part, PART));
+        let mut circles = self.under(print.circles, CIRCLES);
         whole
+            .or_else(|| circles.find_map(|entry| compare(entry, Found::Circles)))
             .or_else(|| cores.find_map(|entry| compare(entry, Found::Core)))
             .or_else(|| parts.find_map(|entry| compare(entry, Found::Part)))
     }
@@ -88,10 +91,17 @@ impl NearMemory {
     fn compare(&self, record: u32, print: &NearFingerprint, found: Found) -> Option<f32> {
         let (&traits, words) = self.record(record).split_first()?;
         let traits = Traits(traits.bits());
+        if let Found::Circles = found {
+            let said = in_words_of(words, &print.words)?;
+            let symmetric = traits.symmetric() && print.traits.symmetric();
+            let same = !traits.contradicts(print.traits) && says_the_same(words, &said, symmetric);
+            return same.then_some(0.9);
+        }
         let shared = overlap(words, &print.words);
         let longer = words.len().max(print.words.len());
         let added = shared.left == 0 || shared.right == 0;
         let same = match found {
+            Found::Circles => unreachable!("compared above"),
             Found::Full => shared.left == 0 && shared.right == 0,
             // The part that is left out was found harmless when the key was made.
             Found::Core => added,
@@ -100,7 +110,8 @@ impl NearMemory {
                 let differences = shared.left + shared.right;
                 let few = if added { (longer / 8).max(1) } else { 0 };
                 let share = if longer >= 16 { longer / 6 } else { 0 };
-                !shared.weighty && differences <= few.max(share)
+                let alike = traits.repeats() == print.traits.repeats();
+                alike && !shared.weighty && differences <= few.max(share)
             }
         };
         let symmetric = traits.symmetric() && print.traits.symmetric();
@@ -143,6 +154,7 @@ impl NearMemory {
             self.kept.push(Packed::from_bits(print.traits.0));
             self.kept.extend(&print.words);
             self.keys.insert(shorten(print.full, 0), whole);
+            self.keys.insert(shorten(print.circles, CIRCLES), whole);
             for core in &print.cores {
                 self.keys.insert(shorten(*core, 0), partial);
             }
@@ -160,6 +172,7 @@ impl NearMemory {
 #[derive(Clone, Copy)]
 enum Found {
     Full,
+    Circles,
     Core,
     Part,
 }

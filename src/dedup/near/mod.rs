@@ -18,7 +18,8 @@ use std::borrow::Cow;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{Deduplicator, Fields, Scope};
+use super::compared::{Compared, compared_settings, flatten};
+use super::{Deduplicator, Fields};
 use crate::candidate::Candidate;
 use crate::error::Result;
 
@@ -62,8 +63,7 @@ pub use memory::NearMemory;
 /// ```
 #[derive(Debug, Clone)]
 pub struct NearDuplicates {
-    fields: Fields,
-    scope: Scope,
+    compared: Compared,
     clauses: bool,
     long_similarity: f32,
 }
@@ -71,8 +71,7 @@ pub struct NearDuplicates {
 impl Default for NearDuplicates {
     fn default() -> Self {
         Self {
-            fields: Fields::Deciding,
-            scope: Scope::Run,
+            compared: Compared::new(Fields::Deciding),
             clauses: true,
             long_similarity: 0.6,
         }
@@ -80,25 +79,7 @@ impl Default for NearDuplicates {
 }
 
 impl NearDuplicates {
-    /// Sets the fields that decide. Default: [`Fields::Deciding`].
-    #[must_use]
-    pub fn fields(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.compare(Fields::named(names))
-    }
-
-    /// Sets the fields that decide by a rule. Default: [`Fields::Deciding`].
-    #[must_use]
-    pub fn compare(mut self, fields: Fields) -> Self {
-        self.fields = fields;
-        self
-    }
-
-    /// Sets with which records a record is compared. Default: [`Scope::Run`].
-    #[must_use]
-    pub fn scope(mut self, scope: Scope) -> Self {
-        self.scope = scope;
-        self
-    }
+    compared_settings!("[`Fields::Deciding`](crate::dedup::Fields::Deciding)");
 
     /// Sets whether a clause more makes a new record: "what is bias" and "what is bias, given a small sample".
     ///
@@ -119,52 +100,16 @@ impl NearDuplicates {
     }
 
     fn read(&self, candidate: &Candidate<'_>) -> NearFingerprint {
-        let fields = self.fields.of(candidate);
-        // A number or a flag decides only where the caller named it.
-        let text_only =
-            self.fields == Fields::Deciding && fields.iter().any(|(_, value)| holds_text(value));
-        let texts = fields
-            .iter()
-            .filter(|(_, value)| !text_only || holds_text(value))
-            .map(|(_, value)| match value {
-                Value::String(text) => Cow::Borrowed(text.as_str()),
-                other => {
-                    let mut text = String::new();
-                    flatten(other, &mut text);
-                    Cow::Owned(text)
-                }
-            });
-        let scope = match self.scope {
-            Scope::Run => 0,
-            Scope::Topic => fingerprint::scope_of(candidate.topic()),
-        };
+        let texts = self.compared.values(candidate).map(|value| match value {
+            Value::String(text) => Cow::Borrowed(text.as_str()),
+            other => {
+                let mut text = String::new();
+                flatten(other, &mut text);
+                Cow::Owned(text)
+            }
+        });
+        let scope = self.compared.scope_of(candidate);
         NearFingerprint::of(texts, scope, self.clauses)
-    }
-}
-
-pub(super) fn holds_text(value: &Value) -> bool {
-    match value {
-        Value::String(_) => true,
-        Value::Array(items) => items.iter().any(holds_text),
-        Value::Object(fields) => fields.values().any(holds_text),
-        _ => false,
-    }
-}
-
-/// Writes the texts and numbers in a value, one per line.
-pub(super) fn flatten(value: &Value, out: &mut String) {
-    match value {
-        Value::Null => {}
-        Value::String(text) => {
-            out.push_str(text);
-            out.push('\n');
-        }
-        Value::Array(items) => items.iter().for_each(|item| flatten(item, out)),
-        Value::Object(fields) => fields.values().for_each(|field| flatten(field, out)),
-        Value::Bool(_) | Value::Number(_) => {
-            out.push_str(&value.to_string());
-            out.push('\n');
-        }
     }
 }
 
@@ -182,7 +127,7 @@ impl Deduplicator for NearDuplicates {
     }
 
     fn format(&self) -> String {
-        format!("near-1 {:?} {:?} {}", self.fields, self.scope, self.clauses)
+        format!("near-2 {} {}", self.compared.format(), self.clauses)
     }
 }
 
@@ -191,7 +136,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::dedup::{Memory, Reference, Verdict};
+    use crate::dedup::{Memory, Reference, Scope, Verdict};
 
     fn print(deduplicator: &NearDuplicates, data: &Value) -> NearFingerprint {
         deduplicator.read(&Candidate::new("t", data.as_object().expect("an object")))

@@ -1,5 +1,7 @@
 //! Compares two short texts word by word: what differs, and does the order change who does what to whom?
 
+use super::lexicon::{LEXICON, ON};
+
 /// A word of meaning in 32 bits, as it is kept.
 ///
 /// 25 bits of meaning, 4 of its role, one each for a number or an operator, for a word that weighs, and for a word
@@ -12,6 +14,11 @@ const NUMBER: u32 = 1 << 4;
 const WEIGHS: u32 = 1 << 5;
 const BOUND: u32 = 1 << 6;
 const MEANING: u32 = !0x7f;
+
+/// Returns what is kept of a meaning.
+pub(super) fn kept(meaning: u32) -> u32 {
+    meaning & MEANING
+}
 
 impl Packed {
     pub(super) fn new(meaning: u32, role: u8, number: bool, weighs: bool) -> Self {
@@ -87,6 +94,21 @@ pub(super) fn overlap(a: &[Packed], b: &[Packed]) -> Overlap {
     }
 }
 
+/// Returns the second text with the words of the first in the place of those that may stand for them, if each word that
+/// is in one text alone has such a counterpart.
+pub(super) fn in_words_of(a: &[Packed], b: &[Packed]) -> Option<Vec<Packed>> {
+    let is_in = |word: &Packed, text: &[Packed]| text.iter().any(|w| w.meaning() == word.meaning());
+    let mut alone: Vec<&Packed> = a.iter().filter(|word| !is_in(word, b)).collect();
+    let mut said = b.to_vec();
+    for word in said.iter_mut().filter(|word| !is_in(word, a)) {
+        let at = alone.iter().position(|other| {
+            !other.is_number() && LEXICON.stand_for_another(other.meaning(), word.meaning())
+        })?;
+        word.0 = word.0 & !MEANING | alone.swap_remove(at).meaning();
+    }
+    alone.is_empty().then_some(said)
+}
+
 /// Returns whether the words two texts share stand in an order and in roles that say the same.
 ///
 /// Ignored is the order of clauses, of lists and of names under the same preposition. Not ignored are the order of
@@ -120,7 +142,7 @@ pub(super) fn says_the_same(a: &[Packed], b: &[Packed], symmetric: bool) -> bool
         .iter()
         .filter_map(|word| counterpart(word).map(|other| (*word, *other)))
         .collect();
-    !exchanges_roles(&pairs) && !exchanges_places(&pairs, b)
+    !exchanges_roles(&pairs) && !turns_around(&pairs, b) && !exchanges_places(&pairs, b)
 }
 
 /// Returns whether two words exchange what they belong to: red cars and blue bikes, blue cars and red bikes.
@@ -139,41 +161,76 @@ fn exchanges_partners(a: &[Packed], b: &[Packed]) -> bool {
     })
 }
 
+/// Returns whether two words exchange their prepositions, wherever they stand.
 fn exchanges_roles(pairs: &[(Packed, Packed)]) -> bool {
-    let mut changed = pairs.iter().filter(|(a, b)| a.role() != b.role());
-    changed.clone().any(|(a, b)| {
-        changed
-            .by_ref()
-            .any(|(c, d)| a.role() == d.role() && b.role() == c.role())
+    let exchange = |(a, b): &(Packed, Packed), (c, d): &(Packed, Packed)| {
+        a.role() != b.role() && a.role() == d.role() && b.role() == c.role()
+    };
+    let mut rest = pairs;
+    while let [first, others @ ..] = rest {
+        if others.iter().any(|other| exchange(first, other)) {
+            return true;
+        }
+        rest = others;
+    }
+    false
+}
+
+/// Returns whether two words of one sort stand the other way round, and that changes what they do: both change their
+/// preposition ("how much did A sell to B", "what was sold from B to A"), or who acted is acted on ("how did A influence
+/// B", "what influence did B have on A").
+fn turns_around(pairs: &[(Packed, Packed)], b: &[Packed]) -> bool {
+    let place = |word: &Packed| b.iter().position(|other| other == word);
+    let bare = |word: Packed| word.role() == 0;
+    let turned = |x: &(Packed, Packed), y: &(Packed, Packed)| {
+        if x.0.weighs() != y.0.weighs() || place(&x.1) < place(&y.1) {
+            return false;
+        }
+        let changes = |word: &(Packed, Packed)| word.0.role() != word.1.role();
+        let aimed = bare(x.0) && x.1.role() == ON && bare(y.0) && bare(y.1);
+        let aimed_before = bare(y.1) && y.0.role() == ON && bare(x.0) && bare(x.1);
+        changes(x) && changes(y) || aimed || aimed_before
+    };
+    let mut rest = pairs;
+    while let [first, others @ ..] = rest {
+        if others.iter().any(|other| turned(first, other)) {
+            return true;
+        }
+        rest = others;
+    }
+    false
+}
+
+/// Looks at words that stand under the same preposition in both texts, or under none: who acts, what is done, to whom.
+fn exchanges_places(pairs: &[(Packed, Packed)], b: &[Packed]) -> bool {
+    let mut seen = 0_u16;
+    pairs.iter().any(|(x, y)| {
+        let is_new = seen >> x.role() & 1 == 0;
+        seen |= 1 << x.role();
+        is_new && x.role() == y.role() && exchanges_places_under(x.role(), pairs, b)
     })
 }
 
-/// Looks only at words that stand under no preposition in either text: who acts, what is done, to whom.
-fn exchanges_places(pairs: &[(Packed, Packed)], b: &[Packed]) -> bool {
-    let bare: Vec<u32> = pairs
+fn exchanges_places_under(role: u32, pairs: &[(Packed, Packed)], b: &[Packed]) -> bool {
+    let same: Vec<u32> = pairs
         .iter()
-        .filter(|(x, y)| x.role() == 0 && y.role() == 0)
+        .filter(|(x, y)| x.role() == role && y.role() == role)
         .map(|(x, _)| x.meaning())
         .collect();
     let other: Vec<u32> = b
         .iter()
         .map(|word| word.meaning())
-        .filter(|meaning| bare.contains(meaning))
+        .filter(|meaning| same.contains(meaning))
         .collect();
-    if bare.len() != other.len() {
+    if same.len() != other.len() {
         return false;
     }
-    let Some(from) = bare.iter().zip(&other).position(|(x, y)| x != y) else {
+    let Some(from) = same.iter().zip(&other).position(|(x, y)| x != y) else {
         return false;
     };
-    let to = bare.len()
-        - bare
-            .iter()
-            .rev()
-            .zip(other.iter().rev())
-            .position(|(x, y)| x != y)
-            .unwrap_or(0);
-    is_exchange(&bare[from..to], &other[from..to])
+    let alike = same.iter().rev().zip(other.iter().rev());
+    let to = same.len() - alike.take_while(|(x, y)| x == y).count();
+    is_exchange(&same[from..to], &other[from..to])
 }
 
 /// Returns whether the second sequence is the first with its two ends exchanged around a middle.
@@ -232,6 +289,10 @@ mod tests {
         assert!(!same("xavb", "xbva"));
         assert!(!same("va1b2", "vb1a2"));
         assert!(!same("vab2", "vba2"));
+        assert!(!same("vwa1b2", "v3wb1a2"));
+        // A influences B, the influence that B has on A.
+        assert!(!same("avb", "vba6"));
+        assert!(same("avb", "vab6"));
         assert!(says_the_same(&words("avb"), &words("bva"), true));
     }
 

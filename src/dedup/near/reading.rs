@@ -3,13 +3,15 @@
 use super::cores::Cores;
 use super::frames::{drop_frames, question};
 use super::lexer::Lexemes;
-use super::lexicon::{BY, LEXICON, trait_of as is};
+use super::lexicon::{AMOUNT, BY, LEXICON, THAN, trait_of as is};
 use super::terms::{Term, Terms};
 
 /// A word that carries meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) meaning: u32,
+    /// The circle of its near synonyms.
+    pub(super) circle: u32,
     pub(super) traits: u32,
     /// The preposition it stands under, from 1; 0 for none.
     pub(super) role: u8,
@@ -28,6 +30,10 @@ pub(super) struct Reading {
     pub(super) question: u32,
     /// A hash of its pictographs, or 0.
     pub(super) emoji: u32,
+    /// Whether a word of meaning stands in it twice, of which one is kept.
+    pub(super) repeats: bool,
+    /// Whether the rules for English apply.
+    pub(super) english: bool,
     /// What would be left without the parts that could be left out.
     pub(super) cores: Cores,
 }
@@ -48,7 +54,9 @@ impl Reading {
         let mut reading = Self {
             question: if english { question(&terms) } else { 0 },
             contents: contents(&terms),
+            repeats: false,
             emoji,
+            english,
             cores: Cores::default(),
         };
         // Nothing but frame and grammar, as in "what is an idea?": then these words are what there is.
@@ -61,21 +69,58 @@ impl Reading {
         if reading.contents.is_empty() && emoji != 0 {
             reading.contents.push(Content {
                 meaning: emoji,
+                circle: emoji,
                 traits: 0,
                 role: 0,
                 bound: false,
                 at: 0,
             });
         }
+        reading.repeats =
+            terms.iter().filter(|term| !term.dropped).count() > reading.contents.len();
         if english {
             let question = reading.question;
             for content in &mut reading.contents {
                 content.meaning = LEXICON.under_question(content.meaning, question);
             }
+            reading.name_what_is_asked(&terms);
             reading.cores = Cores::of(&terms, &reading.contents);
             act_first(&mut reading);
         }
         reading
+    }
+}
+
+impl Reading {
+    /// Drops "how much" where another word says it, and puts a word in the place of the question word, so that "why did it fail" and "the cause of its failure" agree.
+    fn name_what_is_asked(&mut self, terms: &[Term]) {
+        let is_amount = |content: &Content| content.meaning == LEXICON.amount();
+        let says_amount = |content: &Content| {
+            content.traits & is::SIGN != 0 || LEXICON.answers(content.meaning, AMOUNT)
+        };
+        if self.contents.iter().any(is_amount) && self.contents.iter().any(says_amount) {
+            self.contents.retain(|content| !is_amount(content));
+        }
+        let question = self.question;
+        let Some(asked) = LEXICON.asked_by(question) else {
+            return;
+        };
+        let is_question = |term: &Term| term.word.is(is::ASKS) && term.word.meaning == question;
+        let said = |content: &Content| LEXICON.answers(content.meaning, question);
+        if !self.contents.iter().any(said) {
+            let at = terms.iter().position(is_question).unwrap_or(0);
+            let place = self.contents.partition_point(|content| content.at < at);
+            let word = Content {
+                meaning: asked,
+                circle: LEXICON.circle(asked),
+                traits: 0,
+                role: 0,
+                bound: false,
+                at,
+            };
+            self.contents.insert(place, word);
+        }
+        self.question = 0;
     }
 }
 
@@ -101,6 +146,7 @@ fn contents(terms: &[Term]) -> Vec<Content> {
             if !seen || term.word.is(is::NUMBER | is::SIGN) {
                 contents.push(Content {
                     meaning: term.word.meaning,
+                    circle: term.word.circle,
                     traits: term.word.traits,
                     role,
                     bound: at > 0 && contents.last().is_some_and(|last| last.at + 1 == at),
@@ -108,7 +154,11 @@ fn contents(terms: &[Term]) -> Vec<Content> {
                 });
             }
         } else if term.kind.is_break() || term.word.role != 0 {
-            role = term.word.role;
+            // "Than on Mars" still compares.
+            let compares = role == THAN && at > 0 && terms[at - 1].word.role == THAN;
+            if !compares || term.kind.is_break() {
+                role = term.word.role;
+            }
         } else if !term.word.is(is::OPEN) {
             role = 0;
         }

@@ -31,30 +31,30 @@ impl Terms {
             .iter()
             .map(|piece| lexicon.entry_of(piece))
             .collect();
-        let english = entries
-            .iter()
-            .flatten()
-            .any(|entry| entry.word.is(is::ENGLISH));
-        let skip = label(text);
+        let english = is_english(text, &entries);
         let mut terms = Self {
             all: Vec::with_capacity(entries.len() + 2),
             english,
             emoji: 0,
         };
-        terms.read(lexicon, text, skip, &entries);
+        terms.read(lexicon, text, &entries);
         join_glyphs(&mut terms.all);
         terms
     }
 
-    fn read(&mut self, lexicon: &Lexicon, text: &Lexemes, skip: usize, entries: &[Option<&Entry>]) {
+    fn read(&mut self, lexicon: &Lexicon, text: &Lexemes, entries: &[Option<&Entry>]) {
         let mut buffer = String::new();
         let mut sentence_start = true;
-        let mut at = skip;
+        let mut at = label(text, 0);
         while let Some(piece) = text.pieces.get(at) {
             if piece.kind.is_break() {
                 sentence_start = matches!(piece.kind, Kind::Stop | Kind::Ask | Kind::Colon);
                 self.push(piece.kind, Word::default());
-                at += 1;
+                at = if sentence_start {
+                    label(text, at + 1)
+                } else {
+                    at + 1
+                };
                 continue;
             }
             let entry = entries[at];
@@ -100,7 +100,7 @@ impl Terms {
                     .last()
                     .is_some_and(|term| term.kind == Kind::Number);
                 if after_number && let Some(unit) = lexicon.unit(piece.hash) {
-                    return Word::meaning(unit);
+                    return Word::with(unit, is::UNIT);
                 }
                 if !self.english {
                     let number = entry
@@ -140,6 +140,14 @@ impl Terms {
     }
 }
 
+/// Returns whether a text is in English: it has a word that no other language has, or the lexicon knows half of its
+/// words and two at least.
+fn is_english(text: &Lexemes, entries: &[Option<&Entry>]) -> bool {
+    let words = text.pieces.iter().filter(|p| p.kind == Kind::Word).count();
+    let known = || entries.iter().flatten();
+    known().any(|entry| entry.word.is(is::ENGLISH)) || known().count() >= words.div_ceil(2).max(2)
+}
+
 /// Returns who owns something: the word in front of an apostrophe at the end.
 fn owner(folded: &str) -> Option<&str> {
     folded
@@ -147,36 +155,38 @@ fn owner(folded: &str) -> Option<&str> {
         .or_else(|| folded.strip_suffix('\''))
 }
 
-/// Returns how many pieces in front only number or announce the text: `3.`, `Q:`, `Question 12:`, `(b)`.
-fn label(text: &Lexemes) -> usize {
+/// Returns where the text goes on behind a label at the start of a sentence, which only numbers or announces it:
+/// `3.`, `Q:`, `Question 12:`, `(b)`, `### Response` at the end.
+fn label(text: &Lexemes, start: usize) -> usize {
     let pieces = &text.pieces;
     let kind = |at: usize| pieces.get(at).map(|piece| piece.kind);
-    let mut at = 0;
-    while kind(at).is_some_and(Kind::is_break) {
+    let first = (start..pieces.len())
+        .find(|&at| !pieces[at].kind.is_break())
+        .unwrap_or(start);
+    let is_label = |p: &Lexeme| {
+        p.kind == Kind::Word
+            && (LEXICON.known(p.hash).is_some_and(|w| w.is(is::LABEL)) || numbered(text.folded(p)))
+    };
+    let mut at = first;
+    while at < first + 2 && pieces.get(at).is_some_and(is_label) {
         at += 1;
     }
-    let start = at;
-    while at < start + 2
-        && pieces.get(at).is_some_and(|p| {
-            p.kind == Kind::Word
-                && (LEXICON.known(p.hash).is_some_and(|w| w.is(is::LABEL))
-                    || numbered(text.folded(p)))
-        })
-    {
-        at += 1;
-    }
-    let named = at > start;
+    let named = at > first;
     if kind(at) == Some(Kind::Number) {
         at += 1;
     }
-    let numbered = at > start;
+    let counted = at > first;
+    let goes_on = at + 1 < pieces.len();
     match kind(at) {
-        Some(Kind::Colon | Kind::Close) if numbered => at + 1,
+        Some(Kind::Colon) if counted => at + 1,
+        Some(Kind::Close) if counted && start == 0 => at + 1,
         // A number and a full stop count as a label only if a text follows.
-        Some(Kind::Stop) if numbered && at + 1 < pieces.len() && (!named || at == start + 2) => {
+        Some(Kind::Stop) if counted && goes_on && start == 0 && (!named || at <= first + 2) => {
             at + 1
         }
-        _ => 0,
+        Some(Kind::Pause) if named && goes_on => at + 1,
+        None if named && start > 0 => at,
+        _ => start,
     }
 }
 

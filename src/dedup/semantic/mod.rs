@@ -7,10 +7,9 @@ mod numbers;
 mod shelf;
 
 use async_trait::async_trait;
-use xxhash_rust::xxh3::xxh3_64;
 
-use super::near::{flatten, holds_text};
-use super::{Deduplicator, Fields, Scope};
+use super::compared::{Compared, compared_settings, flatten};
+use super::{Deduplicator, Fields};
 use crate::candidate::Candidate;
 use crate::embedding::{Embedder, embed_each};
 use crate::error::{Error, ErrorKind, Result};
@@ -42,8 +41,7 @@ pub use memory::SemanticMemory;
 #[derive(Debug, Clone)]
 pub struct SemanticDuplicates<E> {
     embedder: E,
-    fields: Fields,
-    scope: Scope,
+    compared: Compared,
     threshold: f32,
     numbers: bool,
 }
@@ -53,32 +51,13 @@ impl<E: Embedder> SemanticDuplicates<E> {
     pub fn new(embedder: E) -> Self {
         Self {
             embedder,
-            fields: Fields::Deciding,
-            scope: Scope::Run,
+            compared: Compared::new(Fields::Deciding),
             threshold: 0.93,
             numbers: true,
         }
     }
 
-    /// Sets the fields that decide. Default: [`Fields::Deciding`].
-    #[must_use]
-    pub fn fields(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.compare(Fields::named(names))
-    }
-
-    /// Sets the fields that decide by a rule. Default: [`Fields::Deciding`].
-    #[must_use]
-    pub fn compare(mut self, fields: Fields) -> Self {
-        self.fields = fields;
-        self
-    }
-
-    /// Sets with which records a record is compared. Default: [`Scope::Run`].
-    #[must_use]
-    pub fn scope(mut self, scope: Scope) -> Self {
-        self.scope = scope;
-        self
-    }
+    compared_settings!("[`Fields::Deciding`](crate::dedup::Fields::Deciding)");
 
     /// Sets the cosine from which on two records are the same, from 0 to 1. Default: 0.93.
     ///
@@ -102,25 +81,16 @@ impl<E: Embedder> SemanticDuplicates<E> {
     }
 
     fn text(&self, candidate: &Candidate<'_>) -> String {
-        let fields = self.fields.of(candidate);
-        // A number or a flag decides only where the caller named it.
-        let text_only =
-            self.fields == Fields::Deciding && fields.iter().any(|(_, value)| holds_text(value));
         let mut text = String::new();
-        for (_, value) in fields {
-            if !text_only || holds_text(value) {
-                flatten(value, &mut text);
-            }
+        for value in self.compared.values(candidate) {
+            flatten(value, &mut text);
         }
         text.truncate(text.trim_end().len());
         text
     }
 
     fn place(&self, candidate: &Candidate<'_>, text: &str) -> u64 {
-        let scope = match self.scope {
-            Scope::Run => 0,
-            Scope::Topic => xxh3_64(candidate.topic().as_bytes()),
-        };
+        let scope = self.compared.scope_of(candidate);
         let numbers = if self.numbers {
             numbers::numbers(text)
         } else {
@@ -161,9 +131,8 @@ impl<E: Embedder> Deduplicator for SemanticDuplicates<E> {
 
     fn format(&self) -> String {
         format!(
-            "semantic-1 {:?} {:?} {} {}",
-            self.fields,
-            self.scope,
+            "semantic-2 {} {} {}",
+            self.compared.format(),
             self.numbers,
             self.embedder.name()
         )
@@ -174,9 +143,12 @@ impl<E: Embedder> Deduplicator for SemanticDuplicates<E> {
 mod tests {
     use futures::FutureExt;
     use serde_json::json;
+    use xxhash_rust::xxh3::xxh3_64;
 
     use super::*;
-    use crate::dedup::{AnyDeduplicator, DeduplicatorExt, NearDuplicates, Reference, Verdict};
+    use crate::dedup::{
+        AnyDeduplicator, DeduplicatorExt, NearDuplicates, Reference, Scope, Verdict,
+    };
     use crate::embedding::{FromFn, from_fn};
 
     /// Words of one meaning share a dimension, as a list that is the model here has it; others are hashed.

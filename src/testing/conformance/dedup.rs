@@ -79,6 +79,12 @@ pub async fn dedup_with(
         );
     }
 
+    let alone = prints(&deduplicator, &strangers[..1]).await;
+    assert!(
+        admit_all(&mut deduplicator.memory(), alone)[0].is_unique(),
+        "every memory must start empty"
+    );
+
     let equals = vec![strangers[0].clone(); 16];
     let verdicts = admit_all(
         &mut deduplicator.memory(),
@@ -116,7 +122,7 @@ pub async fn dedup_with(
     );
     assert_eq!(
         again, expected,
-        "every memory must start empty and judge the same way"
+        "the same admissions must get the same verdicts"
     );
 
     let reversed: Vec<Map<String, Value>> = stream.iter().rev().cloned().collect();
@@ -190,12 +196,12 @@ fn admit_all(memory: &mut AnyMemory, prints: Vec<AnyFingerprint>) -> Vec<Verdict
 mod tests {
     use std::collections::HashMap;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
 
     use async_trait::async_trait;
 
     use super::*;
     use crate::dedup::{Deduplicator, DeduplicatorExt, ExactDuplicates, Memory, NearDuplicates};
-    use crate::error::Result;
 
     #[tokio::test]
     async fn ours_keep_the_promises() {
@@ -234,38 +240,84 @@ mod tests {
         ForgetsAtOnce,
         CountsItsFingerprints,
         NamesTheWrongRecord,
+        IsMoreThanEqual,
+        SharesItsMemory,
+        RemembersOtherRuns,
+        WantsItsOwnOrder,
         DropsPrecisionInStorage,
+        CannotBeStored,
+        TakesGivenForRecords,
+    }
+
+    type Seen = Arc<Mutex<HashMap<String, Reference>>>;
+
+    #[derive(Debug)]
+    struct BrokenDuplicates {
+        broken: Broken,
+        fingerprints: AtomicU64,
+        memories: AtomicU64,
+        seen: Seen,
     }
 
     #[derive(Debug)]
-    struct BrokenDuplicates(Broken, AtomicU64);
-
-    #[derive(Debug)]
-    struct BrokenMemory(Broken, HashMap<String, Reference>);
+    struct BrokenMemory {
+        broken: Broken,
+        number: u64,
+        seen: Seen,
+        last: u64,
+    }
 
     #[derive(serde::Serialize, serde::Deserialize)]
-    struct Print(#[serde(skip)] String, String);
+    struct Print {
+        #[serde(skip)]
+        lost: String,
+        text: String,
+        number: u64,
+        #[serde(serialize_with = "storable")]
+        broken: bool,
+    }
+
+    fn storable<S: serde::Serializer>(broken: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+        if *broken {
+            return Err(serde::ser::Error::custom("it holds a handle"));
+        }
+        serializer.serialize_bool(false)
+    }
 
     #[async_trait]
     impl Deduplicator for BrokenDuplicates {
         type Fingerprint = Print;
         type Memory = BrokenMemory;
 
-        async fn fingerprint(&self, candidate: &Candidate<'_>) -> Result<Print> {
+        async fn fingerprint(&self, candidate: &Candidate<'_>) -> crate::Result<Print> {
             let text = candidate.text("question").unwrap_or_default().to_owned();
-            let number = self.1.fetch_add(1, Ordering::Relaxed);
-            Ok(match self.0 {
-                Broken::RefusesStrangers => Print(String::new(), String::new()),
-                Broken::CountsItsFingerprints => {
-                    Print(String::new(), format!("{text} {}", number / 20))
-                }
-                Broken::DropsPrecisionInStorage => Print(text, String::new()),
-                _ => Print(String::new(), text),
+            let number = self.fingerprints.fetch_add(1, Ordering::Relaxed);
+            let (lost, text) = match self.broken {
+                Broken::RefusesStrangers => (String::new(), String::new()),
+                Broken::CountsItsFingerprints => (String::new(), format!("{text} {}", number / 20)),
+                Broken::DropsPrecisionInStorage => (text, String::new()),
+                _ => (String::new(), text),
+            };
+            let broken = matches!(self.broken, Broken::CannotBeStored);
+            Ok(Print {
+                lost,
+                text,
+                number,
+                broken,
             })
         }
 
         fn memory(&self) -> BrokenMemory {
-            BrokenMemory(self.0, HashMap::new())
+            let seen = match self.broken {
+                Broken::SharesItsMemory => Arc::clone(&self.seen),
+                _ => Seen::default(),
+            };
+            BrokenMemory {
+                broken: self.broken,
+                number: self.memories.fetch_add(1, Ordering::Relaxed),
+                seen,
+                last: 0,
+            }
         }
     }
 
@@ -273,15 +325,30 @@ mod tests {
         type Fingerprint = Print;
 
         fn admit(&mut self, print: Print, reference: Reference) -> Verdict {
-            let key = format!("{}{}", print.0, print.1);
-            match self.1.get(&key) {
-                Some(_) if matches!(self.0, Broken::NamesTheWrongRecord) => {
+            let key = format!("{}{}", print.lost, print.text);
+            let is_late = print.number < self.last;
+            self.last = print.number;
+            let mut seen = self.seen.lock().expect("nobody panicked");
+            match (seen.get(&key), self.broken) {
+                (Some(_), Broken::NamesTheWrongRecord) => {
                     Verdict::duplicate(Reference::Record(99), 1.0)
                 }
-                Some(first) => Verdict::duplicate(first.clone(), 1.0),
-                None => {
-                    if !matches!(self.0, Broken::ForgetsAtOnce) {
-                        self.1.insert(key, reference);
+                (Some(first), Broken::IsMoreThanEqual) => Verdict::duplicate(first.clone(), 1.5),
+                (Some(Reference::Given(_)), Broken::TakesGivenForRecords) => {
+                    Verdict::duplicate(Reference::Record(0), 1.0)
+                }
+                (Some(first), Broken::RemembersOtherRuns) => {
+                    // The third run and those behind it are less sure of what is equal.
+                    let similarity = if self.number > 3 { 0.5 } else { 1.0 };
+                    Verdict::duplicate(first.clone(), similarity)
+                }
+                (Some(first), _) => Verdict::duplicate(first.clone(), 1.0),
+                (None, Broken::WantsItsOwnOrder) if is_late => {
+                    Verdict::duplicate(Reference::Record(0), 1.0)
+                }
+                (None, broken) => {
+                    if !matches!(broken, Broken::ForgetsAtOnce) {
+                        seen.insert(key, reference);
                     }
                     Verdict::Unique
                 }
@@ -290,7 +357,13 @@ mod tests {
     }
 
     async fn check(broken: Broken) {
-        dedup(BrokenDuplicates(broken, AtomicU64::new(0))).await;
+        let broken = BrokenDuplicates {
+            broken,
+            fingerprints: AtomicU64::new(0),
+            memories: AtomicU64::new(0),
+            seen: Seen::default(),
+        };
+        dedup(broken).await;
     }
 
     #[tokio::test]
@@ -321,5 +394,41 @@ mod tests {
     #[should_panic(expected = "as good as the first one")]
     async fn losing_something_in_storage_is_noticed() {
         check(Broken::DropsPrecisionInStorage).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "a similarity must lie between 0 and 1")]
+    async fn a_similarity_above_one_is_noticed() {
+        check(Broken::IsMoreThanEqual).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "every memory must start empty")]
+    async fn a_memory_of_all_runs_is_noticed() {
+        check(Broken::SharesItsMemory).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "the same admissions must get the same verdicts")]
+    async fn another_verdict_in_another_run_is_noticed() {
+        check(Broken::RemembersOtherRuns).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "the order in which fingerprints are made")]
+    async fn depending_on_the_order_of_fingerprints_is_noticed() {
+        check(Broken::WantsItsOwnOrder).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "a fingerprint must be storable")]
+    async fn a_fingerprint_that_cannot_be_stored_is_noticed() {
+        check(Broken::CannotBeStored).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "must name its place")]
+    async fn forgetting_where_given_material_stands_is_noticed() {
+        check(Broken::TakesGivenForRecords).await;
     }
 }
