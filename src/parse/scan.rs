@@ -113,9 +113,9 @@ impl Walk<'_> {
                 _ => {
                     self.count_bracket(byte);
                     let c = self.text[self.pos..].chars().next().unwrap_or(' ');
-                    let word = c.is_alphanumeric();
-                    self.words |= word;
-                    self.prose |= word;
+                    // Numbers alone count what they stand before: `1. {…}`, `2. {…}`.
+                    self.words |= c.is_alphabetic();
+                    self.prose |= c.is_alphanumeric();
                     self.pos += c.len_utf8();
                 }
             }
@@ -244,6 +244,7 @@ impl Walk<'_> {
         skip_space(body).bytes().next().is_some_and(|next| {
             !next.is_ascii_alphanumeric() && !b"\"'`_$}/#.,".contains(&next) && next < 0x80
         }) || body.starts_with(['｛', '［', '：', '，'])
+            || holds_names(body)
     }
 
     fn count_bracket(&mut self, byte: u8) {
@@ -256,9 +257,11 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether `{"key":` stands here with a key that a record has.
+    /// Whether `{"key":` stands here with a key that a record has, or a list that starts with it.
     fn record_starts(&self) -> bool {
-        let Some(body) = self.text[self.pos..].strip_prefix('{') else {
+        let rest = &self.text[self.pos..];
+        let first = rest.strip_prefix('[').map_or(rest, skip_space);
+        let Some(body) = first.strip_prefix('{') else {
             return false;
         };
         let Some(key) = skip_space(body).strip_prefix('"') else {
@@ -286,7 +289,7 @@ impl Walk<'_> {
             self.words = true;
             return;
         }
-        if !(found.mends.is_empty() && found.end == End::Whole)
+        if may_run_over(&found)
             && let Some(end) = thinking::lone_close(&self.text[found.span.clone()])
         {
             self.forget_before(start + end);
@@ -362,6 +365,13 @@ impl Walk<'_> {
     }
 }
 
+/// Whether a value may go on into what is not its own: it did not end, or where a text in it ends was a guess. With no
+/// such doubt, a closing tag of thinking in it is something it speaks of.
+fn may_run_over(found: &Found) -> bool {
+    let guesses = [Mend::InnerQuote, Mend::MissingQuote, Mend::JoinedStrings, Mend::Comment];
+    found.end != End::Whole || guesses.iter().any(|mend| found.mends.count(*mend) > 0)
+}
+
 /// How far in a place is, if only white space stands before it on its line. None beyond 64 bytes.
 fn indent(text: &str, at: usize) -> Option<usize> {
     let before = text.as_bytes()[..at].iter().rev().take(64);
@@ -370,6 +380,19 @@ fn indent(text: &str, at: usize) -> Option<usize> {
         .count();
     let starts_line = length == at || text.as_bytes()[at - length - 1] == b'\n';
     starts_line.then_some(length)
+}
+
+/// Whether a brace holds nothing but names, as in prose that speaks of `{question, answer}`.
+fn holds_names(body: &str) -> bool {
+    const QUOTES: [char; 3] = ['"', '\'', '`'];
+    let rest = body.trim_start_matches(|c: char| {
+        c.is_alphanumeric() || QUOTES.contains(&c) || matches!(c, '_' | '-' | ',' | ' ')
+    });
+    rest.starts_with('}')
+        && body[..body.len() - rest.len()].split(',').all(|name| {
+            let name = name.trim().trim_matches(QUOTES);
+            !name.is_empty() && !name.contains(QUOTES)
+        })
 }
 
 fn skip_space(text: &str) -> &str {
