@@ -36,6 +36,9 @@ pub(super) enum Cue {
     Revision,
 }
 
+/// How many values of a list one that stands alone counts for, since it takes some twenty times as long.
+const WEIGHT: usize = 20;
+
 /// How far back words are looked at, in bytes: a sentence.
 const CUE_REACH: usize = 120;
 
@@ -112,7 +115,11 @@ impl Walk<'_> {
                 b'<' => self.markup(),
                 _ => {
                     self.count_bracket(byte);
-                    let c = self.text[self.pos..].chars().next().unwrap_or(' ');
+                    let c = if byte.is_ascii() {
+                        char::from(byte)
+                    } else {
+                        self.text[self.pos..].chars().next().unwrap_or(' ')
+                    };
                     // Numbers alone count what they stand before: `1. {…}`, `2. {…}`.
                     self.words |= c.is_alphabetic();
                     self.prose |= c.is_alphanumeric();
@@ -319,8 +326,7 @@ impl Walk<'_> {
         } else if let Some(resync) = &mut self.resync {
             resync.levels = 0;
         }
-        // A find weighs about as much as eight values.
-        self.values_left = self.values_left.saturating_sub(8);
+        self.values_left = self.values_left.saturating_sub(WEIGHT);
         self.scan.finds.push(Find {
             found,
             joined,
@@ -368,7 +374,12 @@ impl Walk<'_> {
 /// Whether a value may go on into what is not its own: it did not end, or where a text in it ends was a guess. With no
 /// such doubt, a closing tag of thinking in it is something it speaks of.
 fn may_run_over(found: &Found) -> bool {
-    let guesses = [Mend::InnerQuote, Mend::MissingQuote, Mend::JoinedStrings, Mend::Comment];
+    let guesses = [
+        Mend::InnerQuote,
+        Mend::MissingQuote,
+        Mend::JoinedStrings,
+        Mend::Comment,
+    ];
     found.end != End::Whole || guesses.iter().any(|mend| found.mends.count(*mend) > 0)
 }
 

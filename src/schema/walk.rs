@@ -53,6 +53,21 @@ pub(crate) fn each_used<'a>(
     each_under(schema, |keyword| !is_definitions(keyword), visit);
 }
 
+/// Returns how many JSON values there are in `value`, itself among them.
+pub(crate) fn size(value: &Value) -> usize {
+    let mut count = 0;
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        count += 1;
+        match value {
+            Value::Array(items) => open.extend(items),
+            Value::Object(map) => open.extend(map.values()),
+            _ => {}
+        }
+    }
+    count
+}
+
 /// Returns whether `keyword` only stores schemas for others to refer to.
 pub(crate) fn is_definitions(keyword: &str) -> bool {
     matches!(keyword, "$defs" | "definitions")

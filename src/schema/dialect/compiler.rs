@@ -21,6 +21,9 @@ use flatten::Flat;
 const MAX_DEPTH: usize = 64;
 /// Schemas written in all, each alternative counted: distributing alternatives over alternatives multiplies.
 const MAX_PARTS: usize = 20_000;
+/// JSON values copied in all while references and alternatives are written out, some 100 ms. Each value is copied once
+/// for each schema around it; what alternatives that refer to themselves repeat grows with every level.
+const MAX_COPIED: usize = 2_000_000;
 
 /// What [`Compiler::finish`] gives.
 #[derive(Debug)]
@@ -54,6 +57,7 @@ pub(super) struct Compiler<'a> {
     impossible: Option<String>,
     depth: usize,
     parts: usize,
+    copied: usize,
 }
 
 impl<'a> Compiler<'a> {
@@ -70,6 +74,7 @@ impl<'a> Compiler<'a> {
             impossible: None,
             depth: 0,
             parts: 0,
+            copied: 0,
         }
     }
 
@@ -108,8 +113,7 @@ impl<'a> Compiler<'a> {
         self.depth += 1;
         self.parts += 1;
         if self.depth > MAX_DEPTH || self.parts > MAX_PARTS {
-            let message = "is too deep or has too many alternatives to be written out";
-            return Err(self.refuse(path, RefusalReason::Limit, message));
+            return Err(self.too_large(path));
         }
         let part = match self.flatten(source, path, &mut Vec::new(), false)? {
             Flat::Never => None,
@@ -164,8 +168,9 @@ impl<'a> Compiler<'a> {
             let part = if beside.is_empty() {
                 self.part(&alternative, path)?
             } else {
-                let both = json!({"allOf": [Value::Object(beside.clone()), alternative]});
-                self.part(&both, path)?
+                let both = vec![Value::Object(beside.clone()), alternative];
+                let both = Map::from_iter([("allOf".to_owned(), both.into())]);
+                self.part(&both.into(), path)?
             };
             parts.extend(part);
         }
@@ -375,6 +380,11 @@ impl<'a> Compiler<'a> {
 
     fn refuse(&self, path: &str, reason: RefusalReason, message: &str) -> DialectRefusal {
         DialectRefusal::new(self.dialect, path, reason, message)
+    }
+
+    fn too_large(&self, path: &str) -> DialectRefusal {
+        let message = "is too deep or has too many alternatives to be written out";
+        self.refuse(path, RefusalReason::Limit, message)
     }
 
     fn unsatisfiable(&self, path: &str) -> DialectRefusal {
