@@ -57,6 +57,7 @@ pub(super) fn scan(text: &str, shape: &Shape, limits: &Limits) -> Scan {
         in_fence: false,
         resync: None,
         strict_tried: false,
+        full: false,
         unclosed: [false; thinking::KINDS],
         stack: Vec::new(),
         scan: Scan::default(),
@@ -86,6 +87,8 @@ struct Walk<'a> {
     /// Set once a value broke off, when only the unmistakable start of a record counts as one.
     resync: Option<Resync>,
     strict_tried: bool,
+    /// Set once there were too many values, when none is read any more.
+    full: bool,
     /// Kinds of thinking section known to have no end further on, so that none is searched for twice.
     unclosed: [bool; thinking::KINDS],
     /// The stack of the tolerant reader, kept so that it need not grow anew.
@@ -231,7 +234,7 @@ impl Walk<'_> {
 
     fn starts_value(&self) -> bool {
         let rest = &self.text[self.pos..];
-        if !rest.starts_with(['{', '[', '｛', '［']) {
+        if self.full || !rest.starts_with(['{', '[', '｛', '［']) {
             return false;
         }
         let Some(resync) = self.resync else {
@@ -312,6 +315,7 @@ impl Walk<'_> {
         self.gap = self.pos;
         // What is not about records parts those before it from those after it, as words do.
         self.words = !found.serious;
+        self.full |= found.end == End::TooMany;
         let lost = match found.end {
             End::TooDeep | End::TooMany => true,
             End::Broken => found.serious,
