@@ -91,14 +91,14 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
         .filter(|block| block.serious || !block.values.is_empty() || !any)
         .map(|block| block.fault)
         .fold(None, graver);
-    let chosen = narrow(blocks);
+    narrow(&mut blocks);
 
     let mut mends = scan.mends;
     let mut values: Vec<Value> = Vec::new();
     let mut strays = 0;
-    let several = chosen.len() > 1;
+    let several = blocks.len() > 1;
     let mut seen = HashSet::new();
-    for mut block in chosen {
+    for mut block in blocks {
         mends.merge(&block.mends);
         if block.finds > 1 {
             mends.add(Mend::ValueSequence);
@@ -158,11 +158,8 @@ fn graver(one: Option<Fault>, other: Option<Fault>) -> Option<Fault> {
 }
 
 /// Leaves out blocks that are not the answer.
-fn narrow(blocks: Vec<Block>) -> Vec<Block> {
-    let mut blocks: Vec<Block> = blocks
-        .into_iter()
-        .filter(|block| !block.values.is_empty() && (block.list || block.cue != Cue::Aside))
-        .collect();
+fn narrow(blocks: &mut Vec<Block>) {
+    blocks.retain(|block| !block.values.is_empty() && (block.list || block.cue != Cue::Aside));
     if blocks.iter().any(|block| block.list) {
         blocks.retain(|block| block.list);
     }
@@ -179,5 +176,4 @@ fn narrow(blocks: Vec<Block>) -> Vec<Block> {
     }
     let mut first = true;
     blocks.retain(|block| std::mem::take(&mut first) || block.cue != Cue::Aside);
-    blocks
 }
