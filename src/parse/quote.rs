@@ -351,7 +351,9 @@ impl Machine<'_> {
             Some((b':', _)) if clean => Verdict::Broken,
             Some(_) => Verdict::Inner,
             None if self.quote_at(next).is_some() => {
-                if (clean && !self.opens(at, after, draft)) || (newline && !open) {
+                if clean && !newline && self.is_measure(at, draft) {
+                    Verdict::Broken
+                } else if (clean && !self.opens(at, after, draft)) || (newline && !open) {
                     Verdict::Close
                 } else {
                     Verdict::Inner
@@ -530,6 +532,12 @@ impl Machine<'_> {
         }
         let text = trimmed.strip_suffix(',').unwrap_or(trimmed);
         Some(draft.start + text.len())
+    }
+
+    /// Whether the quote at `at` may stand for inches, or for seconds.
+    fn is_measure(&self, at: usize, draft: &Draft) -> bool {
+        let before = self.text[draft.start..at].chars().next_back();
+        before.is_some_and(char::is_numeric)
     }
 
     /// Whether a string is followed by another that continues it.
