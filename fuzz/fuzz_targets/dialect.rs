@@ -35,7 +35,10 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(coercions.is_empty(), coerced == answer);
         let again = coerce(coerced.clone(), &schema);
         assert_eq!(again.0, coerced, "what was coerced stays as it is");
-        assert!(!is_valid || alike(&coerced, &answer), "{answer} became {coerced}");
+        assert!(
+            !is_valid || alike(&coerced, &answer),
+            "{answer} became {coerced}"
+        );
         let (kept, dropped) = schema.drop_unknown_keys(answer.clone());
         assert_eq!(dropped == 0, kept == answer);
         for renderer in [&TypeScript as &dyn SchemaRenderer, &AnnotatedJson] {
@@ -54,7 +57,9 @@ fuzz_target!(|bytes: &[u8]| {
             if is_valid && !schema.as_json().to_string().contains("Of\"") {
                 let restored = compiled.restore_record(answer.clone());
                 assert!(
-                    restored.as_ref().is_ok_and(|restored| keeps_nulls(restored, &answer)),
+                    restored
+                        .as_ref()
+                        .is_ok_and(|restored| keeps_nulls(restored, &answer)),
                     "{dialect}: {}\n{answer} became {restored:?}",
                     schema.as_json()
                 );
@@ -161,9 +166,15 @@ fn schema(dice: &mut Dice<'_>, depth: usize) -> Value {
         let below = depth - 1;
         let (keyword, value) = match dice.roll(20) {
             0..=4 => ("type", TYPES[dice.roll(TYPES.len())].into()),
-            5 => ("type", some(dice, |dice| TYPES[dice.roll(TYPES.len())].into())),
+            5 => (
+                "type",
+                some(dice, |dice| TYPES[dice.roll(TYPES.len())].into()),
+            ),
             6..=8 => ("properties", named(dice, below)),
-            9 => ("required", some(dice, |dice| NAMES[dice.roll(NAMES.len())].into())),
+            9 => (
+                "required",
+                some(dice, |dice| NAMES[dice.roll(NAMES.len())].into()),
+            ),
             10 => ("additionalProperties", schema(dice, below)),
             11 => ("items", schema(dice, below)),
             12 => ("prefixItems", some(dice, |dice| schema(dice, below))),
@@ -176,11 +187,24 @@ fn schema(dice: &mut Dice<'_>, depth: usize) -> Value {
             16 => ("enum", some(dice, |dice| answer(dice, 2))),
             17 => ("const", answer(dice, 2)),
             18 => {
-                let keyword = ["minLength", "maxItems", "minItems", "maximum", "minProperties"][dice.roll(5)];
+                let keyword = [
+                    "minLength",
+                    "maxItems",
+                    "minItems",
+                    "maximum",
+                    "minProperties",
+                ][dice.roll(5)];
                 (keyword, dice.roll(4).into())
             }
             _ => {
-                let keyword = ["not", "if", "patternProperties", "description", "format", "pattern"][dice.roll(6)];
+                let keyword = [
+                    "not",
+                    "if",
+                    "patternProperties",
+                    "description",
+                    "format",
+                    "pattern",
+                ][dice.roll(6)];
                 (keyword, answer(dice, below))
             }
         };

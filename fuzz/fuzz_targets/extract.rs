@@ -15,14 +15,18 @@ fuzz_target!(|text: &str| {
         assert!(first.values.iter().all(Value::is_object));
         check(text, &first);
         assert_eq!(records(text, shape, &limits), first, "the same twice");
-        check(text, &records(text, shape, &limits.max_depth(3).max_values(16)));
+        check(
+            text,
+            &records(text, shape, &limits.max_depth(3).max_values(16)),
+        );
     }
     let mut first = records(text, &known, &limits);
     if !first.values.is_empty() {
         let write = |answer: &Answer| Value::from(answer.values.clone()).to_string();
         let mut again = records(&write(&first), &known, &limits);
         // A raw control character, once escaped, may look like a LaTeX command; that is undone once and for all.
-        if again.mends.count(Mend::LatexEscape) > 0 && text.contains(|c: char| c.is_ascii_control()) {
+        if again.mends.count(Mend::LatexEscape) > 0 && text.contains(|c: char| c.is_ascii_control())
+        {
             first = again;
             again = records(&write(&first), &known, &limits);
         }
@@ -49,7 +53,11 @@ fn check(text: &str, answer: &Answer) {
     let verbatim = !text.contains(['\\', '&']);
     let joined = answer.mends.count(Mend::JoinedStrings) > 0;
     for found in texts.iter().filter(|_| verbatim) {
-        let stands = if joined { follows(text, found) } else { text.contains(*found) };
+        let stands = if joined {
+            follows(text, found)
+        } else {
+            text.contains(*found)
+        };
         assert!(stands, "{found:?} out of {text:?}");
     }
 }
