@@ -53,7 +53,9 @@ pub enum AnswerFault {
     Refused,
     /// The provider's content filter stopped it.
     ContentFiltered,
-    /// The output limit was reached before the answer was whole.
+    /// The output limit was reached before the answer was whole. The records before the cut are kept, and the rest is
+    /// asked for again: with `max_tokens` doubled up to `max_tokens_ceiling` where both are set and leave room, else
+    /// for fewer records at a time. The report says which setting to raise.
     Truncated,
     /// There was no text.
     Empty,

@@ -30,20 +30,77 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     if let Ok(schema) = RecordSchema::from_json(schema) {
-        let _ = schema.validate(&answer);
+        let is_valid = schema.validate(&answer).is_ok();
         let (coerced, coercions) = coerce(answer.clone(), &schema);
         assert_eq!(coercions.is_empty(), coerced == answer);
         let again = coerce(coerced.clone(), &schema);
         assert_eq!(again.0, coerced, "what was coerced stays as it is");
-        let _ = schema.drop_unknown_keys(answer);
+        assert!(
+            !is_valid || alike(&coerced, &answer),
+            "{answer} became {coerced}"
+        );
+        let (kept, dropped) = schema.drop_unknown_keys(answer.clone());
+        assert_eq!(dropped == 0, kept == answer);
         for renderer in [&TypeScript as &dyn SchemaRenderer, &AnnotatedJson] {
             assert!(renderer.render(&schema).is_ok());
         }
+        if let Ok(compiled) = schema.compile(dialect) {
+            let sent = RecordSchema::from_json_schema(compiled.schema);
+            assert!(
+                sent.is_ok(),
+                "{dialect}: {} is sent as no schema",
+                schema.as_json()
+            );
+        }
         for dialect in Dialect::ALL {
-            let _ = schema.compile(dialect);
+            let Ok(compiled) = schema.compile(dialect) else {
+                continue;
+            };
+            // Alternatives may read a valid value in another way; nothing else may touch one.
+            if is_valid && !schema.as_json().to_string().contains("Of\"") {
+                let restored = compiled.restore_record(answer.clone());
+                assert!(
+                    restored
+                        .as_ref()
+                        .is_ok_and(|restored| keeps_nulls(restored, &answer)),
+                    "{dialect}: {}\n{answer} became {restored:?}",
+                    schema.as_json()
+                );
+            }
         }
     }
 });
+
+/// Whether two values are the same but for `3.0` and `3`.
+fn alike(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| alike(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .all(|(key, one)| other.get(key).is_some_and(|other| alike(one, other)))
+        }
+        (one, other) => one == other,
+    }
+}
+
+/// Whether an answer came back with nothing changed but lists of entries made maps.
+fn keeps_nulls(restored: &Value, answer: &Value) -> bool {
+    nulls(restored) == nulls(answer) && stands_for(restored, answer)
+}
+
+fn nulls(value: &Value) -> usize {
+    match value {
+        Value::Null => 1,
+        Value::Array(items) => items.iter().map(nulls).sum(),
+        Value::Object(map) => map.values().map(nulls).sum(),
+        _ => 0,
+    }
+}
 
 /// Whether an answer came back with nothing changed but nulls taken away and lists of entries made maps.
 fn stands_for(restored: &Value, answer: &Value) -> bool {
@@ -112,9 +169,15 @@ fn schema(dice: &mut Dice<'_>, depth: usize) -> Value {
         let below = depth - 1;
         let (keyword, value) = match dice.roll(20) {
             0..=4 => ("type", TYPES[dice.roll(TYPES.len())].into()),
-            5 => ("type", some(dice, |dice| TYPES[dice.roll(TYPES.len())].into())),
+            5 => (
+                "type",
+                some(dice, |dice| TYPES[dice.roll(TYPES.len())].into()),
+            ),
             6..=8 => ("properties", named(dice, below)),
-            9 => ("required", some(dice, |dice| NAMES[dice.roll(NAMES.len())].into())),
+            9 => (
+                "required",
+                some(dice, |dice| NAMES[dice.roll(NAMES.len())].into()),
+            ),
             10 => ("additionalProperties", schema(dice, below)),
             11 => ("items", schema(dice, below)),
             12 => ("prefixItems", some(dice, |dice| schema(dice, below))),
@@ -127,11 +190,24 @@ fn schema(dice: &mut Dice<'_>, depth: usize) -> Value {
             16 => ("enum", some(dice, |dice| answer(dice, 2))),
             17 => ("const", answer(dice, 2)),
             18 => {
-                let keyword = ["minLength", "maxItems", "minItems", "maximum", "minProperties"][dice.roll(5)];
+                let keyword = [
+                    "minLength",
+                    "maxItems",
+                    "minItems",
+                    "maximum",
+                    "minProperties",
+                ][dice.roll(5)];
                 (keyword, dice.roll(4).into())
             }
             _ => {
-                let keyword = ["not", "if", "patternProperties", "description", "format", "pattern"][dice.roll(6)];
+                let keyword = [
+                    "not",
+                    "if",
+                    "patternProperties",
+                    "description",
+                    "format",
+                    "pattern",
+                ][dice.roll(6)];
                 (keyword, answer(dice, below))
             }
         };

@@ -32,12 +32,11 @@ struct Block {
     values: Vec<Value>,
     list: bool,
     strays: usize,
-    dropped: usize,
     serious: bool,
     cue: Cue,
     mends: Mends,
     finds: usize,
-    ends: Vec<End>,
+    fault: Option<Fault>,
 }
 
 /// Turns what an answer holds into what it answers. `take` says what a value gives, being told whether it comes after
@@ -54,6 +53,7 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
     } in scan.finds
     {
         let taken = take(&mut found, after_break);
+        let fault = fault_of(&found);
         let mut mends = found.mends;
         mends.merge(&taken.mends);
         // A whole value with nothing in it, such as an echoed schema, belongs to no block.
@@ -66,45 +66,39 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
                 block.list |= taken.list || !(block.values.is_empty() || taken.values.is_empty());
                 block.values.extend(taken.values);
                 block.strays += taken.strays;
-                block.dropped += found.dropped;
                 block.serious |= found.serious;
                 block.mends.merge(&mends);
                 block.finds += 1;
-                block.ends.push(found.end);
+                block.fault = graver(block.fault, fault);
             }
             None => blocks.push(Block {
                 values: taken.values,
                 list: taken.list,
                 strays: taken.strays,
-                dropped: found.dropped,
                 serious: found.serious,
                 cue,
                 mends,
                 finds: 1,
-                ends: vec![found.end],
+                fault,
             }),
         }
     }
     let empty = blocks.is_empty() && !idle;
     // Brackets that are about something else only matter if there is nothing better.
     let any = blocks.iter().any(|block| !block.values.is_empty());
-    let mattering = || {
-        blocks
-            .iter()
-            .filter(|block| block.serious || !block.values.is_empty() || !any)
-    };
-    let broken = fault_of(
-        mattering().flat_map(|block| block.ends.iter().copied()),
-        mattering().map(|block| block.dropped).sum(),
-    );
-    let chosen = narrow(blocks);
+    let broken = blocks
+        .iter()
+        .filter(|block| block.serious || !block.values.is_empty() || !any)
+        .map(|block| block.fault)
+        .fold(None, graver);
+    narrow(&mut blocks);
 
     let mut mends = scan.mends;
     let mut values: Vec<Value> = Vec::new();
     let mut strays = 0;
-    let several = chosen.len() > 1;
+    let several = blocks.len() > 1;
     let mut seen = HashSet::new();
-    for mut block in chosen {
+    for mut block in blocks {
         mends.merge(&block.mends);
         if block.finds > 1 {
             mends.add(Mend::ValueSequence);
@@ -113,7 +107,11 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
         if several {
             block.values.retain(|value| seen.insert(value.to_string()));
         }
-        values.append(&mut block.values);
+        if values.is_empty() {
+            values = block.values;
+        } else {
+            values.append(&mut block.values);
+        }
     }
     let fault = if broken.is_some() {
         broken
@@ -133,33 +131,35 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
     }
 }
 
-/// The gravest of what befell the reading.
-fn fault_of(ends: impl Iterator<Item = End>, dropped: usize) -> Option<Fault> {
-    let by_gravity = [
-        Fault::TooMany,
-        Fault::TooDeep,
-        Fault::Truncated,
-        Fault::Malformed,
-    ];
-    let faults: Vec<Fault> = ends
-        .filter_map(|end| match end {
-            End::TooMany => Some(Fault::TooMany),
-            End::TooDeep => Some(Fault::TooDeep),
-            End::Cut => Some(Fault::Truncated),
-            End::Broken => Some(Fault::Malformed),
-            End::Whole | End::NotJson => None,
-        })
-        .chain((dropped > 0).then_some(Fault::Malformed))
-        .collect();
-    by_gravity.into_iter().find(|fault| faults.contains(fault))
+/// What befell the reading of a value.
+fn fault_of(found: &Found) -> Option<Fault> {
+    match found.end {
+        End::TooMany => Some(Fault::TooMany),
+        End::TooDeep => Some(Fault::TooDeep),
+        End::Cut => Some(Fault::Truncated),
+        End::Broken => Some(Fault::Malformed),
+        End::Whole | End::NotJson => (found.dropped > 0).then_some(Fault::Malformed),
+    }
+}
+
+fn graver(one: Option<Fault>, other: Option<Fault>) -> Option<Fault> {
+    let gravity = |fault| match fault {
+        Some(Fault::TooMany) => 4,
+        Some(Fault::TooDeep) => 3,
+        Some(Fault::Truncated) => 2,
+        Some(Fault::Malformed) => 1,
+        _ => 0,
+    };
+    if gravity(other) > gravity(one) {
+        other
+    } else {
+        one
+    }
 }
 
 /// Leaves out blocks that are not the answer.
-fn narrow(blocks: Vec<Block>) -> Vec<Block> {
-    let mut blocks: Vec<Block> = blocks
-        .into_iter()
-        .filter(|block| !block.values.is_empty() && (block.list || block.cue != Cue::Aside))
-        .collect();
+fn narrow(blocks: &mut Vec<Block>) {
+    blocks.retain(|block| !block.values.is_empty() && (block.list || block.cue != Cue::Aside));
     if blocks.iter().any(|block| block.list) {
         blocks.retain(|block| block.list);
     }
@@ -176,5 +176,4 @@ fn narrow(blocks: Vec<Block>) -> Vec<Block> {
     }
     let mut first = true;
     blocks.retain(|block| std::mem::take(&mut first) || block.cue != Cue::Aside);
-    blocks
 }

@@ -76,18 +76,20 @@ pub(super) fn undo_valid(text: &mut String) -> u32 {
 fn suspects(bytes: &[u8]) -> impl Iterator<Item = usize> {
     // Whole chunks are looked at first, which compiles to a few wide instructions. Few line breaks stand before a
     // small letter, so few chunks need a closer look.
-    const CHUNK: usize = 64;
+    const CHUNK: usize = 256;
+    let holds_one = |(chunk, nexts): &(&[u8], &[u8])| {
+        let found = chunk.iter().zip(*nexts).fold(0, |any, (byte, next)| {
+            let strong = byte & !4 == 8; // U+0008 and U+000C
+            any | u8::from((*byte < 0x20) & (next.is_ascii_lowercase() | strong))
+        });
+        found != 0
+    };
     let nexts = bytes.get(1..).unwrap_or_default();
     bytes
         .chunks(CHUNK)
         .zip(nexts.chunks(CHUNK))
         .enumerate()
-        .filter(|(_, (chunk, nexts))| {
-            chunk.iter().zip(*nexts).fold(false, |any, (byte, next)| {
-                let strong = byte & !4 == 8; // U+0008 and U+000C
-                any | ((*byte < 0x20) & (next.is_ascii_lowercase() | strong))
-            })
-        })
+        .filter(move |(_, pair)| holds_one(pair))
         .flat_map(|(index, _)| index * CHUNK..(index + 1) * CHUNK)
         .filter(|at| is_suspect(bytes, *at))
 }

@@ -34,7 +34,7 @@ impl Limits {
     }
 
     /// Sets how many JSON values an answer may hold: 500 000 by default, which bounds memory to some tens
-    /// of megabytes.
+    /// of megabytes. Outside a list each one counts for twenty, so that JSON Lines may have some 20 000 records.
     #[must_use]
     pub fn max_values(mut self, values: usize) -> Self {
         self.max_values = values;

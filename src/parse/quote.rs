@@ -74,7 +74,14 @@ impl Quote {
         }
     }
 
+    #[inline]
     pub(super) fn closing_length(self, rest: &[u8]) -> Option<usize> {
+        // Most bytes close nothing, and need no closer look.
+        let may_close = self.closing_bytes().contains(rest.first()?);
+        may_close.then(|| self.closer_length(rest)).flatten()
+    }
+
+    fn closer_length(self, rest: &[u8]) -> Option<usize> {
         self.closers()
             .iter()
             .find(|closer| rest.starts_with(closer.as_bytes()))
@@ -263,10 +270,10 @@ impl Machine<'_> {
         let Some(&byte) = self.bytes.get(next) else {
             return Verdict::Close;
         };
-        let seen = self.key_text(next).is_some_and(|key| {
-            self.top_object()
-                .is_some_and(|object| object.map.contains_key(key))
-        });
+        let seen = || {
+            let object = self.top_object().zip(self.key_text(next));
+            object.is_some_and(|(object, key)| object.map.contains_key(key))
+        };
         match self.mark(next) {
             Some((b'}' | b']' | b',', _)) if clean => return Verdict::Close,
             Some((b'}', length)) if !open && self.object_may_end(next + length, clean) => {
@@ -278,7 +285,7 @@ impl Machine<'_> {
         }
         if self.quote_at(next).is_some() {
             return match self.key_at(next) {
-                Key::Known if open || (draft.dirty && seen) => Verdict::Broken,
+                Key::Known if open || (draft.dirty && seen()) => Verdict::Broken,
                 Key::Known | Key::Cut => Verdict::Close,
                 Key::Plausible | Key::Odd if clean => Verdict::Close,
                 Key::Plausible if open || draft.nested => Verdict::Inner,
@@ -344,7 +351,9 @@ impl Machine<'_> {
             Some((b':', _)) if clean => Verdict::Broken,
             Some(_) => Verdict::Inner,
             None if self.quote_at(next).is_some() => {
-                if (clean && !self.opens(at, after, draft)) || (newline && !open) {
+                if clean && !newline && self.is_measure(at, draft) {
+                    Verdict::Broken
+                } else if (clean && !self.opens(at, after, draft)) || (newline && !open) {
                     Verdict::Close
                 } else {
                     Verdict::Inner
@@ -523,6 +532,12 @@ impl Machine<'_> {
         }
         let text = trimmed.strip_suffix(',').unwrap_or(trimmed);
         Some(draft.start + text.len())
+    }
+
+    /// Whether the quote at `at` may stand for inches, or for seconds.
+    fn is_measure(&self, at: usize, draft: &Draft) -> bool {
+        let before = self.text[draft.start..at].chars().next_back();
+        before.is_some_and(char::is_numeric)
     }
 
     /// Whether a string is followed by another that continues it.

@@ -42,6 +42,7 @@ impl Taker<'_> {
         match value {
             Value::Array(items) => {
                 self.taken.list = true;
+                self.taken.values.reserve(items.len());
                 let last = items.len().saturating_sub(1);
                 for (at, item) in items.into_iter().enumerate() {
                     let open = if at == last {
@@ -98,8 +99,7 @@ impl Taker<'_> {
     }
 
     fn take_object(&mut self, object: Map<String, Value>, depth: usize) {
-        let plain =
-            self.shape.is_plainly(&object) && !object.contains_key(self.shape.wrapper_key());
+        let plain = self.shape.is_plainly(&object) && !self.shape.knows(self.shape.wrapper_key());
         if plain && !is_placeholder(&object) {
             self.taken.values.push(Value::Object(object));
             return;

@@ -36,6 +36,9 @@ pub(super) enum Cue {
     Revision,
 }
 
+/// How many values of a list one that stands alone counts for, since it takes some twenty times as long.
+const WEIGHT: usize = 20;
+
 /// How far back words are looked at, in bytes: a sentence.
 const CUE_REACH: usize = 120;
 
@@ -54,6 +57,7 @@ pub(super) fn scan(text: &str, shape: &Shape, limits: &Limits) -> Scan {
         in_fence: false,
         resync: None,
         strict_tried: false,
+        full: false,
         unclosed: [false; thinking::KINDS],
         stack: Vec::new(),
         scan: Scan::default(),
@@ -83,6 +87,8 @@ struct Walk<'a> {
     /// Set once a value broke off, when only the unmistakable start of a record counts as one.
     resync: Option<Resync>,
     strict_tried: bool,
+    /// Set once there were too many values, when none is read any more.
+    full: bool,
     /// Kinds of thinking section known to have no end further on, so that none is searched for twice.
     unclosed: [bool; thinking::KINDS],
     /// The stack of the tolerant reader, kept so that it need not grow anew.
@@ -112,10 +118,14 @@ impl Walk<'_> {
                 b'<' => self.markup(),
                 _ => {
                     self.count_bracket(byte);
-                    let c = self.text[self.pos..].chars().next().unwrap_or(' ');
-                    let word = c.is_alphanumeric();
-                    self.words |= word;
-                    self.prose |= word;
+                    let c = if byte.is_ascii() {
+                        char::from(byte)
+                    } else {
+                        self.text[self.pos..].chars().next().unwrap_or(' ')
+                    };
+                    // Numbers alone count what they stand before: `1. {…}`, `2. {…}`.
+                    self.words |= c.is_alphabetic();
+                    self.prose |= c.is_alphanumeric();
                     self.pos += c.len_utf8();
                 }
             }
@@ -224,7 +234,7 @@ impl Walk<'_> {
 
     fn starts_value(&self) -> bool {
         let rest = &self.text[self.pos..];
-        if !rest.starts_with(['{', '[', '｛', '［']) {
+        if self.full || !rest.starts_with(['{', '[', '｛', '［']) {
             return false;
         }
         let Some(resync) = self.resync else {
@@ -244,6 +254,7 @@ impl Walk<'_> {
         skip_space(body).bytes().next().is_some_and(|next| {
             !next.is_ascii_alphanumeric() && !b"\"'`_$}/#.,".contains(&next) && next < 0x80
         }) || body.starts_with(['｛', '［', '：', '，'])
+            || holds_names(body)
     }
 
     fn count_bracket(&mut self, byte: u8) {
@@ -256,9 +267,11 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether `{"key":` stands here with a key that a record has.
+    /// Whether `{"key":` stands here with a key that a record has, or a list that starts with it.
     fn record_starts(&self) -> bool {
-        let Some(body) = self.text[self.pos..].strip_prefix('{') else {
+        let rest = &self.text[self.pos..];
+        let first = rest.strip_prefix('[').map_or(rest, skip_space);
+        let Some(body) = first.strip_prefix('{') else {
             return false;
         };
         let Some(key) = skip_space(body).strip_prefix('"') else {
@@ -286,7 +299,7 @@ impl Walk<'_> {
             self.words = true;
             return;
         }
-        if !(found.mends.is_empty() && found.end == End::Whole)
+        if may_run_over(&found)
             && let Some(end) = thinking::lone_close(&self.text[found.span.clone()])
         {
             self.forget_before(start + end);
@@ -302,6 +315,7 @@ impl Walk<'_> {
         self.gap = self.pos;
         // What is not about records parts those before it from those after it, as words do.
         self.words = !found.serious;
+        self.full |= found.end == End::TooMany;
         let lost = match found.end {
             End::TooDeep | End::TooMany => true,
             End::Broken => found.serious,
@@ -316,8 +330,7 @@ impl Walk<'_> {
         } else if let Some(resync) = &mut self.resync {
             resync.levels = 0;
         }
-        // A find weighs about as much as eight values.
-        self.values_left = self.values_left.saturating_sub(8);
+        self.values_left = self.values_left.saturating_sub(WEIGHT);
         self.scan.finds.push(Find {
             found,
             joined,
@@ -362,6 +375,18 @@ impl Walk<'_> {
     }
 }
 
+/// Whether a value may go on into what is not its own: it did not end, or where a text in it ends was a guess. With no
+/// such doubt, a closing tag of thinking in it is something it speaks of.
+fn may_run_over(found: &Found) -> bool {
+    let guesses = [
+        Mend::InnerQuote,
+        Mend::MissingQuote,
+        Mend::JoinedStrings,
+        Mend::Comment,
+    ];
+    found.end != End::Whole || guesses.iter().any(|mend| found.mends.count(*mend) > 0)
+}
+
 /// How far in a place is, if only white space stands before it on its line. None beyond 64 bytes.
 fn indent(text: &str, at: usize) -> Option<usize> {
     let before = text.as_bytes()[..at].iter().rev().take(64);
@@ -370,6 +395,19 @@ fn indent(text: &str, at: usize) -> Option<usize> {
         .count();
     let starts_line = length == at || text.as_bytes()[at - length - 1] == b'\n';
     starts_line.then_some(length)
+}
+
+/// Whether a brace holds nothing but names, as in prose that speaks of `{question, answer}`.
+fn holds_names(body: &str) -> bool {
+    const QUOTES: [char; 3] = ['"', '\'', '`'];
+    let rest = body.trim_start_matches(|c: char| {
+        c.is_alphanumeric() || QUOTES.contains(&c) || matches!(c, '_' | '-' | ',' | ' ')
+    });
+    rest.starts_with('}')
+        && body[..body.len() - rest.len()].split(',').all(|name| {
+            let name = name.trim().trim_matches(QUOTES);
+            !name.is_empty() && !name.contains(QUOTES)
+        })
 }
 
 fn skip_space(text: &str) -> &str {

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Shape {
+    /// In order, so that a key is found by halving: a schema may have thousands.
     properties: Vec<String>,
     required: Vec<String>,
     wrapper: String,
@@ -26,8 +27,11 @@ impl Shape {
     ///
     /// Without any, every object counts as a record, and wrappers are told by their structure alone.
     pub fn new(properties: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let mut properties: Vec<String> = properties.into_iter().map(Into::into).collect();
+        properties.sort_unstable();
+        properties.dedup();
         Self {
-            properties: properties.into_iter().map(Into::into).collect(),
+            properties,
             required: Vec::new(),
             wrapper: "records".to_owned(),
         }
@@ -59,7 +63,10 @@ impl Shape {
     }
 
     pub(super) fn knows(&self, key: &str) -> bool {
-        self.properties.iter().any(|property| property == key)
+        let found = self
+            .properties
+            .binary_search_by(|known| known.as_str().cmp(key));
+        found.is_ok()
     }
 
     /// Whether it is known which properties every record has.

@@ -17,6 +17,7 @@ pub(super) fn read(text: &str, limits: &Limits) -> Option<(Value, Mends)> {
     let mut state = State {
         values_left: limits.max_values,
         mends: Mends::default(),
+        last_len: 0,
     };
     let mut reader = serde_json::Deserializer::from_str(text);
     let node = Node {
@@ -28,9 +29,14 @@ pub(super) fn read(text: &str, limits: &Limits) -> Option<(Value, Mends)> {
     Some((value, state.mends))
 }
 
+/// The most members an object is given room for before they come.
+const MAX_RESERVED: usize = 32;
+
 struct State {
     values_left: usize,
     mends: Mends,
+    /// How many members the last object had: the next one in a list is like it.
+    last_len: usize,
 }
 
 struct Node<'a> {
@@ -117,13 +123,14 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
         self.enter()?;
-        let mut object = Map::new();
+        let mut object = Map::with_capacity(self.state.last_len);
         while let Some(key) = map.next_key::<String>()? {
             let value = map.next_value_seed(self.child())?;
             if object.insert(key, value).is_some() {
                 return Err(A::Error::custom("duplicate key"));
             }
         }
+        self.state.last_len = object.len().min(MAX_RESERVED);
         Ok(Value::Object(object))
     }
 }

@@ -4,33 +4,26 @@ use super::Mend;
 
 /// Undoes the escaping of a whole answer, if it is escaped.
 pub(super) fn unescape(text: &str) -> Option<(String, Mend)> {
-    if is_escaped_for_html(text) {
-        return Some((decode_entities(text), Mend::HtmlEntities));
-    }
-    if opens_with(text, "\\\"") {
+    let start = first_after_bracket(text)?;
+    if start.starts_with("\\\"") {
         return Some((decode_backslashes(text), Mend::DoubleEncoded));
+    }
+    // An HTML-escaped answer has entities for all its quotes and so no quote at all.
+    let entity = ["&quot;", "&#34;", "&#x22;"];
+    if entity.iter().any(|quote| start.starts_with(quote)) && !text.contains('"') {
+        return Some((decode_entities(text), Mend::HtmlEntities));
     }
     None
 }
 
-/// An HTML-escaped answer has entities for all its quotes and so no quote at all.
-fn is_escaped_for_html(text: &str) -> bool {
-    !text.contains('"')
-        && ["&quot;", "&#34;", "&#x22;"]
-            .iter()
-            .any(|quote| opens_with(text, quote))
-}
-
-/// Whether the first quote after the first brace is written in a way. `[` may stand between them and before.
-fn opens_with(text: &str, quote: &str) -> bool {
-    let Some(open) = text.find(['{', '[']) else {
-        return false;
-    };
-    text[open..]
+/// What follows the first brace, or the bracket that stands in its place. `[` may stand between them and before.
+fn first_after_bracket(text: &str) -> Option<&str> {
+    let open = text.bytes().position(|byte| matches!(byte, b'{' | b'['))?;
+    let rest = text[open..]
         .trim_start_matches(|c: char| c == '{' || c == '[' || c.is_ascii_whitespace())
         .trim_start_matches("\\n")
-        .trim_start()
-        .starts_with(quote)
+        .trim_start();
+    Some(rest)
 }
 
 fn decode_entities(text: &str) -> String {

@@ -17,6 +17,7 @@ mod tests;
 mod types;
 mod validate;
 mod violation;
+mod ways;
 mod words;
 
 use std::fmt;

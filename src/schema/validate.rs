@@ -8,6 +8,7 @@ use jsonschema::{Draft, JsonType, ValidationError};
 use serde_json::Value;
 
 use super::violation::Violation;
+use super::ways;
 
 /// More faults than this in one value do not help a model that is asked again, and cost tokens.
 const MAX_VIOLATIONS: usize = 16;
@@ -21,6 +22,7 @@ const MAX_UNFOLDING: usize = 4;
 /// A schema compiled once, for any number of values.
 pub(super) struct Validator {
     compiled: jsonschema::Validator,
+    is_recursive: bool,
 }
 
 impl fmt::Debug for Validator {
@@ -48,12 +50,23 @@ impl Validator {
             // Derived schemas name formats of their own, such as `uint8`; they are annotations.
             .should_ignore_unknown_formats(true)
             .build(schema)
-            .map(|compiled| Self { compiled })
+            .map(|compiled| Self {
+                compiled,
+                is_recursive: ways::is_recursive(schema),
+            })
             .map_err(|error| violations(std::iter::once(error), None))
     }
 
     /// Checks `value`; `schema` is the one compiled, read to say what was expected.
     pub(super) fn validate(&self, schema: &Value, value: &Value) -> Result<(), Vec<Violation>> {
+        if self.is_recursive && !ways::are_few(schema, value) {
+            // Values that have the form are seldom invalid, and for valid ones the first way is taken.
+            if ways::has_form(schema, value) && self.compiled.is_valid(value) {
+                return Ok(());
+            }
+            let expected = "must match the schema, and is nested too deep in alternatives to say where it does not";
+            return Err(vec![Violation::new("", "anyOf", expected)]);
+        }
         // Telling valid from invalid takes a tenth of the time of collecting errors.
         if self.compiled.is_valid(value) {
             return Ok(());

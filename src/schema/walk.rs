@@ -3,6 +3,7 @@
 //! A walk must know keywords, or else a property that happens to be called `items` is taken for one.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
@@ -51,6 +52,29 @@ pub(crate) fn each_used<'a>(
     visit: &mut impl FnMut(&str, &'a Map<String, Value>),
 ) {
     each_under(schema, |keyword| !is_definitions(keyword), visit);
+}
+
+/// Returns the names that `required` lists, for a schema whose properties may be thousands.
+pub(crate) fn required(schema: &Map<String, Value>) -> HashSet<&str> {
+    list(schema, "required")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// Returns how many JSON values there are in `value`, itself among them.
+pub(crate) fn size(value: &Value) -> usize {
+    let mut count = 0;
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        count += 1;
+        match value {
+            Value::Array(items) => open.extend(items),
+            Value::Object(map) => open.extend(map.values()),
+            _ => {}
+        }
+    }
+    count
 }
 
 /// Returns whether `keyword` only stores schemas for others to refer to.

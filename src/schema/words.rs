@@ -59,6 +59,15 @@ pub(super) fn constraint(keyword: &str, value: &Value) -> Option<String> {
     })
 }
 
+/// Returns what a list of values says.
+pub(super) fn one_of(values: &[Value]) -> String {
+    let values: Vec<String> = values.iter().map(Value::to_string).collect();
+    match values.as_slice() {
+        [one] => format!("always {one}"),
+        several => format!("one of {}", several.join(", ")),
+    }
+}
+
 fn counted(how: &str, count: &Value, what: &str) -> Option<String> {
     count.as_number()?;
     let plural = if count.as_u64() == Some(1) { "" } else { "s" };

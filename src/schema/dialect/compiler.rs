@@ -6,7 +6,7 @@ mod kinds;
 mod lists;
 mod objects;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -19,8 +19,12 @@ use flatten::Flat;
 /// Schemas inside each other after references are written out. Deeper ones are beyond every provider, and would
 /// overflow the stack.
 const MAX_DEPTH: usize = 64;
-/// Schemas written in all, each alternative counted: distributing alternatives over alternatives multiplies.
-const MAX_PARTS: usize = 20_000;
+/// Schemas written in all, each alternative counted: distributing alternatives over alternatives multiplies. A property
+/// counts twice, and the largest limit on those that is documented is 5 000.
+const MAX_PARTS: usize = 100_000;
+/// JSON values copied in all while references and alternatives are written out, some 100 ms. Each value is copied once
+/// for each schema around it; what alternatives that refer to themselves repeat grows with every level.
+const MAX_COPIED: usize = 2_000_000;
 
 /// What [`Compiler::finish`] gives.
 #[derive(Debug)]
@@ -50,10 +54,12 @@ pub(super) struct Compiler<'a> {
     kept: HashMap<String, (String, StepId)>,
     recursive: HashMap<String, bool>,
     checked_locally: Vec<LocalCheck>,
+    checks_seen: HashSet<LocalCheck>,
     /// The first place that must have a value and can have none.
     impossible: Option<String>,
     depth: usize,
     parts: usize,
+    copied: usize,
 }
 
 impl<'a> Compiler<'a> {
@@ -67,9 +73,11 @@ impl<'a> Compiler<'a> {
             kept: HashMap::new(),
             recursive: HashMap::new(),
             checked_locally: Vec::new(),
+            checks_seen: HashSet::new(),
             impossible: None,
             depth: 0,
             parts: 0,
+            copied: 0,
         }
     }
 
@@ -108,8 +116,7 @@ impl<'a> Compiler<'a> {
         self.depth += 1;
         self.parts += 1;
         if self.depth > MAX_DEPTH || self.parts > MAX_PARTS {
-            let message = "is too deep or has too many alternatives to be written out";
-            return Err(self.refuse(path, RefusalReason::Limit, message));
+            return Err(self.too_large(path));
         }
         let part = match self.flatten(source, path, &mut Vec::new(), false)? {
             Flat::Never => None,
@@ -164,8 +171,9 @@ impl<'a> Compiler<'a> {
             let part = if beside.is_empty() {
                 self.part(&alternative, path)?
             } else {
-                let both = json!({"allOf": [Value::Object(beside.clone()), alternative]});
-                self.part(&both, path)?
+                let both = vec![Value::Object(beside.clone()), alternative];
+                let both = Map::from_iter([("allOf".to_owned(), both.into())]);
+                self.part(&both.into(), path)?
             };
             parts.extend(part);
         }
@@ -235,7 +243,9 @@ impl<'a> Compiler<'a> {
             alternatives.push(nothing);
             return part;
         }
+        let beside_enum = part.schema.contains_key("enum") && self.rules.plain_enums;
         if self.rules.type_lists
+            && !beside_enum
             && let Some(kind) = part.schema.get_mut("type")
         {
             let mut names: Vec<Value> = match kind.take() {
@@ -368,13 +378,18 @@ impl<'a> Compiler<'a> {
             path: path.to_owned(),
             keyword: keyword.to_owned(),
         };
-        if !self.checked_locally.contains(&check) {
+        if self.checks_seen.insert(check.clone()) {
             self.checked_locally.push(check);
         }
     }
 
     fn refuse(&self, path: &str, reason: RefusalReason, message: &str) -> DialectRefusal {
         DialectRefusal::new(self.dialect, path, reason, message)
+    }
+
+    fn too_large(&self, path: &str) -> DialectRefusal {
+        let message = "is too deep or has too many alternatives to be written out";
+        self.refuse(path, RefusalReason::Limit, message)
     }
 
     fn unsatisfiable(&self, path: &str) -> DialectRefusal {

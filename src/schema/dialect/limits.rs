@@ -1,16 +1,18 @@
 //! Counts what a provider limits, before the provider does.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::rules::Limits;
-use crate::schema::walk::{join, list};
+use crate::schema::walk::{self, join, list};
 
 /// Checks a compiled schema, returning the place and the limit it breaks.
 pub(super) fn check(schema: &Value, limits: &Limits) -> Result<(), (String, String)> {
     let mut counts = Counts {
         limits,
         root: schema,
-        open: Vec::new(),
+        open: HashSet::new(),
         properties: 0,
         name_chars: 0,
         enum_values: 0,
@@ -30,7 +32,7 @@ struct Counts<'a> {
     limits: &'a Limits,
     root: &'a Value,
     /// Definitions being walked or walked before: each counts once.
-    open: Vec<&'a str>,
+    open: HashSet<&'a str>,
     properties: usize,
     name_chars: usize,
     enum_values: usize,
@@ -46,12 +48,10 @@ impl<'a> Counts<'a> {
             return Ok(());
         };
         if let Some(Value::String(reference)) = map.get("$ref")
-            && !self.open.contains(&reference.as_str())
+            && self.open.insert(reference)
+            && let Some(target) = walk::resolve(self.root, reference)
         {
-            self.open.push(reference);
-            if let Some(target) = crate::schema::walk::resolve(self.root, reference) {
-                self.schema(target, path, depth)?;
-            }
+            self.schema(target, path, depth)?;
         }
         if let Some(Value::Array(values)) = map.get("enum") {
             self.values(values, path)?;
@@ -81,15 +81,13 @@ impl<'a> Counts<'a> {
                 path,
                 "objects inside each other",
             )?;
+            let required = walk::required(map);
             for (name, property) in properties {
                 let here = join(path, &[name]);
                 self.properties += 1;
                 within(self.properties, self.limits.properties, &here, "properties")?;
                 self.names(name, &here)?;
-                if !list(map, "required")
-                    .iter()
-                    .any(|known| known == name.as_str())
-                {
+                if !required.contains(name.as_str()) {
                     self.optional += 1;
                     within(
                         self.optional,

@@ -99,7 +99,7 @@ impl fmt::Display for Dialect {
 }
 
 /// A constraint that the provider does not enforce, so that only local validation does.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
 #[non_exhaustive]
 pub struct LocalCheck {
     /// Where in the answer, as a JSON pointer in which `*` stands for any item or key.

@@ -129,7 +129,7 @@ struct Undoing<'a> {
 
 impl Undoing<'_> {
     fn undo(&self, id: StepId, value: Value, trail: &Trail<'_>) -> Result<Undone, Violation> {
-        if !self.fuel.burn() || trail.depth() > MAX_DEPTH {
+        if !self.fuel.burn(1) || trail.depth() > MAX_DEPTH {
             return Err(too_deep(trail));
         }
         match (self.plan.step(id), value) {
@@ -224,6 +224,10 @@ impl Undoing<'_> {
             if !fits(&value, schema, &self.plan.schema, &self.fuel, 0) {
                 continue;
             }
+            // Each alternative that fits is undone on a copy, which takes the most time.
+            if !self.fuel.burn(walk::size(&value)) {
+                break;
+            }
             let other = self.undo(*step, value.clone(), trail)?;
             best = Some(match best {
                 None => other,
@@ -258,20 +262,20 @@ fn too_deep(trail: &Trail<'_>) -> Violation {
 
 /// What telling alternatives apart may cost for one answer. Alternatives that refer to themselves can fit
 /// in as many ways as two to the power of the depth.
-pub(super) struct Fuel(Cell<u32>);
+pub(super) struct Fuel(Cell<usize>);
 
 impl Default for Fuel {
     fn default() -> Self {
-        // Some 50 ms, and ten times what the longest answers need.
+        // Some 100 ms, and ten times what the longest answers need.
         Self(Cell::new(1_000_000))
     }
 }
 
 impl Fuel {
-    fn burn(&self) -> bool {
+    fn burn(&self, amount: usize) -> bool {
         let left = self.0.get();
-        self.0.set(left.saturating_sub(1));
-        left > 0
+        self.0.set(left.saturating_sub(amount));
+        left >= amount
     }
 
     fn is_out(&self) -> bool {
@@ -348,7 +352,7 @@ pub(super) fn fits(value: &Value, schema: &Value, root: &Value, fuel: &Fuel, dep
     let Value::Object(map) = schema else {
         return schema != &Value::Bool(false);
     };
-    if depth > MAX_DEPTH || !fuel.burn() {
+    if depth > MAX_DEPTH || !fuel.burn(1) {
         return false;
     }
     let below = |value: &Value, schema: &Value| fits(value, schema, root, fuel, depth + 1);

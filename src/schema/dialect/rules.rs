@@ -25,6 +25,8 @@ pub(super) struct Rules {
     pub any_root: bool,
     /// Whether `type` may be a list. Otherwise null is an alternative of its own.
     pub type_lists: bool,
+    /// Whether listed values may be texts and numbers only, none of them empty.
+    pub plain_enums: bool,
     /// Whether a list may have a type per position.
     pub tuples: bool,
     /// Whether a value may be anything at all (`{}`).
@@ -88,6 +90,7 @@ const OPENAI_STRICT: Rules = Rules {
     recursion: true,
     any_root: false,
     type_lists: true,
+    plain_enums: false,
     tuples: false,
     anything: false,
     // "Objects provided via 'anyOf' must not share identical first keys", says a 400 reported by users.
@@ -178,10 +181,12 @@ const ANTHROPIC: Rules = Rules {
 /// Google, "Structured output: JSON Schema support", 26 February 2026 (collected in
 /// UnitVectorY-Labs/jsonschemaprofiles, docs/GEMINI.md). `$ref` came in November 2025, with recursion unrolled to
 /// an undocumented depth, so references are written out and recursion is refused. Models before 2.5 order
-/// properties only by `propertyOrdering`.
+/// properties only by `propertyOrdering`. The page knows `enum` for texts and numbers alone, and 400s reported by users
+/// (`enum[3]: cannot be empty`) say the same, so that null is an alternative beside it.
 const GEMINI: Rules = Rules {
     all_required: false,
     distinct_first_keys: false,
+    plain_enums: true,
     maps: true,
     references: false,
     recursion: false,

@@ -159,8 +159,18 @@ fn hostile_schemas_end_in_a_refusal() {
     chain.insert("d900".to_owned(), json!({"type": "string"}));
     let chain =
         json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": chain});
+    // Alternatives that refer to the whole beside what they say themselves: each level repeats all above it.
+    let names =
+        ["a", "b", "c", "d", "e", "f"].map(|name| (name.to_owned(), json!({"maxItems": 1})));
+    let growing = json!({"anyOf": [
+        {
+            "properties": serde_json::Map::from_iter(names),
+            "oneOf": [{"$ref": "#", "additionalProperties": {"type": "string"}}, {"type": "string"}],
+        },
+        {"type": "object"},
+    ]});
     for dialect in Dialect::ALL {
-        for schema in [&product, &looping, &chain] {
+        for schema in [&product, &looping, &chain, &growing] {
             // Whether it is refused depends on the dialect; that it ends does not.
             let _ = compile(schema, dialect);
         }

@@ -197,7 +197,7 @@ impl Lines<'_> {
             return;
         }
         let pad = "  ".repeat(indent + 1);
-        let required = map.get("required").and_then(Value::as_array);
+        let required = walk::required(map);
         self.text.push_str("{\n");
         for (index, (name, property)) in properties.into_iter().flatten().enumerate() {
             let _ = write!(self.text, "{pad}{}: ", Value::from(name.as_str()));
@@ -206,8 +206,7 @@ impl Lines<'_> {
             if index + 1 < count || rest.is_some() {
                 self.text.push(',');
             }
-            let is_required =
-                required.is_some_and(|names| names.iter().any(|known| known == name.as_str()));
+            let is_required = required.contains(name.as_str());
             // What a block is about is read before the block.
             let first_line = self.text[start..].find('\n');
             let end = first_line.map_or(self.text.len(), |length| start + length);

@@ -129,7 +129,8 @@ impl<'a> Types<'a> {
             return constant.to_string();
         }
         if let Some(Value::Array(options)) = map.get("enum") {
-            return joined(options.iter().map(Value::to_string).collect(), " | ");
+            let options: Vec<String> = options.iter().map(Value::to_string).collect();
+            return joined(&options, " | ");
         }
         let mut parts = Vec::new();
         if let Some(Value::String(reference)) = map.get("$ref") {
@@ -140,11 +141,11 @@ impl<'a> Types<'a> {
         }
         for keyword in ["anyOf", "oneOf"] {
             if let Some(Value::Array(list)) = map.get(keyword) {
-                let alternatives = list
+                let alternatives: Vec<String> = list
                     .iter()
                     .map(|item| self.expression(item, indent))
                     .collect();
-                parts.push(joined(alternatives, " | "));
+                parts.push(joined(&alternatives, " | "));
             }
         }
         if let Some(Value::Array(list)) = map.get("allOf") {
@@ -158,19 +159,19 @@ impl<'a> Types<'a> {
                 *part = bracketed(part, &[" | "]);
             }
         }
-        joined(parts, " & ")
+        joined(&parts, " & ")
     }
 
     fn own_type(&mut self, map: &Map<String, Value>, indent: usize) -> Option<String> {
         match map.get("type") {
             Some(Value::String(name)) => Some(self.named_type(name, map, indent)),
             Some(Value::Array(names)) => {
-                let types = names
+                let types: Vec<String> = names
                     .iter()
                     .filter_map(Value::as_str)
                     .map(|name| self.named_type(name, map, indent))
                     .collect();
-                Some(joined(types, " | "))
+                Some(joined(&types, " | "))
             }
             _ if map.contains_key("properties") => Some(self.named_type("object", map, indent)),
             _ if map.contains_key("items") => Some(self.named_type("array", map, indent)),
@@ -221,12 +222,11 @@ impl<'a> Types<'a> {
                 (None, _) => "{ [key: string]: any }".to_owned(),
             };
         };
-        let required = map.get("required").and_then(Value::as_array);
+        let required = walk::required(map);
         let pad = "  ".repeat(indent + 1);
         let mut text = String::from("{\n");
         for (name, property) in properties {
-            let is_required =
-                required.is_some_and(|names| names.iter().any(|known| known == name.as_str()));
+            let is_required = required.contains(name.as_str());
             let mark = if is_required { "" } else { "?" };
             let expression = self.expression(property, indent + 1);
             let about = about(property);
@@ -290,13 +290,10 @@ fn key(name: &str) -> String {
 }
 
 /// Joins alternatives, leaving out repetitions.
-fn joined(parts: Vec<String>, with: &str) -> String {
-    let mut kept: Vec<String> = Vec::with_capacity(parts.len());
-    for part in parts {
-        if !kept.contains(&part) {
-            kept.push(part);
-        }
-    }
+fn joined(parts: &[String], with: &str) -> String {
+    let mut seen = HashSet::new();
+    let mut kept: Vec<&str> = parts.iter().map(String::as_str).collect();
+    kept.retain(|part| seen.insert(*part));
     kept.join(with)
 }
 

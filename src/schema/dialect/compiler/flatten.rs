@@ -61,6 +61,10 @@ impl Compiler<'_> {
             .filter(|(keyword, _)| !matches!(keyword.as_str(), "$ref" | "allOf"))
             .map(|(keyword, value)| (keyword.clone(), value.clone()))
             .collect();
+        self.copied += own.values().map(walk::size).sum::<usize>();
+        if self.copied > super::MAX_COPIED {
+            return Err(self.too_large(path));
+        }
         own = with_enum(own);
         let parts = walk::list(map, "allOf");
         let mut says_anything = !own.is_empty();

@@ -74,7 +74,11 @@ impl Compiler<'_> {
             .into_iter()
             .map(|(kind, values)| {
                 let mut part = plain(kind);
-                if kind != "null" {
+                let is_plain = kind != "boolean" && !values.contains(&"".into());
+                if self.rules.plain_enums && !is_plain {
+                    self.check_locally(path, "enum");
+                    describe(&mut part, &words::one_of(&values));
+                } else if kind != "null" {
                     part.schema.insert("enum".to_owned(), values.into());
                 }
                 part

@@ -1,6 +1,6 @@
 //! Objects in a dialect: records with listed properties, and maps.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use super::kinds::OF_OBJECT;
 use super::{Compiler, Compiling, Part, inside, plain};
 use crate::schema::dialect::nulls::knows_null;
 use crate::schema::dialect::plan::{KEEP, KEY, Step, VALUE};
-use crate::schema::walk::{join, list};
+use crate::schema::walk::{self, join, list};
 
 impl Compiler<'_> {
     /// Compiles an object.
@@ -28,15 +28,12 @@ impl Compiler<'_> {
             }
             None => Value::Bool(true),
         };
-        let required: Vec<String> = list(map, "required")
-            .iter()
-            .filter_map(|name| name.as_str().map(str::to_owned))
-            .collect();
-        for name in &required {
+        for name in list(map, "required").iter().filter_map(Value::as_str) {
             if !properties.contains_key(name) {
-                properties.insert(name.clone(), rest.clone());
+                properties.insert(name.to_owned(), rest.clone());
             }
         }
+        let required = walk::required(map);
         if properties.is_empty() && rest != Value::Bool(false) {
             return self.map(map, &rest, path);
         }
@@ -65,7 +62,7 @@ impl Compiler<'_> {
         &mut self,
         map: &Map<String, Value>,
         properties: Map<String, Value>,
-        required: &[String],
+        required: &HashSet<&str>,
         rest: Option<Part>,
         path: &str,
     ) -> Compiling<Option<Part>> {
@@ -76,7 +73,7 @@ impl Compiler<'_> {
         let rest_step = rest.as_ref().map_or(KEEP, |rest| rest.step);
         for (name, source) in properties {
             let here = join(path, &[&name]);
-            let is_required = required.contains(&name);
+            let is_required = required.contains(name.as_str());
             let Some(mut property) = self.part(&source, &here)? else {
                 if is_required {
                     self.impossible.get_or_insert(here);
@@ -127,7 +124,7 @@ impl Compiler<'_> {
         path: &str,
     ) -> Compiling<Option<Part>> {
         let Some(value) = self.part(values, &inside(path))? else {
-            return self.record(map, Map::new(), &[], None, path);
+            return self.record(map, Map::new(), &HashSet::new(), None, path);
         };
         if self.rules.maps {
             let mut part = plain("object");

@@ -1,0 +1,19 @@
+//! Writes the answers in `tests/cases/parse` as the first corpus of `extract`.
+
+#[path = "../tests/cases/parse/corpus.rs"]
+#[allow(dead_code, reason = "only the inputs are wanted")]
+mod corpus;
+
+use std::fs;
+use std::path::Path;
+
+fn main() -> std::io::Result<()> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = here.join("corpus/extract");
+    fs::create_dir_all(&folder)?;
+    let cases = corpus::cases(&here.join("../tests/cases/parse"));
+    for (index, case) in cases.iter().enumerate() {
+        fs::write(folder.join(format!("case-{index:04}")), &case.input)?;
+    }
+    Ok(())
+}
