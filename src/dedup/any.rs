@@ -125,6 +125,12 @@ impl AnyMemory {
         self.memory.admit(fingerprint, reference)
     }
 
+    /// Returns the embeddings of up to so many records; see [`Memory::embeddings`].
+    #[must_use]
+    pub fn embeddings(&self, most: usize) -> Vec<Vec<f32>> {
+        self.memory.embeddings(most)
+    }
+
     /// Returns how many records of this run were unique so far.
     #[must_use]
     pub fn records(&self) -> u64 {
@@ -156,6 +162,7 @@ trait ErasedFingerprint: Send {
 
 trait ErasedMemory: fmt::Debug + Send {
     fn admit(&mut self, fingerprint: AnyFingerprint, reference: Reference) -> Verdict;
+    fn embeddings(&self, most: usize) -> Vec<Vec<f32>>;
 }
 
 #[async_trait]
@@ -207,6 +214,10 @@ where
             .downcast()
             .expect("a memory is given the fingerprints of its own deduplicator only");
         Memory::admit(self, *fingerprint, reference)
+    }
+
+    fn embeddings(&self, most: usize) -> Vec<Vec<f32>> {
+        Memory::embeddings(self, most)
     }
 }
 

@@ -91,6 +91,7 @@ pub struct ChainMemory<A, B> {
     standing_for: Vec<Reference>,
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<A: Memory, B: Memory> Memory for ChainMemory<A, B> {
     type Fingerprint = ChainFingerprint<A::Fingerprint, B::Fingerprint>;
 
@@ -113,6 +114,16 @@ impl<A: Memory, B: Memory> Memory for ChainMemory<A, B> {
             Verdict::Duplicate(repeat) => repeat.of.clone(),
         });
         verdict
+    }
+
+    fn embeddings(&self, most: usize) -> Vec<Vec<f32>> {
+        // What is in the second is records alone.
+        let second = self.second.embeddings(most);
+        if second.is_empty() {
+            self.first.embeddings(most)
+        } else {
+            second
+        }
     }
 }
 

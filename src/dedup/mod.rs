@@ -130,6 +130,13 @@ pub trait Memory: fmt::Debug + Send + 'static {
     /// The light half: called one at a time. Whoever calls it accepts the candidate when the verdict is
     /// [`Unique`](Verdict::Unique), since nothing is ever forgotten again. A duplicate is not remembered.
     fn admit(&mut self, fingerprint: Self::Fingerprint, reference: Reference) -> Verdict;
+
+    /// Returns the embeddings of up to `most` of the records that are remembered, spread evenly over them, for the
+    /// measures of diversity in the report. Default: none, as most memories have none.
+    fn embeddings(&self, most: usize) -> Vec<Vec<f32>> {
+        let _ = most;
+        Vec::new()
+    }
 }
 
 /// Whether a candidate is new.

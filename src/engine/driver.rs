@@ -28,7 +28,7 @@ use super::summary::Account;
 use super::tasks::Tasks;
 use super::worker::{Brief, End, Settle, Workshop};
 use super::{Ending, Job, folding, opening, stack};
-use crate::diversity::Metrics;
+use crate::diversity::{Metrics, vendi};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
 use crate::journal::Entry;
@@ -47,6 +47,10 @@ const MOST_WAITING: usize = 64;
 /// Tasks in flight for each permit: one that calls, and one that waits for its retry, is being judged or is
 /// about to call, so that a permit is never idle for want of a task.
 const TASKS_PER_PERMIT: usize = 2;
+
+/// Records whose embeddings are compared at the end of a run, where there are embeddings. Their Vendi score takes some
+/// twenty milliseconds; it grows with the third power.
+const MOST_EMBEDDINGS: usize = 256;
 
 /// How a run ends without a fatal error.
 enum Stop {
@@ -197,6 +201,10 @@ where
     };
     account.unjudged = workshop.unsettled.load(Ordering::Relaxed);
     account.diversity = settling.metrics.finish();
+    let embeddings = settling.memory.embeddings(MOST_EMBEDDINGS);
+    if !embeddings.is_empty() {
+        account.diversity.vendi = Some(vendi(&embeddings));
+    }
     account.findings = settling.findings;
     account.ledger = Some(settling.ledger);
     result

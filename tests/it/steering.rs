@@ -160,3 +160,33 @@ async fn a_file_of_given_material_that_is_missing_is_said_before_any_call() {
     assert!(error.to_string().contains("no/such/file.jsonl"), "{error}");
     assert_eq!(model.requests().len(), 0);
 }
+
+#[cfg(feature = "semantic")]
+#[tokio::test(start_paused = true)]
+async fn where_there_are_embeddings_the_report_has_a_vendi_score() {
+    use topicloom::dedup::{DeduplicatorExt, NearDuplicates, SemanticDuplicates};
+    use topicloom::embedding::from_fn;
+
+    // Each noun has a direction of its own, so five records are worth five.
+    let embedder = from_fn("toy", |text: &str| -> topicloom::Result<Vec<f32>> {
+        let nouns = ["apples", "bridges", "comets", "dolls", "engines"];
+        let direction = |noun: &&str| f32::from(u8::from(text.contains(*noun)));
+        Ok(nouns.iter().map(direction).collect())
+    });
+    for (with_embeddings, expected) in [(true, Some(5.0)), (false, None)] {
+        let pipeline = Pipeline::builder(scripted(distinct(5)));
+        let near = NearDuplicates::default();
+        let pipeline = if with_embeddings {
+            pipeline.deduplicator(near.then(SemanticDuplicates::new(embedder.clone())))
+        } else {
+            pipeline.deduplicator(near)
+        };
+        let dataset = pipeline
+            .build()
+            .generate(input(5).build().unwrap())
+            .await
+            .unwrap();
+        let vendi = dataset.report().diversity.vendi;
+        assert_eq!(vendi.map(|score| (score * 1e3).round() / 1e3), expected);
+    }
+}

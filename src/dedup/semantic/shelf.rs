@@ -102,6 +102,12 @@ impl Shelf {
         self.places.len()
     }
 
+    /// Returns a vector, in steps of its quantisation, with zeros up to the end of its last line.
+    pub(super) fn vector(&self, at: usize) -> Vec<f32> {
+        let parts = self.levels.iter().flat_map(|level| level.lines[at]);
+        parts.map(f32::from).collect()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         let level = |level: &Level| level.lines.capacity() * LINE + level.rests.capacity() * 4;
         self.levels.iter().map(level).sum::<usize>()
