@@ -224,17 +224,20 @@ fn single_spaced(text: &str) -> String {
     spaced
 }
 
-/// The same for ASCII, which most texts are, several times as fast.
+/// The same for ASCII, which most texts are, several times as fast. Leaves a space at the end, which is trimmed anyway.
 fn single_spaced_ascii(text: &str) -> String {
-    let mut spaced = Vec::with_capacity(text.len());
-    for byte in text.bytes() {
-        // Of ASCII, the space and what comes before it, and DEL.
-        if byte > b' ' && byte != 0x7f {
-            spaced.push(byte.to_ascii_lowercase());
-        } else if spaced.last().is_some_and(|&last| last != b' ') {
-            spaced.push(b' ');
-        }
+    // Of ASCII, a gap is the space and what comes before it, and DEL.
+    let is_gap = |byte: &u8| *byte <= b' ' || *byte == 0x7f;
+    let mut spaced = Vec::with_capacity(text.len() + 1);
+    for word in text
+        .as_bytes()
+        .split(is_gap)
+        .filter(|word| !word.is_empty())
+    {
+        spaced.extend_from_slice(word);
+        spaced.push(b' ');
     }
+    spaced.make_ascii_lowercase();
     String::from_utf8(spaced).expect("ASCII is UTF-8")
 }
 

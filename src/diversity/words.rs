@@ -5,15 +5,25 @@
 /// A word is a run of letters, digits and marks, without case. Scripts that are written without spaces give a
 /// word for each character: rough, and the same in every run.
 pub(super) fn for_each_word(text: &str, mut each: impl FnMut(u64)) {
+    let bytes = text.as_bytes();
     let mut word = Word::default();
-    for character in text.chars() {
-        if character.is_ascii_alphanumeric() {
-            word.push(character.to_ascii_lowercase());
-        } else if character.is_ascii() || !is_part_of_word(character) {
+    let mut at = 0;
+    while at < bytes.len() {
+        // Most text is ASCII, which is taken in by runs.
+        let run = bytes[at..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphanumeric());
+        let run = run.count();
+        word.push_ascii(&bytes[at..at + run]);
+        at += run;
+        let Some(character) = text[at..].chars().next() else {
+            break;
+        };
+        at += character.len_utf8();
+        if matches!(character, '\'' | '\u{2019}') {
             // An apostrophe does not end a word, and does not count either.
-            if !matches!(character, '\'' | '\u{2019}') {
-                word.end(&mut each);
-            }
+        } else if character.is_ascii() || !is_part_of_word(character) {
+            word.end(&mut each);
         } else if stands_alone(character) {
             word.end(&mut each);
             word.push(character);
@@ -31,19 +41,28 @@ struct Word {
     hash: u64,
     /// ASCII characters that are not in the hash yet: eight go in at once.
     pending: u64,
-    length: u32,
+    length: usize,
 }
 
 impl Word {
-    #[inline]
-    fn push(&mut self, character: char) {
-        self.length += 1;
-        if character.is_ascii() {
-            self.pending = self.pending << 8 | u64::from(u32::from(character));
+    /// Takes in letters and digits without their case.
+    fn push_ascii(&mut self, run: &[u8]) {
+        self.length += run.len();
+        for byte in run {
+            // Of ASCII letters this makes small ones, and of digits what they are.
+            self.pending = self.pending << 8 | u64::from(byte | 0x20);
             if self.pending >> 56 != 0 {
                 self.mix(0);
             }
+        }
+    }
+
+    /// Takes in a character that has no case any more. It may be ASCII: the Kelvin sign becomes a `k`.
+    fn push(&mut self, character: char) {
+        if let Ok(byte @ 0..0x80) = u8::try_from(character) {
+            self.push_ascii(&[byte]);
         } else {
+            self.length += 1;
             self.mix(u64::from(u32::from(character)));
         }
     }
@@ -59,7 +78,7 @@ impl Word {
     /// Calls back with the hash of the word, if there is one, and begins the next.
     fn end(&mut self, each: &mut impl FnMut(u64)) {
         if self.length > 0 {
-            self.mix(u64::from(self.length));
+            self.mix(self.length as u64);
             each(finish(self.hash));
             *self = Self::default();
         }
@@ -110,6 +129,12 @@ mod tests {
         assert_eq!(words("What IS a graph?"), words("what is (a)  graph"));
         assert_eq!(words("don't"), words("don\u{2019}t"));
         assert_eq!(words("ÄRGER"), words("ärger"));
+        assert_eq!(words("Grad \u{212a}elvin"), words("grad kelvin"));
+        assert_eq!(
+            words("internationalisation2"),
+            words("INTERNATIONALISATION2")
+        );
+        assert_ne!(words("abcdefgh i"), words("abcdefghi"));
         assert_ne!(words("a b"), words("b a"));
         assert!(words("  …, ").is_empty());
     }
