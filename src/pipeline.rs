@@ -124,6 +124,7 @@ impl Backend {
         Self {
             client: Arc::new(client),
             lane: None,
+            is_leased: false,
         }
     }
 
@@ -134,6 +135,7 @@ impl Backend {
         Ok(Self {
             client: models.client(name)?,
             lane,
+            is_leased: false,
         })
     }
 }

@@ -360,6 +360,10 @@ where
     // Where a prefix is cached only once a first answer has started, one call goes ahead to write it.
     let mut cold = workshop.client.capabilities().warms_cache;
     let mut ending: Option<Result<Stop>> = None;
+    for task in outstanding(workshop).await? {
+        settling.ledger.book(&task);
+        tasks.spawn(brief(settling, task));
+    }
     // Made once: whoever begins to wait for one of these takes a lock.
     let mut stopped = pin!(stop.cancelled());
     let mut consumer_gone = pin!(records.closed());
@@ -370,13 +374,7 @@ where
             && settling.outbox.len() < MOST_WAITING
         {
             match settling.ledger.issue(policy) {
-                Ok(Some(task)) => tasks.spawn(Brief {
-                    turn: settling.ledger.tallies()[task.topic].tasks - 1,
-                    avoid: settling.recollection.avoid(task.topic),
-                    feedback: settling.recollection.take_feedback(task.topic),
-                    max_tokens: settling.limits.raised(task.topic),
-                    task,
-                }),
+                Ok(Some(task)) => tasks.spawn(brief(settling, task)),
                 Ok(None) => break,
                 Err(error) => ending = Some(Err(error)),
             }
@@ -437,6 +435,25 @@ where
         _ if settling.ledger.is_complete() => Ok(Stop::Complete),
         Some(ending) => ending,
         None => Ok(Stop::Short(short(settling))),
+    }
+}
+
+/// Returns the tasks of an earlier process whose calls go on elsewhere.
+async fn outstanding<T>(workshop: &Workshop<T>) -> Result<Vec<Task>> {
+    let tasks = workshop.log.outstanding().await?.into_iter();
+    Ok(tasks
+        .filter(|task| task.topic < workshop.topics.len())
+        .map(|task| Task::replayed(task.id, task.topic, task.wanted, task.round))
+        .collect())
+}
+
+fn brief<T>(settling: &mut Settling<'_, T>, task: Task) -> Brief {
+    Brief {
+        turn: settling.ledger.tallies()[task.topic].tasks - 1,
+        avoid: settling.recollection.avoid(task.topic),
+        feedback: settling.recollection.take_feedback(task.topic),
+        max_tokens: settling.limits.raised(task.topic),
+        task,
     }
 }
 

@@ -8,6 +8,7 @@ use futures::stream::BoxStream;
 
 use crate::error::Result;
 use crate::journal::{Entry, Journal};
+use crate::llm::TaskRef;
 use crate::llm::layers::Uncertain;
 use crate::outcome::Outcome;
 
@@ -58,6 +59,14 @@ impl Log {
     /// Returns whether an earlier process ended without saying so, once all it appended is read.
     pub(super) fn was_cut_short(&self) -> bool {
         !self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Returns the tasks of an earlier process whose calls go on.
+    pub(super) async fn outstanding(&self) -> Result<Vec<TaskRef>> {
+        match &self.journal {
+            Some(journal) => journal.outstanding().await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Returns the number that the next entry gets, while nobody else appends.

@@ -46,6 +46,8 @@ pub(crate) use driver::drive;
 pub(crate) use opening::ResumePolicy;
 #[cfg(feature = "testing")]
 pub(crate) use simulation::simulate;
+#[cfg(feature = "postgres")]
+pub(crate) use stack::calling;
 
 /// Is told what happens in a run.
 pub(crate) type Observer = Arc<dyn Fn(&RunEvent<'_>) + Send + Sync>;
@@ -94,6 +96,9 @@ pub(crate) struct Backend {
     pub(crate) client: Arc<dyn LlmClient>,
     /// `None` asks as much as the run wants.
     pub(crate) lane: Option<Arc<Lane>>,
+    /// Whether another process makes the calls, which then has the layers that are about one call: time-out, lane
+    /// and ladder.
+    pub(crate) is_leased: bool,
 }
 
 impl Model {

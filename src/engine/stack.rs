@@ -26,9 +26,41 @@ pub(super) struct Shared {
 ///
 /// Each backend gets all layers that care about one provider's model; the choice between backends comes on top.
 pub(super) fn stack(model: &Model, settings: &RunSettings, shared: &Shared) -> Arc<dyn LlmClient> {
+    choice(model, |backend| backend_layers(backend, settings, shared))
+}
+
+/// Stacks the layers of a process that makes calls for a run which another process drives: those that are about one
+/// call. Retries, caps and counting are the other's, but for a model with fallbacks, which are for when retries are
+/// used up.
+#[cfg(feature = "postgres")]
+pub(crate) fn calling(model: &Model, settings: &RunSettings, seed: u64) -> Arc<dyn LlmClient> {
+    let retries = !model.fallbacks.is_empty();
+    choice(model, |backend| {
+        let client = Traced::new(TimedOut::new(
+            Arc::clone(&backend.client),
+            settings.call_timeout,
+        ));
+        let client: Arc<dyn LlmClient> = match &backend.lane {
+            Some(lane) => Arc::new(Adaptive::new(
+                client,
+                Arc::clone(lane),
+                settings.max_concurrency,
+            )),
+            None => Arc::new(client),
+        };
+        if retries {
+            Arc::new(Laddered::new(retrying(client, settings, seed)))
+        } else {
+            Arc::new(Laddered::new(client))
+        }
+    })
+}
+
+/// Spreads calls over the backends of a model, each with its layers.
+fn choice(model: &Model, layers: impl Fn(&Backend) -> Arc<dyn LlmClient>) -> Arc<dyn LlmClient> {
     let alone = model.choices.len() == 1 && model.fallbacks.is_empty();
     let leaf = |backend: &Backend| -> Arc<dyn LlmClient> {
-        let client = backend_layers(backend, settings, shared);
+        let client = layers(backend);
         if alone {
             client
         } else {
@@ -66,6 +98,13 @@ fn backend_layers(
     settings: &RunSettings,
     shared: &Shared,
 ) -> Arc<dyn LlmClient> {
+    if backend.is_leased {
+        let calls = Arc::<CallLog>::clone(&shared.calls) as _;
+        let client = Metered::new(Arc::clone(&backend.client), calls);
+        let client = ConcurrencyLimited::new(client, Arc::clone(&shared.permits));
+        let client = Budgeted::new(client, Arc::clone(&shared.budget));
+        return Arc::new(retrying(client, settings, shared.seed));
+    }
     let client = TimedOut::new(Arc::clone(&backend.client), settings.call_timeout);
     let client = Traced::new(client);
     let client = Metered::new(client, Arc::<CallLog>::clone(&shared.calls) as _);
@@ -85,11 +124,12 @@ fn upper_layers(
     shared: &Shared,
 ) -> Arc<dyn LlmClient> {
     let client = Budgeted::new(client, Arc::clone(&shared.budget));
+    Arc::new(Laddered::new(retrying(client, settings, shared.seed)))
+}
+
+fn retrying<C: LlmClient>(client: C, settings: &RunSettings, seed: u64) -> Retrying<C> {
     let attempts = settings.max_retries.saturating_add(1);
-    let client = Retrying::new(client)
-        .max_attempts(attempts)
-        .seed(shared.seed);
-    Arc::new(Laddered::new(client))
+    Retrying::new(client).max_attempts(attempts).seed(seed)
 }
 
 /// Writes on each answer which backend gave it, where there are several.

@@ -13,7 +13,7 @@ use super::log::Log;
 use super::output::RecordsFormat;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Answer, CallFailure, Entry};
-use crate::llm::{ChatRequest, ChatResponse, LlmClient, Message, Parameters, Purpose};
+use crate::llm::{ChatRequest, ChatResponse, LlmClient, Message, Parameters, Purpose, TaskRef};
 use crate::outcome::CallError;
 use crate::prompt::{AskContext, Prompts};
 use crate::random::Random;
@@ -189,6 +189,7 @@ impl<T: DeserializeOwned> Workshop<T> {
                 .with_parameters(self.parameters(brief))
                 .with_cache_key(Arc::clone(&self.cache_key))
                 .with_purpose(Purpose::Records)
+                .with_task(TaskRef::new(task.id, task.topic, task.wanted, task.round))
                 .with_seed(Random::new(self.seed).fork("task").nth(task.id).next_u64()),
         )
     }

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use crate::error::Result;
+use crate::llm::TaskRef;
 
 pub use entry::{Answer, CallFailure, Entry, FORMAT, Header, TopicAnswer};
 pub use file::{Durability, FileJournal, JournalReader};
@@ -27,6 +28,9 @@ pub use memory::MemoryJournal;
 ///   second stream may be polled after an append, and gives what was there before it first. It returns what an
 ///   earlier process appended, in order. An entry that was cut off at the very end by a crash is left out; any other damage is an error.
 /// - An append that failed must not show up later.
+///
+/// - [`outstanding`](Self::outstanding) is for journals whose calls are made by other processes, and outlive the one
+///   that asked. Leave it as it is otherwise.
 ///
 /// `testing::conformance::journal` checks these promises on your implementation.
 #[async_trait]
@@ -44,6 +48,17 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
     ///
     /// Where it cannot be written; this ends the run.
     async fn append(&self, entry: Entry) -> Result<u64>;
+
+    /// Returns the tasks whose calls go on although the process that asked is gone, and which are neither answered nor
+    /// failed in the log. The run asks for each of them once more, with the same seed, and gets the answer of the
+    /// call that was made. The default is none.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be told; this ends the run.
+    async fn outstanding(&self) -> Result<Vec<TaskRef>> {
+        Ok(Vec::new())
+    }
 
     /// Makes everything appended durable and releases what is held. Nothing is appended afterwards.
     ///

@@ -173,6 +173,33 @@ impl fmt::Debug for Parameters {
     }
 }
 
+/// The task of a run that a call is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct TaskRef {
+    /// Its number, unique in the run.
+    pub id: u64,
+    /// Index of its topic in the plan.
+    pub topic: usize,
+    /// Records it asks for.
+    pub wanted: u64,
+    /// The round of misses it belongs to, as the journal keeps it.
+    pub round: u32,
+}
+
+impl TaskRef {
+    /// Creates a reference to a task.
+    #[must_use]
+    pub fn new(id: u64, topic: usize, wanted: u64, round: u32) -> Self {
+        Self {
+            id,
+            topic,
+            wanted,
+            round,
+        }
+    }
+}
+
 /// One question to a model. Cheap to clone: texts, schema and parameters are shared.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
@@ -190,6 +217,8 @@ pub struct ChatRequest {
     /// Tells calls apart where a backend is deterministic: the same request with another seed may be
     /// answered differently. Not sent to providers.
     pub seed: u64,
+    /// The task it is asked for, where records are. Not part of what is asked, and not sent to providers.
+    pub task: Option<TaskRef>,
 }
 
 impl ChatRequest {
@@ -227,6 +256,13 @@ impl ChatRequest {
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Sets the task it is asked for.
+    #[must_use]
+    pub fn with_task(mut self, task: TaskRef) -> Self {
+        self.task = Some(task);
         self
     }
 

@@ -21,7 +21,7 @@ pub use crate::rate::RateSnapshot;
 pub use api_key::ApiKey;
 pub use chat::{
     ChatRequest, ChatResponse, FinishReason, Message, OutputFormat, OutputSchema, Parameters,
-    Purpose, Role,
+    Purpose, Role, TaskRef,
 };
 pub use model_name::ModelName;
 pub use providers::OfflineModel;
