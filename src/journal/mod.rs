@@ -5,6 +5,8 @@
 mod entry;
 mod file;
 mod memory;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 
 use std::fmt;
 
@@ -17,6 +19,8 @@ use crate::llm::TaskRef;
 pub use entry::{Answer, CallFailure, Entry, FORMAT, Header, TopicAnswer};
 pub use file::{Durability, FileJournal, JournalReader};
 pub use memory::MemoryJournal;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresJournal, PostgresOptions, PostgresReader, RunState};
 
 /// Keeps the entries of one run, in order.
 ///

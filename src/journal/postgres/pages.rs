@@ -1,0 +1,90 @@
+//! Reads the entries of a run, some at a time.
+
+use std::sync::Arc;
+
+use futures::stream::{self, Stream, StreamExt};
+
+use super::link::Link;
+use super::run_id::RunId;
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::Entry;
+
+/// Bytes of entries that are fetched together: enough that the way to the server costs little beside them.
+const PAGE: i64 = 1 << 20;
+
+/// Entries in the first page, before their size is known, and in any.
+const FIRST_ENTRIES: i64 = 64;
+const MOST_ENTRIES: i64 = 4_096;
+
+/// Where a reader is.
+struct Place {
+    next: i64,
+    end: i64,
+    entries: i64,
+}
+
+/// Returns the entries that are there now, in order. One page is in memory at a time.
+pub(super) async fn entries(
+    link: Arc<Link>,
+    run: RunId,
+) -> Result<impl Stream<Item = Result<Entry>> + Send + 'static> {
+    let end = count(&link, &run).await?;
+    let place = Place {
+        next: 0,
+        end,
+        entries: FIRST_ENTRIES,
+    };
+    let pages = stream::unfold(Some(place), move |place| {
+        let (link, run) = (Arc::clone(&link), run.clone());
+        async move {
+            let mut place = place.filter(|place| place.next < place.end)?;
+            match page(&link, &run, &mut place).await {
+                Ok(entries) => Some((entries, Some(place))),
+                Err(error) => Some((vec![Err(error)], None)),
+            }
+        }
+    });
+    Ok(pages.flat_map(stream::iter))
+}
+
+/// Returns how many entries there are.
+pub(super) async fn count(link: &Link, run: &RunId) -> Result<i64> {
+    let sql = "SELECT coalesce(max(number) + 1, 0) FROM topicloom.entries WHERE run = $1";
+    Ok(link.query_one(sql, &[&run.as_str()]).await?.get(0))
+}
+
+async fn page(link: &Link, run: &RunId, place: &mut Place) -> Result<Vec<Result<Entry>>> {
+    let sql = "SELECT number, body FROM topicloom.entries
+        WHERE run = $1 AND number >= $2 AND number < $3 ORDER BY number LIMIT $4";
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+        [&run.as_str(), &place.next, &place.end, &place.entries];
+    let rows = link.query(sql, &values).await?;
+    if rows.is_empty() {
+        return Err(damaged(run, place.next, "an entry is missing"));
+    }
+    let mut bytes = 0;
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (number, body): (i64, &[u8]) = (row.get(0), row.get(1));
+        if number != place.next {
+            return Err(damaged(run, place.next, "an entry is missing"));
+        }
+        bytes += i64::try_from(body.len()).unwrap_or(PAGE);
+        let entry = serde_json::from_slice(body);
+        // Not the cause: it may quote what it stumbled over.
+        entries.push(entry.map_err(|_| damaged(run, number, "an entry cannot be read")));
+        place.next += 1;
+    }
+    let average = bytes / i64::try_from(entries.len()).unwrap_or(1) + 1;
+    place.entries = (PAGE / average).clamp(1, MOST_ENTRIES);
+    Ok(entries)
+}
+
+fn damaged(run: &RunId, number: i64, what: &'static str) -> Error {
+    Error::new(
+        ErrorKind::Journal,
+        format!("the journal is damaged: {what}"),
+    )
+    .with_context("run", run.as_str())
+    .with_context("entry", number.to_string())
+}

@@ -1,0 +1,338 @@
+//! Appends entries in groups: those that arrive while one group is on its way share the next.
+
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::link::{Link, Office, in_use, superseded};
+use super::pages;
+use super::run_id::{Channel, RunId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::Entry;
+
+/// Entries and bytes that are written together at most. A group this large costs no less an entry if it grows.
+const LARGEST_GROUP: usize = 512;
+const LARGEST_BYTES: usize = 4 << 20;
+
+/// Appends that wait before more of them have to wait for room.
+const WAITING: usize = 1_024;
+
+/// Tries to get the lock, and the time between them: a process that was killed, or a run that was dropped, may need
+/// a moment to let go.
+const LOCK_TRIES: u32 = 40;
+const BETWEEN_LOCK_TRIES: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Who may write to a run, one process at a time.
+pub(super) struct Writer {
+    commands: mpsc::Sender<Command>,
+    abandoned: CancellationToken,
+    office: Office,
+}
+
+enum Command {
+    Append(Appended, oneshot::Sender<Result<u64, Refusal>>),
+    Close(oneshot::Sender<Result<(), Refusal>>),
+}
+
+/// An entry on its way.
+struct Appended {
+    body: Vec<u8>,
+    /// What its lease is known by, which ends with it: the task, or the seed of the request.
+    task: Option<i64>,
+    key: Option<i64>,
+    /// The input that the run has from now on.
+    input: Option<Vec<u8>>,
+}
+
+/// Why nothing can be appended any more; told to everyone who tries.
+type Refusal = Arc<Error>;
+
+impl Writer {
+    /// Waits a moment for the lock of a run, and becomes its writer.
+    pub(super) async fn take(link: Link, run: &RunId) -> Result<Self> {
+        for _ in 0..LOCK_TRIES {
+            if try_lock(&link, run).await? {
+                return Self::begin(link, run).await;
+            }
+            tokio::time::sleep(BETWEEN_LOCK_TRIES).await;
+        }
+        Err(in_use(run))
+    }
+
+    /// Becomes the writer of a run whose lock the link holds.
+    pub(super) async fn begin(link: Link, run: &RunId) -> Result<Self> {
+        // The lock on the row keeps out whoever does something in the name of the term before. An append of that
+        // term that is on its way is waited for here, and so is seen by what comes after.
+        let sql = "WITH locked AS (SELECT id FROM topicloom.runs WHERE id = $1 FOR UPDATE)
+            UPDATE topicloom.runs SET term = term + 1 FROM locked WHERE runs.id = locked.id
+            RETURNING term";
+        let rows = link.query(sql, &[&run.as_str()]).await?;
+        let term = rows.first().ok_or_else(|| no_such_run(run))?.get(0);
+        let office = Office {
+            run: run.clone(),
+            term,
+        };
+        link.hold(office.clone());
+        let next = pages::count(&link, run).await?;
+        let (commands, waiting) = mpsc::channel(WAITING);
+        let abandoned = CancellationToken::new();
+        let writing = Writing {
+            link,
+            office: office.clone(),
+            next,
+            refusal: None,
+        };
+        // The one owner of the connection that holds the lock; it ends with the last handle.
+        let stop = abandoned.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = writing.serve(waiting) => {}
+            }
+        });
+        Ok(Self {
+            commands,
+            abandoned,
+            office,
+        })
+    }
+
+    pub(super) fn term(&self) -> i64 {
+        self.office.term
+    }
+
+    pub(super) async fn append(&self, entry: Entry) -> Result<u64> {
+        let appended = Appended::new(&entry)?;
+        let (told, outcome) = oneshot::channel();
+        self.send(Command::Append(appended, told)).await?;
+        self.outcome(outcome).await
+    }
+
+    pub(super) async fn close(&self) -> Result<()> {
+        let (told, outcome) = oneshot::channel();
+        self.send(Command::Close(told)).await?;
+        self.outcome(outcome).await
+    }
+
+    /// Stops writing at once, as if the process had died.
+    pub(super) fn abandon(&self) {
+        self.abandoned.cancel();
+    }
+
+    async fn send(&self, command: Command) -> Result<()> {
+        self.commands.send(command).await.map_err(|_| gone())
+    }
+
+    async fn outcome<R>(&self, outcome: oneshot::Receiver<Result<R, Refusal>>) -> Result<R> {
+        match outcome.await {
+            Ok(result) => result.map_err(|refusal| repeated(&refusal)),
+            Err(_) => Err(gone()),
+        }
+    }
+}
+
+/// Tries once to lock a run.
+pub(super) async fn try_lock(link: &Link, run: &RunId) -> Result<bool> {
+    let sql = "SELECT pg_try_advisory_lock($1)";
+    Ok(link.query_one(sql, &[&run.lock()]).await?.get(0))
+}
+
+pub(super) fn no_such_run(run: &RunId) -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        "there is no such run in the database",
+    )
+    .with_context("run", run.as_str())
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Journal, "the journal is closed")
+}
+
+/// Tells once more what ended the journal.
+fn repeated(refusal: &Error) -> Error {
+    let error = Error::new(refusal.kind(), refusal.message().to_owned());
+    refusal.context().fold(error, |error, (name, value)| {
+        error.with_context(name, value)
+    })
+}
+
+impl Appended {
+    fn new(entry: &Entry) -> Result<Self> {
+        let body = json(entry)?;
+        let (mut task, mut key, mut input) = (None, None, None);
+        match entry {
+            Entry::Answered(answer) => task = Some(answer.task.cast_signed()),
+            Entry::Failed(failure) => task = Some(failure.task.cast_signed()),
+            Entry::TopicAnswered(answer) => key = Some(answer.seed.cast_signed()),
+            Entry::Started(header) => input = Some(json(&header.input)?),
+            _ => {}
+        }
+        Ok(Self {
+            body,
+            task,
+            key,
+            input,
+        })
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| {
+        Error::new(ErrorKind::Journal, "an entry cannot be written as JSON").with_source(error)
+    })
+}
+
+/// The state of the task that writes.
+struct Writing {
+    link: Link,
+    office: Office,
+    next: i64,
+    /// Ends the journal: nothing is appended after what could not be written.
+    refusal: Option<Refusal>,
+}
+
+/// Entries that are written together, and who waits for them.
+#[derive(Default)]
+struct Group {
+    numbers: Vec<i64>,
+    bodies: Vec<Vec<u8>>,
+    tasks: Vec<i64>,
+    keys: Vec<i64>,
+    input: Option<Vec<u8>>,
+    bytes: usize,
+    waiting: Vec<oneshot::Sender<Result<u64, Refusal>>>,
+}
+
+impl Writing {
+    async fn serve(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut group = Group::default();
+        while let Some(command) = commands.recv().await {
+            let mut closing = None;
+            let mut next = Some(command);
+            while let Some(command) = next.take() {
+                match command {
+                    Command::Append(appended, waiting) => {
+                        group.add(&mut self.next, appended, waiting)
+                    }
+                    Command::Close(waiting) => closing = Some(waiting),
+                }
+                if closing.is_none() && !group.is_full() {
+                    next = commands.try_recv().ok();
+                }
+            }
+            self.write(mem::take(&mut group)).await;
+            if let Some(waiting) = closing {
+                let closed = self.close().await;
+                // Nobody waits who dropped the journal.
+                let _ = waiting.send(closed);
+                return;
+            }
+        }
+    }
+
+    async fn write(&mut self, group: Group) {
+        if self.refusal.is_none()
+            && !group.numbers.is_empty()
+            && let Err(error) = self.commit(&group).await
+        {
+            self.refusal = Some(Arc::new(error));
+        }
+        for (waiting, number) in group.waiting.into_iter().zip(group.numbers) {
+            let outcome = match &self.refusal {
+                Some(refusal) => Err(Arc::clone(refusal)),
+                None => Ok(number.cast_unsigned()),
+            };
+            // A run that was stopped does not wait any more.
+            let _ = waiting.send(outcome);
+        }
+    }
+
+    /// Writes a group in one statement, and so in one transaction. Nothing is written where the term is another's; what
+    /// was written and not confirmed is not written twice, since nobody else gives out these numbers.
+    async fn commit(&self, group: &Group) -> Result<()> {
+        let sql = "WITH writer AS (
+                UPDATE topicloom.runs SET entries = greatest(entries, $3), input = coalesce($8, input)
+                WHERE id = $1 AND term = $2 RETURNING id
+            ), written AS (
+                INSERT INTO topicloom.entries (run, number, body)
+                SELECT writer.id, entry.number, entry.body
+                FROM writer, unnest($4::bigint[], $5::bytea[]) AS entry(number, body)
+                ON CONFLICT DO NOTHING
+            ), settled AS (
+                DELETE FROM topicloom.leases USING writer
+                WHERE run = writer.id AND (task = ANY ($6::bigint[]) OR key = ANY ($7::bigint[]))
+            )
+            SELECT count(*) FROM writer";
+        let row = self
+            .link
+            .query_one(
+                sql,
+                &[
+                    &self.office.run.as_str(),
+                    &self.office.term,
+                    &self.next,
+                    &group.numbers,
+                    &group.bodies,
+                    &group.tasks,
+                    &group.keys,
+                    &group.input,
+                ],
+            )
+            .await?;
+        match row.get(0) {
+            1_i64 => Ok(()),
+            _ => Err(superseded(&self.office.run)),
+        }
+    }
+
+    /// Gives the lock back, so that the next to open the journal need not wait for the connection to end.
+    async fn close(self) -> Result<(), Refusal> {
+        if let Some(refusal) = self.refusal {
+            return Err(refusal);
+        }
+        let sql = "SELECT pg_advisory_unlock($1), pg_notify($2, '')";
+        let run = &self.office.run;
+        let channel = run.channel(Channel::State);
+        self.link
+            .query(sql, &[&run.lock(), &channel])
+            .await
+            .map(drop)
+            .map_err(Arc::new)
+    }
+}
+
+impl Group {
+    fn add(
+        &mut self,
+        next: &mut i64,
+        appended: Appended,
+        waiting: oneshot::Sender<Result<u64, Refusal>>,
+    ) {
+        self.numbers.push(*next);
+        *next += 1;
+        self.bytes += appended.body.len();
+        self.bodies.push(appended.body);
+        self.tasks.extend(appended.task);
+        self.keys.extend(appended.key);
+        self.input = appended.input.or(self.input.take());
+        self.waiting.push(waiting);
+    }
+
+    fn is_full(&self) -> bool {
+        self.numbers.len() >= LARGEST_GROUP || self.bytes >= LARGEST_BYTES
+    }
+}
+
+/// Shows whose it is.
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("office", &self.office)
+            .finish_non_exhaustive()
+    }
+}
