@@ -56,12 +56,10 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), Failure> {
 async fn applied(
     client: &impl tokio_postgres::GenericClient,
 ) -> Result<Option<i32>, tokio_postgres::Error> {
-    let known = client
-        .query_one(
-            "SELECT to_regclass('topicloom.migrations') IS NOT NULL",
-            &[],
-        )
-        .await?;
+    // Not `to_regclass`: within a transaction it may still believe what it was told before the lock was waited for.
+    let sql = "SELECT EXISTS (
+        SELECT FROM pg_tables WHERE schemaname = 'topicloom' AND tablename = 'migrations')";
+    let known = client.query_one(sql, &[]).await?;
     if !known.get::<_, bool>(0) {
         return Ok(None);
     }

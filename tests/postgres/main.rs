@@ -1,0 +1,7 @@
+//! The journal in PostgreSQL, against a server that the tests start themselves.
+
+#![cfg(all(feature = "postgres", feature = "testing", unix))]
+
+mod journal;
+#[path = "../support/postgres.rs"]
+mod support;
