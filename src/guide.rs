@@ -16,3 +16,6 @@ pub mod diversity {}
 
 #[doc = include_str!("../docs/limits.md")]
 pub mod limits {}
+
+#[doc = include_str!("../docs/shared.md")]
+pub mod shared {}

@@ -83,6 +83,8 @@ pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod schema;
+#[cfg(feature = "postgres")]
+pub mod shared;
 pub mod sink;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -99,6 +101,8 @@ pub use preview::Preview;
 pub use record::{JsonRecord, Record};
 pub use report::Report;
 pub use run::{Dataset, Run, RunError};
+#[cfg(feature = "postgres")]
+pub use shared::SharedRun;
 
 /// The code of the README is compiled and run as a test.
 #[cfg(doctest)]

@@ -1,6 +1,8 @@
 //! With what records are made: the parts a run is put together from.
 
 mod rehearsing;
+#[cfg(feature = "postgres")]
+mod shared;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +30,9 @@ use crate::run::{Dataset, Run, RunError};
 use crate::schedule::{RoundRobin, SchedulingPolicy};
 use crate::schema::{SchemaRenderer, TypeScript};
 use crate::topic::{GeneratedTopics, TopicProvider};
+
+#[cfg(feature = "postgres")]
+pub(crate) use shared::Callers;
 
 /// Batches of records that are accepted and not yet taken: one that is taken next, while more gather in the driver,
 /// which bounds what a slow consumer may leave lying.

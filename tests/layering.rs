@@ -28,6 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["journal", "sink"],
     &["engine", "run", "estimate", "preview"],
     &["pipeline", "testing"],
+    &["shared"],
 ];
 
 /// Imports that point up or sideways, each for a reason.

@@ -8,6 +8,8 @@ use tokio::sync::Semaphore;
 use super::call_log::CallLog;
 use super::{Backend, Model, RunSettings};
 use crate::error::Result;
+#[cfg(feature = "postgres")]
+use crate::input::Settings;
 use crate::llm::layers::{
     Adaptive, Budget, Budgeted, ConcurrencyLimited, Fallback, Laddered, Metered, Retrying,
     TimedOut, Traced, Weighted,
@@ -30,28 +32,25 @@ pub(super) fn stack(model: &Model, settings: &RunSettings, shared: &Shared) -> A
 }
 
 /// Stacks the layers of a process that makes calls for a run which another process drives: those that are about one
-/// call. Retries, caps and counting are the other's, but for a model with fallbacks, which are for when retries are
-/// used up.
+/// call. Retries, caps and counting are the other's; only a model with fallbacks is retried here, since those are for when
+/// retries are used up.
 #[cfg(feature = "postgres")]
-pub(crate) fn calling(model: &Model, settings: &RunSettings, seed: u64) -> Arc<dyn LlmClient> {
-    let retries = !model.fallbacks.is_empty();
+pub(crate) fn calling(
+    model: &Model,
+    settings: &Settings,
+    max_concurrency: usize,
+) -> Arc<dyn LlmClient> {
     choice(model, |backend| {
-        let client = Traced::new(TimedOut::new(
-            Arc::clone(&backend.client),
-            settings.call_timeout,
-        ));
+        let client = TimedOut::new(Arc::clone(&backend.client), settings.task_runner_timeout);
+        let client = Traced::new(client);
         let client: Arc<dyn LlmClient> = match &backend.lane {
-            Some(lane) => Arc::new(Adaptive::new(
-                client,
-                Arc::clone(lane),
-                settings.max_concurrency,
-            )),
+            Some(lane) => Arc::new(Adaptive::new(client, Arc::clone(lane), max_concurrency)),
             None => Arc::new(client),
         };
-        if retries {
-            Arc::new(Laddered::new(retrying(client, settings, seed)))
-        } else {
+        if model.fallbacks.is_empty() {
             Arc::new(Laddered::new(client))
+        } else {
+            Arc::new(Laddered::new(retrying(client, settings.max_retries, 0)))
         }
     })
 }
@@ -103,7 +102,7 @@ fn backend_layers(
         let client = Metered::new(Arc::clone(&backend.client), calls);
         let client = ConcurrencyLimited::new(client, Arc::clone(&shared.permits));
         let client = Budgeted::new(client, Arc::clone(&shared.budget));
-        return Arc::new(retrying(client, settings, shared.seed));
+        return Arc::new(retrying(client, settings.max_retries, shared.seed));
     }
     let client = TimedOut::new(Arc::clone(&backend.client), settings.call_timeout);
     let client = Traced::new(client);
@@ -124,12 +123,17 @@ fn upper_layers(
     shared: &Shared,
 ) -> Arc<dyn LlmClient> {
     let client = Budgeted::new(client, Arc::clone(&shared.budget));
-    Arc::new(Laddered::new(retrying(client, settings, shared.seed)))
+    Arc::new(Laddered::new(retrying(
+        client,
+        settings.max_retries,
+        shared.seed,
+    )))
 }
 
-fn retrying<C: LlmClient>(client: C, settings: &RunSettings, seed: u64) -> Retrying<C> {
-    let attempts = settings.max_retries.saturating_add(1);
-    Retrying::new(client).max_attempts(attempts).seed(seed)
+fn retrying<C: LlmClient>(client: C, max_retries: u32, seed: u64) -> Retrying<C> {
+    Retrying::new(client)
+        .max_attempts(max_retries.saturating_add(1))
+        .seed(seed)
 }
 
 /// Writes on each answer which backend gave it, where there are several.

@@ -222,6 +222,7 @@ pub(super) fn superseded(run: &RunId) -> Error {
         ErrorKind::Journal,
         "another process writes the journal of this run now; nothing more was written by this one",
     )
+    .with_retry(Retry::Backoff)
     .with_context("run", run.as_str())
 }
 

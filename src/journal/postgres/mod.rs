@@ -26,6 +26,7 @@ pub use reader::{PostgresReader, RunState};
 pub(crate) use link::{Link, PATIENCE};
 pub(crate) use run_id::{Channel, RunId};
 pub(crate) use server::Server;
+pub(crate) use writer::{no_such_run, try_lock};
 
 /// Keeps a run in a PostgreSQL database, in the schema `topicloom`, which is created by the first who connects and
 /// brought up to date by later versions.
@@ -171,6 +172,15 @@ impl PostgresJournal {
         }
     }
 
+    /// Gives the lock back. Everything appended is durable already.
+    pub(crate) async fn release(&self) -> Result<()> {
+        let writer = self.locked().take();
+        match writer {
+            Some(writer) => writer.close().await,
+            None => Ok(()),
+        }
+    }
+
     /// Becomes the writer, unless it is already.
     async fn open(&self) -> Result<()> {
         if self.locked().is_some() || self.0.is_shared {
@@ -242,11 +252,11 @@ impl Journal for PostgresJournal {
     }
 
     async fn close(&self) -> Result<()> {
-        let writer = self.locked().take();
-        match writer {
-            Some(writer) => writer.close().await,
-            None => Ok(()),
+        // Of a shared run the end is to be told first, by whoever drives it.
+        if self.0.is_shared {
+            return Ok(());
         }
+        self.release().await
     }
 }
 

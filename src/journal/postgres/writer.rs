@@ -136,12 +136,12 @@ impl Writer {
 }
 
 /// Tries once to lock a run.
-pub(super) async fn try_lock(link: &Link, run: &RunId) -> Result<bool> {
+pub(crate) async fn try_lock(link: &Link, run: &RunId) -> Result<bool> {
     let sql = "SELECT pg_try_advisory_lock($1)";
     Ok(link.query_one(sql, &[&run.lock()]).await?.get(0))
 }
 
-pub(super) fn no_such_run(run: &RunId) -> Error {
+pub(crate) fn no_such_run(run: &RunId) -> Error {
     Error::new(
         ErrorKind::InvalidInput,
         "there is no such run in the database",

@@ -1,0 +1,66 @@
+//! A pipeline as the processes of a shared run use it.
+
+use std::sync::Arc;
+
+use super::Pipeline;
+use crate::engine::{Backend, Model, calling};
+use crate::input::Settings;
+use crate::journal::Journal;
+use crate::llm::{LlmClient, Parameters};
+
+/// Whom a process asks for the calls it makes.
+pub(crate) struct Callers {
+    pub(crate) records: Arc<dyn LlmClient>,
+    pub(crate) topics: Arc<dyn LlmClient>,
+}
+
+impl Pipeline {
+    /// Returns the models with the layers that are about one call.
+    pub(crate) fn callers(&self, settings: &Settings, max_concurrency: usize) -> Callers {
+        let parts = &self.parts;
+        let model = |choices, fallbacks| Model {
+            choices,
+            fallbacks,
+            // Those of a call come with its request.
+            parameters: Arc::new(Parameters::default()),
+        };
+        let records = model(parts.generation.clone(), parts.fallbacks.clone());
+        let topics = match &parts.topic_model {
+            Some(backend) => model(vec![(backend.clone(), 1)], Vec::new()),
+            None => records.clone(),
+        };
+        Callers {
+            records: calling(&records, settings, max_concurrency),
+            topics: calling(&topics, settings, max_concurrency),
+        }
+    }
+
+    /// Returns the pipeline with a journal, and with models whose calls other processes make.
+    pub(crate) fn leased(
+        &self,
+        records: impl LlmClient,
+        topics: impl LlmClient,
+        journal: impl Journal,
+    ) -> Self {
+        let leased = |client| Backend {
+            client,
+            lane: None,
+            is_leased: true,
+        };
+        let mut parts = self.parts.clone();
+        parts.generation = vec![(leased(Arc::new(records)), 1)];
+        parts.fallbacks = Vec::new();
+        parts.topic_model = Some(leased(Arc::new(topics)));
+        parts.journal = Some(Arc::new(journal));
+        Self { parts }
+    }
+
+    /// Returns the pipeline with a journal whose run is over, and with a model that says so. Nobody is told twice what
+    /// happened.
+    pub(crate) fn replaying(&self, client: impl LlmClient, journal: impl Journal) -> Self {
+        let client = Arc::new(client);
+        let mut replay = self.leased(Arc::clone(&client), client, journal);
+        replay.parts.observers.clear();
+        replay
+    }
+}

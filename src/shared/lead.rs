@@ -1,0 +1,179 @@
+//! Drives the run, if it falls to this process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde::de::DeserializeOwned;
+use tokio::time::sleep;
+
+use super::SharedRun;
+use super::desk::Desk;
+use super::leases::Leases;
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::PostgresJournal;
+use crate::journal::postgres::{Channel, Link, try_lock};
+use crate::outcome::Outcome;
+use crate::pipeline::Pipeline;
+use crate::run::Run;
+
+/// A process that dies frees its lock without a word. Asked for rather than waited for in the server's queue, since a
+/// statement that waits for hours would keep the server from tidying its tables.
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
+
+/// How a term ended.
+enum Term {
+    /// The run is over.
+    Over,
+    /// Another process drives it now.
+    Lost,
+}
+
+/// Drives the run whenever no other process does, until it is over.
+///
+/// # Errors
+///
+/// Where this process cannot drive it: the database cannot be reached, or the journal not be read.
+pub(super) async fn lead<T>(
+    shared: &SharedRun<T>,
+    pipeline: &Pipeline,
+    link: &Arc<Link>,
+) -> Result<()>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    let mut state = link.heard(Channel::State);
+    loop {
+        // The connection that gets the lock becomes that of the writer.
+        let candidate = shared.database.link(&shared.run, &[]).await?;
+        while !try_lock(&candidate, &shared.run).await? {
+            tokio::select! {
+                _ = state.changed() => {}
+                () = sleep(BETWEEN_TRIES) => {}
+            }
+        }
+        match PostgresJournal::of_elected(&shared.database, &shared.run, candidate).await {
+            Ok(journal) => {
+                if let Term::Over = drive(shared, pipeline, link, journal).await? {
+                    return Ok(());
+                }
+            }
+            // Superseded before it began, since its connection broke at that moment.
+            Err(error) if error.is_retryable() => {}
+            Err(error) => return Err(error),
+        }
+        sleep(BETWEEN_TRIES).await;
+    }
+}
+
+async fn drive<T>(
+    shared: &SharedRun<T>,
+    pipeline: &Pipeline,
+    link: &Arc<Link>,
+    journal: PostgresJournal,
+) -> Result<Term>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    if shared.ended(link).await?.is_some() {
+        journal.release().await?;
+        return Ok(Term::Over);
+    }
+    let term = journal.term()?;
+    tracing::info!(run = %shared.run, term, "this process drives the run");
+    let leases = Leases::new(Arc::clone(link), shared.run.clone());
+    let desk = Arc::new(Desk::new(leases, term));
+    let run = pipeline
+        .leased(
+            desk.client(shared.input.generation_model().as_str()),
+            desk.client(shared.input.topic_model().as_str()),
+            journal.clone(),
+        )
+        .run(shared.input.clone())?;
+    // Dropped before the run: where this process leaves, the run has not ended, and must not say so.
+    let mut driven = Driven { journal, run };
+    let failure = tokio::select! {
+        failure = driven.to_the_end() => failure,
+        error = desk.serve() => return Err(error.expect_err("it is served until it fails")),
+    };
+    let outcome = driven
+        .run
+        .report()
+        .map_or(Outcome::Failed, |report| report.outcome);
+    let reason = failure.as_ref().map(Error::to_string);
+    let is_over = match &failure {
+        // The log is not whole, or not ours any more, so nothing can be said of the run.
+        Some(error) if error.kind() == ErrorKind::Journal => false,
+        _ => say_ended(link, shared, term, outcome, reason).await?,
+    };
+    if is_over {
+        driven.journal.release().await?;
+        return Ok(Term::Over);
+    }
+    match failure {
+        Some(error) if is_term(link, shared, term).await? => Err(error),
+        _ => Ok(Term::Lost),
+    }
+}
+
+/// A run, and its journal, which is let go of first.
+struct Driven<T> {
+    journal: PostgresJournal,
+    run: Run<T>,
+}
+
+impl<T> Driven<T> {
+    /// Lets go of the records: they are in the journal. Returns why the run did not complete.
+    async fn to_the_end(&mut self) -> Option<Error> {
+        let mut failure = None;
+        while let Some(record) = self.run.next().await {
+            failure = record.err();
+        }
+        failure
+    }
+}
+
+impl<T> Drop for Driven<T> {
+    fn drop(&mut self) {
+        self.journal.abandon();
+    }
+}
+
+/// Tells all processes that the run is over, and drops what is left of its calls. Returns whether it was for this
+/// process to say.
+async fn say_ended<T>(
+    link: &Link,
+    shared: &SharedRun<T>,
+    term: i64,
+    outcome: Outcome,
+    reason: Option<String>,
+) -> Result<bool> {
+    let sql = "WITH over AS (
+            UPDATE topicloom.runs SET ended = $3, reason = $4 WHERE id = $1 AND term = $2 RETURNING id
+        ), gone AS (
+            DELETE FROM topicloom.leases USING over WHERE run = over.id
+        ), told AS (
+            SELECT count(pg_notify($5, '')) AS times FROM over
+        )
+        SELECT EXISTS (SELECT FROM over), times FROM told";
+    let channel = shared.run.channel(Channel::State);
+    let row = link
+        .query_one(
+            sql,
+            &[
+                &shared.run.as_str(),
+                &term,
+                &outcome.as_str(),
+                &reason,
+                &channel,
+            ],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
+async fn is_term<T>(link: &Link, shared: &SharedRun<T>, term: i64) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT FROM topicloom.runs WHERE id = $1 AND term = $2)";
+    let row = link.query_one(sql, &[&shared.run.as_str(), &term]).await?;
+    Ok(row.get(0))
+}

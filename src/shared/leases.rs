@@ -1,0 +1,261 @@
+//! The leases of a run: calls that are asked for, being made, or answered and not in the log yet.
+//!
+//! The driver of a run puts a call there and takes its result; workers claim it, renew it while they make it, and
+//! finish it. Whatever is done is one statement that can be done twice.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::journal::postgres::{Channel, Link, RunId};
+use crate::llm::{ChatRequest, ChatResponse};
+
+use super::wire;
+
+/// The leases of a run.
+pub(super) struct Leases {
+    link: Arc<Link>,
+    run: RunId,
+}
+
+/// A call that was claimed.
+pub(super) struct Lease {
+    pub(super) key: u64,
+    pub(super) attempt: i32,
+    pub(super) request: ChatRequest,
+}
+
+/// A call that went one way or the other.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) key: u64,
+    pub(super) attempt: i32,
+    pub(super) result: Result<ChatResponse>,
+}
+
+impl Leases {
+    pub(super) fn new(link: Arc<Link>, run: RunId) -> Self {
+        Self { link, run }
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Asks for a call, unless it is asked for already. Returns whether this writer still is the run's.
+    pub(super) async fn put(&self, term: i64, request: &ChatRequest) -> Result<bool> {
+        // The row's lock lets appends go on and keeps the next writer out until the call is there, so that it is one of
+        // those that the next writer takes over. A call of the same seed for another task is one that nobody
+        // knows of any more.
+        let sql = "WITH writer AS (
+                SELECT id FROM topicloom.runs WHERE id = $1 AND term = $2 FOR KEY SHARE
+            ), put AS (
+                INSERT INTO topicloom.leases (run, key, task, topic, wanted, round, request)
+                SELECT id, $3, $4, $5, $6, $7, $8 FROM writer
+                ON CONFLICT (run, key) DO UPDATE SET
+                    task = excluded.task, topic = excluded.topic, wanted = excluded.wanted,
+                    round = excluded.round, request = excluded.request, attempt = leases.attempt + 1,
+                    issued = excluded.issued, worker = NULL, leased_until = NULL, result = NULL
+                WHERE (leases.task, leases.topic, leases.wanted)
+                    IS DISTINCT FROM (excluded.task, excluded.topic, excluded.wanted)
+                RETURNING run
+            ), told AS (
+                SELECT count(pg_notify($9, '')) AS times FROM put
+            )
+            SELECT EXISTS (SELECT FROM writer), times FROM told";
+        let task = request.task.as_ref();
+        let number = |of: fn(&crate::llm::TaskRef) -> u64| task.map(|task| of(task).cast_signed());
+        let row = self
+            .link
+            .query_one(
+                sql,
+                &[
+                    &self.run.as_str(),
+                    &term,
+                    &request.seed.cast_signed(),
+                    &number(|task| task.id),
+                    &number(|task| task.topic as u64),
+                    &number(|task| task.wanted),
+                    &number(|task| task.round.into()),
+                    &wire::write_request(request),
+                    &self.run.channel(Channel::Work),
+                ],
+            )
+            .await?;
+        Ok(row.get(0))
+    }
+
+    /// Asks for a call once more, whose attempt failed. Returns whether this writer still is the run's.
+    pub(super) async fn put_again(&self, term: i64, key: u64, attempt: i32) -> Result<bool> {
+        let sql = "WITH writer AS (
+                SELECT id FROM topicloom.runs WHERE id = $1 AND term = $2 FOR KEY SHARE
+            ), put AS (
+                UPDATE topicloom.leases
+                SET attempt = attempt + 1, issued = clock_timestamp(),
+                    worker = NULL, leased_until = NULL, result = NULL
+                FROM writer WHERE run = id AND key = $3 AND attempt = $4
+                RETURNING run
+            ), told AS (
+                SELECT count(pg_notify($5, '')) AS times FROM put
+            )
+            SELECT EXISTS (SELECT FROM writer), times FROM told";
+        let channel = self.run.channel(Channel::Work);
+        let row = self
+            .link
+            .query_one(
+                sql,
+                &[
+                    &self.run.as_str(),
+                    &term,
+                    &key.cast_signed(),
+                    &attempt,
+                    &channel,
+                ],
+            )
+            .await?;
+        Ok(row.get(0))
+    }
+
+    /// Returns the results that are there of these calls.
+    pub(super) async fn results(&self, keys: &[u64]) -> Result<Vec<Finished>> {
+        let sql = "SELECT key, attempt, result FROM topicloom.leases
+            WHERE run = $1 AND key = ANY ($2::bigint[]) AND result IS NOT NULL";
+        let keys = signed(keys);
+        let rows = self.link.query(sql, &[&self.run.as_str(), &keys]).await?;
+        let finished = rows.iter().map(|row| Finished {
+            key: row.get::<_, i64>(0).cast_unsigned(),
+            attempt: row.get(1),
+            result: wire::read_result(row.get(2)),
+        });
+        Ok(finished.collect())
+    }
+
+    /// Claims up to so many calls: those that nobody makes, those whose worker let the deadline pass, and this
+    /// worker's own that it does not know of, since the answer to its claim was lost.
+    pub(super) async fn claim(
+        &self,
+        worker: &str,
+        calls: usize,
+        lease_time: Duration,
+        known: &[u64],
+    ) -> Result<Vec<Lease>> {
+        let sql = "WITH due AS (
+                SELECT key, worker AS before FROM topicloom.leases
+                WHERE run = $1 AND result IS NULL AND (
+                    leased_until IS NULL OR leased_until < clock_timestamp()
+                    OR (worker = $2 AND key <> ALL ($5::bigint[])))
+                ORDER BY issued LIMIT $3
+                FOR UPDATE SKIP LOCKED
+            ), lost AS (
+                INSERT INTO topicloom.lost_leases (run, key, worker)
+                SELECT $1, key, before FROM due WHERE before <> $2
+            )
+            UPDATE topicloom.leases
+            SET worker = $2, leased_until = clock_timestamp() + make_interval(secs => $4)
+            FROM due WHERE run = $1 AND leases.key = due.key
+            RETURNING leases.key, attempt, request";
+        let (calls, known) = (i64::try_from(calls).unwrap_or(i64::MAX), signed(known));
+        let seconds = lease_time.as_secs_f64();
+        let rows = self
+            .link
+            .query(
+                sql,
+                &[&self.run.as_str(), &worker, &calls, &seconds, &known],
+            )
+            .await?;
+        let lease = |row: &tokio_postgres::Row| {
+            Ok(Lease {
+                key: row.get::<_, i64>(0).cast_unsigned(),
+                attempt: row.get(1),
+                request: wire::read_request(row.get(2))?,
+            })
+        };
+        rows.iter().map(lease).collect()
+    }
+
+    /// Renews a worker's leases. Returns which of these calls are still waited for, whoever may have them now.
+    pub(super) async fn renew(
+        &self,
+        worker: &str,
+        lease_time: Duration,
+        keys: &[u64],
+    ) -> Result<Vec<u64>> {
+        let sql = "WITH renewed AS (
+                UPDATE topicloom.leases
+                SET leased_until = clock_timestamp() + make_interval(secs => $3)
+                WHERE run = $1 AND worker = $2 AND key = ANY ($4::bigint[]) AND result IS NULL
+            )
+            SELECT key FROM topicloom.leases
+            WHERE run = $1 AND key = ANY ($4::bigint[]) AND result IS NULL";
+        let (seconds, keys) = (lease_time.as_secs_f64(), signed(keys));
+        let rows = self
+            .link
+            .query(sql, &[&self.run.as_str(), &worker, &seconds, &keys])
+            .await?;
+        let key = |row: &tokio_postgres::Row| row.get::<_, i64>(0).cast_unsigned();
+        Ok(rows.iter().map(key).collect())
+    }
+
+    /// Tells how a call went. The first answer counts, also one of a worker that lost the lease, since it is paid for;
+    /// a failure counts where the worker still has the lease.
+    pub(super) async fn finish(
+        &self,
+        worker: &str,
+        lease: (u64, i32),
+        model: &str,
+        result: Result<ChatResponse>,
+    ) -> Result<()> {
+        let sql = "WITH finished AS (
+                UPDATE topicloom.leases SET result = $5
+                WHERE run = $1 AND key = $2 AND result IS NULL
+                    AND ($6 OR (attempt = $3 AND worker = $4))
+                RETURNING run
+            )
+            SELECT pg_notify($7, '') FROM finished";
+        let (key, attempt) = lease;
+        let is_answer = result.is_ok();
+        self.link
+            .query(
+                sql,
+                &[
+                    &self.run.as_str(),
+                    &key.cast_signed(),
+                    &attempt,
+                    &worker,
+                    &wire::write_result(model, result),
+                    &is_answer,
+                    &self.run.channel(Channel::Done),
+                ],
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// Gives back all that a worker has, so that others need not wait for the deadline.
+    pub(super) async fn give_back(&self, worker: &str) -> Result<()> {
+        let sql = "WITH given AS (
+                UPDATE topicloom.leases SET worker = NULL, leased_until = NULL
+                WHERE run = $1 AND worker = $2 AND result IS NULL RETURNING run
+            )
+            SELECT pg_notify($3, '') FROM given";
+        let channel = self.run.channel(Channel::Work);
+        self.link
+            .query(sql, &[&self.run.as_str(), &worker, &channel])
+            .await?;
+        Ok(())
+    }
+}
+
+fn signed(keys: &[u64]) -> Vec<i64> {
+    keys.iter().map(|key| key.cast_signed()).collect()
+}
+
+/// Shows whose they are.
+impl fmt::Debug for Leases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leases")
+            .field("run", &self.run)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,145 @@
+//! The side of those who make calls: claims some, makes them, tells how they went.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::leases::{Lease, Leases};
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::postgres::Channel;
+use crate::llm::{LlmClient, Purpose};
+use crate::pipeline::Callers;
+
+/// A notification may be lost with its connection, and nobody tells of a deadline that passed: after this time it is
+/// looked all the same, while there is room for a call.
+const POLL: Duration = Duration::from_secs(1);
+
+/// A lease is renewed so often before its deadline, so that one renewal may fail and one be late.
+const RENEWALS: u32 = 3;
+
+/// Makes calls of a run.
+pub(super) struct Worker {
+    pub(super) name: String,
+    pub(super) leases: Arc<Leases>,
+    pub(super) callers: Callers,
+    pub(super) concurrency: usize,
+    pub(super) lease_time: Duration,
+}
+
+/// The calls that a worker is making. Dropping it stops them.
+#[derive(Default)]
+struct Calls {
+    running: JoinSet<(u64, Result<()>)>,
+    by_key: HashMap<u64, AbortHandle>,
+}
+
+impl Calls {
+    fn keys(&self) -> Vec<u64> {
+        self.by_key.keys().copied().collect()
+    }
+
+    /// Stops those that nobody waits for.
+    fn keep(&mut self, waited_for: &[u64]) {
+        self.by_key.retain(|key, call| {
+            let keep = waited_for.contains(key);
+            if !keep {
+                call.abort();
+            }
+            keep
+        });
+    }
+}
+
+impl Worker {
+    /// Makes calls for as long as it is polled.
+    ///
+    /// # Errors
+    ///
+    /// Where this process can make no more calls: its model refuses it, or the database cannot be reached.
+    pub(super) async fn work(&self) -> Result<()> {
+        let mut calls = Calls::default();
+        let mut work = self.leases.link().heard(Channel::Work);
+        let between = self.lease_time / RENEWALS;
+        let mut renewal = Instant::now() + between;
+        loop {
+            let free = self.concurrency.saturating_sub(calls.by_key.len());
+            if free > 0 {
+                work.mark_unchanged();
+                let keys = calls.keys();
+                let claimed = self.leases.claim(&self.name, free, self.lease_time, &keys);
+                for lease in claimed.await? {
+                    self.begin(lease, &mut calls);
+                }
+            }
+            let has_room = calls.by_key.len() < self.concurrency;
+            tokio::select! {
+                Some(ended) = calls.running.join_next() => match ended {
+                    Ok((key, told)) => {
+                        calls.by_key.remove(&key);
+                        told?;
+                    }
+                    Err(stopped) if stopped.is_cancelled() => {}
+                    Err(panic) => return Err(panicked(panic)),
+                },
+                () = sleep_until(renewal) => {
+                    let keys = calls.keys();
+                    if !keys.is_empty() {
+                        let waited_for = self.leases.renew(&self.name, self.lease_time, &keys);
+                        calls.keep(&waited_for.await?);
+                    }
+                    renewal = Instant::now() + between;
+                }
+                _ = work.changed(), if has_room => {}
+                () = sleep(POLL), if has_room => {}
+            }
+        }
+    }
+
+    fn begin(&self, lease: Lease, calls: &mut Calls) {
+        let client = match lease.request.purpose {
+            Purpose::Topics => &self.callers.topics,
+            Purpose::Records => &self.callers.records,
+        };
+        let key = lease.key;
+        let call = call(
+            Arc::clone(client),
+            Arc::clone(&self.leases),
+            self.name.clone(),
+            lease,
+        );
+        // Beside the loop, so that a database that is gone for a moment keeps no call waiting.
+        let handle = calls.running.spawn(async move { (key, call.await) });
+        calls.by_key.insert(key, handle);
+    }
+}
+
+async fn call(
+    client: Arc<dyn LlmClient>,
+    leases: Arc<Leases>,
+    worker: String,
+    lease: Lease,
+) -> Result<()> {
+    let result = client.complete(&lease.request).await;
+    match result {
+        Err(error) if is_own(&error) => Err(error),
+        result => {
+            let of = (lease.key, lease.attempt);
+            leases.finish(&worker, of, client.model(), result).await
+        }
+    }
+}
+
+/// Whether an error is about this process's way to its model: another's may be fine.
+fn is_own(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Auth | ErrorKind::Quota | ErrorKind::UnknownModel | ErrorKind::Config
+    )
+}
+
+fn panicked(error: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Plugin, "a call panicked in its client").with_source(error)
+}
