@@ -3,5 +3,6 @@
 #![cfg(all(feature = "postgres", feature = "testing", unix))]
 
 mod journal;
+mod shared;
 #[path = "../support/postgres.rs"]
 mod support;

@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Resume(ResumeArgs),
     /// Show what a journal holds.
     Inspect(InspectArgs),
+    /// Join a run that several processes share, and make calls for it until it is over.
+    Work(WorkArgs),
     /// Print the JSON Schema of the input.
     Schema,
     /// Print an example of an input.
@@ -39,10 +41,18 @@ pub(crate) enum Command {
 pub(crate) struct RunArgs {
     /// The input, a JSON file, or `-` for standard input.
     pub(crate) input: PathBuf,
-    /// Keep every answer in this file before anything is done with it. A journal that is there already is gone
-    /// on with, if it is of the same input.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) journal: Option<PathBuf>,
+    /// Keep every answer in this file, or in this database (`postgres://user@host/database`), before anything is done
+    /// with it. A journal that is there already is gone on with, if it is of the same input.
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) journal: Option<String>,
+    #[command(flatten)]
+    pub(crate) which: WhichRun,
+    /// Let other processes join the run with `topicloom work URL RUN_ID`. The records are written when it is over.
+    #[arg(long, requires_all = ["journal", "run_id"], conflicts_with = "changed_input")]
+    pub(crate) shared: bool,
+    /// Seconds after which a call of a shared run is handed to another if this process dies meanwhile.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "shared")]
+    pub(crate) lease_time: u64,
     /// Go on with the journal although its input was another one: its answers are judged anew, and only what is
     /// missing then is asked for.
     #[arg(long, requires = "journal")]
@@ -67,8 +77,11 @@ pub(crate) struct PreviewArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ResumeArgs {
-    /// The journal.
-    pub(crate) journal: PathBuf,
+    /// The journal: a file, or the URL of a database.
+    #[arg(value_name = "FILE|URL")]
+    pub(crate) journal: String,
+    #[command(flatten)]
+    pub(crate) which: WhichRun,
     /// Make so many records in all, instead of what the input says.
     #[arg(long, value_name = "N")]
     pub(crate) extend_to: Option<u64>,
@@ -78,14 +91,49 @@ pub(crate) struct ResumeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// The journal.
-    pub(crate) journal: PathBuf,
+    /// The journal: a file, or the URL of a database.
+    #[arg(value_name = "FILE|URL")]
+    pub(crate) journal: String,
+    #[command(flatten)]
+    pub(crate) which: WhichRun,
     /// Show the raw answers to this task; a record's task is in its metadata.
     #[arg(long, value_name = "N")]
     pub(crate) task: Option<u64>,
     /// Print every entry as JSON, one a line.
     #[arg(long, conflicts_with = "task")]
     pub(crate) raw: bool,
+}
+
+/// Which of the runs in a database is meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WhichRun {
+    /// The run's name in the database, any text; needed where the journal is one.
+    #[arg(long, value_name = "ID")]
+    pub(crate) run_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkArgs {
+    /// The database, such as `postgres://user@host/database`; the password is taken from `PGPASSWORD` where the URL has
+    /// none.
+    pub(crate) url: String,
+    /// The run's name in the database.
+    pub(crate) run_id: String,
+    /// Calls to make at once, instead of what the input says; 0 only stands by to drive the run.
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrency: Option<usize>,
+    /// Ask this model, as `provider/model`, instead of those in the input.
+    #[arg(long, value_name = "MODEL", conflicts_with = "offline")]
+    pub(crate) model: Option<String>,
+    /// Use the embedded stand-in instead of the models in the input.
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Seconds after which a call is handed to another if this process dies meanwhile.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) lease_time: u64,
+    /// Say nothing on standard error but errors.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 }
 
 /// What the command line says over the input.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use topicloom::journal::{CallFailure, Entry, JournalReader};
 use topicloom::llm::layers::{Budget, Uncertain};
@@ -10,17 +11,51 @@ use topicloom::outcome::Outcome;
 use topicloom::{ErrorKind, Result};
 
 use crate::args::InspectArgs;
-use crate::out;
+use crate::place::Place;
+use crate::{database, out};
 
 /// Shows plan, progress, failures and usage; with a task, the raw answers to it.
-pub(crate) fn inspect(args: &InspectArgs) -> Result<()> {
-    let mut reader = JournalReader::open(&args.journal)?;
-    let mut seen = Seen::default();
+pub(crate) async fn inspect(args: InspectArgs) -> Result<()> {
+    match Place::of(args.journal.clone(), args.which.clone())? {
+        Place::File(path) => inspect_file(&path, &args),
+        Place::Database(row) => database::inspect(row, &args).await,
+    }
+}
+
+fn inspect_file(path: &Path, args: &InspectArgs) -> Result<()> {
+    let mut reader = JournalReader::open(path)?;
+    let mut shown = Shown::new(args);
     for entry in reader.by_ref() {
-        let entry = entry?;
-        match (args.task, &entry) {
-            (None, _) if args.raw => out::line(json(&entry))?,
-            (None, _) => seen.take(&entry),
+        shown.take(&entry?)?;
+    }
+    shown.end()?;
+    if reader.cut_off() > 0 {
+        eprintln!(
+            "note: {} bytes at the end belong to an entry that was cut off",
+            reader.cut_off()
+        );
+    }
+    Ok(())
+}
+
+/// Shows entries one by one, or all of them together at the end.
+pub(crate) struct Shown<'a> {
+    args: &'a InspectArgs,
+    seen: Seen,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn new(args: &'a InspectArgs) -> Self {
+        Self {
+            args,
+            seen: Seen::default(),
+        }
+    }
+
+    pub(crate) fn take(&mut self, entry: &Entry) -> Result<()> {
+        match (self.args.task, entry) {
+            (None, _) if self.args.raw => out::line(json(entry))?,
+            (None, _) => self.seen.take(entry),
             (Some(task), Entry::Answered(answer)) if answer.task == task => {
                 eprintln!(
                     "task {task}, asked of {}, ended with {:?}, {} tokens in, {} out",
@@ -40,17 +75,15 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<()> {
             }
             (Some(_), _) => {}
         }
+        Ok(())
     }
-    if args.task.is_none() && !args.raw {
-        out::line(&seen)?;
+
+    pub(crate) fn end(&self) -> Result<()> {
+        if self.args.task.is_none() && !self.args.raw {
+            out::line(&self.seen)?;
+        }
+        Ok(())
     }
-    if reader.cut_off() > 0 {
-        eprintln!(
-            "note: {} bytes at the end belong to an entry that was cut off",
-            reader.cut_off()
-        );
-    }
-    Ok(())
 }
 
 /// Returns what the journal says of a failure; an early one knows its kind alone.

@@ -1,10 +1,16 @@
 //! The `topicloom` command.
 
 mod args;
+#[cfg(feature = "postgres")]
+mod database;
+#[cfg(not(feature = "postgres"))]
+#[path = "no_database.rs"]
+mod database;
 mod estimate;
 mod input;
 mod journal;
 mod out;
+mod place;
 mod plan;
 mod preview;
 mod progress;
@@ -25,7 +31,8 @@ async fn main() -> ExitCode {
         Command::Preview(args) => preview::preview(args).await,
         Command::Plan(args) => plan::plan(&args),
         Command::Estimate(args) => estimate::show(&args),
-        Command::Inspect(args) => journal::inspect(&args),
+        Command::Inspect(args) => journal::inspect(args).await,
+        Command::Work(args) => database::work(args).await,
         Command::Schema => {
             let schema = GenerateByTopicInput::<JsonRecord>::json_schema();
             out::line(format_args!("{schema:#}"))

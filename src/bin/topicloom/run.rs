@@ -4,16 +4,18 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use topicloom::journal::{Entry, FileJournal, JournalReader};
+use topicloom::journal::{Entry, FileJournal, Journal, JournalReader};
 use topicloom::llm::models::ModelRegistry;
 use topicloom::report::TopicReport;
 use topicloom::sink::{JsonlSink, Sink};
 use topicloom::{
-    Error, ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Report, Result,
+    Error, ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Report, Result, Run,
 };
 
 use crate::args::{DriveArgs, ResumeArgs, RunArgs};
+use crate::database;
 use crate::input::{self, OFFLINE};
+use crate::place::Place;
 use crate::progress::Progress;
 
 pub(crate) async fn run(args: RunArgs) -> Result<()> {
@@ -21,16 +23,32 @@ pub(crate) async fn run(args: RunArgs) -> Result<()> {
     if args.dry_run {
         return dry_run(&input, args.drive).await;
     }
-    let journal = args.journal.map(FileJournal::open).transpose()?;
+    let journal = match &args.journal {
+        None => None,
+        Some(journal) => match Place::of(journal.clone(), args.which.clone())? {
+            Place::Database(row) => return database::run(input, row, args).await,
+            Place::File(path) if !args.shared => Some(FileJournal::open(path)?),
+            Place::File(_) => {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    "a run is shared through a database: give its URL for the journal",
+                ));
+            }
+        },
+    };
     drive(input, journal, args.changed_input, args.drive).await
 }
 
 pub(crate) async fn resume(args: ResumeArgs) -> Result<()> {
-    let mut input = last_input(&args.journal)?;
+    let path = match Place::of(args.journal.clone(), args.which.clone())? {
+        Place::Database(row) => return database::resume(row, args).await,
+        Place::File(path) => path,
+    };
+    let mut input = last_input(&path)?;
     if let Some(records) = args.extend_to {
         input = input.to_builder().num_records(records).build()?;
     }
-    let journal = FileJournal::open(&args.journal)?;
+    let journal = FileJournal::open(&path)?;
     drive(input, Some(journal), args.extend_to.is_some(), args.drive).await
 }
 
@@ -52,9 +70,10 @@ fn last_input(journal: &Path) -> Result<GenerateByTopicInput> {
     GenerateByTopicInput::from_json_value(input)
 }
 
-async fn drive(
+/// Makes the records of an input in this process, and writes them as they are accepted.
+pub(crate) async fn drive(
     input: GenerateByTopicInput,
-    journal: Option<FileJournal>,
+    journal: Option<impl Journal>,
     changed_input: bool,
     args: DriveArgs,
 ) -> Result<()> {
@@ -76,14 +95,19 @@ async fn drive(
             stop.stop();
         }
     });
-    let (report, error) = match run.write_to(&mut *sink).await {
+    write(run, &mut *sink, &args).await
+}
+
+/// Writes the records of a run as they come, and the report when it has ended.
+pub(crate) async fn write(run: Run, sink: &mut dyn Sink, args: &DriveArgs) -> Result<()> {
+    let (report, error) = match run.write_to(sink).await {
         Ok(report) => (report, None),
         Err(error) => {
             let report = error.report().clone();
             (report, Some(error.into_parts().0))
         }
     };
-    conclude(&report, error, &args)
+    conclude(&report, error, args)
 }
 
 async fn dry_run(input: &GenerateByTopicInput, args: DriveArgs) -> Result<()> {
@@ -106,12 +130,20 @@ async fn dry_run(input: &GenerateByTopicInput, args: DriveArgs) -> Result<()> {
 
 /// Starts with the models of the input, and shows progress.
 fn builder(input: &GenerateByTopicInput, args: &DriveArgs) -> Result<PipelineBuilder> {
-    if args.adjust.offline && !args.quiet {
+    builder_for(input, args.adjust.offline, args.quiet)
+}
+
+pub(crate) fn builder_for(
+    input: &GenerateByTopicInput,
+    offline: bool,
+    quiet: bool,
+) -> Result<PipelineBuilder> {
+    if offline && !quiet {
         eprintln!(
             "{OFFLINE} is a stand-in, not a language model: its records have the right shape, and mean nothing"
         );
     }
-    let progress = Progress::new(!args.quiet && input.settings().show_progress);
+    let progress = Progress::new(!quiet && input.settings().show_progress);
     let builder = Pipeline::builder_from_input(input, &ModelRegistry::new())?;
     Ok(builder.on_event(move |event| progress.observe(event)))
 }
@@ -127,7 +159,7 @@ fn conclude(report: &Report, error: Option<Error>, args: &DriveArgs) -> Result<(
     error.map_or(Ok(()), Err)
 }
 
-fn sink(output: &Path) -> Result<Box<dyn Sink>> {
+pub(crate) fn sink(output: &Path) -> Result<Box<dyn Sink>> {
     if output == Path::new("-") {
         return Ok(Box::new(JsonlSink::to_writer(io::stdout())));
     }
