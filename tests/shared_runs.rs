@@ -1,0 +1,345 @@
+//! A run that several processes share, while they are killed, the process that drives it is killed, and the database
+//! is restarted.
+//!
+//! What the model's server answers depends on the request alone, so there is one right set of records, whatever happens.
+//! The server counts its calls: those that are not in the journal were made in vain.
+
+#![cfg(all(feature = "cli", feature = "postgres", feature = "testing", unix))]
+
+#[path = "support/counted.rs"]
+mod counted;
+#[path = "support/postgres.rs"]
+mod postgres;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use topicloom::journal::{Entry, PostgresReader, RunState};
+use topicloom::testing::{ProviderServer, Question, Wire};
+
+use counted::{answer, random, text, texts};
+use postgres::{PostgresServer, connect};
+
+/// Set to `full` for what the crate promises; the default is a smaller storm of the same kinds.
+const STORM: &str = "TOPICLOOM_STORM";
+
+const RUN: &str = "storm";
+const PROCESSES: usize = 4;
+const LEASE_SECONDS: u64 = 2;
+const GIVES_UP_AFTER: Duration = Duration::from_secs(400);
+
+/// What happens to the processes of a run.
+struct Storm {
+    records: u64,
+    topics: u64,
+    /// How long the model takes for an answer.
+    delay: Duration,
+    between_kills: Duration,
+    /// Answers after which the process that drives the run is killed.
+    leader_kills: &'static [u64],
+    /// Answers after which the database is restarted.
+    restart: u64,
+}
+
+const SMALL: Storm = Storm {
+    records: 300,
+    topics: 30,
+    delay: Duration::from_millis(100),
+    between_kills: Duration::from_millis(700),
+    leader_kills: &[40, 160],
+    restart: 100,
+};
+
+const FULL: Storm = Storm {
+    records: 2_000,
+    topics: 100,
+    delay: Duration::from_millis(200),
+    between_kills: Duration::from_secs(1),
+    leader_kills: &[300, 900, 1_500],
+    restart: 600,
+};
+
+/// A model's server, a database, and the processes between them.
+struct Place {
+    folder: TempDir,
+    storm: Storm,
+    model: ProviderServer,
+    database: PostgresServer,
+    url: String,
+    runtime: Runtime,
+    started: usize,
+}
+
+/// A process of the run, by the name under which the database knows it.
+struct Process {
+    name: String,
+    child: Child,
+    creates: bool,
+}
+
+impl Place {
+    fn new(storm: Storm) -> Option<Self> {
+        let database = PostgresServer::start()?;
+        let runtime = Runtime::new().expect("a runtime starts");
+        let url = runtime.block_on(database.database());
+        let model =
+            ProviderServer::builder(Wire::OpenAi, |question: &Question<'_>| answer(question))
+                .delay(storm.delay)
+                .start_on_thread()
+                .expect("a port is free");
+        let place = Self {
+            folder: tempfile::tempdir().expect("there is room"),
+            storm,
+            model,
+            database,
+            url,
+            runtime,
+            started: 0,
+        };
+        let topics: Vec<String> = (0..place.storm.topics)
+            .map(|n| format!("topic {n}"))
+            .collect();
+        let input = json!({
+            "num_records": place.storm.records,
+            "topics": topics,
+            "generation_model_name": "openai/counted",
+            "output_schema": [{"name": "text", "type": "str"}],
+            "data_factory_config": {
+                "max_concurrency": 16, "avoid_examples": 100, "dead_queue_threshold": 100,
+            },
+        });
+        fs::write(place.path("input.json"), input.to_string()).expect("there is room");
+        Some(place)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_topicloom"));
+        command
+            .env("OPENAI_BASE_URL", self.model.base_url())
+            .env("OPENAI_API_KEY", "a key of no worth")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts a process: one that creates the run, as a supervisor would start it again and again, or one that joins it.
+    fn start(&mut self, creates: bool) -> Process {
+        let name = format!("process{}", self.started);
+        self.started += 1;
+        let url = format!("{}?application_name={name}", self.url);
+        let mut command = self.command();
+        let lease = LEASE_SECONDS.to_string();
+        if creates {
+            command.arg("run").arg(self.path("input.json"));
+            command.args(["--journal", &url, "--run-id", RUN, "--shared"]);
+            command.arg("--output").arg(self.path("created.jsonl"));
+        } else {
+            command.args(["work", &url, RUN, "--concurrency", "4"]);
+        }
+        command.args(["--quiet", "--lease-time", &lease]);
+        let said = fs::File::create(self.path(&name)).expect("there is room");
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(said)
+            .spawn()
+            .expect("the command starts");
+        Process {
+            name,
+            child,
+            creates,
+        }
+    }
+
+    fn said(&self, process: &Process) -> String {
+        fs::read_to_string(self.path(&process.name)).unwrap_or_default()
+    }
+
+    /// Returns the records and what else the command said, once the run is over.
+    fn replayed(&self) -> Output {
+        let mut command = self.command();
+        command.args(["resume", &self.url, "--run-id", RUN, "--quiet"]);
+        command.output().expect("the command starts")
+    }
+
+    fn state(&self) -> Option<RunState> {
+        self.runtime.block_on(async {
+            let reader = PostgresReader::connect(&self.url, RUN).await.ok()?;
+            reader.state().await.ok()
+        })
+    }
+
+    /// Returns the name of the process that drives the run.
+    fn leader(&self) -> Option<String> {
+        let sql = "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
+            WHERE locktype = 'advisory' AND granted
+                AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        self.runtime.block_on(async {
+            let rows = connect(&self.url).await.query(sql, &[]).await.ok()?;
+            Some(rows.first()?.get(0))
+        })
+    }
+
+    /// Returns the answers in the journal, and the calls that they and the failures took.
+    fn kept(&self) -> (u64, u64) {
+        self.runtime.block_on(async {
+            let reader = PostgresReader::connect(&self.url, RUN)
+                .await
+                .expect("it is there");
+            let mut entries = reader.entries().await.expect("it can be read");
+            let (mut answers, mut calls) = (0, 0);
+            while let Some(entry) = entries.next().await {
+                match entry.expect("it can be read") {
+                    Entry::Answered(answer) => {
+                        answers += 1;
+                        calls += 1 + answer.failed_calls.len() as u64;
+                    }
+                    Entry::Failed(failure) => calls += failure.failed_calls.len() as u64,
+                    _ => {}
+                }
+            }
+            (answers, calls)
+        })
+    }
+
+    /// Returns the texts of the records that there must be, sorted.
+    fn expected(&self) -> Vec<String> {
+        let Storm {
+            records, topics, ..
+        } = self.storm;
+        let mut texts = Vec::new();
+        for topic in 0..topics {
+            let quota = records / topics + u64::from(topic < records % topics);
+            texts.extend((0..quota).map(|number| text(&format!("topic {topic}"), number)));
+        }
+        texts.sort();
+        texts
+    }
+}
+
+/// What was done to the processes.
+#[derive(Debug, Default)]
+struct Kills {
+    workers: u32,
+    leaders: u32,
+}
+
+impl Place {
+    /// Runs the storm until the run is over, and returns what was done.
+    fn rage(&mut self) -> Kills {
+        let mut processes = vec![self.start(true)];
+        while self.state().is_none() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        while processes.len() < PROCESSES {
+            processes.push(self.start(false));
+        }
+        let begun = Instant::now();
+        let mut kills = Kills::default();
+        let mut chance = 7;
+        let mut next_kill = Instant::now() + self.storm.between_kills;
+        let mut restarted = false;
+        loop {
+            assert!(begun.elapsed() < GIVES_UP_AFTER, "the run does not end");
+            let state = self.state().expect("the database is there");
+            if state.ended.is_some() {
+                break;
+            }
+            if !restarted && state.entries >= self.storm.restart {
+                restarted = true;
+                self.database.restart();
+            }
+            let leader = self.leader();
+            let lead = processes
+                .iter()
+                .position(|one| Some(&one.name) == leader.as_ref());
+            let due = self.storm.leader_kills.get(kills.leaders as usize);
+            let victim = match lead {
+                Some(lead) if due.is_some_and(|&due| state.entries >= due) => {
+                    kills.leaders += 1;
+                    Some(lead)
+                }
+                _ if Instant::now() >= next_kill => {
+                    next_kill = Instant::now() + self.storm.between_kills;
+                    chance = random(chance);
+                    let others: Vec<usize> = (0..PROCESSES).filter(|&n| Some(n) != lead).collect();
+                    let place = usize::try_from(chance >> 33).expect("31 bits") % others.len();
+                    kills.workers += 1;
+                    Some(others[place])
+                }
+                _ => None,
+            };
+            if let Some(victim) = victim {
+                let process = &mut processes[victim];
+                process.child.kill().expect("it can be killed");
+                process.child.wait().expect("it ends");
+                let creates = process.creates;
+                processes[victim] = self.start(creates);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        for mut process in processes {
+            let status = process.child.wait().expect("it ends");
+            assert!(
+                status.success(),
+                "{}: {}",
+                process.name,
+                self.said(&process)
+            );
+        }
+        kills
+    }
+}
+
+#[test]
+fn a_shared_run_is_exact_whatever_is_killed() {
+    let storm = match std::env::var(STORM).as_deref() {
+        Ok("full") => FULL,
+        _ => SMALL,
+    };
+    let (records, leader_kills) = (storm.records, storm.leader_kills.len());
+    let Some(mut place) = Place::new(storm) else {
+        return;
+    };
+    let begun = Instant::now();
+    let kills = place.rage();
+    let took = begun.elapsed();
+
+    let calls = place.model.calls();
+    let output = place.replayed();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(texts(&output.stdout), place.expected());
+    assert_eq!(place.replayed().stdout, output.stdout);
+    let created = fs::read(place.path("created.jsonl")).expect("it was written");
+    assert_eq!(created, output.stdout, "every process gives the same bytes");
+    assert_eq!(place.model.calls(), calls, "a replay asks nothing");
+
+    let state = place.state().expect("the run is there");
+    let (answers, kept) = place.kept();
+    let repeated = calls - kept;
+    println!(
+        "{records} records in {took:.1?}: {} workers and {} leaders killed, one restart; {} writers; {answers} answers, \
+         {calls} calls, {repeated} repeated, {} leases lost",
+        kills.workers, kills.leaders, state.writers, state.leases_lost
+    );
+    assert_eq!(kills.leaders as usize, leader_kills);
+    assert!(
+        state.writers > kills.leaders.into(),
+        "each was followed by another"
+    );
+    assert!(
+        repeated <= state.leases_lost,
+        "{repeated} calls are repeated"
+    );
+    assert_eq!(state.calls_open, 0);
+}
