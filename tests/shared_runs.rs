@@ -9,6 +9,7 @@
 #[path = "support/counted.rs"]
 mod counted;
 #[path = "support/postgres.rs"]
+#[allow(dead_code)] // Each test uses some of it.
 mod postgres;
 
 use std::fs;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
-use super::leases::{Finished, Leases};
+use super::leases::{Finished, Leases, Put};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::postgres::Channel;
 use crate::llm::{ChatRequest, ChatResponse, LlmClient};
@@ -25,7 +25,8 @@ pub(super) struct Desk {
     waiting: Mutex<HashMap<u64, oneshot::Sender<Finished>>>,
     /// The attempts whose failure was told, by call: asked for again, such a call is a new attempt.
     failed: Mutex<HashMap<u64, i32>>,
-    asked: Notify,
+    /// Wakes for calls that were there.
+    found: Notify,
 }
 
 impl Desk {
@@ -35,7 +36,7 @@ impl Desk {
             term,
             waiting: Mutex::default(),
             failed: Mutex::default(),
-            asked: Notify::new(),
+            found: Notify::new(),
         }
     }
 
@@ -64,7 +65,7 @@ impl Desk {
             }
             tokio::select! {
                 _ = done.changed() => {}
-                () = self.asked.notified() => {}
+                () = self.found.notified() => {}
                 () = sleep(POLL) => {}
             }
         }
@@ -79,28 +80,32 @@ impl Desk {
         let Some(waiting) = lock(&self.waiting).remove(&key) else {
             return;
         };
-        if finished.result.is_err() {
-            lock(&self.failed).insert(key, attempt);
-        }
+        match finished.result {
+            Ok(_) => lock(&self.failed).remove(&key),
+            Err(_) => lock(&self.failed).insert(key, attempt),
+        };
         // Whoever asked may have been stopped; the result stays where it is.
         let _ = waiting.send(finished);
     }
 
     async fn call(&self, request: &ChatRequest) -> Result<ChatResponse> {
         let key = request.seed;
-        let failed = lock(&self.failed).get(&key).copied();
-        let is_ours = match failed {
-            Some(attempt) => self.leases.put_again(self.term, key, attempt).await?,
-            None => self.leases.put(self.term, request).await?,
-        };
-        if !is_ours {
-            return Err(taken_over());
-        }
+        // Before it is asked for: a worker may be quicker than the answer of the database.
         let (told, finished) = oneshot::channel();
         lock(&self.waiting).insert(key, told);
         let waits = Waits { desk: self, key };
-        // One that an earlier process asked for may be there already.
-        self.asked.notify_one();
+        let failed = lock(&self.failed).get(&key).copied();
+        let put = match failed {
+            Some(attempt) => self.leases.put_again(self.term, key, attempt).await?,
+            None => self.leases.put(self.term, request).await?,
+        };
+        if put == Put::Superseded {
+            return Err(taken_over());
+        }
+        // It may have been answered already.
+        if put == Put::Found {
+            self.found.notify_one();
+        }
         let finished = finished.await.map_err(|_| taken_over())?;
         drop(waits);
         finished.result

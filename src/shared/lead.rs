@@ -45,7 +45,7 @@ where
     let mut state = link.heard(Channel::State);
     loop {
         // The connection that gets the lock becomes that of the writer.
-        let candidate = shared.database.link(&shared.run, &[]).await?;
+        let candidate = shared.database.link(&shared.run, &[]);
         while !try_lock(&candidate, &shared.run).await? {
             tokio::select! {
                 _ = state.changed() => {}
@@ -93,7 +93,7 @@ where
     // Dropped before the run: where this process leaves, the run has not ended, and must not say so.
     let mut driven = Driven { journal, run };
     let failure = tokio::select! {
-        failure = driven.to_the_end() => failure,
+        failure = driven.run_to_end() => failure,
         error = desk.serve() => return Err(error.expect_err("it is served until it fails")),
     };
     let outcome = driven
@@ -124,7 +124,7 @@ struct Driven<T> {
 
 impl<T> Driven<T> {
     /// Lets go of the records: they are in the journal. Returns why the run did not complete.
-    async fn to_the_end(&mut self) -> Option<Error> {
+    async fn run_to_end(&mut self) -> Option<Error> {
         let mut failure = None;
         while let Some(record) = self.run.next().await {
             failure = record.err();

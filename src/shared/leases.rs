@@ -26,6 +26,28 @@ pub(super) struct Lease {
     pub(super) request: ChatRequest,
 }
 
+/// What became of asking for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    /// It is to be made.
+    Asked,
+    /// It is there already, asked for by an earlier process.
+    Found,
+    /// Another process drives the run now.
+    Superseded,
+}
+
+impl Put {
+    fn of(row: &tokio_postgres::Row) -> Self {
+        let (is_ours, told): (bool, i64) = (row.get(0), row.get(1));
+        match (is_ours, told) {
+            (false, _) => Self::Superseded,
+            (true, 0) => Self::Found,
+            (true, _) => Self::Asked,
+        }
+    }
+}
+
 /// A call that went one way or the other.
 #[derive(Debug)]
 pub(super) struct Finished {
@@ -43,8 +65,8 @@ impl Leases {
         &self.link
     }
 
-    /// Asks for a call, unless it is asked for already. Returns whether this writer still is the run's.
-    pub(super) async fn put(&self, term: i64, request: &ChatRequest) -> Result<bool> {
+    /// Asks for a call in the name of a term, unless it is asked for already.
+    pub(super) async fn put(&self, term: i64, request: &ChatRequest) -> Result<Put> {
         // The row's lock lets appends go on and keeps the next writer out until the call is there, so that it is one of
         // those that the next writer takes over. A call of the same seed for another task is one that nobody
         // knows of any more.
@@ -83,11 +105,11 @@ impl Leases {
                 ],
             )
             .await?;
-        Ok(row.get(0))
+        Ok(Put::of(&row))
     }
 
-    /// Asks for a call once more, whose attempt failed. Returns whether this writer still is the run's.
-    pub(super) async fn put_again(&self, term: i64, key: u64, attempt: i32) -> Result<bool> {
+    /// Asks in the name of a term once more for a call whose attempt failed.
+    pub(super) async fn put_again(&self, term: i64, key: u64, attempt: i32) -> Result<Put> {
         let sql = "WITH writer AS (
                 SELECT id FROM topicloom.runs WHERE id = $1 AND term = $2 FOR KEY SHARE
             ), put AS (
@@ -114,7 +136,7 @@ impl Leases {
                 ],
             )
             .await?;
-        Ok(row.get(0))
+        Ok(Put::of(&row))
     }
 
     /// Returns the results that are there of these calls.

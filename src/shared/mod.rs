@@ -81,7 +81,7 @@ impl SharedRun {
     /// Where the server cannot be reached or refuses, or has no such run, or one that is not shared.
     pub async fn join(url: &str, run_id: impl Into<String>) -> Result<Self> {
         let (database, run) = database(url, run_id)?;
-        let link = database.link(&run, &[]).await?;
+        let link = database.first_link(&run).await?;
         let sql = "SELECT shared FROM topicloom.runs WHERE id = $1";
         let rows = link.query(sql, &[&run.as_str()]).await?;
         let row = rows.first().ok_or_else(|| no_such_run(&run))?;
@@ -92,7 +92,7 @@ impl SharedRun {
             )
             .with_context("run", run.as_str()));
         }
-        let input = PostgresReader::of(&database, &run).await?.input().await?;
+        let input = PostgresReader::of(&database, &run).input().await?;
         Ok(Self::new(
             database,
             run,
@@ -130,11 +130,11 @@ impl<T> SharedRun<T> {
         input: GenerateByTopicInput<T>,
     ) -> Result<Self> {
         let (database, run) = database(url, run_id)?;
-        let link = database.link(&run, &[]).await?;
+        let link = database.first_link(&run).await?;
         let sql = "INSERT INTO topicloom.runs (id, input, shared) VALUES ($1, $2, true)
             ON CONFLICT (id) DO UPDATE SET input = coalesce(runs.input, excluded.input)
             RETURNING input";
-        let own = serde_json::to_vec(&input.to_json()).expect("an input was read from JSON");
+        let own = input.to_json().to_string().into_bytes();
         let row = link.query_one(sql, &[&run.as_str(), &own]).await?;
         if !is_of(row.get(0), &input) {
             return Err(Error::new(
@@ -260,7 +260,7 @@ impl<T: DeserializeOwned + Send + 'static> SharedRun<T> {
     pub async fn run(&self) -> Result<Outcome> {
         let pipeline = self.parts()?;
         let channels = [Channel::Work, Channel::Done, Channel::State];
-        let link = Arc::new(self.database.link(&self.run, &channels).await?);
+        let link = Arc::new(self.database.link(&self.run, &channels));
         let leases = Arc::new(Leases::new(Arc::clone(&link), self.run.clone()));
         let settings = self.input.settings();
         let concurrency = self.concurrency.unwrap_or(settings.max_concurrency);
@@ -307,13 +307,13 @@ impl<T: DeserializeOwned + Send + 'static> SharedRun<T> {
     ///
     /// Where the run is not over, or its journal cannot be read. In the stream, as its last item, why the run did not complete.
     pub async fn records(&self) -> Result<Run<T>> {
-        let link = self.database.link(&self.run, &[]).await?;
+        let link = self.database.link(&self.run, &[]);
         let Some(ended) = self.ended(&link).await? else {
             return Err(Error::new(ErrorKind::Journal, "the run is not over yet")
                 .with_context("run", self.run.as_str()));
         };
         let model = self.input.generation_model().to_string();
-        let journal = ReadOnly(PostgresReader::of(&self.database, &self.run).await?);
+        let journal = ReadOnly(PostgresReader::of(&self.database, &self.run));
         self.parts()?
             .replaying(NoMore { model, ended }, journal)
             .run(self.input.clone())

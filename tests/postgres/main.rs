@@ -5,4 +5,5 @@
 mod journal;
 mod shared;
 #[path = "../support/postgres.rs"]
+#[allow(dead_code)] // Each test uses some of it.
 mod support;

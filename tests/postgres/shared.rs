@@ -1,21 +1,34 @@
 //! Runs that several share: in one process here, which makes no difference to the database.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use futures::future::{join_all, select_all};
-use serde_json::{Value, json};
+use futures::future::join_all;
+use serde_json::json;
 use tokio::sync::Semaphore;
-use topicloom::journal::{Entry, PostgresJournal, PostgresReader};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use topicloom::journal::{Entry, PostgresJournal, PostgresReader, RunState};
 use topicloom::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, OfflineModel};
 use topicloom::outcome::Outcome;
-use topicloom::{Error, ErrorKind, GenerateByTopicInput, JsonRecord, Pipeline, Record, SharedRun};
+use topicloom::testing::FaultyModel;
+use topicloom::{
+    Error, ErrorKind, GenerateByTopicInput, JsonRecord, Pipeline, Record, Result, SharedRun,
+};
 
 use crate::support::{connect, server};
 
+/// Short enough to see one end; others are so long that a test which waited for its end would fail.
 const SHORT_LEASE: Duration = Duration::from_millis(600);
+const LONG_LEASE: Duration = Duration::from_secs(3_600);
+
+/// Long after which a run that does not end is a fault.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const CONCURRENCY: usize = 8;
 
 fn input(records: u64) -> GenerateByTopicInput {
     GenerateByTopicInput::from_json_value(json!({
@@ -24,38 +37,48 @@ fn input(records: u64) -> GenerateByTopicInput {
         "topics": ["graphs", "trees", "sorting"],
         "generation_model_name": "offline/loom",
         "output_schema": [{"name": "question", "type": "str"}, {"name": "answer", "type": "str"}],
-        "data_factory_config": {"max_concurrency": 8},
+        "data_factory_config": {"max_concurrency": CONCURRENCY},
     }))
     .unwrap()
 }
 
-/// Answers as the embedded model does, but only as often as it is let.
+/// Answers as the embedded model does, but only as often as it is let, and counts.
 #[derive(Debug, Clone)]
 struct Held {
     inner: Arc<OfflineModel>,
-    calls: Arc<Semaphore>,
-    made: Arc<std::sync::atomic::AtomicU64>,
+    let_go: Arc<Semaphore>,
+    asked: Arc<AtomicU64>,
 }
 
 impl Held {
-    fn new(calls: usize) -> Self {
+    fn for_calls(calls: usize) -> Self {
         Self {
             inner: Arc::new(OfflineModel::new("offline/loom")),
-            calls: Arc::new(Semaphore::new(calls)),
-            made: Arc::default(),
+            let_go: Arc::new(Semaphore::new(calls)),
+            asked: Arc::default(),
         }
     }
 
-    fn made(&self) -> u64 {
-        self.made.load(std::sync::atomic::Ordering::SeqCst)
+    fn free() -> Self {
+        Self::for_calls(1 << 20)
+    }
+
+    fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    async fn until_asked(&self, times: u64) {
+        while self.asked() < times {
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
 #[async_trait]
 impl LlmClient for Held {
-    async fn complete(&self, request: &ChatRequest) -> topicloom::Result<ChatResponse> {
-        self.made.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        self.calls.acquire().await.unwrap().forget();
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.let_go.acquire().await.expect("it is open").forget();
         self.inner.complete(request).await
     }
 
@@ -68,14 +91,33 @@ impl LlmClient for Held {
     }
 }
 
+fn with_model(run: SharedRun, model: impl LlmClient) -> SharedRun {
+    run.pipeline(Pipeline::builder(model).build())
+}
+
+async fn created(url: &str, records: u64, model: impl LlmClient) -> SharedRun {
+    let run = SharedRun::create(url, "run", input(records)).await.unwrap();
+    with_model(run, model).lease_time(LONG_LEASE)
+}
+
 async fn joined(url: &str, model: impl LlmClient) -> SharedRun {
     let run = SharedRun::join(url, "run").await.unwrap();
-    run.pipeline(Pipeline::builder(model).build())
-        .lease_time(SHORT_LEASE)
+    with_model(run, model).lease_time(LONG_LEASE)
+}
+
+/// Has a process take part. Aborting it is what a kill is, as far as the database can tell.
+fn begun(run: SharedRun) -> JoinHandle<Result<Outcome>> {
+    tokio::spawn(async move { run.run().await })
+}
+
+async fn complete(run: &SharedRun) {
+    let ended = timeout(PATIENCE, run.run()).await;
+    assert_eq!(ended.expect("the run ends").unwrap(), Outcome::Complete);
 }
 
 async fn records(run: &SharedRun) -> Vec<Record<JsonRecord>> {
     let dataset = run.records().await.unwrap().collect().await.unwrap();
+    assert_eq!(dataset.report().imbalances(), Vec::<String>::new());
     dataset.into_records()
 }
 
@@ -84,52 +126,316 @@ async fn entries(url: &str) -> Vec<Entry> {
     reader.entries().await.unwrap().try_collect().await.unwrap()
 }
 
-fn answers(entries: &[Entry]) -> usize {
-    entries
-        .iter()
-        .filter(|entry| matches!(entry, Entry::Answered(_)))
-        .count()
+async fn answers(url: &str) -> u64 {
+    let entries = entries(url).await;
+    let answered = |entry: &&Entry| matches!(entry, Entry::Answered(_));
+    entries.iter().filter(answered).count() as u64
+}
+
+async fn state(url: &str) -> RunState {
+    let reader = PostgresReader::connect(url, "run").await.unwrap();
+    reader.state().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_make_the_records_of_one_run_together() {
     let Some(server) = server() else { return };
     let url = server.database().await;
-    let created = SharedRun::create(&url, "run", input(60)).await.unwrap();
-    let models: Vec<Held> = (0..3).map(|_| Held::new(10_000)).collect();
-    let mut runs = vec![created.pipeline(Pipeline::builder(models[0].clone()).build())];
+    let models = [Held::free(), Held::free(), Held::free()];
+    let mut runs = vec![created(&url, 60, models[0].clone()).await];
     for model in &models[1..] {
         runs.push(joined(&url, model.clone()).await);
     }
-    let outcomes = join_all(runs.iter().map(SharedRun::run)).await;
-    let state = PostgresReader::connect(&url, "run")
-        .await
-        .unwrap()
-        .state()
-        .await
-        .unwrap();
-    assert_eq!(state.reason, None);
-    for outcome in outcomes {
-        assert_eq!(outcome.unwrap(), Outcome::Complete);
-    }
+    join_all(runs.iter().map(complete)).await;
+
     let first = records(&runs[0]).await;
     assert_eq!(first.len(), 60);
     let bytes = |records: &[Record<JsonRecord>]| serde_json::to_vec(records).unwrap();
     for run in &runs {
         assert_eq!(bytes(&records(run).await), bytes(&first));
     }
-    let entries = entries(&url).await;
-    let made: u64 = models.iter().map(Held::made).sum();
-    assert!(made >= answers(&entries) as u64);
-    assert!(matches!(
-        entries.last(),
-        Some(Entry::Finished {
-            outcome: Outcome::Complete
-        })
-    ));
-    let left = connect(&url)
+    let asked: u64 = models.iter().map(Held::asked).sum();
+    assert_eq!(asked, answers(&url).await, "a replay asks nothing");
+    let state = state(&url).await;
+    assert_eq!(state.ended.as_deref(), Some("complete"));
+    assert_eq!(
+        (state.calls_open, state.leases_lost, state.reason),
+        (0, 0, None)
+    );
+    let last = entries(&url).await.pop();
+    let outcome = Outcome::Complete;
+    assert_eq!(last, Some(Entry::Finished { outcome }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_drives_next_takes_over_the_calls_that_are_being_made() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let model = Held::for_calls(10);
+    let first = begun(created(&url, 40, Held::for_calls(0)).await.concurrency(0));
+    let worker = begun(joined(&url, model.clone()).await);
+    let full = 10 + CONCURRENCY as u64;
+    model.until_asked(full).await;
+
+    first.abort();
+    let second = joined(&url, Held::for_calls(0)).await.concurrency(0);
+    let third = begun(joined(&url, Held::for_calls(0)).await.concurrency(0));
+    // Answers arrive while nobody, or somebody else, drives the run.
+    model.let_go.add_permits(1 << 20);
+    complete(&second).await;
+    for process in [worker, third] {
+        assert_eq!(process.await.unwrap().unwrap(), Outcome::Complete);
+    }
+    assert_eq!(records(&second).await.len(), 40);
+    assert_eq!(model.asked(), answers(&url).await, "no call is repeated");
+    assert!(state(&url).await.writers >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_worker_vanished_is_handed_out_again() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let driver = begun(created(&url, 12, Held::for_calls(0)).await.concurrency(0));
+    let stuck = Held::for_calls(0);
+    let vanishing = joined(&url, stuck.clone()).await;
+    let vanishing = begun(vanishing.concurrency(3).lease_time(SHORT_LEASE));
+    stuck.until_asked(3).await;
+    // Longer than a lease: it is renewed for as long as the worker lives.
+    sleep(2 * SHORT_LEASE).await;
+    assert_eq!(state(&url).await.leases_lost, 0);
+
+    vanishing.abort();
+    let model = Held::free();
+    complete(&joined(&url, model.clone()).await).await;
+    driver.await.unwrap().unwrap();
+    let state = state(&url).await;
+    assert_eq!(state.leases_lost, 3);
+    let repeated = model.asked() + stuck.asked() - answers(&url).await;
+    assert_eq!(repeated, state.leases_lost);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_comes_late_is_taken_if_there_is_no_other() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let model = Held::for_calls(0);
+    let worker = begun(created(&url, 3, model.clone()).await);
+    model.until_asked(3).await;
+    // The worker was so late that others have its calls now, and have not answered yet.
+    let client = connect(&url).await;
+    let sql = "UPDATE topicloom.leases SET worker = 'another', leased_until = now() + '1 hour'";
+    assert_eq!(client.execute(sql, &[]).await.unwrap(), 3);
+    model.let_go.add_permits(10);
+    let ended = timeout(PATIENCE, worker).await.expect("the run ends");
+    assert_eq!(ended.unwrap().unwrap(), Outcome::Complete);
+    assert_eq!(model.asked(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_leaves_gives_back_its_calls_at_once() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let stuck = Held::for_calls(0);
+    let leaving = created(&url, 20, stuck.clone()).await;
+    let leave = leaving.leave_handle();
+    let leaving = begun(leaving);
+    stuck.until_asked(CONCURRENCY as u64).await;
+    leave.leave();
+    let error = leaving.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert_eq!(state(&url).await.ended, None, "the run goes on without it");
+
+    // The lease was one of an hour.
+    let run = joined(&url, Held::free()).await;
+    complete(&run).await;
+    assert_eq!(records(&run).await.len(), 20);
+    assert_eq!(state(&url).await.leases_lost, 0);
+}
+
+/// A model that does not know the key.
+#[derive(Debug)]
+struct Refused;
+
+#[async_trait]
+impl LlmClient for Refused {
+    async fn complete(&self, _: &ChatRequest) -> Result<ChatResponse> {
+        Err(Error::new(ErrorKind::Auth, "the key is not known"))
+    }
+
+    fn model(&self) -> &str {
+        "offline/refused"
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_whose_model_refuses_it_leaves_and_the_run_goes_on() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let refused = begun(created(&url, 20, Refused).await);
+    let error = refused.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Auth);
+    let run = joined(&url, Held::free()).await;
+    complete(&run).await;
+    assert_eq!(records(&run).await.len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failed_calls_are_tried_again_and_accounted_for() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let model = FaultyModel::new(1).failures(0.3).malformed(0.1);
+    let input = GenerateByTopicInput::from_json_value(json!({
+        "num_records": 30,
+        "topics": ["a", "b", {"c": 7}],
+        "data_factory_config": {"max_concurrency": CONCURRENCY},
+    }));
+    let run = SharedRun::create(&url, "run", input.unwrap())
         .await
-        .query("SELECT FROM topicloom.leases", &[])
-        .await;
-    assert!(left.unwrap().is_empty());
+        .unwrap();
+    let run = with_model(run, model.clone());
+    let second = begun(joined(&url, model.clone()).await);
+    complete(&run).await;
+    second.await.unwrap().unwrap();
+    let dataset = run.records().await.unwrap().collect().await.unwrap();
+    let report = dataset.report();
+    assert_eq!(report.imbalances(), Vec::<String>::new());
+    assert_eq!(dataset.len(), 30);
+    assert_eq!(report.record_calls.made, model.books().counts().calls);
+    assert!(report.record_calls.failures() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_are_invented_by_whichever_process_is_asked() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let input = GenerateByTopicInput::from_json_value(json!({
+        "num_records": 12,
+        "records_per_topic": 3,
+        "user_instruction": "Generate Q&A pairs about computer science",
+        "topic_model_name": "offline/loom",
+        "generation_model_name": "offline/loom",
+        "output_schema": [{"name": "question", "type": "str"}],
+    }));
+    let driver = SharedRun::create(&url, "run", input.unwrap())
+        .await
+        .unwrap();
+    let driver = begun(driver.concurrency(0));
+    let run = SharedRun::join(&url, "run").await.unwrap();
+    complete(&run).await;
+    driver.await.unwrap().unwrap();
+    assert_eq!(records(&run).await.len(), 12);
+    let entries = entries(&url).await;
+    assert!(
+        entries
+            .iter()
+            .any(|entry| matches!(entry, Entry::TopicAnswered(_)))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_cut_again_and_again_change_nothing() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let model = Held::for_calls(0);
+    let run = created(&url, 60, model.clone()).await;
+    let others: Vec<_> = join_all((0..2).map(|_| joined(&url, model.clone()))).await;
+    let others: Vec<_> = others.into_iter().map(begun).collect();
+    let client = connect(&url).await;
+    let cutting = async {
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        loop {
+            model.let_go.add_permits(4);
+            sleep(Duration::from_millis(60)).await;
+            client.query(sql, &[]).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = complete(&run) => {}
+        () = cutting => {}
+    }
+    for other in others {
+        assert_eq!(other.await.unwrap().unwrap(), Outcome::Complete);
+    }
+    assert_eq!(records(&run).await.len(), 60);
+    let answers = answers(&url).await;
+    assert_eq!(model.asked(), answers + state(&url).await.leases_lost);
+}
+
+/// Says the same thing whatever it is asked.
+#[derive(Debug)]
+struct Parrot;
+
+#[async_trait]
+impl LlmClient for Parrot {
+    async fn complete(&self, _: &ChatRequest) -> Result<ChatResponse> {
+        Ok(ChatResponse::new(
+            r#"{"question": "why", "answer": "because"}"#,
+        ))
+    }
+
+    fn model(&self) -> &str {
+        "offline/parrot"
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_ends_short_is_over_for_all_and_can_be_taken_up_again() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let run = created(&url, 20, Parrot).await;
+    let other = begun(joined(&url, Parrot).await);
+    let outcome = timeout(PATIENCE, run.run()).await.expect("the run ends");
+    assert_eq!(outcome.unwrap(), Outcome::Short);
+    assert_eq!(other.await.unwrap().unwrap(), Outcome::Short);
+    let reason = state(&url).await.reason.expect("there is one");
+    assert!(reason.contains("given up"), "{reason}");
+    let late = joined(&url, Parrot).await;
+    assert_eq!(late.run().await.unwrap(), Outcome::Short);
+
+    let error = run.records().await.unwrap().collect().await.unwrap_err();
+    assert_eq!(error.error().kind(), ErrorKind::Short, "{error}");
+    assert_eq!(error.dataset().len(), 1);
+    let again = created(&url, 20, Parrot).await;
+    assert_eq!(state(&url).await.ended, None);
+    assert_eq!(again.run().await.unwrap(), Outcome::Short);
+}
+
+#[tokio::test]
+async fn what_cannot_be_shared_is_refused_in_words() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let missing = SharedRun::join(&url, "run").await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::InvalidInput);
+
+    let run = created(&url, 20, Parrot).await;
+    let error = run.records().await.unwrap_err();
+    assert!(error.message().contains("not over"), "{error}");
+    let error = SharedRun::create(&url, "run", input(21)).await.unwrap_err();
+    assert!(error.message().contains("another input"), "{error}");
+    let error = PostgresJournal::connect(&url, "run").await.unwrap_err();
+    assert!(error.message().contains("shared"), "{error}");
+
+    let alone = PostgresJournal::connect(&url, "alone").await.unwrap();
+    let error = SharedRun::join(&url, "alone").await.unwrap_err();
+    assert!(error.message().contains("one process"), "{error}");
+    drop(alone);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_of_one_process_can_be_shared_later() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let model = Held::for_calls(10);
+    let journal = PostgresJournal::connect(&url, "run").await.unwrap();
+    let alone = Pipeline::builder(model.clone()).journal(journal).build();
+    let alone = tokio::spawn(async move { alone.generate(input(30)).await });
+    model.until_asked(10 + CONCURRENCY as u64).await;
+    alone.abort();
+    let lost = model.asked() - answers(&url).await;
+
+    let run = created(&url, 30, Held::free()).await;
+    complete(&run).await;
+    assert_eq!(records(&run).await.len(), 30);
+    assert!(lost <= 2 * CONCURRENCY as u64);
 }

@@ -69,26 +69,31 @@ impl Wakes {
 }
 
 impl Link {
-    /// Connects, brings the tables up to date, and listens to channels of a run. Tried once: a wrong URL is told at once.
-    pub(crate) async fn open(
+    /// Prepares a connection that listens to channels of a run.
+    pub(super) fn new(
         server: &Server,
         patience: Duration,
         run: &RunId,
         channels: &[Channel],
-    ) -> Result<Self> {
+    ) -> Self {
         let named = channels.iter().map(|&c| (c, run.channel(c))).collect();
         let counts = channels.iter().map(|&c| (c, watch::Sender::new(0)));
-        let link = Self {
+        Self {
             server: server.clone(),
             channels: named,
             patience,
             office: OnceLock::new(),
             live: tokio::sync::Mutex::new(None),
             wakes: Arc::new(Wakes(counts.collect())),
-        };
-        let live = link.connect(true).await.map_err(|failure| failure.error)?;
-        *link.live.lock().await = Some(Arc::new(live));
-        Ok(link)
+        }
+    }
+
+    /// Connects for the first time in a process, and brings the tables up to date. Tried once: who gave a wrong URL
+    /// is told at once.
+    pub(super) async fn begin(&self) -> Result<()> {
+        let live = self.connect(true).await.map_err(|failure| failure.error)?;
+        *self.live.lock().await = Some(Arc::new(live));
+        Ok(())
     }
 
     /// Returns what tells that something was heard on a channel, or may have been: after a new connection, whoever

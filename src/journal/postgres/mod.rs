@@ -103,8 +103,16 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    pub(crate) async fn link(&self, run: &RunId, channels: &[Channel]) -> Result<Link> {
-        Link::open(&self.server, self.options.patience, run, channels).await
+    /// Connects for the first time in this process, brings the tables up to date, and returns the connection.
+    pub(crate) async fn first_link(&self, run: &RunId) -> Result<Link> {
+        let link = self.link(run, &[]);
+        link.begin().await?;
+        Ok(link)
+    }
+
+    /// Returns a connection that comes about when it is used, however long the server takes within patience.
+    pub(crate) fn link(&self, run: &RunId, channels: &[Channel]) -> Link {
+        Link::new(&self.server, self.options.patience, run, channels)
     }
 }
 
@@ -187,7 +195,7 @@ impl PostgresJournal {
             return Ok(());
         }
         let run = &self.0.run;
-        let link = self.0.database.link(run, &[]).await?;
+        let link = self.0.database.first_link(run).await?;
         let sql = "INSERT INTO topicloom.runs (id) VALUES ($1) ON CONFLICT DO NOTHING";
         link.query(sql, &[&run.as_str()]).await?;
         let sql = "SELECT shared AND ended IS NULL FROM topicloom.runs WHERE id = $1";
@@ -222,7 +230,7 @@ impl Journal for PostgresJournal {
         self.open().await?;
         let run = &self.0.run;
         // A link of its own: a reader that is slow must not keep an append waiting.
-        let link = self.0.database.link(run, &[]).await?;
+        let link = self.0.database.link(run, &[]);
         Ok(pages::entries(Arc::new(link), run.clone()).await?.boxed())
     }
 
@@ -235,7 +243,7 @@ impl Journal for PostgresJournal {
             return Ok(Vec::new());
         }
         let run = &self.0.run;
-        let link = self.0.database.link(run, &[]).await?;
+        let link = self.0.database.link(run, &[]);
         let sql = "SELECT task, topic, wanted, round FROM topicloom.leases
             WHERE run = $1 AND task IS NOT NULL ORDER BY task";
         let rows = link.query(sql, &[&run.as_str()]).await?;

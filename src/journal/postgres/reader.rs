@@ -61,16 +61,21 @@ impl PostgresReader {
             server: Server::parse(url)?,
             options: PostgresOptions::new(),
         };
-        Self::of(&database, &RunId::new(run_id)?).await
-    }
-
-    pub(crate) async fn of(database: &Database, run: &RunId) -> Result<Self> {
+        let run = RunId::new(run_id)?;
         let reader = Self {
-            link: Arc::new(database.link(run, &[]).await?),
-            run: run.clone(),
+            link: Arc::new(database.first_link(&run).await?),
+            run,
         };
         reader.state().await?;
         Ok(reader)
+    }
+
+    /// Looks at a run in a database that this process knows.
+    pub(crate) fn of(database: &Database, run: &RunId) -> Self {
+        Self {
+            link: Arc::new(database.link(run, &[])),
+            run: run.clone(),
+        }
     }
 
     /// Returns the entries that are there now, in order.

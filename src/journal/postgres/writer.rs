@@ -77,7 +77,7 @@ impl Writer {
         };
         link.hold(office.clone());
         let next = pages::count(&link, run).await?;
-        let (commands, waiting) = mpsc::channel(WAITING);
+        let (commands, queue) = mpsc::channel(WAITING);
         let abandoned = CancellationToken::new();
         let writing = Writing {
             link,
@@ -91,7 +91,7 @@ impl Writer {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                () = writing.serve(waiting) => {}
+                () = writing.serve(queue) => {}
             }
         });
         Ok(Self {
@@ -217,7 +217,7 @@ impl Writing {
             while let Some(command) = next.take() {
                 match command {
                     Command::Append(appended, waiting) => {
-                        group.add(&mut self.next, appended, waiting)
+                        group.add(&mut self.next, appended, waiting);
                     }
                     Command::Close(waiting) => closing = Some(waiting),
                 }
