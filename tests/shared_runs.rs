@@ -344,3 +344,102 @@ fn a_shared_run_is_exact_whatever_is_killed() {
     );
     assert_eq!(state.calls_open, 0);
 }
+
+/// Runs the command to its end; returns its status, and what it wrote.
+fn command(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_topicloom"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the command starts");
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn what_is_wrong_is_said_without_the_password() {
+    let input = "examples/input.json";
+    let nowhere = "postgres://weaver:hunter2@127.0.0.1:1/runs";
+    let tls = "postgres://weaver:hunter2@127.0.0.1:1/runs?sslmode=require";
+    let nonsense = "postgres://weaver:hunter2@127.0.0.1:port/runs";
+    for (status, says, arguments) in [
+        (2, "--run-id", &["run", input, "--journal", nowhere][..]),
+        (2, "--run-id", &["resume", nowhere]),
+        (2, "--run-id", &["inspect", nowhere]),
+        (
+            2,
+            "file holds one run",
+            &["inspect", "a.journal", "--run-id", "a"],
+        ),
+        (
+            2,
+            "database",
+            &[
+                "run",
+                input,
+                "--journal",
+                "a.journal",
+                "--run-id",
+                "a",
+                "--shared",
+            ],
+        ),
+        (
+            2,
+            "--run-id",
+            &["run", input, "--journal", nowhere, "--shared"],
+        ),
+        (
+            1,
+            "cannot be reached",
+            &["run", input, "--journal", nowhere, "--run-id", "a"],
+        ),
+        (1, "cannot be reached", &["work", nowhere, "a"]),
+        (2, "TLS", &["work", tls, "a"]),
+        (2, "not given by a URL", &["work", nonsense, "a"]),
+    ] {
+        let (code, _, said) = command(arguments);
+        assert_eq!(code, Some(status), "{said}");
+        assert!(said.contains(says), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn a_run_of_one_process_is_kept_resumed_extended_and_inspected_in_a_database() {
+    let Some(database) = postgres::server() else {
+        return;
+    };
+    let runtime = Runtime::new().expect("a runtime starts");
+    let url = &runtime.block_on(database.database());
+    let input = "examples/input.json";
+    let place = ["--run-id", "one", "--quiet"];
+    let (code, _, said) = command(&["work", url, "one"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("no such run"), "{said}");
+
+    let run = ["run", input, "--offline", "--journal", url];
+    let (code, first, said) = command(&[&run[..], &place].concat());
+    assert_eq!((code, first.lines().count()), (Some(0), 100), "{said}");
+    let resume = ["resume", url, "--offline"];
+    let (code, again, said) = command(&[&resume[..], &place].concat());
+    assert_eq!((code, &again), (Some(0), &first), "{said}");
+    let (code, more, said) = command(&[&resume[..], &place, &["--extend-to", "110"]].concat());
+    assert_eq!((code, more.lines().count()), (Some(0), 110), "{said}");
+    let (code, more_again, _) = command(&[&resume[..], &place].concat());
+    assert_eq!((code, more_again), (Some(0), more));
+
+    let (code, shown, said) = command(&["inspect", url, "--run-id", "one"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(shown.contains("ended: complete"), "{shown}");
+    let (_, raw, _) = command(&["inspect", url, "--run-id", "one", "--raw"]);
+    assert!(raw.lines().count() > 110 && raw.contains("\"started\""));
+    let (_, answer, _) = command(&["inspect", url, "--run-id", "one", "--task", "0"]);
+    assert!(answer.contains('{'), "{answer}");
+    let (code, _, said) = command(&["work", url, "one"]);
+    assert_eq!(code, Some(2), "{said}");
+}

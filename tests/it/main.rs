@@ -1,5 +1,6 @@
 //! Whole runs, against models that a test answers for or that fail at seeded rates. Time is paused.
 
+mod adopting;
 mod answers;
 #[cfg(feature = "providers")]
 mod caching;

@@ -1,13 +1,15 @@
 //! What the journal promises, and what it does when others get in its way.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use topicloom::ErrorKind;
-use topicloom::journal::{Entry, Journal, PostgresJournal, PostgresReader};
+use topicloom::journal::{Entry, Journal, PostgresJournal, PostgresOptions, PostgresReader};
 use topicloom::outcome::Outcome;
 use topicloom::testing::conformance;
 
-use crate::support::{connect, server};
+use crate::support::{PostgresServer, connect, server};
 
 fn ended(outcome: Outcome) -> Entry {
     Entry::Finished { outcome }
@@ -142,7 +144,7 @@ async fn connections_that_are_cut_lose_and_double_nothing() {
     let cutter = connect(&url).await;
     let cutting = async {
         for _ in 0..10 {
-            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+            tokio::time::sleep(Duration::from_millis(30)).await;
             cut_all(&cutter).await;
         }
     };
@@ -151,7 +153,7 @@ async fn connections_that_are_cut_lose_and_double_nothing() {
         for _ in 0..40 {
             let crowd = (0..16).map(|_| journal.append(ended(Outcome::Short)));
             numbers.extend(join_all(crowd).await.into_iter().map(Result::unwrap));
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         numbers
     };
@@ -159,6 +161,36 @@ async fn connections_that_are_cut_lose_and_double_nothing() {
     numbers.sort_unstable();
     assert!(numbers.into_iter().eq(0..640));
     assert_eq!(read(&journal).await.len(), 640);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_of_the_server_is_waited_for_and_not_for_ever() {
+    let Some(server) = PostgresServer::start() else {
+        return;
+    };
+    let url = server.database().await;
+    let patient = PostgresJournal::connect(&url, "patient").await.unwrap();
+    let options = PostgresOptions::new().patience(Duration::ZERO);
+    let hasty = PostgresJournal::connect_with(&url, "hasty", options);
+    let hasty = hasty.await.unwrap();
+    patient.append(ended(Outcome::Short)).await.unwrap();
+
+    server.stop();
+    let error = hasty.append(ended(Outcome::Short)).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.is_retryable()),
+        (ErrorKind::Journal, false)
+    );
+    let append = tokio::spawn({
+        let patient = patient.clone();
+        async move { patient.append(ended(Outcome::Failed)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!append.is_finished());
+    server.go();
+    assert_eq!(append.await.unwrap().unwrap(), 1);
+    let expected = [Outcome::Short, Outcome::Failed].map(ended);
+    assert_eq!(read(&patient).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! The journal in PostgreSQL, against a server that the tests start themselves.
 
 #![cfg(all(feature = "postgres", feature = "testing", unix))]
+#![allow(clippy::unwrap_used)] // The helpers are part of the tests.
 
 mod journal;
 mod shared;

@@ -262,7 +262,7 @@ impl LlmClient for Refused {
         Err(Error::new(ErrorKind::Auth, "the key is not known"))
     }
 
-    fn model(&self) -> &str {
+    fn model(&self) -> &'static str {
         "offline/refused"
     }
 }
@@ -374,7 +374,7 @@ impl LlmClient for Parrot {
         ))
     }
 
-    fn model(&self) -> &str {
+    fn model(&self) -> &'static str {
         "offline/parrot"
     }
 }

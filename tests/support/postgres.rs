@@ -114,7 +114,7 @@ impl PostgresServer {
     }
 
     /// Starts the server under a shell that stops it when its input ends, as it does when this process dies.
-    fn go(&self) {
+    pub(crate) fn go(&self) {
         let log = fs::File::create(self.folder.path().join("log")).expect("there is room");
         let server = self.program("postgres");
         let child = Command::new("sh")
@@ -145,7 +145,8 @@ impl PostgresServer {
         }
     }
 
-    fn stop(&self) {
+    /// Stops the server, and waits until it is gone.
+    pub(crate) fn stop(&self) {
         if let Some(mut child) = self.locked().take() {
             drop(child.stdin.take());
             child.wait().expect("it is ours");
