@@ -1,4 +1,4 @@
-//! A run that several processes share, while they are killed, the process that drives it is killed, and the database
+//! A run that several processes share, while they are killed, the one that drives it is killed or stopped, and the database
 //! is restarted.
 //!
 //! What the model's server answers depends on the request alone, so there is one right set of records, whatever happens.
@@ -47,6 +47,8 @@ struct Storm {
     leader_kills: &'static [u64],
     /// Answers after which the database is restarted.
     restart: u64,
+    /// Answers after which the process that drives the run is stopped, until another does.
+    pause: u64,
 }
 
 const SMALL: Storm = Storm {
@@ -56,6 +58,7 @@ const SMALL: Storm = Storm {
     between_kills: Duration::from_millis(700),
     leader_kills: &[40, 160],
     restart: 100,
+    pause: 200,
 };
 
 const FULL: Storm = Storm {
@@ -65,6 +68,7 @@ const FULL: Storm = Storm {
     between_kills: Duration::from_secs(1),
     leader_kills: &[300, 900, 1_500],
     restart: 600,
+    pause: 1_200,
 };
 
 /// A model's server, a database, and the processes between them.
@@ -83,6 +87,15 @@ struct Process {
     name: String,
     child: Child,
     creates: bool,
+    is_paused: bool,
+}
+
+impl Process {
+    fn signal(&self, signal: &str) {
+        let mut kill = Command::new("kill");
+        kill.args([signal, &self.child.id().to_string()]);
+        assert!(kill.status().expect("there is `kill`").success());
+    }
 }
 
 impl Place {
@@ -158,6 +171,7 @@ impl Place {
             name,
             child,
             creates,
+            is_paused: false,
         }
     }
 
@@ -248,7 +262,7 @@ impl Place {
         let mut kills = Kills::default();
         let mut chance = 7;
         let mut next_kill = Instant::now() + self.storm.between_kills;
-        let mut restarted = false;
+        let (mut restarted, mut paused) = (false, false);
         loop {
             assert!(begun.elapsed() < GIVES_UP_AFTER, "the run does not end");
             let state = self.state().expect("the database is there");
@@ -263,8 +277,22 @@ impl Place {
             let lead = processes
                 .iter()
                 .position(|one| Some(&one.name) == leader.as_ref());
+            match (processes.iter().position(|one| one.is_paused), lead) {
+                // Another drives the run, which is all that the rest was waiting for.
+                (Some(idle), Some(lead)) if idle != lead => {
+                    processes[idle].signal("-CONT");
+                    processes[idle].is_paused = false;
+                }
+                (None, Some(lead)) if !paused && state.entries >= self.storm.pause => {
+                    paused = true;
+                    processes[lead].signal("-STOP");
+                    processes[lead].is_paused = true;
+                }
+                _ => {}
+            }
             let due = self.storm.leader_kills.get(kills.leaders as usize);
             let victim = match lead {
+                _ if processes.iter().any(|one| one.is_paused) => None,
                 Some(lead) if due.is_some_and(|&due| state.entries >= due) => {
                     kills.leaders += 1;
                     Some(lead)
@@ -289,6 +317,9 @@ impl Place {
             thread::sleep(Duration::from_millis(20));
         }
         for mut process in processes {
+            if process.is_paused {
+                process.signal("-CONT");
+            }
             let status = process.child.wait().expect("it ends");
             assert!(
                 status.success(),
@@ -329,7 +360,7 @@ fn a_shared_run_is_exact_whatever_is_killed() {
     let (answers, kept) = place.kept();
     let repeated = calls - kept;
     println!(
-        "{records} records in {took:.1?}: {} workers and {} leaders killed, one restart; {} writers; {answers} answers, \
+        "{records} records in {took:.1?}: {} workers and {} leaders killed, one stopped, one restart; {} writers; {answers} answers, \
          {calls} calls, {repeated} repeated, {} leases lost",
         kills.workers, kills.leaders, state.writers, state.leases_lost
     );

@@ -21,6 +21,13 @@ use crate::run::Run;
 /// statement that waits for hours would keep the server from tidying its tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
+/// How long whoever drives the run may be silent, in lease times. Longer than that of a worker: to be replaced for nothing
+/// costs reading the journal.
+const SILENCE: u32 = 2;
+
+/// It says that it lives so often in that time.
+const SIGNS: u32 = 6;
+
 /// How a term ended.
 enum Term {
     /// The run is over.
@@ -46,7 +53,15 @@ where
     loop {
         // The connection that gets the lock becomes that of the writer.
         let candidate = shared.database.link(&shared.run, &[]);
+        let mut was_silent = false;
         while !try_lock(&candidate, &shared.run).await? {
+            let is_silent = is_silent(link, shared).await?;
+            // Seen twice, since who has just got the lock has not said anything yet.
+            if is_silent && was_silent {
+                tracing::warn!(run = %shared.run, "whoever drives the run is silent, and is replaced");
+                unseat(link, shared).await?;
+            }
+            was_silent = is_silent;
             tokio::select! {
                 _ = state.changed() => {}
                 () = sleep(BETWEEN_TRIES) => {}
@@ -95,6 +110,7 @@ where
     let failure = tokio::select! {
         failure = driven.run_to_end() => failure,
         error = desk.serve() => return Err(error.expect_err("it is served until it fails")),
+        lost = stay(link, shared, term) => return lost.map(|()| Term::Lost),
     };
     let outcome = driven
         .run
@@ -170,6 +186,41 @@ async fn say_ended<T>(
         )
         .await?;
     Ok(row.get(0))
+}
+
+/// Says again and again that the process which drives the run lives. Ends when another has taken its place.
+async fn stay<T>(link: &Link, shared: &SharedRun<T>, term: i64) -> Result<()> {
+    let sql =
+        "UPDATE topicloom.runs SET driven_until = clock_timestamp() + make_interval(secs => $3)
+        WHERE id = $1 AND term = $2 RETURNING id";
+    let silence = shared.lease_time * SILENCE;
+    let seconds = silence.as_secs_f64();
+    loop {
+        let rows = link
+            .query(sql, &[&shared.run.as_str(), &term, &seconds])
+            .await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        sleep(silence / SIGNS).await;
+    }
+}
+
+async fn is_silent<T>(link: &Link, shared: &SharedRun<T>) -> Result<bool> {
+    let sql = "SELECT coalesce(driven_until < clock_timestamp(), false) FROM topicloom.runs WHERE id = $1";
+    let rows = link.query(sql, &[&shared.run.as_str()]).await?;
+    Ok(rows.first().is_some_and(|row| row.get(0)))
+}
+
+/// Ends the connection of whoever has the lock. A process that was stopped, and not killed, keeps it for good
+/// otherwise; when it goes on, it finds that its term is over.
+async fn unseat<T>(link: &Link, shared: &SharedRun<T>) -> Result<()> {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_locks
+        WHERE locktype = 'advisory' AND granted AND objsubid = 1
+            AND ((classid::bigint << 32) | objid::bigint) = $1
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    link.query(sql, &[&shared.run.lock()]).await?;
+    Ok(())
 }
 
 async fn is_term<T>(link: &Link, shared: &SharedRun<T>, term: i64) -> Result<bool> {

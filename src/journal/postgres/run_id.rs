@@ -43,7 +43,7 @@ impl RunId {
     }
 
     /// Returns the key of the lock that the writer holds.
-    pub(super) fn lock(&self) -> i64 {
+    pub(crate) fn lock(&self) -> i64 {
         self.hash().cast_signed()
     }
 

@@ -10,6 +10,8 @@ CREATE TABLE topicloom.runs (
     input    bytea,
     -- Whether its calls are handed out as leases.
     shared   boolean NOT NULL DEFAULT false,
+    -- Until when whoever drives a shared run is taken to be alive.
+    driven_until timestamptz,
     -- How a shared run ended, and why; null while it goes on.
     ended    text,
     reason   text,
