@@ -16,6 +16,3 @@ pub mod diversity {}
 
 #[doc = include_str!("../docs/limits.md")]
 pub mod limits {}
-
-#[doc = include_str!("../docs/shared.md")]
-pub mod shared {}
