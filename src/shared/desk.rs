@@ -1,6 +1,8 @@
 //! The side of the driver: asks for calls that others make, and waits for them.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,11 +24,31 @@ pub(super) struct Desk {
     leases: Leases,
     /// The term in whose name calls are asked for.
     term: i64,
-    waiting: Mutex<HashMap<u64, oneshot::Sender<Finished>>>,
-    /// The attempts whose failure was told, by call: asked for again, such a call is a new attempt.
-    failed: Mutex<HashMap<u64, i32>>,
-    /// Wakes for calls that were there.
+    books: Mutex<Books>,
+    /// Wakes for calls that are to be asked for, and for calls that were there.
+    asked: Notify,
     found: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    /// To be asked for; together, since each time costs the database a trip to its disk.
+    asked: HashMap<u64, ChatRequest>,
+    waiting: HashMap<u64, oneshot::Sender<Finished>>,
+    /// The attempts whose failure was told, by call: asked for again, such a call is a new attempt.
+    failed: HashMap<u64, i32>,
+}
+
+/// Why nothing more is served.
+enum Closed {
+    Failed(Error),
+    Superseded,
+}
+
+impl From<Error> for Closed {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl Desk {
@@ -34,8 +56,8 @@ impl Desk {
         Self {
             leases,
             term,
-            waiting: Mutex::default(),
-            failed: Mutex::default(),
+            books: Mutex::default(),
+            asked: Notify::new(),
             found: Notify::new(),
         }
     }
@@ -48,19 +70,50 @@ impl Desk {
         }
     }
 
-    /// Hands results to those who wait, for as long as it is polled.
+    /// Asks for calls and hands out their results, until another process drives the run.
     ///
     /// # Errors
     ///
     /// Where the database cannot be asked any more.
     pub(super) async fn serve(&self) -> Result<()> {
+        let closed = tokio::select! {
+            Err(closed) = self.ask() => closed,
+            Err(closed) = self.collect() => closed,
+        };
+        match closed {
+            Closed::Failed(error) => Err(error),
+            Closed::Superseded => Ok(()),
+        }
+    }
+
+    async fn ask(&self) -> Result<Infallible, Closed> {
+        loop {
+            self.asked.notified().await;
+            let (asked, failed) = self.books().take_asked();
+            let mut puts = Vec::new();
+            if !asked.is_empty() {
+                puts.push(self.leases.put(self.term, &asked).await?);
+            }
+            if !failed.is_empty() {
+                puts.push(self.leases.put_again(self.term, &failed).await?);
+            }
+            if puts.contains(&Put::Superseded) {
+                return Err(Closed::Superseded);
+            }
+            if puts.contains(&Put::Found) {
+                self.found.notify_one();
+            }
+        }
+    }
+
+    async fn collect(&self) -> Result<Infallible, Closed> {
         let mut done = self.leases.link().heard(Channel::Done);
         loop {
             done.mark_unchanged();
-            let keys: Vec<u64> = lock(&self.waiting).keys().copied().collect();
+            let keys: Vec<u64> = self.books().waiting.keys().copied().collect();
             if !keys.is_empty() {
                 for finished in self.leases.results(&keys).await? {
-                    self.hand_over(finished);
+                    self.books().hand_over(finished);
                 }
             }
             tokio::select! {
@@ -71,48 +124,60 @@ impl Desk {
         }
     }
 
-    fn hand_over(&self, finished: Finished) {
+    async fn call(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        let key = request.seed;
+        let (told, finished) = oneshot::channel();
+        {
+            // Waited for before it is asked for: a worker may be quicker than the answer of the database.
+            let mut books = self.books();
+            books.waiting.insert(key, told);
+            books.asked.insert(key, request.clone());
+        }
+        let waits = Waits { desk: self, key };
+        self.asked.notify_one();
+        let finished = finished.await.map_err(|_| asked_twice())?;
+        drop(waits);
+        finished.result
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        // Maps stay whole whoever panics.
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
+    /// Returns the calls that are to be asked for: new ones, and failed attempts that are to be made again.
+    fn take_asked(&mut self) -> (Vec<ChatRequest>, Vec<(u64, i32)>) {
+        let (mut new, mut again) = (Vec::new(), Vec::new());
+        for (key, request) in mem::take(&mut self.asked) {
+            match self.failed.get(&key) {
+                Some(&attempt) => again.push((key, attempt)),
+                None => new.push(request),
+            }
+        }
+        (new, again)
+    }
+
+    fn hand_over(&mut self, finished: Finished) {
         let (key, attempt) = (finished.key, finished.attempt);
-        // What a failed attempt left is still there until the call is asked for again.
-        if lock(&self.failed).get(&key) == Some(&attempt) {
+        // What a failed attempt left is there until the call is asked for again.
+        if self.failed.get(&key) == Some(&attempt) {
             return;
         }
-        let Some(waiting) = lock(&self.waiting).remove(&key) else {
+        let Some(waiting) = self.waiting.remove(&key) else {
             return;
         };
         match finished.result {
-            Ok(_) => lock(&self.failed).remove(&key),
-            Err(_) => lock(&self.failed).insert(key, attempt),
+            Ok(_) => self.failed.remove(&key),
+            Err(_) => self.failed.insert(key, attempt),
         };
         // Whoever asked may have been stopped; the result stays where it is.
         let _ = waiting.send(finished);
     }
-
-    async fn call(&self, request: &ChatRequest) -> Result<ChatResponse> {
-        let key = request.seed;
-        // Before it is asked for: a worker may be quicker than the answer of the database.
-        let (told, finished) = oneshot::channel();
-        lock(&self.waiting).insert(key, told);
-        let waits = Waits { desk: self, key };
-        let failed = lock(&self.failed).get(&key).copied();
-        let put = match failed {
-            Some(attempt) => self.leases.put_again(self.term, key, attempt).await?,
-            None => self.leases.put(self.term, request).await?,
-        };
-        if put == Put::Superseded {
-            return Err(taken_over());
-        }
-        // It may have been answered already.
-        if put == Put::Found {
-            self.found.notify_one();
-        }
-        let finished = finished.await.map_err(|_| taken_over())?;
-        drop(waits);
-        finished.result
-    }
 }
 
-/// Takes a call from the list when nobody waits for it any more.
+/// Forgets a call when nobody waits for it any more.
 struct Waits<'a> {
     desk: &'a Desk,
     key: u64,
@@ -120,17 +185,17 @@ struct Waits<'a> {
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        lock(&self.desk.waiting).remove(&self.key);
+        let mut books = self.desk.books();
+        books.waiting.remove(&self.key);
+        books.asked.remove(&self.key);
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Maps of numbers stay whole whoever panics.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn taken_over() -> Error {
-    Error::new(ErrorKind::Journal, "another process drives this run now")
+fn asked_twice() -> Error {
+    Error::new(
+        ErrorKind::Plugin,
+        "two calls of a run have the same seed; a topic provider must give each its own",
+    )
 }
 
 /// A model whose calls are made by whichever process of the run claims them.

@@ -109,7 +109,7 @@ where
     let mut driven = Driven { journal, run };
     let failure = tokio::select! {
         failure = driven.run_to_end() => failure,
-        error = desk.serve() => return Err(error.expect_err("it is served until it fails")),
+        lost = desk.serve() => return lost.map(|()| Term::Lost),
         lost = stay(link, shared, term) => return lost.map(|()| Term::Lost),
     };
     let outcome = driven

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::journal::postgres::{Channel, Link, RunId};
-use crate::llm::{ChatRequest, ChatResponse};
+use crate::llm::{ChatRequest, ChatResponse, TaskRef};
 
 use super::wire;
 
@@ -26,24 +26,46 @@ pub(super) struct Lease {
     pub(super) request: ChatRequest,
 }
 
-/// What became of asking for a call.
+/// What became of asking for calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Put {
-    /// It is to be made.
+    /// They are to be made.
     Asked,
-    /// It is there already, asked for by an earlier process.
+    /// Some are there already, asked for by an earlier process, and may have been made.
     Found,
     /// Another process drives the run now.
     Superseded,
 }
 
 impl Put {
-    fn of(row: &tokio_postgres::Row) -> Self {
-        let (is_ours, told): (bool, i64) = (row.get(0), row.get(1));
-        match (is_ours, told) {
-            (false, _) => Self::Superseded,
-            (true, 0) => Self::Found,
-            (true, _) => Self::Asked,
+    fn of(row: &tokio_postgres::Row, asked: usize) -> Self {
+        let (is_ours, new): (bool, i64) = (row.get(0), row.get(1));
+        if !is_ours {
+            Self::Superseded
+        } else if usize::try_from(new) == Ok(asked) {
+            Self::Asked
+        } else {
+            Self::Found
+        }
+    }
+}
+
+/// How a call went, to be told.
+pub(super) struct End {
+    key: u64,
+    attempt: i32,
+    is_answer: bool,
+    result: Vec<u8>,
+}
+
+impl End {
+    /// Says how a call to a model went.
+    pub(super) fn new(lease: &Lease, model: &str, result: Result<ChatResponse>) -> Self {
+        Self {
+            key: lease.key,
+            attempt: lease.attempt,
+            is_answer: result.is_ok(),
+            result: wire::write_result(model, result),
         }
     }
 }
@@ -65,16 +87,17 @@ impl Leases {
         &self.link
     }
 
-    /// Asks for a call in the name of a term, unless it is asked for already.
-    pub(super) async fn put(&self, term: i64, request: &ChatRequest) -> Result<Put> {
-        // The row's lock lets appends go on and keeps the next writer out until the call is there, so that it is one of
-        // those that the next writer takes over. A call of the same seed for another task is one that nobody
+    /// Asks for calls in the name of a term, unless they are asked for already. No two may have the same seed.
+    pub(super) async fn put(&self, term: i64, requests: &[ChatRequest]) -> Result<Put> {
+        // The row's lock lets appends go on and keeps the next writer out until the calls are there, so that they are
+        // among those that the next writer takes over. A call of the same seed for another task is one that nobody
         // knows of any more.
         let sql = "WITH writer AS (
                 SELECT id FROM topicloom.runs WHERE id = $1 AND term = $2 FOR KEY SHARE
             ), put AS (
                 INSERT INTO topicloom.leases (run, key, task, topic, wanted, round, request)
-                SELECT id, $3, $4, $5, $6, $7, $8 FROM writer
+                SELECT writer.id, asked.* FROM writer, unnest(
+                    $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[]) AS asked
                 ON CONFLICT (run, key) DO UPDATE SET
                     task = excluded.task, topic = excluded.topic, wanted = excluded.wanted,
                     round = excluded.round, request = excluded.request, attempt = leases.attempt + 1,
@@ -83,11 +106,20 @@ impl Leases {
                     IS DISTINCT FROM (excluded.task, excluded.topic, excluded.wanted)
                 RETURNING run
             ), told AS (
-                SELECT count(pg_notify($9, '')) AS times FROM put
+                SELECT pg_notify($9, '') WHERE EXISTS (SELECT FROM put)
             )
-            SELECT EXISTS (SELECT FROM writer), times FROM told";
-        let task = request.task.as_ref();
-        let number = |of: fn(&crate::llm::TaskRef) -> u64| task.map(|task| of(task).cast_signed());
+            SELECT EXISTS (SELECT FROM writer), (SELECT count(*) FROM put), (SELECT count(*) FROM told)";
+        let number = |of: fn(&TaskRef) -> u64| -> Vec<Option<i64>> {
+            let tasks = requests.iter().map(|request| request.task.as_ref());
+            tasks
+                .map(|task| task.map(|task| of(task).cast_signed()))
+                .collect()
+        };
+        let keys: Vec<i64> = requests
+            .iter()
+            .map(|request| request.seed.cast_signed())
+            .collect();
+        let bodies: Vec<Vec<u8>> = requests.iter().map(wire::write_request).collect();
         let row = self
             .link
             .query_one(
@@ -95,48 +127,45 @@ impl Leases {
                 &[
                     &self.run.as_str(),
                     &term,
-                    &request.seed.cast_signed(),
+                    &keys,
                     &number(|task| task.id),
                     &number(|task| task.topic as u64),
                     &number(|task| task.wanted),
                     &number(|task| task.round.into()),
-                    &wire::write_request(request),
+                    &bodies,
                     &self.run.channel(Channel::Work),
                 ],
             )
             .await?;
-        Ok(Put::of(&row))
+        Ok(Put::of(&row, requests.len()))
     }
 
-    /// Asks in the name of a term once more for a call whose attempt failed.
-    pub(super) async fn put_again(&self, term: i64, key: u64, attempt: i32) -> Result<Put> {
+    /// Asks in the name of a term once more for calls whose attempts failed.
+    pub(super) async fn put_again(&self, term: i64, failed: &[(u64, i32)]) -> Result<Put> {
         let sql = "WITH writer AS (
                 SELECT id FROM topicloom.runs WHERE id = $1 AND term = $2 FOR KEY SHARE
             ), put AS (
                 UPDATE topicloom.leases
-                SET attempt = attempt + 1, issued = clock_timestamp(),
+                SET attempt = leases.attempt + 1, issued = clock_timestamp(),
                     worker = NULL, leased_until = NULL, result = NULL
-                FROM writer WHERE run = id AND key = $3 AND attempt = $4
+                FROM writer, unnest($3::bigint[], $4::integer[]) AS failed(key, attempt)
+                WHERE run = writer.id AND leases.key = failed.key AND leases.attempt = failed.attempt
                 RETURNING run
             ), told AS (
-                SELECT count(pg_notify($5, '')) AS times FROM put
+                SELECT pg_notify($5, '') WHERE EXISTS (SELECT FROM put)
             )
-            SELECT EXISTS (SELECT FROM writer), times FROM told";
+            SELECT EXISTS (SELECT FROM writer), (SELECT count(*) FROM put), (SELECT count(*) FROM told)";
+        let keys: Vec<i64> = failed.iter().map(|(key, _)| key.cast_signed()).collect();
+        let attempts: Vec<i32> = failed.iter().map(|&(_, attempt)| attempt).collect();
         let channel = self.run.channel(Channel::Work);
         let row = self
             .link
             .query_one(
                 sql,
-                &[
-                    &self.run.as_str(),
-                    &term,
-                    &key.cast_signed(),
-                    &attempt,
-                    &channel,
-                ],
+                &[&self.run.as_str(), &term, &keys, &attempts, &channel],
             )
             .await?;
-        Ok(Put::of(&row))
+        Ok(Put::of(&row, failed.len()))
     }
 
     /// Returns the results that are there of these calls.
@@ -219,34 +248,32 @@ impl Leases {
         Ok(rows.iter().map(key).collect())
     }
 
-    /// Tells how a call went. The first answer counts, also one of a worker that lost the lease, since it is paid for;
-    /// a failure counts where the worker still has the lease.
-    pub(super) async fn finish(
-        &self,
-        worker: &str,
-        lease: (u64, i32),
-        model: &str,
-        result: Result<ChatResponse>,
-    ) -> Result<()> {
+    /// Tells how calls went. The first answer counts, also one of a worker that lost the lease, since it is paid for; a
+    /// failure counts where the worker still has the lease.
+    pub(super) async fn finish(&self, worker: &str, ends: &[End]) -> Result<()> {
         let sql = "WITH finished AS (
-                UPDATE topicloom.leases SET result = $5
-                WHERE run = $1 AND key = $2 AND result IS NULL
-                    AND ($6 OR (attempt = $3 AND worker = $4))
+                UPDATE topicloom.leases SET result = made.result
+                FROM unnest($3::bigint[], $4::integer[], $5::boolean[], $6::bytea[])
+                    AS made(key, attempt, is_answer, result)
+                WHERE run = $1 AND leases.key = made.key AND leases.result IS NULL
+                    AND (is_answer OR (leases.attempt = made.attempt AND worker = $2))
                 RETURNING run
             )
-            SELECT pg_notify($7, '') FROM finished";
-        let (key, attempt) = lease;
-        let is_answer = result.is_ok();
+            SELECT pg_notify($7, '') WHERE EXISTS (SELECT FROM finished)";
+        let keys: Vec<i64> = ends.iter().map(|end| end.key.cast_signed()).collect();
+        let attempts: Vec<i32> = ends.iter().map(|end| end.attempt).collect();
+        let answers: Vec<bool> = ends.iter().map(|end| end.is_answer).collect();
+        let results: Vec<&[u8]> = ends.iter().map(|end| &*end.result).collect();
         self.link
             .query(
                 sql,
                 &[
                     &self.run.as_str(),
-                    &key.cast_signed(),
-                    &attempt,
                     &worker,
-                    &wire::write_result(model, result),
-                    &is_answer,
+                    &keys,
+                    &attempts,
+                    &answers,
+                    &results,
                     &self.run.channel(Channel::Done),
                 ],
             )

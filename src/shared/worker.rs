@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::leases::{Lease, Leases};
+use super::leases::{End, Lease, Leases};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::postgres::Channel;
 use crate::llm::{LlmClient, Purpose};
@@ -28,6 +29,9 @@ pub(super) struct Worker {
     pub(super) concurrency: usize,
     pub(super) lease_time: Duration,
 }
+
+/// Takes how a call went, and says when it was told.
+type Teller = mpsc::Sender<(End, oneshot::Sender<()>)>;
 
 /// The calls that a worker is making. Dropping it stops them.
 #[derive(Default)]
@@ -60,6 +64,12 @@ impl Worker {
     ///
     /// Where this process can make no more calls: its model refuses it, or the database cannot be reached.
     pub(super) async fn work(&self) -> Result<()> {
+        let (teller, ends) = mpsc::channel(self.concurrency);
+        tokio::try_join!(self.call(teller), self.tell(ends)).map(drop)
+    }
+
+    /// Claims calls and has them made.
+    async fn call(&self, teller: Teller) -> Result<()> {
         let mut calls = Calls::default();
         let mut work = self.leases.link().heard(Channel::Work);
         let between = self.lease_time / RENEWALS;
@@ -71,7 +81,7 @@ impl Worker {
                 let keys = calls.keys();
                 let claimed = self.leases.claim(&self.name, free, self.lease_time, &keys);
                 for lease in claimed.await? {
-                    self.begin(lease, &mut calls);
+                    self.begin(lease, &teller, &mut calls);
                 }
             }
             let has_room = calls.by_key.len() < self.concurrency;
@@ -98,38 +108,47 @@ impl Worker {
         }
     }
 
-    fn begin(&self, lease: Lease, calls: &mut Calls) {
+    /// Tells how calls went, those together that end while the ones before are being told: each time costs the
+    /// database a trip to its disk.
+    async fn tell(&self, mut ends: mpsc::Receiver<(End, oneshot::Sender<()>)>) -> Result<()> {
+        let mut group = Vec::new();
+        while ends.recv_many(&mut group, self.concurrency).await > 0 {
+            let (ends, told): (Vec<End>, Vec<_>) = group.drain(..).unzip();
+            self.leases.finish(&self.name, &ends).await?;
+            for told in told {
+                // Of a call that was stopped meanwhile nobody needs to know.
+                let _ = told.send(());
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, lease: Lease, teller: &Teller, calls: &mut Calls) {
         let client = match lease.request.purpose {
             Purpose::Topics => &self.callers.topics,
             Purpose::Records => &self.callers.records,
         };
         let key = lease.key;
-        let call = call(
-            Arc::clone(client),
-            Arc::clone(&self.leases),
-            self.name.clone(),
-            lease,
-        );
+        let call = call(Arc::clone(client), teller.clone(), lease);
         // Beside the loop, so that a database that is gone for a moment keeps no call waiting.
         let handle = calls.running.spawn(async move { (key, call.await) });
         calls.by_key.insert(key, handle);
     }
 }
 
-async fn call(
-    client: Arc<dyn LlmClient>,
-    leases: Arc<Leases>,
-    worker: String,
-    lease: Lease,
-) -> Result<()> {
-    let result = client.complete(&lease.request).await;
-    match result {
-        Err(error) if is_own(&error) => Err(error),
-        result => {
-            let of = (lease.key, lease.attempt);
-            leases.finish(&worker, of, client.model(), result).await
-        }
+/// Makes a call, and waits until it was told how it went.
+async fn call(client: Arc<dyn LlmClient>, teller: Teller, lease: Lease) -> Result<()> {
+    let result = match client.complete(&lease.request).await {
+        Err(error) if is_own(&error) => return Err(error),
+        result => result,
+    };
+    let (told, heard) = oneshot::channel();
+    let end = End::new(&lease, client.model(), result);
+    // Where nobody tells any more, the worker has failed, and says so itself.
+    if teller.send((end, told)).await.is_ok() {
+        let _ = heard.await;
     }
+    Ok(())
 }
 
 /// Whether an error is about this process's way to its model: another's may be fine.
