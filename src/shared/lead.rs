@@ -59,7 +59,10 @@ where
             // Seen twice, since who has just got the lock has not said anything yet.
             if is_silent && was_silent {
                 tracing::warn!(run = %shared.run, "whoever drives the run is silent, and is replaced");
-                unseat(link, shared).await?;
+                // Of a process with another role of the database that may not be allowed.
+                if let Err(error) = unseat(link, shared).await {
+                    tracing::warn!(%error, "it could not be unseated");
+                }
             }
             was_silent = is_silent;
             tokio::select! {

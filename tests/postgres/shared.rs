@@ -305,6 +305,24 @@ async fn failed_calls_are_tried_again_and_accounted_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cap_holds_for_all_together() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let capped = input(60).to_builder().max_calls(15).build().unwrap();
+    let models = [Held::free(), Held::free()];
+    let run = SharedRun::create(&url, "run", capped).await.unwrap();
+    let run = with_model(run, models[0].clone());
+    let other = begun(joined(&url, models[1].clone()).await);
+    assert_eq!(run.run().await.unwrap(), Outcome::Short);
+    assert_eq!(other.await.unwrap().unwrap(), Outcome::Short);
+    let asked: u64 = models.iter().map(Held::asked).sum();
+    assert_eq!(asked, 15);
+    let error = run.records().await.unwrap().collect().await.unwrap_err();
+    assert_eq!(error.dataset().len(), 15);
+    assert!(error.to_string().contains("cap"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn topics_are_invented_by_whichever_process_is_asked() {
     let Some(server) = server() else { return };
     let url = server.database().await;

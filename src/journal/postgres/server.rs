@@ -113,6 +113,7 @@ impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.get_hosts().first() {
             Some(Host::Tcp(host)) => f.write_str(host)?,
+            #[cfg(unix)]
             Some(Host::Unix(path)) => write!(f, "{}", path.display())?,
             None => f.write_str("?")?,
         }
