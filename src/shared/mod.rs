@@ -272,17 +272,18 @@ impl<T: DeserializeOwned + Send + 'static> SharedRun<T> {
             lease_time: self.lease_time,
         };
         let ended = {
-            let working = async {
+            // Boxed, since they are large, and a caller holds this future wherever it likes.
+            let working = Box::pin(async {
                 match concurrency {
                     0 => std::future::pending().await,
                     _ => worker.work().await,
                 }
-            };
-            let leading = async {
+            });
+            let leading = Box::pin(async {
                 lead::lead(self, &pipeline, &link).await?;
                 // Over, which the process learns as all others do.
                 std::future::pending::<Result<()>>().await
-            };
+            });
             tokio::select! {
                 biased;
                 () = self.left.cancelled() => Err(Error::new(
