@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Pipeline;
 use crate::engine::{Backend, Model, calling};
+use crate::hooks::Hooks;
 use crate::input::Settings;
 use crate::journal::Journal;
 use crate::llm::{LlmClient, Parameters};
@@ -61,6 +62,7 @@ impl Pipeline {
         let client = Arc::new(client);
         let mut replay = self.leased(Arc::clone(&client), client, journal);
         replay.parts.observers.clear();
+        replay.parts.hooks = Hooks::default();
         replay
     }
 }

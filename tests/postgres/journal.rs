@@ -6,13 +6,17 @@ use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use topicloom::ErrorKind;
 use topicloom::journal::{Entry, Journal, PostgresJournal, PostgresOptions, PostgresReader};
+use topicloom::llm::layers::Uncertain;
 use topicloom::outcome::Outcome;
 use topicloom::testing::conformance;
 
 use crate::support::{PostgresServer, connect, server};
 
 fn ended(outcome: Outcome) -> Entry {
-    Entry::Finished { outcome }
+    Entry::Finished {
+        outcome,
+        uncertain: Uncertain::default(),
+    }
 }
 
 async fn read(journal: &PostgresJournal) -> Vec<Entry> {

@@ -51,7 +51,12 @@ pub(crate) struct RunArgs {
     #[arg(long, requires_all = ["journal", "run_id"], conflicts_with = "changed_input")]
     pub(crate) shared: bool,
     /// Seconds after which a call of a shared run is handed to another if this process dies meanwhile.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "shared")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 30,
+        requires = "shared"
+    )]
     pub(crate) lease_time: u64,
     /// Go on with the journal although its input was another one: its answers are judged anew, and only what is
     /// missing then is asked for.
