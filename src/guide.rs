@@ -8,6 +8,9 @@ pub mod concepts {}
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
 
+#[doc = include_str!("../docs/answers.md")]
+pub mod answers {}
+
 #[doc = include_str!("../docs/deduplication.md")]
 pub mod deduplication {}
 

@@ -63,6 +63,10 @@ impl Shape {
     }
 
     pub(super) fn knows(&self, key: &str) -> bool {
+        // Few names are told apart by their lengths alone, most of the time.
+        if self.properties.len() <= 16 {
+            return self.properties.iter().any(|known| known == key);
+        }
         let found = self
             .properties
             .binary_search_by(|known| known.as_str().cmp(key));
