@@ -146,6 +146,8 @@ pub(super) const THAN: u8 = 3;
 pub(super) const BY: u8 = 4;
 /// The role of a word under "of".
 pub(super) const OF: u8 = 5;
+/// The roles of words under "from", "to" and "than".
+pub(super) const DIRECTED: [u32; 3] = [1, 2, 3];
 /// The role of a word under "on".
 pub(super) const ON: u32 = 6;
 
