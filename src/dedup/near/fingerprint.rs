@@ -118,7 +118,15 @@ impl NearFingerprint {
         let whole = readings.iter().fold(scope, |scope, reading| {
             scope.rotate_left(3) ^ u64::from(asks(reading, u64::MAX))
         });
-        print.full = key(mixed.iter().copied(), whole);
+        let plain = key(mixed.iter().copied(), whole);
+        if emoji == 0 {
+            print.full = plain;
+        } else {
+            // A pictograph may be decoration, so the text is also found without it; but the many questions that differ
+            // in theirs must not crowd one key.
+            print.full = key(mixed.iter().copied(), whole ^ u64::from(emoji) << 32);
+            print.cores.push(plain);
+        }
         if let [reading] = readings {
             let heavy = reading
                 .contents

@@ -138,15 +138,12 @@ fn decode(text: &str) -> Cow<'_, str> {
             };
             Some((c, behind))
         });
-        match stands_for {
-            Some((c, behind)) => {
-                out.push(c);
-                rest = behind;
-            }
-            None => {
-                out.push('&');
-                rest = &rest[1..];
-            }
+        if let Some((c, behind)) = stands_for {
+            out.push(c);
+            rest = behind;
+        } else {
+            out.push('&');
+            rest = &rest[1..];
         }
     }
     out.push_str(rest);

@@ -3,7 +3,7 @@
 //! Everything works without them; they only tell apart what carries meaning from what does not. A word no file
 //! knows carries meaning.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
@@ -146,6 +146,8 @@ pub(super) const THAN: u8 = 3;
 pub(super) const BY: u8 = 4;
 /// The role of a word under "of".
 pub(super) const OF: u8 = 5;
+/// The roles of words under "from", "to" and "than".
+pub(super) const DIRECTED: [u32; 3] = [1, 2, 3];
 /// The role of a word under "on".
 pub(super) const ON: u32 = 6;
 
@@ -164,7 +166,7 @@ pub(super) struct Lexicon {
     /// Circles of meanings that are not their own.
     circles: Map<u32>,
     /// Pairs of meanings that may stand for one another.
-    pairs: Map<()>,
+    pairs: HashSet<u64, BuildHasherDefault<Ready>>,
     /// From the hash of each beginning of a phrase to what it stands for, if it is a whole one.
     phrases: Map<Option<Box<[Word]>>>,
     /// Per meaning, the question words it makes superfluous, as bits.
@@ -210,7 +212,7 @@ impl Lexicon {
             words: Map::default(),
             stems: Map::default(),
             circles: Map::default(),
-            pairs: Map::default(),
+            pairs: HashSet::default(),
             phrases: Map::default(),
             answers: Map::default(),
             turns: Vec::new(),
@@ -325,7 +327,7 @@ impl Lexicon {
 
     /// Returns whether two meanings, as far as they are kept, may stand for one another.
     pub(super) fn stand_for_another(&self, one: u32, other: u32) -> bool {
-        self.pairs.contains_key(&pair(one, other))
+        self.pairs.contains(&pair(one, other))
     }
 
     /// Returns whether a word says how things compare.
@@ -389,7 +391,7 @@ impl Lexicon {
                 .collect();
             for (at, &one) in line.iter().enumerate() {
                 for &other in &line[..at] {
-                    self.pairs.insert(pair(one, other), ());
+                    self.pairs.insert(pair(one, other));
                 }
             }
             let (joined, rest) = (self.circle(line[0]), &line[1..]);

@@ -297,6 +297,23 @@ mod tests {
     }
 
     #[test]
+    fn many_questions_that_differ_in_a_pictograph_hide_none() {
+        let deduplicator = NearDuplicates::default();
+        let mut memory = deduplicator.memory();
+        let question = |at: u32| {
+            let emoji = char::from_u32(0x1f600 + at).expect("an emoji");
+            json!({ "question": format!("What does {emoji} mean in a message?") })
+        };
+        for is_new in [true, false] {
+            for at in 0..40 {
+                let verdict =
+                    memory.admit(print(&deduplicator, &question(at)), Reference::Record(0));
+                assert_eq!(verdict.is_unique(), is_new, "{at}");
+            }
+        }
+    }
+
+    #[test]
     fn a_key_that_many_share_does_not_hide_a_repeat() {
         let deduplicator = NearDuplicates::default();
         let mut memory = deduplicator.memory();

@@ -1,6 +1,6 @@
 //! Compares two short texts word by word: what differs, and does the order change who does what to whom?
 
-use super::lexicon::{LEXICON, ON};
+use super::lexicon::{DIRECTED, LEXICON, ON};
 
 /// A word of meaning in 32 bits, as it is kept.
 ///
@@ -177,7 +177,7 @@ fn exchanges_roles(pairs: &[(Packed, Packed)]) -> bool {
 }
 
 /// Returns whether two words of one sort stand the other way round, and that changes what they do: both change their
-/// preposition ("how much did A sell to B", "what was sold from B to A"), or who acted is acted on ("how did A influence
+/// preposition, one of them from a direction to another ("how much did A sell to B", "what was sold from B to A"), or who acted is acted on ("how did A influence
 /// B", "what influence did B have on A").
 fn turns_around(pairs: &[(Packed, Packed)], b: &[Packed]) -> bool {
     let place = |word: &Packed| b.iter().position(|other| other == word);
@@ -189,7 +189,11 @@ fn turns_around(pairs: &[(Packed, Packed)], b: &[Packed]) -> bool {
         let changes = |word: &(Packed, Packed)| word.0.role() != word.1.role();
         let aimed = bare(x.0) && x.1.role() == ON && bare(y.0) && bare(y.1);
         let aimed_before = bare(y.1) && y.0.role() == ON && bare(x.0) && bare(x.1);
-        changes(x) && changes(y) || aimed || aimed_before
+        let directed = |word: &(Packed, Packed)| {
+            DIRECTED.contains(&word.0.role()) && DIRECTED.contains(&word.1.role())
+        };
+        let both = changes(x) && changes(y) && (directed(x) || directed(y));
+        both || aimed || aimed_before
     };
     let mut rest = pairs;
     while let [first, others @ ..] = rest {

@@ -50,14 +50,14 @@ impl Memory for SemanticMemory {
 
     fn embeddings(&self, most: usize) -> Vec<Vec<f32>> {
         let largest = self.shelves.values().max_by_key(|(shelf, _)| shelf.len());
-        let Some((shelf, names)) = largest else {
+        let Some((vectors, names)) = largest else {
             return Vec::new();
         };
         let is_record = |at: &usize| matches!(names[*at], Reference::Record(_));
         let records: Vec<usize> = (0..names.len()).filter(is_record).collect();
         let count = most.min(records.len());
         let spread = (0..count).map(|place| records[place * records.len() / count]);
-        spread.map(|at| shelf.vector(at)).collect()
+        spread.map(|at| vectors.vector(at)).collect()
     }
 }
 

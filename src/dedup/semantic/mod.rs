@@ -141,15 +141,18 @@ impl<E: Embedder> Deduplicator for SemanticDuplicates<E> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use futures::FutureExt;
-    use serde_json::json;
+    use futures::future::join_all;
+    use serde_json::{Value, json};
     use xxhash_rust::xxh3::xxh3_64;
 
     use super::*;
     use crate::dedup::{
         AnyDeduplicator, DeduplicatorExt, NearDuplicates, Reference, Scope, Verdict,
     };
-    use crate::embedding::{FromFn, from_fn};
+    use crate::embedding::{Batched, FromFn, from_fn};
 
     /// Words of one meaning share a dimension, as a list that is the model here has it; others are hashed.
     const MEANINGS: [&[&str]; 3] = [
@@ -256,6 +259,41 @@ mod tests {
                 .now_or_never();
             let print = print.expect("it never waits").expect("it does not fail");
             assert_eq!(memory.admit(print).is_unique(), is_new);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fingerprints_made_at_once_share_a_call_also_behind_another_stage() {
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let counted = Counted(Arc::clone(&calls));
+        let semantic = SemanticDuplicates::new(Batched::new(counted));
+        let deduplicator = AnyDeduplicator::new(NearDuplicates::default().then(semantic));
+        let records: Vec<Value> = (0..10)
+            .map(|number| json!({"question": format!("What is {number}?")}))
+            .collect();
+        let prints = records.iter().map(|data| async {
+            let candidate = Candidate::new("t", data.as_object().expect("an object"));
+            deduplicator.fingerprint(&candidate).await
+        });
+        for print in join_all(prints).await {
+            print.expect("it does not fail");
+        }
+        assert_eq!(*calls.lock().unwrap(), [10]);
+    }
+
+    /// Remembers how many texts each call had.
+    #[derive(Debug)]
+    struct Counted(Arc<Mutex<Vec<usize>>>);
+
+    #[async_trait]
+    impl Embedder for Counted {
+        async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+            self.0.lock().unwrap().push(texts.len());
+            Ok(texts.iter().map(|_| vec![1.0]).collect())
+        }
+
+        fn name(&self) -> &'static str {
+            "counted"
         }
     }
 

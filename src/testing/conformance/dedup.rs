@@ -134,24 +134,8 @@ pub async fn dedup_with(
         "the order in which fingerprints are made must not matter"
     );
 
-    let stored: Vec<Value> = prints(&deduplicator, &stream)
-        .await
-        .iter()
-        .map(|print| {
-            print
-                .to_value()
-                .unwrap_or_else(|e| panic!("a fingerprint must be storable: {e}"))
-        })
-        .collect();
-    let read = stored.iter().map(|value| {
-        let text = value.to_string();
-        let value = serde_json::from_str(&text)
-            .unwrap_or_else(|e| panic!("a stored fingerprint must be JSON: {e}"));
-        deduplicator
-            .read_fingerprint(&value)
-            .unwrap_or_else(|e| panic!("a stored fingerprint must be readable: {e}"))
-    });
-    let read = admit_all(&mut deduplicator.memory(), read.collect());
+    let read = stored_and_read(&deduplicator, &stream).await;
+    let read = admit_all(&mut deduplicator.memory(), read);
     assert_eq!(
         read, expected,
         "a stored fingerprint must be as good as the first one"
@@ -170,6 +154,30 @@ pub async fn dedup_with(
             "a repeat of given material must name its place"
         );
     }
+}
+
+/// Makes fingerprints, stores them as text and reads them back.
+async fn stored_and_read(
+    deduplicator: &AnyDeduplicator,
+    records: &[Map<String, Value>],
+) -> Vec<AnyFingerprint> {
+    let prints = prints(deduplicator, records).await;
+    let texts: Vec<String> = prints
+        .iter()
+        .map(|print| {
+            let stored = print.to_value();
+            let stored = stored.unwrap_or_else(|e| panic!("a fingerprint must be storable: {e}"));
+            stored.to_string()
+        })
+        .collect();
+    let read = texts.iter().map(|text| {
+        let value = serde_json::from_str(text)
+            .unwrap_or_else(|e| panic!("a stored fingerprint must be JSON: {e}"));
+        deduplicator
+            .read_fingerprint(&value)
+            .unwrap_or_else(|e| panic!("a stored fingerprint must be readable: {e}"))
+    });
+    read.collect()
 }
 
 async fn prints(
@@ -277,6 +285,7 @@ mod tests {
         broken: bool,
     }
 
+    #[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
     fn storable<S: serde::Serializer>(broken: &bool, serializer: S) -> Result<S::Ok, S::Error> {
         if *broken {
             return Err(serde::ser::Error::custom("it holds a handle"));
