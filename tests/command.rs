@@ -158,7 +158,7 @@ fn broken_input_is_told_and_exits_with_two() {
             &["run", "input.json", "--dry-run", "--journal", "run.journal"],
             "--journal",
         ),
-        (&["inspect"], "<JOURNAL>"),
+        (&["inspect"], "<FILE|URL>"),
     ] {
         let output = place.runs(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", said(&output));
