@@ -28,7 +28,8 @@ use super::summary::Account;
 use super::tasks::Tasks;
 use super::worker::{Brief, End, Settle, Workshop};
 use super::{Ending, Job, folding, opening, stack};
-use crate::diversity::{Metrics, vendi};
+use crate::dedup::AnyMemory;
+use crate::diversity::{DiversityReport, Metrics, vendi};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
 use crate::journal::Entry;
@@ -107,6 +108,8 @@ async fn run<T>(
 where
     T: DeserializeOwned + Send + 'static,
 {
+    // First, since a file that is missing should cost no call.
+    let memory = new_memory(job).await?;
     let calls = Arc::clone(&account.calls);
     let opening = opening::open(job, log, &calls).await?;
     let seed = opening.seed;
@@ -169,10 +172,6 @@ where
         stop: stop.child_token(),
         unsettled: AtomicU64::new(0),
     });
-    let mut memory = job.deduplicator.memory();
-    for given in &job.already_seen {
-        given.load(&job.deduplicator, &mut memory).await?;
-    }
     let mut settling = Settling {
         job,
         topics: &workshop.topics,
@@ -200,14 +199,28 @@ where
         Err(error) => Err(error),
     };
     account.unjudged = workshop.unsettled.load(Ordering::Relaxed);
-    account.diversity = settling.metrics.finish();
-    let embeddings = settling.memory.embeddings(MOST_EMBEDDINGS);
-    if !embeddings.is_empty() {
-        account.diversity.vendi = Some(vendi(&embeddings));
-    }
+    account.diversity = measured(&settling.metrics, &settling.memory);
     account.findings = settling.findings;
     account.ledger = Some(settling.ledger);
     result
+}
+
+/// Creates the memory of a run, with what counts as seen before the first record.
+async fn new_memory(job: &Job) -> Result<AnyMemory> {
+    let mut memory = job.deduplicator.memory();
+    for given in &job.already_seen {
+        given.load(&job.deduplicator, &mut memory).await?;
+    }
+    Ok(memory)
+}
+
+fn measured(metrics: &Metrics, memory: &AnyMemory) -> DiversityReport {
+    let mut report = metrics.finish();
+    let embeddings = memory.embeddings(MOST_EMBEDDINGS);
+    if !embeddings.is_empty() {
+        report.vendi = Some(vendi(&embeddings));
+    }
+    report
 }
 
 fn new_judge<T: DeserializeOwned>(job: &Job) -> Judge<T> {
