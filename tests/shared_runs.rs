@@ -316,6 +316,7 @@ impl Place {
             }
             thread::sleep(Duration::from_millis(20));
         }
+        assert!(restarted && paused, "the run was over before the storm was");
         for mut process in processes {
             if process.is_paused {
                 process.signal("-CONT");

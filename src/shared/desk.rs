@@ -1,6 +1,6 @@
 //! The side of the driver: asks for calls that others make, and waits for them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +34,11 @@ pub(super) struct Desk {
 struct Books {
     /// To be asked for; together, since each time costs the database a trip to its disk.
     asked: HashMap<u64, ChatRequest>,
+    /// Being asked for. Nobody is told of a result before the database has confirmed it: the row of a call whose answer
+    /// is known may be gone a moment later, and asking once more after a broken connection would have it made again.
+    asking: HashSet<u64>,
+    /// Whether a result was left for later because of that.
+    left: bool,
     waiting: HashMap<u64, oneshot::Sender<Finished>>,
     /// The attempts whose failure was told, by call: asked for again, such a call is a new attempt.
     failed: HashMap<u64, i32>,
@@ -100,7 +105,7 @@ impl Desk {
             if puts.contains(&Put::Superseded) {
                 return Err(Closed::Superseded);
             }
-            if puts.contains(&Put::Found) {
+            if self.books().confirmed() || puts.contains(&Put::Found) {
                 self.found.notify_one();
             }
         }
@@ -151,6 +156,7 @@ impl Books {
     fn take_asked(&mut self) -> (Vec<ChatRequest>, Vec<(u64, i32)>) {
         let (mut new, mut again) = (Vec::new(), Vec::new());
         for (key, request) in mem::take(&mut self.asked) {
+            self.asking.insert(key);
             match self.failed.get(&key) {
                 Some(&attempt) => again.push((key, attempt)),
                 None => new.push(request),
@@ -159,8 +165,18 @@ impl Books {
         (new, again)
     }
 
+    /// Takes note that what was being asked for is in the database. Returns whether a result was left for now.
+    fn confirmed(&mut self) -> bool {
+        self.asking.clear();
+        mem::take(&mut self.left)
+    }
+
     fn hand_over(&mut self, finished: Finished) {
         let (key, attempt) = (finished.key, finished.attempt);
+        if self.asking.contains(&key) {
+            self.left = true;
+            return;
+        }
         // What a failed attempt left is there until the call is asked for again.
         if self.failed.get(&key) == Some(&attempt) {
             return;
@@ -213,5 +229,64 @@ impl LlmClient for LeasingClient {
 
     fn model(&self) -> &str {
         &self.model
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(key: u64, attempt: i32, result: Result<ChatResponse>) -> Finished {
+        Finished {
+            key,
+            attempt,
+            result,
+        }
+    }
+
+    fn failed() -> Result<ChatResponse> {
+        Err(Error::new(ErrorKind::Timeout, "too late"))
+    }
+
+    fn asks(books: &mut Books, key: u64) -> oneshot::Receiver<Finished> {
+        let (told, waits) = oneshot::channel();
+        books.waiting.insert(key, told);
+        let request = ChatRequest::new(Vec::new()).with_seed(key);
+        books.asked.insert(key, request);
+        waits
+    }
+
+    #[test]
+    fn a_result_is_not_told_before_the_call_is_known_to_be_asked_for() {
+        let mut books = Books::default();
+        let mut waits = asks(&mut books, 7);
+        assert_eq!(books.take_asked().0.len(), 1);
+        books.hand_over(finished(7, 1, Ok(ChatResponse::new("early"))));
+        assert!(waits.try_recv().is_err());
+        assert!(books.confirmed(), "it is to be looked for again");
+        books.hand_over(finished(7, 1, Ok(ChatResponse::new("early"))));
+        assert!(waits.try_recv().is_ok());
+        assert!(!books.confirmed());
+    }
+
+    #[test]
+    fn a_call_that_failed_is_asked_for_as_its_next_attempt() {
+        let mut books = Books::default();
+        let mut waits = asks(&mut books, 7);
+        books.take_asked();
+        books.confirmed();
+        books.hand_over(finished(7, 1, failed()));
+        assert!(waits.try_recv().expect("it is told").result.is_err());
+
+        let mut waits = asks(&mut books, 7);
+        let (new, again) = books.take_asked();
+        assert_eq!((new.len(), again), (0, vec![(7, 1)]));
+        books.confirmed();
+        // What the first attempt left is read once more.
+        books.hand_over(finished(7, 1, failed()));
+        assert!(waits.try_recv().is_err());
+        books.hand_over(finished(7, 2, Ok(ChatResponse::new("at last"))));
+        assert!(waits.try_recv().expect("it is told").result.is_ok());
+        assert!(books.failed.is_empty());
     }
 }
