@@ -287,7 +287,8 @@ async fn failed_calls_are_tried_again_and_accounted_for() {
     let input = GenerateByTopicInput::from_json_value(json!({
         "num_records": 30,
         "topics": ["a", "b", {"c": 7}],
-        "data_factory_config": {"max_concurrency": CONCURRENCY},
+        // The waits between retries double, and are real ones here.
+        "data_factory_config": {"max_concurrency": CONCURRENCY, "max_retries": 2},
     }));
     let run = SharedRun::create(&url, "run", input.unwrap())
         .await
