@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 64;
 const MAX_PARTS: usize = 100_000;
 /// JSON values copied in all while references and alternatives are written out, some 100 ms. Each value is copied once
 /// for each schema around it; what alternatives that refer to themselves repeat grows with every level.
-const MAX_COPIED: usize = 2_000_000;
+const MAX_COPIED: usize = 1_000_000;
 
 /// What [`Compiler::finish`] gives.
 #[derive(Debug)]
