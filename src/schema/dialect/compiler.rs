@@ -22,9 +22,9 @@ const MAX_DEPTH: usize = 64;
 /// Schemas written in all, each alternative counted: distributing alternatives over alternatives multiplies. A property
 /// counts twice, and the largest limit on those that is documented is 5 000.
 const MAX_PARTS: usize = 100_000;
-/// JSON values copied in all while references and alternatives are written out, some 100 ms. Each value is copied once
-/// for each schema around it; what alternatives that refer to themselves repeat grows with every level.
-const MAX_COPIED: usize = 2_000_000;
+/// JSON values copied in all while references and alternatives are written out: well under 100 ms. Each value is
+/// copied once for each schema around it; what alternatives that refer to themselves repeat grows with every level.
+const MAX_COPIED: usize = 400_000;
 
 /// What [`Compiler::finish`] gives.
 #[derive(Debug)]

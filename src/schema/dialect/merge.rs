@@ -14,6 +14,22 @@ pub(super) enum Merged {
     Schema(Map<String, Value>, Vec<String>),
 }
 
+/// Returns how many JSON values merging two schemas copies at most: what one says of all further keys or items is
+/// written out for each that the other lists.
+pub(super) fn cost(first: &Map<String, Value>, second: &Map<String, Value>) -> usize {
+    let size = |map: &Map<String, Value>, keyword: &str| map.get(keyword).map_or(0, walk::size);
+    let listed = |map: &Map<String, Value>| {
+        let properties = map.get("properties").and_then(Value::as_object);
+        (properties.map_or(0, Map::len), prefix(map).len())
+    };
+    let written_out = |by: &Map<String, Value>, of: &Map<String, Value>| {
+        let (properties, positions) = listed(of);
+        size(by, "additionalProperties") * properties + size(by, "items") * positions
+    };
+    let both = first.values().chain(second.values());
+    both.map(walk::size).sum::<usize>() + written_out(first, second) + written_out(second, first)
+}
+
 /// Merges `second` into `first`, both [without `const`](with_enum). Where both describe the value in words,
 /// the first speaks.
 pub(super) fn merge(mut first: Map<String, Value>, mut second: Map<String, Value>) -> Merged {
@@ -175,7 +191,10 @@ fn all_of(ours: &Value, theirs: &Value) -> Value {
         (Value::Bool(false), _) | (_, Value::Bool(false)) => Value::Bool(false),
         (Value::Bool(true), other) | (other, Value::Bool(true)) => other.clone(),
         (ours, theirs) if ours == theirs => ours.clone(),
-        (ours, theirs) => json!({"allOf": [ours, theirs]}),
+        (ours, theirs) => {
+            let both = vec![ours.clone(), theirs.clone()];
+            Map::from_iter([("allOf".to_owned(), both.into())]).into()
+        }
     }
 }
 

@@ -169,8 +169,23 @@ fn hostile_schemas_end_in_a_refusal() {
         },
         {"type": "object"},
     ]});
+    // What all further keys must be, said at four levels of the whole at once: each level doubles it.
+    let mut doubling = json!({"properties": {"a": true}, "$ref": "#"});
+    for _ in 0..3 {
+        doubling = json!({"additionalProperties": doubling, "$ref": "#"});
+    }
+    let doubling =
+        json!({"type": "object", "items": {"minItems": 1}, "additionalProperties": doubling});
+    // What all further keys must be, written out for each key that another part lists.
+    let keys: serde_json::Map<_, _> = (0..5_000)
+        .map(|index| (format!("p{index}"), json!({"minLength": 1})))
+        .collect();
+    let many = json!({"type": "object", "properties": {"a": {"allOf": [
+        {"additionalProperties": {"enum": (0..20_000).collect::<Vec<_>>()}},
+        {"properties": keys},
+    ]}}});
     for dialect in Dialect::ALL {
-        for schema in [&product, &looping, &chain, &growing] {
+        for schema in [&product, &looping, &chain, &growing, &doubling, &many] {
             // Whether it is refused depends on the dialect; that it ends does not.
             let _ = compile(schema, dialect);
         }

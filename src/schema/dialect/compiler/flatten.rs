@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Compiler, Compiling};
 use crate::schema::dialect::RefusalReason;
-use crate::schema::dialect::merge::{Merged, merge, with_enum};
+use crate::schema::dialect::merge::{Merged, cost, merge, with_enum};
 use crate::schema::walk;
 
 /// A schema that says everything itself, or a reference that stays one.
@@ -61,10 +61,7 @@ impl Compiler<'_> {
             .filter(|(keyword, _)| !matches!(keyword.as_str(), "$ref" | "allOf"))
             .map(|(keyword, value)| (keyword.clone(), value.clone()))
             .collect();
-        self.copied += own.values().map(walk::size).sum::<usize>();
-        if self.copied > super::MAX_COPIED {
-            return Err(self.too_large(path));
-        }
+        self.charge(own.values().map(walk::size).sum(), path)?;
         own = with_enum(own);
         let parts = walk::list(map, "allOf");
         let mut says_anything = !own.is_empty();
@@ -81,7 +78,7 @@ impl Compiler<'_> {
                 Flat::Never => return Ok(Flat::Never),
                 Flat::Schema(target) => {
                     says_anything = true;
-                    match self.merged(own, target, path) {
+                    match self.merged(own, target, path)? {
                         Some(both) => own = both,
                         None => return Ok(Flat::Never),
                     }
@@ -94,7 +91,7 @@ impl Compiler<'_> {
                 Flat::Never => return Ok(Flat::Never),
                 Flat::Schema(part) => {
                     says_anything = true;
-                    match self.merged(own, part, path) {
+                    match self.merged(own, part, path)? {
                         Some(both) => own = both,
                         None => return Ok(Flat::Never),
                     }
@@ -114,8 +111,9 @@ impl Compiler<'_> {
         first: Map<String, Value>,
         second: Map<String, Value>,
         path: &str,
-    ) -> Option<Map<String, Value>> {
-        match merge(first, second) {
+    ) -> Compiling<Option<Map<String, Value>>> {
+        self.charge(cost(&first, &second), path)?;
+        Ok(match merge(first, second) {
             Merged::Never => None,
             Merged::Schema(map, left_out) => {
                 for keyword in left_out {
@@ -123,7 +121,16 @@ impl Compiler<'_> {
                 }
                 Some(map)
             }
+        })
+    }
+
+    /// Books what is about to be copied, or was.
+    fn charge(&mut self, values: usize, path: &str) -> Compiling<()> {
+        self.copied = self.copied.saturating_add(values);
+        if self.copied > super::MAX_COPIED {
+            return Err(self.too_large(path));
         }
+        Ok(())
     }
 
     fn write_out(
