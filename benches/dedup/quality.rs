@@ -105,7 +105,7 @@ pub fn tables(set: &[Labelled]) {
     }
 }
 
-/// Prints some wrong verdicts of each kind, but none of the part that nobody should look at.
+/// Prints some wrong verdicts of each kind, but nothing that was missed in the part that nobody should look at.
 pub fn show_wrong(set: &[Labelled], closed: &str) {
     let truth = truth(set);
     let found = verdicts(&NearDuplicates::default(), set);
@@ -122,7 +122,7 @@ pub fn show_wrong(set: &[Labelled], closed: &str) {
             .entry((truth[at].is_some(), truth[at].unwrap_or(labelled.kind)))
             .or_default();
         *count += 1;
-        if *count <= 120 {
+        if *count <= 40 {
             let (what, twin) = match found[at] {
                 Some(of) => ("refused", of),
                 None => ("missed", first),

@@ -1,6 +1,6 @@
 //! A second labelled set, written without having read the rules, the lists or the first set: other subjects, frames and
-//! words. Its content is split in two halves by name; what is wrong in the open half may be looked at, the closed half
-//! only counts.
+//! words. Its content is split in two halves by name; what is missed in the open half may be looked at, what is missed
+//! in the closed half only counts.
 
 mod families;
 mod forms;
