@@ -130,7 +130,7 @@ impl Family {
                 family.one_way = pair(names);
                 continue;
             }
-            let (kind, text) = match line.split_once(" ").unwrap_or_default() {
+            let (kind, text) = match line.split_once(' ').unwrap_or_default() {
                 ("~", text) => (LineKind::Order, text),
                 ("^", text) => (LineKind::Inflection, text),
                 ("!negation", text) => (LineKind::Neighbour(Kind::Negation), text),
@@ -229,12 +229,11 @@ impl Content {
         slots.dedup();
         for slot in slots {
             loop {
-                let value = match family.ranges.get(slot) {
-                    Some((low, high)) => (low + dice.below(high - low + 1)).to_string(),
-                    None => {
-                        let values = &self.list(slot).values;
-                        values[dice.below(values.len())].clone()
-                    }
+                let value = if let Some((low, high)) = family.ranges.get(slot) {
+                    (low + dice.below(high - low + 1)).to_string()
+                } else {
+                    let values = &self.list(slot).values;
+                    values[dice.below(values.len())].clone()
                 };
                 if values.values().all(|other| *other != value) {
                     values.insert(slot.to_owned(), value);
