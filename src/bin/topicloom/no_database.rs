@@ -1,5 +1,8 @@
 //! Where this build has no PostgreSQL.
 
+// As `database` has them, which do wait.
+#![allow(clippy::unused_async)]
+
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
 use crate::args::{InspectArgs, ResumeArgs, RunArgs, WorkArgs};
