@@ -24,9 +24,11 @@ fuzz_target!(|text: &str| {
     if !first.values.is_empty() {
         let write = |answer: &Answer| Value::from(answer.values.clone()).to_string();
         let mut again = records(&write(&first), &known, &limits);
-        // A raw control character, once escaped, may look like a LaTeX command; that is undone once and for all.
-        if again.mends.count(Mend::LatexEscape) > 0 && text.contains(|c: char| c.is_ascii_control())
-        {
+        // A raw control character, once escaped, may look like a LaTeX command; that is undone once and for all. It may
+        // have come out of an answer that was escaped as a whole.
+        let had_control = text.contains(|c: char| c.is_ascii_control())
+            || first.mends.count(Mend::RawControl) > 0;
+        if again.mends.count(Mend::LatexEscape) > 0 && had_control {
             first = again;
             again = records(&write(&first), &known, &limits);
         }
