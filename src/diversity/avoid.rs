@@ -264,14 +264,14 @@ fn first<T>(mut all: Vec<T>, most: usize, order: impl Fn(&T, &T) -> Ordering) ->
 }
 
 fn tokens_of(text: &str) -> usize {
-    let (mut ascii, mut other) = (0, 0);
-    for character in text.chars() {
-        *(if character.is_ascii() {
-            &mut ascii
-        } else {
-            &mut other
-        }) += 1;
-    }
+    let other = if text.is_ascii() {
+        0
+    } else {
+        text.chars()
+            .filter(|character| !character.is_ascii())
+            .count()
+    };
+    let ascii = text.chars().count() - other;
     // Two for the dash and the line break around it.
     2 + usize::div_ceil(ascii, 4) + other
 }

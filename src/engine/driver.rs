@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::findings::Findings;
-use super::judge::Judge;
+use super::judge::{Judge, Judged};
 use super::ledger::{Ledger, Rules, Task};
 use super::log::Log;
 use super::output::RecordsFormat;
@@ -264,72 +264,18 @@ async fn fold<T>(
 where
     T: DeserializeOwned + Send + 'static,
 {
-    let damaged = |message| Err(Error::new(ErrorKind::Journal, message));
     let mut answers = 0;
     let mut past = pin!(folding::judged(past, workshop));
-    while let Some((entry, judged)) = past.next().await.transpose()? {
-        let (task, result) = match entry {
-            Entry::Answered(answer) => {
-                let Some(judged) = judged else {
-                    return damaged("the journal has an answer for a topic that is not planned");
-                };
-                let usage = Some(answer.response.usage);
-                let budget = &settling.job.budget;
-                budget.book(&answer.model, &answer.response.usage);
-                budget.book_failed(answer.failed_calls.len() as u64);
-                budget.book_uncertain(&answer.uncertain);
-                workshop
-                    .calls
-                    .replay(Purpose::Records, &answer.model, &answer.failed_calls, usage);
-                answers += 1;
-                workshop.unsettled.fetch_add(1, Ordering::Relaxed);
-                let failed_calls = answer.failed_calls.len();
-                let task = Task::replayed(answer.task, answer.topic, answer.wanted, answer.round);
-                (
-                    task,
-                    Settle::Answered {
-                        judged,
-                        failed_calls,
-                        model: (*answer.model != *settling.model).then(|| answer.model.into()),
-                    },
-                )
-            }
-            Entry::Failed(failure) if failure.topic < workshop.topics.len() => {
-                let budget = &settling.job.budget;
-                budget.book_failed(failure.failed_calls.len() as u64);
-                budget.book_uncertain(&failure.uncertain);
-                workshop.calls.replay(
-                    Purpose::Records,
-                    &failure.model,
-                    &failure.failed_calls,
-                    None,
-                );
-                let task =
-                    Task::replayed(failure.task, failure.topic, failure.wanted, failure.round);
-                (
-                    task,
-                    Settle::Failed {
-                        error: CallError::new(failure.kind, &failure.message),
-                        calls: failure.failed_calls.len(),
-                    },
-                )
-            }
-            Entry::Finished { uncertain, .. } => {
-                let budget = &settling.job.budget;
-                budget.book_failed(uncertain.calls);
-                budget.book_uncertain(&uncertain);
+    while let Some(chunk) = past.next().await {
+        for past in chunk {
+            let (entry, judged) = past?;
+            let Some((task, result)) = recall(settling, workshop, entry, judged)? else {
                 continue;
-            }
-            Entry::Started(_) => {
-                return damaged(
-                    "the journal's run went on with another input than this, which it was started with; use that, or \
-                     say that the input may have changed",
-                );
-            }
-            _ => return damaged("the journal has an entry out of place"),
-        };
-        settling.ledger.book(&task);
-        settle(settling, workshop, &task, result);
+            };
+            answers += u64::from(matches!(result, Settle::Answered { .. }));
+            settling.ledger.book(&task);
+            settle(settling, workshop, &task, result);
+        }
         if settling.outbox.len() >= MOST_WAITING
             && records.send(mem::take(&mut settling.outbox)).await.is_err()
         {
@@ -344,6 +290,64 @@ where
         settling.job.tell(&RunEvent::Resumed { answers, accepted });
     }
     Ok(answers)
+}
+
+/// Books what an entry says of calls and money, and returns the task that ended with it, if one did.
+fn recall<T>(
+    settling: &Settling<'_, T>,
+    workshop: &Workshop<T>,
+    entry: Entry,
+    judged: Option<Judged<T>>,
+) -> Result<Option<(Task, Settle<T>)>> {
+    let damaged = |message| Err(Error::new(ErrorKind::Journal, message));
+    let budget = &settling.job.budget;
+    match entry {
+        Entry::Answered(answer) => {
+            let Some(judged) = judged else {
+                return damaged("the journal has an answer for a topic that is not planned");
+            };
+            let usage = Some(answer.response.usage);
+            let failed_calls = answer.failed_calls.len();
+            budget.book(&answer.model, &answer.response.usage);
+            budget.book_failed(failed_calls as u64);
+            budget.book_uncertain(&answer.uncertain);
+            workshop
+                .calls
+                .replay(Purpose::Records, &answer.model, &answer.failed_calls, usage);
+            workshop.unsettled.fetch_add(1, Ordering::Relaxed);
+            let task = Task::replayed(answer.task, answer.topic, answer.wanted, answer.round);
+            let result = Settle::Answered {
+                judged,
+                failed_calls,
+                model: (*answer.model != *settling.model).then(|| answer.model.into()),
+            };
+            Ok(Some((task, result)))
+        }
+        Entry::Failed(failure) if failure.topic < workshop.topics.len() => {
+            let calls = failure.failed_calls.len();
+            budget.book_failed(calls as u64);
+            budget.book_uncertain(&failure.uncertain);
+            workshop.calls.replay(
+                Purpose::Records,
+                &failure.model,
+                &failure.failed_calls,
+                None,
+            );
+            let task = Task::replayed(failure.task, failure.topic, failure.wanted, failure.round);
+            let error = CallError::new(failure.kind, &failure.message);
+            Ok(Some((task, Settle::Failed { error, calls })))
+        }
+        Entry::Finished { uncertain, .. } => {
+            budget.book_failed(uncertain.calls);
+            budget.book_uncertain(&uncertain);
+            Ok(None)
+        }
+        Entry::Started(_) => damaged(
+            "the journal's run went on with another input than this, which it was started with; use that, or \
+             say that the input may have changed",
+        ),
+        _ => damaged("the journal has an entry out of place"),
+    }
 }
 
 /// Issues tasks and settles their ends until nothing is left to do.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use futures::stream::{self, BoxStream, Stream};
+use futures::stream::{BoxStream, Stream};
 use serde::de::DeserializeOwned;
 use tokio::task::{JoinError, JoinHandle};
 
@@ -25,11 +25,11 @@ const CHUNKS_AHEAD: usize = 16;
 /// An entry, and what is in it if it is an answer. The text of an answer that was judged is dropped.
 pub(super) type Past<T> = (Entry, Option<Judged<T>>);
 
-/// Returns the entries of the log in order, judged as they would be by a worker.
+/// Returns the entries of the log in order and many at a time, judged as they would be by a worker. An error ends them.
 pub(super) fn judged<'a, T>(
     past: BoxStream<'a, Result<Entry>>,
     workshop: &'a Arc<Workshop<T>>,
-) -> impl Stream<Item = Result<Past<T>>> + 'a
+) -> impl Stream<Item = Vec<Result<Past<T>>>> + 'a
 where
     T: DeserializeOwned + Send + 'static,
 {
@@ -40,7 +40,6 @@ where
             async move { (&mut judging.0).await.unwrap_or_else(failed) }
         })
         .buffered(CHUNKS_AHEAD)
-        .flat_map(stream::iter)
 }
 
 fn failed<T>(error: JoinError) -> Vec<Result<Past<T>>> {

@@ -133,12 +133,13 @@ const ELLIPSIS: &str = "…";
 
 /// Whether a text needs no look at its characters: it is ASCII, and white space in it is single spaces. Most are.
 fn is_plain(text: &str) -> bool {
-    // Counted to the end, which is several times as fast as stopping where it is not.
+    // Both folds go to the end without a branch, so that many bytes are looked at together.
     let bytes = text.as_bytes();
-    let unprintable = |byte: &&u8| !(b' '..=b'~').contains(*byte);
+    let not_plain = |byte: &u8| byte | byte.wrapping_sub(b' ');
+    let unprintable = bytes.iter().fold(0, |any, byte| any | not_plain(byte)) & 0x80;
     let pairs = bytes.iter().zip(bytes.iter().skip(1));
-    let both_spaces = |(one, next): &(&u8, &u8)| **one == b' ' && **next == b' ';
-    bytes.iter().filter(unprintable).count() == 0 && pairs.filter(both_spaces).count() == 0
+    let from_spaces = pairs.map(|(one, next)| (one ^ b' ') | (next ^ b' '));
+    unprintable == 0 && from_spaces.fold(u8::MAX, u8::min) > 0
 }
 
 /// Appends a text with single spaces for white space; returns whether there was room for all of it.
