@@ -1,11 +1,10 @@
 //! Which records a prompt shows as not to be repeated.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::sync::OnceLock;
 
+use super::kept::{Kept, Weighed, first};
 use super::word_set::WordSet;
-use crate::random::Random;
 
 /// Refusals after which an earlier one counts half: what a topic repeats changes as it is steered.
 const HALF_LIFE: f64 = 64.0;
@@ -37,10 +36,8 @@ const MOST_WORDS: usize = 48;
 /// ```
 #[derive(Clone)]
 pub struct AvoidMemory {
-    /// In the order of arrival.
-    entries: Vec<Entry>,
-    keep: usize,
-    arrivals: u64,
+    /// Each weighs how much was repeated that is like it.
+    entries: Kept<Entry>,
     /// What the next refusal counts. It grows by each, so that earlier ones need not be counted down.
     weight: f64,
 }
@@ -52,11 +49,6 @@ struct Entry {
     words: OnceLock<WordSet>,
     tokens: usize,
     ordinal: Option<u64>,
-    arrival: u64,
-    /// Who of those that were never repeated is forgotten first: the lowest.
-    luck: u64,
-    /// How much was repeated that is like this.
-    repeats: f64,
 }
 
 /// How much of a prompt an avoid list may take.
@@ -108,9 +100,7 @@ impl AvoidMemory {
     #[must_use]
     pub fn new(keep: usize) -> Self {
         Self {
-            entries: Vec::new(),
-            keep,
-            arrivals: 0,
+            entries: Kept::new(keep),
             weight: 1.0,
         }
     }
@@ -125,7 +115,7 @@ impl AvoidMemory {
 
     /// Remembers an accepted record.
     pub fn accepted(&mut self, ordinal: u64, gist: &str) {
-        self.insert(gist.into(), OnceLock::new(), Some(ordinal), 0.0);
+        self.insert(gist, OnceLock::new(), Some(ordinal), 0.0);
     }
 
     /// Remembers that a candidate was refused because it repeats a record: `of` is its ordinal, or `None` where it
@@ -133,24 +123,24 @@ impl AvoidMemory {
     pub fn repeated(&mut self, of: Option<u64>, gist: &str) {
         let repeated = WordSet::new(gist, MOST_WORDS);
         let mut known = false;
-        for entry in &mut self.entries {
+        let counts = self.weight;
+        self.entries.reweigh(|entry, repeats| {
             let overlap = entry.words().overlap_above(&repeated, RELATED);
             if (of.is_some() && entry.ordinal == of) || overlap >= ALIKE {
-                entry.repeats += self.weight;
                 known = true;
+                repeats + counts
             } else {
-                entry.repeats += self.weight * overlap;
+                repeats + counts * overlap
             }
-        }
+        });
         if !known {
             // The record is another topic's, or forgotten; what repeats it stands for it.
-            self.insert(gist.into(), repeated.into(), of, self.weight);
+            self.insert(gist, repeated.into(), of, self.weight);
         }
         self.weight *= 0.5_f64.powf(-1.0 / HALF_LIFE);
         if self.weight > 1e100 {
-            for entry in &mut self.entries {
-                entry.repeats /= self.weight;
-            }
+            let counts = self.weight;
+            self.entries.reweigh(|_, repeats| repeats / counts);
             self.weight = 1.0;
         }
     }
@@ -159,18 +149,18 @@ impl AvoidMemory {
     /// repeated, none that says the same as another; before that, records are as different as they can be told. In the order in which they came, so that prompts change little from one to the next.
     #[must_use]
     pub fn choose(&self, budget: &AvoidBudget) -> Vec<String> {
-        let by_repeats = |one: &&Entry, other: &&Entry| {
+        let by_repeats = |one: &Weighed<'_, Entry>, other: &Weighed<'_, Entry>| {
             let latest_first = other.arrival.cmp(&one.arrival);
-            other.repeats.total_cmp(&one.repeats).then(latest_first)
+            other.weight.total_cmp(&one.weight).then(latest_first)
         };
-        let repeated = self.entries.iter().filter(|entry| entry.repeats > 0.0);
-        let repeated: Vec<&Entry> = repeated.collect();
+        let repeated = self.entries.iter().filter(|entry| entry.weight > 0.0);
+        let repeated: Vec<Weighed<'_, Entry>> = repeated.collect();
         let any_repeated = !repeated.is_empty();
         let most = budget.records.saturating_mul(LOOKED_AT);
         let repeated = first(repeated, most, by_repeats);
-        let latest = self.entries.iter().rev().take(most);
+        let latest = self.entries.latest(most);
 
-        let mut chosen: Vec<&Entry> = Vec::new();
+        let mut chosen: Vec<Weighed<'_, Entry>> = Vec::new();
         let mut tokens = budget.tokens;
         let (mut repeated, mut latest) = (repeated.into_iter(), latest);
         for turn in 0_usize.. {
@@ -182,56 +172,34 @@ impl AvoidMemory {
             } else {
                 repeated.next().or_else(|| latest.next())
             };
-            let Some(entry) = next else { break };
-            let says_more =
-                |other: &&Entry| entry.words().overlap_above(other.words(), ALIKE) == 0.0;
+            let Some(next) = next else { break };
+            let entry = next.thing;
+            let says_more = |other: &Weighed<'_, Entry>| {
+                entry.words().overlap_above(other.thing.words(), ALIKE) == 0.0
+            };
             if entry.tokens <= tokens && (!any_repeated || chosen.iter().all(says_more)) {
                 tokens -= entry.tokens;
-                chosen.push(entry);
+                chosen.push(next);
             }
         }
         chosen.sort_unstable_by_key(|entry| entry.arrival);
         chosen
             .into_iter()
-            .map(|entry| entry.gist.to_string())
+            .map(|entry| entry.thing.gist.to_string())
             .collect()
     }
 
-    fn insert(
-        &mut self,
-        gist: Box<str>,
-        words: OnceLock<WordSet>,
-        ordinal: Option<u64>,
-        repeats: f64,
-    ) {
-        if self.keep == 0 {
+    fn insert(&mut self, gist: &str, words: OnceLock<WordSet>, ordinal: Option<u64>, repeats: f64) {
+        if self.entries.most() == 0 {
             return;
         }
-        if self.entries.len() == self.keep {
-            self.forget_one();
-        }
-        self.entries.push(Entry {
+        let entry = Entry {
             tokens: tokens_of(&gist),
-            gist,
+            gist: gist.into(),
             words,
             ordinal,
-            arrival: self.arrivals,
-            luck: Random::new(self.arrivals).next_u64(),
-            repeats,
-        });
-        self.arrivals += 1;
-    }
-
-    /// Forgets what was repeated least; of what never was, a random one, but none of the latest quarter.
-    fn forget_one(&mut self) {
-        let latest = self.arrivals.saturating_sub(self.keep as u64 / 4);
-        let earlier = self.entries.partition_point(|entry| entry.arrival < latest);
-        let least = (0..earlier).min_by(|&one, &other| {
-            let (one, other) = (&self.entries[one], &self.entries[other]);
-            let by_repeats = one.repeats.total_cmp(&other.repeats);
-            by_repeats.then(one.luck.cmp(&other.luck))
-        });
-        self.entries.remove(least.unwrap_or(0));
+        };
+        self.entries.add(entry, repeats);
     }
 }
 
@@ -240,7 +208,7 @@ impl fmt::Debug for AvoidMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AvoidMemory")
             .field("entries", &self.entries.len())
-            .field("keep", &self.keep)
+            .field("keep", &self.entries.most())
             .finish_non_exhaustive()
     }
 }
@@ -252,16 +220,6 @@ const TURNS: usize = 4;
 /// For each record that is shown, so many are looked at: where a topic says the same all the time, looking on costs
 /// much and finds little.
 const LOOKED_AT: usize = 4;
-
-/// Returns the first `most` in this order, without sorting the rest.
-fn first<T>(mut all: Vec<T>, most: usize, order: impl Fn(&T, &T) -> Ordering) -> Vec<T> {
-    if most < all.len() {
-        all.select_nth_unstable_by(most, &order);
-        all.truncate(most);
-    }
-    all.sort_unstable_by(order);
-    all
-}
 
 fn tokens_of(text: &str) -> usize {
     let other = if text.is_ascii() {
@@ -359,7 +317,7 @@ mod tests {
         let kept: Vec<u64> = memory
             .entries
             .iter()
-            .filter_map(|entry| entry.ordinal)
+            .filter_map(|entry| entry.thing.ordinal)
             .collect();
         assert!(kept.contains(&0) && kept.contains(&999), "{kept:?}");
         assert!(
@@ -383,7 +341,7 @@ mod tests {
             memory.choose(&AvoidBudget::default().with_records(1)),
             ["old habit"]
         );
-        assert!(memory.entries.iter().all(|entry| entry.repeats.is_finite()));
+        assert!(memory.entries.iter().all(|entry| entry.weight.is_finite()));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod avoid;
 mod compression;
 mod distinct;
+mod kept;
 mod metrics;
 mod neighbours;
 mod saturation;

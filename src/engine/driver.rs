@@ -45,6 +45,10 @@ use crate::schema::RECORDS_KEY;
 /// the consumer is busy for a moment; what is in flight comes on top.
 const MOST_WAITING: usize = 64;
 
+/// Records of an earlier process that are sent together: waking the consumer costs more than it takes to make a few
+/// of them again.
+const MOST_RECALLED: usize = 512;
+
 /// Tasks in flight for each permit: one that calls, and one that waits for its retry, is being judged or is
 /// about to call, so that a permit is never idle for want of a task.
 const TASKS_PER_PERMIT: usize = 2;
@@ -276,7 +280,7 @@ where
             settling.ledger.book(&task);
             settle(settling, workshop, &task, result);
         }
-        if settling.outbox.len() >= MOST_WAITING
+        if settling.outbox.len() >= MOST_RECALLED
             && records.send(mem::take(&mut settling.outbox)).await.is_err()
         {
             // The consumer is gone, which the loop that follows sees too.

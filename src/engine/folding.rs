@@ -16,11 +16,11 @@ use crate::error::Result;
 use crate::journal::Entry;
 
 /// Entries that are handed to a thread together, so that handing over costs nothing beside judging them.
-const CHUNK: usize = 64;
+const CHUNK: usize = 128;
 
 /// Chunks that are judged or wait to be settled. More than there are threads on most machines, and with answers of
 /// some kilobytes a few megabytes at most.
-const CHUNKS_AHEAD: usize = 16;
+const CHUNKS_AHEAD: usize = 8;
 
 /// An entry, and what is in it if it is an answer. The text of an answer that was judged is dropped.
 pub(super) type Past<T> = (Entry, Option<Judged<T>>);
