@@ -194,7 +194,7 @@ impl AvoidMemory {
             return;
         }
         let entry = Entry {
-            tokens: tokens_of(&gist),
+            tokens: tokens_of(gist),
             gist: gist.into(),
             words,
             ordinal,

@@ -227,7 +227,7 @@ fn measured(metrics: &Metrics, memory: &AnyMemory) -> DiversityReport {
     report
 }
 
-fn new_judge<T: DeserializeOwned>(job: &Job) -> Judge<T> {
+fn new_judge<T: DeserializeOwned + 'static>(job: &Job) -> Judge<T> {
     Judge::new(
         job.schema.clone(),
         job.filters.clone(),

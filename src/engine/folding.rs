@@ -52,7 +52,7 @@ async fn judge_all<T>(
     workshop: Arc<Workshop<T>>,
 ) -> Vec<Result<Past<T>>>
 where
-    T: DeserializeOwned,
+    T: DeserializeOwned + 'static,
 {
     let mut judged = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -71,7 +71,7 @@ where
 
 async fn judge<T>(mut entry: Entry, workshop: &Workshop<T>) -> Result<Past<T>>
 where
-    T: DeserializeOwned,
+    T: DeserializeOwned + 'static,
 {
     let Entry::Answered(answer) = &mut entry else {
         return Ok((entry, None));

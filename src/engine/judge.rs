@@ -1,5 +1,6 @@
 //! From an answer to candidates that are ready to be admitted. Stateless: it looks at one answer alone.
 
+use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
@@ -85,7 +86,7 @@ pub(super) struct Refused {
     pub(super) json: Option<Box<JsonRecord>>,
 }
 
-impl<T: DeserializeOwned> Judge<T> {
+impl<T: DeserializeOwned + 'static> Judge<T> {
     pub(super) fn new(
         schema: RecordSchema,
         filters: Vec<Arc<dyn RecordFilter>>,
@@ -166,7 +167,7 @@ impl<T: DeserializeOwned> Judge<T> {
             dialect,
             compiled: Arc::clone(&compiled),
         });
-        let restored: Vec<Result<Value, Refused>> = answer
+        let mut restored: Vec<Result<Value, Refused>> = answer
             .values
             .into_iter()
             .map(|value| {
@@ -180,12 +181,18 @@ impl<T: DeserializeOwned> Judge<T> {
                 }
             })
             .collect();
-        // Together, so that what embeds texts, or asks a model about them, can do so in one call.
-        let candidates = restored.into_iter().map(async |value| match value {
-            Ok(value) => self.candidate(topic, value).await,
-            Err(refused) => Ok(Err(refused)),
-        });
-        judged.candidates = try_join_all(candidates).await?;
+        judged.candidates = if restored.len() == 1 {
+            let only = restored.pop().expect("there is one");
+            vec![self.candidate(topic, only).await?]
+        } else {
+            // Together, so that what embeds texts, or asks a model about them, can do so in one call.
+            try_join_all(
+                restored
+                    .into_iter()
+                    .map(|value| self.candidate(topic, value)),
+            )
+            .await?
+        };
         Ok(judged)
     }
 
@@ -213,15 +220,73 @@ impl<T: DeserializeOwned> Judge<T> {
         value
     }
 
-    async fn candidate(&self, topic: &str, value: Value) -> Result<Result<Ready<T>, Refused>> {
+    async fn candidate(
+        &self,
+        topic: &str,
+        restored: Result<Value, Refused>,
+    ) -> Result<Result<Ready<T>, Refused>> {
+        let value = match restored {
+            Ok(value) => value,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let (value, _) = self.schema.drop_unknown_keys(value);
-        let mut examined = self.examined(topic, &value).await?;
-        let json = self.kept(value);
-        match &mut examined {
-            Ok(ready) => ready.json = json,
-            Err(refused) => refused.json = json,
+        let decoded = match self.decoded(&value) {
+            Ok(decoded) => decoded,
+            Err(refused) => {
+                return Ok(Err(Refused {
+                    json: self.kept(value),
+                    ..refused
+                }));
+            }
+        };
+        let Value::Object(fields) = value else {
+            return Ok(Err(Refused::new(Rejection::Invalid, None)));
+        };
+        let candidate = Candidate::new(topic, &fields);
+        for filter in &self.filters {
+            if let FilterVerdict::Reject(reason) = filter.check(&candidate).await? {
+                return Ok(Err(Refused {
+                    filter: Some(reason),
+                    json: self.kept(Value::Object(fields)),
+                    ..Refused::new(Rejection::Filtered, Some(reason.to_owned()))
+                }));
+            }
         }
-        Ok(examined)
+        let fingerprint = self.deduplicator.fingerprint(&candidate).await?;
+        let gist = gist(&fields);
+        let (data, json) = if let Some(data) = decoded {
+            (data, self.kept(Value::Object(fields)))
+        } else {
+            let json = self.keeps_data.then(|| Box::new(fields.clone()));
+            (as_is(fields), json)
+        };
+        Ok(Ok(Ready {
+            data,
+            json,
+            gist,
+            fingerprint,
+        }))
+    }
+
+    /// Validates a value and decodes it, unless it decodes to itself.
+    fn decoded(&self, value: &Value) -> Result<Option<T>, Refused> {
+        if let Err(violations) = self.schema.validate(value) {
+            return Err(Refused::new(
+                Rejection::Invalid,
+                Some(in_words(&violations)),
+            ));
+        }
+        if TypeId::of::<T>() == TypeId::of::<JsonRecord>() {
+            return Ok(None);
+        }
+        match decode(value) {
+            Ok(data) => Ok(Some(data)),
+            // The model cannot mend that: the attributes of the caller's type disagree with one another.
+            Err(fault) => Err(Refused {
+                disagreement: Some(fault),
+                ..Refused::new(Rejection::Undecodable, None)
+            }),
+        }
     }
 
     fn kept(&self, value: Value) -> Option<Box<JsonRecord>> {
@@ -230,44 +295,14 @@ impl<T: DeserializeOwned> Judge<T> {
             _ => None,
         }
     }
+}
 
-    async fn examined(&self, topic: &str, value: &Value) -> Result<Result<Ready<T>, Refused>> {
-        if let Err(violations) = self.schema.validate(value) {
-            return Ok(Err(Refused::new(
-                Rejection::Invalid,
-                Some(in_words(&violations)),
-            )));
-        }
-        let data = match decode(value) {
-            Ok(data) => data,
-            // The model cannot mend that: the attributes of the caller's type disagree with one another.
-            Err(fault) => {
-                return Ok(Err(Refused {
-                    disagreement: Some(fault),
-                    ..Refused::new(Rejection::Undecodable, None)
-                }));
-            }
-        };
-        let Value::Object(fields) = value else {
-            return Ok(Err(Refused::new(Rejection::Invalid, None)));
-        };
-        let candidate = Candidate::new(topic, fields);
-        for filter in &self.filters {
-            if let FilterVerdict::Reject(reason) = filter.check(&candidate).await? {
-                return Ok(Err(Refused {
-                    filter: Some(reason),
-                    ..Refused::new(Rejection::Filtered, Some(reason.to_owned()))
-                }));
-            }
-        }
-        let fingerprint = self.deduplicator.fingerprint(&candidate).await?;
-        Ok(Ok(Ready {
-            data,
-            json: None,
-            gist: gist(fields),
-            fingerprint,
-        }))
-    }
+/// Returns a record that decodes to itself.
+fn as_is<T: 'static>(record: JsonRecord) -> T {
+    let mut record = Some(record);
+    let any: &mut dyn Any = &mut record;
+    let same = any.downcast_mut::<Option<T>>().and_then(Option::take);
+    same.expect("any other type is decoded")
 }
 
 impl Refused {

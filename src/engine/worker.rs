@@ -82,7 +82,7 @@ pub(super) fn answered_by<'a>(response: &'a ChatResponse, client: &'a dyn LlmCli
     response.answered_by.as_deref().unwrap_or(client.model())
 }
 
-impl<T: DeserializeOwned> Workshop<T> {
+impl<T: DeserializeOwned + 'static> Workshop<T> {
     /// Asks for the task's records and judges the answer.
     pub(super) async fn work(&self, brief: &Brief) -> End<T> {
         self.ask(brief).await.unwrap_or_else(End::Fatal)

@@ -10,6 +10,7 @@ mod check;
 mod coerce;
 mod decode;
 mod field;
+mod known_keys;
 mod render;
 mod shape;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use schemars::generate::SchemaSettings;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use self::known_keys::KnownKeys;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use coerce::{Coercion, CoercionKind, coerce};
@@ -69,6 +71,8 @@ struct Inner {
     origin: Origin,
     asserts_formats: bool,
     validator: validate::Validator,
+    /// Of a field list.
+    known_keys: Option<KnownKeys>,
     property_names: Vec<String>,
     required_names: Vec<String>,
     fingerprint: u128,
@@ -202,11 +206,13 @@ impl RecordSchema {
         }
         let (property_names, required_names) = shape::names(&json);
         let fingerprint = canonical::hash(&json);
+        let known_keys = (origin == Origin::Fields).then(|| KnownKeys::of(&json));
         Ok(Self(Arc::new(Inner {
             json,
             origin,
             asserts_formats,
             validator,
+            known_keys,
             property_names,
             required_names,
             fingerprint,
@@ -287,41 +293,9 @@ impl RecordSchema {
     /// Does nothing for a JSON Schema or a type: there, what other keys mean is the caller's own word.
     #[must_use]
     pub fn drop_unknown_keys(&self, mut value: Value) -> (Value, usize) {
-        let mut dropped = 0;
-        if self.0.origin == Origin::Fields {
-            drop_unknown(&self.0.json, &mut value, &mut dropped);
-        }
+        let known_keys = self.0.known_keys.as_ref();
+        let dropped = known_keys.map_or(0, |known| known.drop_others(&mut value));
         (value, dropped)
-    }
-}
-
-fn drop_unknown(schema: &Value, value: &mut Value, dropped: &mut usize) {
-    match value {
-        Value::Object(map) => {
-            let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
-                return;
-            };
-            if schema.get("additionalProperties") == Some(&Value::Bool(false))
-                && schema.get("patternProperties").is_none()
-            {
-                let before = map.len();
-                map.retain(|key, _| properties.contains_key(key));
-                *dropped += before - map.len();
-            }
-            for (key, item) in map {
-                if let Some(schema) = properties.get(key) {
-                    drop_unknown(schema, item, dropped);
-                }
-            }
-        }
-        Value::Array(items) => {
-            if let Some(schema) = schema.get("items") {
-                for item in items {
-                    drop_unknown(schema, item, dropped);
-                }
-            }
-        }
-        _ => {}
     }
 }
 
