@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo bench --bench semantic --features semantic                  # rounding, then 10 000 and 100 000 vectors
 //! cargo bench --bench semantic --features semantic -- 10000 1536    # one size and number of dimensions
+//! cargo bench --bench semantic --features semantic-index -- index 100000   # the approximate index beside the exact search
 //! ```
 
 // Tables go to standard output, and counts become shares.
@@ -35,6 +36,11 @@ const PLAIN: usize = 10_000;
 
 fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
+    #[cfg(feature = "semantic-index")]
+    if std::env::args().any(|argument| argument == "index") {
+        index::beside_exact(numbers.first().copied().unwrap_or(100_000));
+        return;
+    }
     let (sizes, dimensions, nearness) = match numbers[..] {
         [] => (vec![10_000, 100_000], DIMENSIONS.to_vec(), &NEARNESS[..]),
         [size] => (vec![size], DIMENSIONS.to_vec(), &NEARNESS[..]),
@@ -184,4 +190,111 @@ fn speed(size: usize, dimensions: usize, near: f32) {
         share * f64::from(scans) / (clock(begun).saturating_sub(start)).as_secs_f64(),
         memory.bytes() / size,
     );
+}
+
+/// The approximate index beside the exact search.
+#[cfg(feature = "semantic-index")]
+mod index {
+    use super::{
+        Duration, Instant, LAST, Memory, Random, Reference, SemanticDuplicates,
+        SemanticFingerprint, clock, from_fn, print, vector,
+    };
+    use topicloom::dedup::{Deduplicator, SemanticMemory};
+
+    const DIMENSIONS: usize = 384;
+
+    /// Records that are about the same.
+    const OF_A_SUBJECT: usize = 10;
+
+    /// About the cosine of records of one subject, and of a record and its repeat.
+    const SUBJECT: f32 = 0.7;
+    const REPEAT: f32 = 0.96;
+
+    /// A direction with about this cosine to another.
+    fn near(random: &mut Random, one: &[f32], cosine: f32) -> Vec<f32> {
+        let noise = vector(random, DIMENSIONS, 0.0);
+        let parts = one.iter().zip(&noise);
+        parts
+            .map(|(x, y)| cosine * x + (1.0 - cosine * cosine).sqrt() * y)
+            .collect()
+    }
+
+    /// Kilobytes that the process holds (Linux).
+    fn held() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+            .unwrap_or(0)
+    }
+
+    struct Run {
+        memory: SemanticMemory,
+        all: Duration,
+        last: Duration,
+        held: u64,
+    }
+
+    fn fill(beyond: usize, prints: &[SemanticFingerprint]) -> Run {
+        let never = from_fn("none", |_: &str| Ok(Vec::new()));
+        let mut memory = SemanticDuplicates::new(never)
+            .approximate_beyond(beyond)
+            .memory();
+        let before = held();
+        let (begun, mut last) = (Instant::now(), Duration::ZERO);
+        let start = clock(begun);
+        for (at, print) in prints.iter().enumerate() {
+            if at + LAST == prints.len() {
+                last = clock(begun);
+            }
+            let verdict = memory.admit(print.clone(), Reference::Record(at as u64));
+            assert!(verdict.is_unique(), "strangers are new");
+        }
+        let end = clock(begun);
+        Run {
+            memory,
+            all: end.saturating_sub(start),
+            last: end.saturating_sub(last),
+            held: held().saturating_sub(before),
+        }
+    }
+
+    pub(super) fn beside_exact(size: usize) {
+        let mut random = Random::new(4);
+        let mut subject = Vec::new();
+        let mut vectors = Vec::with_capacity(size);
+        for at in 0..size {
+            if at % OF_A_SUBJECT == 0 {
+                subject = vector(&mut random, DIMENSIONS, 0.3);
+            }
+            vectors.push(near(&mut random, &subject, SUBJECT.sqrt()));
+        }
+        let prints: Vec<SemanticFingerprint> = vectors.iter().map(|vector| print(vector)).collect();
+        let repeats: Vec<SemanticFingerprint> = (0..LAST)
+            .map(|_| {
+                let of = usize::try_from(random.below(size as u64)).expect("a place in a list");
+                print(&near(&mut random, &vectors[of], REPEAT))
+            })
+            .collect();
+        drop(vectors);
+        println!(
+            "| {size} records, {DIMENSIONS} dimensions | admissions/s at the end | all, s | repeats found | held, bytes a record |"
+        );
+        println!("|---|---|---|---|---|");
+        for (name, beyond) in [("exact", usize::MAX), ("index from half of them", size / 2)] {
+            let mut run = fill(beyond, &prints);
+            let found = repeats.iter().filter(|repeat| {
+                let verdict = run
+                    .memory
+                    .admit((*repeat).clone(), Reference::Record(u64::MAX));
+                !verdict.is_unique()
+            });
+            let found = found.count();
+            println!(
+                "| {name} | {:.0} | {:.0} | {found} of {LAST} | {} |",
+                LAST as f64 / run.last.as_secs_f64(),
+                run.all.as_secs_f64(),
+                run.held * 1024 / size as u64,
+            );
+        }
+    }
 }

@@ -4,16 +4,49 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::fingerprint::SemanticFingerprint;
+#[cfg(feature = "semantic-index")]
+use super::index::Index;
 use super::shelf::{Query, Shelf};
 use crate::dedup::{Memory, Reference, Verdict};
 
 /// The embeddings of one run: a byte a dimension and some 64 bytes beside.
 ///
-/// About 450 bytes a record in 384 dimensions, and up to twice as much just after the memory has grown.
+/// About 450 bytes a record in 384 dimensions, and up to twice as much just after the memory has grown. What an
+/// approximate index takes is not counted here.
 pub struct SemanticMemory {
     threshold: f32,
     /// By the number of dimensions. There is one, unless the embedder was exchanged.
-    shelves: BTreeMap<usize, (Shelf, Vec<Reference>)>,
+    shelves: BTreeMap<usize, Named>,
+    #[cfg(feature = "semantic-index")]
+    approximate_beyond: Option<usize>,
+}
+
+/// Vectors, and whose they are.
+#[derive(Default)]
+struct Named {
+    vectors: Shelf,
+    names: Vec<Reference>,
+    #[cfg(feature = "semantic-index")]
+    index: Option<Index>,
+}
+
+impl Named {
+    fn nearest(&self, query: &Query, threshold: f32) -> Option<(usize, f32)> {
+        #[cfg(feature = "semantic-index")]
+        if let Some(index) = self.index.as_ref().filter(|index| index.serves(query)) {
+            return index.nearest(&self.vectors, query, threshold);
+        }
+        self.vectors.nearest(query, threshold)
+    }
+
+    fn push(&mut self, query: &Query, name: Reference) {
+        self.vectors.push(query);
+        self.names.push(name);
+        #[cfg(feature = "semantic-index")]
+        if let Some(index) = &mut self.index {
+            index.follow(&self.vectors);
+        }
+    }
 }
 
 impl SemanticMemory {
@@ -21,7 +54,25 @@ impl SemanticMemory {
         Self {
             threshold,
             shelves: BTreeMap::new(),
+            #[cfg(feature = "semantic-index")]
+            approximate_beyond: None,
         }
+    }
+
+    #[cfg(feature = "semantic-index")]
+    pub(super) fn approximate_beyond(mut self, embeddings: Option<usize>) -> Self {
+        self.approximate_beyond = embeddings;
+        self
+    }
+
+    fn named(&mut self, dimensions: usize) -> &mut Named {
+        #[cfg(feature = "semantic-index")]
+        let beyond = self.approximate_beyond;
+        self.shelves.entry(dimensions).or_insert_with(|| Named {
+            #[cfg(feature = "semantic-index")]
+            index: beyond.map(Index::new),
+            ..Named::default()
+        })
     }
 
     /// Returns how many bytes are in use.
@@ -29,7 +80,7 @@ impl SemanticMemory {
     pub fn bytes(&self) -> usize {
         self.shelves
             .values()
-            .map(|(shelf, names)| shelf.bytes() + names.capacity() * size_of::<Reference>())
+            .map(|shelf| shelf.vectors.bytes() + shelf.names.capacity() * size_of::<Reference>())
             .sum()
     }
 }
@@ -38,19 +89,19 @@ impl Memory for SemanticMemory {
     type Fingerprint = SemanticFingerprint;
 
     fn admit(&mut self, fingerprint: SemanticFingerprint, reference: Reference) -> Verdict {
-        let (vectors, names) = self.shelves.entry(fingerprint.vector.len()).or_default();
+        let threshold = self.threshold;
+        let known = self.named(fingerprint.vector.len());
         let query = Query::new(&fingerprint);
-        if let Some((at, similarity)) = vectors.nearest(&query, self.threshold) {
-            return Verdict::duplicate(names[at].clone(), similarity);
+        if let Some((at, similarity)) = known.nearest(&query, threshold) {
+            return Verdict::duplicate(known.names[at].clone(), similarity);
         }
-        vectors.push(&query);
-        names.push(reference);
+        known.push(&query, reference);
         Verdict::Unique
     }
 
     fn embeddings(&self, most: usize) -> Vec<Vec<f32>> {
-        let largest = self.shelves.values().max_by_key(|(shelf, _)| shelf.len());
-        let Some((vectors, names)) = largest else {
+        let largest = self.shelves.values().max_by_key(|shelf| shelf.names.len());
+        let Some(Named { vectors, names, .. }) = largest else {
             return Vec::new();
         };
         let is_record = |at: &usize| matches!(names[*at], Reference::Record(_));
@@ -63,7 +114,7 @@ impl Memory for SemanticMemory {
 
 impl fmt::Debug for SemanticMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let records: usize = self.shelves.values().map(|(shelf, _)| shelf.len()).sum();
+        let records: usize = self.shelves.values().map(|shelf| shelf.names.len()).sum();
         f.debug_struct("SemanticMemory")
             .field("records", &records)
             .field("bytes", &self.bytes())

@@ -2,6 +2,8 @@
 
 mod base64;
 mod fingerprint;
+#[cfg(feature = "semantic-index")]
+mod index;
 mod memory;
 mod numbers;
 mod shelf;
@@ -44,6 +46,8 @@ pub struct SemanticDuplicates<E> {
     compared: Compared,
     threshold: f32,
     numbers: bool,
+    #[cfg(feature = "semantic-index")]
+    approximate_beyond: Option<usize>,
 }
 
 impl<E: Embedder> SemanticDuplicates<E> {
@@ -54,6 +58,8 @@ impl<E: Embedder> SemanticDuplicates<E> {
             compared: Compared::new(Fields::Deciding),
             threshold: 0.93,
             numbers: true,
+            #[cfg(feature = "semantic-index")]
+            approximate_beyond: None,
         }
     }
 
@@ -77,6 +83,29 @@ impl<E: Embedder> SemanticDuplicates<E> {
     #[must_use]
     pub fn numbers_count(mut self, count: bool) -> Self {
         self.numbers = count;
+        self
+    }
+
+    /// Searches by an approximate index where there are more embeddings than this to search. Default: never.
+    ///
+    /// 100 000 is about where the index begins to be faster in 384 dimensions. It is a graph (HNSW, by the crate
+    /// `hnsw_rs`), one for each set of records that are compared with one another: those of the same scope and with the
+    /// same numbers in them. It is built while half as many come as this says, two embeddings with each new one, so
+    /// no record waits for it. What it finds is compared exactly: nothing is refused that the exact search would let
+    /// pass. The other way round it misses some repeats, one in a few hundred by the guide *Deduplication*,
+    /// which has the memory it takes, too. The same records in the same order still get the same verdicts.
+    ///
+    /// ```
+    /// use topicloom::dedup::SemanticDuplicates;
+    /// # use topicloom::embedding::Embedder;
+    /// # fn example(embedder: impl Embedder) {
+    /// let deduplicator = SemanticDuplicates::new(embedder).approximate_beyond(100_000);
+    /// # }
+    /// ```
+    #[cfg(feature = "semantic-index")]
+    #[must_use]
+    pub fn approximate_beyond(mut self, embeddings: usize) -> Self {
+        self.approximate_beyond = Some(embeddings);
         self
     }
 
@@ -126,7 +155,10 @@ impl<E: Embedder> Deduplicator for SemanticDuplicates<E> {
     }
 
     fn memory(&self) -> SemanticMemory {
-        SemanticMemory::new(self.threshold)
+        let memory = SemanticMemory::new(self.threshold);
+        #[cfg(feature = "semantic-index")]
+        let memory = memory.approximate_beyond(self.approximate_beyond);
+        memory
     }
 
     fn format(&self) -> String {

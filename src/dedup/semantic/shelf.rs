@@ -45,6 +45,22 @@ pub(super) struct Query {
 }
 
 impl Query {
+    #[cfg(feature = "semantic-index")]
+    pub(super) fn place(&self) -> u64 {
+        self.place
+    }
+
+    #[cfg(feature = "semantic-index")]
+    pub(super) fn has_direction(&self) -> bool {
+        self.square > 0
+    }
+
+    /// Returns the vector's bytes, with zeros up to the end of its last line, and its length.
+    #[cfg(feature = "semantic-index")]
+    pub(super) fn line_up(&self) -> (Vec<i8>, f32) {
+        (self.lines.concat(), length(self.square))
+    }
+
     pub(super) fn new(print: &SemanticFingerprint) -> Self {
         let lines: Vec<Line> = print
             .vector
@@ -108,6 +124,32 @@ impl Shelf {
         parts.map(f32::from).collect()
     }
 
+    /// Returns the place of a vector.
+    #[cfg(feature = "semantic-index")]
+    pub(super) fn place(&self, at: usize) -> u64 {
+        self.places[at]
+    }
+
+    /// Returns a vector's bytes, with zeros up to the end of its last line, and its length.
+    #[cfg(feature = "semantic-index")]
+    pub(super) fn line_up(&self, at: usize) -> (Vec<i8>, f32) {
+        let lines = self.levels.iter().flat_map(|level| level.lines[at]);
+        (lines.collect(), self.lengths[at])
+    }
+
+    /// Returns the cosine of a vector with one that has a direction.
+    #[cfg(feature = "semantic-index")]
+    pub(super) fn cosine(&self, query: &Query, at: usize) -> f64 {
+        let lines = query.lines.iter().zip(&self.levels);
+        let sum = lines.map(|(line, level)| dot(&line.map(i16::from), &level.lines[at]));
+        self.cosine_of(query, at, sum.sum())
+    }
+
+    fn cosine_of(&self, query: &Query, at: usize, sum: i32) -> f64 {
+        let squares = f64::from(query.square) * f64::from(self.squares[at]);
+        f64::from(sum) / squares.sqrt()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         let level = |level: &Level| level.lines.capacity() * LINE + level.rests.capacity() * 4;
         self.levels.iter().map(level).sum::<usize>()
@@ -143,8 +185,7 @@ impl Shelf {
             let bar = best.map_or(f64::from(threshold), |(_, cosine)| cosine);
             self.survivors(start, query, &lines, bar, &mut left);
             for (at, sum) in &left {
-                let squares = f64::from(query.square) * f64::from(self.squares[*at]);
-                let cosine = f64::from(*sum) / squares.sqrt();
+                let cosine = self.cosine_of(query, *at, *sum);
                 let bar = best.map_or(f64::from(threshold), |(_, cosine)| cosine.next_up());
                 if cosine >= bar {
                     best = Some((*at, cosine));
