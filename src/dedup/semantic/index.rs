@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::iter::repeat;
 
 use hnsw_rs::prelude::{Distance, Hnsw};
 
@@ -48,6 +49,9 @@ struct Place {
 
 struct Graph {
     hnsw: Hnsw<'static, i8, Angle>,
+    /// What the vectors have in common. Embeddings of one model point into much the same direction, and a graph of
+    /// directions that differ less than they might finds its way worse: without this it misses ten times as many.
+    common: Vec<f32>,
     /// Vectors that are not in it yet, in order.
     backlog: VecDeque<usize>,
 }
@@ -69,7 +73,7 @@ impl Index {
             place.vectors += 1;
             if place.graph.is_none() && place.vectors > self.beyond / 2 {
                 let same = (0..at).filter(|other| vectors.place(*other) == vectors.place(at));
-                place.graph = Some(Graph::new(self.beyond, same.collect()));
+                place.graph = Some(Graph::new(self.beyond, vectors, same.collect()));
             }
             if let Some(graph) = &mut place.graph {
                 graph.backlog.push_back(at);
@@ -99,10 +103,8 @@ impl Index {
         threshold: f32,
     ) -> Option<(usize, f32)> {
         let graph = self.places.get(&query.place())?.graph.as_ref()?;
-        let (vector, length) = query.line_up();
-        let found = graph
-            .hnsw
-            .search(&with_length(vector, length), FOUND, CANDIDATES_TO_FIND);
+        let own = graph.own(&query.line_up());
+        let found = graph.hnsw.search(&own, FOUND, CANDIDATES_TO_FIND);
         let cosines = found
             .iter()
             .map(|neighbour| (neighbour.d_id, vectors.cosine(query, neighbour.d_id)))
@@ -117,20 +119,63 @@ impl Index {
 }
 
 impl Graph {
-    fn new(expected: usize, backlog: VecDeque<usize>) -> Self {
+    fn new(expected: usize, vectors: &Shelf, backlog: VecDeque<usize>) -> Self {
         Self {
             hnsw: Hnsw::new(NEIGHBOURS, expected, LAYERS, CANDIDATES_TO_INSERT, Angle),
+            common: in_common(backlog.iter().map(|at| vectors.line_up(*at))),
             backlog,
         }
     }
 
     fn catch_up(&mut self, vectors: &Shelf) {
-        let now = self.backlog.len().min(AT_ONCE);
-        for at in self.backlog.drain(..now) {
-            let (vector, length) = vectors.line_up(at);
-            self.hnsw.insert((&with_length(vector, length), at));
+        for _ in 0..AT_ONCE {
+            if let Some(at) = self.backlog.pop_front() {
+                let own = self.own(&vectors.line_up(at));
+                self.hnsw.insert((&own, at));
+            }
         }
     }
+
+    /// Returns a vector as the graph has it: without what is common to all, in bytes, and one divided by its length
+    /// behind them as a number of 32 bits.
+    fn own(&self, (vector, length): &(Vec<i8>, f32)) -> Vec<i8> {
+        let parts = vector.iter().zip(self.common.iter().chain(repeat(&0.0)));
+        let own: Vec<f32> = parts
+            .map(|(x, common)| f32::from(*x) / length.max(1.0) - common)
+            .collect();
+        let largest = own
+            .iter()
+            .fold(f32::MIN_POSITIVE, |most, x| most.max(x.abs()));
+        #[allow(clippy::cast_possible_truncation)] // From -127 to 127.
+        let mut own: Vec<i8> = own.iter().map(|x| (x / largest * 127.0) as i8).collect();
+        let square: f32 = own.iter().map(|x| f32::from(*x).powi(2)).sum();
+        let inverse = if square > 0.0 {
+            square.sqrt().recip()
+        } else {
+            0.0
+        };
+        own.extend(inverse.to_le_bytes().map(u8::cast_signed));
+        own
+    }
+}
+
+/// Returns the mean direction of vectors; nothing of a few, whose mean says little of those to come.
+fn in_common(vectors: impl ExactSizeIterator<Item = (Vec<i8>, f32)>) -> Vec<f32> {
+    const FEW: usize = 100;
+    let count = vectors.len();
+    if count < FEW {
+        return Vec::new();
+    }
+    let mut sum: Vec<f64> = Vec::new();
+    for (vector, length) in vectors.filter(|(_, length)| *length > 0.0) {
+        sum.resize(vector.len(), 0.0);
+        for (sum, x) in sum.iter_mut().zip(&vector) {
+            *sum += f64::from(*x) / f64::from(length);
+        }
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+    // A mean, and a count below 2³².
+    sum.iter().map(|sum| (sum / count as f64) as f32).collect()
 }
 
 impl fmt::Debug for Index {
@@ -142,15 +187,8 @@ impl fmt::Debug for Index {
     }
 }
 
-/// Bytes at the end of a vector in a graph: one divided by its length, as a number of 32 bits.
+/// Bytes behind a vector in a graph, for its length.
 const TAIL: usize = 4;
-
-/// Puts a vector into the form in which graphs have it.
-fn with_length(mut vector: Vec<i8>, length: f32) -> Vec<i8> {
-    let inverse = if length > 0.0 { length.recip() } else { 0.0 };
-    vector.extend(inverse.to_le_bytes().map(u8::cast_signed));
-    vector
-}
 
 /// 1 − cosine.
 struct Angle;
@@ -221,7 +259,7 @@ mod tests {
 
     #[test]
     fn nearly_all_repeats_are_found_and_nothing_is_invented() {
-        let found = run(100, 2_500);
+        let found = run(300, 2_500);
         let repeats = found.iter().filter(|(exact, _)| exact.is_some()).count();
         let same = found
             .iter()
