@@ -27,7 +27,8 @@ pub use memory::SemanticMemory;
 /// themselves: records with other numbers are never the same, unless [`numbers_count(false)`](Self::numbers_count).
 ///
 /// By default the question decides where a record has one, else all text fields; see [`Fields::Deciding`]. The search
-/// is exact, over all records of the run. The guide *Deduplication* has measured speed and size.
+/// is exact, over all records of the run, unless `approximate_beyond` (feature `semantic-index`) says from where on it need
+/// not be. The guide *Deduplication* has measured speed and size.
 ///
 /// An embedder that fails costs the attempt, so put [`Retrying`](crate::llm::layers::Retrying) around a remote one
 /// and [`Batched`](crate::embedding::Batched) around both.
