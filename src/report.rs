@@ -59,6 +59,9 @@ pub struct Report {
     pub diversity: DiversityReport,
     /// How values were given the type that the schema asks for, and how often; none unless `coerce_types` is set.
     pub coercions: BTreeMap<CoercionKind, u64>,
+    /// Keys that were taken away from candidates since the field list does not name them; none where the schema is a JSON
+    /// Schema or a type.
+    pub dropped_keys: u64,
     /// What else there is to know: topics that could not be had, quotas that moved, answers that were cut off, places
     /// where the caller's type and schema disagree.
     pub notes: Vec<String>,
@@ -317,6 +320,7 @@ impl Report {
             mends: Mends::default(),
             diversity: DiversityReport::default(),
             coercions: BTreeMap::new(),
+            dropped_keys: 0,
             notes: Vec::new(),
             warnings: Vec::new(),
             resumed_answers: 0,

@@ -18,6 +18,7 @@ const MOST_DISAGREEMENTS: usize = 8;
 pub(super) struct Findings {
     mends: Mends,
     coercions: BTreeMap<CoercionKind, u64>,
+    dropped_keys: u64,
     disagreements: Vec<DecodeFault>,
     /// Of each model.
     asked: BTreeMap<Arc<str>, Vec<AskedReport>>,
@@ -34,6 +35,7 @@ impl Findings {
     pub(super) fn answer<T>(&mut self, model: &Arc<str>, judged: &Judged<T>) {
         self.mends.merge(&judged.mends);
         self.at_limit += u64::from(judged.at_limit);
+        self.dropped_keys += judged.dropped_keys as u64;
         for kind in &judged.coercions {
             *self.coercions.entry(*kind).or_default() += 1;
         }
@@ -99,6 +101,7 @@ impl Findings {
     pub(super) fn tell(self, report: &mut Report) {
         report.mends = self.mends;
         report.coercions = self.coercions;
+        report.dropped_keys = self.dropped_keys;
         report.filtered = by_name(&self.filtered);
         let topics = &report.topics;
         let given_up = |(topic, why, last_error): (usize, GiveUp, Option<String>)| {

@@ -53,6 +53,8 @@ pub(super) struct Judged<T> {
     pub(super) candidates: Vec<Result<Ready<T>, Refused>>,
     pub(super) mends: Mends,
     pub(super) coercions: Vec<CoercionKind>,
+    /// Keys that were taken away since the field list does not name them.
+    pub(super) dropped_keys: usize,
     /// How it was asked for, where it held anything to read.
     pub(super) asked: Option<Asked>,
 }
@@ -133,6 +135,7 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
             candidates: Vec::new(),
             mends: Mends::default(),
             coercions: Vec::new(),
+            dropped_keys: 0,
             asked: None,
         };
         judged.fault = match response.finish_reason {
@@ -173,7 +176,12 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
             .map(|value| {
                 let as_found = self.keeps_data.then(|| value.clone());
                 match compiled.restore_record(value) {
-                    Ok(value) => Ok(self.coerced(value, &mut judged.coercions)),
+                    Ok(value) => {
+                        let value = self.coerced(value, &mut judged.coercions);
+                        let (value, dropped) = self.schema.drop_unknown_keys(value);
+                        judged.dropped_keys += dropped;
+                        Ok(value)
+                    }
                     Err(violation) => Err(Refused {
                         json: as_found.and_then(|value| self.kept(value)),
                         ..Refused::new(Rejection::Invalid, Some(violation.to_string()))
@@ -229,7 +237,6 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
             Ok(value) => value,
             Err(refused) => return Ok(Err(refused)),
         };
-        let (value, _) = self.schema.drop_unknown_keys(value);
         let decoded = match self.decoded(&value) {
             Ok(decoded) => decoded,
             Err(refused) => {

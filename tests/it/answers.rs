@@ -189,6 +189,28 @@ async fn types_are_coerced_only_where_the_caller_asks_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_that_the_field_list_does_not_name_are_taken_away_and_counted() {
+    let (model, mut handle) = mock_llm();
+    let run = start(
+        model,
+        input(json!({
+            "topics": ["history"], "num_records": 2,
+            "data_factory_config": {"records_per_request": 2},
+        })),
+    );
+    let record = |question| json!({"question": question, "answer": "?", "id": 1, "why": "so"});
+    handle.next_call().await.records([
+        record("When was Rome founded?"),
+        record("Who was Hannibal?"),
+    ]);
+    let dataset = run.await.expect("no panic").expect("complete");
+    assert_eq!(dataset.report().dropped_keys, 4);
+    for record in dataset.records() {
+        assert!(record.data.keys().eq(["question", "answer"]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn formats_are_asserted_only_where_the_caller_asks_for_it() {
     for asserts in [false, true] {
         let (model, mut handle) = mock_llm();
