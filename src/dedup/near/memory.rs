@@ -56,11 +56,12 @@ impl NearMemory {
                 (similarity >= self.long_similarity).then_some((record, similarity))
             });
         }
-        let short = std::iter::once(&print.full)
-            .chain(&print.cores)
-            .map(|key| shorten(*key, 0));
-        self.keys
-            .touch(short.chain(print.parts.iter().map(|part| shorten(*part, PART))));
+        let whole = std::iter::once(&print.full).chain(&print.cores);
+        let places = whole
+            .map(|key| shorten(*key, 0))
+            .chain([shorten(print.circles, CIRCLES)])
+            .chain(print.parts.iter().map(|part| shorten(*part, PART)));
+        self.keys.touch(places);
         let compare = |entry: Entry, by: Found| {
             let similarity = self.compare(entry.record, print, by)?;
             Some((entry.record, similarity))

@@ -1,39 +1,29 @@
-//! An approximate search, for more vectors than can be searched exactly in a moment.
+//! An approximate search, for more vectors than are searched exactly in a moment.
 //!
-//! Only vectors of the same place are compared, so each place that has grown large gets a graph of its own, and nothing
-//! of other places is in the way of a search. A graph is filled a little with each new vector, from half the size on
-//! from which it is needed.
+//! The vectors of a place are divided into cells. Some of them are pivots, each vector lies in the cell of the pivot that
+//! is nearest to it, and a search looks into the cells of the pivots nearest to what it seeks. A vector and its repeat
+//! are so near to one another that they have nearly the same pivots around them; only where many pivots are about as
+//! near as its own is a repeat missed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::iter::repeat;
 
-use hnsw_rs::prelude::{Distance, Hnsw};
-
+use super::fingerprint::SemanticFingerprint;
 use super::shelf::{Query, Shelf};
 
-/// Neighbours of a vector in each layer of its graph; the lowest has twice as many. With more, both
-/// searching and filling cost more and little more is found: see `benches/semantic`.
-const NEIGHBOURS: usize = 12;
+/// Cells that a search looks into. `benches/semantic` has what is found with it.
+const PROBES: usize = 16;
 
-/// Layers at most. One in twelve vectors is in the second, one in 144 in the third, and so on.
-const LAYERS: usize = 16;
+/// How many times its size a place may grow before its cells are replaced by more and smaller ones.
+const GROWTH: usize = 4;
 
-/// Candidates that are kept in mind when a vector's neighbours are looked for.
-const CANDIDATES_TO_INSERT: usize = 60;
-
-/// Candidates that are kept in mind when the nearest is looked for.
-const CANDIDATES_TO_FIND: usize = 64;
-
-/// Vectors that a search returns. They are compared exactly, since the graph's cosines are rounded.
-const FOUND: usize = 4;
-
-/// Vectors that go into a graph with each new one until it has caught up.
+/// Vectors that go into new cells with each one that is added, until all are in them.
 const AT_ONCE: usize = 2;
 
-/// The graphs of the places of a shelf.
+/// The cells of the places of a shelf.
 pub(super) struct Index {
-    /// A place of more vectors than this is searched by its graph.
+    /// A place of more vectors than this is searched by its cells.
     beyond: usize,
     places: HashMap<u64, Place>,
     /// Vectors of the shelf that have been looked at.
@@ -41,19 +31,23 @@ pub(super) struct Index {
 }
 
 /// The vectors of one place.
-#[derive(Default)]
 struct Place {
-    vectors: usize,
-    graph: Option<Graph>,
+    vectors: Vec<u32>,
+    /// The number of vectors at which the next cells are to be whole.
+    next: usize,
+    growing: Option<Cells>,
+    /// Cells that hold all vectors.
+    whole: Option<Cells>,
 }
 
-struct Graph {
-    hnsw: Hnsw<'static, i8, Angle>,
-    /// What the vectors have in common. Embeddings of one model point into much the same direction, and a graph of
-    /// directions that differ less than they might finds its way worse: without this it misses ten times as many.
+struct Cells {
+    /// What the vectors have in common. Embeddings of one model point into much the same direction, and pivots tell
+    /// them apart by the rest.
     common: Vec<f32>,
-    /// Vectors that are not in it yet, in order.
-    backlog: VecDeque<usize>,
+    pivots: Shelf,
+    /// The vectors in the cell of each pivot.
+    cells: Vec<Vec<u32>>,
+    filled: usize,
 }
 
 impl Index {
@@ -69,16 +63,18 @@ impl Index {
     /// Takes in what was added to the shelf.
     pub(super) fn follow(&mut self, vectors: &Shelf) {
         for at in self.seen..vectors.len() {
-            let place = self.places.entry(vectors.place(at)).or_default();
-            place.vectors += 1;
-            if place.graph.is_none() && place.vectors > self.beyond / 2 {
-                let same = (0..at).filter(|other| vectors.place(*other) == vectors.place(at));
-                place.graph = Some(Graph::new(self.beyond, vectors, same.collect()));
-            }
-            if let Some(graph) = &mut place.graph {
-                graph.backlog.push_back(at);
-                graph.catch_up(vectors);
-            }
+            let place = self
+                .places
+                .entry(vectors.place(at))
+                .or_insert_with(|| Place {
+                    vectors: Vec::new(),
+                    next: self.beyond,
+                    growing: None,
+                    whole: None,
+                });
+            let at = u32::try_from(at).expect("four billion vectors are more than memory holds");
+            place.vectors.push(at);
+            place.fill(vectors);
         }
         self.seen = vectors.len();
     }
@@ -86,13 +82,8 @@ impl Index {
     /// Returns whether this is to be asked, and not the exact search.
     pub(super) fn serves(&self, query: &Query) -> bool {
         let place = self.places.get(&query.place());
-        place.is_some_and(|place| {
-            let is_whole = |graph: &Graph| graph.backlog.is_empty();
-            // What has no direction has no place in a graph of directions.
-            place.vectors > self.beyond
-                && place.graph.as_ref().is_some_and(is_whole)
-                && query.has_direction()
-        })
+        // What has no direction is near to no pivot.
+        place.is_some_and(|place| place.whole.is_some() && query.has_direction())
     }
 
     /// Returns what the exact search does, or another vector that reaches the threshold, or misses it.
@@ -102,60 +93,100 @@ impl Index {
         query: &Query,
         threshold: f32,
     ) -> Option<(usize, f32)> {
-        let graph = self.places.get(&query.place())?.graph.as_ref()?;
-        let own = graph.own(&query.line_up());
-        let found = graph.hnsw.search(&own, FOUND, CANDIDATES_TO_FIND);
-        let cosines = found
-            .iter()
-            .map(|neighbour| (neighbour.d_id, vectors.cosine(query, neighbour.d_id)))
-            .filter(|(_, cosine)| *cosine >= f64::from(threshold));
-        // The first of equals, as the exact search has it.
-        let nearest = cosines.max_by(|(one, cosine), (other, of_other)| {
-            cosine.total_cmp(of_other).then(other.cmp(one))
-        });
-        #[allow(clippy::cast_possible_truncation)] // It is about 1 at most.
-        nearest.map(|(at, cosine)| (at, (cosine as f32).min(1.0)))
+        let cells = self.places.get(&query.place())?.whole.as_ref()?;
+        vectors.nearest_of(query, threshold, cells.around(query))
+    }
+
+    /// Returns the bytes in use.
+    pub(super) fn bytes(&self) -> usize {
+        let of_cells = |cells: &Cells| {
+            let members = cells.cells.iter().map(Vec::capacity);
+            cells.pivots.bytes()
+                + cells.cells.len() * size_of::<Vec<u32>>()
+                + members.sum::<usize>() * 4
+        };
+        let of_place = |place: &Place| {
+            let cells = place.growing.iter().chain(&place.whole);
+            place.vectors.capacity() * 4 + cells.map(of_cells).sum::<usize>()
+        };
+        self.places.values().map(of_place).sum()
     }
 }
 
-impl Graph {
-    fn new(expected: usize, vectors: &Shelf, backlog: VecDeque<usize>) -> Self {
-        Self {
-            hnsw: Hnsw::new(NEIGHBOURS, expected, LAYERS, CANDIDATES_TO_INSERT, Angle),
-            common: in_common(backlog.iter().map(|at| vectors.line_up(*at))),
-            backlog,
+impl Place {
+    fn fill(&mut self, vectors: &Shelf) {
+        if let Some(whole) = &mut self.whole {
+            whole.fill(vectors, &self.vectors, 1);
         }
-    }
-
-    fn catch_up(&mut self, vectors: &Shelf) {
-        for _ in 0..AT_ONCE {
-            if let Some(at) = self.backlog.pop_front() {
-                let own = self.own(&vectors.line_up(at));
-                self.hnsw.insert((&own, at));
+        // From half the size on, so that two with each vector are enough.
+        if self.growing.is_none() && self.vectors.len() > self.next / 2 {
+            self.growing = Some(Cells::new(vectors, &self.vectors));
+        }
+        if let Some(growing) = &mut self.growing {
+            growing.fill(vectors, &self.vectors, AT_ONCE);
+            if growing.filled == self.vectors.len() && growing.filled > self.next {
+                self.next = GROWTH * growing.filled;
+                self.whole = self.growing.take();
             }
         }
     }
+}
 
-    /// Returns a vector as the graph has it: without what is common to all, in bytes, and one divided by its length
-    /// behind them as a number of 32 bits.
-    fn own(&self, (vector, length): &(Vec<i8>, f32)) -> Vec<i8> {
+impl Cells {
+    /// Creates empty cells around some of these vectors, for four times as many, which is about what there will be.
+    fn new(vectors: &Shelf, of: &[u32]) -> Self {
+        // As many pivots as are looked at in the cells, at the size in the middle of a search's range.
+        let count = (PROBES * GROWTH * of.len()).isqrt().min(of.len());
+        let mut cells = Self {
+            common: in_common(of.iter().map(|at| vectors.line_up(*at as usize))),
+            pivots: Shelf::default(),
+            cells: vec![Vec::new(); count],
+            filled: 0,
+        };
+        for pivot in 0..count {
+            let at = of[pivot * of.len() / count];
+            let pivot = cells.apart(&vectors.line_up(at as usize));
+            cells.pivots.push(&pivot);
+        }
+        cells
+    }
+
+    /// Takes in the next of these vectors.
+    fn fill(&mut self, vectors: &Shelf, of: &[u32], count: usize) {
+        for at in of.iter().skip(self.filled).take(count) {
+            let vector = self.apart(&vectors.line_up(*at as usize));
+            let cosines = self.pivots.cosines(&vector).zip(0..);
+            // The first of equals, for one.
+            let (_, cell) = cosines
+                .reduce(|best, next| if next.0 > best.0 { next } else { best })
+                .expect("there are pivots as soon as there are vectors");
+            self.cells[cell].push(*at);
+            self.filled += 1;
+        }
+    }
+
+    /// Returns the vectors of the cells around a query, the nearest cell first.
+    fn around(&self, query: &Query) -> impl Iterator<Item = &[u32]> {
+        let query = self.apart(&query.line_up());
+        let mut cells: Vec<(f32, usize)> = self.pivots.cosines(&query).zip(0..).collect();
+        let nearer = |one: &(f32, usize), other: &(f32, usize)| {
+            other.0.total_cmp(&one.0).then(one.1.cmp(&other.1))
+        };
+        if cells.len() > PROBES {
+            cells.select_nth_unstable_by(PROBES, nearer);
+            cells.truncate(PROBES);
+        }
+        cells.sort_unstable_by(nearer);
+        cells.into_iter().map(|(_, cell)| &self.cells[cell][..])
+    }
+
+    /// Returns a vector without what is common to all.
+    fn apart(&self, (vector, length): &(Vec<i8>, f32)) -> Query {
         let parts = vector.iter().zip(self.common.iter().chain(repeat(&0.0)));
         let own: Vec<f32> = parts
             .map(|(x, common)| f32::from(*x) / length.max(1.0) - common)
             .collect();
-        let largest = own
-            .iter()
-            .fold(f32::MIN_POSITIVE, |most, x| most.max(x.abs()));
-        #[allow(clippy::cast_possible_truncation)] // From -127 to 127.
-        let mut own: Vec<i8> = own.iter().map(|x| (x / largest * 127.0) as i8).collect();
-        let square: f32 = own.iter().map(|x| f32::from(*x).powi(2)).sum();
-        let inverse = if square > 0.0 {
-            square.sqrt().recip()
-        } else {
-            0.0
-        };
-        own.extend(inverse.to_le_bytes().map(u8::cast_signed));
-        own
+        Query::new(&SemanticFingerprint::of(0, &own).expect("bytes are finite"))
     }
 }
 
@@ -184,33 +215,6 @@ impl fmt::Debug for Index {
             .field("beyond", &self.beyond)
             .field("places", &self.places.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// Bytes behind a vector in a graph, for its length.
-const TAIL: usize = 4;
-
-/// 1 − cosine.
-struct Angle;
-
-impl Distance<i8> for Angle {
-    fn eval(&self, one: &[i8], other: &[i8]) -> f32 {
-        let (Some((one, length)), Some((other, of_other))) = (
-            one.split_last_chunk::<TAIL>(),
-            other.split_last_chunk::<TAIL>(),
-        ) else {
-            return 1.0;
-        };
-        let inverse = |bytes: &[i8; TAIL]| f32::from_le_bytes(bytes.map(i8::cast_unsigned));
-        let products = one.iter().zip(other);
-        // Both halves of a product fit 16 bits, so that processors multiply and add many at once.
-        let sum: i32 = products
-            .map(|(x, y)| i32::from(i16::from(*x)) * i32::from(i16::from(*y)))
-            .sum();
-        #[allow(clippy::cast_precision_loss)] // What is found is compared exactly.
-        let cosine = sum as f32 * inverse(length) * inverse(of_other);
-        // The crate takes distances to be positive.
-        (1.0 - cosine).max(0.0)
     }
 }
 
@@ -286,37 +290,53 @@ mod tests {
     }
 
     #[test]
-    fn each_place_has_a_graph_of_its_own_once_it_is_large() {
+    fn each_place_has_cells_of_its_own_once_it_is_large() {
+        const BEYOND: usize = 40;
         let mut random = Random::new(3);
-        let (mut vectors, mut index) = (Shelf::default(), Index::new(40));
+        let (mut vectors, mut index) = (Shelf::default(), Index::new(BEYOND));
         for number in 0..130 {
             // Two of three are of one place.
-            let place = u64::from(number % 3 == 0);
-            vectors.push(&Query::new(&print(&mut random, number, place)));
+            vectors.push(&Query::new(&print(
+                &mut random,
+                number,
+                u64::from(number % 3 == 0),
+            )));
             index.follow(&vectors);
-            let backlog = |place| {
-                let graph = index.places.get(&place)?.graph.as_ref()?;
-                Some((graph.hnsw.get_nb_point(), graph.backlog.len()))
-            };
-            let count = |place| index.places.get(&place).map_or(0, |place| place.vectors);
-            for place in [0, 1] {
-                let (all, half) = (count(place), 20);
-                match backlog(place) {
-                    None => assert!(all <= half, "{all}"),
-                    Some((filled, left)) => {
-                        assert_eq!(filled + left, all);
-                        assert_eq!(
-                            filled,
-                            all.min(AT_ONCE * (all - half)),
-                            "a little at a time"
-                        );
-                    }
+            for (place, vectors) in &index.places {
+                let all = vectors.vectors.len();
+                if let Some(growing) = vectors.growing.as_ref().filter(|_| all <= BEYOND) {
+                    let filled = all.min(AT_ONCE * (all - BEYOND / 2));
+                    assert_eq!(growing.filled, filled, "a few at a time");
+                } else {
+                    assert!(all <= BEYOND / 2 || all > BEYOND, "{all}");
                 }
-                let query = Query::new(&print(&mut random, 1_000, place));
-                assert_eq!(index.serves(&query), all > 40, "{all}");
+                let query = Query::new(&print(&mut random, 1_000, *place));
+                assert_eq!(index.serves(&query), all > BEYOND, "{all}");
             }
         }
         assert!(!index.serves(&Query::new(&print(&mut random, 1, 9))));
+    }
+
+    #[test]
+    fn a_place_that_has_grown_gets_more_cells_which_hold_all_of_it() {
+        let mut random = Random::new(4);
+        let (mut vectors, mut index) = (Shelf::default(), Index::new(40));
+        let mut counts = Vec::new();
+        for number in 0..800 {
+            vectors.push(&Query::new(&print(&mut random, number, 0)));
+            index.follow(&vectors);
+            let Some(whole) = &index.places[&0].whole else {
+                continue;
+            };
+            assert_eq!(whole.filled, vectors.len());
+            let mut members = whole.cells.concat();
+            members.sort_unstable();
+            assert!(members.into_iter().eq(0..=u32::try_from(number).unwrap()));
+            counts.push(whole.cells.len());
+        }
+        counts.dedup();
+        assert_eq!(counts.len(), 3, "{counts:?}");
+        assert!(counts.is_sorted(), "{counts:?}");
     }
 
     #[test]

@@ -4,74 +4,58 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::fingerprint::SemanticFingerprint;
-#[cfg(feature = "semantic-index")]
 use super::index::Index;
 use super::shelf::{Query, Shelf};
 use crate::dedup::{Memory, Reference, Verdict};
 
 /// The embeddings of one run: a byte a dimension and some 64 bytes beside.
 ///
-/// About 450 bytes a record in 384 dimensions, and up to twice as much just after the memory has grown. What an
-/// approximate index takes is not counted here.
+/// About 450 bytes a record in 384 dimensions, and up to twice as much just after the memory has grown.
 pub struct SemanticMemory {
     threshold: f32,
+    approximate_beyond: usize,
     /// By the number of dimensions. There is one, unless the embedder was exchanged.
     shelves: BTreeMap<usize, Named>,
-    #[cfg(feature = "semantic-index")]
-    approximate_beyond: Option<usize>,
 }
 
 /// Vectors, and whose they are.
-#[derive(Default)]
 struct Named {
     vectors: Shelf,
     names: Vec<Reference>,
-    #[cfg(feature = "semantic-index")]
-    index: Option<Index>,
+    index: Index,
 }
 
 impl Named {
     fn nearest(&self, query: &Query, threshold: f32) -> Option<(usize, f32)> {
-        #[cfg(feature = "semantic-index")]
-        if let Some(index) = self.index.as_ref().filter(|index| index.serves(query)) {
-            return index.nearest(&self.vectors, query, threshold);
+        if self.index.serves(query) {
+            self.index.nearest(&self.vectors, query, threshold)
+        } else {
+            self.vectors.nearest(query, threshold)
         }
-        self.vectors.nearest(query, threshold)
     }
 
     fn push(&mut self, query: &Query, name: Reference) {
         self.vectors.push(query);
         self.names.push(name);
-        #[cfg(feature = "semantic-index")]
-        if let Some(index) = &mut self.index {
-            index.follow(&self.vectors);
-        }
+        self.index.follow(&self.vectors);
     }
 }
 
 impl SemanticMemory {
-    pub(super) fn new(threshold: f32) -> Self {
+    pub(super) fn new(threshold: f32, approximate_beyond: usize) -> Self {
         Self {
             threshold,
+            approximate_beyond,
             shelves: BTreeMap::new(),
-            #[cfg(feature = "semantic-index")]
-            approximate_beyond: None,
         }
     }
 
-    #[cfg(feature = "semantic-index")]
-    pub(super) fn approximate_beyond(mut self, embeddings: Option<usize>) -> Self {
-        self.approximate_beyond = embeddings;
-        self
-    }
-
     fn named(&mut self, dimensions: usize) -> &mut Named {
-        #[cfg(feature = "semantic-index")]
         let beyond = self.approximate_beyond;
         self.shelves.entry(dimensions).or_insert_with(|| Named {
-            #[cfg(feature = "semantic-index")]
-            index: beyond.map(Index::new),
-            ..Named::default()
+            vectors: Shelf::default(),
+            names: Vec::new(),
+            index: Index::new(beyond),
         })
     }
 
@@ -80,7 +64,10 @@ impl SemanticMemory {
     pub fn bytes(&self) -> usize {
         self.shelves
             .values()
-            .map(|shelf| shelf.vectors.bytes() + shelf.names.capacity() * size_of::<Reference>())
+            .map(|shelf| {
+                let names = shelf.names.capacity() * size_of::<Reference>();
+                shelf.vectors.bytes() + shelf.index.bytes() + names
+            })
             .sum()
     }
 }

@@ -2,7 +2,6 @@
 
 mod base64;
 mod fingerprint;
-#[cfg(feature = "semantic-index")]
 mod index;
 mod memory;
 mod numbers;
@@ -27,8 +26,8 @@ pub use memory::SemanticMemory;
 /// themselves: records with other numbers are never the same, unless [`numbers_count(false)`](Self::numbers_count).
 ///
 /// By default the question decides where a record has one, else all text fields; see [`Fields::Deciding`]. The search
-/// is exact, over all records of the run, unless `approximate_beyond` (feature `semantic-index`) says from where on it need
-/// not be. The guide *Deduplication* has measured speed and size.
+/// is exact up to 100 000 records, and misses a repeat now and then beyond; see
+/// [`approximate_beyond`](Self::approximate_beyond). The guide *Deduplication* has measured speed and size.
 ///
 /// An embedder that fails costs the attempt, so put [`Retrying`](crate::llm::layers::Retrying) around a remote one
 /// and [`Batched`](crate::embedding::Batched) around both.
@@ -47,8 +46,7 @@ pub struct SemanticDuplicates<E> {
     compared: Compared,
     threshold: f32,
     numbers: bool,
-    #[cfg(feature = "semantic-index")]
-    approximate_beyond: Option<usize>,
+    approximate_beyond: usize,
 }
 
 impl<E: Embedder> SemanticDuplicates<E> {
@@ -59,8 +57,7 @@ impl<E: Embedder> SemanticDuplicates<E> {
             compared: Compared::new(Fields::Deciding),
             threshold: 0.93,
             numbers: true,
-            #[cfg(feature = "semantic-index")]
-            approximate_beyond: None,
+            approximate_beyond: 100_000,
         }
     }
 
@@ -87,26 +84,25 @@ impl<E: Embedder> SemanticDuplicates<E> {
         self
     }
 
-    /// Searches by an approximate index where there are more embeddings than this to search. Default: never.
+    /// Sets beyond how many embeddings the search may be approximate. Default: 100 000; `usize::MAX` for never.
     ///
-    /// 100 000 is about where the index begins to be faster in 384 dimensions. It is a graph (HNSW, by the crate
-    /// `hnsw_rs`), one for each set of records that are compared with one another: those of the same scope and with the
-    /// same numbers in them. It is built while half as many come as this says, two embeddings with each new one, so
-    /// no record waits for it. What it finds is compared exactly: nothing is refused that the exact search would let
-    /// pass. The other way round it misses some repeats, one in a few hundred by the guide *Deduplication*,
-    /// which has the memory it takes, too. The same records in the same order still get the same verdicts.
+    /// It then looks only where a repeat most probably is. What it finds is compared exactly, so nothing is refused
+    /// that the exact search would let pass; the other way round it misses some repeats that are not very near, by
+    /// the guide *Deduplication* one in some hundreds. The same records in the same order get the same verdicts.
+    ///
+    /// Counted are embeddings that are compared with one another: those of the same scope, with the same numbers in
+    /// their records.
     ///
     /// ```
     /// use topicloom::dedup::SemanticDuplicates;
     /// # use topicloom::embedding::Embedder;
     /// # fn example(embedder: impl Embedder) {
-    /// let deduplicator = SemanticDuplicates::new(embedder).approximate_beyond(100_000);
+    /// let exact = SemanticDuplicates::new(embedder).approximate_beyond(usize::MAX);
     /// # }
     /// ```
-    #[cfg(feature = "semantic-index")]
     #[must_use]
     pub fn approximate_beyond(mut self, embeddings: usize) -> Self {
-        self.approximate_beyond = Some(embeddings);
+        self.approximate_beyond = embeddings;
         self
     }
 
@@ -156,10 +152,7 @@ impl<E: Embedder> Deduplicator for SemanticDuplicates<E> {
     }
 
     fn memory(&self) -> SemanticMemory {
-        let memory = SemanticMemory::new(self.threshold);
-        #[cfg(feature = "semantic-index")]
-        let memory = memory.approximate_beyond(self.approximate_beyond);
-        memory
+        SemanticMemory::new(self.threshold, self.approximate_beyond)
     }
 
     fn format(&self) -> String {

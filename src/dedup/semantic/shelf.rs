@@ -45,20 +45,22 @@ pub(super) struct Query {
 }
 
 impl Query {
-    #[cfg(feature = "semantic-index")]
     pub(super) fn place(&self) -> u64 {
         self.place
     }
 
-    #[cfg(feature = "semantic-index")]
     pub(super) fn has_direction(&self) -> bool {
         self.square > 0
     }
 
     /// Returns the vector's bytes, with zeros up to the end of its last line, and its length.
-    #[cfg(feature = "semantic-index")]
     pub(super) fn line_up(&self) -> (Vec<i8>, f32) {
         (self.lines.concat(), length(self.square))
+    }
+
+    /// Returns its lines as [`dot`] wants them.
+    fn wide(&self) -> Vec<Line<i16>> {
+        self.lines.iter().map(|line| line.map(i16::from)).collect()
     }
 
     pub(super) fn new(print: &SemanticFingerprint) -> Self {
@@ -125,24 +127,30 @@ impl Shelf {
     }
 
     /// Returns the place of a vector.
-    #[cfg(feature = "semantic-index")]
     pub(super) fn place(&self, at: usize) -> u64 {
         self.places[at]
     }
 
     /// Returns a vector's bytes, with zeros up to the end of its last line, and its length.
-    #[cfg(feature = "semantic-index")]
     pub(super) fn line_up(&self, at: usize) -> (Vec<i8>, f32) {
         let lines = self.levels.iter().flat_map(|level| level.lines[at]);
         (lines.collect(), self.lengths[at])
     }
 
-    /// Returns the cosine of a vector with one that has a direction.
-    #[cfg(feature = "semantic-index")]
-    pub(super) fn cosine(&self, query: &Query, at: usize) -> f64 {
-        let lines = query.lines.iter().zip(&self.levels);
-        let sum = lines.map(|(line, level)| dot(&line.map(i16::from), &level.lines[at]));
-        self.cosine_of(query, at, sum.sum())
+    /// Returns the cosine of each vector, 0 where one of the two has no direction.
+    pub(super) fn cosines(&self, query: &Query) -> impl Iterator<Item = f32> {
+        let lines = query.wide();
+        (0..self.len()).map(move |at| {
+            let lines = lines.iter().zip(&self.levels);
+            let sum: i32 = lines.map(|(line, level)| dot(line, &level.lines[at])).sum();
+            let lengths = length(query.square) * self.lengths[at];
+            #[allow(clippy::cast_precision_loss)] // Good enough to choose by.
+            if lengths > 0.0 {
+                sum as f32 / lengths
+            } else {
+                0.0
+            }
+        })
     }
 
     fn cosine_of(&self, query: &Query, at: usize, sum: i32) -> f64 {
@@ -178,16 +186,46 @@ impl Shelf {
             let same = |at: &usize| self.squares[*at] == 0 && self.places[*at] == query.place;
             return (0..self.len()).find(same).map(|at| (at, 1.0));
         }
-        let lines: Vec<Line<i16>> = query.lines.iter().map(|line| line.map(i16::from)).collect();
+        let in_place = |at: &usize| self.places[*at] == query.place;
+        let blocks = (0..self.len()).step_by(BLOCK).map(|start| {
+            let block = start..self.len().min(start + BLOCK);
+            block.filter(in_place)
+        });
+        self.search(query, threshold, blocks)
+    }
+
+    /// Returns the nearest of some vectors of the query's place, as [`nearest`](Self::nearest) does.
+    pub(super) fn nearest_of<'a>(
+        &self,
+        query: &Query,
+        threshold: f32,
+        some: impl Iterator<Item = &'a [u32]>,
+    ) -> Option<(usize, f32)> {
+        let blocks = some.flat_map(|some| some.chunks(BLOCK));
+        let blocks = blocks.map(|block| block.iter().map(|at| *at as usize));
+        self.search(query, threshold, blocks)
+    }
+
+    fn search<B: Iterator<Item = usize>>(
+        &self,
+        query: &Query,
+        threshold: f32,
+        blocks: impl Iterator<Item = B>,
+    ) -> Option<(usize, f32)> {
+        let lines = query.wide();
         let mut best: Option<(usize, f64)> = None;
         let mut left = Vec::with_capacity(BLOCK);
-        for start in (0..self.len()).step_by(BLOCK) {
+        for block in blocks {
             let bar = best.map_or(f64::from(threshold), |(_, cosine)| cosine);
-            self.survivors(start, query, &lines, bar, &mut left);
+            left.clear();
+            left.extend(block.map(|at| (at, 0)));
+            self.keep_near(query, &lines, bar, &mut left);
             for (at, sum) in &left {
                 let cosine = self.cosine_of(query, *at, *sum);
-                let bar = best.map_or(f64::from(threshold), |(_, cosine)| cosine.next_up());
-                if cosine >= bar {
+                let is_nearer = best.map_or(cosine >= f64::from(threshold), |(other, best)| {
+                    cosine > best || cosine == best && *at < other
+                });
+                if is_nearer {
                     best = Some((*at, cosine));
                 }
             }
@@ -196,25 +234,16 @@ impl Shelf {
         best.map(|(at, cosine)| (at, (cosine as f32).min(1.0)))
     }
 
-    /// Leaves the vectors of a block that may reach a cosine, with their dot products.
-    fn survivors(
+    /// Keeps the vectors that may reach a cosine, and adds up their dot products.
+    fn keep_near(
         &self,
-        start: usize,
         query: &Query,
         lines: &[Line<i16>],
         bar: f64,
         left: &mut Vec<(usize, i32)>,
     ) {
-        let block = start..self.len().min(start + BLOCK);
         #[allow(clippy::cast_possible_truncation)] // To the nearest; the slack covers it.
         let bar = ((bar - SLACK) * f64::from(query.square).sqrt()) as f32;
-        left.clear();
-        let in_place = self.places[block.clone()].iter().zip(block);
-        left.extend(
-            in_place
-                .filter(|(place, _)| **place == query.place)
-                .map(|(_, at)| (at, 0)),
-        );
         for ((level, line), query_rest) in self.levels.iter().zip(lines).zip(&query.rests) {
             left.retain_mut(|(at, sum)| {
                 *sum += dot(line, &level.lines[*at]);

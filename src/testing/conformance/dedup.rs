@@ -237,7 +237,6 @@ mod tests {
             })
         };
         dedup(SemanticDuplicates::new(toy())).await;
-        #[cfg(feature = "semantic-index")]
         dedup(SemanticDuplicates::new(toy()).approximate_beyond(0)).await;
         let batched = SemanticDuplicates::new(Batched::new(toy()).most(7));
         dedup(NearDuplicates::default().then(batched)).await;
