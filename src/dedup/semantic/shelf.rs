@@ -223,7 +223,7 @@ impl Shelf {
             for (at, sum) in &left {
                 let cosine = self.cosine_of(query, *at, *sum);
                 let is_nearer = best.map_or(cosine >= f64::from(threshold), |(other, best)| {
-                    cosine > best || cosine == best && *at < other
+                    cosine.total_cmp(&best).then(other.cmp(at)).is_gt()
                 });
                 if is_nearer {
                     best = Some((*at, cosine));
