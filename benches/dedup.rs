@@ -4,6 +4,7 @@
 //! cargo bench --bench dedup                 # quality, then 100 000 and 1 000 000 records
 //! cargo bench --bench dedup -- quality 11   # quality alone, with another seed
 //! cargo bench --bench dedup -- wrong second # some wrong verdicts of an open part: `first`, `second` or `blind`
+//! cargo bench --bench dedup -- set.jsonl    # quality on a set of your own (`wrong set.jsonl` for the wrong verdicts)
 //! ```
 
 // Tables go to standard output, and counts of records become shares.
@@ -11,6 +12,8 @@
 
 #[path = "dedup/blind/mod.rs"]
 mod blind;
+#[path = "dedup/file.rs"]
+mod file;
 #[path = "dedup/generate.rs"]
 mod generate;
 #[path = "dedup/quality.rs"]
@@ -29,6 +32,9 @@ use topicloom::Candidate;
 use topicloom::dedup::{Deduplicator, Memory, NearDuplicates, Reference};
 use vocabulary::{FIRST, HELD_OUT, SECOND};
 
+/// The part of a set that is read from a file whose misses are not to be looked at.
+const CLOSED: &str = "closed";
+
 fn main() {
     let arguments: Vec<String> = std::env::args()
         .skip(1)
@@ -36,6 +42,15 @@ fn main() {
         .collect();
     let has = |name: &str| arguments.iter().any(|a| a == name);
     let seed = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(7);
+    if let Some(path) = arguments.iter().find(|name| name.ends_with(".jsonl")) {
+        let set = file::read(path);
+        if has("wrong") {
+            quality::show_wrong(&set, CLOSED);
+        } else {
+            quality::tables(&set);
+        }
+        return;
+    }
     if has("wrong") {
         if has("blind") {
             quality::show_wrong(&blind::generate(100_000, seed), blind::CLOSED);

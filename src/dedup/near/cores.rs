@@ -1,7 +1,8 @@
 //! Finds the parts of a short text that could be left out while the question stays the same.
 
 use super::lexer::Kind;
-use super::lexicon::trait_of as is;
+use super::lexicon::{LEXICON, ON, THAN, trait_of as is};
+use super::order::kept;
 use super::reading::Content;
 use super::terms::Term;
 
@@ -17,14 +18,19 @@ pub(super) struct Cores {
 }
 
 impl Cores {
-    /// Finds the shortened forms of a text.
-    pub(super) fn of(terms: &[Term], contents: &[Content]) -> Self {
+    /// Finds the shortened forms of a text. Of one in an unknown language only whole sentences are left out.
+    pub(super) fn of(terms: &[Term], contents: &[Content], english: bool) -> Self {
         // Longer texts forgive a clause by the shares of their words that agree.
         if contents.len() > 63 || contents.len() < 2 {
             return Self::default();
         }
+        let relates = contents.iter().any(|c| LEXICON.relates(kept(c.meaning)));
+        let capital = if english { is::CAPITAL } else { 0 };
         let weighs = |c: &Content| {
-            c.traits & (is::NUMBER | is::NEGATION | is::SIGN | is::CAPITAL | is::UNIT) != 0
+            c.traits & capital != 0 || c.traits & (is::NUMBER | is::NEGATION | is::SIGN | is::UNIT) != 0
+                // What something is compared with, or has an effect on.
+                || c.role == THAN
+                || relates && u32::from(c.role) == ON
         };
         let mut finder = Finder {
             terms,
@@ -32,7 +38,11 @@ impl Cores {
             weighs: bits(contents, weighs),
             cores: Self::default(),
         };
-        finder.sentences();
+        if english {
+            finder.sentences();
+        } else {
+            finder.talk();
+        }
         finder.cores
     }
 
@@ -87,6 +97,20 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
+    /// Finds the only sentence that ends with a question mark, and the text without its first and its last sentence.
+    fn talk(&mut self) {
+        let end = self.terms.len();
+        if let Some((start, stop)) = self.asking() {
+            return self.leave_out(self.part(0, start).and(self.part(stop, end)), 1);
+        }
+        let ends = |term: &Term| matches!(term.kind, Kind::Stop | Kind::Ask | Kind::Colon);
+        let first = self.terms.iter().position(ends).unwrap_or(end);
+        let (head, tail) = (self.part(0, first), self.part(self.last(), end));
+        for part in [tail, head, head.and(tail)] {
+            self.leave_out(part, 1);
+        }
+    }
+
     fn sentences(&mut self) {
         let end = self.terms.len();
         let stop_after = |from: usize| {
@@ -101,20 +125,23 @@ impl Finder<'_> {
         if let Some((start, stop)) = self.asking() {
             // One sentence asks: the others are talk around it.
             let around = self.part(0, start).and(self.part(stop, end));
+            if self.weighs(around) {
+                // What the others tell belongs to the question, but for a greeting and a closing word.
+                let (head, tail) = (self.part(0, first.min(start)), self.part(self.last(), end));
+                let tail = if self.last() >= stop {
+                    tail
+                } else {
+                    Part::default()
+                };
+                self.leave_out(head.and(tail), 1);
+                self.leave_out(tail, 1);
+                self.leave_out(head, 1);
+            }
             self.leave_out(around, 1);
             self.clauses(start, stop, around);
             return;
         }
-        // The last sentence with words of meaning starts behind the last stop but one.
-        let closing = (0..end)
-            .rev()
-            .find(|&at| !self.terms[at].dropped)
-            .unwrap_or(0);
-        let last = (0..closing)
-            .rev()
-            .find(|&at| matches!(self.terms[at].kind, Kind::Stop | Kind::Ask))
-            .unwrap_or(0);
-        self.leave_out(self.part(last, end), 1);
+        self.leave_out(self.part(self.last(), end), 1);
         self.leave_out(self.part(0, first), 1);
         let mut start = 0;
         while start < end {
@@ -124,6 +151,15 @@ impl Finder<'_> {
             self.clauses(start, stop, Part::default());
             start = stop + 1;
         }
+    }
+
+    /// Returns where the last sentence with words of meaning starts: behind the last stop but one.
+    fn last(&self) -> usize {
+        let closing = self.terms.iter().rposition(|term| !term.dropped);
+        (0..closing.unwrap_or(0))
+            .rev()
+            .find(|&at| matches!(self.terms[at].kind, Kind::Stop | Kind::Ask))
+            .unwrap_or(0)
     }
 
     /// Returns where the only sentence lies that asks: with a question mark or, if there is none, as a command that is
@@ -275,26 +311,35 @@ impl Finder<'_> {
                     .is(is::STRONG | is::WEAK | is::LEAD | is::PARTICIPLE))
     }
 
+    fn weighs(&self, part: Part) -> bool {
+        part.words & self.weighs & !part.forgiven != 0
+    }
+
     fn part(&self, from: usize, to: usize) -> Part {
+        let terms = &self.terms[from..to];
         let words = bits(self.contents, |content| (from..to).contains(&content.at));
         // Numbers in "write two sentences" say nothing about the question.
-        let about_answer = words & self.weighs != 0
-            && self.terms[from..to]
-                .iter()
-                .any(|term| term.word.is(is::ANSWER));
-        Part {
-            words,
-            forgiven: if about_answer { words } else { 0 },
+        if terms.iter().any(|term| term.word.is(is::ANSWER)) {
+            return Part {
+                words,
+                forgiven: words & self.weighs,
+            };
         }
+        // What something is compared with cannot go.
+        let is_than = |term: &Term| term.word.meaning == LEXICON.than();
+        let before = from.checked_sub(1).map(|at| &self.terms[at]);
+        if terms.iter().chain(before).any(is_than) {
+            return Part::default();
+        }
+        Part { words, forgiven: 0 }
     }
 
     /// Remembers the form without a part, if nothing in the part weighs and at least so many words are left.
     fn leave_out(&mut self, part: Part, least: u32) {
         let left = (u64::MAX >> (64 - self.contents.len())) & !part.words;
         let known = &self.cores.left[..self.cores.count];
-        let weighty = part.words & self.weighs & !part.forgiven != 0;
         if part.words != 0
-            && !weighty
+            && !self.weighs(part)
             && left.count_ones() >= least
             && !known.contains(&left)
             && known.len() < MOST

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::lexer::{Lexemes, lex};
 use super::lexicon::{BY, LEXICON, trait_of as is};
-use super::order::Packed;
+use super::order::{Packed, kept};
 use super::reading::{Content, Reading};
 use super::sketch::Sketch;
 
@@ -104,12 +104,15 @@ impl NearFingerprint {
         let mut emoji = 0;
         for (field, reading) in (0_u32..).zip(readings) {
             // In a record of several fields a word belongs to its field.
-            let salt = field.wrapping_mul(0x9e37_79b9) & !0x7f;
+            let salt = kept(field.wrapping_mul(0x9e37_79b9));
             for content in &reading.contents {
                 let meaning = content.meaning ^ salt;
                 mixed.push(mix(meaning));
                 print.words.push(pack(content, meaning));
-                print.traits.0 |= u32::from(LEXICON.is_symmetric(content.meaning));
+                // "Connecting trains" compare nothing.
+                let compares =
+                    LEXICON.is_symmetric(content.meaning) && content.traits & is::PARTICIPLE == 0;
+                print.traits.0 |= u32::from(compares);
             }
             emoji ^= reading.emoji;
             print.traits.0 |= u32::from(reading.repeats) << 1;
@@ -189,7 +192,9 @@ fn pack(content: &Content, meaning: u32) -> Packed {
     // Who acts stands in front already, so "by" says no more.
     let role = if content.role == BY { 0 } else { content.role };
     let weighs = has(is::NEGATION | is::WEIGHTY | is::CAPITAL | is::UNIT);
-    Packed::new(meaning, role, has(is::NUMBER | is::SIGN), weighs).bound(content.bound)
+    Packed::new(meaning, role, has(is::NUMBER | is::SIGN), weighs)
+        .bound(content.bound)
+        .asked(content.asked)
 }
 
 /// Spreads a meaning over 64 bits.

@@ -50,6 +50,10 @@ pub(super) struct Lexeme {
     pub(super) kind: Kind,
     /// Starts with a capital letter.
     pub(super) capital: bool,
+    /// Has two capital letters and more, and no small one.
+    pub(super) shouted: bool,
+    /// Stands in quotes that hold a part of the text.
+    pub(super) quoted: bool,
     /// Of its folded form.
     pub(super) hash: u64,
     start: u32,
@@ -61,6 +65,8 @@ pub(super) struct Lexeme {
 pub(super) struct Lexemes {
     pub(super) pieces: Vec<Lexeme>,
     folded: String,
+    /// Whether it has words in small letters, so that others stand out in capitals.
+    pub(super) mixed_case: bool,
 }
 
 impl Lexemes {
@@ -281,6 +287,8 @@ struct Lexer<'a> {
     at: usize,
     /// Where the sign stands that closes a formula between dollar signs.
     formula_end: usize,
+    /// Where the mark stands that closes a quotation; 0 before the first.
+    quote_end: usize,
     out: Lexemes,
 }
 
@@ -290,10 +298,12 @@ impl<'a> Lexer<'a> {
             text,
             at: 0,
             formula_end: usize::MAX,
+            quote_end: 0,
             out: Lexemes {
                 // A word and its space take about six letters of English.
                 pieces: Vec::with_capacity(text.len() / 5 + 4),
                 folded: String::with_capacity(text.len() + 8),
+                mixed_case: false,
             },
         }
     }
@@ -303,7 +313,9 @@ impl<'a> Lexer<'a> {
             match c {
                 'a'..='z' | 'A'..='Z' => self.word(),
                 '0'..='9' => self.number(false),
-                ' ' | '"' | '`' | '\'' | '~' | '|' | '\\' | '_' | '@' => self.at += 1,
+                ' ' | '`' | '\'' | '~' | '\\' | '_' | '@' => self.at += 1,
+                '"' => self.quote(),
+                '|' | '&' => self.joining_sign(c),
                 '#' => self.heading(),
                 '\n' | '\r' => self.line_end(),
                 _ if c.is_ascii() => self.sign(c),
@@ -331,6 +343,8 @@ impl<'a> Lexer<'a> {
         self.out.pieces.push(Lexeme {
             kind,
             capital,
+            shouted: false,
+            quoted: self.quote_end > 0 && self.at <= self.quote_end,
             hash,
             // Texts are far below 4 GB; a longer one would only blur the folded forms of its end.
             start: u32::try_from(start).unwrap_or(u32::MAX),
@@ -344,6 +358,8 @@ impl<'a> Lexer<'a> {
             self.out.pieces.push(Lexeme {
                 kind,
                 capital: false,
+                shouted: false,
+                quoted: false,
                 hash: 0,
                 start: 0,
                 end: 0,
@@ -370,9 +386,11 @@ impl<'a> Lexer<'a> {
         let start = self.out.folded.len();
         let from = self.at;
         let capital = self.peek(from).is_some_and(char::is_uppercase);
+        let mut small = false;
         while let Some(c) = self.peek(self.at) {
             if c.is_ascii_alphanumeric() {
                 let letters = self.ascii_run();
+                small |= letters.bytes().any(|b| b.is_ascii_lowercase());
                 let folded = self.out.folded.len();
                 self.out.folded.push_str(letters);
                 self.out.folded[folded..].make_ascii_lowercase();
@@ -404,6 +422,7 @@ impl<'a> Lexer<'a> {
                 }
                 self.at += 1;
             } else if (c.is_alphanumeric() || is_combining(c)) && !is_glyph(c) {
+                small |= !c.is_uppercase();
                 self.out.folded.extend(fold_case(c));
                 self.at += c.len_utf8();
             } else {
@@ -411,6 +430,11 @@ impl<'a> Lexer<'a> {
             }
         }
         self.push(Kind::Word, capital, start);
+        self.out.mixed_case |= small;
+        let shouted = capital && !small && self.out.folded.len() - start > 1;
+        if let Some(word) = self.out.pieces.last_mut() {
+            word.shouted = shouted;
+        }
     }
 
     /// Takes a number, without the commas that group its digits and the zeros in front; a name such as `3d` or
@@ -543,11 +567,51 @@ impl<'a> Lexer<'a> {
                     self.push_break(Kind::Pause);
                 }
             }
-            '*' | '/' if digits || symbols || spaced => self.push_char(Kind::Sign, c),
+            '*' | '/' if digits || symbols || spaced || self.between_operands() => {
+                self.push_char(Kind::Sign, c);
+            }
             '+' | '=' | '<' | '>' | '^' | '%' | '$' | '!' => self.push_char(Kind::Sign, c),
             _ => {}
         }
         self.at += 1;
+    }
+
+    /// Remembers where a quotation ends that starts here, unless it is the whole text.
+    fn quote(&mut self) {
+        let behind = self.at + 1;
+        if self.at >= self.quote_end
+            && let Some(length) = self.text[behind..].find('"')
+        {
+            let says = |text: &str| text.chars().any(char::is_alphanumeric);
+            let (before, after) = (&self.text[..self.at], &self.text[behind + length..]);
+            if says(before) || says(after) {
+                self.quote_end = behind + length;
+            }
+        }
+        self.at = behind;
+    }
+
+    /// Takes a sign that joins two operands, and reads over it between words, where it is an "and" or the border of
+    /// a table's column.
+    fn joining_sign(&mut self, c: char) {
+        if self.between_operands() {
+            self.push_char(Kind::Sign, c);
+        }
+        self.at += 1;
+    }
+
+    /// Returns whether numbers, single letters or parentheses stand on both sides, as in `x & 7` and `sin(x)/x`.
+    fn between_operands(&self) -> bool {
+        let is_sign = |c: char| matches!(c, ' ' | '&' | '|' | '/' | '*');
+        let before = self.text[..self.at].trim_end_matches(is_sign);
+        let after = self.text[self.at..].trim_start_matches(is_sign);
+        let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+        let ends =
+            |word: &str| word.chars().all(|c| c.is_ascii_digit()) || word.chars().nth(1).is_none();
+        let left = before.rsplit(|c| !is_letter(c)).next().unwrap_or_default();
+        let right = after.split(|c| !is_letter(c)).next().unwrap_or_default();
+        let left = before.ends_with(')') || !left.is_empty() && ends(left);
+        left && (after.starts_with('(') || !right.is_empty() && ends(right))
     }
 
     /// Returns whether the sign here stands between numbers or single letters, as in `x-y` and `2*n`.

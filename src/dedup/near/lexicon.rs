@@ -140,6 +140,10 @@ const ASKING: [(&str, u32); 7] = [
     ("where", WHERE),
 ];
 
+/// The role of a word under "from".
+pub(super) const FROM: u8 = 1;
+/// The role of a word under "to".
+pub(super) const TO: u8 = 2;
 /// The role of a word under "than".
 pub(super) const THAN: u8 = 3;
 /// The role of a word under "by", which names who acts in a passive.
@@ -182,6 +186,12 @@ pub(super) struct Lexicon {
     units: Map<u32>,
     /// Meanings that compare things, so that their order says nothing.
     symmetric: Vec<u32>,
+    /// Meanings that relate what stands before them to what stands behind, as far as they are kept.
+    relations: HashSet<u64, BuildHasherDefault<Ready>>,
+    /// What "or" says beside its grammar: one of these, and not all.
+    any: u32,
+    /// What "than" says in front of a number.
+    than: u32,
 }
 
 /// The lexicon, built at first use from the data files.
@@ -221,6 +231,9 @@ impl Lexicon {
             amount: 0,
             units: UNITS.clone(),
             symmetric: Vec::new(),
+            relations: HashSet::default(),
+            any: 0,
+            than: 0,
         };
         lexicon.read_classes(include_str!("data/irregular.txt"));
         lexicon.read_classes(include_str!("data/synonyms.txt"));
@@ -244,6 +257,12 @@ impl Lexicon {
         lexicon.amount = lexicon.meaning_of("amount");
         lexicon.role = lexicon.meaning_of("role");
         lexicon.symmetric = SYMMETRIC.map(|word| lexicon.meaning_of(word)).into();
+        lexicon.relations = lines(include_str!("data/relations.txt"))
+            .flat_map(str::split_whitespace)
+            .map(|word| kept(lexicon.meaning_of(word)).into())
+            .collect();
+        lexicon.any = lexicon.meaning_of("or");
+        lexicon.than = lexicon.meaning_of("than");
         lexicon
     }
 
@@ -333,6 +352,21 @@ impl Lexicon {
     /// Returns whether a word says how things compare.
     pub(super) fn is_symmetric(&self, meaning: u32) -> bool {
         self.symmetric.contains(&meaning)
+    }
+
+    /// Returns whether a word, as far as it is kept, relates what stands before it to what stands behind.
+    pub(super) fn relates(&self, meaning: u32) -> bool {
+        self.relations.contains(&meaning.into())
+    }
+
+    /// Returns the meaning of "than".
+    pub(super) fn than(&self) -> u32 {
+        self.than
+    }
+
+    /// Returns the meaning of "or".
+    pub(super) fn any(&self) -> u32 {
+        self.any
     }
 
     /// Returns what a word means under a question word.

@@ -110,7 +110,8 @@ impl NearMemory {
                 // A sentence forgives a word more or less; only a longer text forgives another word in its place.
                 let differences = shared.left + shared.right;
                 let few = if added { (longer / 8).max(1) } else { 0 };
-                let share = if longer >= 16 { longer / 6 } else { 0 };
+                let plain = print.words.iter().filter(|word| !word.is_number()).count();
+                let share = if plain >= 16 { longer / 6 } else { 0 };
                 let alike = traits.repeats() == print.traits.repeats();
                 alike && !shared.weighty && differences <= few.max(share)
             }

@@ -1,5 +1,6 @@
 //! Finds records that say the same in other words.
 
+mod asked;
 mod cores;
 mod fingerprint;
 mod frames;
@@ -127,7 +128,7 @@ impl Deduplicator for NearDuplicates {
     }
 
     fn format(&self) -> String {
-        format!("near-2 {} {}", self.compared.format(), self.clauses)
+        format!("near-3 {} {}", self.compared.format(), self.clauses)
     }
 }
 

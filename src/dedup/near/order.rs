@@ -1,11 +1,11 @@
 //! Compares two short texts word by word: what differs, and does the order change who does what to whom?
 
-use super::lexicon::{DIRECTED, LEXICON, ON};
+use super::lexicon::{DIRECTED, FROM, LEXICON, ON, TO};
 
 /// A word of meaning in 32 bits, as it is kept.
 ///
-/// 25 bits of meaning, 4 of its role, one each for a number or an operator, for a word that weighs, and for a word
-/// that follows the one before it directly.
+/// 24 bits of meaning, 4 of its role, one each for a number or an operator, for a word that weighs, for a word that
+/// follows the one before it directly, and for a word of the clause that asks, beside another that does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packed(u32);
 
@@ -13,7 +13,8 @@ const ROLE_BITS: u32 = 4;
 const NUMBER: u32 = 1 << 4;
 const WEIGHS: u32 = 1 << 5;
 const BOUND: u32 = 1 << 6;
-const MEANING: u32 = !0x7f;
+const ASKED: u32 = 1 << 7;
+const MEANING: u32 = !0xff;
 
 /// Returns what is kept of a meaning.
 pub(super) fn kept(meaning: u32) -> u32 {
@@ -36,6 +37,15 @@ impl Packed {
         })
     }
 
+    /// Says that the word stands in the clause that asks.
+    pub(super) fn asked(self, asked: bool) -> Self {
+        Self(if asked {
+            self.0 | ASKED
+        } else {
+            self.0 & !ASKED
+        })
+    }
+
     pub(super) fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
@@ -52,8 +62,12 @@ impl Packed {
         self.0 & ((1 << ROLE_BITS) - 1)
     }
 
-    fn is_number(self) -> bool {
+    pub(super) fn is_number(self) -> bool {
         self.0 & NUMBER != 0
+    }
+
+    fn is_asked(self) -> bool {
+        self.0 & ASKED != 0
     }
 
     fn weighs(self) -> bool {
@@ -115,34 +129,47 @@ pub(super) fn in_words_of(a: &[Packed], b: &[Packed]) -> Option<Vec<Packed>> {
 /// numbers, two words that exchange what they are bound to, two that exchange their prepositions (from A to B, from B to A), and, unless the text is about
 /// how two things compare, two words that exchange their places around a third (A causes B, B causes A).
 pub(super) fn says_the_same(a: &[Packed], b: &[Packed], symmetric: bool) -> bool {
-    // A number in one alone was left out with its part, see `cores`.
-    let shared = |x: &Packed, y: &[Packed]| {
-        x.is_number() && y.iter().any(|other| other.meaning() == x.meaning())
-    };
-    let mut numbers = a.iter().filter(|word| shared(word, b));
-    let mut others = b.iter().filter(|word| shared(word, a));
-    loop {
-        match (numbers.next(), others.next()) {
-            (None, None) => break,
-            (Some(x), Some(y)) if x.meaning() == y.meaning() => {}
-            _ => return false,
-        }
-    }
     if a == b {
         return true;
     }
-    if exchanges_partners(a, b) {
+    // Where both have a clause that asks, it may stand in front or behind.
+    let told = |text: &[Packed]| text.iter().any(|word| word.is_asked());
+    let by_clause = told(a) && told(b);
+    let same = if by_clause {
+        same_numbers(a, b, |word| !word.is_asked()) && same_numbers(a, b, Packed::is_asked)
+    } else {
+        same_numbers(a, b, |_| true)
+    };
+    if !same {
         return false;
     }
-    if symmetric {
-        return true;
+    if exchanges_partners(a, b) || exchanges_units(a, b) || turns_around_relation(a, b) {
+        return false;
     }
     let counterpart = |word: &Packed| b.iter().find(|other| other.meaning() == word.meaning());
     let pairs: Vec<(Packed, Packed)> = a
         .iter()
         .filter_map(|word| counterpart(word).map(|other| (*word, *other)))
         .collect();
+    if asks_for_another(&pairs) || goes_back(&pairs) {
+        return false;
+    }
+    if symmetric {
+        return true;
+    }
     !exchanges_roles(&pairs) && !turns_around(&pairs, b) && !exchanges_places(&pairs, b)
+}
+
+/// Returns whether the numbers of two texts, as far as these are chosen, stand in the same order.
+fn same_numbers(a: &[Packed], b: &[Packed], chosen: impl Fn(Packed) -> bool) -> bool {
+    // A number in one alone was left out with its part, see `cores`.
+    let shared = |x: &Packed, y: &[Packed]| {
+        x.is_number() && y.iter().any(|other| other.meaning() == x.meaning())
+    };
+    let of_a = a.iter().filter(|word| shared(word, b) && chosen(**word));
+    let of_b = b.iter().filter(|word| shared(word, a) && chosen(**word));
+    of_a.map(|word| word.meaning())
+        .eq(of_b.map(|word| word.meaning()))
 }
 
 /// Returns whether two words exchange what they belong to: red cars and blue bikes, blue cars and red bikes.
@@ -159,6 +186,67 @@ fn exchanges_partners(a: &[Packed], b: &[Packed]) -> bool {
     first.is_some_and(|(x, y)| {
         lost.any(|(v, w)| right.contains(&(*x, *w)) && right.contains(&(*v, *y)))
     })
+}
+
+/// Returns whether a number is of another unit, or of another thing, which both texts name: 5 euros in dollars, 5 dollars
+/// in euros.
+fn exchanges_units(a: &[Packed], b: &[Packed]) -> bool {
+    let bound_to = |text: &[Packed], number: &Packed| {
+        let pairs = text.windows(2).filter(|pair| pair[1].0 & BOUND != 0);
+        let of = pairs.filter(|pair| pair[0].meaning() == number.meaning());
+        let mut of = of.map(|pair| pair[1].meaning());
+        of.next().filter(|_| of.next().is_none())
+    };
+    let names = |text: &[Packed], meaning| text.iter().any(|word| word.meaning() == meaning);
+    a.iter().filter(|word| word.is_number()).any(|number| {
+        let (one, other) = (bound_to(a, number), bound_to(b, number));
+        matches!((one, other), (Some(one), Some(other))
+            if one != other && names(b, one) && names(a, other))
+    })
+}
+
+/// Returns whether two words exchange their sides of a word that relates what stands before it to what stands behind:
+/// A causes B, B causes A; A before B, B before A; the effect of A on B, of B on A.
+fn turns_around_relation(a: &[Packed], b: &[Packed]) -> bool {
+    let is_behind = |text: &[Packed], pivot: usize, at: usize| {
+        // "The effect of A on B", "what effect does A have on B".
+        if text[pivot..].iter().any(|word| word.role() == ON) {
+            text[at].role() == ON
+        } else {
+            at > pivot
+        }
+    };
+    let place = |text: &[Packed], meaning| text.iter().position(|word| word.meaning() == meaning);
+    let relates = |(_, word): &(usize, &Packed)| LEXICON.relates(word.meaning());
+    a.iter().enumerate().filter(relates).any(|(pivot, word)| {
+        let Some(other) = place(b, word.meaning()) else {
+            return false;
+        };
+        let (mut to_front, mut to_back) = (false, false);
+        for (at, word) in a.iter().enumerate().filter(|(at, _)| *at != pivot) {
+            if let Some(there) = place(b, word.meaning()) {
+                let (was, is) = (is_behind(a, pivot, at), is_behind(b, other, there));
+                to_front |= was && !is;
+                to_back |= !was && is;
+            }
+        }
+        to_front && to_back
+    })
+}
+
+/// Returns whether one text asks for what the other tells, and the other way round: how many cows, given the chickens;
+/// how many chickens, given the cows.
+fn asks_for_another(pairs: &[(Packed, Packed)]) -> bool {
+    let only = |one: fn(&(Packed, Packed)) -> bool| pairs.iter().any(one);
+    only(|(x, y)| x.is_asked() && !y.is_asked()) && only(|(x, y)| !x.is_asked() && y.is_asked())
+}
+
+/// Returns whether something is where the one text starts and where the other ends: from A, to A.
+fn goes_back(pairs: &[(Packed, Packed)]) -> bool {
+    let ends = [FROM, TO].map(u32::from);
+    pairs
+        .iter()
+        .any(|(x, y)| x.role() != y.role() && ends.contains(&x.role()) && ends.contains(&y.role()))
 }
 
 /// Returns whether two words exchange their prepositions, wherever they stand.

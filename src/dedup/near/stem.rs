@@ -12,6 +12,7 @@ pub(super) fn stem<'a>(word: &str, buffer: &'a mut String) -> &'a str {
         plural(buffer);
         tense(buffer);
         derived(buffer);
+        spelling(buffer);
         finish(buffer);
     }
     buffer
@@ -71,6 +72,32 @@ fn derived(word: &mut String) {
         cut(word, "ation".len());
     } else if (word.ends_with("tion") || word.ends_with("sion")) && word.len() > 7 {
         cut(word, "ion".len());
+    }
+}
+
+/// Brings British spelling to American, as far as endings and vowels tell it.
+fn spelling(word: &mut String) {
+    if word.len() < 6 {
+        return;
+    }
+    let ends = [
+        ("our", "or"),
+        ("iser", "izer"),
+        ("fence", "fense"),
+        ("ogue", "og"),
+        ("gramme", "gram"),
+        ("llment", "lment"),
+    ];
+    if let Some((british, american)) = ends.iter().find(|(end, _)| word.ends_with(end)) {
+        cut(word, british.len());
+        word.push_str(american);
+    }
+    if let Some(at) = word.find("ae") {
+        // Anaemia, paediatric.
+        word.remove(at);
+    } else if word.starts_with("oe") {
+        // Oedema, oestrogen.
+        word.remove(0);
     }
 }
 

@@ -3,6 +3,9 @@
 use super::lexer::{Kind, Lexeme, Lexemes, hash};
 use super::lexicon::{Entry, LEXICON, Lexicon, OF, Word, shorten, trait_of as is};
 
+/// Words of grammar that are operators where they are in capitals.
+const OPERATORS: [&str; 3] = ["and", "or", "not"];
+
 /// A word or a break.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Term {
@@ -45,6 +48,7 @@ impl Terms {
     fn read(&mut self, lexicon: &Lexicon, text: &Lexemes, entries: &[Option<&Entry>]) {
         let mut buffer = String::new();
         let mut sentence_start = true;
+        let formula = compares_values(text);
         let mut at = label(text, 0);
         while let Some(piece) = text.pieces.get(at) {
             if piece.kind.is_break() {
@@ -58,6 +62,23 @@ impl Terms {
                 continue;
             }
             let entry = entries[at];
+            if piece.quoted {
+                at = self.read_quoted(lexicon, text, entries, at);
+                sentence_start = false;
+                continue;
+            }
+            // "US", "IT", an operator such as "OR": capitals say that this is not the word of grammar.
+            let is_grammar = |entry: &Entry| entry.word.is(is::FUNCTION | is::NEGATION);
+            let operator = piece.kind == Kind::Word && OPERATORS.contains(&text.folded(piece));
+            let shouted = piece.shouted && text.mixed_case && entry.is_some_and(is_grammar);
+            if shouted || operator && formula {
+                let own = shorten(piece.hash).rotate_left(3);
+                let traits = if operator { is::SIGN } else { is::CAPITAL };
+                self.push(piece.kind, Word::with(own, traits));
+                sentence_start = false;
+                at += 1;
+                continue;
+            }
             if entry.is_some_and(|entry| entry.starts_phrase)
                 && let Some((length, stands_for)) = lexicon.phrase(&text.pieces[at..])
             {
@@ -79,6 +100,34 @@ impl Terms {
             sentence_start = false;
             self.push(piece.kind, word);
         }
+    }
+
+    /// Reads a quotation from here to its end, which it returns: its words stand for themselves and weigh. Grammar in it
+    /// is read over only beside other words.
+    fn read_quoted(
+        &mut self,
+        lexicon: &Lexicon,
+        text: &Lexemes,
+        entries: &[Option<&Entry>],
+        from: usize,
+    ) -> usize {
+        let quoted = text.pieces[from..].iter().take_while(|piece| piece.quoted);
+        let to = from + quoted.count();
+        let mut buffer = String::new();
+        let start = self.all.len();
+        for (piece, entry) in text.pieces[from..to].iter().zip(&entries[from..to]) {
+            let mut word = self.word(lexicon, text, piece, *entry, &mut buffer);
+            word.traits |= is::CAPITAL;
+            self.push(piece.kind, word);
+        }
+        let grammar = is::FUNCTION | is::ASKS | is::LEAD | is::TAIL;
+        let said = &mut self.all[start..];
+        if said.iter().all(|term| term.word.is(grammar)) {
+            for (term, piece) in said.iter_mut().zip(&text.pieces[from..to]) {
+                term.word = Word::with(shorten(piece.hash), is::CAPITAL);
+            }
+        }
+        to
     }
 
     fn word(
@@ -140,6 +189,13 @@ impl Terms {
     }
 }
 
+/// Returns whether a text has a sign that compares values, beside which "and" and "or" are operators, too.
+fn compares_values(text: &Lexemes) -> bool {
+    let sign =
+        |piece: &Lexeme| piece.kind == Kind::Sign && matches!(text.folded(piece), "<" | ">" | "=");
+    text.pieces.iter().any(sign)
+}
+
 /// Returns whether a text is in English: it has a word that no other language has, or the lexicon knows half of its
 /// words and two at least.
 fn is_english(text: &Lexemes, entries: &[Option<&Entry>]) -> bool {
@@ -170,6 +226,13 @@ fn label(text: &Lexemes, start: usize) -> usize {
     let mut at = first;
     while at < first + 2 && pieces.get(at).is_some_and(is_label) {
         at += 1;
+    }
+    // "(g) How", "b) Why".
+    let lettered = pieces.get(first).is_some_and(|piece| {
+        start == 0 && piece.kind == Kind::Word && text.folded(piece).len() == 1
+    });
+    if lettered && at == first && kind(at + 1) == Some(Kind::Close) && at + 2 < pieces.len() {
+        return at + 2;
     }
     let named = at > first;
     if kind(at) == Some(Kind::Number) {
