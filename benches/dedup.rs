@@ -4,7 +4,7 @@
 //! cargo bench --bench dedup                 # quality, then 100 000 and 1 000 000 records
 //! cargo bench --bench dedup -- quality 11   # quality alone, with another seed
 //! cargo bench --bench dedup -- wrong second # some wrong verdicts of an open part: `first`, `second` or `blind`
-//! cargo bench --bench dedup -- set.jsonl    # quality on a set of your own (`wrong set.jsonl` for the wrong verdicts)
+//! cargo bench --bench dedup -- set.jsonl    # quality on a set of your own, by its full path; `wrong set.jsonl` for wrong verdicts
 //! ```
 
 // Tables go to standard output, and counts of records become shares.
@@ -22,6 +22,7 @@ mod quality;
 mod vocabulary;
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -31,6 +32,12 @@ use serde_json::{Map, Value, json};
 use topicloom::Candidate;
 use topicloom::dedup::{Deduplicator, Memory, NearDuplicates, Reference};
 use vocabulary::{FIRST, HELD_OUT, SECOND};
+
+/// A third set, of yet another hand.
+const THIRD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/dedup/third.jsonl");
+
+/// Questions that were written one by one, with free rewordings.
+const WRITTEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/dedup/written.jsonl");
 
 /// The part of a set that is read from a file whose misses are not to be looked at.
 const CLOSED: &str = "closed";
@@ -42,7 +49,7 @@ fn main() {
         .collect();
     let has = |name: &str| arguments.iter().any(|a| a == name);
     let seed = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(7);
-    if let Some(path) = arguments.iter().find(|name| name.ends_with(".jsonl")) {
+    if let Some(path) = arguments.iter().find(|name| Path::new(name).is_file()) {
         let set = file::read(path);
         if has("wrong") {
             quality::show_wrong(&set, CLOSED);
@@ -65,6 +72,10 @@ fn main() {
             quality::tables(&generate(part, 100_000, seed));
         }
         quality::tables(&blind::generate(100_000, seed));
+        for (name, set) in [("third set", THIRD), ("written set", WRITTEN)] {
+            println!("\n# {name}");
+            quality::tables(&file::read(set));
+        }
     }
     if !has("quality") {
         speed();

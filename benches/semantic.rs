@@ -10,26 +10,28 @@
 #![allow(
     clippy::print_stdout,
     clippy::cast_precision_loss,
-    clippy::cast_possible_truncation
+    clippy::cast_possible_truncation,
+    unreachable_pub
 )]
 
-use std::time::{Duration, Instant};
+#[path = "semantic/index.rs"]
+mod index;
+#[path = "semantic/vectors.rs"]
+mod vectors;
 
-use futures::FutureExt;
-use serde_json::json;
-use topicloom::Candidate;
+use std::time::Instant;
+
+use index::Ours;
 use topicloom::dedup::{Deduplicator, Memory, Reference, SemanticDuplicates, SemanticFingerprint};
 use topicloom::embedding::from_fn;
 use topicloom::random::Random;
+use vectors::{LAST, SMALL, Subjects, clock, print, vector};
 
 /// Of small models, and of the usual ones behind an API.
-const DIMENSIONS: [usize; 2] = [384, 1536];
+const DIMENSIONS: [usize; 2] = [SMALL, 1536];
 
 /// Cosines of strangers: none, and about those of small and of older embedding models.
 const NEARNESS: [f32; 3] = [0.0, 0.3, 0.6];
-
-/// The last admissions of each size, over which the rate at that size is taken.
-const LAST: usize = 1000;
 
 /// Vectors that the plain loop looks at; its time grows with their number.
 const PLAIN: usize = 10_000;
@@ -37,7 +39,11 @@ const PLAIN: usize = 10_000;
 fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
     if std::env::args().any(|argument| argument == "index") {
-        index::beside_exact(numbers.first().copied().unwrap_or(100_000));
+        let size = numbers.first().copied().unwrap_or(100_000);
+        let set = Subjects::draw(size);
+        index::header(size);
+        index::measure("exact", Ours::new(usize::MAX), &set);
+        index::measure("by cells from half of them on", Ours::new(size / 2), &set);
         return;
     }
     let (sizes, dimensions, nearness) = match numbers[..] {
@@ -61,28 +67,6 @@ fn main() {
     }
 }
 
-/// Returns the CPU time of this thread where the system tells (Linux), else the time since the start.
-fn clock(start: Instant) -> Duration {
-    let nanos = std::fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|text| text.split(' ').next()?.parse().ok());
-    nanos.map_or_else(|| start.elapsed(), Duration::from_nanos)
-}
-
-/// A direction that has about the cosine `near` with all others.
-fn vector(random: &mut Random, dimensions: usize, near: f32) -> Vec<f32> {
-    let common = (near / dimensions as f32).sqrt();
-    let own = ((1.0 - near) / dimensions as f32).sqrt();
-    (0..dimensions)
-        .map(|_| common + own * gaussian(random))
-        .collect()
-}
-
-fn gaussian(random: &mut Random) -> f32 {
-    // Twelve uniform numbers add up to a variance of one.
-    ((0..12).map(|_| random.unit_f64()).sum::<f64>() - 6.0) as f32
-}
-
 fn cosine(one: &[f32], other: &[f32]) -> f64 {
     let dot = |one: &[f32], other: &[f32]| -> f64 {
         one.iter()
@@ -91,17 +75,6 @@ fn cosine(one: &[f32], other: &[f32]) -> f64 {
             .sum()
     };
     dot(one, other) / (dot(one, one) * dot(other, other)).sqrt()
-}
-
-fn print(vector: &[f32]) -> SemanticFingerprint {
-    let vector = vector.to_vec();
-    let given = from_fn("given", move |_: &str| Ok(vector.clone()));
-    let data = json!({"text": "x"});
-    SemanticDuplicates::new(given)
-        .fingerprint(&Candidate::new("t", data.as_object().expect("an object")))
-        .now_or_never()
-        .expect("it never waits")
-        .expect("it does not fail")
 }
 
 /// Compares pairs around the usual thresholds with what 32-bit floats say.
@@ -189,103 +162,4 @@ fn speed(size: usize, dimensions: usize, near: f32) {
         share * f64::from(scans) / (clock(begun).saturating_sub(start)).as_secs_f64(),
         memory.bytes() / size,
     );
-}
-
-/// The approximate index beside the exact search.
-mod index {
-    use super::{
-        Duration, Instant, LAST, Memory, Random, Reference, SemanticDuplicates,
-        SemanticFingerprint, clock, from_fn, print, vector,
-    };
-    use topicloom::dedup::{Deduplicator, SemanticMemory};
-
-    const DIMENSIONS: usize = 384;
-
-    /// Records that are about the same.
-    const OF_A_SUBJECT: usize = 10;
-
-    /// About the cosine of records of one subject, and of a record and its repeat.
-    const SUBJECT: f32 = 0.7;
-    const REPEATS: [f32; 2] = [0.94, 0.97];
-
-    /// A direction with about this cosine to another.
-    fn near(random: &mut Random, one: &[f32], cosine: f32) -> Vec<f32> {
-        let noise = vector(random, DIMENSIONS, 0.0);
-        let parts = one.iter().zip(&noise);
-        parts
-            .map(|(x, y)| cosine * x + (1.0 - cosine * cosine).sqrt() * y)
-            .collect()
-    }
-
-    struct Run {
-        memory: SemanticMemory,
-        all: Duration,
-        last: Duration,
-    }
-
-    fn fill(beyond: usize, prints: &[SemanticFingerprint]) -> Run {
-        let never = from_fn("none", |_: &str| Ok(Vec::new()));
-        let mut memory = SemanticDuplicates::new(never)
-            .approximate_beyond(beyond)
-            .memory();
-        let (begun, mut last) = (Instant::now(), Duration::ZERO);
-        let start = clock(begun);
-        for (at, print) in prints.iter().enumerate() {
-            if at + LAST == prints.len() {
-                last = clock(begun);
-            }
-            let verdict = memory.admit(print.clone(), Reference::Record(at as u64));
-            assert!(verdict.is_unique(), "strangers are new");
-        }
-        let end = clock(begun);
-        Run {
-            memory,
-            all: end.saturating_sub(start),
-            last: end.saturating_sub(last),
-        }
-    }
-
-    pub(super) fn beside_exact(size: usize) {
-        let mut random = Random::new(4);
-        let mut subject = Vec::new();
-        let mut vectors = Vec::with_capacity(size);
-        for at in 0..size {
-            if at % OF_A_SUBJECT == 0 {
-                subject = vector(&mut random, DIMENSIONS, 0.3);
-            }
-            vectors.push(near(&mut random, &subject, SUBJECT.sqrt()));
-        }
-        let prints: Vec<SemanticFingerprint> = vectors.iter().map(|vector| print(vector)).collect();
-        let repeats = REPEATS.map(|cosine| -> Vec<SemanticFingerprint> {
-            let mut repeat = || {
-                let of = usize::try_from(random.below(size as u64)).expect("a place in a list");
-                print(&near(&mut random, &vectors[of], cosine))
-            };
-            (0..LAST).map(|_| repeat()).collect()
-        });
-        drop(vectors);
-        println!(
-            "| {size} records, {DIMENSIONS} dimensions | admissions/s at the end | all, s | of 1 000 repeats each found at a cosine of 0.94 and of 0.97 | bytes a record |"
-        );
-        println!("|---|---|---|---|---|");
-        for (name, beyond) in [
-            ("exact", usize::MAX),
-            ("by cells from half of them on", size / 2),
-        ] {
-            let mut run = fill(beyond, &prints);
-            let [some, most] = repeats.each_ref().map(|repeats| {
-                let found = repeats.iter().filter(|repeat| {
-                    let again = Reference::Record(u64::MAX);
-                    !run.memory.admit((*repeat).clone(), again).is_unique()
-                });
-                found.count()
-            });
-            println!(
-                "| {name} | {:.0} | {:.0} | {some} and {most} | {} |",
-                LAST as f64 / run.last.as_secs_f64(),
-                run.all.as_secs_f64(),
-                run.memory.bytes() / size,
-            );
-        }
-    }
 }

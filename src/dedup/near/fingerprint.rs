@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::lexer::{Lexemes, lex};
 use super::lexicon::{BY, LEXICON, trait_of as is};
-use super::order::{Packed, kept};
+use super::order::{Grammar, Packed, kept};
 use super::reading::{Content, Reading};
 use super::sketch::Sketch;
 
@@ -40,15 +40,21 @@ pub struct NearFingerprint {
     pub(super) sketch: Option<Sketch>,
 }
 
-/// What is known about a text as a whole, in 32 bits: whether it compares things, whether it says a word twice, and its
-/// pictographs.
+/// What is known about a text as a whole, in 32 bits: whether it compares things, whether it says a word twice, whether it
+/// is in an unknown language, and its pictographs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Traits(pub(super) u32);
 
 impl Traits {
-    /// Whether it is about how things compare, so that their order says nothing.
-    pub(super) fn symmetric(self) -> bool {
-        self.0 & 1 != 0
+    /// Returns what is known of the grammar of two texts.
+    pub(super) fn grammar(self, other: Self) -> Grammar {
+        if (self.0 | other.0) & 4 != 0 {
+            Grammar::Unknown
+        } else if self.0 & other.0 & 1 != 0 {
+            Grammar::Symmetric
+        } else {
+            Grammar::English
+        }
     }
 
     /// Whether it says a word of meaning twice, of which one is kept.
@@ -58,7 +64,7 @@ impl Traits {
 
     /// Whether pictographs tell two texts apart: both have some, and not the same.
     pub(super) fn contradicts(self, other: Self) -> bool {
-        self.0 >> 2 != 0 && other.0 >> 2 != 0 && self.0 >> 2 != other.0 >> 2
+        self.0 >> 3 != 0 && other.0 >> 3 != 0 && self.0 >> 3 != other.0 >> 3
     }
 }
 
@@ -116,8 +122,9 @@ impl NearFingerprint {
             }
             emoji ^= reading.emoji;
             print.traits.0 |= u32::from(reading.repeats) << 1;
+            print.traits.0 |= u32::from(!reading.english) << 2;
         }
-        print.traits.0 |= emoji << 2;
+        print.traits.0 |= emoji << 3;
         let whole = readings.iter().fold(scope, |scope, reading| {
             scope.rotate_left(3) ^ u64::from(asks(reading, u64::MAX))
         });

@@ -94,8 +94,8 @@ impl NearMemory {
         let traits = Traits(traits.bits());
         if let Found::Circles = found {
             let said = in_words_of(words, &print.words)?;
-            let symmetric = traits.symmetric() && print.traits.symmetric();
-            let same = !traits.contradicts(print.traits) && says_the_same(words, &said, symmetric);
+            let same = !traits.contradicts(print.traits)
+                && says_the_same(words, &said, traits.grammar(print.traits));
             return same.then_some(0.9);
         }
         let shared = overlap(words, &print.words);
@@ -116,10 +116,9 @@ impl NearMemory {
                 alike && !shared.weighty && differences <= few.max(share)
             }
         };
-        let symmetric = traits.symmetric() && print.traits.symmetric();
         if !same
             || traits.contradicts(print.traits)
-            || !says_the_same(words, &print.words, symmetric)
+            || !says_the_same(words, &print.words, traits.grammar(print.traits))
         {
             return None;
         }

@@ -1,6 +1,6 @@
 //! Compares two short texts word by word: what differs, and does the order change who does what to whom?
 
-use super::lexicon::{DIRECTED, FROM, LEXICON, ON, TO};
+use super::lexicon::{DIRECTED, FROM, LEXICON, OF, ON, TO};
 
 /// A word of meaning in 32 bits, as it is kept.
 ///
@@ -123,12 +123,22 @@ pub(super) fn in_words_of(a: &[Packed], b: &[Packed]) -> Option<Vec<Packed>> {
     alone.is_empty().then_some(said)
 }
 
+/// What is known of the grammar of two texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grammar {
+    English,
+    /// About how two things compare, whichever is named first.
+    Symmetric,
+    Unknown,
+}
+
 /// Returns whether the words two texts share stand in an order and in roles that say the same.
 ///
 /// Ignored is the order of clauses, of lists and of names under the same preposition. Not ignored are the order of
 /// numbers, two words that exchange what they are bound to, two that exchange their prepositions (from A to B, from B to A), and, unless the text is about
-/// how two things compare, two words that exchange their places around a third (A causes B, B causes A).
-pub(super) fn says_the_same(a: &[Packed], b: &[Packed], symmetric: bool) -> bool {
+/// how two things compare, two words that exchange their places around a third (A causes B, B causes A). In an unknown
+/// language words may only move to an end of the text.
+pub(super) fn says_the_same(a: &[Packed], b: &[Packed], grammar: Grammar) -> bool {
     if a == b {
         return true;
     }
@@ -154,8 +164,10 @@ pub(super) fn says_the_same(a: &[Packed], b: &[Packed], symmetric: bool) -> bool
     if asks_for_another(&pairs) || goes_back(&pairs) {
         return false;
     }
-    if symmetric {
-        return true;
+    match grammar {
+        Grammar::Symmetric => return true,
+        Grammar::Unknown if moves_inside(a, b) => return false,
+        _ => {}
     }
     !exchanges_roles(&pairs) && !turns_around(&pairs, b) && !exchanges_places(&pairs, b)
 }
@@ -304,11 +316,13 @@ fn exchanges_places(pairs: &[(Packed, Packed)], b: &[Packed]) -> bool {
 }
 
 fn exchanges_places_under(role: u32, pairs: &[(Packed, Packed)], b: &[Packed]) -> bool {
-    let same: Vec<u32> = pairs
+    let under = |(_, (x, y)): &(usize, &(Packed, Packed))| x.role() == role && y.role() == role;
+    let (places, same): (Vec<usize>, Vec<u32>) = pairs
         .iter()
-        .filter(|(x, y)| x.role() == role && y.role() == role)
-        .map(|(x, _)| x.meaning())
-        .collect();
+        .enumerate()
+        .filter(under)
+        .map(|(place, (x, _))| (place, x.meaning()))
+        .unzip();
     let other: Vec<u32> = b
         .iter()
         .map(|word| word.meaning())
@@ -322,7 +336,44 @@ fn exchanges_places_under(role: u32, pairs: &[(Packed, Packed)], b: &[Packed]) -
     };
     let alike = same.iter().rev().zip(other.iter().rev());
     let to = same.len() - alike.take_while(|(x, y)| x == y).count();
-    is_exchange(&same[from..to], &other[from..to])
+    let (same, other) = (&same[from..to], &other[from..to]);
+    if is_exchange(same, other) {
+        return true;
+    }
+    // "The rules of A for speakers of B": each is of something else then.
+    let of = |text: &[u32], word: u32| {
+        let at = text.iter().position(|other| *other == word)?;
+        text[..at].last().copied()
+    };
+    let whole: Vec<u32> = pairs.iter().map(|(x, _)| x.meaning()).collect();
+    let whole_other: Vec<u32> = b.iter().map(|word| word.meaning()).collect();
+    let moves = |word: u32| of(&whole, word) != of(&whole_other, word);
+    let second = same.iter().position(|word| Some(word) == other.first());
+    let apart = second.is_some_and(|at| at > 0 && places[from + at] != places[from + at - 1] + 1);
+    role == u32::from(OF)
+        && apart
+        && is_rotation(same, other)
+        && [same, other]
+            .iter()
+            .all(|words| words.first().is_some_and(|word| moves(*word)))
+}
+
+/// Returns whether the second sequence is the first with its two parts exchanged.
+fn is_rotation(a: &[u32], b: &[u32]) -> bool {
+    let Some(at) = a.iter().position(|word| Some(word) == b.first()) else {
+        return false;
+    };
+    let (head, tail) = a.split_at(at);
+    b.strip_prefix(tail) == Some(head)
+}
+
+/// Returns whether words exchange their places within a text, and not only from one end to the other.
+fn moves_inside(a: &[Packed], b: &[Packed]) -> bool {
+    let meanings =
+        |text: &[Packed]| -> Vec<u32> { text.iter().map(|word| word.meaning()).collect() };
+    let (a, b) = (meanings(a), meanings(b));
+    let (in_front, behind) = (a.first() == b.first(), a.last() == b.last());
+    in_front && behind && a != b && a.len() == b.len()
 }
 
 /// Returns whether the second sequence is the first with its two ends exchanged around a middle.
@@ -362,7 +413,7 @@ mod tests {
     }
 
     fn same(a: &str, b: &str) -> bool {
-        says_the_same(&words(a), &words(b), false)
+        says_the_same(&words(a), &words(b), Grammar::English)
     }
 
     #[test]
@@ -385,7 +436,11 @@ mod tests {
         // A influences B, the influence that B has on A.
         assert!(!same("avb", "vba6"));
         assert!(same("avb", "vab6"));
-        assert!(says_the_same(&words("avb"), &words("bva"), true));
+        assert!(says_the_same(
+            &words("avb"),
+            &words("bva"),
+            Grammar::Symmetric
+        ));
     }
 
     #[test]
