@@ -4,6 +4,7 @@
 //! cargo bench --bench semantic --features semantic                  # rounding, then 10 000 and 100 000 vectors
 //! cargo bench --bench semantic --features semantic -- 10000 1536    # one size and number of dimensions
 //! cargo bench --bench semantic --features semantic -- index 100000   # the approximate index beside the exact search
+//! cargo bench --bench semantic --features semantic -- labelled set.jsonl vectors.f32 # what a model of yours finds
 //! ```
 
 // Tables go to standard output, and counts become shares.
@@ -16,6 +17,8 @@
 
 #[path = "semantic/index.rs"]
 mod index;
+#[path = "semantic/labelled.rs"]
+mod labelled;
 #[path = "semantic/vectors.rs"]
 mod vectors;
 
@@ -38,6 +41,13 @@ const PLAIN: usize = 10_000;
 
 fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
+    let arguments: Vec<String> = std::env::args().filter(|a| a != "--bench").collect();
+    if let [_, what, set, vectors] = &arguments[..]
+        && what == "labelled"
+    {
+        labelled::tables(set, vectors);
+        return;
+    }
     if std::env::args().any(|argument| argument == "index") {
         let size = numbers.first().copied().unwrap_or(100_000);
         let set = Subjects::draw(size);

@@ -17,7 +17,7 @@ pub(super) const MOST_DIMENSIONS: usize = 1 << 16;
 /// Serialises as text, four characters for three dimensions.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SemanticFingerprint {
-    /// Only what is of the same place is compared: the same scope, and the same numbers where they count.
+    /// Only what is of the same place is compared: the same scope, and the same details where they count.
     pub(super) place: u64,
     pub(super) vector: Vec<i8>,
 }

@@ -1,10 +1,10 @@
 //! Finds records that mean the same, by their embeddings.
 
 mod base64;
+mod details;
 mod fingerprint;
 mod index;
 mod memory;
-mod numbers;
 mod shelf;
 
 use async_trait::async_trait;
@@ -22,8 +22,9 @@ pub use memory::SemanticMemory;
 ///
 /// A second opinion behind [`NearDuplicates`](super::NearDuplicates): it finds the synonym and the paraphrase that no
 /// list has. Alone it would refuse too much, since embeddings hardly see what makes short texts differ (a negation,
-/// an opposite, a number), or too little, at a threshold that allows for this. Numbers are therefore compared by
-/// themselves: records with other numbers are never the same, unless [`numbers_count(false)`](Self::numbers_count).
+/// an opposite, a number), or too little, at a threshold that allows for this. Numbers, operators and English negations are
+/// therefore compared by themselves: records with others are never the same, unless
+/// [`details_count(false)`](Self::details_count).
 ///
 /// By default the question decides where a record has one, else all text fields; see [`Fields::Deciding`]. The search
 /// is exact up to 100 000 records, and misses a repeat now and then beyond; see
@@ -45,7 +46,7 @@ pub struct SemanticDuplicates<E> {
     embedder: E,
     compared: Compared,
     threshold: f32,
-    numbers: bool,
+    details: bool,
     approximate_beyond: usize,
 }
 
@@ -56,7 +57,7 @@ impl<E: Embedder> SemanticDuplicates<E> {
             embedder,
             compared: Compared::new(Fields::Deciding),
             threshold: 0.93,
-            numbers: true,
+            details: true,
             approximate_beyond: 100_000,
         }
     }
@@ -75,12 +76,13 @@ impl<E: Embedder> SemanticDuplicates<E> {
         self
     }
 
-    /// Sets whether other numbers make a new record. Default: yes.
+    /// Sets whether other numbers, operators or negations make a new record. Default: yes.
     ///
-    /// Numbers are those in digits: `three` and `3` differ, and so are two records, though they may mean the same.
+    /// Numbers are those in digits: `three` and `3` differ, and so are two records, though they may mean the same; so are
+    /// `5 + 3` and "5 plus 3". Negations are those of English, and any two of them are alike.
     #[must_use]
-    pub fn numbers_count(mut self, count: bool) -> Self {
-        self.numbers = count;
+    pub fn details_count(mut self, count: bool) -> Self {
+        self.details = count;
         self
     }
 
@@ -90,8 +92,8 @@ impl<E: Embedder> SemanticDuplicates<E> {
     /// that the exact search would let pass; the other way round it misses some repeats that are not very near, by
     /// the guide *Deduplication* one in some hundreds. The same records in the same order get the same verdicts.
     ///
-    /// Counted are embeddings that are compared with one another: those of the same scope, with the same numbers in
-    /// their records.
+    /// Counted are embeddings that are compared with one another: those of the same scope, with the same numbers,
+    /// operators and negations in their records.
     ///
     /// ```
     /// use topicloom::dedup::SemanticDuplicates;
@@ -117,13 +119,13 @@ impl<E: Embedder> SemanticDuplicates<E> {
 
     fn place(&self, candidate: &Candidate<'_>, text: &str) -> u64 {
         let scope = self.compared.scope_of(candidate);
-        let numbers = if self.numbers {
-            numbers::numbers(text)
+        let details = if self.details {
+            details::details(text)
         } else {
             0
         };
         // Turned, so that a topic does not cancel its own number.
-        scope.rotate_left(1) ^ numbers
+        scope.rotate_left(1) ^ details
     }
 }
 
@@ -157,9 +159,9 @@ impl<E: Embedder> Deduplicator for SemanticDuplicates<E> {
 
     fn format(&self) -> String {
         format!(
-            "semantic-2 {} {} {}",
+            "semantic-3 {} {} {}",
             self.compared.format(),
-            self.numbers,
+            self.details,
             self.embedder.name()
         )
     }
@@ -268,7 +270,7 @@ mod tests {
             [true, true]
         );
         let lenient = SemanticDuplicates::new(toy())
-            .numbers_count(false)
+            .details_count(false)
             .threshold(0.5);
         assert_eq!(are_new(lenient, &questions), [true, false]);
     }
