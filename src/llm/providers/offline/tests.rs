@@ -553,3 +553,32 @@ fn any_json() -> impl Strategy<Value = Value> {
         ]
     })
 }
+
+#[test]
+fn a_schema_that_refers_to_itself_leaves_the_stack_whole() {
+    // What Rust gives a thread.
+    const STACK: usize = 2 << 20;
+    let list = json!({"type": "array", "items": {"$ref": "#"}, "minItems": 1});
+    let schemas = [
+        list.clone(),
+        json!({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}),
+        json!({"type": "object", "required": ["a"], "additionalProperties": {"$ref": "#"}}),
+        json!({"allOf": [{"anyOf": [{"oneOf": [list.clone()]}]}]}),
+        json!({"type": "array", "contains": {"$ref": "#"}}),
+        json!({"type": "array", "prefixItems": [{"$ref": "#"}], "minItems": 1}),
+        json!({"not": {"$ref": "#"}}),
+        json!({"not": {"not": {"$ref": "#"}}}),
+        json!({"if": {"$ref": "#"}, "then": {"$ref": "#"}, "else": {"$ref": "#"}}),
+        json!({"if": {"not": {"$ref": "#"}}, "then": list.clone()}),
+        json!({"oneOf": [{"not": {"$ref": "#"}}, list]}),
+        json!({"dependentSchemas": {"a": {"$ref": "#"}}, "required": ["a"], "properties": {"a": {"$ref": "#"}}}),
+        json!({"type": "object", "propertyNames": {"$ref": "#"}, "minProperties": 1}),
+    ];
+    for schema in schemas {
+        let drawing = std::thread::Builder::new().stack_size(STACK);
+        let drawing = drawing.spawn(move || {
+            let _ = answer(&schema, 1);
+        });
+        drawing.expect("a thread").join().expect("no panic");
+    }
+}

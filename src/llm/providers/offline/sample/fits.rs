@@ -4,12 +4,23 @@ use serde_json::Value;
 
 use super::array::{all_differ, rest_of, tuple};
 use super::facets::{Types, count};
-use super::{Fields, Refusal, Sampler};
+use super::{Fields, MAX_CHECKS, Refusal, Sampler};
 use crate::llm::providers::offline::number::is_multiple;
 
 impl<'s> Sampler<'s, '_> {
     /// Returns whether a value fits a schema.
     pub(super) fn fits(&mut self, value: &Value, schema: &'s Value) -> Result<bool, Refusal> {
+        if self.open_checks == MAX_CHECKS {
+            let why = "it is checked against itself without an end";
+            return Err(self.refusal("$ref", why).finally());
+        }
+        self.open_checks += 1;
+        let fits = self.fits_whole(value, schema);
+        self.open_checks -= 1;
+        fits
+    }
+
+    fn fits_whole(&mut self, value: &Value, schema: &'s Value) -> Result<bool, Refusal> {
         let map = match schema {
             Value::Object(map) => map,
             other => return Ok(other != &Value::Bool(false)),

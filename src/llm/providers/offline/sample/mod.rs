@@ -37,6 +37,9 @@ const MAX_DRAWS: usize = 24;
 const ROOMY_NESTING: usize = 2;
 /// How deep a value may nest; the stack has to hold it, and so has the reader's.
 const MAX_DEPTH: usize = 100;
+/// How deep schemas may be checked inside one another: those of the deepest value, with some branches and references at
+/// each level. A schema that is checked against itself, as by `{"not": {"$ref": "#"}}`, has no end.
+const MAX_CHECKS: usize = 4 * MAX_DEPTH;
 /// From this depth on, only what must be there is written.
 const ROOMY_DEPTH: usize = 12;
 /// The longest text that is written.
@@ -50,6 +53,10 @@ pub(super) struct Sampler<'s, 'w> {
     /// Names the field that a value belongs to; the items of a list have the name of the list.
     field: &'s str,
     open_references: Vec<*const Value>,
+    /// Values that are being drawn, each inside the one before.
+    open_values: usize,
+    /// Checks that are under way, each inside the one before.
+    open_checks: usize,
     values_left: usize,
     waste_left: usize,
     reach: Reach<'s>,
@@ -65,6 +72,8 @@ impl<'s, 'w> Sampler<'s, 'w> {
             path: Vec::new(),
             field: "",
             open_references: Vec::new(),
+            open_values: 0,
+            open_checks: 0,
             values_left: MAX_VALUES,
             waste_left: MAX_WASTE,
             reach: Reach::new(root),
@@ -79,9 +88,17 @@ impl<'s, 'w> Sampler<'s, 'w> {
 
     /// Draws a value that fits all of these schemas.
     fn value(&mut self, schemas: &[&'s Value]) -> Result<Value, Refusal> {
-        if self.path.len() > MAX_DEPTH {
+        // Counted apart from the path, since the name of a field may be drawn inside of another without an end, too.
+        if self.open_values > MAX_DEPTH {
             return Err(self.refusal("$ref", "it nests without an end"));
         }
+        self.open_values += 1;
+        let value = self.value_of_choices(schemas);
+        self.open_values -= 1;
+        value
+    }
+
+    fn value_of_choices(&mut self, schemas: &[&'s Value]) -> Result<Value, Refusal> {
         let open = self.open_references.len();
         let mut choices = Choices::default();
         let mut first_refusal = None;
