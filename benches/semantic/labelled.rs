@@ -43,7 +43,7 @@ pub fn tables(set: &str, vectors: &str) {
         "| {} questions | precision | recall | F1 |\n|---|---|---|---|",
         questions.len()
     );
-    row("near", NearDuplicates::default().into(), &questions);
+    row("near", &NearDuplicates::default().into(), &questions);
     for threshold in [0.97, 0.95, 0.93, 0.9, 0.87] {
         let known = known.clone();
         let model = from_fn("read", move |text: &str| Ok(known[text.trim()].clone()));
@@ -51,13 +51,13 @@ pub fn tables(set: &str, vectors: &str) {
         let both = NearDuplicates::default().then(semantic);
         row(
             &format!("near, then semantic at {threshold}"),
-            both.into(),
+            &both.into(),
             &questions,
         );
     }
 }
 
-fn row(name: &str, deduplicator: AnyDeduplicator, questions: &[Labelled]) {
+fn row(name: &str, deduplicator: &AnyDeduplicator, questions: &[Labelled]) {
     let mut memory = deduplicator.memory();
     let mut seen = HashSet::new();
     let (mut hits, mut found, mut repeats) = (0, 0, 0);
