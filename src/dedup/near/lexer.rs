@@ -282,6 +282,9 @@ const ENTITIES: [(&str, char); 14] = [
 /// Marks of chat formats that have no common form.
 const MARKERS: [&str; 6] = ["[INST]", "[/INST]", "<s>", "</s>", "<<SYS>>", "<</SYS>>"];
 
+/// How far is looked around a sign; a bound against long runs of signs.
+const NEARBY: usize = 64;
+
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -502,11 +505,9 @@ impl<'a> Lexer<'a> {
     }
 
     fn at_line_start(&self) -> bool {
-        self.text[..self.at]
-            .trim_end_matches([' ', '\t', '>', '*', '-', '#'])
-            .chars()
-            .next_back()
-            .is_none_or(|c| c == '\n')
+        let mark = |c: &char| matches!(c, ' ' | '\t' | '>' | '*' | '-' | '#');
+        let mut before = self.text[..self.at].chars().rev().take(NEARBY);
+        before.find(|c| !mark(c)).is_none_or(|c| c == '\n')
     }
 
     fn sign(&mut self, c: char) {
@@ -582,9 +583,8 @@ impl<'a> Lexer<'a> {
         if self.at >= self.quote_end
             && let Some(length) = self.text[behind..].find('"')
         {
-            let says = |text: &str| text.chars().any(char::is_alphanumeric);
-            let (before, after) = (&self.text[..self.at], &self.text[behind + length..]);
-            if says(before) || says(after) {
+            let mut after = self.text[behind + length..].chars().take(NEARBY);
+            if !self.out.pieces.is_empty() || after.any(char::is_alphanumeric) {
                 self.quote_end = behind + length;
             }
         }
@@ -602,9 +602,12 @@ impl<'a> Lexer<'a> {
 
     /// Returns whether numbers, single letters or parentheses stand on both sides, as in `x & 7` and `sin(x)/x`.
     fn between_operands(&self) -> bool {
-        let is_sign = |c: char| matches!(c, ' ' | '&' | '|' | '/' | '*');
-        let before = self.text[..self.at].trim_end_matches(is_sign);
-        let after = self.text[self.at..].trim_start_matches(is_sign);
+        let is_sign = |c: &char| matches!(c, ' ' | '&' | '|' | '/' | '*');
+        let before = self.text[..self.at].chars().rev().take(NEARBY);
+        let after = self.text[self.at..].chars().take(NEARBY);
+        // Each of these signs is of one byte.
+        let before = &self.text[..self.at - before.take_while(is_sign).count()];
+        let after = &self.text[self.at + after.take_while(is_sign).count()..];
         let is_letter = |c: char| c.is_alphanumeric() || c == '_';
         let ends =
             |word: &str| word.chars().all(|c| c.is_ascii_digit()) || word.chars().nth(1).is_none();

@@ -283,6 +283,18 @@ mod tests {
     }
 
     #[test]
+    fn long_runs_of_one_sign_end_and_are_found_again() {
+        // Where each sign looks back over all before it, this takes minutes.
+        for sign in [
+            "\"", "|", "&", "/", "* ", "+ ", "< ", "? ", ", ", "(", "x|", "\"a\" ", "$",
+        ] {
+            let data = json!({"question": sign.repeat(20_000)});
+            let verdict = verdict(&NearDuplicates::default(), &data, &data);
+            assert!(!verdict.is_unique(), "{sign}");
+        }
+    }
+
+    #[test]
     fn an_added_clause_counts_where_the_caller_says_so() {
         let first = json!({"question": "How do tides form?"});
         let second = json!({"question": "How do tides form, assuming a calm ocean?"});

@@ -44,13 +44,21 @@ impl Sketch {
         let bands = (1..)
             .zip(minima.chunks_exact(2))
             .filter(|(_, pair)| pair[0] != u64::MAX && pair[1] != u64::MAX);
-        let bands = bands
+        let mut bands: Vec<u64> = bands
             .map(|(band, pair)| mix(pair[0] ^ pair[1].rotate_left(32) ^ band))
             .collect();
         hashes.sort_unstable();
         let mut smallest: Vec<u32> = hashes.iter().map(|hash| upper_half(*hash)).collect();
         smallest.dedup();
         smallest.truncate(KEPT);
+        if bands.is_empty() {
+            // One that says the same few words again and again meets its like by all it has.
+            bands.push(
+                smallest
+                    .iter()
+                    .fold(0, |key, hash| mix(key ^ u64::from(*hash))),
+            );
+        }
         numbers.sort_unstable();
         let numbers = if text.words() > NUMBERS_DECIDE {
             0
@@ -96,7 +104,11 @@ impl Sketch {
             }
             union += 1;
         }
-        f32::from(both) / f32::from(union.max(1))
+        if union == 0 {
+            // Long, and not two words of meaning in either.
+            return 1.0;
+        }
+        f32::from(both) / f32::from(union)
     }
 }
 
