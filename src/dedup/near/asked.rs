@@ -14,6 +14,10 @@ pub(super) fn asking_clause(terms: &[Term]) -> Option<(usize, usize)> {
             ) || term.word.is(is::STRONG) && !asks_at(terms, at)
         })
     };
+    let mut inner = 1..terms.len().saturating_sub(1);
+    if !inner.any(ends) {
+        return None;
+    }
     let mut clauses = Vec::new();
     let mut from = 0;
     while from < terms.len() {

@@ -24,7 +24,8 @@ impl Cores {
         if contents.len() > 63 || contents.len() < 2 {
             return Self::default();
         }
-        let relates = contents.iter().any(|c| LEXICON.relates(kept(c.meaning)));
+        let relates = contents.iter().any(|c| u32::from(c.role) == ON)
+            && contents.iter().any(|c| LEXICON.relates(kept(c.meaning)));
         let capital = if english { is::CAPITAL } else { 0 };
         let weighs = |c: &Content| {
             c.traits & capital != 0 || c.traits & (is::NUMBER | is::NEGATION | is::SIGN | is::UNIT) != 0

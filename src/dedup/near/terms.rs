@@ -69,7 +69,9 @@ impl Terms {
             }
             // "US", "IT", an operator such as "OR": capitals say that this is not the word of grammar.
             let is_grammar = |entry: &Entry| entry.word.is(is::FUNCTION | is::NEGATION);
-            let operator = piece.kind == Kind::Word && OPERATORS.contains(&text.folded(piece));
+            let operator = (formula || piece.shouted)
+                && piece.kind == Kind::Word
+                && OPERATORS.contains(&text.folded(piece));
             let shouted = piece.shouted && text.mixed_case && entry.is_some_and(is_grammar);
             if shouted || operator && formula {
                 let own = shorten(piece.hash).rotate_left(3);
