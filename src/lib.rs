@@ -57,7 +57,6 @@ mod closest;
 pub mod dedup;
 mod disk;
 pub mod diversity;
-#[cfg(feature = "semantic")]
 pub mod embedding;
 mod engine;
 pub mod error;

@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::dedup::{AnyDeduplicator, Deduplicator, Given, NearDuplicates};
-use crate::engine::{Backend, Job, Model, Observer, ResumePolicy, RunSettings, drive};
+use crate::dedup::{AnyDeduplicator, Deduplicator, Given};
+use crate::engine::{Backend, Job, Model, Observer, ResumePolicy, RunEmbedder, RunSettings, drive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::{Estimate, Rates, estimate_with};
 use crate::event::RunEvent;
@@ -111,8 +111,11 @@ pub struct PipelineBuilder {
     fallbacks: Vec<Backend>,
     topic_model: Option<Backend>,
     prices: PriceTable,
+    /// Where an embedding model is found by its name.
+    models: ModelRegistry,
     topics: Arc<dyn TopicProvider>,
-    deduplicator: AnyDeduplicator,
+    /// `None` is what the input says.
+    deduplicator: Option<AnyDeduplicator>,
     already_seen: Vec<Given>,
     filters: Vec<Arc<dyn RecordFilter>>,
     prompts: Arc<dyn Prompts>,
@@ -152,8 +155,9 @@ impl PipelineBuilder {
             fallbacks: Vec::new(),
             topic_model: None,
             prices: PriceTable::known(),
+            models: ModelRegistry::new(),
             topics: Arc::new(GeneratedTopics::default()),
-            deduplicator: NearDuplicates::default().into(),
+            deduplicator: None,
             already_seen: Vec::new(),
             filters: Vec::new(),
             prompts: Arc::new(TemplatePrompts::default()),
@@ -237,10 +241,11 @@ impl PipelineBuilder {
         self
     }
 
-    /// Sets what is taken for a duplicate. The default is [`NearDuplicates`].
+    /// Sets what is taken for a duplicate. The default is what the input says under `deduplication`, which is
+    /// [`NearDuplicates`](crate::dedup::NearDuplicates) unless it says something else.
     #[must_use]
     pub fn deduplicator(mut self, deduplicator: impl Deduplicator) -> Self {
-        self.deduplicator = AnyDeduplicator::new(deduplicator);
+        self.deduplicator = Some(AnyDeduplicator::new(deduplicator));
         self
     }
 
@@ -388,6 +393,7 @@ impl Pipeline {
         models: &ModelRegistry,
     ) -> Result<PipelineBuilder> {
         let mut builder = PipelineBuilder::new(Backend::named(input.generation_model(), models)?);
+        builder.models = models.clone();
         // A topic model that is never asked needs no key.
         if input.asks_topic_model() {
             builder.topic_model = Some(Backend::named(input.topic_model(), models)?);
@@ -507,6 +513,23 @@ impl Pipeline {
         } else {
             input.schema().clone()
         };
+        let budget = Arc::new(budget);
+        let said = &settings.deduplication;
+        let embeddings = match (&parts.deduplicator, &said.embedding_model) {
+            (None, Some(model)) => {
+                let embedder = parts.models.embedder(model)?;
+                let budget = Arc::clone(&budget);
+                Some(Arc::new(RunEmbedder::new(
+                    embedder,
+                    budget,
+                    settings.max_concurrency,
+                )?))
+            }
+            _ => None,
+        };
+        let deduplicator = parts
+            .deduplicator
+            .unwrap_or_else(|| said.deduplicator(&schema, embeddings.clone()));
         Ok(Job {
             instruction: input.user_instruction().map(str::to_owned),
             allocation: input.allocation().clone(),
@@ -528,14 +551,16 @@ impl Pipeline {
                 max_tokens_ceiling: settings.max_tokens_ceiling,
                 rehearses: None,
             },
-            budget: Arc::new(budget),
+            budget,
             generation,
             topics,
             topic_provider: parts.topics,
             prompts: parts.prompts,
             renderer: parts.renderer,
             filters: parts.filters,
-            deduplicator: parts.deduplicator,
+            compared_by: deduplicator.describe(),
+            deduplicator,
+            embeddings,
             already_seen,
             angles: settings.angles.clone(),
             journal: parts.journal,

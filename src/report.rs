@@ -45,6 +45,10 @@ pub struct Report {
     pub candidates: CandidateCounts,
     /// Candidates that filters refused, by what the filter said.
     pub filtered: BTreeMap<String, u64>,
+    /// Candidates refused as repeats, by the method that found them; `custom` for a deduplicator that names none.
+    pub duplicates: BTreeMap<String, u64>,
+    /// What is compared to find repeats: `near: question, context`.
+    pub compared_by: String,
     /// Each topic, in the order of the plan.
     pub topics: Vec<TopicReport>,
     /// The topics that were given up.
@@ -313,6 +317,8 @@ impl Report {
             answers: AnswerCounts::default(),
             candidates: CandidateCounts::default(),
             filtered: BTreeMap::new(),
+            duplicates: BTreeMap::new(),
+            compared_by: String::new(),
             topics: Vec::new(),
             given_up: GivenUpTopics::default(),
             models: BTreeMap::new(),
@@ -413,6 +419,11 @@ impl Report {
             format_args!("filtered candidates = those of each reason"),
             self.candidates.filtered,
             self.filtered.values().sum(),
+        );
+        balance.equal(
+            format_args!("duplicates = those of each method"),
+            self.candidates.duplicate,
+            self.duplicates.values().sum(),
         );
         balance.equal(
             format_args!("accepted = accepted candidates"),

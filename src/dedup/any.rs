@@ -5,19 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
 
 use super::{Deduplicator, Memory, Reference, Verdict};
 use crate::candidate::Candidate;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 /// Any [`Deduplicator`], as a pipeline stores it. Cheap to clone.
 #[derive(Clone)]
 pub struct AnyDeduplicator(Arc<dyn Erased>);
 
-/// A fingerprint of the deduplicator that made it. Serialises as that fingerprint does.
-pub struct AnyFingerprint(Box<dyn ErasedFingerprint>);
+/// A fingerprint of the deduplicator that made it.
+pub struct AnyFingerprint(Box<dyn Any + Send>);
 
 /// The [`Memory`] of one run, which also counts the records in it.
 pub struct AnyMemory {
@@ -49,19 +47,10 @@ impl AnyDeduplicator {
         }
     }
 
-    /// Reads a fingerprint that was stored by [`AnyFingerprint::to_value`] or its `Serialize`.
-    ///
-    /// # Errors
-    ///
-    /// Returns a [`Journal`](ErrorKind::Journal) error where the value is not a fingerprint of this deduplicator.
-    pub fn read_fingerprint(&self, value: &Value) -> Result<AnyFingerprint> {
-        self.0.read_fingerprint(value)
-    }
-
-    /// Names how fingerprints are made; see [`Deduplicator::format`].
+    /// Says what is compared; see [`Deduplicator::describe`].
     #[must_use]
-    pub fn format(&self) -> String {
-        self.0.format()
+    pub fn describe(&self) -> String {
+        self.0.describe()
     }
 }
 
@@ -74,28 +63,6 @@ impl<D: Deduplicator> From<D> for AnyDeduplicator {
 impl fmt::Debug for AnyDeduplicator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-impl AnyFingerprint {
-    /// Returns the fingerprint as a value for storage.
-    ///
-    /// # Errors
-    ///
-    /// Returns a [`Plugin`](ErrorKind::Plugin) error where the fingerprint cannot be expressed as JSON.
-    pub fn to_value(&self) -> Result<Value> {
-        self.0.to_value().map_err(|e| {
-            Error::new(ErrorKind::Plugin, "a fingerprint cannot be stored as JSON").with_source(e)
-        })
-    }
-}
-
-impl Serialize for AnyFingerprint {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0
-            .to_value()
-            .map_err(serde::ser::Error::custom)?
-            .serialize(serializer)
     }
 }
 
@@ -151,13 +118,7 @@ impl fmt::Debug for AnyMemory {
 trait Erased: fmt::Debug + Send + Sync {
     async fn fingerprint(&self, candidate: &Candidate<'_>) -> Result<AnyFingerprint>;
     fn memory(&self) -> Box<dyn ErasedMemory>;
-    fn read_fingerprint(&self, value: &Value) -> Result<AnyFingerprint>;
-    fn format(&self) -> String;
-}
-
-trait ErasedFingerprint: Send {
-    fn to_value(&self) -> serde_json::Result<Value>;
-    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+    fn describe(&self) -> String;
 }
 
 trait ErasedMemory: fmt::Debug + Send {
@@ -176,29 +137,8 @@ impl<D: Deduplicator> Erased for D {
         Box::new(Deduplicator::memory(self))
     }
 
-    fn read_fingerprint(&self, value: &Value) -> Result<AnyFingerprint> {
-        // The cause is left out on purpose: it may quote the value.
-        let fingerprint = D::Fingerprint::deserialize(value).map_err(|_| {
-            Error::new(
-                ErrorKind::Journal,
-                "a stored fingerprint does not belong to this deduplicator",
-            )
-        })?;
-        Ok(AnyFingerprint(Box::new(fingerprint)))
-    }
-
-    fn format(&self) -> String {
-        Deduplicator::format(self)
-    }
-}
-
-impl<F: Serialize + Send + 'static> ErasedFingerprint for F {
-    fn to_value(&self) -> serde_json::Result<Value> {
-        serde_json::to_value(self)
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
+    fn describe(&self) -> String {
+        Deduplicator::describe(self)
     }
 }
 
@@ -210,7 +150,6 @@ where
     fn admit(&mut self, fingerprint: AnyFingerprint, reference: Reference) -> Verdict {
         let fingerprint = fingerprint
             .0
-            .into_any()
             .downcast()
             .expect("a memory is given the fingerprints of its own deduplicator only");
         Memory::admit(self, *fingerprint, reference)
@@ -258,26 +197,8 @@ mod tests {
         );
         assert_eq!(
             memory.admit(fingerprint(&deduplicator, "B.").await),
-            Verdict::duplicate(Reference::Record(1), 1.0)
+            Verdict::duplicate(Reference::Record(1), 1.0).by("exact")
         );
         assert_eq!(memory.records(), 2);
-    }
-
-    #[tokio::test]
-    async fn a_stored_fingerprint_is_as_good_as_a_new_one() {
-        let deduplicator = AnyDeduplicator::new(ExactDuplicates::default());
-        let stored = fingerprint(&deduplicator, "a")
-            .await
-            .to_value()
-            .expect("JSON");
-        let mut memory = deduplicator.memory();
-        let read = deduplicator.read_fingerprint(&stored).expect("its own");
-        assert!(memory.admit(read).is_unique());
-        assert!(
-            !memory
-                .admit(fingerprint(&deduplicator, "a").await)
-                .is_unique()
-        );
-        assert!(deduplicator.read_fingerprint(&json!([1])).is_err());
     }
 }

@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use futures::future::try_join;
-use serde::{Deserialize, Serialize};
 
 use super::{Deduplicator, Match, Memory, Reference, Verdict};
 use crate::candidate::Candidate;
@@ -71,15 +70,19 @@ impl<A: Deduplicator, B: Deduplicator> Deduplicator for Chain<A, B> {
         }
     }
 
-    fn format(&self) -> String {
-        let (first, second) = (self.first.format(), self.second.format());
-        // The length keeps apart what would else run into one another.
-        format!("chain-1 {} {first} {second}", first.len())
+    fn describe(&self) -> String {
+        let both = [self.first.describe(), self.second.describe()];
+        let said: Vec<&str> = both
+            .iter()
+            .map(String::as_str)
+            .filter(|text| !text.is_empty())
+            .collect();
+        said.join("; then ")
     }
 }
 
 /// The fingerprints of both.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainFingerprint<A, B>(A, B);
 
 /// The memories of both.
@@ -99,14 +102,19 @@ impl<A: Memory, B: Memory> Memory for ChainMemory<A, B> {
         let ChainFingerprint(first, second) = fingerprint;
         // The first has numbers of its own: what the second refuses has none in the run.
         let number = Reference::Record(self.standing_for.len() as u64);
-        if let Verdict::Duplicate(Match { of, similarity }) = self.first.admit(first, number) {
+        if let Verdict::Duplicate(Match {
+            of,
+            similarity,
+            method,
+        }) = self.first.admit(first, number)
+        {
             let known = match of {
                 Reference::Record(number) => usize::try_from(number)
                     .ok()
                     .and_then(|number| self.standing_for.get(number).cloned()),
                 Reference::Given(_) => None,
             };
-            return Verdict::duplicate(known.unwrap_or(of), similarity);
+            return Verdict::duplicate(known.unwrap_or(of), similarity).by(method);
         }
         let verdict = self.second.admit(second, reference.clone());
         self.standing_for.push(match &verdict {
@@ -139,20 +147,22 @@ mod tests {
     fn verdicts(records: &[(&str, &str)]) -> Vec<Verdict> {
         let chain = ExactDuplicates::default()
             .fields(["code"])
-            .then(NearDuplicates::default());
+            .then(NearDuplicates::default().fields(["question"]));
         let chain = AnyDeduplicator::new(chain);
         let mut memory = chain.memory();
         let admit = |(code, question): &(&str, &str)| {
             let data = json!({"code": code, "question": question});
             let candidate = Candidate::new("t", data.as_object().expect("an object"));
             let print = chain.fingerprint(&candidate).now_or_never();
-            memory.admit(print.expect("it never waits").expect("it does not fail"))
+            let print = print.expect("it never waits").expect("it does not fail");
+            // Which of the two found it is not the question here.
+            memory.admit(print).by("either")
         };
         records.iter().map(admit).collect()
     }
 
     fn repeats(number: u64) -> Verdict {
-        Verdict::duplicate(Reference::Record(number), 1.0)
+        Verdict::duplicate(Reference::Record(number), 1.0).by("either")
     }
 
     #[test]
@@ -196,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_repeat_of_given_material_keeps_its_place_through_both() {
-        let chain = ExactDuplicates::default().then(NearDuplicates::default());
+        let chain = ExactDuplicates::default().then(NearDuplicates::default().fields(["question"]));
         let chain = AnyDeduplicator::new(chain);
         let mut memory = chain.memory();
         let print = |question: &str| {
@@ -210,25 +220,10 @@ mod tests {
         let reworded = "Please tell me what overfitting is.";
         for question in ["What is overfitting?", reworded, reworded] {
             assert_eq!(
-                memory.admit(print(question)),
-                Verdict::duplicate(given.clone(), 1.0)
+                memory.admit(print(question)).by("either"),
+                Verdict::duplicate(given.clone(), 1.0).by("either")
             );
         }
         assert_eq!(memory.records(), 0);
-    }
-
-    #[test]
-    fn formats_do_not_run_into_one_another() {
-        let near = NearDuplicates::default;
-        let exact = ExactDuplicates::default;
-        let formats = [
-            near().then(exact()).format(),
-            exact().then(near()).format(),
-            near().then(exact()).then(near()).format(),
-            near().then(exact().then(near())).format(),
-        ];
-        for (at, format) in formats.iter().enumerate() {
-            assert!(!formats[..at].contains(format));
-        }
     }
 }

@@ -5,7 +5,6 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh3::xxh3_128;
@@ -49,7 +48,7 @@ impl ExactDuplicates {
         if self.compared.scope == Scope::Topic {
             write_text(candidate.topic(), &mut canonical);
         }
-        for (name, value) in self.compared.fields.of(candidate) {
+        for (name, value) in self.compared.values(candidate) {
             write_key(name, &mut canonical);
             write_value(value, &mut canonical);
         }
@@ -70,8 +69,8 @@ impl Deduplicator for ExactDuplicates {
         ExactMemory::default()
     }
 
-    fn format(&self) -> String {
-        format!("exact-1 {}", self.compared.format())
+    fn describe(&self) -> String {
+        self.compared.describe("exact")
     }
 }
 
@@ -80,33 +79,6 @@ impl Deduplicator for ExactDuplicates {
 /// Among a billion records the chance of one false duplicate is about 10⁻²¹.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExactFingerprint(u128);
-
-// As hexadecimal text, since JSON numbers of 128 bits do not survive every reader.
-impl Serialize for ExactFingerprint {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:032x}", self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for ExactFingerprint {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Hex;
-        impl serde::de::Visitor<'_> for Hex {
-            type Value = ExactFingerprint;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a hexadecimal number of 128 bits")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                u128::from_str_radix(text, 16)
-                    .map(ExactFingerprint)
-                    .map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_str(Hex)
-    }
-}
 
 /// The fingerprints of one run: about 40 bytes a record.
 #[derive(Default)]
@@ -119,7 +91,7 @@ impl Memory for ExactMemory {
 
     fn admit(&mut self, fingerprint: ExactFingerprint, reference: Reference) -> Verdict {
         match self.seen.entry(fingerprint.0) {
-            Entry::Occupied(first) => Verdict::duplicate(first.get().clone(), 1.0),
+            Entry::Occupied(first) => Verdict::duplicate(first.get().clone(), 1.0).by("exact"),
             Entry::Vacant(place) => {
                 place.insert(reference);
                 Verdict::Unique
@@ -363,7 +335,7 @@ mod tests {
         for ordinal in 1..3 {
             assert_eq!(
                 memory.admit(print, Reference::Record(ordinal)),
-                Verdict::duplicate(Reference::Record(0), 1.0)
+                Verdict::duplicate(Reference::Record(0), 1.0).by("exact")
             );
         }
     }
@@ -379,13 +351,6 @@ mod tests {
         fn the_way_for_ascii_leads_to_the_same_place(text in "[\\x00-\\x7f]*") {
             let short = single_spaced_ascii(&text);
             prop_assert_eq!(short.trim_end(), single_spaced(&text));
-        }
-
-        #[test]
-        fn a_fingerprint_survives_serialisation(bits: u128) {
-            let text = serde_json::to_string(&ExactFingerprint(bits)).expect("it is text");
-            let read: ExactFingerprint = serde_json::from_str(&text).expect("its own");
-            prop_assert_eq!(read, ExactFingerprint(bits));
         }
     }
 }

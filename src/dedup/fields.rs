@@ -1,82 +1,93 @@
-//! Which part of a record is compared, and with which other records.
+//! Which part of a record decides whether it repeats another, and which records it is compared with.
 
 use serde_json::Value;
 
-use crate::candidate::Candidate;
-
 /// Which fields decide whether two records are the same.
 ///
-/// A record that has none of the fields in question is compared as a whole, so that a wrong name does not make
-/// all records equal.
+/// A record that has none of the fields in question is compared as a whole, so that a wrong name does not make all records
+/// equal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Fields {
-    /// What is asked, where a record asks something; else every field.
+    /// Every field but those that follow from the others; all of them where nothing else is there.
     ///
-    /// A record asks something when it has a field with one of these names: `question`, `query`, `prompt`,
-    /// `instruction`, `problem`, `task`. Then they decide, with what belongs to the question (`input`, `context`,
-    /// `passage`, `choices`, `options`): the same question with another answer, difficulty or explanation is a
-    /// repeat, and the same answer to another question is not.
+    /// A field follows if it is named or described as one: `answer`, `output`, `response`, `completion`, `solution`,
+    /// `label`, `sentiment`, `score`, `confidence`, `explanation`, `reasoning`, `rationale`, `justification`, `difficulty`.
+    /// The last word of the name counts (`correct_answer`), and so does the first noun of what the schema says of the
+    /// field ("The answer to the question"). In doubt a field decides.
     #[default]
     Deciding,
     /// Every field, at any depth.
     All,
-    /// The fields with these names.
+    /// The fields with these names, or at these paths: `question`, `meta.source`.
     Named(Vec<String>),
 }
 
-/// Names of fields that ask. Taken from the record shapes of common instruction and question sets.
-const ASKING: [&str; 6] = [
-    "question",
-    "query",
-    "prompt",
-    "instruction",
-    "problem",
-    "task",
+/// Names of fields that follow from the others.
+const FOLLOWING: [&str; 14] = [
+    "answer",
+    "output",
+    "response",
+    "completion",
+    "solution",
+    "label",
+    "sentiment",
+    "score",
+    "confidence",
+    "explanation",
+    "reasoning",
+    "rationale",
+    "justification",
+    "difficulty",
 ];
-
-/// Names of fields that are part of what is asked, where something is.
-const ASKED_ABOUT: [&str; 5] = ["input", "context", "passage", "choices", "options"];
 
 impl Fields {
     /// Names the fields that decide.
     pub fn named(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::Named(names.into_iter().map(Into::into).collect())
     }
+}
 
-    /// Returns the deciding fields of a candidate that are not null, sorted by name: their order is the model's
-    /// choice and says nothing.
-    #[must_use]
-    pub fn of<'a>(&self, candidate: &Candidate<'a>) -> Vec<(&'a str, &'a Value)> {
-        let data = candidate.data();
-        let decides = |name: &str| match self {
-            Self::All => true,
-            Self::Named(names) => names.iter().any(|n| n == name),
-            Self::Deciding => is_one_of(&ASKING, name) || is_one_of(&ASKED_ABOUT, name),
-        };
-        let applies = match self {
-            Self::All => true,
-            Self::Named(_) => data.keys().any(|name| decides(name)),
-            Self::Deciding => data
-                .iter()
-                .any(|(name, value)| is_one_of(&ASKING, name) && has_text(value)),
-        };
-        let mut fields: Vec<(&str, &Value)> = data
-            .iter()
-            .filter(|(name, value)| (!applies || decides(name)) && !value.is_null())
-            .map(|(name, value)| (name.as_str(), value))
-            .collect();
-        fields.sort_unstable_by_key(|(name, _)| *name);
-        fields
+/// Returns whether a field follows from the others, by its name.
+pub(super) fn follows_by_name(name: &str) -> bool {
+    // `answers`, `correct_answer`, `Correct Answer`, `correctAnswer`.
+    let start = name
+        .char_indices()
+        .rev()
+        .find(|(at, c)| *at > 0 && c.is_uppercase() && name[..*at].ends_with(char::is_lowercase))
+        .map_or(0, |(at, _)| at);
+    let last = name[start..]
+        .rsplit(['_', '-', ' ', '.'])
+        .next()
+        .unwrap_or(name);
+    let last = last.strip_suffix(['s', 'S']).unwrap_or(last);
+    FOLLOWING
+        .iter()
+        .any(|following| following.eq_ignore_ascii_case(last))
+}
+
+/// Returns whether a field follows from the others, by what the schema says of it: "the answer", "Correct label of ...".
+pub(super) fn follows_by_description(description: &str) -> bool {
+    // What comes behind "of" or "to" is what it belongs to, not what it is.
+    let words = description
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let head = words
+        .take(4)
+        .take_while(|word| !matches!(*word, "of" | "to" | "from" | "for" | "in" | "with" | "that"));
+    head.last().is_some_and(follows_by_name)
+}
+
+/// Returns the value at a name or a path.
+pub(super) fn at_path<'a>(
+    data: &'a serde_json::Map<String, Value>,
+    path: &str,
+) -> Option<&'a Value> {
+    if let Some(value) = data.get(path) {
+        return Some(value);
     }
-}
-
-fn is_one_of(names: &[&str], name: &str) -> bool {
-    names.iter().any(|n| n.eq_ignore_ascii_case(name))
-}
-
-fn has_text(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| !text.trim().is_empty())
+    let (first, rest) = path.split_once('.')?;
+    at_path(data.get(first)?.as_object()?, rest)
 }
 
 /// With which other records a record is compared.
@@ -92,39 +103,51 @@ pub enum Scope {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn names(fields: &Fields, data: &Value) -> Vec<String> {
-        let candidate = Candidate::new("t", data.as_object().expect("an object"));
-        let fields = fields.of(&candidate);
-        fields.iter().map(|(name, _)| (*name).to_owned()).collect()
+    #[test]
+    fn a_field_follows_by_the_last_word_of_its_name() {
+        for name in [
+            "answer",
+            "Answers",
+            "correct_answer",
+            "correctAnswer",
+            "expected-output",
+            "Final Label",
+        ] {
+            assert!(follows_by_name(name), "{name}");
+        }
+        for name in [
+            "question",
+            "answer_choices",
+            "output_language",
+            "input",
+            "context",
+            "category",
+            "s",
+            "",
+        ] {
+            assert!(!follows_by_name(name), "{name}");
+        }
     }
 
     #[test]
-    fn the_question_decides_where_there_is_one() {
-        let qa = json!({"question": "q", "answer": "a", "difficulty": "easy"});
-        assert_eq!(names(&Fields::default(), &qa), ["question"]);
-        let alpaca = json!({"output": "o", "instruction": "i", "input": "x"});
-        assert_eq!(names(&Fields::default(), &alpaca), ["input", "instruction"]);
-    }
-
-    #[test]
-    fn a_record_that_asks_nothing_is_compared_as_a_whole() {
-        let article = json!({"title": "t", "body": "b", "context": "c"});
-        assert_eq!(
-            names(&Fields::default(), &article),
-            ["body", "context", "title"]
-        );
-        let blank = json!({"question": " ", "answer": "a"});
-        assert_eq!(names(&Fields::default(), &blank), ["answer", "question"]);
-    }
-
-    #[test]
-    fn a_name_no_record_has_does_not_make_all_records_equal() {
-        let data = json!({"b": 1, "a": 2, "c": null});
-        assert_eq!(names(&Fields::named(["nope"]), &data), ["a", "b"]);
-        assert_eq!(names(&Fields::named(["b"]), &data), ["b"]);
+    fn a_field_follows_by_the_first_noun_of_its_description() {
+        for text in [
+            "The answer to the question",
+            "Correct answer",
+            "sentiment label of the text",
+            "Score from 1 to 5",
+        ] {
+            assert!(follows_by_description(text), "{text}");
+        }
+        for text in [
+            "The question that has an answer",
+            "Language of the answer",
+            "",
+            "What the text is about",
+        ] {
+            assert!(!follows_by_description(text), "{text}");
+        }
     }
 }

@@ -254,7 +254,7 @@ mod tests {
         given.load(&deduplicator, &mut memory).await.expect("text");
         assert_eq!(
             admit(&deduplicator, &mut memory, &json!({"text": "b"})).await,
-            Verdict::duplicate(Reference::given(&Arc::from("seeds"), 2), 1.0)
+            Verdict::duplicate(Reference::given(&Arc::from("seeds"), 2), 1.0).by("exact")
         );
     }
 
@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(slow.most.load(Ordering::Relaxed), AT_ONCE);
         assert_eq!(
             admit(&deduplicator, &mut memory, &json!({"text": "41"})).await,
-            Verdict::duplicate(Reference::given(&Arc::from("numbers"), 42), 1.0),
+            Verdict::duplicate(Reference::given(&Arc::from("numbers"), 42), 1.0).by("exact"),
             "the first of equals is the one that is named"
         );
     }

@@ -18,15 +18,14 @@ mod fields;
 mod fold;
 mod given;
 mod near;
-#[cfg(feature = "semantic")]
+mod off;
 mod semantic;
+mod settings;
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::candidate::Candidate;
 use crate::error::Result;
@@ -37,8 +36,9 @@ pub use exact::{ExactDuplicates, ExactFingerprint, ExactMemory};
 pub use fields::{Fields, Scope};
 pub use given::Given;
 pub use near::{NearDuplicates, NearFingerprint, NearMemory};
-#[cfg(feature = "semantic")]
+pub use off::AcceptAll;
 pub use semantic::{SemanticDuplicates, SemanticFingerprint, SemanticMemory};
+pub use settings::{Deduplication, Method};
 
 /// Decides what is new.
 ///
@@ -49,7 +49,7 @@ pub use semantic::{SemanticDuplicates, SemanticFingerprint, SemanticMemory};
 /// - [`fingerprint`](Self::fingerprint) depends on the candidate and the settings alone. It runs concurrently
 ///   and in any order, so keep no state there.
 /// - [`Memory::admit`] depends on what was admitted before, in order, and on nothing else: the same
-///   fingerprints in the same order get the same verdicts, also after a trip through serde.
+///   fingerprints in the same order get the same verdicts.
 ///
 /// A deduplicator by a field that must be unique, in full:
 ///
@@ -95,8 +95,8 @@ pub use semantic::{SemanticDuplicates, SemanticFingerprint, SemanticMemory};
 /// ```
 #[async_trait]
 pub trait Deduplicator: fmt::Debug + Send + Sync + 'static {
-    /// What is kept of a candidate; serialisable, so that a resumed run need not compute it again.
-    type Fingerprint: Serialize + DeserializeOwned + Send + 'static;
+    /// What is compared of a candidate.
+    type Fingerprint: Send + 'static;
 
     /// What one run has seen so far.
     type Memory: Memory<Fingerprint = Self::Fingerprint>;
@@ -111,11 +111,10 @@ pub trait Deduplicator: fmt::Debug + Send + Sync + 'static {
     /// Creates the empty memory of one run.
     fn memory(&self) -> Self::Memory;
 
-    /// Names how fingerprints are made, in a word and the settings that matter.
+    /// Says what is compared, in a few words such as `near: question, context`, for plans, reports and events.
     ///
-    /// Stored fingerprints are used again only where this is unchanged; else they are computed anew. The
-    /// default is empty: change it when fingerprints of an earlier version cannot be compared any more.
-    fn format(&self) -> String {
+    /// Default: nothing is said.
+    fn describe(&self) -> String {
         String::new()
     }
 }
@@ -152,7 +151,23 @@ impl Verdict {
     /// Creates the verdict that a candidate repeats `of`, with a similarity from 0 to 1.
     #[must_use]
     pub fn duplicate(of: Reference, similarity: f32) -> Self {
-        Self::Duplicate(Match { of, similarity })
+        Self::Duplicate(Match {
+            of,
+            similarity,
+            method: "",
+        })
+    }
+
+    /// Names the method that found the repeat, for the counts of the report.
+    #[must_use]
+    pub fn by(self, name: &'static str) -> Self {
+        match self {
+            Self::Duplicate(found) => Self::Duplicate(Match {
+                method: name,
+                ..found
+            }),
+            Self::Unique => Self::Unique,
+        }
     }
 
     /// Returns whether the candidate is new.
@@ -170,6 +185,9 @@ pub struct Match {
     pub of: Reference,
     /// From 0 to 1, where 1 is equal after normalisation. Comparable within one deduplicator only.
     pub similarity: f32,
+    /// The method that found it: `near`, `exact`, `semantic`, or the name that a deduplicator of your own gives; else
+    /// empty.
+    pub method: &'static str,
 }
 
 /// Something a candidate can repeat.

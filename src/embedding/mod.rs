@@ -20,8 +20,10 @@
 //!
 //! The other way round, every text of a failed batch would be tried again by itself.
 
+pub(crate) mod base64;
 mod batched;
 mod from_fn;
+mod quantised;
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +34,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub use batched::Batched;
 pub use from_fn::{FromFn, from_fn};
+#[cfg(test)]
+pub(crate) use quantised::MOST_DIMENSIONS;
+pub(crate) use quantised::quantised;
 
 /// Turns texts into vectors that lie close where the texts mean the same.
 ///

@@ -15,10 +15,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::call_log::CallLog;
 use super::findings::Findings;
 use super::judge::{Judge, Judged};
 use super::ledger::{Ledger, Rules, Task};
 use super::log::Log;
+use super::opening::Opening;
 use super::output::RecordsFormat;
 use super::output_limits::OutputLimits;
 use super::planner::Planner;
@@ -112,10 +114,10 @@ async fn run<T>(
 where
     T: DeserializeOwned + Send + 'static,
 {
-    // First, since a file that is missing should cost no call.
-    let memory = new_memory(job).await?;
     let calls = Arc::clone(&account.calls);
-    let opening = opening::open(job, log, &calls).await?;
+    let opening = open(job, log, &calls).await?;
+    // Before any call to a model that writes, since a file that is missing should cost none.
+    let memory = new_memory(job).await?;
     let seed = opening.seed;
     let shared = stack::Shared {
         permits: Arc::new(Semaphore::new(job.settings.max_concurrency)),
@@ -148,7 +150,10 @@ where
         log.append(|| Entry::Planned(plan.clone())).await?;
         (plan, angles)
     };
-    job.tell(&RunEvent::Planned { plan: &plan });
+    job.tell(&RunEvent::Planned {
+        plan: &plan,
+        compared_by: &job.compared_by,
+    });
     account.plan = Some(plan.clone());
 
     let client = wrap(&job.generation);
@@ -207,6 +212,17 @@ where
     account.findings = settling.findings;
     account.ledger = Some(settling.ledger);
     result
+}
+
+/// Reads the beginning of the log, and what embeddings there are in it.
+async fn open<'a>(job: &Job, log: &'a Arc<Log>, calls: &CallLog) -> Result<Opening<'a>> {
+    let Some(embeddings) = &job.embeddings else {
+        return opening::open(job, log, calls).await;
+    };
+    embeddings.recall(job.journal.as_ref()).await?;
+    let opening = opening::open(job, log, calls).await?;
+    embeddings.keep_in(log);
+    Ok(opening)
 }
 
 /// Creates the memory of a run, with what counts as seen before the first record.
@@ -350,6 +366,8 @@ fn recall<T>(
             "the journal's run went on with another input than this, which it was started with; use that, or \
              say that the input may have changed",
         ),
+        // Read before: see `RunEmbedder`.
+        Entry::Embedded(_) => Ok(None),
         _ => damaged("the journal has an entry out of place"),
     }
 }

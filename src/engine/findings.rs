@@ -13,6 +13,18 @@ use crate::schema::{CoercionKind, DecodeFault};
 /// The most places of which the report says that type and schema disagree there. Whoever mends eight sees the rest.
 const MOST_DISAGREEMENTS: usize = 8;
 
+/// Refusals in a row that are more than an unlucky streak of a model that repeats itself.
+const SUSPICIOUS: u32 = 5;
+
+/// Says that the fields that decide may be the wrong ones, and what to set.
+fn mostly_repeats(compared_by: &str) -> String {
+    format!(
+        "{SUSPICIOUS} candidates in a row were refused as repeats although they differ from the records that they are said to \
+         repeat; records are compared by `{compared_by}`: if other fields tell them apart, name them, as in \
+         \"deduplication\": {{\"fields\": [...]}}, or set it to \"exact\" or \"off\""
+    )
+}
+
 /// What the answers of a run were found to be, summed up.
 #[derive(Default)]
 pub(super) struct Findings {
@@ -25,6 +37,10 @@ pub(super) struct Findings {
     at_limit: u64,
     /// By what the filter said.
     filtered: BTreeMap<&'static str, u64>,
+    /// By the method that found them.
+    duplicates: BTreeMap<&'static str, u64>,
+    /// Candidates refused in a row as repeats of something that they differ from.
+    in_a_row: u32,
     /// By their places in the plan, with what was wrong in their last tasks.
     given_up: Vec<(usize, GiveUp, Option<String>)>,
     given_up_unlisted: u64,
@@ -73,6 +89,25 @@ impl Findings {
         *self.filtered.entry(reason).or_default() += 1;
     }
 
+    /// Adds a candidate that was refused as a repeat. Returns whether this is the last of so many in a row that what is
+    /// compared may be the wrong part of a record; true once in a run.
+    pub(super) fn duplicate(&mut self, method: &'static str, differs: bool) -> bool {
+        let method = if method.is_empty() { "custom" } else { method };
+        *self.duplicates.entry(method).or_default() += 1;
+        if differs && self.in_a_row < SUSPICIOUS {
+            self.in_a_row += 1;
+            return self.in_a_row == SUSPICIOUS;
+        }
+        false
+    }
+
+    /// Notes that a candidate was accepted.
+    pub(super) fn accepted(&mut self) {
+        if self.in_a_row < SUSPICIOUS {
+            self.in_a_row = 0;
+        }
+    }
+
     /// Adds a topic that was given up.
     pub(super) fn given_up(&mut self, topic: usize, why: GiveUp, last_error: Option<String>) {
         if self.given_up.len() < GivenUpTopics::MOST_LISTED {
@@ -103,6 +138,10 @@ impl Findings {
         report.coercions = self.coercions;
         report.dropped_keys = self.dropped_keys;
         report.filtered = by_name(&self.filtered);
+        report.duplicates = by_name(&self.duplicates);
+        if self.in_a_row == SUSPICIOUS {
+            report.notes.push(mostly_repeats(&report.compared_by));
+        }
         let topics = &report.topics;
         let given_up = |(topic, why, last_error): (usize, GiveUp, Option<String>)| {
             GivenUpTopic::new(&topics[topic], why, last_error)

@@ -3,6 +3,7 @@
 mod breaker;
 mod call_log;
 mod driver;
+mod embeddings;
 mod findings;
 mod folding;
 mod judge;
@@ -43,6 +44,7 @@ use crate::schema::{RecordSchema, SchemaRenderer};
 use crate::topic::{Angles, TopicProvider};
 
 pub(crate) use driver::drive;
+pub(crate) use embeddings::RunEmbedder;
 pub(crate) use opening::ResumePolicy;
 #[cfg(feature = "testing")]
 pub(crate) use simulation::simulate;
@@ -69,6 +71,10 @@ pub(crate) struct Job {
     pub(crate) renderer: Arc<dyn SchemaRenderer>,
     pub(crate) filters: Vec<Arc<dyn RecordFilter>>,
     pub(crate) deduplicator: AnyDeduplicator,
+    /// What the deduplicator says it compares.
+    pub(crate) compared_by: String,
+    /// What the deduplicator asks for embeddings, where the input names a model.
+    pub(crate) embeddings: Option<Arc<RunEmbedder>>,
     /// What counts as seen before the first record.
     pub(crate) already_seen: Vec<Given>,
     pub(crate) angles: Option<Angles>,

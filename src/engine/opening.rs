@@ -139,6 +139,7 @@ impl Seen {
                 job.budget.book_failed(uncertain.calls);
                 job.budget.book_uncertain(&uncertain);
             }
+            Entry::Embedded(_) => {}
             _ if self.plan.is_none() => {
                 return Err(damaged("the journal has answers before a plan"));
             }

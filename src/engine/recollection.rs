@@ -1,5 +1,6 @@
 //! What the next prompt of a topic is told of its earlier answers.
 
+use std::collections::VecDeque;
 use std::mem;
 
 use serde_json::{Map, Value};
@@ -22,6 +23,37 @@ const HARMLESS: &str =
 pub(super) struct Recollection {
     topics: Vec<TopicMemory>,
     budget: AvoidBudget,
+    latest: Latest,
+}
+
+/// The latest records that were accepted, so that a repeat can be told of what it repeats.
+#[derive(Debug, Default)]
+struct Latest {
+    gists: VecDeque<Box<str>>,
+    /// The ordinal of the first of them.
+    first: u64,
+}
+
+impl Latest {
+    /// Models repeat what they wrote lately; so many take a megabyte or two.
+    const MOST: usize = 8_192;
+
+    fn push(&mut self, ordinal: u64, gist: &str) {
+        if self.first + self.gists.len() as u64 != ordinal {
+            self.gists.clear();
+            self.first = ordinal;
+        }
+        if self.gists.len() == Self::MOST {
+            self.gists.pop_front();
+            self.first += 1;
+        }
+        self.gists.push_back(gist.into());
+    }
+
+    fn get(&self, ordinal: u64) -> Option<&str> {
+        let at = usize::try_from(ordinal.checked_sub(self.first)?).ok()?;
+        self.gists.get(at).map(|gist| &**gist)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -48,12 +80,14 @@ impl Recollection {
         Self {
             topics: vec![memory; topics],
             budget: AvoidBudget::default().with_records(shown),
+            latest: Latest::default(),
         }
     }
 
     /// Remembers an accepted record.
     pub(super) fn accepted(&mut self, topic: usize, ordinal: u64, gist: &str) {
         self.topics[topic].avoid.accepted(ordinal, gist);
+        self.latest.push(ordinal, gist);
     }
 
     /// Remembers what was wrong with an answer, until the topic is asked again.
@@ -70,13 +104,19 @@ impl Recollection {
         self.topics[topic].declined += 1;
     }
 
-    /// Remembers a record that was refused because it repeats the one of this ordinal, or given material.
-    pub(super) fn repeated(&mut self, topic: usize, of: Option<u64>, gist: &str) {
+    /// Remembers a record that was refused because it repeats the one of this ordinal, or given material. Returns whether it is
+    /// known to differ from what it repeats.
+    pub(super) fn repeated(&mut self, topic: usize, of: Option<u64>, gist: &str) -> bool {
         self.topics[topic].avoid.repeated(of, gist);
-        self.note(
-            topic,
-            format!("this one repeats a record that already exists: {gist}"),
-        );
+        let repeated = of.and_then(|of| self.latest.get(of)).map(str::to_owned);
+        let note = match &repeated {
+            Some(repeated) => {
+                format!("one record repeats this one, which already exists: {repeated}")
+            }
+            None => format!("this one repeats a record that already exists: {gist}"),
+        };
+        self.note(topic, note);
+        repeated.is_some_and(|repeated| repeated != gist)
     }
 
     /// Returns the records to show: what is most like what the topic has been repeating, and the latest.

@@ -107,6 +107,7 @@ impl<T> Settling<'_, T> {
                 Ok(ready) => match self.memory.admit(ready.fingerprint) {
                     Verdict::Unique => {
                         self.metrics.observe(task.topic, &ready.gist);
+                        self.findings.accepted();
                         self.recollection
                             .accepted(task.topic, self.ledger.accepted(), &ready.gist);
                         self.accept(task, topic, ready.data, ready.json, model);
@@ -177,7 +178,11 @@ impl<T> Settling<'_, T> {
             Reference::Record(ordinal) => Some(ordinal),
             Reference::Given(_) => None,
         };
-        self.recollection.repeated(task.topic, of, gist);
+        let differs = self.recollection.repeated(task.topic, of, gist);
+        if self.findings.duplicate(found.method, differs) && !self.is_replaying {
+            let compared_by = &self.job.compared_by;
+            self.job.tell(&RunEvent::MostlyRepeats { compared_by });
+        }
         self.metrics.observe_duplicate();
         self.ledger.repeated(task.topic, of);
         let why = Why {

@@ -97,6 +97,7 @@ impl Account {
             spending: job.budget.spending(),
             diversity: self.diversity,
             notes,
+            compared_by: job.compared_by.clone(),
             warnings: job.warnings.clone(),
             resumed_answers: self.resumed_answers,
             elapsed,

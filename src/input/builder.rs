@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::read::{Source, read};
 use super::settings::seconds;
-use super::{GenerateByTopicInput, angles, topics};
+use super::{GenerateByTopicInput, angles, deduplication, topics};
+use crate::dedup::Deduplication;
 use crate::error::Result;
 use crate::fault::InputFault;
 use crate::plan::TopicSpec;
@@ -282,6 +283,23 @@ impl<T> GenerateByTopicInputBuilder<T> {
     #[must_use]
     pub fn angles(self, angles: &Angles) -> Self {
         self.configure("angles", angles::to_json(angles))
+    }
+
+    /// Sets what is taken for a repeat. By default a record that says what another says in slightly other words.
+    ///
+    /// ```
+    /// use topicloom::GenerateByTopicInput;
+    /// use topicloom::dedup::{Deduplication, Method};
+    ///
+    /// let builder = GenerateByTopicInput::builder().deduplication(Method::Exact);
+    /// let builder = builder.deduplication(Deduplication::default().fields(["question"]));
+    /// ```
+    #[must_use]
+    pub fn deduplication(self, deduplication: impl Into<Deduplication>) -> Self {
+        self.configure(
+            deduplication::KEY,
+            deduplication::to_json(&deduplication.into()),
+        )
     }
 
     /// Adds a JSONL file of records that count as seen, such as a test set that must not leak into the data. A record

@@ -3,6 +3,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use crate::dedup::Method;
+
 /// Returns the JSON Schema of an input.
 ///
 /// It knows keys, types and defaults. What depends on several keys together, such as counts that add up to
@@ -47,6 +49,9 @@ struct Document {
     /// How the run is driven.
     #[schemars(default)]
     data_factory_config: Option<Config>,
+    /// What is taken for a repeat; the same as `deduplication` in `data_factory_config`.
+    #[schemars(default)]
+    deduplication: Option<DeduplicationEntry>,
 }
 
 // The signatures that schemars asks of a default.
@@ -191,6 +196,9 @@ struct Config {
     /// Points of view that take turns in a topic's prompts. None unless given.
     #[schemars(default)]
     angles: Option<AnglesEntry>,
+    /// What is taken for a repeat. `near` unless given.
+    #[schemars(default)]
+    deduplication: Option<DeduplicationEntry>,
     /// JSONL files of records that count as seen. None unless given.
     #[schemars(default)]
     already_seen: Option<Vec<String>>,
@@ -221,6 +229,38 @@ impl JsonSchema for StorageEntry {
                     "type": "object",
                     "required": ["local"],
                     "properties": {"local": {"type": "string", "description": "A directory."}},
+                    "additionalProperties": false,
+                },
+            ],
+        })
+    }
+}
+
+/// A method, or an object with its settings.
+struct DeduplicationEntry;
+
+impl JsonSchema for DeduplicationEntry {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Deduplication".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let method = json!({"enum": Method::ALL.map(Method::as_str)});
+        json_schema!({
+            "anyOf": [
+                method,
+                {
+                    "type": "object",
+                    "properties": {
+                        "method": method,
+                        "fields": {
+                            "description": "The fields that decide, as names or paths.",
+                            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+                        },
+                        "scope": {"enum": ["run", "topic"]},
+                        "embedding_model": {"type": "string", "description": "As `provider/model`."},
+                        "threshold": {"type": "number", "minimum": 0, "maximum": 1},
+                    },
                     "additionalProperties": false,
                 },
             ],
@@ -271,7 +311,9 @@ mod tests {
     #[test]
     fn the_schema_knows_the_keys_that_are_read() {
         let schema = json_schema();
-        assert_eq!(keys(&schema, "/properties"), super::super::KEYS);
+        let mut known = super::super::KEYS.to_vec();
+        known.push(super::super::deduplication::KEY);
+        assert_eq!(keys(&schema, "/properties"), known);
         assert!(schema.get("required").is_none(), "{schema}");
         let mut settings = keys(&schema, "/$defs/Settings/properties");
         assert_eq!(settings.split_off(Settings::KEYS.len()).len(), 3);

@@ -2,6 +2,7 @@
 
 mod angles;
 mod builder;
+mod deduplication;
 mod document;
 mod parameters;
 mod read;

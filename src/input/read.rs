@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::reader::{Reader, kind};
 use super::warning::InputWarning;
-use super::{DEFAULT_MODEL, Inner, KEYS, Settings, parameters, topics};
+use super::{DEFAULT_MODEL, Inner, KEYS, Settings, deduplication, parameters, topics};
 use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
 use crate::llm::ModelName;
@@ -51,7 +51,8 @@ pub(super) fn read(source: Source) -> Result<Inner> {
         mut warnings,
     } = source;
     let mut reader = Reader::new(document, "", &mut faults);
-    reader.refuse_unknown_keys(&KEYS);
+    let known: Vec<&str> = KEYS.into_iter().chain([deduplication::KEY]).collect();
+    reader.refuse_unknown_keys(&known);
     // A blank instruction says nothing, as if it were missing.
     let user_instruction = reader.text("user_instruction");
     let user_instruction = user_instruction.filter(|text| !text.trim().is_empty());
@@ -63,7 +64,11 @@ pub(super) fn read(source: Source) -> Result<Inner> {
     let generation_model = read_model(&mut reader, "generation_model_name");
     let generation_kwargs = reader.object("generation_model_kwargs").unwrap_or_default();
     let schema_json = reader.take("output_schema");
-    let config = reader.object("data_factory_config").unwrap_or_default();
+    let mut config = reader.object("data_factory_config").unwrap_or_default();
+    // What a repeat is belongs to the data as much as to the run, so it is taken beside the schema too.
+    if let Some(said) = reader.take(deduplication::KEY) {
+        config.entry(deduplication::KEY).or_insert(said);
+    }
 
     let mut read_parameters =
         |kwargs, path| parameters::read(kwargs, path, &mut faults, &mut warnings);
@@ -72,6 +77,7 @@ pub(super) fn read(source: Source) -> Result<Inner> {
     let generation_parameters = read_parameters(generation_kwargs, "generation_model_kwargs");
     let (schema, schema_json) = read_schema(schema, schema_json, &mut faults);
     let settings = Settings::read(config, &mut faults, &mut warnings);
+    deduplication::check(&settings.deduplication, &schema, &mut faults);
     settings.check_ceiling(generation_parameters.max_tokens, &mut faults, &mut warnings);
 
     let mut request = PlanRequest::new(amounts.num_records, amounts.records_per_topic);

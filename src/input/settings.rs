@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::angles;
 use super::reader::{Reader, kind};
 use super::warning::InputWarning;
+use super::{angles, deduplication};
+use crate::dedup::Deduplication;
 use crate::fault::{InputFault, InputFaults};
 use crate::topic::Angles;
 
@@ -44,6 +45,7 @@ pub enum Storage {
 /// | `assert_formats` | false | | whether a record must keep to the `format` keywords of the schema, such as `email` |
 /// | `max_tokens_ceiling` | none | at least `max_tokens` | how far `max_tokens` of the generation model is doubled for a topic whose answer was cut off; without it, never |
 /// | `angles` | none | up to 100 | points of view that take turns in a topic's prompts: `"neutral"` for a dozen that suit most topics, a list of your own, `{"generated": 8}` to have the topic model invent so many for each topic, or `{"generated_once": 8}` for all |
+/// | `deduplication` | `"near"` | | what is taken for a repeat: `"near"`, `"exact"`, `"off"`, or an object, see [`Deduplication`] |
 /// | `already_seen` | none | | JSONL files of records that count as seen, such as a test set; a record that repeats one is a duplicate |
 ///
 /// `batch_size`, `target_count` and `initial_state_values`, which files for Starfish may hold, are accepted with
@@ -88,6 +90,8 @@ pub struct Settings {
     pub max_tokens_ceiling: Option<u64>,
     /// Points of view that take turns in a topic's prompts.
     pub angles: Option<Angles>,
+    /// What is taken for a repeat.
+    pub deduplication: Deduplication,
     /// JSONL files of records that count as seen.
     pub already_seen: Vec<PathBuf>,
 }
@@ -121,6 +125,7 @@ impl Default for Settings {
             max_tokens_ceiling: None,
             // They cost tokens or a call, and change what is written about.
             angles: None,
+            deduplication: Deduplication::default(),
             already_seen: Vec::new(),
         }
     }
@@ -144,7 +149,7 @@ const WITHOUT_MEANING: [(&str, &str); 3] = [
 
 impl Settings {
     /// The keys of the JSON form that have a meaning, in the order of the table.
-    pub(super) const KEYS: [&'static str; 19] = [
+    pub(super) const KEYS: [&'static str; 20] = [
         "max_concurrency",
         "task_runner_timeout",
         "dead_queue_threshold",
@@ -163,11 +168,14 @@ impl Settings {
         "assert_formats",
         "max_tokens_ceiling",
         "angles",
+        deduplication::KEY,
         "already_seen",
     ];
 
     /// Keys that say how the run is driven and not what comes of it: a resumed run may change them.
-    pub(super) const DRIVING: [&'static str; 10] = [
+    pub(super) const DRIVING: [&'static str; 11] = [
+        // What is accepted may change with it, as with filters: that is judged anew, and nothing is asked again.
+        deduplication::KEY,
         "max_concurrency",
         "task_runner_timeout",
         "job_run_stop_threshold",
@@ -214,6 +222,7 @@ impl Settings {
             assert_formats,
             max_tokens_ceiling: _,
             angles: _,
+            deduplication: _,
             already_seen: _,
         } = Self::default();
         Self {
@@ -252,6 +261,7 @@ impl Settings {
             assert_formats: reader.flag("assert_formats").unwrap_or(assert_formats),
             max_tokens_ceiling: reader.count_within("max_tokens_ceiling", 1..=u64::MAX),
             angles: angles::read(&mut reader),
+            deduplication: deduplication::read(&mut reader).unwrap_or_default(),
             already_seen: read_paths(&mut reader, "already_seen"),
         }
     }
@@ -310,6 +320,7 @@ impl Settings {
             self.assert_formats.into(),
             self.max_tokens_ceiling.into(),
             self.angles.as_ref().map_or(Value::Null, angles::to_json),
+            deduplication::to_json(&self.deduplication),
             paths_to_json(&self.already_seen),
         ];
         let entries = Self::KEYS.map(str::to_owned).into_iter().zip(values);

@@ -160,6 +160,7 @@ fn every_builder_setting_arrives() {
         .generation_parameter("max_tokens", 10)
         .max_tokens_ceiling(11)
         .angles(&Angles::generated(4).most_asks(3))
+        .deduplication(crate::dedup::Method::Exact)
         .already_seen("seeds.jsonl")
         .already_seen("test.jsonl")
         .build()
@@ -183,6 +184,7 @@ fn every_builder_setting_arrives() {
         assert_formats: true,
         max_tokens_ceiling: Some(11),
         angles: Some(Angles::generated(4).most_asks(3)),
+        deduplication: crate::dedup::Method::Exact.into(),
         already_seen: vec!["seeds.jsonl".into(), "test.jsonl".into()],
     };
     assert_eq!(input.settings(), &expected);

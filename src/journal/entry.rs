@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::embedding::{base64, quantised};
 use crate::error::ErrorKind;
 use crate::llm::ChatResponse;
 use crate::llm::layers::Uncertain;
@@ -27,6 +28,8 @@ pub enum Entry {
     Answered(Answer),
     /// The call of a task failed for good.
     Failed(CallFailure),
+    /// An embedding model answered.
+    Embedded(Embedding),
     /// The run ended; entries may follow if it was resumed after that.
     Finished {
         /// How it ended.
@@ -36,6 +39,71 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Uncertain::is_none")]
         uncertain: Uncertain,
     },
+}
+
+/// The embedding of a text, in one byte a dimension, as it is compared.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Embedding {
+    /// A hash of the text.
+    #[serde(with = "hexadecimal")]
+    pub text: u128,
+    /// The model.
+    pub model: String,
+    /// The direction, each coordinate in 127ths of the largest, as base64.
+    direction: String,
+}
+
+impl Embedding {
+    /// Keeps the direction of a vector.
+    #[must_use]
+    pub fn new(text: u128, model: &str, vector: &[f32]) -> Self {
+        let bytes = quantised(vector).unwrap_or_default();
+        Self {
+            text,
+            model: model.to_owned(),
+            direction: base64::encode(bytes.iter().map(|x| x.cast_unsigned())),
+        }
+    }
+
+    /// Returns a vector of that direction; nothing where what is kept is none.
+    #[must_use]
+    pub fn vector(&self) -> Option<Vec<f32>> {
+        let bytes = base64::decode(&self.direction)?;
+        Some(
+            bytes
+                .into_iter()
+                .map(|x| f32::from(x.cast_signed()))
+                .collect(),
+        )
+    }
+}
+
+/// Shows everything but the embedding, since it tells much of its text.
+impl std::fmt::Debug for Embedding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Embedding")
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
+}
+
+mod hexadecimal {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(
+        number: &u128,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{number:032x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<u128, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u128::from_str_radix(&text, 16).map_err(D::Error::custom)
+    }
 }
 
 /// What a run started from.

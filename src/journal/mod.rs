@@ -16,7 +16,7 @@ use futures::stream::BoxStream;
 use crate::error::Result;
 use crate::llm::TaskRef;
 
-pub use entry::{Answer, CallFailure, Entry, FORMAT, Header, TopicAnswer};
+pub use entry::{Answer, CallFailure, Embedding, Entry, FORMAT, Header, TopicAnswer};
 pub use file::{Durability, FileJournal, JournalReader};
 pub use memory::MemoryJournal;
 #[cfg(feature = "postgres")]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{LlmClient, ModelName, OfflineModel};
 use crate::closest::closest;
+use crate::embedding::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 
 #[cfg(feature = "providers")]
@@ -106,6 +107,25 @@ impl ModelRegistry {
         }
         self.library_client(name)
             .unwrap_or_else(|| Err(self.unknown(name)))
+    }
+
+    /// Returns a client for an embedding model of a known provider that has OpenAI's `/embeddings`.
+    ///
+    /// # Errors
+    ///
+    /// As [`client`](Self::client); and where there is no client for embeddings, which needs the feature `providers`.
+    pub fn embedder(&self, name: &ModelName) -> Result<Arc<dyn Embedder>> {
+        #[cfg(feature = "providers")]
+        if library_providers().any(|known| known == name.provider()) {
+            let mut options = ClientOptions::new();
+            if let Some(client) = &self.http_client {
+                options = options.http_client(client.clone());
+            }
+            return Ok(Arc::new(super::providers::OpenAiEmbedder::new(
+                name, options,
+            )?));
+        }
+        Err(self.unknown(name))
     }
 
     /// Returns the names of all known providers, the caller's own first.

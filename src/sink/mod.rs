@@ -6,6 +6,7 @@
 mod function;
 mod jsonl;
 mod partial_file;
+mod rejected;
 mod vec;
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use crate::record::{JsonRecord, Record};
 
 pub use function::{SinkFn, sink_fn};
 pub use jsonl::JsonlSink;
+pub use rejected::RejectedJsonl;
 
 /// Takes records, and commits them at [`finish`](Self::finish).
 ///

@@ -161,7 +161,6 @@ async fn a_file_of_given_material_that_is_missing_is_said_before_any_call() {
     assert_eq!(model.requests().len(), 0);
 }
 
-#[cfg(feature = "semantic")]
 #[tokio::test(start_paused = true)]
 async fn where_there_are_embeddings_the_report_has_a_vendi_score() {
     use topicloom::dedup::{DeduplicatorExt, NearDuplicates, SemanticDuplicates};

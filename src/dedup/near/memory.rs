@@ -1,195 +1,108 @@
-//! What one run has seen, in a few dozen bytes a record.
+//! What one run has seen, in some eighty bytes a record.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
-use super::fingerprint::{NearFingerprint, Traits};
-use super::order::{Packed, in_words_of, overlap, says_the_same};
-use super::table::{Entry, KeyTable};
+use xxhash_rust::xxh3::Xxh3Builder;
+
+use super::NearFingerprint;
+use super::template::Template;
 use crate::dedup::{Memory, Reference, Verdict};
 
 /// The records of one run, as [`NearDuplicates`](super::NearDuplicates) remembers them.
 ///
-/// Holds no text. A question takes about 90 bytes, a long text about 700, at 100 000 records as at a million.
+/// Holds no text: about 80 bytes a record, at 100 000 records as at a million, whatever the length of the texts.
+#[derive(Default)]
 pub struct NearMemory {
-    /// From every key to the records that have it.
-    keys: KeyTable,
-    /// What is compared, one record after the other: words of meaning, or the hashes of a sketch.
-    kept: Vec<Packed>,
-    /// Where each record ends in `kept`.
-    ends: Vec<u32>,
+    /// From the words of a record to the last one that has them.
+    last: HashMap<u64, u32, Xxh3Builder>,
+    seen: Vec<Seen>,
     references: Vec<Reference>,
-    long_similarity: f32,
+    template: Template,
 }
 
-// Keys of different kinds live in one table without meeting.
-const PART: u64 = 0xa076_1d64_78bd_642f;
-const CIRCLES: u64 = 0x8ebc_6af0_9c88_c6e3;
-const BAND: u64 = 0xe703_7ed1_a0b4_28db;
+/// How the words of a record stand.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    order: u32,
+    phrases: u32,
+    stated: u32,
+    capitals: u32,
+    /// The record with the same words before this one.
+    before: Option<Before>,
+}
+
+/// The number of a record, plus one, so that none takes no room.
+type Before = std::num::NonZeroU32;
+
+impl Seen {
+    /// Returns whether the same words say the same in both: in the same order or the same phrases, with the same
+    /// capitals where both have them to tell, and word by word where both state something.
+    fn says_the_same(&self, other: &Self) -> bool {
+        let same_unless_none = |one: u32, other: u32| one == other || one == 0 || other == 0;
+        (self.order == other.order || self.phrases == other.phrases)
+            && same_unless_none(self.stated, other.stated)
+            && same_unless_none(self.capitals, other.capitals)
+    }
+}
+
+/// A part of a hash that is 0 for 0 alone.
+fn shorten(hash: u64) -> u32 {
+    let part = (hash >> 32) as u32;
+    if part == 0 {
+        u32::from(hash != 0)
+    } else {
+        part
+    }
+}
 
 impl NearMemory {
-    pub(super) fn new(long_similarity: f32) -> Self {
-        Self {
-            keys: KeyTable::default(),
-            kept: Vec::new(),
-            ends: Vec::new(),
-            references: Vec::new(),
-            long_similarity,
-        }
-    }
-
     /// Returns how many bytes are in use.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.keys.bytes()
-            + self.kept.capacity() * size_of::<Packed>()
-            + self.ends.capacity() * size_of::<u32>()
+        // A hash table has a byte of its own for each place, and an eighth of its places free.
+        self.last.capacity() * 8 / 7 * (size_of::<(u64, u32)>() + 1)
+            + self.seen.capacity() * size_of::<Seen>()
             + self.references.capacity() * size_of::<Reference>()
     }
-
-    fn find(&self, print: &NearFingerprint) -> Option<(u32, f32)> {
-        if let Some(sketch) = &print.sketch {
-            let mut alike = sketch.bands.iter().flat_map(|band| self.under(*band, BAND));
-            return alike.find_map(|Entry { record, .. }| {
-                let (numbers, smallest) = self.record(record).split_first()?;
-                let similarity =
-                    sketch.similarity(smallest.iter().map(|hash| hash.bits()), numbers.bits());
-                (similarity >= self.long_similarity).then_some((record, similarity))
-            });
-        }
-        let whole = std::iter::once(&print.full).chain(&print.cores);
-        let places = whole
-            .map(|key| shorten(*key, 0))
-            .chain([shorten(print.circles, CIRCLES)])
-            .chain(print.parts.iter().map(|part| shorten(*part, PART)));
-        self.keys.touch(places);
-        let compare = |entry: Entry, by: Found| {
-            let similarity = self.compare(entry.record, print, by)?;
-            Some((entry.record, similarity))
-        };
-        let whole = self.under(print.full, 0).find_map(|entry| {
-            let by = if entry.partial {
-                Found::Core
-            } else {
-                Found::Full
-            };
-            compare(entry, by)
-        });
-        // Two records that are alike without a part each may differ in those parts.
-        let mut cores = print
-            .cores
-            .iter()
-            .flat_map(|core| self.under(*core, 0))
-            .filter(|entry| !entry.partial);
-        let mut parts = print.parts.iter().flat_map(|part| self.under(*part, PART));
-        let mut circles = self.under(print.circles, CIRCLES);
-        whole
-            .or_else(|| circles.find_map(|entry| compare(entry, Found::Circles)))
-            .or_else(|| cores.find_map(|entry| compare(entry, Found::Core)))
-            .or_else(|| parts.find_map(|entry| compare(entry, Found::Part)))
-    }
-
-    /// Returns how similar a record is to one found by a key, if it repeats it.
-    fn compare(&self, record: u32, print: &NearFingerprint, found: Found) -> Option<f32> {
-        let (&traits, words) = self.record(record).split_first()?;
-        let traits = Traits(traits.bits());
-        if let Found::Circles = found {
-            let said = in_words_of(words, &print.words)?;
-            let same = !traits.contradicts(print.traits)
-                && says_the_same(words, &said, traits.grammar(print.traits));
-            return same.then_some(0.9);
-        }
-        let shared = overlap(words, &print.words);
-        let longer = words.len().max(print.words.len());
-        let added = shared.left == 0 || shared.right == 0;
-        let same = match found {
-            Found::Circles => unreachable!("compared above"),
-            Found::Full => shared.left == 0 && shared.right == 0,
-            // The part that is left out was found harmless when the key was made.
-            Found::Core => added,
-            Found::Part => {
-                // A sentence forgives a word more or less; only a longer text forgives another word in its place.
-                let differences = shared.left + shared.right;
-                let few = if added { (longer / 8).max(1) } else { 0 };
-                let plain = print.words.iter().filter(|word| !word.is_number()).count();
-                let share = if plain >= 16 { longer / 6 } else { 0 };
-                let alike = traits.repeats() == print.traits.repeats();
-                alike && !shared.weighty && differences <= few.max(share)
-            }
-        };
-        if !same
-            || traits.contradicts(print.traits)
-            || !says_the_same(words, &print.words, traits.grammar(print.traits))
-        {
-            return None;
-        }
-        let share = |count: usize| u16::try_from(count).map_or(f32::INFINITY, f32::from);
-        Some(share(shared.common) / share((shared.common + shared.left + shared.right).max(1)))
-    }
-
-    fn under(&self, key: u64, kind: u64) -> impl Iterator<Item = Entry> + '_ {
-        self.keys.get(shorten(key, kind))
-    }
-
-    fn record(&self, record: u32) -> &[Packed] {
-        let at = record as usize;
-        let start = if at == 0 {
-            0
-        } else {
-            self.ends[at - 1] as usize
-        };
-        &self.kept[start..self.ends[at] as usize]
-    }
-
-    fn remember(&mut self, print: &NearFingerprint, reference: Reference) {
-        let record = u32::try_from(self.ends.len())
-            .expect("four billion records are more than memory holds");
-        let [whole, partial] = [false, true].map(|partial| Entry { record, partial });
-        if let Some(sketch) = &print.sketch {
-            self.kept.push(Packed::from_bits(sketch.numbers));
-            self.kept
-                .extend(sketch.smallest.iter().copied().map(Packed::from_bits));
-            for band in &sketch.bands {
-                self.keys.insert(shorten(*band, BAND), whole);
-            }
-        } else {
-            self.kept.push(Packed::from_bits(print.traits.0));
-            self.kept.extend(&print.words);
-            self.keys.insert(shorten(print.full, 0), whole);
-            self.keys.insert(shorten(print.circles, CIRCLES), whole);
-            for core in &print.cores {
-                self.keys.insert(shorten(*core, 0), partial);
-            }
-            for part in &print.parts {
-                self.keys.insert(shorten(*part, PART), partial);
-            }
-        }
-        let end =
-            u32::try_from(self.kept.len()).expect("four billion words are more than memory holds");
-        self.ends.push(end);
-        self.references.push(reference);
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Found {
-    Full,
-    Circles,
-    Core,
-    Part,
-}
-
-fn shorten(key: u64, kind: u64) -> u32 {
-    ((key ^ kind).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
 impl Memory for NearMemory {
     type Fingerprint = NearFingerprint;
 
     fn admit(&mut self, fingerprint: NearFingerprint, reference: Reference) -> Verdict {
-        if let Some((record, similarity)) = self.find(&fingerprint) {
-            return Verdict::duplicate(self.references[record as usize].clone(), similarity);
+        let reading = fingerprint.0;
+        let (mut words, mut phrases) = self.template.missing_in(&reading.sentences);
+        for sentence in &reading.sentences {
+            phrases = phrases.wrapping_add(sentence.phrases);
+            words = words.wrapping_add(sentence.words);
         }
-        self.remember(&fingerprint, reference);
+        let mut seen = Seen {
+            order: shorten(reading.order),
+            phrases: shorten(phrases),
+            stated: shorten(reading.stated),
+            capitals: shorten(reading.capitals),
+            before: None,
+        };
+        let number = u32::try_from(self.seen.len() + 1)
+            .expect("four billion records are more than memory holds");
+        let entry = self.last.entry(words);
+        if let Entry::Occupied(last) = &entry {
+            let mut next = Before::new(*last.get());
+            while let Some(at) = next {
+                let at = at.get() as usize - 1;
+                if self.seen[at].says_the_same(&seen) {
+                    return Verdict::duplicate(self.references[at].clone(), 1.0).by("near");
+                }
+                next = self.seen[at].before;
+            }
+            seen.before = Before::new(*last.get());
+        }
+        *entry.or_default() = number;
+        self.seen.push(seen);
+        self.references.push(reference);
+        self.template.observe(&reading.sentences);
         Verdict::Unique
     }
 }
@@ -197,7 +110,7 @@ impl Memory for NearMemory {
 impl fmt::Debug for NearMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NearMemory")
-            .field("records", &self.ends.len())
+            .field("records", &self.seen.len())
             .field("bytes", &self.bytes())
             .finish_non_exhaustive()
     }

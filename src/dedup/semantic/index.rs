@@ -97,9 +97,10 @@ impl Index {
         vectors: &Shelf,
         query: &Query,
         threshold: f32,
+        fits: &dyn Fn(usize) -> bool,
     ) -> Option<(usize, f32)> {
         let cells = self.places.get(&query.place())?.whole.as_ref()?;
-        vectors.nearest_of(query, threshold, cells.around(query))
+        vectors.nearest_of(query, threshold, fits, cells.around(query))
     }
 
     /// Returns the bytes in use.
@@ -252,9 +253,9 @@ mod tests {
         for _ in 0..candidates {
             let (subject, place) = (random.below(100), random.below(2));
             let query = Query::new(&print(&mut random, subject, place));
-            let exact = vectors.nearest(&query, 0.85);
+            let exact = vectors.nearest(&query, 0.85, &|_| true);
             let approximate = if index.serves(&query) {
-                index.nearest(&vectors, &query, 0.85)
+                index.nearest(&vectors, &query, 0.85, &|_| true)
             } else {
                 exact
             };
@@ -356,6 +357,6 @@ mod tests {
         assert!(!index.serves(&nothing));
         let query = Query::new(&print(&mut Random::new(1), 1, 0));
         assert!(index.serves(&query));
-        assert_eq!(index.nearest(&vectors, &query, 0.9), None);
+        assert_eq!(index.nearest(&vectors, &query, 0.9, &|_| true), None);
     }
 }

@@ -6,11 +6,12 @@ use std::fmt;
 use super::fingerprint::SemanticFingerprint;
 use super::index::Index;
 use super::shelf::{Query, Shelf};
+use crate::dedup::near::{Detail, Difference};
 use crate::dedup::{Memory, Reference, Verdict};
 
-/// The embeddings of one run: a byte a dimension and some 64 bytes beside.
+/// The embeddings of one run: a byte a dimension, and some 150 bytes for the words of a question.
 ///
-/// About 450 bytes a record in 384 dimensions, and up to twice as much just after the memory has grown.
+/// About 540 bytes a record in 384 dimensions, and up to twice as much just after the memory has grown.
 pub struct SemanticMemory {
     threshold: f32,
     approximate_beyond: usize,
@@ -22,21 +23,25 @@ pub struct SemanticMemory {
 struct Named {
     vectors: Shelf,
     names: Vec<Reference>,
+    details: Vec<Vec<Detail>>,
     index: Index,
 }
 
 impl Named {
-    fn nearest(&self, query: &Query, threshold: f32) -> Option<(usize, f32)> {
+    fn nearest(&self, query: &Query, details: &[Detail], threshold: f32) -> Option<(usize, f32)> {
+        let fits =
+            |at: usize| Difference::between(&self.details[at], details) == Difference::Wording;
         if self.index.serves(query) {
-            self.index.nearest(&self.vectors, query, threshold)
+            self.index.nearest(&self.vectors, query, threshold, &fits)
         } else {
-            self.vectors.nearest(query, threshold)
+            self.vectors.nearest(query, threshold, &fits)
         }
     }
 
-    fn push(&mut self, query: &Query, name: Reference) {
+    fn push(&mut self, query: &Query, details: Vec<Detail>, name: Reference) {
         self.vectors.push(query);
         self.names.push(name);
+        self.details.push(details);
         self.index.follow(&self.vectors);
     }
 }
@@ -55,6 +60,7 @@ impl SemanticMemory {
         self.shelves.entry(dimensions).or_insert_with(|| Named {
             vectors: Shelf::default(),
             names: Vec::new(),
+            details: Vec::new(),
             index: Index::new(beyond),
         })
     }
@@ -66,7 +72,13 @@ impl SemanticMemory {
             .values()
             .map(|shelf| {
                 let names = shelf.names.capacity() * size_of::<Reference>();
-                shelf.vectors.bytes() + shelf.index.bytes() + names
+                let details = shelf
+                    .details
+                    .iter()
+                    .map(|details| details.capacity() * size_of::<Detail>());
+                let details =
+                    details.sum::<usize>() + shelf.details.capacity() * size_of::<Vec<Detail>>();
+                shelf.vectors.bytes() + shelf.index.bytes() + names + details
             })
             .sum()
     }
@@ -79,10 +91,10 @@ impl Memory for SemanticMemory {
         let threshold = self.threshold;
         let known = self.named(fingerprint.vector.len());
         let query = Query::new(&fingerprint);
-        if let Some((at, similarity)) = known.nearest(&query, threshold) {
-            return Verdict::duplicate(known.names[at].clone(), similarity);
+        if let Some((at, similarity)) = known.nearest(&query, &fingerprint.details, threshold) {
+            return Verdict::duplicate(known.names[at].clone(), similarity).by("semantic");
         }
-        known.push(&query, reference);
+        known.push(&query, fingerprint.details, reference);
         Verdict::Unique
     }
 

@@ -1,7 +1,5 @@
 //! Finds records that mean the same, by their embeddings.
 
-mod base64;
-mod details;
 mod fingerprint;
 mod index;
 mod memory;
@@ -10,6 +8,7 @@ mod shelf;
 use async_trait::async_trait;
 
 use super::compared::{Compared, compared_settings, flatten};
+use super::near::{details, place};
 use super::{Deduplicator, Fields};
 use crate::candidate::Candidate;
 use crate::embedding::{Embedder, embed_each};
@@ -20,11 +19,10 @@ pub use memory::SemanticMemory;
 
 /// Refuses records whose embeddings point the same way.
 ///
-/// A second opinion behind [`NearDuplicates`](super::NearDuplicates): it finds the synonym and the paraphrase that no
-/// list has. Alone it would refuse too much, since embeddings hardly see what makes short texts differ (a negation,
-/// an opposite, a number), or too little, at a threshold that allows for this. Numbers, operators and English negations are
-/// therefore compared by themselves: records with others are never the same, unless
-/// [`details_count(false)`](Self::details_count).
+/// A second opinion behind [`NearDuplicates`](super::NearDuplicates): it finds the rewording that shares no form with what
+/// it rewords. Embeddings hardly see what makes short texts differ (a negation, an opposite, a number, who does what to
+/// whom), so two records are merged only where their words allow it: numbers, signs, negations and names are the same,
+/// neither only adds something to the other, and they differ in more than one part that is exchanged.
 ///
 /// By default the question decides where a record has one, else all text fields; see [`Fields::Deciding`]. The search
 /// is exact up to 100 000 records, and misses a repeat now and then beyond; see
@@ -46,7 +44,6 @@ pub struct SemanticDuplicates<E> {
     embedder: E,
     compared: Compared,
     threshold: f32,
-    details: bool,
     approximate_beyond: usize,
 }
 
@@ -56,33 +53,20 @@ impl<E: Embedder> SemanticDuplicates<E> {
         Self {
             embedder,
             compared: Compared::new(Fields::Deciding),
-            threshold: 0.93,
-            details: true,
+            threshold: 0.9,
             approximate_beyond: 100_000,
         }
     }
 
     compared_settings!("[`Fields::Deciding`](crate::dedup::Fields::Deciding)");
 
-    /// Sets the cosine from which on two records are the same, from 0 to 1. Default: 0.93.
+    /// Sets the cosine from which on two records are the same, from 0 to 1. Default: 0.9.
     ///
-    /// No number is right for every model: look at some pairs that yours puts around it. 0.93 is on the safe side
-    /// of 0.9, which is the default elsewhere (distilabel's `EmbeddingDedup`), because behind another deduplicator
-    /// the easy repeats are gone and what is left around 0.9 is mostly neighbours of one subject. A lower threshold
-    /// is also slower to search.
+    /// No number is right for every model: look at some pairs that yours puts around it. The guide *Deduplication* has what
+    /// `MiniLM` gives at several. A lower threshold is also slower to search.
     #[must_use]
     pub fn threshold(mut self, cosine: f32) -> Self {
         self.threshold = cosine.clamp(0.0, 1.0);
-        self
-    }
-
-    /// Sets whether other numbers, operators or negations make a new record. Default: yes.
-    ///
-    /// Numbers are those in digits: `three` and `3` differ, and so are two records, though they may mean the same; so are
-    /// `5 + 3` and "5 plus 3". Negations are those of English, and any two of them are alike.
-    #[must_use]
-    pub fn details_count(mut self, count: bool) -> Self {
-        self.details = count;
         self
     }
 
@@ -110,22 +94,11 @@ impl<E: Embedder> SemanticDuplicates<E> {
 
     fn text(&self, candidate: &Candidate<'_>) -> String {
         let mut text = String::new();
-        for value in self.compared.values(candidate) {
+        for (_, value) in self.compared.values(candidate) {
             flatten(value, &mut text);
         }
         text.truncate(text.trim_end().len());
         text
-    }
-
-    fn place(&self, candidate: &Candidate<'_>, text: &str) -> u64 {
-        let scope = self.compared.scope_of(candidate);
-        let details = if self.details {
-            details::details(text)
-        } else {
-            0
-        };
-        // Turned, so that a topic does not cancel its own number.
-        scope.rotate_left(1) ^ details
     }
 }
 
@@ -143,27 +116,30 @@ impl<E: Embedder> Deduplicator for SemanticDuplicates<E> {
             let vectors = embed_each(&self.embedder, &[&text]).await?;
             vectors.into_iter().next().unwrap_or_default()
         };
-        SemanticFingerprint::of(self.place(candidate, &text), &vector).ok_or_else(|| {
+        let details = details(&self.compared, candidate);
+        // Turned, so that a topic does not cancel its own number.
+        let place = self.compared.scope_of(candidate).rotate_left(1) ^ place(&details);
+        let print = SemanticFingerprint::of(place, &vector).ok_or_else(|| {
             Error::new(
                 ErrorKind::Malformed,
                 "an embedding has numbers that are not finite, or too many of them",
             )
             .with_context("model", self.embedder.name())
             .with_context("dimensions", vector.len().to_string())
-        })
+        })?;
+        Ok(SemanticFingerprint { details, ..print })
     }
 
     fn memory(&self) -> SemanticMemory {
         SemanticMemory::new(self.threshold, self.approximate_beyond)
     }
 
-    fn format(&self) -> String {
-        format!(
-            "semantic-3 {} {} {}",
-            self.compared.format(),
-            self.details,
-            self.embedder.name()
-        )
+    fn describe(&self) -> String {
+        self.compared.describe(&format!(
+            "semantic ({}, {})",
+            self.embedder.name(),
+            self.threshold
+        ))
     }
 }
 
@@ -183,10 +159,15 @@ mod tests {
     use crate::embedding::{Batched, FromFn, from_fn};
 
     /// Words of one meaning share a dimension, as a list that is the model here has it; others are hashed.
-    const MEANINGS: [&[&str]; 3] = [
+    const MEANINGS: [&[&str]; 5] = [
         &["automobile", "car", "vehicle"],
-        &["purchase", "buy", "acquire"],
+        &["purchase", "buy", "acquired"],
         &["cost", "price", "expensive"],
+        &["low", "little", "small"],
+        &[
+            "where", "which", "is", "an", "of", "to", "can", "i", "be", "at", "a", "that",
+            "applies",
+        ],
     ];
 
     fn toy() -> impl Embedder {
@@ -194,8 +175,9 @@ mod tests {
             let mut vector = vec![0.0; 256];
             for word in text.to_lowercase().split(|c: char| !c.is_alphanumeric()) {
                 let known = MEANINGS.iter().position(|words| words.contains(&word));
-                let hashed = 3 + usize::from(u8::try_from(xxh3_64(word.as_bytes()) % 253).unwrap());
-                let weighs = known.is_some() || word.len() > 3;
+                let hashed = 5 + usize::from(u8::try_from(xxh3_64(word.as_bytes()) % 251).unwrap());
+                let weighs =
+                    known.is_some_and(|meaning| meaning < 4) || known.is_none() && word.len() > 3;
                 vector[known.unwrap_or(hashed)] += if weighs { 1.0 } else { 0.1 };
             }
             Ok(vector)
@@ -221,11 +203,12 @@ mod tests {
         verdicts.iter().map(Verdict::is_unique).collect()
     }
 
+    /// The second and the fourth mean what the first does; the third has another word in the place of one.
     const QUESTIONS: [&str; 4] = [
-        "Where can I buy an automobile cheaply?",
-        "Where can I purchase a car cheaply?",
-        "Where can I purchase a boat cheaply?",
-        "Where can I buy a vehicle cheaply?",
+        "Where is an automobile of low price to buy?",
+        "Which car of little cost can I purchase?",
+        "Which boat of little cost can I purchase?",
+        "Which vehicle can be acquired at a cost that is small?",
     ];
 
     #[test]
@@ -254,9 +237,9 @@ mod tests {
     fn as_a_second_opinion_it_finds_what_the_near_stage_misses() {
         let near = NearDuplicates::default;
         let questions = [
-            "Which gizmo price applies in Norway?",
-            "Please tell me which gizmo price applies in Norway.",
-            "Which gizmo cost applies in Norway?",
+            QUESTIONS[0],
+            "Please tell me where an automobile of low price is to buy.",
+            QUESTIONS[1],
         ];
         let both = near().then(SemanticDuplicates::new(toy()));
         assert_eq!(are_new(both, &questions), [true, false, false]);
@@ -269,10 +252,6 @@ mod tests {
             are_new(SemanticDuplicates::new(toy()), &questions),
             [true, true]
         );
-        let lenient = SemanticDuplicates::new(toy())
-            .details_count(false)
-            .threshold(0.5);
-        assert_eq!(are_new(lenient, &questions), [true, false]);
     }
 
     #[test]
@@ -328,13 +307,11 @@ mod tests {
     #[test]
     fn nothing_is_sent_for_a_record_without_text() {
         let never = from_fn("never", |text: &str| panic!("asked for {}", text.len()));
-        assert_eq!(
-            are_new(
-                SemanticDuplicates::new(never).fields(["question"]),
-                &["", " "]
-            ),
-            [true, false]
-        );
+        let deduplicator = AnyDeduplicator::new(SemanticDuplicates::new(never));
+        let data = json!({"question": " ", "note": null});
+        let candidate = Candidate::new("t", data.as_object().expect("an object"));
+        let print = deduplicator.fingerprint(&candidate).now_or_never();
+        print.expect("it never waits").expect("nothing is asked");
     }
 
     #[test]

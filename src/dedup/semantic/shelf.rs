@@ -179,19 +179,26 @@ impl Shelf {
     }
 
     /// Returns the vector of the same place with the largest cosine, the first of equals, and the cosine, if it
-    /// reaches the threshold.
-    pub(super) fn nearest(&self, query: &Query, threshold: f32) -> Option<(usize, f32)> {
+    /// reaches the threshold, of those that fit.
+    pub(super) fn nearest(
+        &self,
+        query: &Query,
+        threshold: f32,
+        fits: &dyn Fn(usize) -> bool,
+    ) -> Option<(usize, f32)> {
         if query.square == 0 {
             // What has no direction is like nothing but what has none.
             let same = |at: &usize| self.squares[*at] == 0 && self.places[*at] == query.place;
-            return (0..self.len()).find(same).map(|at| (at, 1.0));
+            return (0..self.len())
+                .find(|at| same(at) && fits(*at))
+                .map(|at| (at, 1.0));
         }
         let in_place = |at: &usize| self.places[*at] == query.place;
         let blocks = (0..self.len()).step_by(BLOCK).map(|start| {
             let block = start..self.len().min(start + BLOCK);
             block.filter(in_place)
         });
-        self.search(query, threshold, blocks)
+        self.search(query, threshold, fits, blocks)
     }
 
     /// Returns the nearest of some vectors of the query's place, as [`nearest`](Self::nearest) does.
@@ -199,17 +206,19 @@ impl Shelf {
         &self,
         query: &Query,
         threshold: f32,
+        fits: &dyn Fn(usize) -> bool,
         some: impl Iterator<Item = &'a [u32]>,
     ) -> Option<(usize, f32)> {
         let blocks = some.flat_map(|some| some.chunks(BLOCK));
         let blocks = blocks.map(|block| block.iter().map(|at| *at as usize));
-        self.search(query, threshold, blocks)
+        self.search(query, threshold, fits, blocks)
     }
 
     fn search<B: Iterator<Item = usize>>(
         &self,
         query: &Query,
         threshold: f32,
+        fits: &dyn Fn(usize) -> bool,
         blocks: impl Iterator<Item = B>,
     ) -> Option<(usize, f32)> {
         let lines = query.wide();
@@ -225,7 +234,7 @@ impl Shelf {
                 let is_nearer = best.map_or(cosine >= f64::from(threshold), |(other, best)| {
                     cosine.total_cmp(&best).then(other.cmp(at)).is_gt()
                 });
-                if is_nearer {
+                if is_nearer && fits(*at) {
                     best = Some((*at, cosine));
                 }
             }
@@ -263,7 +272,11 @@ mod tests {
         let vector = (0..dimensions)
             .map(|_| (random.below(7) as i8) - 3)
             .collect();
-        SemanticFingerprint { place, vector }
+        SemanticFingerprint {
+            place,
+            vector,
+            details: Vec::new(),
+        }
     }
 
     fn cosine(one: &SemanticFingerprint, other: &SemanticFingerprint) -> f64 {
@@ -308,7 +321,7 @@ mod tests {
                         expected = Some((at, cosine));
                     }
                 }
-                let nearest = shelf.nearest(&Query::new(&query), threshold);
+                let nearest = shelf.nearest(&Query::new(&query), threshold, &|_| true);
                 if query.vector.iter().any(|x| *x != 0) {
                     assert_eq!(
                         nearest.map(|(at, _)| at),
@@ -330,7 +343,10 @@ mod tests {
             one.vector[0] = i8::MIN;
             let mut shelf = Shelf::default();
             shelf.push(&Query::new(&one));
-            assert_eq!(shelf.nearest(&Query::new(&one), 1.0), Some((0, 1.0)));
+            assert_eq!(
+                shelf.nearest(&Query::new(&one), 1.0, &|_| true),
+                Some((0, 1.0))
+            );
         }
     }
 
@@ -340,24 +356,29 @@ mod tests {
             Query::new(&SemanticFingerprint {
                 place: 1,
                 vector: vector.to_vec(),
+                details: Vec::new(),
             })
         };
         let mut shelf = Shelf::default();
         shelf.push(&of(&[1, 2]));
-        assert_eq!(shelf.nearest(&of(&[0, 0]), 0.0), None);
+        assert_eq!(shelf.nearest(&of(&[0, 0]), 0.0, &|_| true), None);
         shelf.push(&of(&[0, 0]));
-        assert_eq!(shelf.nearest(&of(&[0, 0]), 1.0), Some((1, 1.0)));
-        assert_eq!(shelf.nearest(&of(&[-1, -2]), 0.5), None);
+        assert_eq!(shelf.nearest(&of(&[0, 0]), 1.0, &|_| true), Some((1, 1.0)));
+        assert_eq!(shelf.nearest(&of(&[-1, -2]), 0.5, &|_| true), None);
     }
 
     #[test]
     fn the_longest_vectors_do_not_overflow() {
         let longest = SemanticFingerprint {
             place: 0,
-            vector: vec![i8::MIN; super::super::fingerprint::MOST_DIMENSIONS],
+            vector: vec![i8::MIN; crate::embedding::MOST_DIMENSIONS],
+            details: Vec::new(),
         };
         let mut shelf = Shelf::default();
         shelf.push(&Query::new(&longest));
-        assert_eq!(shelf.nearest(&Query::new(&longest), 1.0), Some((0, 1.0)));
+        assert_eq!(
+            shelf.nearest(&Query::new(&longest), 1.0, &|_| true),
+            Some((0, 1.0))
+        );
     }
 }

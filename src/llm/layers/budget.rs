@@ -10,7 +10,7 @@ use super::in_line::InLine;
 use super::worst_case;
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::price::{Price, PriceTable, Usd};
-use crate::llm::{ChatRequest, ChatResponse, Parameters, Usage};
+use crate::llm::{ChatRequest, ChatResponse, Message, Parameters, Role, Usage};
 
 /// Caps on money, tokens and calls, shared by all clients of a run, and the account of what was spent.
 ///
@@ -266,6 +266,22 @@ impl Budget {
         })
     }
 
+    /// Checks that the caps can hold for calls to a model whose answers are not paid for.
+    pub(crate) fn check_input_only(&self, model: &str) -> Result<()> {
+        self.check(model, &Arc::new(no_answer()))
+    }
+
+    /// Reserves the most that a call can cost whose answer is not paid for, such as one for embeddings.
+    pub(crate) async fn reserve_input(
+        &self,
+        model: &str,
+        texts: &[&str],
+    ) -> Result<Reservation<'_>> {
+        let messages = texts.iter().map(|text| Message::new(Role::User, *text));
+        let request = ChatRequest::new(messages.collect()).with_parameters(Arc::new(no_answer()));
+        self.reserve(model, &request).await
+    }
+
     fn most(&self, model: &str, price: Option<Price>, request: &ChatRequest) -> Result<Need> {
         let cannot_hold = |message: &'static str| {
             Err(Error::new(ErrorKind::Config, message).with_context("model", model))
@@ -297,6 +313,13 @@ impl Budget {
 
     fn account(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn no_answer() -> Parameters {
+    Parameters {
+        max_tokens: Some(0),
+        ..Parameters::default()
     }
 }
 
@@ -392,7 +415,7 @@ fn room(name: &'static str, cap: Option<u64>, with_this: u64, reserved: u64) -> 
 
 /// What is set aside for one call, until it is settled or dropped.
 #[derive(Debug)]
-pub(super) struct Reservation<'a> {
+pub(crate) struct Reservation<'a> {
     budget: &'a Budget,
     price: Option<Price>,
     need: Need,
@@ -413,6 +436,18 @@ impl Reservation<'_> {
     /// Replaces the reservation by what the call did cost.
     pub(super) fn settle(mut self, result: &Result<ChatResponse>) {
         self.outcome = Some(Charge::of(result));
+    }
+}
+
+impl Reservation<'_> {
+    /// Books a call whose answer is not paid for and whose usage is not told: at the most it can have been.
+    pub(crate) fn settle_input(mut self, was_answered: bool) {
+        let usage = Usage::new(self.need.tokens, 0);
+        self.outcome = Some(if was_answered {
+            Charge::Usage(usage)
+        } else {
+            Charge::Nothing
+        });
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::sleep;
 
-#[cfg(feature = "semantic")]
 use crate::embedding::Embedder;
 use crate::error::{Error, Result, Retry};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
@@ -143,7 +142,6 @@ impl<C: LlmClient> LlmClient for Retrying<C> {
 }
 
 /// Retries an embedder as it does a model.
-#[cfg(feature = "semantic")]
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<E: Embedder> Embedder for Retrying<E> {

@@ -28,7 +28,7 @@ pub use gemini::GeminiClient;
 pub use offline::OfflineModel;
 #[cfg(feature = "providers")]
 pub use openai::OpenAiClient;
-#[cfg(all(feature = "providers", feature = "semantic"))]
+#[cfg(feature = "providers")]
 pub use openai::OpenAiEmbedder;
 #[cfg(feature = "providers")]
 pub use options::ClientOptions;

@@ -10,7 +10,6 @@ use crate::dedup::{AnyDeduplicator, AnyFingerprint, AnyMemory, Reference, Verdic
 ///
 /// - Of equal candidates, one is unique and the others repeat it, also when all are fingerprinted at once.
 /// - Candidates that share nothing are all unique.
-/// - A fingerprint that was stored and read again is as good as the first one.
 /// - The order in which fingerprints are made changes nothing; the order of admission alone decides.
 /// - Every memory starts empty, and the same admissions get the same verdicts.
 /// - A repeat of given material names its source and line.
@@ -134,13 +133,6 @@ pub async fn dedup_with(
         "the order in which fingerprints are made must not matter"
     );
 
-    let read = stored_and_read(&deduplicator, &stream).await;
-    let read = admit_all(&mut deduplicator.memory(), read);
-    assert_eq!(
-        read, expected,
-        "a stored fingerprint must be as good as the first one"
-    );
-
     let mut memory = deduplicator.memory();
     let given = Reference::given(&"given".into(), 7);
     let mut twice = prints(&deduplicator, &equals[..2]).await;
@@ -154,30 +146,6 @@ pub async fn dedup_with(
             "a repeat of given material must name its place"
         );
     }
-}
-
-/// Makes fingerprints, stores them as text and reads them back.
-async fn stored_and_read(
-    deduplicator: &AnyDeduplicator,
-    records: &[Map<String, Value>],
-) -> Vec<AnyFingerprint> {
-    let prints = prints(deduplicator, records).await;
-    let texts: Vec<String> = prints
-        .iter()
-        .map(|print| {
-            let stored = print.to_value();
-            let stored = stored.unwrap_or_else(|e| panic!("a fingerprint must be storable: {e}"));
-            stored.to_string()
-        })
-        .collect();
-    let read = texts.iter().map(|text| {
-        let value = serde_json::from_str(text)
-            .unwrap_or_else(|e| panic!("a stored fingerprint must be JSON: {e}"));
-        deduplicator
-            .read_fingerprint(&value)
-            .unwrap_or_else(|e| panic!("a stored fingerprint must be readable: {e}"))
-    });
-    read.collect()
 }
 
 async fn prints(
@@ -218,7 +186,6 @@ mod tests {
         dedup(ExactDuplicates::default().then(NearDuplicates::default())).await;
     }
 
-    #[cfg(feature = "semantic")]
     #[tokio::test(start_paused = true)]
     async fn meanings_keep_the_promises() {
         use crate::dedup::SemanticDuplicates;
@@ -253,8 +220,6 @@ mod tests {
         SharesItsMemory,
         RemembersOtherRuns,
         WantsItsOwnOrder,
-        DropsPrecisionInStorage,
-        CannotBeStored,
         TakesGivenForRecords,
     }
 
@@ -276,22 +241,9 @@ mod tests {
         last: u64,
     }
 
-    #[derive(serde::Serialize, serde::Deserialize)]
     struct Print {
-        #[serde(skip)]
-        lost: String,
         text: String,
         number: u64,
-        #[serde(serialize_with = "storable")]
-        broken: bool,
-    }
-
-    #[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
-    fn storable<S: serde::Serializer>(broken: &bool, serializer: S) -> Result<S::Ok, S::Error> {
-        if *broken {
-            return Err(serde::ser::Error::custom("it holds a handle"));
-        }
-        serializer.serialize_bool(false)
     }
 
     #[async_trait]
@@ -302,19 +254,12 @@ mod tests {
         async fn fingerprint(&self, candidate: &Candidate<'_>) -> crate::Result<Print> {
             let text = candidate.text("question").unwrap_or_default().to_owned();
             let number = self.fingerprints.fetch_add(1, Ordering::Relaxed);
-            let (lost, text) = match self.broken {
-                Broken::RefusesStrangers => (String::new(), String::new()),
-                Broken::CountsItsFingerprints => (String::new(), format!("{text} {}", number / 20)),
-                Broken::DropsPrecisionInStorage => (text, String::new()),
-                _ => (String::new(), text),
+            let text = match self.broken {
+                Broken::RefusesStrangers => String::new(),
+                Broken::CountsItsFingerprints => format!("{text} {}", number / 20),
+                _ => text,
             };
-            let broken = matches!(self.broken, Broken::CannotBeStored);
-            Ok(Print {
-                lost,
-                text,
-                number,
-                broken,
-            })
+            Ok(Print { text, number })
         }
 
         fn memory(&self) -> BrokenMemory {
@@ -335,7 +280,7 @@ mod tests {
         type Fingerprint = Print;
 
         fn admit(&mut self, print: Print, reference: Reference) -> Verdict {
-            let key = format!("{}{}", print.lost, print.text);
+            let key = print.text;
             let is_late = print.number < self.last;
             self.last = print.number;
             let mut seen = self.seen.lock().expect("nobody panicked");
@@ -401,12 +346,6 @@ mod tests {
     }
 
     #[tokio::test]
-    #[should_panic(expected = "as good as the first one")]
-    async fn losing_something_in_storage_is_noticed() {
-        check(Broken::DropsPrecisionInStorage).await;
-    }
-
-    #[tokio::test]
     #[should_panic(expected = "a similarity must lie between 0 and 1")]
     async fn a_similarity_above_one_is_noticed() {
         check(Broken::IsMoreThanEqual).await;
@@ -428,12 +367,6 @@ mod tests {
     #[should_panic(expected = "the order in which fingerprints are made")]
     async fn depending_on_the_order_of_fingerprints_is_noticed() {
         check(Broken::WantsItsOwnOrder).await;
-    }
-
-    #[tokio::test]
-    #[should_panic(expected = "a fingerprint must be storable")]
-    async fn a_fingerprint_that_cannot_be_stored_is_noticed() {
-        check(Broken::CannotBeStored).await;
     }
 
     #[tokio::test]

@@ -4,7 +4,6 @@
 //! [`llm`](fn@llm), of which not everything can always be checked, returns a [`Report`] instead.
 
 mod dedup;
-#[cfg(feature = "semantic")]
 mod embedder;
 mod filter;
 mod journal;
@@ -17,7 +16,6 @@ mod sink;
 mod topics;
 
 pub use dedup::{dedup, dedup_with};
-#[cfg(feature = "semantic")]
 pub use embedder::embedder;
 pub use filter::filter;
 pub use journal::journal;

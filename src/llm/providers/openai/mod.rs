@@ -1,6 +1,5 @@
 //! OpenAI's chat completions, and whoever else speaks that format.
 
-#[cfg(feature = "semantic")]
 mod embeddings;
 mod error;
 mod wire;
@@ -18,7 +17,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::llm::http::{Endpoint, Reply, Transport, parse_json, rate_openai};
 use crate::llm::{ApiKey, Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
 
-#[cfg(feature = "semantic")]
 pub use embeddings::OpenAiEmbedder;
 
 /// A client for every provider that speaks OpenAI's chat completions.

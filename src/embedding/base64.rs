@@ -2,7 +2,7 @@
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-pub(super) fn encode(bytes: impl Iterator<Item = u8>) -> String {
+pub(crate) fn encode(bytes: impl Iterator<Item = u8>) -> String {
     let mut text = String::new();
     let (mut held, mut bits) = (0_u32, 0);
     let digit = |six: u32| char::from(ALPHABET[(six & 63) as usize]);
@@ -21,7 +21,7 @@ pub(super) fn encode(bytes: impl Iterator<Item = u8>) -> String {
 }
 
 /// Returns the bytes; `None` where the text is none of [`encode`]'s.
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
     let (mut held, mut bits) = (0_u32, 0);
     for digit in text.bytes() {

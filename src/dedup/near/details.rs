@@ -1,0 +1,175 @@
+//! What tells two records apart that mean almost the same to an embedding.
+
+use super::reading::mix;
+
+/// A word or a sign of a record, in 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(in crate::dedup) struct Detail(u32);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum DetailKind {
+    Word,
+    /// A number, a sign, code.
+    Exact,
+    Negation,
+    /// A name, or what a number counts: it has to stand in the other record too.
+    Name,
+}
+
+impl Detail {
+    #[allow(clippy::cast_possible_truncation)] // A part of the hash is enough to compare two records.
+    pub(super) fn new(word: u64, kind: DetailKind) -> Self {
+        // All negations are one: "do not" and "never" turn a statement around alike.
+        let word = if kind == DetailKind::Negation {
+            0
+        } else {
+            word as u32
+        };
+        Self(word << 2 | kind as u32)
+    }
+
+    fn is(self, kind: DetailKind) -> bool {
+        self.0 & 3 == kind as u32
+    }
+
+    /// Returns the same without its kind: a name may stand in small letters elsewhere.
+    fn word(self) -> u32 {
+        self.0 >> 2
+    }
+}
+
+/// How two records differ, as far as words tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::dedup) enum Difference {
+    /// In numbers, signs, code, negations or names, or in the order of the same words.
+    Telling,
+    /// One says what the other says and something more.
+    Addition,
+    /// One part is exchanged, and most around it stays: "ascending" for "descending".
+    Exchange,
+    /// Nothing that words can tell: they are equal, or share too little.
+    Wording,
+}
+
+impl Difference {
+    pub(in crate::dedup) fn between(one: &[Detail], other: &[Detail]) -> Self {
+        if one == other {
+            return Self::Wording;
+        }
+        let lacks = |from: &[Detail], to: &[Detail], only: Option<DetailKind>| {
+            let mut from = from
+                .iter()
+                .filter(|detail| only.is_none_or(|kind| detail.is(kind)));
+            from.any(|detail| !to.iter().any(|other| other.word() == detail.word()))
+        };
+        let name = Some(DetailKind::Name);
+        if place(one) != place(other) || lacks(one, other, name) || lacks(other, one, name) {
+            return Self::Telling;
+        }
+        match (lacks(one, other, None), lacks(other, one, None)) {
+            (false, false) => Self::Telling,
+            (true, true) if 2 * common(one, other) >= one.len().max(other.len()) => Self::Exchange,
+            (true, true) => Self::Wording,
+            _ => Self::Addition,
+        }
+    }
+}
+
+/// Sums up what has to be the same in two records that are compared at all: numbers, signs, code and negations.
+pub(in crate::dedup) fn place(details: &[Detail]) -> u64 {
+    let counts = |detail: &&Detail| detail.is(DetailKind::Exact) || detail.is(DetailKind::Negation);
+    let hashed = details
+        .iter()
+        .filter(counts)
+        .map(|detail| mix(u64::from(detail.0), 1));
+    hashed.fold(0, u64::wrapping_add)
+}
+
+/// Returns the length of the longest sequence of words that both have in this order.
+fn common(one: &[Detail], other: &[Detail]) -> usize {
+    let mut lengths = vec![0; other.len() + 1];
+    for left in one {
+        let mut diagonal = 0;
+        for (at, right) in other.iter().enumerate() {
+            let above = lengths[at + 1];
+            lengths[at + 1] = if left.word() == right.word() {
+                diagonal + 1
+            } else {
+                above.max(lengths[at])
+            };
+            diagonal = above;
+        }
+    }
+    lengths[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::Fields;
+    use super::super::{Compared, details};
+    use super::*;
+    use crate::candidate::Candidate;
+
+    fn between(one: &str, other: &str) -> Difference {
+        let [one, other] = [one, other].map(|text| {
+            let data = json!({ "question": text });
+            let candidate = Candidate::new("t", data.as_object().expect("an object"));
+            details(&Compared::new(Fields::Deciding), &candidate)
+        });
+        assert_eq!(
+            Difference::between(&one, &other),
+            Difference::between(&other, &one)
+        );
+        Difference::between(&one, &other)
+    }
+
+    #[test]
+    fn words_tell_what_no_embedding_does() {
+        use Difference::{Addition, Exchange, Telling, Wording};
+        for (one, other, difference) in [
+            (
+                "Is a car of 900 kg heavy?",
+                "Is a car of 950 kg heavy?",
+                Telling,
+            ),
+            (
+                "How do I get from Rome to Milan?",
+                "How do I get from Milan to Rome?",
+                Telling,
+            ),
+            ("Which birds can fly?", "Which birds cannot fly?", Telling),
+            ("When did Darwin die?", "When did Newton die?", Telling),
+            (
+                "How far is it in miles?",
+                "How far is it in kilometres?",
+                Exchange,
+            ),
+            (
+                "Sort the list in ascending order.",
+                "Sort the list in descending order.",
+                Exchange,
+            ),
+            (
+                "Can I pay for a season ticket by card?",
+                "Can I pay for a season ticket with a gift voucher?",
+                Exchange,
+            ),
+            (
+                "How is asthma treated?",
+                "How is asthma treated in pregnancy?",
+                Addition,
+            ),
+            ("How is asthma treated?", "How is asthma treated?", Wording),
+            (
+                "Is it possible to make the payments smaller?",
+                "May the rates be lowered?",
+                Wording,
+            ),
+        ] {
+            assert_eq!(between(one, other), difference, "{one} | {other}");
+        }
+    }
+}

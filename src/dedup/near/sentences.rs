@@ -1,0 +1,437 @@
+//! From the tokens of a text to what its sentences say.
+
+use super::details::DetailKind;
+use super::function_words::{Language, Role};
+use super::phrase::{Form, Label, Phrase};
+use super::reading::{Reading, Sentence, mix};
+use super::tokens::{Capitals, Exact, Token, Word, hash};
+
+/// What stands for a question that asks for a yes or a no.
+const YES_OR_NO: u64 = 0x79_6e;
+
+/// Adds what the tokens of a text say.
+pub(super) fn write(tokens: &[Token], place: u64, phrase: &mut Phrase, reading: &mut Reading) {
+    let text = Text::new(tokens);
+    let words_at_start = reading.words.as_ref().map_or(0, Vec::len);
+    let mut writer = Writer {
+        mood: text.mood(0),
+        text,
+        place,
+        reading,
+        progress: Progress::default(),
+        phrase,
+        phrases: Vec::new(),
+        order: 0,
+        order_at_start: 0,
+        words_at_start,
+        stated: 0,
+        asks: false,
+        capitals: 0,
+    };
+    for (at, token) in tokens.iter().enumerate() {
+        writer.token(token, at);
+    }
+    writer.end(tokens.len());
+    writer.finish();
+}
+
+/// What a sentence does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    /// Its words of grammar and the order of its phrases carry nothing.
+    Asks,
+    /// Each word counts.
+    States,
+    /// It greets, thanks or says that something is asked, and counts for nothing.
+    Frames,
+}
+
+/// A text, and what is known of it as a whole.
+struct Text<'a> {
+    tokens: &'a [Token],
+    language: Language,
+    /// Words without a role in the language, or with one that carries meaning; counted up to three.
+    content: usize,
+    /// Whether its capitals tell anything: it has some, and is neither a title nor shouted.
+    is_cased: bool,
+}
+
+impl<'a> Text<'a> {
+    fn new(tokens: &'a [Token]) -> Self {
+        let words = || {
+            tokens.iter().filter_map(|token| match token {
+                Token::Word(word) => Some(word),
+                _ => None,
+            })
+        };
+        let language = Language::of(words().filter_map(|word| word.roles));
+        let carries_meaning =
+            |word: &&Word| matches!(language.role(word.roles), None | Some(Role::Not));
+        let content = || words().filter(carries_meaning);
+        let has_capital = |word: &Word| word.capitals != Capitals::None;
+        let many = content().take(3).count();
+        let is_title = many > 2 && content().all(has_capital);
+        let is_shouted = words().take(3).count() > 2 && words().all(has_capital);
+        Self {
+            tokens,
+            language,
+            content: many,
+            is_cased: words().any(has_capital) && !is_title && !is_shouted,
+        }
+    }
+
+    /// Returns what the sentence from a token on does.
+    fn mood(&self, from: usize) -> Mood {
+        let (mut frame, mut states, mut begins, mut labelled) = (false, false, true, false);
+        for token in &self.tokens[from..] {
+            let role = match token {
+                Token::End { asks: true } => return Mood::Asks,
+                Token::End { asks: false } => break,
+                Token::Pause => {
+                    begins = labelled;
+                    continue;
+                }
+                Token::Exact(_, kind) => {
+                    begins = false;
+                    states |= *kind != Exact::Number;
+                    continue;
+                }
+                Token::Word(word) => self.language.role(word.roles),
+            };
+            match role {
+                Some(Role::Please) => return Mood::Asks,
+                Some(
+                    Role::Open
+                    | Role::Ask
+                    | Role::How
+                    | Role::Lead
+                    | Role::Passive
+                    | Role::Auxiliary
+                    | Role::Modal
+                    | Role::Imperative,
+                ) if begins => return Mood::Asks,
+                Some(Role::Frame) => frame = true,
+                Some(Role::Drop | Role::Person) => {}
+                _ => {
+                    labelled |= begins && matches!(role, Some(Role::Label | Role::Link));
+                    begins = false;
+                    states |= matches!(role, None | Some(Role::Not));
+                }
+            }
+        }
+        if frame && !states {
+            Mood::Frames
+        } else {
+            Mood::States
+        }
+    }
+
+    fn is_exact(&self, at: Option<usize>) -> bool {
+        at.is_some_and(|at| matches!(self.tokens.get(at), Some(Token::Exact(..))))
+    }
+
+    /// Returns whether a sentence or a part of it ends at a token: "what does a lawyer do".
+    fn ends(&self, at: usize) -> bool {
+        matches!(
+            self.tokens.get(at),
+            None | Some(Token::Pause | Token::End { .. })
+        )
+    }
+
+    fn beside_sign(&self, at: usize) -> bool {
+        let is_sign = |at: usize| matches!(self.tokens.get(at), Some(Token::Exact(_, Exact::Sign)));
+        at.checked_sub(1).is_some_and(is_sign) || is_sign(at + 1)
+    }
+
+    fn behind_number(&self, at: usize) -> bool {
+        let before = at.checked_sub(1).map(|at| self.tokens[at]);
+        matches!(before, Some(Token::Exact(_, Exact::Number)))
+    }
+}
+
+/// How far a sentence has been read.
+#[derive(Debug, Default)]
+struct Progress {
+    is_begun: bool,
+    /// What it holds so far, beside words of grammar.
+    holds: Holds,
+    asks: Asks,
+    /// The last word was "how".
+    after_how: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Holds {
+    #[default]
+    Nothing,
+    /// Words of courtesy.
+    Frame,
+    Content,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Asks {
+    #[default]
+    Nothing,
+    YesOrNo,
+    Something,
+}
+
+/// Puts tokens together into phrases, and phrases into sentences.
+struct Writer<'a> {
+    text: Text<'a>,
+    place: u64,
+    reading: &'a mut Reading,
+    mood: Mood,
+    progress: Progress,
+    phrase: &'a mut Phrase,
+    /// The phrases of the sentence, each with the sum of its words.
+    phrases: Vec<(u64, u64)>,
+    order: u64,
+    order_at_start: u64,
+    words_at_start: usize,
+    stated: u64,
+    /// Whether some sentence asks for something.
+    asks: bool,
+    capitals: u64,
+}
+
+impl Writer<'_> {
+    fn token(&mut self, token: &Token, at: usize) {
+        let after_how = std::mem::take(&mut self.progress.after_how);
+        match token {
+            Token::Pause
+                if self.text.is_exact(at.checked_sub(1)) && self.text.is_exact(Some(at + 1)) =>
+            {
+                self.add(u64::from(b','), DetailKind::Word, false);
+            }
+            Token::Pause if self.mood == Mood::States && self.phrase.label.is_none() => {
+                self.state(mix(u64::from(b','), self.phrase.words.len() as u64));
+            }
+            Token::Pause => {
+                // "In the long run, does ...": the sentence begins behind it.
+                let is_prefix = self.phrase.label.is_some() && self.phrases.is_empty();
+                self.flush();
+                self.forget_frame();
+                self.progress.is_begun &= !is_prefix;
+            }
+            Token::End { asks } => {
+                if *asks && self.progress.asks == Asks::Nothing && self.text.language.is_known() {
+                    // Nothing but the mark makes it a question.
+                    self.lone(YES_OR_NO);
+                }
+                self.end(at + 1);
+            }
+            Token::Exact(value, _) => {
+                self.state(*value);
+                self.progress.is_begun = true;
+                self.progress.holds = Holds::Content;
+                self.add(*value, DetailKind::Exact, false);
+            }
+            Token::Word(word) => self.word(word, at, after_how),
+        }
+    }
+
+    fn word(&mut self, word: &Word, at: usize, after_how: bool) {
+        let begins = !std::mem::replace(&mut self.progress.is_begun, true);
+        let role = self.text.language.role(word.roles);
+        let role = role.filter(|role| *role != Role::Auxiliary || !self.text.ends(at + 1));
+        let is_exact = word.mentioned || role.is_some() && self.text.beside_sign(at);
+        if role != Some(Role::Please) {
+            self.state(if is_exact { word.exact } else { word.small });
+        }
+        if is_exact {
+            self.progress.holds = Holds::Content;
+            return self.add(word.exact, DetailKind::Exact, false);
+        }
+        let is_symbol = self.text.is_cased && word.capitals == Capitals::Inner;
+        let is_name = self.text.is_cased && word.capitals == Capitals::First && !begins;
+        // A capital within a sentence may be a matter of taste, unless it is all that tells two texts apart.
+        let is_telling = role.is_some() || self.text.content < 3 || self.mood == Mood::States;
+        if is_symbol || is_name && is_telling {
+            let label = self.phrase.label.map_or(0, |label| label.word);
+            let place = mix(label, self.phrase.words.len() as u64);
+            self.capitals = self.capitals.wrapping_add(mix(place, word.exact));
+        }
+        // "US" is no "us".
+        let role =
+            role.filter(|role| !is_symbol || *role == Role::Person && word.exact == hash(b"I"));
+        match role {
+            Some(Role::Drop | Role::Please) => self.progress.is_begun = !begins,
+            Some(Role::Person) => self.phrase.has_person = true,
+            Some(Role::Auxiliary | Role::Passive) => {
+                if begins {
+                    self.asks_yes_or_no();
+                }
+                if role == Some(Role::Passive) && self.phrase.form == Form::Active {
+                    self.phrase.form = Form::Be;
+                }
+                self.phrase.verb.get_or_insert(self.phrase.words.len());
+            }
+            Some(Role::Lead) if self.is_unasked() => self.asked(),
+            Some(Role::Open | Role::Ask | Role::How) => {
+                self.flush();
+                if self.is_unasked() {
+                    self.asked();
+                }
+                if role != Some(Role::Open) {
+                    self.lone(word.small);
+                }
+                self.progress.asks = Asks::Something;
+                self.progress.after_how = role == Some(Role::How);
+            }
+            // "How to" and "how should I" are "how do I".
+            Some(Role::Label | Role::Link | Role::Modal) if after_how => self.phrase.verb = Some(0),
+            Some(Role::Label | Role::Link) => {
+                self.flush();
+                let is_link = role == Some(Role::Link);
+                if !is_link {
+                    self.reading.keep(word.small, DetailKind::Word);
+                }
+                self.phrase.label = Some(Label {
+                    word: word.small,
+                    is_link,
+                    is_carried: false,
+                });
+            }
+            Some(Role::And | Role::Or) => {
+                let carried = self.phrase.label.map(|label| Label {
+                    is_carried: true,
+                    ..label
+                });
+                self.flush();
+                if role == Some(Role::Or) {
+                    self.lone(word.small);
+                }
+                self.phrase.label = carried;
+            }
+            Some(Role::Frame) if self.progress.holds != Holds::Content => {
+                self.progress.holds = Holds::Frame;
+                self.add(word.small, DetailKind::Word, false);
+            }
+            Some(Role::Modal) => {
+                if begins {
+                    self.asks_yes_or_no();
+                }
+                self.content(word, DetailKind::Word, is_name);
+                self.phrase.verb = Some(self.phrase.words.len());
+            }
+            Some(Role::Imperative) => {
+                self.progress.asks = Asks::Something;
+                self.content(word, DetailKind::Word, is_name);
+            }
+            Some(Role::Not) => self.content(word, DetailKind::Negation, is_name),
+            Some(Role::Lead | Role::Frame) | None => {
+                let has_to_be_there = is_name || is_symbol || self.text.behind_number(at);
+                let kind = if has_to_be_there {
+                    DetailKind::Name
+                } else {
+                    DetailKind::Word
+                };
+                self.content(word, kind, is_name);
+            }
+        }
+    }
+
+    /// Adds a word that carries meaning.
+    fn content(&mut self, word: &Word, kind: DetailKind, is_name: bool) {
+        self.progress.holds = Holds::Content;
+        // A word alone is a term, which inflection makes another one, and so is a name.
+        let has_stem = self.text.language.is_english() && self.text.content > 1 && !is_name;
+        let value = if has_stem { word.stem } else { word.small };
+        self.add(value, kind, word.is_participle);
+    }
+
+    fn add(&mut self, value: u64, kind: DetailKind, is_participle: bool) {
+        self.phrase.add(value, is_participle);
+        self.reading.keep(value, kind);
+    }
+
+    /// Adds what is a phrase of its own.
+    fn lone(&mut self, value: u64) {
+        let value = mix(self.place, value);
+        self.phrases.push((value, value));
+        self.reading.keep(value, DetailKind::Word);
+    }
+
+    fn state(&mut self, value: u64) {
+        if self.mood != Mood::Frames {
+            self.stated = self.stated.wrapping_add(mix(self.place, value));
+        }
+    }
+
+    fn asks_yes_or_no(&mut self) {
+        self.lone(YES_OR_NO);
+        self.progress.asks = Asks::YesOrNo;
+    }
+
+    fn is_unasked(&self) -> bool {
+        self.progress.holds != Holds::Content && self.progress.asks != Asks::Something
+    }
+
+    /// Forgets that somebody asks: "can you tell me", "I was wondering".
+    fn asked(&mut self) {
+        if self.progress.holds == Holds::Frame || self.progress.asks == Asks::YesOrNo {
+            self.forget();
+        }
+        self.progress.holds = Holds::Nothing;
+        self.progress.asks = Asks::Something;
+    }
+
+    /// Forgets a sentence that holds nothing but courtesy.
+    fn forget_frame(&mut self) {
+        if self.progress.holds == Holds::Frame {
+            self.forget();
+            self.progress = Progress::default();
+        }
+    }
+
+    fn forget(&mut self) {
+        self.phrase.clear();
+        self.phrases.clear();
+        self.order = self.order_at_start;
+        if let Some(words) = &mut self.reading.words {
+            words.truncate(self.words_at_start);
+        }
+    }
+
+    fn flush(&mut self) {
+        let phrase = self.phrase.close(self.place, &mut self.order);
+        self.phrases.extend(phrase);
+    }
+
+    /// Ends a sentence; the next one begins at a token.
+    fn end(&mut self, next: usize) {
+        self.asks |= self.mood == Mood::Asks;
+        self.flush();
+        if self.mood == Mood::Frames {
+            self.forget();
+        }
+        self.forget_frame();
+        if !self.phrases.is_empty() {
+            let (phrases, words) = self.phrases.drain(..).fold((0_u64, 0_u64), |sum, phrase| {
+                (sum.0.wrapping_add(phrase.0), sum.1.wrapping_add(phrase.1))
+            });
+            // What stands in another sentence says something else.
+            let phrases = mix(self.place, phrases);
+            self.reading.sentences.push(Sentence { phrases, words });
+        }
+        self.order_at_start = self.order;
+        self.words_at_start = self.reading.words.as_ref().map_or(0, Vec::len);
+        self.progress = Progress::default();
+        self.mood = self.text.mood(next);
+    }
+
+    fn finish(self) {
+        let reading = self.reading;
+        if !self.asks {
+            reading.stated = reading.stated.wrapping_add(self.stated);
+        }
+        if self.text.is_cased {
+            // Never 0, which stands for a text without capitals.
+            let capitals = mix(self.place, self.capitals | 1);
+            reading.capitals = reading.capitals.wrapping_add(capitals);
+        }
+        reading.order = reading.order.wrapping_add(mix(self.place, self.order));
+    }
+}
