@@ -8,13 +8,22 @@ use topicloom::dedup::{Deduplicator, ExactDuplicates, Memory, NearDuplicates, Re
 use super::generate::{Kind, Labelled, REPEATS};
 use super::{now, record};
 
+/// What says the same: the cluster, or with a clause more the text, which makes a record of its own.
+fn sameness(labelled: &Labelled) -> (u32, Option<String>) {
+    let has_clause = labelled.kind == Kind::ClauseAdded;
+    (
+        labelled.cluster,
+        has_clause.then(|| labelled.text.to_lowercase()),
+    )
+}
+
 /// What is true of a question: the kind of repeat that it is, or none.
 fn truth(set: &[Labelled]) -> Vec<Option<Kind>> {
-    let mut first: HashMap<u32, Kind> = HashMap::new();
+    let mut first: HashMap<(u32, Option<String>), Kind> = HashMap::new();
     set.iter()
         .map(|labelled| {
-            let seen = first.get(&labelled.cluster).copied();
-            first.entry(labelled.cluster).or_insert(labelled.kind);
+            let seen = first.get(&sameness(labelled)).copied();
+            first.entry(sameness(labelled)).or_insert(labelled.kind);
             // A repeat that came first leaves its base as the second: the pair is what was made.
             seen.map(|seen| {
                 if REPEATS.contains(&labelled.kind) {
@@ -82,7 +91,9 @@ pub fn tables(set: &[Labelled]) {
         for at in of_part {
             let entry = match truth[at] {
                 Some(kind) => repeats.entry(kind).or_default(),
-                None if REPEATS.contains(&set[at].kind) => others.entry(Kind::Base).or_default(),
+                None if set[at].kind != Kind::ClauseAdded && REPEATS.contains(&set[at].kind) => {
+                    others.entry(Kind::Base).or_default()
+                }
                 None => others.entry(set[at].kind).or_default(),
             };
             entry[0] += 1;
@@ -110,9 +121,9 @@ pub fn show_wrong(set: &[Labelled], closed: &str) {
     let truth = truth(set);
     let found = verdicts(&NearDuplicates::default(), set);
     let mut shown: BTreeMap<(bool, Kind), usize> = BTreeMap::new();
-    let mut first: HashMap<u32, usize> = HashMap::new();
+    let mut first: HashMap<(u32, Option<String>), usize> = HashMap::new();
     for (at, labelled) in set.iter().enumerate() {
-        let first = *first.entry(labelled.cluster).or_insert(at);
+        let first = *first.entry(sameness(labelled)).or_insert(at);
         if truth[at].is_some() == found[at].is_some()
             || (labelled.part == closed && truth[at].is_some())
         {
