@@ -13,3 +13,4 @@ mod faults;
 mod leaks;
 mod requests;
 mod storm;
+mod untidy;

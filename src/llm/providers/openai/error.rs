@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::failure::{Call, Refusal, Verdict, by_status};
 use crate::error::{Error, ErrorKind};
 use crate::llm::OutputFormat;
-use crate::llm::http::{Reply, rate_openai, retry_hint};
+use crate::llm::http::{Reply, retry_hint};
 
 /// No credit, or a spending limit reached: <https://platform.openai.com/docs/guides/error-codes>; the spend limits are
 /// `OpenAI`'s of 2026.
@@ -95,34 +95,23 @@ const SCHEMA_MESSAGES: &[&str] = &[
     "guided",
 ];
 
-/// Returns the error of a reply whose status is a failure.
-pub(super) fn refused(call: &Call<'_>, reply: &Reply) -> Error {
-    let body = serde_json::from_slice(reply.body.trim_ascii()).unwrap_or(Value::Null);
-    error(call, reply, reply.status, &refusal(&body))
-}
-
-/// Returns the error of a reply whose status was a success and whose body is none.
-pub(super) fn refused_within_success(call: &Call<'_>, reply: &Reply, body: Value) -> Error {
-    let refusal = refusal(&body);
-    let status = refusal
-        .words
-        .iter()
-        .find_map(|word| word.parse().ok())
-        .filter(|status| (400..600).contains(status))
-        .unwrap_or_else(|| status_of(&refusal));
-    drop(body);
-    error(call, reply, status, &refusal)
-}
-
-fn error(call: &Call<'_>, reply: &Reply, status: u16, refusal: &Refusal) -> Error {
+/// Returns the error of a reply of which `said` is what its body says: JSON, or a text.
+pub(in crate::llm::providers) fn refused(call: &Call<'_>, reply: &Reply, said: &Value) -> Error {
+    let refusal = refusal(said);
+    let status = if reply.is_success() {
+        let codes = refusal.words.iter().filter_map(|word| word.parse().ok());
+        let mut codes = codes.filter(|status| (400..600).contains(status));
+        codes.next().unwrap_or_else(|| status_of(&refusal))
+    } else {
+        reply.status
+    };
     let structured = !matches!(call.request.output, OutputFormat::Text);
     call.refused(
-        verdict(status, refusal, structured),
+        verdict(status, &refusal, structured),
         status,
         reply,
-        refusal,
+        &refusal,
         retry_hint(&reply.headers, reply.at),
-        rate_openai(&reply.headers, reply.at),
     )
 }
 
@@ -175,6 +164,7 @@ fn refusal(body: &Value) -> Refusal {
         .and_then(Value::as_str)
         .map(str::to_owned);
     refusal.message = [
+        Some(body),
         inner.get("message"),
         body.get("error"),
         body.get("message"),
