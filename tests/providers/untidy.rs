@@ -13,7 +13,8 @@ use topicloom::{ErrorKind, Result};
 use crate::common::{KEY, WIRES, client, client_with, options, structured, text};
 
 /// What every answer here says.
-const TEXT: &str = r#"{"records": [{"question": "Why?", "answer": "Because: {\"so\"}."}]}"#;
+pub(crate) const TEXT: &str =
+    r#"{"records": [{"question": "Why?", "answer": "Because: {\"so\"}."}]}"#;
 
 async fn read(wire: Wire, reply: RawReply) -> Result<ChatResponse> {
     let server = ProviderServer::start(wire, move |_: &_| reply.clone())
@@ -68,7 +69,7 @@ fn fill(case: &Value) -> Value {
 }
 
 /// Returns the answers in `tests/cases/answers`, by their names.
-fn cases(wire: Wire) -> Vec<(String, Value)> {
+pub(crate) fn cases(wire: Wire) -> Vec<(String, Value)> {
     let name = format!("{wire:?}").to_lowercase();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/answers");
     let text = fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();

@@ -8,6 +8,7 @@ mod pool;
 mod retry_hint;
 mod transport;
 
+pub(crate) use body::json_values;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use limits::{announced_limits, wait_for_limits};
 pub(crate) use moment::seconds;

@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::body::{self, Body};
-use super::{Endpoint, pool};
+use super::{Endpoint, json_values, pool};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What came back, whatever its status.
@@ -35,7 +35,7 @@ impl Reply {
     ///
     /// Where there is none, saying what arrived instead.
     pub(crate) fn json(&self) -> Result<Vec<Value>> {
-        body::json_values(&self.headers, &self.body)
+        json_values(&self.headers, &self.body)
     }
 
     /// Returns what a body that explains a failure says: JSON, or else a text.

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use super::counts::Counts;
-use crate::llm::{ChatRequest, ChatResponse, FinishReason};
+use crate::llm::{ChatRequest, ChatResponse, FinishReason, OutputFormat};
 
 type Object = Map<String, Value>;
 
@@ -25,8 +26,8 @@ const TEXTS: [&str; 8] = [
     "content_block",
 ];
 
-/// Those of them that never hold the JSON of an answer itself.
-const AROUND: [&str; 3] = ["message", "parts", "content_block"];
+/// Those of them that may hold the JSON of the answer itself, which some gateways have read already.
+const JSON: [&str; 3] = ["content", "output", "output_text"];
 
 const REASONING: [&str; 4] = [
     "reasoning_content",
@@ -51,54 +52,70 @@ const PIECES: [&str; 8] = [
 
 /// What the values of a body say together.
 #[derive(Default)]
-pub(super) struct Answer {
+struct Answer {
     /// What was said, by the index of the choice.
     choices: BTreeMap<u64, Said>,
     counts: Counts,
     model: Option<String>,
+    /// What stands where Cloudflare has the JSON of an answer, and others a wrapper.
+    json: Option<String>,
     failure: Option<Value>,
     /// Whether the failure came in the middle of a choice.
     broke_off: bool,
 }
 
-impl Answer {
-    pub(super) fn read(values: &[Value], request: &ChatRequest) -> Self {
-        let mut answer = Self::default();
-        values.iter().for_each(|value| answer.take(value));
-        if answer.choices.values().all(Said::is_blank)
-            && let Some(text) = stray_json(values, &answer, request)
-        {
-            let text = text.to_owned();
-            answer.choices.entry(0).or_default().text = text;
+/// Returns what the values of a body say together.
+///
+/// # Errors
+///
+/// The error that stands in its place, whatever the status said, or nothing where there is no sign of a model.
+pub(super) fn read(values: &[Value], request: &ChatRequest) -> Result<ChatResponse, Option<Value>> {
+    let mut answer = Answer::default();
+    values.iter().for_each(|value| answer.take(value));
+    // Where there is an answer, an error beside it is passed over, unless it says that the answer broke off.
+    let mut said = answer.choices.values();
+    let answered = if answer.broke_off {
+        said.any(|said| is_json(&said.text))
+    } else {
+        said.any(|said| !said.is_blank() || said.finish.is_some())
+    };
+    if !answered && let Some(failure) = answer.failure {
+        return Err(Some(failure));
+    }
+    let said = answer
+        .choices
+        .into_values()
+        .filter(|said| said.seen || !said.is_blank())
+        .reduce(|first, next| if first.is_blank() { next } else { first });
+    let has_sign = said.is_some();
+    let mut said = said.unwrap_or_default();
+    let wants_json = !matches!(request.output, OutputFormat::Text);
+    if said.is_blank() || wants_json && !holds_json(&said.text) && said.calls.is_empty() {
+        let json = answer.json.filter(|_| !has_sign);
+        let stray = || stray_json(values, &said.reasoning, request).map(str::to_owned);
+        match json.or_else(stray) {
+            Some(text) => said.text = text,
+            None if is_json(&said.reasoning) => said.text.clear(),
+            None if has_sign => {}
+            None => return Err(None),
         }
-        answer
     }
+    let finish = said.finish.unwrap_or(FinishReason::Other);
+    let mut response = ChatResponse::new(said.into_text())
+        .with_usage(answer.counts.usage())
+        .with_finish_reason(finish);
+    response.served_by = answer.model;
+    Ok(response)
+}
 
-    /// Returns the error of an answer that is none, whatever its status said. Where there is a text, an error beside
-    /// it is passed over, unless it says that the text broke off.
-    pub(super) fn failure(&self) -> Option<&Value> {
-        let ended = |said: &Said| !said.is_blank() || said.finish.is_some();
-        let answered = self.choices.values().any(ended);
-        self.failure
-            .as_ref()
-            .filter(|_| self.broke_off || !answered)
-    }
+/// Reads the body of a success as the clients do, whatever its format.
+#[cfg(feature = "testing")]
+pub(crate) fn read_body(body: &[u8], request: &ChatRequest) -> Option<ChatResponse> {
+    let values = crate::llm::http::json_values(&reqwest::header::HeaderMap::new(), body).ok()?;
+    read(&values, request).ok()
+}
 
-    /// Returns what the model said, or nothing where there is no sign of a model.
-    pub(super) fn into_response(self) -> Option<ChatResponse> {
-        let said = self
-            .choices
-            .into_values()
-            .filter(|said| said.seen || !said.is_blank())
-            .reduce(|first, next| if first.is_blank() { next } else { first })?;
-        let finish = said.finish.unwrap_or(FinishReason::Other);
-        let mut response = ChatResponse::new(said.into_text())
-            .with_usage(self.counts.usage())
-            .with_finish_reason(finish);
-        response.served_by = self.model;
-        Some(response)
-    }
-
+impl Answer {
     fn take(&mut self, value: &Value) {
         match value {
             Value::Array(values) => values.iter().for_each(|value| self.take(value)),
@@ -124,7 +141,7 @@ impl Answer {
                 .is_some_and(|choices| self.choices(choices));
         }
         // A bare text under this name is an error's or a status's.
-        let is_wrapper = object.values().any(holds_choices) || text_at(object, "message").is_some();
+        let is_wrapper = object.values().any(holds_choices) || complaint(object).is_some();
         if !known && !is_wrapper {
             known = self.choices.entry(0).or_default().event(object);
         }
@@ -138,6 +155,9 @@ impl Answer {
         if !known {
             let wrapped = object.iter().filter(|(key, _)| *key != "error");
             wrapped.for_each(|(_, value)| self.take(value));
+            if let Some(answer) = object.get("response").and_then(json_text) {
+                self.json.get_or_insert(answer);
+            }
         }
     }
 
@@ -160,8 +180,8 @@ impl Answer {
                 self.broke_off = true;
             }
             if !said.event(choice) {
-                let inner = choice.values().filter_map(Value::as_object);
-                for object in inner {
+                let inner = choice.iter().filter(|(key, _)| *key != "logprobs");
+                for object in inner.filter_map(|(_, value)| value.as_object()) {
                     said.message(object);
                 }
             }
@@ -190,8 +210,8 @@ impl Said {
     }
 
     fn called(&self) -> impl Iterator<Item = &str> {
-        let calls = self.calls.values().map(|call| call.trim());
-        calls.filter(|call| !["", "{}", "null"].contains(call))
+        let calls = self.calls.values().map(String::as_str);
+        calls.filter(|call| holds_json(call))
     }
 
     /// Returns the arguments of the calls, or else the text, or else the reasoning: servers that take it apart put
@@ -249,7 +269,10 @@ impl Said {
                 .push_str(&prose(&Value::Object(object.clone())));
             return true;
         }
-        if kind == "tool_use" || kind == "function_call" {
+        let called = ["arguments", "input"]
+            .iter()
+            .any(|key| text_at(object, key).is_some_and(is_json));
+        if kind == "tool_use" || kind == "function_call" || called {
             self.call(self.calls.len() as u64, object);
             return true;
         }
@@ -278,7 +301,7 @@ impl Said {
             .iter()
             .filter_map(|key| Some((*key, object.get(*key)?)))
         {
-            known |= self.put(value, AROUND.contains(&key));
+            known |= self.put(value, JSON.contains(&key));
             if self.text.len() > length {
                 break;
             }
@@ -286,12 +309,14 @@ impl Said {
         known
     }
 
-    /// Takes what stands where a text may stand: a text, pieces of one, or the JSON of the answer, which some
-    /// gateways have read already. With `around`, it is pieces.
-    fn put(&mut self, value: &Value, around: bool) -> bool {
-        let text = match value {
-            Value::String(text) => text.clone(),
-            Value::Array(pieces) if around || pieces.iter().any(is_piece) => {
+    /// Takes what stands where a text may stand: a text, pieces of one, or, where `may_be_json`, the answer's JSON.
+    fn put(&mut self, value: &Value, may_be_json: bool) -> bool {
+        match value {
+            Value::String(text) => {
+                self.text.push_str(text);
+                true
+            }
+            Value::Array(pieces) if !may_be_json || pieces.iter().any(is_piece) => {
                 for piece in pieces {
                     match piece {
                         Value::String(text) => self.text.push_str(text),
@@ -301,22 +326,15 @@ impl Said {
                         _ => {}
                     }
                 }
-                return true;
+                true
             }
-            Value::Object(piece) if around || is_piece(value) => return self.message(piece),
-            Value::Array(list) if !list.is_empty() => {
-                let texts: Option<String> = list.iter().map(Value::as_str).collect();
-                texts
-                    .filter(|text| is_json(text))
-                    .unwrap_or_else(|| value.to_string())
+            Value::Object(piece) if !may_be_json || is_piece(value) => self.message(piece),
+            _ => {
+                let text = wrapped_text(value).or_else(|| json_text(value));
+                self.text.push_str(text.as_deref().unwrap_or_default());
+                text.is_some()
             }
-            Value::Object(object) if !object.is_empty() => only_text(value)
-                .filter(|text| is_json(text))
-                .map_or_else(|| value.to_string(), str::to_owned),
-            _ => return false,
-        };
-        self.text.push_str(&text);
-        true
+        }
     }
 
     fn calls(&mut self, value: &Value) -> bool {
@@ -343,10 +361,8 @@ impl Said {
         };
         let text = match arguments {
             Value::String(text) => text.clone(),
-            // The start of a streamed call.
-            Value::Object(none) if none.is_empty() => String::new(),
-            Value::Object(_) | Value::Array(_) => arguments.to_string(),
-            _ => return false,
+            // With nothing in it, the start of a streamed call.
+            _ => json_text(arguments).unwrap_or_default(),
         };
         self.calls.entry(index).or_default().push_str(&text);
         true
@@ -412,7 +428,9 @@ fn is_piece(value: &Value) -> bool {
         || ["role", "parts", "tool_calls", "functionCall"]
             .iter()
             .any(|key| object.contains_key(*key))
-        || (object.len() == 1 && text_at(object, "text").is_some_and(is_json))
+        || ["text", "content", "thinking", "arguments", "input"]
+            .iter()
+            .any(|key| text_at(object, key).is_some_and(is_json))
 }
 
 /// Whether this is a whole answer; a record may have `choices` too.
@@ -427,9 +445,37 @@ fn holds_choices(value: &Value) -> bool {
     lists.flatten().any(is_choice)
 }
 
-/// Whether a text is an object or a list of JSON, or starts as one.
+/// Whether a text is an object or a list of JSON.
 fn is_json(text: &str) -> bool {
-    text.trim_start().starts_with(['{', '[']) || text.contains("```")
+    text.trim_start().starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// Whether a text may hold an object or a list of JSON with something in it.
+fn holds_json(text: &str) -> bool {
+    text.contains(['{', '[']) && !["{}", "[]"].contains(&text.trim())
+}
+
+/// Returns the text of pieces that something nobody knows is wrapped around, if it is JSON.
+fn wrapped_text(value: &Value) -> Option<String> {
+    let inner = match value {
+        Value::Array(list) if list.len() == 1 => &list[0],
+        Value::Object(object) if object.len() == 1 => object.values().next()?,
+        _ => return None,
+    };
+    let mut said = Said::default();
+    said.put(inner, false);
+    let text = Some(said.into_text()).filter(|text| is_json(text));
+    text.or_else(|| wrapped_text(inner))
+}
+
+/// Returns the text of an answer that is JSON already, or that is wrapped or cut into pieces of no known form.
+fn json_text(value: &Value) -> Option<String> {
+    let pieces = || value.as_array()?.iter().map(Value::as_str).collect();
+    let inner = only_text(value).map(str::to_owned).or_else(pieces);
+    let inner = inner.filter(|text: &String| is_json(text));
+    inner
+        .or_else(|| (value.is_object() || value.is_array()).then(|| value.to_string()))
+        .filter(|_| says_something(value))
 }
 
 /// Returns the text inside of a value that holds nothing else.
@@ -459,9 +505,9 @@ fn prose(value: &Value) -> String {
 fn says_something(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(object) => !object.is_empty(),
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(list) => list.iter().any(says_something),
+        Value::Object(object) => object.values().any(says_something),
         _ => true,
     }
 }
@@ -475,14 +521,18 @@ fn failure(object: &Object) -> Option<Value> {
     let is_error = ["type", "object"]
         .iter()
         .any(|key| text_at(object, key) == Some("error"));
-    let complains =
-        at("errors").is_some() || at("detail").is_some() || text_at(object, "message").is_some();
+    let complains = at("errors").or(at("detail")).is_some() || complaint(object).is_some();
     (is_error || complains).then(|| Value::Object(object.clone()))
+}
+
+/// Returns what an error says, or a status.
+fn complaint(object: &Object) -> Option<&str> {
+    text_at(object, "message").filter(|text| !is_json(text))
 }
 
 /// Finds the text of an answer under a name that nobody knows: the longest that holds JSON and is neither the
 /// reasoning nor out of the request.
-fn stray_json<'a>(values: &'a [Value], answer: &Answer, request: &ChatRequest) -> Option<&'a str> {
+fn stray_json<'a>(values: &'a [Value], reasoning: &str, request: &ChatRequest) -> Option<&'a str> {
     fn walk<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {
             Value::String(text) => found.push(text),
@@ -496,18 +546,11 @@ fn stray_json<'a>(values: &'a [Value], answer: &Answer, request: &ChatRequest) -
     }
     let mut found = Vec::new();
     values.iter().for_each(|value| walk(value, &mut found));
-    let known = |text: &str| {
-        answer
-            .choices
-            .values()
-            .any(|said| said.reasoning.contains(text))
-            || request
-                .messages
-                .iter()
-                .any(|message| message.text.contains(text))
-    };
-    found
-        .into_iter()
-        .filter(|text| is_json(text) && !["{}", "[]"].contains(&text.trim()) && !known(text))
-        .max_by_key(|text| text.len())
+    let sent = request
+        .messages
+        .iter()
+        .map(|message| &*message.text)
+        .chain([reasoning]);
+    found.retain(|text| holds_json(text) && !sent.clone().any(|sent| sent.contains(text)));
+    found.into_iter().max_by_key(|text| text.len())
 }

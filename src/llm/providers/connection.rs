@@ -6,7 +6,7 @@ use reqwest::header::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::answer;
 use super::failure::Call;
 use super::parameters;
 use crate::error::{Error, ErrorKind, Result};
@@ -37,13 +37,11 @@ impl Connection {
         parameters::check(&request.parameters, &request.output)?;
         let (reply, values) = self.post(request, body).await?;
         let rate = announced_limits(&reply.headers, reply.at);
-        let answer = Answer::read(&values, request);
-        if let Some(failure) = answer.failure() {
-            return Err((self.refused)(&self.call(request), &reply, failure));
-        }
-        let mut response = answer
-            .into_response()
-            .ok_or_else(|| self.unreadable(&values).with_rate(rate))?
+        let mut response = answer::read(&values, request)
+            .map_err(|failure| match failure {
+                Some(said) => (self.refused)(&self.call(request), &reply, &said),
+                None => self.unreadable(&values).with_rate(rate),
+            })?
             .with_rate(rate);
         response.served_by.take_if(|model| !self.is_name(model));
         Ok(response)

@@ -27,6 +27,8 @@ mod presets;
 
 #[cfg(feature = "providers")]
 pub use super::http::http_client_builder;
+#[cfg(all(feature = "providers", feature = "testing"))]
+pub(crate) use answer::read_body;
 #[cfg(feature = "providers")]
 pub use anthropic::AnthropicClient;
 #[cfg(feature = "providers")]
