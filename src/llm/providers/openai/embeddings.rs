@@ -292,6 +292,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn vectors_are_found_in_every_form() {
+        for body in [
+            r#"{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [3, 4]}], "usage": null}"#,
+            r#"{"data": [{"index": "0", "embedding": [1, 2]}, {"embedding": [3, 4]}], "usage": {"prompt_tokens": -1}}"#,
+            r#"{"data": [{"embedding": "AACAPwAAAEA="}, {"embedding": "AABAQAAAgEA="}], "model": {}, "usage": "x"}"#,
+            r#"{"data": [{"embedding": [[1, 2]]}, {"embedding": [[3, 4]]}], "error": null}"#,
+            r#"{"data": {"data": [{"embedding": {"values": [1, 2]}}, {"embedding": {"values": [3, 4]}}]}}"#,
+            r#"[{"index": 1, "embedding": [[3, 4]]}, {"index": 0, "embedding": [[1, 2]]}]"#,
+            r#"{"model": "m", "embeddings": [[1, 2], [3, 4]], "prompt_eval_count": 3}"#,
+            r#"{"id": "x", "embeddings": {"float": [[1, 2], [3, 4]]}, "texts": ["one", "two"]}"#,
+            "[[1, 2], [3, 4]]",
+            "\u{feff}[[1.0, 2e0], [3, 4]]\n",
+        ] {
+            let (vectors, ..) = embed(&["one", "two"], 200, body).await;
+            let vectors = vectors.unwrap_or_else(|error| panic!("{body}: {error}"));
+            assert_eq!(vectors, [[1.0, 2.0], [3.0, 4.0]], "{body}");
+        }
+        for body in [
+            r#"{"embedding": [1, 2]}"#,
+            r#"{"data": {"embedding": [1, 2]}}"#,
+        ] {
+            let (vectors, ..) = embed(&["one"], 200, body).await;
+            assert_eq!(vectors.unwrap(), [[1.0, 2.0]], "{body}");
+        }
+    }
+
+    #[tokio::test]
     async fn what_is_no_answer_to_the_texts_is_malformed() {
         for body in [
             r#"{"data": [{"embedding": [1, 2]}]}"#,
