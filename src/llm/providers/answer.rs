@@ -39,7 +39,7 @@ const REASONING: [&str; 4] = [
 const CALLS: [&str; 4] = ["tool_calls", "function_call", "functionCall", "function"];
 
 /// The types that pieces of a message have; a record may have a field `type` too.
-const PIECES: [&str; 8] = [
+const PIECES: [&str; 9] = [
     "text",
     "output_text",
     "thinking",
@@ -47,6 +47,7 @@ const PIECES: [&str; 8] = [
     "reasoning",
     "tool_use",
     "function_call",
+    "refusal",
     "message",
 ];
 
@@ -77,7 +78,7 @@ pub(super) fn read(values: &[Value], request: &ChatRequest) -> Result<ChatRespon
     let answered = if answer.broke_off {
         said.any(|said| is_json(&said.text))
     } else {
-        said.any(|said| !said.is_blank() || said.finish.is_some())
+        said.any(|said| !said.is_blank() || said.seen && said.finish.is_some())
     };
     if !answered && let Some(failure) = answer.failure {
         return Err(Some(failure));
@@ -375,9 +376,14 @@ impl Said {
             "stop_reason",
             "done_reason",
         ];
-        let reason = REASONS.iter().find_map(|key| text_at(object, key));
+        let told = REASONS.iter().find_map(|key| text_at(object, key));
         let incomplete = object.get("incomplete_details").and_then(Value::as_object);
-        let Some(reason) = reason.or_else(|| text_at(incomplete?, "reason")) else {
+        let incomplete = incomplete.and_then(|details| text_at(details, "reason"));
+        let Some(reason) = told.or(incomplete) else {
+            // Said of a response, and of anything else that may be wrapped around an answer.
+            if text_at(object, "status") == Some("completed") {
+                self.finish.get_or_insert(FinishReason::Stop);
+            }
             return false;
         };
         // A refusal that was told before has no reason of its own.

@@ -48,7 +48,7 @@ impl OpenAiEmbedder {
     /// environment, naming the variable to set, or where one of them cannot be used.
     pub fn new(model: &ModelName, options: ClientOptions) -> Result<Self> {
         let preset = preset_for(model, &options)?;
-        let (connection, _) = connect(model, preset, "embeddings", options)?;
+        let (connection, ..) = connect(model, preset, "embeddings", options)?;
         Ok(Self {
             connection,
             name: model.as_str().to_owned(),

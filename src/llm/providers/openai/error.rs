@@ -70,6 +70,12 @@ const UNKNOWN_MODEL: &[&str] = &[
     "DeploymentNotFound",
 ];
 
+/// `OpenAI`'s, of models that are reached through its responses, and of those of old that only complete a text.
+const NO_CHAT_MESSAGES: &[&str] = &["v1/responses", "not a chat model"];
+
+/// What is said of such a model.
+pub(super) const NO_CHAT: &str = "the provider does not reach this model through chat completions";
+
 /// Groq's: the model's own answer did not fit, which another try may mend.
 const BAD_GENERATION: &[&str] = &["json_validate_failed", "tool_use_failed"];
 
@@ -205,6 +211,9 @@ fn verdict(status: u16, refusal: &Refusal, structured: bool) -> Verdict {
             ErrorKind::ContextLength,
             "the prompt and the asked-for output do not fit into the model's context",
         );
+    }
+    if matches!(status, 400 | 404) && refusal.mentions(NO_CHAT_MESSAGES) {
+        return Verdict::new(ErrorKind::UnknownModel, NO_CHAT);
     }
     if refusal.says(UNKNOWN_MODEL) {
         return by_status(404);

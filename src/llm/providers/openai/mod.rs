@@ -3,7 +3,11 @@
 #[cfg(feature = "semantic")]
 mod embeddings;
 mod error;
+mod responses;
 mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
@@ -26,6 +30,9 @@ pub use embeddings::OpenAiEmbedder;
 /// are sent as they are; those that the library sets itself (`model`, `messages`, `stream`, `n`, and the output format
 /// where one is asked for) are refused, and so are settings of other libraries' clients (`api_key`, `timeout`).
 ///
+/// A model that the provider says chat completions do not reach is asked for
+/// [responses](https://platform.openai.com/docs/api-reference/responses) from then on.
+///
 /// One call is one attempt: there are no retries and, but for connecting, no time limits in here.
 ///
 /// ```no_run
@@ -47,6 +54,9 @@ pub struct OpenAiClient {
     capabilities: Capabilities,
     /// Whether the endpoint is the provider's own, so that what only it understands may be sent.
     at_home: bool,
+    /// Where responses are asked for, and whether the model was found to be reached by them alone.
+    responses: Option<Endpoint>,
+    by_responses: Arc<AtomicBool>,
 }
 
 impl OpenAiClient {
@@ -65,9 +75,11 @@ impl OpenAiClient {
         if preset.wants_cache_marks(name.model()) {
             capabilities = capabilities.with_warm_up();
         }
-        let (connection, at_home) = connect(name, preset, CHAT, options)?;
+        let (connection, at_home, responses) = connect(name, preset, CHAT, options)?;
         Ok(Self {
             connection,
+            responses,
+            by_responses: Arc::default(),
             preset,
             capabilities,
             at_home,
@@ -126,19 +138,22 @@ fn preset_for(name: &ModelName, options: &ClientOptions) -> Result<&'static Pres
     }
 }
 
-/// Connects to a service of a provider. Returns also whether that is at the provider's own URL.
+/// Connects to a service of a provider. Returns also whether that is at the provider's own URL, and where responses are
+/// beside it.
 fn connect(
     name: &ModelName,
     preset: &Preset,
     service: &str,
     options: ClientOptions,
-) -> Result<(Connection, bool)> {
+) -> Result<(Connection, bool, Option<Endpoint>)> {
     let (base, at_home) =
         options.endpoint(preset.base_url_variables, preset.base_url, name.provider())?;
     // A server that stands in for a provider often has no key. Azure is nowhere but at its users' own URLs.
     let needs_key = preset.needs_key && (at_home || preset.base_url.is_none());
     let key = options.key(preset.key_variables, needs_key)?;
     let auth = key.as_ref().map(|key| auth_header(preset, key));
+    let responses = (!base.path_ends_with(service))
+        .then(|| endpoint(preset.path, base.clone(), name.model(), "responses"));
     let connection = Connection {
         name: name.clone(),
         endpoint: endpoint(preset.path, base, name.model(), service),
@@ -147,7 +162,7 @@ fn connect(
         transport: options.into_transport(),
         refused: error::refused,
     };
-    Ok((connection, at_home))
+    Ok((connection, at_home, responses))
 }
 
 fn auth_header(preset: &Preset, key: &ApiKey) -> (&'static str, String) {
@@ -190,7 +205,25 @@ fn endpoint(path: Path, base: Endpoint, model: &str, service: &str) -> Endpoint 
 #[async_trait]
 impl LlmClient for OpenAiClient {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
-        self.connection.complete(request, &self.body(request)).await
+        let chat = self.body(request);
+        if !self.by_responses.load(Ordering::Relaxed) {
+            let result = self.connection.complete(request, &chat).await;
+            match &result {
+                Err(error) if error.message() == error::NO_CHAT && self.responses.is_some() => {
+                    self.by_responses.store(true, Ordering::Relaxed);
+                }
+                _ => return result,
+            }
+        }
+        let endpoint = self
+            .responses
+            .as_ref()
+            .expect("it is there where it was chosen");
+        let connection = Connection {
+            endpoint: endpoint.clone(),
+            ..self.connection.clone()
+        };
+        connection.complete(request, &responses::body(&chat)).await
     }
 
     fn model(&self) -> &str {

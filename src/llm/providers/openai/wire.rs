@@ -153,7 +153,7 @@ struct MarkedPart<'a> {
     cache_control: Value,
 }
 
-fn role(role: Role) -> &'static str {
+pub(super) fn role(role: Role) -> &'static str {
     match role {
         Role::System => "system",
         Role::User => "user",
