@@ -27,7 +27,7 @@ const TEXTS: [&str; 8] = [
 ];
 
 /// Those of them that may hold the JSON of the answer itself, which some gateways have read already.
-const JSON: [&str; 3] = ["content", "output", "output_text"];
+const JSON: [&str; 2] = ["content", "output_text"];
 
 const REASONING: [&str; 4] = [
     "reasoning_content",
@@ -58,9 +58,11 @@ struct Answer {
     choices: BTreeMap<u64, Said>,
     counts: Counts,
     model: Option<String>,
-    /// What stands where Cloudflare has the JSON of an answer, and others a wrapper.
+    /// What stands where some have the JSON of an answer, such as Cloudflare, and others a wrapper.
     json: Option<String>,
     failure: Option<Value>,
+    /// What may be a failure, if nothing else is said: a message, or a list of errors.
+    complaint: Option<Value>,
     /// Whether the failure came in the middle of a choice.
     broke_off: bool,
 }
@@ -93,12 +95,17 @@ pub(super) fn read(values: &[Value], request: &ChatRequest) -> Result<ChatRespon
     let wants_json = !matches!(request.output, OutputFormat::Text);
     if said.is_blank() || wants_json && !holds_json(&said.text) && said.calls.is_empty() {
         let json = answer.json.filter(|_| !has_sign);
-        let stray = || stray_json(values, &said.reasoning, request).map(str::to_owned);
+        let stray = || {
+            let found = stray_json(values, &said.reasoning, request);
+            // What says something is only given up for what is whole.
+            let found = found.filter(|text| said.is_blank() || is_json(text));
+            found.map(str::to_owned)
+        };
         match json.or_else(stray) {
             Some(text) => said.text = text,
             None if is_json(&said.reasoning) => said.text.clear(),
             None if has_sign => {}
-            None => return Err(None),
+            None => return Err(answer.complaint),
         }
     }
     let finish = said.finish.unwrap_or(FinishReason::Other);
@@ -132,9 +139,18 @@ impl Answer {
             self.model.get_or_insert_with(|| model.to_owned());
         }
         self.counts.learn(object);
-        if self.failure.is_none() {
-            self.failure = failure(object);
+        // The start of a stream of Anthropic's.
+        if let Some(Value::Object(message)) = object.get("message") {
+            self.counts.learn(message);
         }
+        self.failure = self.failure.take().or_else(|| failure(object));
+        self.complaint = self.complaint.take().or_else(|| {
+            let mut told = ["errors", "detail"]
+                .iter()
+                .filter_map(|key| object.get(*key));
+            let complains = told.any(says_something) || message(object).is_some();
+            complains.then(|| Value::Object(object.clone()))
+        });
         let mut known = false;
         for choices in ["choices", "candidates"] {
             known |= object
@@ -142,7 +158,7 @@ impl Answer {
                 .is_some_and(|choices| self.choices(choices));
         }
         // A bare text under this name is an error's or a status's.
-        let is_wrapper = object.values().any(holds_choices) || complaint(object).is_some();
+        let is_wrapper = object.values().any(holds_choices) || message(object).is_some();
         if !known && !is_wrapper {
             known = self.choices.entry(0).or_default().event(object);
         }
@@ -156,8 +172,9 @@ impl Answer {
         if !known {
             let wrapped = object.iter().filter(|(key, _)| *key != "error");
             wrapped.for_each(|(_, value)| self.take(value));
-            if let Some(answer) = object.get("response").and_then(json_text) {
-                self.json.get_or_insert(answer);
+            for name in ["response", "output"] {
+                let answer = object.get(name).and_then(json_text);
+                self.json = self.json.take().or(answer);
             }
         }
     }
@@ -431,7 +448,8 @@ fn is_piece(value: &Value) -> bool {
     };
     let kind = text_at(object, "type");
     kind.is_some_and(|kind| PIECES.contains(&kind))
-        || ["role", "parts", "tool_calls", "functionCall"]
+        || matches!(text_at(object, "role"), Some("assistant" | "model"))
+        || ["parts", "tool_calls", "functionCall"]
             .iter()
             .any(|key| object.contains_key(*key))
         || ["text", "content", "thinking", "arguments", "input"]
@@ -520,19 +538,17 @@ fn says_something(value: &Value) -> bool {
 
 /// Returns the error that an object is or holds.
 fn failure(object: &Object) -> Option<Value> {
-    let at = |key: &str| object.get(key).filter(|value| says_something(value));
-    if let Some(error) = at("error") {
+    if let Some(error) = object.get("error").filter(|error| says_something(error)) {
         return Some(json!({ "error": error }));
     }
     let is_error = ["type", "object"]
         .iter()
         .any(|key| text_at(object, key) == Some("error"));
-    let complains = at("errors").or(at("detail")).is_some() || complaint(object).is_some();
-    (is_error || complains).then(|| Value::Object(object.clone()))
+    is_error.then(|| Value::Object(object.clone()))
 }
 
 /// Returns what an error says, or a status.
-fn complaint(object: &Object) -> Option<&str> {
+fn message(object: &Object) -> Option<&str> {
     text_at(object, "message").filter(|text| !is_json(text))
 }
 
