@@ -30,6 +30,9 @@ const PAIRS: [(&str, &[&str]); 5] = [
     ),
 ];
 
+/// Ends of thoughts whose beginning has no mark: what a command-line tool writes, and channels without their special tokens.
+const ENDS: [&str; 2] = ["...done thinking.", "assistantfinal"];
+
 /// What stands at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tag {
@@ -39,11 +42,15 @@ pub(super) enum Tag {
     Close { length: usize },
 }
 
-/// Returns the tag at a place whose byte is `<`, `[` or the first one of `◁`.
+/// Returns the tag at a place.
 pub(super) fn tag(text: &str, at: usize) -> Option<Tag> {
     let rest = &text.as_bytes()[at..];
     match (rest[0], rest.get(1)?) {
         (b'[', b'T' | b'/') | (b'<', b'/' | b'|' | b'a'..=b'z' | b'A'..=b'Z') | (0xe2, 0x97) => {}
+        (b'.' | b'a', _) => {
+            let end = ENDS.iter().find(|end| rest.starts_with(end.as_bytes()))?;
+            return Some(Tag::Close { length: end.len() });
+        }
         _ => return None,
     }
     for (index, (open, closes)) in PAIRS.iter().enumerate() {
