@@ -9,7 +9,9 @@ mod bounds;
 mod check;
 mod coerce;
 mod decode;
+mod drafts;
 mod field;
+mod files;
 mod known_keys;
 mod render;
 mod shape;
@@ -36,6 +38,7 @@ pub use coerce::{Coercion, CoercionKind, coerce};
 pub use decode::{DecodeFault, decode};
 pub use dialect::Dialect;
 pub use field::{Field, FieldType, Items};
+pub use files::include_files;
 pub use render::{AnnotatedJson, SchemaRenderer, TypeScript};
 pub use violation::Violation;
 
@@ -70,6 +73,8 @@ struct Inner {
     json: Value,
     origin: Origin,
     asserts_formats: bool,
+    /// What was read otherwise than it is written, or not at all.
+    warnings: Vec<String>,
     validator: validate::Validator,
     /// Of a field list.
     known_keys: Option<KnownKeys>,
@@ -113,9 +118,12 @@ impl RecordSchema {
         Self::new(Value::Object(schema), Origin::Fields, false)
     }
 
-    /// Creates the shape from a JSON Schema of draft 2020-12 whose root describes an object.
+    /// Creates the shape from a JSON Schema whose root describes an object, or a list of them.
     ///
-    /// References must stay inside the document: nothing is fetched from files or the network.
+    /// It is read as draft 2020-12; what drafts 3 to 2019-09 and `OpenAPI` say in other words is translated. It may
+    /// come in the wrapping in which providers take it: `{"name": …, "schema": …}`, a `response_format`, a tool.
+    /// References must stay inside the document: nothing is fetched from files or the network. What is read otherwise than
+    /// it is written is among the [`warnings`](Self::warnings).
     ///
     /// # Errors
     ///
@@ -160,7 +168,8 @@ impl RecordSchema {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` that tells every fault found, each with its place.
+    /// `InvalidInput` that tells every fault found, each with its place; also if a JSON Schema says nothing of an object but
+    /// that it is one.
     pub fn from_json(value: Value) -> Result<Self> {
         match value {
             Value::Null => Ok(Self::default()),
@@ -171,7 +180,18 @@ impl RecordSchema {
                 let fields = field::read_list(list, "output_schema", &mut faults);
                 Self::from_checked_fields(&fields, faults)
             }
-            Value::Object(_) => Self::from_json_schema(value),
+            Value::Object(_) => {
+                let schema = Self::from_json_schema(value)?;
+                if schema.property_names().is_empty() && shape::accepts_everything(schema.as_json())
+                {
+                    return Err(invalid(&[
+                        "output_schema: names no property, so that every object would be a record; list what a record \
+                         has under `properties`"
+                            .to_owned(),
+                    ]));
+                }
+                Ok(schema)
+            }
             other => Err(invalid(&[format!(
                 r#"output_schema: must be a list of fields such as [{{"name": "question", "type": "str"}}] or a JSON Schema, not {}"#,
                 field::kind_of(&other)
@@ -180,13 +200,17 @@ impl RecordSchema {
     }
 
     fn new(json: Value, origin: Origin, asserts_formats: bool) -> Result<Self> {
-        let json = bounds::check(json).map_err(|fault| too_large(&fault))?;
+        let mut json = bounds::check(json).map_err(|fault| too_large(&fault))?;
         if !json.is_object() {
             return Err(invalid(&[format!(
                 "output_schema: a JSON Schema for records is an object, not {}",
                 field::kind_of(&json)
             )]));
         }
+        let warnings = match origin {
+            Origin::JsonSchema => drafts::translate(&mut json),
+            Origin::Fields => Vec::new(),
+        };
         let faults = check::faults(&json);
         if !faults.is_empty() {
             return Err(invalid(&at_schema(faults)));
@@ -211,6 +235,7 @@ impl RecordSchema {
             json,
             origin,
             asserts_formats,
+            warnings,
             validator,
             known_keys,
             property_names,
@@ -234,6 +259,12 @@ impl RecordSchema {
     #[must_use]
     pub fn as_json(&self) -> &Value {
         &self.0.json
+    }
+
+    /// Returns what was read otherwise than it is written, or is ignored: each with its place in the schema.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.0.warnings
     }
 
     /// Returns the schema of an object with one property, [`RECORDS_KEY`]: a list of such records.
@@ -351,6 +382,14 @@ fn too_large(fault: &str) -> Error {
 }
 
 fn not_an_object(schema: &Value) -> Error {
+    if let Some(keyword) = ["anyOf", "oneOf"]
+        .iter()
+        .find(|keyword| schema.get(**keyword).is_some())
+    {
+        return invalid(&[format!(
+            "output_schema: the root allows more than objects under `{keyword}`; keep the alternatives that are objects"
+        )]);
+    }
     let said = match schema.get("type") {
         Some(kind) => format!("says `type: {kind}`"),
         None => "has neither `type: \"object\"` nor `properties`".to_owned(),
