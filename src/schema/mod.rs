@@ -7,12 +7,13 @@ pub(crate) mod walk;
 
 mod bounds;
 mod check;
-mod coerce;
+pub(crate) mod coerce;
 mod decode;
 mod drafts;
 mod field;
 mod files;
 mod known_keys;
+pub(crate) mod placeholder;
 mod render;
 mod shape;
 #[cfg(test)]
@@ -306,7 +307,8 @@ impl RecordSchema {
         self.0.fingerprint
     }
 
-    /// Checks a record against the full schema.
+    /// Checks a record against the full schema. Of a field list, a required text may not be blank either, unless the field
+    /// says its `minLength` or its values.
     ///
     /// # Errors
     ///
@@ -316,7 +318,34 @@ impl RecordSchema {
         if !value.is_object() {
             return Err(vec![Violation::new("", "type", "must be an object")]);
         }
-        self.0.validator.validate(&self.0.json, value)
+        self.0.validator.validate(&self.0.json, value)?;
+        match self.blanks(value) {
+            blanks if blanks.is_empty() => Ok(()),
+            blanks => Err(blanks),
+        }
+    }
+
+    /// Returns the required texts of a field list that say nothing. A JSON Schema says itself what it takes, by `minLength`.
+    fn blanks(&self, value: &Value) -> Vec<Violation> {
+        let properties = &self.0.json["properties"];
+        let names = self
+            .required_names()
+            .iter()
+            .filter(|_| self.0.origin == Origin::Fields);
+        let said = |name: &str| {
+            ["enum", "const", "minLength"]
+                .iter()
+                .any(|key| properties[name].get(key).is_some())
+        };
+        let blank = |name: &&String| {
+            value[name.as_str()]
+                .as_str()
+                .is_some_and(|text| text.trim().is_empty())
+        };
+        let blanks = names.filter(blank).filter(|name| !said(name));
+        blanks
+            .map(|name| Violation::new(walk::join("", &[name]), "blank", "must not be blank"))
+            .collect()
     }
 
     /// Takes away the keys that a field list does not name, at every level, and returns how many they were.
