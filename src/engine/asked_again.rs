@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::ledger::Task;
+use crate::schema::Violation;
 
 /// The most texts that are remembered; further ones are taken as they come.
 const MOST: usize = 10_000;
@@ -13,11 +14,22 @@ const MOST: usize = 10_000;
 pub(super) struct AskedAgain(HashMap<(usize, u64), u64>);
 
 impl AskedAgain {
-    /// Whether a task that knew better gave the same text again. If not, remembers it; `next_task` is the one to be made next.
-    pub(super) fn is_second(&mut self, task: &Task, text: &str, next_task: u64) -> bool {
+    /// Whether a task that knew better gave the same again. If not, remembers it; `next_task` is the one to be made next.
+    ///
+    /// Of a placeholder, the same is the same text. Texts that are all equal in a record are meant to be, wherever they come
+    /// again.
+    pub(super) fn is_second(
+        &mut self,
+        task: &Task,
+        found: &Violation,
+        text: &str,
+        next_task: u64,
+    ) -> bool {
         let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
-        let key = (task.topic, hasher.finish());
+        let everywhere = found.keyword == "same_texts";
+        (&found.keyword, if everywhere { "" } else { text }).hash(&mut hasher);
+        let topic = if everywhere { usize::MAX } else { task.topic };
+        let key = (topic, hasher.finish());
         if let Some(since) = self.0.get(&key) {
             return task.id >= *since;
         }

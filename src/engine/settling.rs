@@ -113,7 +113,7 @@ impl<T> Settling<'_, T> {
                     ..
                 }) if !self
                     .asked_again
-                    .is_second(task, &gist, self.ledger.next_task()) =>
+                    .is_second(task, &found, &gist, self.ledger.next_task()) =>
                 {
                     last_error = Some(found.to_string());
                     let refused = Refused {

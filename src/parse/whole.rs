@@ -116,32 +116,3 @@ fn decode_backslashes(text: &str) -> String {
     decoded.push_str(rest);
     decoded
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_escaped_for_html_is_decoded_once() {
-        let (text, mend) = unescape("[{&quot;q&quot;: &quot;a &amp;lt; b&#39;s&quot;}]").unwrap();
-        assert_eq!(
-            (text.as_str(), mend),
-            ("[{\"q\": \"a &lt; b's\"}]", Mend::HtmlEntities)
-        );
-    }
-
-    #[test]
-    fn entities_inside_a_plain_answer_are_its_own() {
-        assert!(unescape("{\"q\": \"&quot;x&quot;\"}").is_none());
-        assert!(unescape("Tom & Jerry [&c]").is_none());
-    }
-
-    #[test]
-    fn an_answer_with_escaped_quotes_is_decoded_once() {
-        let (text, mend) = unescape(r#"{\"q\": \"a \\\"b\\\" \\n c\"}"#).unwrap();
-        assert_eq!(
-            (text.as_str(), mend),
-            (r#"{"q": "a \"b\" \n c"}"#, Mend::DoubleEncoded)
-        );
-    }
-}

@@ -51,9 +51,9 @@ pub const RECORDS_KEY: &str = "records";
 /// Cheap to clone. The default is a question and an answer, both texts.
 ///
 /// A field list allows no other keys than its fields, as upstream does, so that every record has the same
-/// columns. Since models like to add an `"id"`, [`drop_unknown_keys`](Self::drop_unknown_keys) takes away
-/// what the list does not name before validation. A JSON Schema, the caller's own or derived from a type,
-/// holds exactly as it is written: there, other keys are allowed unless it says `additionalProperties: false`.
+/// columns. In a JSON Schema, the caller's own or derived from a type, other keys are allowed unless it says
+/// `additionalProperties: false`. Since models like to add an `"id"`, [`drop_unknown_keys`](Self::drop_unknown_keys) takes
+/// away what is not allowed before validation.
 ///
 /// ```
 /// use serde_json::json;
@@ -77,8 +77,7 @@ struct Inner {
     /// What was read otherwise than it is written, or not at all.
     warnings: Vec<String>,
     validator: validate::Validator,
-    /// Of a field list.
-    known_keys: Option<KnownKeys>,
+    known_keys: KnownKeys,
     property_names: Vec<String>,
     required_names: Vec<String>,
     fingerprint: u128,
@@ -231,7 +230,7 @@ impl RecordSchema {
         }
         let (property_names, required_names) = shape::names(&json);
         let fingerprint = canonical::hash(&json);
-        let known_keys = (origin == Origin::Fields).then(|| KnownKeys::of(&json));
+        let known_keys = KnownKeys::of(&json);
         Ok(Self(Arc::new(Inner {
             json,
             origin,
@@ -350,11 +349,11 @@ impl RecordSchema {
 
     /// Takes away the keys that a field list does not name, at every level, and returns how many they were.
     ///
-    /// Does nothing for a JSON Schema or a type: there, what other keys mean is the caller's own word.
+    /// Of a JSON Schema or a type, the keys that `additionalProperties: false` forbids beside it are taken away: a record that
+    /// has them cannot be valid. Others stay.
     #[must_use]
     pub fn drop_unknown_keys(&self, mut value: Value) -> (Value, usize) {
-        let known_keys = self.0.known_keys.as_ref();
-        let dropped = known_keys.map_or(0, |known| known.drop_others(&mut value));
+        let dropped = self.0.known_keys.drop_others(&mut value);
         (value, dropped)
     }
 }

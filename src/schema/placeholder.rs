@@ -89,7 +89,7 @@ fn is_placeholder(text: &str, name: &str) -> bool {
     if text.len() > LONGEST {
         return false;
     }
-    let bare = lower.trim_matches(|c: char| c.is_whitespace() || "<>[](){}.!:\"'*_".contains(c));
+    let bare = lower.trim_matches(|c: char| c.is_whitespace() || "<>[](){}.…!:\"'*_".contains(c));
     if bare.is_empty()
         || ALONE.contains(&bare)
         || (text.starts_with('<') && text.ends_with('>') && !text.contains("</"))
