@@ -91,7 +91,7 @@ pub(super) struct Refused {
     /// What the filter said.
     pub(super) filter: Option<&'static str>,
     /// Where it is invalid, and by which keyword.
-    pub(super) reasons: Vec<String>,
+    pub(super) reasons: Box<[String]>,
     /// The candidate as far as it got, where it is kept.
     pub(super) json: Option<Box<JsonRecord>>,
 }
@@ -342,7 +342,7 @@ impl Refused {
             advice,
             disagreement: None,
             filter: None,
-            reasons: Vec::new(),
+            reasons: Box::default(),
             json: None,
         }
     }
@@ -352,7 +352,7 @@ impl Refused {
         reasons.sort_unstable();
         reasons.dedup();
         Self {
-            reasons,
+            reasons: reasons.into(),
             ..Self::new(Rejection::Invalid, Some(in_words(violations)))
         }
     }

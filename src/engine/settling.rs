@@ -175,7 +175,7 @@ impl<T> Settling<'_, T> {
             ..Why::new(rejection)
         };
         self.show_rejected(task, topic, &why, refused.json);
-        self.findings.invalid(refused.reasons);
+        self.findings.invalid(refused.reasons.into_vec());
         if let Some(reason) = refused.filter {
             self.findings.filtered(reason);
         }

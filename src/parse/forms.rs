@@ -21,7 +21,7 @@ pub(super) fn read(answer: Answer, text: &str, shape: &Shape) -> Answer {
         Some(thinking::Tag::Open { .. }) => Some(text.len()),
         None => None,
     });
-    let text = &text[thought.last().unwrap_or(0)..];
+    let text = &text[thought.max().unwrap_or(0)..];
     let mut reader = Reader {
         shape,
         records: Vec::new(),
@@ -77,19 +77,19 @@ impl<'a> Reader<'a> {
             };
             let is_rule =
                 |line: &&str| line.contains('-') && line.trim().chars().all(|c| "|:- ".contains(c));
-            if !line.contains('|') || lines.peek().filter(|line| is_rule(line)).is_none() {
+            if !line.contains('|') || lines.peek().is_none_or(|line| !is_rule(line)) {
                 continue;
             }
             let names: Vec<_> = cells(line)
                 .iter()
                 .map(|cell| self.shape.meant(cell.trim_matches('*')))
                 .collect();
-            let named = names
+            let head = names
                 .iter()
                 .flatten()
                 .map(|name| ((*name).to_owned(), Value::Null))
                 .collect();
-            if self.shape.is_filled(&named) {
+            if self.shape.is_filled(&head) {
                 break names;
             }
         };

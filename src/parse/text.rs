@@ -157,7 +157,7 @@ impl Machine<'_> {
 
     /// Says why a string has no end: with all brackets at the end of the answer, its quote was forgotten.
     fn end_in_text(&self) -> End {
-        let mut rest = self.text.trim_end();
+        let mut rest = self.text.trim_end().trim_end_matches(['`', '~']).trim_end();
         let closes = self.frames.iter().all(|frame| {
             let bracket = if matches!(frame, Frame::Array(_)) {
                 ']'

@@ -21,7 +21,7 @@ pub(super) fn find(text: &str, suspects: &[usize], singles: &[usize]) -> Vec<usi
         let own = &singles[from..from + singles[from..].partition_point(|at| *at < word.end)];
         let word = Word {
             bytes,
-            word,
+            place: word,
             inside,
             own,
         };
@@ -39,7 +39,7 @@ pub(super) fn find(text: &str, suspects: &[usize], singles: &[usize]) -> Vec<usi
 /// A run of text without white space other than the control characters in question.
 struct Word<'a> {
     bytes: &'a [u8],
-    word: Range<usize>,
+    place: Range<usize>,
     inside: &'a [usize],
     own: &'a [usize],
 }
@@ -70,16 +70,16 @@ impl Word<'_> {
     }
 
     fn is_path(&self) -> bool {
-        let text = &self.bytes[self.word.clone()];
+        let text = &self.bytes[self.place.clone()];
         if let Some(colon) = text.iter().position(|byte| *byte == b':') {
             let letter = colon
                 .checked_sub(1)
                 .is_some_and(|at| text[at].is_ascii_alphabetic());
             let alone = colon < 2 || !text[colon - 2].is_ascii_alphanumeric();
-            let at = self.word.start + colon + 1;
+            let at = self.place.start + colon + 1;
             if letter && alone && self.is_separator(at) {
-                let rest = &self.bytes[at..self.word.end];
-                let empty = |at: &usize| self.is_separator(at + 1) || at + 1 >= self.word.end;
+                let rest = &self.bytes[at..self.place.end];
+                let empty = |at: &usize| self.is_separator(at + 1) || at + 1 >= self.place.end;
                 let names = rest.iter().all(|byte| !b":?*\"<>|".contains(byte))
                     && !self.inside.iter().any(empty);
                 return self.own.contains(&at)
@@ -88,7 +88,7 @@ impl Word<'_> {
         }
         let joins = |at: &usize| *at > 0 && is_name(self.bytes[*at - 1]);
         let separators = || self.inside.iter().chain(self.own);
-        if text.first() == Some(&b'\\') && !self.own.contains(&self.word.start) {
+        if text.first() == Some(&b'\\') && !self.own.contains(&self.place.start) {
             return text.get(1).is_some_and(u8::is_ascii_alphanumeric)
                 && !self.own.is_empty()
                 && separators().all(joins);
@@ -105,7 +105,7 @@ impl Word<'_> {
 
     /// Whether it goes on with a path that has a space in it.
     fn goes_on_after_drive(&self) -> bool {
-        let before = self.bytes[..self.word.start]
+        let before = self.bytes[..self.place.start]
             .strip_suffix(b" ")
             .unwrap_or_default();
         let start = before
@@ -122,7 +122,7 @@ impl Word<'_> {
 
     /// Returns the backslash at its start where there were two: a share.
     fn double_start(&self) -> Option<usize> {
-        let start = self.word.start;
+        let start = self.place.start;
         let doubled = self.bytes[start] == b'\\' && !self.is_separator(start);
         (doubled
             && self

@@ -220,7 +220,7 @@ fn refer_inside(schema: &mut Value, addresses: &HashMap<String, String>, base: &
             map.shift_remove(keyword);
         }
         for keyword in ["$id", "id"] {
-            if map.get(keyword).is_some_and(|id| id.is_string()) {
+            if map.get(keyword).is_some_and(Value::is_string) {
                 map.shift_remove(keyword);
             }
         }
@@ -326,12 +326,7 @@ fn required_members(map: &mut Map<String, Value>, place: &str, told: &mut Vec<St
         return;
     }
     if let Value::Array(required) = map.entry("required").or_insert_with(|| json!([])) {
-        required.extend(
-            names
-                .into_iter()
-                .map(Value::from)
-                .filter(|name| name.is_string()),
-        );
+        required.extend(names.into_iter().map(Value::from).filter(Value::is_string));
         let mut seen = std::collections::HashSet::new();
         required.retain(|name| seen.insert(name.clone()));
         told.push(format!("{place}/properties: `required: true` in a property is read as the list `required` beside them"));
@@ -358,12 +353,11 @@ fn nullable(map: &mut Map<String, Value>) {
             map.insert("type".to_owned(), json!([name, "null"]));
         }
         Some(Value::Array(names)) if !names.contains(&json!("null")) => names.push("null".into()),
-        Some(_) => {}
         None if composed => {
             let meant = std::mem::take(map);
             map.insert("anyOf".to_owned(), json!([meant, {"type": "null"}]));
         }
-        None => {}
+        _ => {}
     }
 }
 
@@ -467,7 +461,7 @@ fn each_mut(
         let tuple = keyword == "items" && value.is_array();
         match (walk::holds(keyword), value) {
             (Some(walk::Holds::One), value) if !tuple => {
-                each_mut(value, &walk::join(place, &[keyword]), change)
+                each_mut(value, &walk::join(place, &[keyword]), change);
             }
             (Some(_), Value::Array(list)) => {
                 for (index, item) in list.iter_mut().enumerate() {

@@ -154,7 +154,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("parts")).unwrap();
         let write = |name: &str, schema: Value| {
-            fs::write(folder.path().join(name), schema.to_string()).unwrap()
+            fs::write(folder.path().join(name), schema.to_string()).unwrap();
         };
         write(
             "parts/address.json",

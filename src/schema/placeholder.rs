@@ -107,8 +107,7 @@ fn is_placeholder(text: &str, name: &str) -> bool {
             .filter(|word| !word.is_empty())
     };
     let number = |word: &str| word.chars().all(|c| c.is_ascii_digit());
-    words().any(|word| own(word))
-        && words().all(|word| own(word) || FILLERS.contains(&word) || number(word))
+    words().any(own) && words().all(|word| own(word) || FILLERS.contains(&word) || number(word))
 }
 
 #[cfg(test)]
