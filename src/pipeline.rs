@@ -548,6 +548,7 @@ impl Pipeline {
                 avoid_examples: settings.avoid_examples,
                 reallocate: settings.reallocate,
                 coerce_types: settings.coerce_types,
+                allow_placeholders: settings.allow_placeholders,
                 max_tokens_ceiling: settings.max_tokens_ceiling,
                 rehearses: None,
             },

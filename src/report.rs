@@ -49,6 +49,12 @@ pub struct Report {
     pub duplicates: BTreeMap<String, u64>,
     /// What is compared to find repeats: `near: question, context`.
     pub compared_by: String,
+    /// Why candidates were invalid: a place and the keyword that is broken there, such as `/difficulty enum`, and how many
+    /// candidates each concerns. `/` is the record itself; `placeholder`, `same_texts`, `schema_echo` and `blank` are named
+    /// as keywords are.
+    pub invalid: BTreeMap<String, u64>,
+    /// Records that were accepted although they look unfinished, since the same came again, by place and name as above.
+    pub unfinished: BTreeMap<String, u64>,
     /// Each topic, in the order of the plan.
     pub topics: Vec<TopicReport>,
     /// The topics that were given up.
@@ -61,7 +67,8 @@ pub struct Report {
     pub mends: Mends,
     /// How varied the records are, measured on the first 200 characters of their texts.
     pub diversity: DiversityReport,
-    /// How values were given the type that the schema asks for, and how often; none unless `coerce_types` is set.
+    /// How values were given the type that the schema asks for, and how often; texts that are JSON are
+    /// read where a list or an object belongs, the rest only if `coerce_types` is set.
     pub coercions: BTreeMap<CoercionKind, u64>,
     /// Keys that were taken away from candidates since the field list does not name them; none where the schema is a JSON
     /// Schema or a type.
@@ -319,6 +326,8 @@ impl Report {
             filtered: BTreeMap::new(),
             duplicates: BTreeMap::new(),
             compared_by: String::new(),
+            invalid: BTreeMap::new(),
+            unfinished: BTreeMap::new(),
             topics: Vec::new(),
             given_up: GivenUpTopics::default(),
             models: BTreeMap::new(),
@@ -338,6 +347,17 @@ impl Report {
     #[must_use]
     pub fn missing(&self) -> u64 {
         self.requested.saturating_sub(self.accepted)
+    }
+
+    /// Returns the reasons why most candidates were invalid, the first being the most frequent: five at most.
+    pub fn most_invalid(&self) -> impl Iterator<Item = (&str, u64)> {
+        let mut reasons: Vec<_> = self
+            .invalid
+            .iter()
+            .map(|(reason, count)| (reason.as_str(), *count))
+            .collect();
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        reasons.into_iter().take(5)
     }
 
     /// Returns the tokens of all calls.

@@ -71,7 +71,9 @@ fuzz_target!(|input: (Vec<Draft>, usize, bool)| {
         }
     } else {
         assert!(expected.starts_with(&answer.values));
-        assert!(end == 0 || answer.fault == Some(Fault::Truncated));
+        // A text that happens to end with all the brackets looks as if its quote were forgotten.
+        let brackets = text[..end].trim_end().ends_with([']', '}']);
+        assert!(end == 0 || answer.fault == Some(Fault::Truncated) || (brackets && answer.fault == Some(Fault::Malformed)));
     }
 
     // Quotes that are not escaped may cost a record, and never make another of it.

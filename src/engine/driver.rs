@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::asked_again::AskedAgain;
 use super::call_log::CallLog;
 use super::findings::Findings;
 use super::judge::{Judge, Judged};
@@ -197,6 +198,7 @@ where
             job.settings.max_tokens_ceiling,
         ),
         outbox: Vec::new(),
+        asked_again: AskedAgain::default(),
         is_replaying: true,
     };
     let result = match fold(&mut settling, &workshop, opening.rest, &records).await {
@@ -250,6 +252,7 @@ fn new_judge<T: DeserializeOwned + 'static>(job: &Job) -> Judge<T> {
         job.deduplicator.clone(),
     )
     .coerces(job.settings.coerce_types)
+    .allows_placeholders(job.settings.allow_placeholders)
     .keeps_data(job.hooks.want_data())
 }
 

@@ -35,6 +35,9 @@ pub(super) struct Findings {
     /// Of each model.
     asked: BTreeMap<Arc<str>, Vec<AskedReport>>,
     at_limit: u64,
+    /// By place and keyword.
+    invalid: BTreeMap<String, u64>,
+    unfinished: BTreeMap<String, u64>,
     /// By what the filter said.
     filtered: BTreeMap<&'static str, u64>,
     /// By the method that found them.
@@ -82,6 +85,18 @@ impl Findings {
         if !is_known && self.disagreements.len() < MOST_DISAGREEMENTS {
             self.disagreements.push(fault);
         }
+    }
+
+    /// Adds a candidate that is invalid, for these reasons.
+    pub(super) fn invalid(&mut self, reasons: Vec<String>) {
+        reasons
+            .into_iter()
+            .for_each(|reason| count(&mut self.invalid, reason));
+    }
+
+    /// Adds a record that was accepted although it looks unfinished.
+    pub(super) fn unfinished(&mut self, reason: String) {
+        count(&mut self.unfinished, reason);
     }
 
     /// Adds a candidate that a filter refused.
@@ -137,6 +152,8 @@ impl Findings {
         report.mends = self.mends;
         report.coercions = self.coercions;
         report.dropped_keys = self.dropped_keys;
+        report.invalid = self.invalid;
+        report.unfinished = self.unfinished;
         report.filtered = by_name(&self.filtered);
         report.duplicates = by_name(&self.duplicates);
         if self.in_a_row == SUSPICIOUS {
@@ -156,6 +173,14 @@ impl Findings {
             report.models.entry((*model).to_owned()).or_default().asked = asked;
         }
     }
+}
+
+/// Counts one more of a reason. The keys of a free-form map are the model's own words, so there may be any number.
+fn count(reasons: &mut BTreeMap<String, u64>, reason: String) {
+    const MOST: usize = 64;
+    let full = reasons.len() >= MOST && !reasons.contains_key(&reason);
+    let reason = if full { "elsewhere".to_owned() } else { reason };
+    *reasons.entry(reason).or_default() += 1;
 }
 
 /// Says what became of answers that were cut off, and what would help.

@@ -16,9 +16,11 @@ use crate::error::Result;
 use crate::filter::{FilterVerdict, RecordFilter};
 use crate::llm::{ChatResponse, FinishReason, OutputMode};
 use crate::outcome::{AnswerFault, Rejection};
-use crate::parse::{self, Fault, Limits, Mends, Shape};
+use crate::parse::{self, Fault, Limits, Mend, Mends, Shape};
 use crate::record::JsonRecord;
+use crate::schema::coerce::read_json_texts;
 use crate::schema::dialect::Compiled;
+use crate::schema::placeholder;
 use crate::schema::{
     CoercionKind, DecodeFault, Dialect, RECORDS_KEY, RecordSchema, Violation, coerce, decode,
 };
@@ -33,6 +35,8 @@ pub(super) struct Judge<T> {
     limits: Limits,
     /// Whether values may be given the type the schema asks for.
     coerces: bool,
+    /// Whether a placeholder is as good as any text.
+    allows_placeholders: bool,
     /// Whether candidates are kept as JSON, for whoever is shown them.
     keeps_data: bool,
     filters: Vec<Arc<dyn RecordFilter>>,
@@ -73,6 +77,8 @@ pub(super) struct Ready<T> {
     pub(super) json: Option<Box<JsonRecord>>,
     pub(super) gist: String,
     pub(super) fingerprint: AnyFingerprint,
+    /// What makes it look unfinished, which is asked for again once.
+    pub(super) placeholder: Option<Violation>,
 }
 
 /// A candidate that stopped on its way.
@@ -84,6 +90,8 @@ pub(super) struct Refused {
     pub(super) disagreement: Option<DecodeFault>,
     /// What the filter said.
     pub(super) filter: Option<&'static str>,
+    /// Where it is invalid, and by which keyword.
+    pub(super) reasons: Box<[String]>,
     /// The candidate as far as it got, where it is kept.
     pub(super) json: Option<Box<JsonRecord>>,
 }
@@ -102,6 +110,7 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
             shape,
             limits: Limits::default(),
             coerces: false,
+            allows_placeholders: false,
             keeps_data: false,
             filters,
             deduplicator,
@@ -113,6 +122,12 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
     /// Sets whether values are given the type the schema asks for, where nothing is lost.
     pub(super) fn coerces(mut self, coerces: bool) -> Self {
         self.coerces = coerces;
+        self
+    }
+
+    /// Sets whether a placeholder is as good as any text.
+    pub(super) fn allows_placeholders(mut self, allows: bool) -> Self {
+        self.allows_placeholders = allows;
         self
     }
 
@@ -164,27 +179,32 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
         judged.fault = fault.map(answer_fault);
         judged.advice = fault.map(|fault| fault.advice().to_owned());
         judged.mends = answer.mends;
+        let mut values = answer.values;
+        let untyped = answer.mends.count(Mend::PlainForm) > 0;
+        if untyped && judged.at_limit {
+            // Nothing in such a text tells whether its last record is whole.
+            values.pop();
+        }
         let compiled = self.way_back(response)?;
         judged.asked = response.asked.map(|(mode, dialect)| Asked {
             mode,
             dialect,
             compiled: Arc::clone(&compiled),
         });
-        let mut restored: Vec<Result<Value, Refused>> = answer
-            .values
+        let mut restored: Vec<Result<Value, Refused>> = values
             .into_iter()
             .map(|value| {
                 let as_found = self.keeps_data.then(|| value.clone());
                 match compiled.restore_record(value) {
                     Ok(value) => {
-                        let value = self.coerced(value, &mut judged.coercions);
+                        let value = self.coerced(value, untyped, &mut judged.coercions);
                         let (value, dropped) = self.schema.drop_unknown_keys(value);
                         judged.dropped_keys += dropped;
                         Ok(value)
                     }
                     Err(violation) => Err(Refused {
                         json: as_found.and_then(|value| self.kept(value)),
-                        ..Refused::new(Rejection::Invalid, Some(violation.to_string()))
+                        ..Refused::invalid(&[violation])
                     }),
                 }
             })
@@ -219,11 +239,13 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
         Ok(compiled)
     }
 
-    fn coerced(&self, value: Value, done: &mut Vec<CoercionKind>) -> Value {
-        if !self.coerces {
-            return value;
-        }
-        let (value, coercions) = coerce(value, &self.schema);
+    /// Gives values the types the schema asks for, as far as that is wanted. Texts that stood outside JSON have no types.
+    fn coerced(&self, value: Value, untyped: bool, done: &mut Vec<CoercionKind>) -> Value {
+        let (value, coercions) = if self.coerces || untyped {
+            coerce(value, &self.schema)
+        } else {
+            read_json_texts(value, &self.schema)
+        };
         done.extend(coercions.iter().map(|coercion| coercion.kind));
         value
     }
@@ -261,6 +283,9 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
         }
         let fingerprint = self.deduplicator.fingerprint(&candidate).await?;
         let gist = gist(&fields);
+        let placeholder = (!self.allows_placeholders)
+            .then(|| placeholder::find(&fields, &self.schema))
+            .flatten();
         let (data, json) = if let Some(data) = decoded {
             (data, self.kept(Value::Object(fields)))
         } else {
@@ -272,16 +297,14 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
             json,
             gist,
             fingerprint,
+            placeholder,
         }))
     }
 
     /// Validates a value and decodes it, unless it decodes to itself.
     fn decoded(&self, value: &Value) -> Result<Option<T>, Refused> {
         if let Err(violations) = self.schema.validate(value) {
-            return Err(Refused::new(
-                Rejection::Invalid,
-                Some(in_words(&violations)),
-            ));
+            return Err(Refused::invalid(&violations));
         }
         if TypeId::of::<T>() == TypeId::of::<JsonRecord>() {
             return Ok(None);
@@ -319,7 +342,18 @@ impl Refused {
             advice,
             disagreement: None,
             filter: None,
+            reasons: Box::default(),
             json: None,
+        }
+    }
+
+    pub(super) fn invalid(violations: &[Violation]) -> Self {
+        let mut reasons: Vec<String> = violations.iter().map(Violation::reason).collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        Self {
+            reasons: reasons.into(),
+            ..Self::new(Rejection::Invalid, Some(in_words(violations)))
         }
     }
 

@@ -1,5 +1,6 @@
 //! What drives a run: the ledger decides, workers do, the driver loops.
 
+mod asked_again;
 mod breaker;
 mod call_log;
 mod driver;
@@ -129,6 +130,7 @@ pub(crate) struct RunSettings {
     pub(crate) avoid_examples: usize,
     pub(crate) reallocate: bool,
     pub(crate) coerce_types: bool,
+    pub(crate) allow_placeholders: bool,
     pub(crate) max_tokens_ceiling: Option<u64>,
     /// Makes so many tasks at most, one after the other.
     pub(crate) rehearses: Option<u64>,

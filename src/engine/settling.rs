@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::Job;
+use super::asked_again::AskedAgain;
 use super::findings::Findings;
-use super::judge::{Judged, Refused};
+use super::judge::{Judged, Ready, Refused};
 use super::ledger::{Ledger, Task};
 use super::output_limits::OutputLimits;
 use super::recollection::Recollection;
@@ -35,6 +36,7 @@ pub(super) struct Settling<'a, T> {
     pub(super) limits: OutputLimits,
     /// Accepted records that the consumer has not taken yet.
     pub(super) outbox: Vec<Record<T>>,
+    pub(super) asked_again: AskedAgain,
     /// Whether what is settled was in the journal when the run began.
     pub(super) is_replaying: bool,
 }
@@ -104,6 +106,22 @@ impl<T> Settling<'_, T> {
                     self.show_rejected(task, topic, &Why::new(Rejection::Surplus), ready.json);
                     Rejection::Surplus
                 }
+                Ok(Ready {
+                    placeholder: Some(found),
+                    json,
+                    gist,
+                    ..
+                }) if !self
+                    .asked_again
+                    .is_second(task, &found, &gist, self.ledger.next_task()) =>
+                {
+                    last_error = Some(found.to_string());
+                    let refused = Refused {
+                        json,
+                        ..Refused::invalid(&[found])
+                    };
+                    self.refused(task, topic, refused)
+                }
                 Ok(ready) => match self.memory.admit(ready.fingerprint) {
                     Verdict::Unique => {
                         self.metrics.observe(task.topic, &ready.gist);
@@ -111,6 +129,9 @@ impl<T> Settling<'_, T> {
                         self.recollection
                             .accepted(task.topic, self.ledger.accepted(), &ready.gist);
                         self.accept(task, topic, ready.data, ready.json, model);
+                        if let Some(found) = &ready.placeholder {
+                            self.findings.unfinished(found.reason());
+                        }
                         miss = None;
                         continue;
                     }
@@ -154,6 +175,7 @@ impl<T> Settling<'_, T> {
             ..Why::new(rejection)
         };
         self.show_rejected(task, topic, &why, refused.json);
+        self.findings.invalid(refused.reasons.into_vec());
         if let Some(reason) = refused.filter {
             self.findings.filtered(reason);
         }

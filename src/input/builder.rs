@@ -262,6 +262,13 @@ impl<T> GenerateByTopicInputBuilder<T> {
         self.configure("coerce_types", coerce)
     }
 
+    /// Sets whether `TODO`, `Example question` and the like, equal texts in a record and the schema's own words are
+    /// accepted at once. By default they are asked for again, and accepted when they come again.
+    #[must_use]
+    pub fn allow_placeholders(self, allow: bool) -> Self {
+        self.configure("allow_placeholders", allow)
+    }
+
     /// Sets whether a record must keep to the `format` keywords of the schema, such as `email`. They are
     /// annotations by default.
     #[must_use]

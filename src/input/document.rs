@@ -186,6 +186,9 @@ struct Config {
     /// unless given.
     #[schemars(default)]
     coerce_types: Option<bool>,
+    /// Whether texts that are placeholders are accepted at once, not only when they come again. False unless given.
+    #[schemars(default)]
+    allow_placeholders: Option<bool>,
     /// Whether a record must keep to the `format` keywords of the schema. False unless given.
     #[schemars(default)]
     assert_formats: Option<bool>,

@@ -4,6 +4,7 @@ mod angles;
 mod builder;
 mod deduplication;
 mod document;
+mod encoding;
 mod parameters;
 mod read;
 mod reader;
@@ -124,10 +125,10 @@ impl GenerateByTopicInput {
     /// [`InputFaults::of`] takes them apart.
     pub fn from_json_str(text: &str) -> Result<Self> {
         // Some editors begin a file with a byte order mark, which is no JSON.
-        Self::from_json_slice(text.strip_prefix('\u{feff}').unwrap_or(text).as_bytes())
+        Self::from_json_slice(text.as_bytes())
     }
 
-    /// Reads an input from JSON bytes.
+    /// Reads an input from JSON bytes: UTF-8, or UTF-16 as some editors write it, with a byte order mark or without.
     ///
     /// # Errors
     ///
@@ -135,6 +136,7 @@ impl GenerateByTopicInput {
     pub fn from_json_slice(bytes: &[u8]) -> Result<Self> {
         const ADVICE: &str =
             r#"write an object, such as {"user_instruction": "...", "num_records": 10}"#;
+        let bytes = &*encoding::to_utf8(bytes);
         if bytes.trim_ascii().is_empty() {
             return Err(
                 InputFaults::from(InputFault::new("", "the input is empty", ADVICE)).into(),

@@ -76,6 +76,8 @@ pub(super) fn read(source: Source) -> Result<Inner> {
     topic_parameters.temperature = topic_parameters.temperature.or(Some(TOPIC_TEMPERATURE));
     let generation_parameters = read_parameters(generation_kwargs, "generation_model_kwargs");
     let (schema, schema_json) = read_schema(schema, schema_json, &mut faults);
+    let told = schema.warnings().iter();
+    warnings.extend(told.map(|warning| InputWarning::new("output_schema", warning.as_str())));
     let settings = Settings::read(config, &mut faults, &mut warnings);
     deduplication::check(&settings.deduplication, &schema, &mut faults);
     settings.check_ceiling(generation_parameters.max_tokens, &mut faults, &mut warnings);

@@ -42,6 +42,7 @@ pub enum Storage {
 /// | `max_calls` | none | 1 or more | model calls the run may make |
 /// | `reallocate` | false | | whether the records a given-up topic still owes move to other topics |
 /// | `coerce_types` | false | | whether a value of another type than the schema asks for is turned into it where nothing is lost, such as `"3"` into `3` |
+/// | `allow_placeholders` | false | | whether `TODO`, `Example question` and the like, equal texts in a record and the schema's own words are accepted at once; otherwise they are asked for again, and accepted when they come again |
 /// | `assert_formats` | false | | whether a record must keep to the `format` keywords of the schema, such as `email` |
 /// | `max_tokens_ceiling` | none | at least `max_tokens` | how far `max_tokens` of the generation model is doubled for a topic whose answer was cut off; without it, never |
 /// | `angles` | none | up to 100 | points of view that take turns in a topic's prompts: `"neutral"` for a dozen that suit most topics, a list of your own, `{"generated": 8}` to have the topic model invent so many for each topic, or `{"generated_once": 8}` for all |
@@ -84,6 +85,8 @@ pub struct Settings {
     pub reallocate: bool,
     /// Whether a value of another type than the schema asks for is turned into it where nothing is lost.
     pub coerce_types: bool,
+    /// Whether texts that are placeholders are accepted at once, not only when they come again.
+    pub allow_placeholders: bool,
     /// Whether a record must keep to the `format` keywords of the schema.
     pub assert_formats: bool,
     /// How far `max_tokens` of the generation model is doubled for a topic whose answer was cut off.
@@ -119,6 +122,8 @@ impl Default for Settings {
             reallocate: false,
             // A model that writes `"3"` for 3 may have meant a text.
             coerce_types: false,
+            // A record of `TODO` fits every schema and is never wanted.
+            allow_placeholders: false,
             // As JSON Schema has it: a format is an annotation unless the caller says otherwise.
             assert_formats: false,
             // What an answer may cost at most is the caller's word.
@@ -165,6 +170,7 @@ impl Settings {
         "max_calls",
         "reallocate",
         "coerce_types",
+        "allow_placeholders",
         "assert_formats",
         "max_tokens_ceiling",
         "angles",
@@ -219,6 +225,7 @@ impl Settings {
             max_calls: _,
             reallocate,
             coerce_types,
+            allow_placeholders,
             assert_formats,
             max_tokens_ceiling: _,
             angles: _,
@@ -258,6 +265,9 @@ impl Settings {
             max_calls: reader.count_within("max_calls", 1..=u64::MAX),
             reallocate: reader.flag("reallocate").unwrap_or(reallocate),
             coerce_types: reader.flag("coerce_types").unwrap_or(coerce_types),
+            allow_placeholders: reader
+                .flag("allow_placeholders")
+                .unwrap_or(allow_placeholders),
             assert_formats: reader.flag("assert_formats").unwrap_or(assert_formats),
             max_tokens_ceiling: reader.count_within("max_tokens_ceiling", 1..=u64::MAX),
             angles: angles::read(&mut reader),
@@ -317,6 +327,7 @@ impl Settings {
             self.max_calls.into(),
             self.reallocate.into(),
             self.coerce_types.into(),
+            self.allow_placeholders.into(),
             self.assert_formats.into(),
             self.max_tokens_ceiling.into(),
             self.angles.as_ref().map_or(Value::Null, angles::to_json),

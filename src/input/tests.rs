@@ -156,6 +156,7 @@ fn every_builder_setting_arrives() {
         .max_calls(9)
         .reallocate(true)
         .coerce_types(true)
+        .allow_placeholders(true)
         .assert_formats(true)
         .generation_parameter("max_tokens", 10)
         .max_tokens_ceiling(11)
@@ -181,6 +182,7 @@ fn every_builder_setting_arrives() {
         max_calls: Some(9),
         reallocate: true,
         coerce_types: true,
+        allow_placeholders: true,
         assert_formats: true,
         max_tokens_ceiling: Some(11),
         angles: Some(Angles::generated(4).most_asks(3)),

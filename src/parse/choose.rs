@@ -1,19 +1,21 @@
 //! Which of several values in an answer are the answer.
 //!
 //! Values with nothing but separators between them are one block: JSON Lines, or a list without its brackets. Where words
-//! part several blocks, these rules hold, each of which would rather lose a record than take a wrong one:
+//! or tags part several blocks, these rules hold. What they leave out is counted as [`Mend::Superseded`]:
 //!
-//! - once there is a list, single objects outside it are examples or remarks, and are left out;
-//! - a block that words such as "corrected" announce takes the place of those before it;
-//! - a block announced as a format or an example is left out if another follows;
-//! - a single object announced by "for example" and the like is left out in any case;
+//! - what lies in a pair of tags gives way to what lies outside;
+//! - once there is a list, single objects that are announced as an example, or stand in a sentence, are left out;
+//! - a block that words such as "corrected" announce takes the place of those before it, if the words speak of the answer
+//!   itself or both blocks say the same of something;
+//! - a block announced as a format or an example is left out if another follows, unless all are so announced, or by number;
 //! - what is left is taken together, the same value only once per block it repeats.
 
 use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::scan::{Cue, Find, Scan};
+use super::label::{Cue, Label};
+use super::scan::{Find, Scan};
 use super::tolerant::{End, Found};
 use super::{Answer, Fault, Mend, Mends};
 
@@ -33,7 +35,9 @@ struct Block {
     list: bool,
     strays: usize,
     serious: bool,
-    cue: Cue,
+    label: Label,
+    tag: Option<String>,
+    in_sentence: bool,
     mends: Mends,
     finds: usize,
     fault: Option<Fault>,
@@ -49,7 +53,9 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
         mut found,
         joined,
         after_break,
-        cue,
+        label,
+        tag,
+        in_sentence,
     } in scan.finds
     {
         let taken = take(&mut found, after_break);
@@ -61,7 +67,12 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
             idle = true;
             continue;
         }
-        match blocks.last_mut().filter(|_| joined) {
+        let belongs = |block: &&mut Block| {
+            joined
+                && block.tag == tag
+                && (block.list || !taken.list || block.label.cue == Cue::None)
+        };
+        match blocks.last_mut().filter(belongs) {
             Some(block) => {
                 block.list |= taken.list || !(block.values.is_empty() || taken.values.is_empty());
                 block.values.extend(taken.values);
@@ -76,7 +87,9 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
                 list: taken.list,
                 strays: taken.strays,
                 serious: found.serious,
-                cue,
+                label,
+                tag,
+                in_sentence,
                 mends,
                 finds: 1,
                 fault,
@@ -91,6 +104,7 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
         .filter(|block| block.serious || !block.values.is_empty() || !any)
         .map(|block| block.fault)
         .fold(None, graver);
+    let found: usize = blocks.iter().map(|block| block.values.len()).sum();
     narrow(&mut blocks);
 
     let mut mends = scan.mends;
@@ -113,6 +127,7 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
             values.append(&mut block.values);
         }
     }
+    (values.len()..found).for_each(|_| mends.add(Mend::Superseded));
     let fault = if broken.is_some() {
         broken
     } else if values.is_empty() && (scan.unfinished_thinking || (empty && thinking)) {
@@ -159,21 +174,71 @@ fn graver(one: Option<Fault>, other: Option<Fault>) -> Option<Fault> {
 
 /// Leaves out blocks that are not the answer.
 fn narrow(blocks: &mut Vec<Block>) {
-    blocks.retain(|block| !block.values.is_empty() && (block.list || block.cue != Cue::Aside));
-    if blocks.iter().any(|block| block.list) {
-        blocks.retain(|block| block.list);
+    blocks.retain(|block| !block.values.is_empty());
+    let cue = |block: &Block| block.label.cue;
+    let outside = |block: &Block| block.tag.is_none();
+    if blocks.iter().any(|block| {
+        outside(block) && (block.list || (cue(block) == Cue::None && !block.in_sentence))
+    }) {
+        blocks.retain(outside);
     }
-    if let Some(last) = blocks.iter().rposition(|block| block.cue == Cue::Revision) {
+    if blocks.iter().any(|block| block.list) {
+        blocks.retain(|block| {
+            block.list || !(block.in_sentence || matches!(cue(block), Cue::Format | Cue::Aside))
+        });
+    }
+    if let Some(last) = (1..blocks.len()).rev().find(|at| revises(blocks, *at)) {
         blocks.drain(..last);
     }
-    if let Some(real) = blocks
-        .iter()
-        .position(|block| !matches!(block.cue, Cue::Format | Cue::Aside))
-    {
-        blocks.drain(..real);
-    } else if blocks.len() > 1 {
-        blocks.drain(..blocks.len() - 1);
+    let (one, others) = match blocks.split_first() {
+        Some(split) if !split.1.is_empty() => split,
+        _ => {
+            blocks.retain(|block| block.list || cue(block) != Cue::Aside);
+            return;
+        }
+    };
+    let counted = blocks.iter().filter(|block| block.label.counts).count() > 1;
+    let announced = |block: &Block| {
+        matches!(cue(block), Cue::Format | Cue::Aside) && !(counted && block.label.counts)
+    };
+    if announced(one) && others.iter().all(|other| other.label.is_like(&one.label)) {
+        return;
     }
+    match blocks.iter().position(|block| !announced(block)) {
+        Some(real) => blocks.drain(..real),
+        None => blocks.drain(..blocks.len() - 1),
+    };
     let mut first = true;
-    blocks.retain(|block| std::mem::take(&mut first) || block.cue != Cue::Aside);
+    blocks.retain(|block| {
+        std::mem::take(&mut first) || block.list || cue(block) != Cue::Aside || !announced(block)
+    });
+}
+
+/// Whether a block takes the place of those before it.
+fn revises(blocks: &[Block], at: usize) -> bool {
+    let (before, block) = (&blocks[..at], &blocks[at]);
+    // After a draft in its own tag, a tag that is named as an answer is holds it.
+    if block.tag.is_some()
+        && before
+            .iter()
+            .all(|other| other.tag.is_some() && other.tag != block.tag)
+    {
+        return block.label.is_plain;
+    }
+    if block.label.cue != Cue::Revision {
+        return false;
+    }
+    let labels: Vec<&Label> = before.iter().map(|block| &block.label).collect();
+    if block.label.is_plain {
+        return !block.label.ends_series(&labels);
+    }
+    // Each text is looked up once: both sides are parts of one answer.
+    let texts = |block: &Block| -> HashSet<String> {
+        let members = block.values.iter().filter_map(Value::as_object).flatten();
+        members
+            .filter_map(|(key, value)| value.as_str().map(|text| format!("{key} {text}")))
+            .collect()
+    };
+    let said = texts(block);
+    before.iter().any(|other| !texts(other).is_disjoint(&said))
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Mend;
-use super::tolerant::{End, Frame, Machine, State, Step};
+use super::tolerant::{End, Frame, Machine, Object, State, Step};
 
 impl Machine<'_> {
     /// A brace in an array: one too many after an element, or the end of the object around, the array's own
@@ -29,9 +29,55 @@ impl Machine<'_> {
         }
         if self.parent_is_object() {
             self.mend(Mend::MissingClose);
+            // A brace where a bracket belongs, if the record goes on.
+            let Some(Frame::Object(around)) = self.parent() else {
+                return Err(self.broken());
+            };
+            if self.new_member_at(next, around) {
+                self.pos += length;
+            }
             return self.close_array();
         }
         Err(self.broken())
+    }
+
+    /// Whether the object whose brace seems to be here goes on: a comma, and one of its keys that it has not got yet.
+    pub(super) fn member_goes_on(&self, after: usize) -> bool {
+        let Some(object) = self.top_object() else {
+            return false;
+        };
+        self.is_element()
+            && self.shape.overlap(&object.map) > 0
+            && self.new_member_at(self.look(after, true).0, object)
+    }
+
+    /// Whether a comma stands here, and after it a member that the object lacks and a record has.
+    fn new_member_at(&self, comma: usize, object: &Object) -> bool {
+        let Some((b',', length)) = self.mark(comma) else {
+            return false;
+        };
+        let next = self.look(comma + length, true).0;
+        self.member_at(next)
+            && self
+                .key_text(next)
+                .is_some_and(|key| !object.map.contains_key(key))
+    }
+
+    /// Whether a comma and another record stand here.
+    pub(super) fn record_follows(&self, after: usize) -> bool {
+        let next = self.look(after, true).0;
+        let Some((b',', length)) = self.mark(next) else {
+            return false;
+        };
+        let brace = self.look(next + length, true).0;
+        matches!(self.mark(brace), Some((b'{', _))) && self.record_starts(brace)
+    }
+
+    /// Whether a quote here belongs to nothing: only closing brackets follow, or nothing.
+    pub(super) fn stray_quote(&self, at: usize) -> bool {
+        let next = self.look(at + 1, false).0;
+        self.bytes.get(at) == Some(&b'"')
+            && (next == self.bytes.len() || matches!(self.mark(next), Some((b'}' | b']', _))))
     }
 
     /// A closing fence ends the answer, so brackets still open were forgotten, not cut off.

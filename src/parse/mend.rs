@@ -5,154 +5,116 @@ use std::fmt;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// One kind of thing that was put right, or set aside, to get at what a model meant.
-///
-/// An answer that is valid JSON and nothing else has none of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Mend {
-    /// Words before, between or after the JSON were set aside.
-    Prose,
-    /// The JSON stood in a code fence, closed or not.
-    CodeFence,
-    /// A thinking section was set aside.
-    Thinking,
-    /// Several JSON values followed one another: JSON Lines, or objects without an array around them.
-    ValueSequence,
-    /// The whole answer was escaped for HTML.
-    HtmlEntities,
-    /// The whole answer was a JSON text inside a JSON string.
-    DoubleEncoded,
-    /// A byte order mark or another invisible character stood between tokens or at the rim of a key.
-    InvisibleCharacter,
-    /// Full-width punctuation stood where JSON wants the plain one.
-    FullWidthPunctuation,
-    /// A comment was left out.
-    Comment,
-    /// An ellipsis between elements was left out.
-    Ellipsis,
-    /// A comma too many was left out.
-    ExtraComma,
-    /// A comma was missing.
-    MissingComma,
-    /// A colon was missing, or written in another language's way.
-    MissingColon,
-    /// A closing bracket was missing although the answer goes on or is complete.
-    MissingClose,
-    /// A closing bracket too many was left out.
-    ExtraClose,
-    /// A key had no quotes.
-    UnquotedKey,
-    /// A one-word value had no quotes.
-    UnquotedValue,
-    /// A string stood in single quotes.
-    SingleQuotes,
-    /// A string stood in typographic quotes.
-    TypographicQuotes,
-    /// A string stood in backticks or triple quotes.
-    OtherQuotes,
-    /// The closing quote of a string was missing.
-    MissingQuote,
-    /// A quote inside a string was not escaped.
-    InnerQuote,
-    /// A newline, tab or other control character stood in a string as it is.
-    RawControl,
-    /// A backslash was followed by what JSON does not know; it was kept as written.
-    InvalidEscape,
-    /// A valid JSON escape was the start of a LaTeX command, or of something else that wants its backslash.
-    LatexEscape,
-    /// Half a surrogate pair became U+FFFD.
-    LoneSurrogate,
-    /// Neighbouring strings were joined to one.
-    JoinedStrings,
-    /// A literal of another language (`True`, `None`, `undefined`) became JSON's.
-    ForeignLiteral,
-    /// `NaN` or an infinity became null.
-    NonFinite,
-    /// A number was written in a form that JSON does not know.
-    NumberForm,
-    /// A key appeared twice in one object; the later value stands.
-    DuplicateKey,
-    /// An object whose keys start over was split into two.
-    SplitObject,
+/// Declares every mend once: its documentation, its name in Rust, and the one in reports.
+macro_rules! mends {
+    ($($(#[$doc:meta])+ $mend:ident => $name:literal,)+) => {
+        /// One kind of thing that was put right, or set aside, to get at what a model meant.
+        ///
+        /// An answer that is valid JSON and nothing else has none of these.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum Mend {
+            $($(#[$doc])+ $mend,)+
+        }
+
+        impl Mend {
+            /// Every mend, in the order of declaration.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$mend),+];
+
+            /// Returns the name used in reports and logs.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$mend => $name,)+
+                }
+            }
+        }
+    };
 }
 
-impl Mend {
-    /// Every mend, in the order of declaration.
-    pub const ALL: [Self; 32] = [
-        Self::Prose,
-        Self::CodeFence,
-        Self::Thinking,
-        Self::ValueSequence,
-        Self::HtmlEntities,
-        Self::DoubleEncoded,
-        Self::InvisibleCharacter,
-        Self::FullWidthPunctuation,
-        Self::Comment,
-        Self::Ellipsis,
-        Self::ExtraComma,
-        Self::MissingComma,
-        Self::MissingColon,
-        Self::MissingClose,
-        Self::ExtraClose,
-        Self::UnquotedKey,
-        Self::UnquotedValue,
-        Self::SingleQuotes,
-        Self::TypographicQuotes,
-        Self::OtherQuotes,
-        Self::MissingQuote,
-        Self::InnerQuote,
-        Self::RawControl,
-        Self::InvalidEscape,
-        Self::LatexEscape,
-        Self::LoneSurrogate,
-        Self::JoinedStrings,
-        Self::ForeignLiteral,
-        Self::NonFinite,
-        Self::NumberForm,
-        Self::DuplicateKey,
-        Self::SplitObject,
-    ];
-
-    /// Returns the name used in reports and logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Prose => "prose",
-            Self::CodeFence => "code_fence",
-            Self::Thinking => "thinking",
-            Self::ValueSequence => "value_sequence",
-            Self::HtmlEntities => "html_entities",
-            Self::DoubleEncoded => "double_encoded",
-            Self::InvisibleCharacter => "invisible_character",
-            Self::FullWidthPunctuation => "full_width_punctuation",
-            Self::Comment => "comment",
-            Self::Ellipsis => "ellipsis",
-            Self::ExtraComma => "extra_comma",
-            Self::MissingComma => "missing_comma",
-            Self::MissingColon => "missing_colon",
-            Self::MissingClose => "missing_close",
-            Self::ExtraClose => "extra_close",
-            Self::UnquotedKey => "unquoted_key",
-            Self::UnquotedValue => "unquoted_value",
-            Self::SingleQuotes => "single_quotes",
-            Self::TypographicQuotes => "typographic_quotes",
-            Self::OtherQuotes => "other_quotes",
-            Self::MissingQuote => "missing_quote",
-            Self::InnerQuote => "inner_quote",
-            Self::RawControl => "raw_control",
-            Self::InvalidEscape => "invalid_escape",
-            Self::LatexEscape => "latex_escape",
-            Self::LoneSurrogate => "lone_surrogate",
-            Self::JoinedStrings => "joined_strings",
-            Self::ForeignLiteral => "foreign_literal",
-            Self::NonFinite => "non_finite",
-            Self::NumberForm => "number_form",
-            Self::DuplicateKey => "duplicate_key",
-            Self::SplitObject => "split_object",
-        }
-    }
+mends! {
+    /// Words before, between or after the JSON were set aside.
+    Prose => "prose",
+    /// The JSON stood in a code fence, closed or not.
+    CodeFence => "code_fence",
+    /// A thinking section was set aside.
+    Thinking => "thinking",
+    /// A record was set aside, since another takes its place: a draft before the final version, an example before the
+    /// answer, what is said again.
+    Superseded => "superseded",
+    /// Several JSON values followed one another: JSON Lines, or objects without an array around them.
+    ValueSequence => "value_sequence",
+    /// Records stood in a table, under labels or in YAML instead of JSON.
+    PlainForm => "plain_form",
+    /// The whole answer was escaped for HTML.
+    HtmlEntities => "html_entities",
+    /// Every line of the answer was marked as a quotation.
+    Quotation => "quotation",
+    /// The whole answer was a JSON text inside a JSON string.
+    DoubleEncoded => "double_encoded",
+    /// A record stood under the `properties` of its repeated schema.
+    SchemaEcho => "schema_echo",
+    /// A byte order mark or another invisible character stood between tokens or at the rim of a key.
+    InvisibleCharacter => "invisible_character",
+    /// Full-width punctuation stood where JSON wants the plain one.
+    FullWidthPunctuation => "full_width_punctuation",
+    /// A comment was left out.
+    Comment => "comment",
+    /// An ellipsis between elements was left out.
+    Ellipsis => "ellipsis",
+    /// A word or a mark between members was left out.
+    StrayText => "stray_text",
+    /// A comma too many was left out.
+    ExtraComma => "extra_comma",
+    /// A comma was missing.
+    MissingComma => "missing_comma",
+    /// A colon was missing, or written in another language's way.
+    MissingColon => "missing_colon",
+    /// An opening brace was missing.
+    MissingOpen => "missing_open",
+    /// A closing bracket was missing although the answer goes on or is complete.
+    MissingClose => "missing_close",
+    /// A closing bracket too many was left out.
+    ExtraClose => "extra_close",
+    /// A key was written in another way than the one property it can mean: `First Name` for `first_name`.
+    RenamedKey => "renamed_key",
+    /// A key had no quotes.
+    UnquotedKey => "unquoted_key",
+    /// A value had no quotes, or no opening one.
+    UnquotedValue => "unquoted_value",
+    /// A string stood in single quotes.
+    SingleQuotes => "single_quotes",
+    /// A string stood in typographic quotes.
+    TypographicQuotes => "typographic_quotes",
+    /// A string stood in backticks or triple quotes.
+    OtherQuotes => "other_quotes",
+    /// The closing quote of a string was missing.
+    MissingQuote => "missing_quote",
+    /// A quote inside a string was not escaped.
+    InnerQuote => "inner_quote",
+    /// Quotes were doubled instead of escaped.
+    DoubledQuote => "doubled_quote",
+    /// A newline, tab or other control character stood in a string as it is.
+    RawControl => "raw_control",
+    /// A backslash was followed by what JSON does not know; it was kept as written.
+    InvalidEscape => "invalid_escape",
+    /// A valid JSON escape was a backslash of the author's own: of a LaTeX command, a path or a pattern.
+    LatexEscape => "latex_escape",
+    /// Half a surrogate pair became U+FFFD.
+    LoneSurrogate => "lone_surrogate",
+    /// Neighbouring strings were joined to one.
+    JoinedStrings => "joined_strings",
+    /// A literal of another language (`True`, `None`, `undefined`) became JSON's.
+    ForeignLiteral => "foreign_literal",
+    /// `NaN` or an infinity became null.
+    NonFinite => "non_finite",
+    /// A number was written in a form that JSON does not know.
+    NumberForm => "number_form",
+    /// A key appeared twice in one object; the later value stands.
+    DuplicateKey => "duplicate_key",
+    /// An object whose keys start over was split into two.
+    SplitObject => "split_object",
 }
 
 impl fmt::Display for Mend {
@@ -173,8 +135,14 @@ impl fmt::Display for Mend {
 /// mends.add(Mend::MissingComma);
 /// assert_eq!(mends.iter().collect::<Vec<_>>(), [(Mend::MissingComma, 2)]);
 /// ```
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Mends([u32; Mend::ALL.len()]);
+
+impl Default for Mends {
+    fn default() -> Self {
+        Self([0; Mend::ALL.len()])
+    }
+}
 
 impl Mends {
     /// Counts one more of a kind.
@@ -237,20 +205,5 @@ mod tests {
             assert_eq!(mend as usize, index);
             assert_eq!(serde_json::to_value(mend).unwrap(), mend.as_str());
         }
-    }
-
-    #[test]
-    fn counts_merge_and_serialise_by_name() {
-        let mut one = Mends::default();
-        one.add(Mend::Prose);
-        let mut two = one;
-        two.add(Mend::RawControl);
-        one.merge(&two);
-        assert_eq!(
-            serde_json::to_string(&one).unwrap(),
-            r#"{"prose":2,"raw_control":1}"#
-        );
-        assert!(!one.is_empty());
-        assert_eq!(one.count(Mend::Comment), 0);
     }
 }

@@ -21,6 +21,8 @@
 mod choose;
 mod close;
 mod fault;
+mod forms;
+mod label;
 mod latex;
 mod limits;
 mod mend;
@@ -36,6 +38,7 @@ mod thinking;
 mod token;
 mod tolerant;
 mod trivia;
+mod verbatim;
 mod whole;
 
 use serde_json::Value;
@@ -46,7 +49,8 @@ pub use self::mend::{Mend, Mends};
 pub use self::shape::Shape;
 
 use self::choose::Taken;
-use self::scan::{Cue, Find, Scan};
+use self::label::Label;
+use self::scan::{Find, Scan};
 use self::tolerant::{End, Found};
 
 /// What was found in an answer.
@@ -97,13 +101,14 @@ impl Answer {
 /// ```
 #[must_use]
 pub fn records(text: &str, shape: &Shape, limits: &Limits) -> Answer {
-    read(text, shape, limits, |found, after_break| {
+    let answer = read(text, shape, limits, |found, after_break| {
         let mut taken = records::take(found, shape, limits);
         if after_break {
             taken.values.retain(|value| shape.is_filled_by(value));
         }
         taken
-    })
+    });
+    forms::read(answer, text, shape)
 }
 
 /// Finds a list of names in an answer, such as topics.
@@ -182,7 +187,9 @@ fn find(bare: &str, text: &str, shape: &Shape, limits: &Limits) -> Scan {
                         },
                         joined: false,
                         after_break: false,
-                        cue: Cue::None,
+                        label: Label::of(""),
+                        tag: None,
+                        in_sentence: false,
                     }],
                     ..Scan::default()
                 };

@@ -181,6 +181,43 @@ impl Machine<'_> {
         (at, newline)
     }
 
+    /// Returns the length of a colon, or of what other languages write for it, and what that mends.
+    pub(super) fn colon(&self, at: usize) -> Option<(usize, Option<Mend>)> {
+        match self.mark(at) {
+            Some((b':', 1)) => Some((1, None)),
+            Some((b':', length)) => Some((length, Some(Mend::FullWidthPunctuation))),
+            _ if self.bytes[at..].starts_with(b"=>") => Some((2, Some(Mend::MissingColon))),
+            _ if self.bytes.get(at) == Some(&b'=') => Some((1, Some(Mend::MissingColon))),
+            _ => None,
+        }
+    }
+
+    /// Whether a key that a record has, and its colon, stand here.
+    pub(super) fn member_at(&self, at: usize) -> bool {
+        let key = self.quote_at(at).zip(self.key_text(at));
+        key.is_some_and(|(quote, key)| {
+            let close = at + quote.length + key.len();
+            let length = quote.closing_length(&self.bytes[close..]).unwrap_or(1);
+            let stars = self.bytes[close + length..]
+                .iter()
+                .take_while(|byte| **byte == b'*')
+                .count();
+            self.shape.recognises(key)
+                && self
+                    .colon(self.look(close + length + stars, false).0)
+                    .is_some()
+        })
+    }
+
+    /// Whether only words stand between here and such a member, on this line.
+    pub(super) fn words_before_key(&self, at: usize) -> bool {
+        let rest = self.bytes[at..].iter().take(40);
+        let words = rest
+            .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b' ')
+            .count();
+        self.member_at(at + words)
+    }
+
     /// Decides what the quote at `at` is.
     pub(super) fn verdict(
         &self,
@@ -202,12 +239,18 @@ impl Machine<'_> {
 
     fn key_verdict(&self, after: usize, draft: &Draft) -> Verdict {
         let (next, _) = self.look(after, true);
-        match self.mark(next) {
-            Some((b':', _)) => Verdict::Close,
-            _ if next == self.bytes.len() || self.bytes[next..].starts_with(b"=>") => {
-                Verdict::Close
+        if next == self.bytes.len()
+            || self.colon(next).is_some()
+            || self.shape.recognises(&draft.text)
+        {
+            return Verdict::Close;
+        }
+        // `"key: "value"`: the closing quote of the key is missing.
+        match draft.text.trim_end().strip_suffix(':') {
+            Some(key) if self.shape.recognises(key) && !draft.dirty => {
+                Verdict::Before(draft.start + key.len())
             }
-            _ if self.shape.knows(&draft.text) => Verdict::Close,
+            _ if self.bytes[next] == b'*' => Verdict::Close,
             _ => Verdict::Broken,
         }
     }
@@ -231,6 +274,7 @@ impl Machine<'_> {
             }
             Some((b']', _)) if clean && !self.parent_is_an_object() => Verdict::Close,
             Some((b'{', _)) if newline && clean && !self.parent_is_an_object() => Verdict::Close,
+            Some((b'{', _)) if clean && self.starts_over(next) => Verdict::Close,
             Some(_) => Verdict::Inner,
             None if self.quote_at(next).is_some() => match self.key_at(next) {
                 Key::Known if open => Verdict::Broken,
@@ -250,6 +294,12 @@ impl Machine<'_> {
                 }
             }
             None if newline && clean && (self.at_fence(next) || self.bare_key_known(next)) => {
+                Verdict::Close
+            }
+            None if clean
+                && matches!(self.bytes[next], b'.' | b'|')
+                && self.member_at(self.look(next + 1, false).0) =>
+            {
                 Verdict::Close
             }
             None => Verdict::Inner,
@@ -280,6 +330,7 @@ impl Machine<'_> {
                 return Verdict::Close;
             }
             Some((b'{', _)) if clean && self.record_starts(next) => return Verdict::Close,
+            Some((b':', 1)) if clean && self.bare_key_known(next + 1) => return Verdict::Close,
             Some(_) => return Verdict::Inner,
             None => {}
         }
@@ -301,8 +352,18 @@ impl Machine<'_> {
                 Verdict::Close
             };
         }
+        if clean && byte == b'*' {
+            let stars = self.bytes[next..]
+                .iter()
+                .take(3)
+                .take_while(|byte| **byte == b'*')
+                .count();
+            if self.member_at(next + stars) {
+                return Verdict::Close;
+            }
+        }
         let bare = self.top_object().is_some_and(|object| object.bare_keys);
-        if clean && bare && self.bare_key_at(next) {
+        if clean && ((bare && self.bare_key_at(next)) || self.words_before_key(next)) {
             return Verdict::Close;
         }
         if clean && byte == b'.' && self.bytes[next..].starts_with(b"...") {
@@ -365,7 +426,7 @@ impl Machine<'_> {
     }
 
     /// Whether an object may end before `from`, judging by what follows.
-    fn object_may_end(&self, from: usize, clean: bool) -> bool {
+    pub(super) fn object_may_end(&self, from: usize, clean: bool) -> bool {
         let (next, newline) = self.look(from, clean);
         let Some(&byte) = self.bytes.get(next) else {
             return true;
@@ -382,6 +443,7 @@ impl Machine<'_> {
                 self.goes_on_after_object(beyond, clean)
             }
             // After the outermost brace anything may come, but hardly the rest of a string.
+            _ if clean && self.stray_quote(next) && !self.is_open_in_text(from) => true,
             (_, None) if clean => {
                 newline || self.quote_at(next).is_none_or(|quote| quote.open == '`')
             }
@@ -390,6 +452,17 @@ impl Machine<'_> {
             (None, Some(Frame::Array(_))) => clean && byte == b'.',
             (Some(_), _) => false,
         }
+    }
+
+    /// Whether the brace before `from` may close one that the text around it opened.
+    fn is_open_in_text(&self, from: usize) -> bool {
+        let before = &self.bytes[from.saturating_sub(KEY_REACH)..from];
+        let text = before.iter().rposition(|byte| *byte == b'"').unwrap_or(0);
+        let start = before[..text]
+            .iter()
+            .rposition(|byte| *byte == b'"')
+            .map_or(0, |at| at + 1);
+        before[start..text].contains(&b'{')
     }
 
     /// Whether what follows an object and a comma goes on with what is around the object.
@@ -407,7 +480,10 @@ impl Machine<'_> {
         match mark {
             Some(b'{') => clean || self.record_starts(at),
             Some(b']') => true,
-            _ => clean && (!byte.is_ascii_alphabetic() || self.literal_at(at)),
+            _ => {
+                let words = byte.is_ascii_alphabetic() && !self.literal_at(at);
+                clean && (!words || self.record_after_words(at).is_some())
+            }
         }
     }
 
@@ -424,7 +500,7 @@ impl Machine<'_> {
     }
 
     /// Whether an object that looks like a record starts at a brace.
-    fn record_starts(&self, brace: usize) -> bool {
+    pub(super) fn record_starts(&self, brace: usize) -> bool {
         let (key, _) = self.look(brace + 1, false);
         match self.key_at(key) {
             Key::Known | Key::Cut => true,
@@ -433,8 +509,16 @@ impl Machine<'_> {
         }
     }
 
+    /// Whether the next record starts at a brace: its first key is one that this record has.
+    fn starts_over(&self, brace: usize) -> bool {
+        let key = self.key_text(self.look(brace + 1, false).0);
+        let object = self.top_object().zip(key);
+        self.record_starts(brace)
+            && object.is_some_and(|(object, key)| object.map.contains_key(key))
+    }
+
     /// Returns the text of the key whose opening quote is at a place, if one ends within reach.
-    fn key_text(&self, at: usize) -> Option<&str> {
+    pub(super) fn key_text(&self, at: usize) -> Option<&str> {
         let quote = self.quote_at(at)?;
         let start = at + quote.length;
         let reach = (start + KEY_REACH).min(self.bytes.len());
@@ -468,10 +552,9 @@ impl Machine<'_> {
         if next == self.bytes.len() {
             return Key::Cut;
         }
-        let colon =
-            matches!(self.mark(next), Some((b':', _))) || self.bytes[next..].starts_with(b"=>");
+        let colon = self.colon(next).is_some();
         // The colon of a key that is known may be missing.
-        let known = !text.is_empty() && self.shape.knows(text);
+        let known = self.shape.knows(text) || (colon && self.shape.recognises(text));
         if known && (colon || self.quote_at(next).is_some()) {
             Key::Known
         } else if !colon {
@@ -485,13 +568,18 @@ impl Machine<'_> {
 
     fn bare_key_at(&self, at: usize) -> bool {
         let length = bare_key_length(&self.text[at..]);
-        length > 0 && matches!(self.mark(self.look(at + length, false).0), Some((b':', _)))
+        length > 0 && self.colon(self.look(at + length, false).0).is_some()
     }
 
     /// Whether a known key without quotes, and its colon, stand at a place.
     pub(super) fn bare_key_known(&self, at: usize) -> bool {
         let length = bare_key_length(&self.text[at..]);
-        self.shape.knows(&self.text[at..at + length]) && self.bare_key_at(at)
+        let end = at + length;
+        // The closing quote may be there without the opening one.
+        let quote = usize::from(self.bytes.get(end) == Some(&b'"'));
+        length > 0
+            && self.colon(self.look(end + quote, false).0).is_some()
+            && self.shape.recognises(&self.text[at..end])
     }
 
     /// Whether the quote at `at` rather opens than closes something inside a text.
@@ -515,19 +603,34 @@ impl Machine<'_> {
         draft.dirty = true;
     }
 
-    /// Whether the quote opens the next key of this record, the string before it having lost its own quote: a
-    /// known key not seen yet, on a new line or after a comma at a line's end.
+    /// Where the string ended, if the quote opens the next key and the string before it lost its own: a key not seen
+    /// yet, on a new line or after a comma, or the first key of the next record.
     fn missing_quote(&self, quote: Quote, at: usize, draft: &Draft) -> Option<usize> {
         if self.key_at(at) != Key::Known || quote.open != '"' {
             return None;
         }
-        let key = self.key_text(at)?;
-        if self.top_object()?.map.contains_key(key) {
-            return None;
-        }
         let body = &self.text[draft.start..at];
         let trimmed = body.trim_end();
-        if !body[trimmed.len()..].contains('\n') || trimmed.contains(['\n', '\\']) {
+        let object = self.top_object()?;
+        if let Some(before) = trimmed.strip_suffix('{') {
+            let text = before
+                .trim_end()
+                .trim_end_matches(',')
+                .trim_end()
+                .strip_suffix('}')?;
+            let whole =
+                object.map.contains_key(self.key_text(at)?) && self.shape.overlap(&object.map) > 0;
+            return (whole && !text.contains(['{', '}', '\\']))
+                .then(|| draft.start + text.trim_end().len());
+        }
+        let key = self.key_text(at)?;
+        if object.map.contains_key(key) || object.key.as_deref() == Some(key) {
+            return None;
+        }
+        let line = body[trimmed.len()..].contains('\n');
+        if !(line || (trimmed.ends_with(',') && self.member_at(at)))
+            || trimmed.contains(['\n', '\\'])
+        {
             return None;
         }
         let text = trimmed.strip_suffix(',').unwrap_or(trimmed);

@@ -53,8 +53,18 @@ impl Taker<'_> {
                     self.take(item, open, depth - 1);
                 }
             }
-            Value::Object(object) if open > 0 => self.take_unclosed(object, open, depth),
-            Value::Object(object) => self.take_object(object, depth),
+            Value::Object(mut object) => {
+                if !self.shape.is_plainly(&object) {
+                    for _ in 0..self.shape.rename(&mut object) {
+                        self.taken.mends.add(Mend::RenamedKey);
+                    }
+                }
+                if open > 0 {
+                    self.take_unclosed(object, open, depth);
+                } else {
+                    self.take_object(object, depth);
+                }
+            }
             Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
                 match strict::read(text.trim(), self.limits) {
                     Some((value, mends)) => {
@@ -98,13 +108,26 @@ impl Taker<'_> {
         }
     }
 
-    fn take_object(&mut self, object: Map<String, Value>, depth: usize) {
+    fn take_object(&mut self, mut object: Map<String, Value>, depth: usize) {
         let plain = self.shape.is_plainly(&object) && !self.shape.knows(self.shape.wrapper_key());
         if plain && !is_placeholder(&object) {
             self.taken.values.push(Value::Object(object));
             return;
         }
-        if is_schema(&object, self.shape) || is_placeholder(&object) {
+        if is_schema(&object, self.shape) {
+            match object
+                .remove("properties")
+                .filter(|inner| self.holds_records(inner))
+            {
+                Some(inner) => {
+                    self.taken.mends.add(Mend::SchemaEcho);
+                    self.take(inner, 0, depth - 1);
+                }
+                None => self.taken.strays += 1,
+            }
+            return;
+        }
+        if is_placeholder(&object) {
             self.taken.strays += 1;
             return;
         }
@@ -118,7 +141,7 @@ impl Taker<'_> {
             }
             Wrapped::Lists => {
                 for (_, child) in object {
-                    if child.is_array() {
+                    if child.is_array() || self.shape.is_filled_by(&child) {
                         self.take(child, 0, depth - 1);
                     }
                 }
@@ -139,6 +162,18 @@ impl Taker<'_> {
                 }
             }
         }
+    }
+
+    /// Whether what stands under a schema's `properties` is a record, or the records under their wrapper.
+    fn holds_records(&self, properties: &Value) -> bool {
+        properties.as_object().is_some_and(|inner| {
+            let record = !self.shape.is_open() && self.shape.is_filled(inner);
+            let says = |value: &Value| value.is_string() || value.is_array() || value.is_number();
+            (record && inner.values().any(says))
+                || inner
+                    .get(self.shape.wrapper_key())
+                    .is_some_and(holds_objects)
+        })
     }
 
     /// Says whether, and where, a whole object holds the records rather than being one.

@@ -1,5 +1,6 @@
 //! Walks an answer and reads every value in it, leaving out prose, fences and thinking.
 
+use super::label::Label;
 use super::thinking::{self, Tag};
 use super::tolerant::{self, End, Found, Frame};
 use super::{Limits, Mend, Mends, Shape, strict};
@@ -21,26 +22,18 @@ pub(super) struct Find {
     pub(super) joined: bool,
     /// Whether an earlier value broke off, so that this one may be part of it.
     pub(super) after_break: bool,
-    pub(super) cue: Cue,
-}
-
-/// What the words before a value announce, the stronger signs being the greater.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cue {
-    None,
-    /// A format or an example that may be the answer, unless a better one follows.
-    Format,
-    /// An example by way of explanation: never the answer if it is a single object.
-    Aside,
-    /// Something that takes the place of what came before.
-    Revision,
+    pub(super) label: Label,
+    /// The outermost pair of tags around it.
+    pub(super) tag: Option<String>,
+    /// Whether it is a part of a sentence, rather than standing by itself or behind a label.
+    pub(super) in_sentence: bool,
 }
 
 /// How many values of a list one that stands alone counts for, since it takes some twenty times as long.
 const WEIGHT: usize = 20;
 
-/// How far back words are looked at, in bytes: a sentence.
-const CUE_REACH: usize = 120;
+/// How many tags may be open: those further in are passed over.
+const MOST_TAGS: usize = 16;
 
 /// Finds every value in a text.
 pub(super) fn scan(text: &str, shape: &Shape, limits: &Limits) -> Scan {
@@ -59,6 +52,7 @@ pub(super) fn scan(text: &str, shape: &Shape, limits: &Limits) -> Scan {
         strict_tried: false,
         full: false,
         unclosed: [false; thinking::KINDS],
+        tags: Vec::new(),
         stack: Vec::new(),
         scan: Scan::default(),
     };
@@ -91,6 +85,8 @@ struct Walk<'a> {
     full: bool,
     /// Kinds of thinking section known to have no end further on, so that none is searched for twice.
     unclosed: [bool; thinking::KINDS],
+    /// The tags that are open, and how many values were found before each.
+    tags: Vec<(String, usize)>,
     /// The stack of the tolerant reader, kept so that it need not grow anew.
     stack: Vec<Frame>,
     scan: Scan,
@@ -112,8 +108,9 @@ impl Walk<'_> {
     fn run(&mut self) {
         while let Some(&byte) = self.bytes.get(self.pos) {
             match byte {
-                b'<' | b'[' | 0xe2 if self.thinking() => {}
+                b'<' | b'[' | b'.' | b'a' | 0xe2 if self.thinking() => {}
                 b'{' | b'[' | 0xef if self.starts_value() => self.value(),
+                b'"' if self.starts_member() => self.value(),
                 b'`' | b'~' if self.fence() => {}
                 b'<' => self.markup(),
                 _ => {
@@ -217,19 +214,45 @@ impl Walk<'_> {
         true
     }
 
-    /// Skips a tag such as `<json>` or `</answer>`, so that its name is not taken for words.
+    /// Skips a tag such as `<json>` or `</answer>`, so that its name is no word, and sees what a pair of tags holds.
     fn markup(&mut self) {
-        let rest = &self.bytes[self.pos + 1..];
-        let length = rest
-            .iter()
-            .take(24)
-            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'|'))
+        let rest = &self.text[self.pos + 1..];
+        let closes = rest.starts_with('/');
+        let body = &rest[usize::from(closes)..];
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '|' | '-');
+        let length = body
+            .bytes()
+            .take(32)
+            .take_while(|byte| is_name(char::from(*byte)))
             .count();
-        self.pos += if rest.get(length) == Some(&b'>') {
-            length + 2
-        } else {
-            1
+        let name = &body[..length];
+        let attributes = body[length..].bytes().take(128);
+        let end = match body.as_bytes().get(length) {
+            Some(b'>') => length,
+            Some(b' ') if length > 0 => match attributes
+                .take_while(|byte| !b"><{\n".contains(byte))
+                .count()
+            {
+                width if body.as_bytes().get(length + width) == Some(&b'>') => length + width,
+                _ => return self.pos += 1,
+            },
+            _ => return self.pos += 1,
         };
+        if closes {
+            if let Some(at) = self.tags.iter().rposition(|(open, _)| open == name) {
+                let from = self.tags[at].1;
+                self.tags.truncate(at);
+                for find in self.scan.finds.iter_mut().skip(from) {
+                    find.tag = Some(name.to_owned());
+                }
+            }
+        } else if self.tags.len() < MOST_TAGS {
+            self.tags.push((name.to_owned(), self.scan.finds.len()));
+        }
+        self.pos += 1 + usize::from(closes) + end + 1;
+        if closes {
+            self.gap = self.pos;
+        }
     }
 
     fn starts_value(&self) -> bool {
@@ -245,6 +268,23 @@ impl Walk<'_> {
         back && self.record_starts()
     }
 
+    /// Whether a record starts here whose brace is missing, or the list of them: `"key":` at the start of a line.
+    fn starts_member(&self) -> bool {
+        let rest = &self.text[self.pos + 1..];
+        let reach = rest.as_bytes().iter().take(128);
+        let end = reach
+            .take_while(|byte| **byte != b'"' && **byte != b'\n')
+            .count();
+        let known = rest
+            .get(..end)
+            .is_some_and(|key| key == self.shape.wrapper_key() || self.shape.knows(key));
+        known
+            && !self.full
+            && self.resync.is_none()
+            && self.at_line_start()
+            && skip_space(rest[end..].strip_prefix('"').unwrap_or_default()).starts_with(':')
+    }
+
     /// Whether a brace here cannot open an object, going by what follows. Only saves the trying.
     fn is_plain_brace(&self) -> bool {
         let Some(body) = self.text[self.pos..].strip_prefix(['{', '｛']) else {
@@ -252,7 +292,7 @@ impl Walk<'_> {
         };
         // What may follow: a key with quotes or without, the end, a comment, an ellipsis.
         skip_space(body).bytes().next().is_some_and(|next| {
-            !next.is_ascii_alphanumeric() && !b"\"'`_$}/#.,".contains(&next) && next < 0x80
+            !next.is_ascii_alphanumeric() && !b"\"'`_$}/#.,:*".contains(&next) && next < 0x80
         }) || body.starts_with(['｛', '［', '：', '，'])
             || holds_names(body)
     }
@@ -307,11 +347,12 @@ impl Walk<'_> {
         }
         let after_break = self.resync.is_some();
         let joined = !self.scan.finds.is_empty() && (!self.words || after_break);
-        let cue = if joined {
-            Cue::None
+        let label = Label::of(if joined {
+            ""
         } else {
-            cue(&self.text[self.gap..start])
-        };
+            &self.text[self.gap..start]
+        });
+        let in_sentence = !joined && self.in_sentence(start);
         self.gap = self.pos;
         // What is not about records parts those before it from those after it, as words do.
         self.words = !found.serious;
@@ -335,8 +376,32 @@ impl Walk<'_> {
             found,
             joined,
             after_break,
-            cue,
+            label,
+            tag: None,
+            in_sentence,
         });
+    }
+
+    /// Whether words go on behind the value that ends here, or those before it on its line lead up to it without a sign.
+    fn in_sentence(&self, start: usize) -> bool {
+        let line = self.text[self.gap..start]
+            .rfind('\n')
+            .map_or(self.gap, |at| self.gap + at + 1);
+        let before = self.text[line..start].trim_end_matches([' ', '`', '"', '*']);
+        let mut reach = self.bytes.len().min(self.pos + 80);
+        while !self.text.is_char_boundary(reach) {
+            reach -= 1;
+        }
+        let after = self.text[self.pos..reach]
+            .lines()
+            .next()
+            .unwrap_or_default();
+        let is_word = |c: char| c.is_alphabetic();
+        // The rest of a tag or a row of a table is no sentence.
+        let goes_on = !after.contains(['<', '|', '{', '/']) && after.contains(is_word);
+        goes_on
+            || (before.ends_with(|c: char| c.is_alphanumeric() || c == ',')
+                && before.contains(is_word))
     }
 
     /// Reads the value here: strictly if, from here to the last bracket, it is one; else tolerantly.
@@ -412,93 +477,4 @@ fn holds_names(body: &str) -> bool {
 
 fn skip_space(text: &str) -> &str {
     text.trim_start_matches([' ', '\t', '\r', '\n'])
-}
-
-fn cue(gap: &str) -> Cue {
-    let mut from = gap.len().saturating_sub(CUE_REACH);
-    while !gap.is_char_boundary(from) {
-        from += 1;
-    }
-    let mut cue = Cue::None;
-    let mut before = String::new();
-    for word in gap[from..].split(|c: char| !c.is_alphanumeric()) {
-        let word = word.to_ascii_lowercase();
-        let starts = |beginnings: &[&str]| {
-            beginnings
-                .iter()
-                .any(|beginning| word.starts_with(beginning))
-        };
-        let found = if starts(&[
-            "correct", "revis", "final", "instead", "improved", "fixed", "redo", "better", "actual",
-        ]) {
-            Cue::Revision
-        } else if matches!(
-            (before.as_str(), word.as_str()),
-            ("for", "example" | "instance")
-                | ("e", "g")
-                | ("such", "as")
-                | ("looks" | "look", "like")
-        ) {
-            Cue::Aside
-        } else if starts(&[
-            "example",
-            "format",
-            "schema",
-            "template",
-            "structure",
-            "draft",
-            "sample",
-            "instruction",
-        ]) {
-            Cue::Format
-        } else {
-            Cue::None
-        };
-        cue = cue.max(found);
-        if !word.is_empty() {
-            before = word;
-        }
-    }
-    cue
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spans(text: &str) -> Vec<&str> {
-        let shape = Shape::new(["q"]);
-        scan(text, &shape, &Limits::default())
-            .finds
-            .iter()
-            .map(|find| &text[find.found.span.clone()])
-            .collect()
-    }
-
-    #[test]
-    fn values_are_found_among_prose_and_fences() {
-        assert_eq!(
-            spans("As in [1] and {x}:\n```json\n{\"q\": 1}\n```\nand [{\"q\": 2}] end"),
-            ["[1]", "{\"q\": 1}", "[{\"q\": 2}]"]
-        );
-    }
-
-    #[test]
-    fn thinking_is_never_looked_into() {
-        assert_eq!(spans("<think>{\"q\": 0}</think>{\"q\": 1}"), ["{\"q\": 1}"]);
-        assert_eq!(
-            spans("so {\"q\": 0} is it</think>{\"q\": 1}"),
-            ["{\"q\": 1}"]
-        );
-        assert!(spans("<think>{\"q\": 0}").is_empty());
-        assert_eq!(spans("no <think> needed: {\"q\": 1}"), ["{\"q\": 1}"]);
-    }
-
-    #[test]
-    fn after_a_break_only_a_record_counts() {
-        assert_eq!(
-            spans("[{\"q\": 1}, {\"q\": what is [2]?}, {\"q\": 3}]"),
-            ["[{\"q\": 1}, {\"q\": ", "{\"q\": 3}"]
-        );
-    }
 }

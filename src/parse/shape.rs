@@ -18,6 +18,8 @@ use serde_json::{Map, Value};
 pub struct Shape {
     /// In order, so that a key is found by halving: a schema may have thousands.
     properties: Vec<String>,
+    /// The letters and digits of each name that no other shares, with the place of the property; in order.
+    plain: Vec<(String, usize)>,
     required: Vec<String>,
     wrapper: String,
 }
@@ -30,8 +32,22 @@ impl Shape {
         let mut properties: Vec<String> = properties.into_iter().map(Into::into).collect();
         properties.sort_unstable();
         properties.dedup();
+        let plain = properties.iter().enumerate();
+        let mut plain: Vec<_> = plain.map(|(at, name)| (plain_name(name), at)).collect();
+        plain.sort_unstable();
+        let shared: Vec<bool> = (0..plain.len())
+            .map(|at| {
+                let is = |other: Option<&(String, usize)>| {
+                    other.is_some_and(|other| other.0 == plain[at].0)
+                };
+                is(plain.get(at + 1)) || at.checked_sub(1).is_some_and(|at| is(plain.get(at)))
+            })
+            .collect();
+        let mut shared = shared.into_iter();
+        plain.retain(|(name, _)| !shared.next().unwrap_or(true) && !name.is_empty());
         Self {
             properties,
+            plain,
             required: Vec::new(),
             wrapper: "records".to_owned(),
         }
@@ -71,6 +87,56 @@ impl Shape {
             .properties
             .binary_search_by(|known| known.as_str().cmp(key));
         found.is_ok()
+    }
+
+    /// Whether a key is, or means, one of the properties.
+    pub(super) fn recognises(&self, key: &str) -> bool {
+        self.knows(key) || self.meant(key).is_some()
+    }
+
+    /// Returns the one property that a key means, be it written in another case, with other signs or with marks.
+    pub(super) fn meant(&self, key: &str) -> Option<&str> {
+        if key.len() > 128 || self.knows(key) {
+            return self
+                .properties
+                .iter()
+                .find(|known| *known == key)
+                .map(String::as_str);
+        }
+        let plain = plain_name(key);
+        let found = self
+            .plain
+            .binary_search_by(|(name, _)| name.cmp(&plain))
+            .ok()?;
+        Some(&self.properties[self.plain[found].1])
+    }
+
+    /// Gives the keys of an object the names of the properties they mean, and returns how many had another.
+    pub(super) fn rename(&self, object: &mut Map<String, Value>) -> usize {
+        // Every other key of a large object could mean the same.
+        if object.len() > 512 {
+            return 0;
+        }
+        let renamed: Vec<Option<String>> = object
+            .keys()
+            .map(|key| {
+                let meant = self.meant(key).filter(|name| !object.contains_key(*name))?;
+                let alone = object
+                    .keys()
+                    .filter(|other| self.meant(other) == Some(meant))
+                    .count()
+                    == 1;
+                alone.then(|| meant.to_owned())
+            })
+            .collect();
+        let count = renamed.iter().flatten().count();
+        if count > 0 {
+            let members = std::mem::take(object).into_iter().zip(renamed);
+            *object = members
+                .map(|((key, value), name)| (name.unwrap_or(key), value))
+                .collect();
+        }
+        count
     }
 
     /// Whether it is known which properties every record has.
@@ -122,4 +188,12 @@ impl Shape {
     fn has_all(&self, object: &Map<String, Value>) -> bool {
         !self.is_open() && self.overlap(object) == self.properties.len()
     }
+}
+
+/// What tells a name from others however it is written.
+fn plain_name(name: &str) -> String {
+    name.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }

@@ -134,34 +134,3 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(Value::Object(object))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read_default(text: &str) -> Option<(Value, Mends)> {
-        read(text, &Limits::default())
-    }
-
-    #[test]
-    fn valid_json_is_what_serde_json_says_it_is() {
-        let text = r#"{"z": [1, -2, 3.5e2, 18446744073709551615, 1e300], "a": {"é": "\u00e9\n", "t": true}}"#;
-        let (value, mends) = read_default(text).unwrap();
-        assert_eq!(value, serde_json::from_str::<Value>(text).unwrap());
-        assert!(mends.is_empty());
-    }
-
-    #[test]
-    fn a_duplicate_key_is_left_to_the_tolerant_reader() {
-        assert!(read_default(r#"{"a": 1, "a": 2}"#).is_none());
-    }
-
-    #[test]
-    fn limits_hold() {
-        let limits = Limits::default().max_depth(2).max_values(4);
-        assert!(read("[[1]]", &limits).is_some());
-        assert!(read("[[[1]]]", &limits).is_none());
-        assert!(read("[1,2,3]", &limits).is_some());
-        assert!(read("[1,2,3,4]", &limits).is_none());
-    }
-}

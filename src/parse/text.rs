@@ -4,7 +4,7 @@
 //! break, a backslash that JSON does not know.
 
 use super::quote::{Quote, Verdict};
-use super::tolerant::{End, Machine, Step};
+use super::tolerant::{End, Frame, Machine, Step};
 use super::{Mend, latex};
 
 /// Where a string stands, which decides what may follow it.
@@ -33,11 +33,22 @@ pub(super) struct Draft {
     pub(super) nested: bool,
     /// Whether something inside looks like the next member of this very record.
     pub(super) doubt: bool,
+    /// Whether quotes inside are doubled.
+    doubled: bool,
     suspects: Vec<usize>,
     rows: Vec<usize>,
     habit: latex::Habit,
     broken_pair: bool,
     controls: u32,
+}
+
+impl Draft {
+    /// Remembers a control character that is no part of any text: a backslash was decoded before it came here.
+    fn note_control(&mut self, c: char) {
+        if matches!(c, '\u{8}' | '\u{c}') {
+            self.suspects.push(self.text.len());
+        }
+    }
 }
 
 impl Machine<'_> {
@@ -77,6 +88,12 @@ impl Machine<'_> {
                     self.firm = self.is_firm(quote, at, &draft);
                     break;
                 }
+                Verdict::Inner if self.is_doubled(quote, at, &draft) => {
+                    self.mend(Mend::DoubledQuote);
+                    draft.doubled = true;
+                    draft.text.push('"');
+                    self.pos = at + 2;
+                }
                 Verdict::Inner => {
                     self.note_inner(at, length, &mut draft);
                     draft.text.push_str(&self.text[at..at + length]);
@@ -110,6 +127,20 @@ impl Machine<'_> {
         Ok(draft.text)
     }
 
+    /// Whether a quote is doubled to escape it: the first two before a word, and then others up to the end of the string.
+    fn is_doubled(&self, quote: Quote, at: usize, draft: &Draft) -> bool {
+        let Some(after) = self.text[at..].strip_prefix("\"\"") else {
+            return false;
+        };
+        let opens = after.starts_with(char::is_alphanumeric)
+            && !self.text[draft.start..at].ends_with(|c: char| !c.is_whitespace() && c != '(');
+        let ends = matches!(
+            self.mark(self.look(at + 2, false).0),
+            Some((b',' | b':' | b'}' | b']', _))
+        );
+        quote.open == '"' && (opens || (draft.doubled && !ends))
+    }
+
     /// Copies plain text up to the next byte that may mean something.
     fn plain(&mut self, quote: Quote, draft: &mut Draft) -> Step {
         let rest = &self.bytes[self.pos..];
@@ -117,11 +148,27 @@ impl Machine<'_> {
         let special = |byte: &u8| *byte == one || *byte == b'\\' || *byte < 0x20 || *byte == other;
         let Some(length) = rest.iter().position(special) else {
             self.pos = self.bytes.len();
-            return Err(End::Cut);
+            return Err(self.end_in_text());
         };
         draft.text.push_str(&self.text[self.pos..self.pos + length]);
         self.pos += length;
         Ok(())
+    }
+
+    /// Says why a string has no end: with all brackets at the end of the answer, its quote was forgotten.
+    fn end_in_text(&self) -> End {
+        let mut rest = self.text.trim_end().trim_end_matches(['`', '~']).trim_end();
+        let closes = self.frames.iter().all(|frame| {
+            let bracket = if matches!(frame, Frame::Array(_)) {
+                ']'
+            } else {
+                '}'
+            };
+            let before = rest.strip_suffix(bracket).map(str::trim_end);
+            rest = before.unwrap_or(rest);
+            before.is_some()
+        });
+        if closes { End::Broken } else { End::Cut }
     }
 
     /// Reads a byte that means something but closes nothing.
@@ -132,6 +179,7 @@ impl Machine<'_> {
         }
         if byte < 0x20 {
             draft.controls += u32::from(quote.is_one_line());
+            draft.note_control(char::from(byte));
         }
         let length = self.text[self.pos..]
             .chars()
@@ -201,9 +249,7 @@ impl Machine<'_> {
                 return Ok(());
             }
         };
-        if after.is_ascii_alphabetic() {
-            draft.suspects.push(draft.text.len());
-        }
+        draft.suspects.push(draft.text.len());
         draft.text.push(control);
         self.pos += 2;
         Ok(())
@@ -211,7 +257,7 @@ impl Machine<'_> {
 
     fn keep_backslash(&mut self, draft: &mut Draft) {
         self.mend(Mend::InvalidEscape);
-        draft.habit.single += 1;
+        draft.habit.singles.push(draft.text.len());
         draft.text.push('\\');
         self.pos += 1;
         // What follows is text, even where it would be a quote or another backslash.
@@ -237,6 +283,7 @@ impl Machine<'_> {
             return Ok(());
         };
         if let Some(c) = char::from_u32(unit) {
+            draft.note_control(c);
             draft.text.push(c);
             self.pos += 6;
             return Ok(());
@@ -275,12 +322,12 @@ impl Machine<'_> {
 
     fn undo_latex(&mut self, draft: &mut Draft) {
         if draft.habit.doubled == 0
-            && draft.habit.single > 0
+            && !draft.habit.singles.is_empty()
             && (draft.text.contains("\\begin{") || draft.text.contains("\u{8}egin{"))
         {
             self.double_rows(draft);
         }
-        for _ in 0..latex::undo(&mut draft.text, &draft.suspects, draft.habit) {
+        for _ in 0..latex::undo(&mut draft.text, &draft.suspects, &draft.habit) {
             self.mend(Mend::LatexEscape);
         }
     }
@@ -299,6 +346,9 @@ impl Machine<'_> {
             self.mend(Mend::LatexEscape);
         }
         suspects.for_each(|suspect| *suspect += draft.rows.len());
+        for single in &mut draft.habit.singles {
+            *single += draft.rows.partition_point(|row| row < single);
+        }
         text.push_str(&draft.text[from..]);
         draft.text = text;
     }

@@ -45,7 +45,7 @@ pub(super) enum End {
     TooMany,
 }
 
-/// Reads the value that starts with the bracket at `start`.
+/// Reads the value that starts with the bracket at `start`, or with a key whose brace is missing.
 pub(super) fn read(
     text: &str,
     start: usize,
@@ -71,6 +71,10 @@ pub(super) fn read(
         dropped: 0,
         state: State::Value,
     };
+    // At a key, its brace is missing.
+    if machine.quote_at(start).is_some() && machine.open_object(0).is_ok() {
+        machine.mend(Mend::MissingOpen);
+    }
     let (value, open, end) = machine.run();
     *values_left = machine.values_left;
     machine.frames.clear();
@@ -185,16 +189,20 @@ impl Machine<'_> {
         if self.values_left == 0 {
             return Err(End::TooMany);
         }
+        if matches!(self.frames.last(), Some(Frame::Array(_)))
+            && let Some(start) = self.record_after_words(self.pos)
+        {
+            self.mend(Mend::StrayText);
+            self.pos = start;
+        }
+        if self.member_in_list() {
+            return self.open_or_close_for_member();
+        }
         self.values_left -= 1;
         if let Some(bracket) = self.bracket(self.pos) {
             match bracket {
                 (b'{', length) => {
-                    let object = Object {
-                        start: self.pos,
-                        ..Object::default()
-                    };
-                    self.open(Frame::Object(object), length)?;
-                    self.state = State::Key { comma: false };
+                    self.open_object(length)?;
                     return Ok(None);
                 }
                 (b'[', length) => {
@@ -216,10 +224,66 @@ impl Machine<'_> {
         } else if byte.is_ascii_alphabetic() || byte == b'_' {
             self.word()?
         } else {
-            return Err(self.broken());
+            self.bare_text()?
         };
         self.complete(value);
         Ok(None)
+    }
+
+    /// Whether `"key":` stands where an element of an array would.
+    fn member_in_list(&self) -> bool {
+        let may_be = match self.frames.last() {
+            Some(Frame::Array(items)) => items
+                .last()
+                .is_none_or(|item| item.is_object() || self.parent_is_object()),
+            _ => false,
+        };
+        may_be && self.member_at(self.pos)
+    }
+
+    /// Opens the record whose brace is missing, or closes the list whose bracket is.
+    fn open_or_close_for_member(&mut self) -> Step<Option<Value>> {
+        if let (Some(Frame::Object(around)), Some(key)) = (self.parent(), self.key_text(self.pos))
+            && self.shape.overlap(&around.map) > 0
+            && !around.map.contains_key(key)
+        {
+            self.mend(Mend::MissingClose);
+            let closed = self.close_array();
+            self.state = State::Key { comma: true };
+            return closed;
+        }
+        self.mend(Mend::MissingOpen);
+        self.open_object(0)?;
+        Ok(None)
+    }
+
+    /// Returns where the record starts that words, a number or a dash stand before on its line.
+    pub(super) fn record_after_words(&self, from: usize) -> Option<usize> {
+        let first = *self.bytes.get(from)?;
+        let is_word = |byte: &&u8| byte.is_ascii_alphanumeric() || b" .:#)'-".contains(byte);
+        if !(first.is_ascii_alphanumeric() || first == b'-') {
+            return None;
+        }
+        let at = from
+            + self.bytes[from..]
+                .iter()
+                .take(80)
+                .take_while(is_word)
+                .count();
+        (self.bytes.get(at) == Some(&b'{') && self.record_starts(at)).then_some(at)
+    }
+
+    fn open_object(&mut self, length: usize) -> Step {
+        let start = self.pos;
+        self.open(
+            Frame::Object(Object {
+                start,
+                ..Object::default()
+            }),
+            length,
+        )?;
+        self.state = State::Key { comma: false };
+        Ok(())
     }
 
     fn open(&mut self, frame: Frame, length: usize) -> Step {
@@ -273,31 +337,49 @@ impl Machine<'_> {
                 self.state = State::Value;
                 return closed;
             }
+            // A symbol of Ruby, or bold.
+            _ if matches!(byte, b':' | b'*') => {
+                self.pos += 1;
+                self.mend(Mend::StrayText);
+                return Ok(None);
+            }
             _ => {}
         }
-        let (key, quoted) = if self.quote_at(self.pos).is_some() {
+        let (key, mut quoted) = if self.quote_at(self.pos).is_some() {
             (self.string(Role::Key)?, true)
         } else if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || byte >= 0x80 {
             (self.bare_key()?, false)
         } else {
             return Err(self.broken());
         };
-        self.known |= self.shape.knows(&key);
+        let known = self.shape.recognises(&key);
+        self.known |= known;
+        if known && !quoted && self.peek() == Some(b'"') {
+            self.pos += 1;
+            self.mend(Mend::MissingQuote);
+            quoted = true;
+        }
+        while self.peek() == Some(b'*') {
+            self.pos += 1;
+            self.mend(Mend::StrayText);
+        }
         self.skip_trivia();
-        match self.mark(self.pos) {
-            Some((b':', length)) => {
-                if length > 1 {
-                    self.mend(Mend::FullWidthPunctuation);
-                }
+        match self.colon(self.pos) {
+            Some((length, mend)) => {
                 self.pos += length;
-            }
-            _ if self.bytes[self.pos..].starts_with(b"=>") => {
-                self.pos += 2;
-                self.mend(Mend::MissingColon);
+                mend.into_iter().for_each(|mend| self.mend(mend));
+                while let Some((length, _)) = self.colon(self.pos) {
+                    self.pos += length;
+                    self.mend(Mend::StrayText);
+                }
             }
             _ if self.pos >= self.bytes.len() => return Err(End::Cut),
-            _ if quoted && self.shape.knows(&key) && self.starts_value() => {
+            _ if quoted && known && self.starts_value() => {
                 self.mend(Mend::MissingColon);
+            }
+            _ if !quoted && self.pairs > 0 && self.words_before_key(self.pos) => {
+                self.mend(Mend::StrayText);
+                return Ok(None);
             }
             _ => return Err(self.broken()),
         }
@@ -331,6 +413,12 @@ impl Machine<'_> {
                 };
                 Ok(None)
             }
+            // `{"a": 1}, "b": 2}`: a brace too early.
+            Some((b'}', length)) if in_object && self.member_goes_on(self.pos + length) => {
+                self.pos += length;
+                self.mend(Mend::ExtraClose);
+                Ok(None)
+            }
             Some((b'}', length)) if in_object => {
                 self.pos += length;
                 if length > 1 {
@@ -345,8 +433,12 @@ impl Machine<'_> {
                 }
                 self.close_array()
             }
-            Some((b']', _)) if self.is_element() && self.top_is_filled() => {
+            Some((b']', length)) if self.is_element() && self.top_is_filled() => {
                 self.mend(Mend::MissingClose);
+                // A bracket where a brace belongs, if another record follows.
+                if self.frames.len() > 1 && self.record_follows(self.pos + length) {
+                    self.pos += length;
+                }
                 self.close_object()
             }
             Some((b'}', length)) if !in_object => self.stray_brace(length),
@@ -360,6 +452,17 @@ impl Machine<'_> {
             Some((b';', length)) => {
                 self.pos += length;
                 self.mend(Mend::ExtraComma);
+                Ok(None)
+            }
+            _ if self.firm && self.stray_quote(self.pos) => {
+                self.pos += 1;
+                self.mend(Mend::StrayText);
+                Ok(None)
+            }
+            _ if matches!(byte, b'.' | b'|') && in_object => {
+                self.pos += 1;
+                self.mend(Mend::MissingComma);
+                self.state = State::Key { comma: true };
                 Ok(None)
             }
             _ if self.at_fence(self.pos) => self.close_at_fence(in_object),

@@ -4,7 +4,13 @@ use super::Mend;
 
 /// Undoes the escaping of a whole answer, if it is escaped.
 pub(super) fn unescape(text: &str) -> Option<(String, Mend)> {
+    if let Some(plain) = unquote(text) {
+        return Some((plain, Mend::Quotation));
+    }
     let start = first_after_bracket(text)?;
+    if start.starts_with("\"\"") && start[2..].starts_with(char::is_alphanumeric) {
+        return Some((text.replace("\"\"", "\""), Mend::DoubledQuote));
+    }
     if start.starts_with("\\\"") {
         return Some((decode_backslashes(text), Mend::DoubleEncoded));
     }
@@ -14,6 +20,21 @@ pub(super) fn unescape(text: &str) -> Option<(String, Mend)> {
         return Some((decode_entities(text), Mend::HtmlEntities));
     }
     None
+}
+
+/// Takes the marks of a quotation off the lines that have one, if the first bracket stands on such a line.
+fn unquote(text: &str) -> Option<String> {
+    let open = text.bytes().position(|byte| matches!(byte, b'{' | b'['))?;
+    let line = text[..open].rfind('\n').map_or(0, |at| at + 1);
+    if !text[line..open].starts_with("> ") {
+        return None;
+    }
+    let bare = |line: &str| {
+        line.strip_prefix('>')
+            .map_or(line, |rest| rest.strip_prefix(' ').unwrap_or(rest))
+            .to_owned()
+    };
+    Some(text.split('\n').map(bare).collect::<Vec<_>>().join("\n"))
 }
 
 /// What follows the first brace, or the bracket that stands in its place. `[` may stand between them and before.
@@ -94,33 +115,4 @@ fn decode_backslashes(text: &str) -> String {
     }
     decoded.push_str(rest);
     decoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_escaped_for_html_is_decoded_once() {
-        let (text, mend) = unescape("[{&quot;q&quot;: &quot;a &amp;lt; b&#39;s&quot;}]").unwrap();
-        assert_eq!(
-            (text.as_str(), mend),
-            ("[{\"q\": \"a &lt; b's\"}]", Mend::HtmlEntities)
-        );
-    }
-
-    #[test]
-    fn entities_inside_a_plain_answer_are_its_own() {
-        assert!(unescape("{\"q\": \"&quot;x&quot;\"}").is_none());
-        assert!(unescape("Tom & Jerry [&c]").is_none());
-    }
-
-    #[test]
-    fn an_answer_with_escaped_quotes_is_decoded_once() {
-        let (text, mend) = unescape(r#"{\"q\": \"a \\\"b\\\" \\n c\"}"#).unwrap();
-        assert_eq!(
-            (text.as_str(), mend),
-            (r#"{"q": "a \"b\" \n c"}"#, Mend::DoubleEncoded)
-        );
-    }
 }

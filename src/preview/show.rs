@@ -25,7 +25,11 @@ impl fmt::Display for Preview {
         if spending.cost > Usd::ZERO {
             write!(f, "; {}", spending.cost)?;
         }
-        writeln!(f)
+        writeln!(f)?;
+        for (reason, count) in self.report.most_invalid() {
+            writeln!(f, "-- {count} invalid: {reason}")?;
+        }
+        Ok(())
     }
 }
 

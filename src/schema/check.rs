@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::walk;
+use super::{drafts, walk};
 
 /// Faults told at once; a schema with more was probably not meant as one.
 const MAX_FAULTS: usize = 12;
@@ -22,56 +22,14 @@ pub(super) fn faults(schema: &Value) -> Vec<String> {
         {
             faults.push(format!("{place}/$ref: {fault}"));
         }
-        if !place.is_empty() && map.contains_key("$id") {
-            faults.push(format!(
-                "{place}/$id: schemas inside a schema cannot have their own address here; refer to them by `#/$defs/…`"
-            ));
-        }
-        for (keyword, instead) in OTHER_DRAFTS {
-            if map.contains_key(keyword) {
-                faults.push(format!("{place}/{keyword}: {instead}"));
-            }
-        }
     });
     faults
 }
 
-/// Keywords of other drafts, which draft 2020-12 would ignore without a word, and dynamic references.
-const OTHER_DRAFTS: [(&str, &str); 4] = [
-    (
-        "dependencies",
-        "belongs to an older draft; use `dependentRequired` or `dependentSchemas`",
-    ),
-    (
-        "additionalItems",
-        "belongs to an older draft; use `prefixItems` and `items`",
-    ),
-    (
-        "$recursiveRef",
-        "belongs to another draft; use `$ref` with `#`",
-    ),
-    (
-        "$dynamicRef",
-        "dynamic references are not supported; use `$ref`",
-    ),
-];
-
 fn check_draft(dialect: &Value, faults: &mut Vec<String>) {
-    // Draft 6 to 2019-09 differ from 2020-12 in keywords that are refused by name, or by the meta-schema.
-    const READ_ALIKE: [&str; 4] = [
-        "json-schema.org/draft/2020-12/schema",
-        "json-schema.org/draft/2019-09/schema",
-        "json-schema.org/draft-07/schema",
-        "json-schema.org/draft-06/schema",
-    ];
-    let known = dialect.as_str().is_some_and(|uri| {
-        let uri = uri.trim_end_matches('#');
-        let uri = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-        READ_ALIKE.contains(&uri)
-    });
-    if !known {
+    if !drafts::is_known(dialect) {
         faults.push(
-            "/$schema: is not a draft known here; use https://json-schema.org/draft/2020-12/schema"
+            "/$schema: is not a draft known here; leave it out, or write https://json-schema.org/draft/2020-12/schema"
                 .to_owned(),
         );
     }

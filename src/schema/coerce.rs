@@ -40,6 +40,8 @@ pub enum CoercionKind {
     WholeNumber,
     /// A single value to a list that holds it.
     OneToList,
+    /// A text that is wholly the JSON of a list or an object to that. Done even where no other type is given.
+    TextToJson,
 }
 
 impl fmt::Display for CoercionKind {
@@ -51,6 +53,7 @@ impl fmt::Display for CoercionKind {
             Self::NumberToText => "number to text",
             Self::WholeNumber => "whole number",
             Self::OneToList => "one to list",
+            Self::TextToJson => "text to JSON",
         })
     }
 }
@@ -75,8 +78,18 @@ impl fmt::Display for CoercionKind {
 /// ```
 #[must_use]
 pub fn coerce(value: Value, schema: &RecordSchema) -> (Value, Vec<Coercion>) {
+    coerced(value, schema, true)
+}
+
+/// Reads texts that are wholly JSON where a list or an object belongs, and gives no other value another type.
+pub(crate) fn read_json_texts(value: Value, schema: &RecordSchema) -> (Value, Vec<Coercion>) {
+    coerced(value, schema, false)
+}
+
+fn coerced(value: Value, schema: &RecordSchema, all: bool) -> (Value, Vec<Coercion>) {
     let mut coercing = Coercing {
         root: schema.as_json(),
+        all,
         done: Vec::new(),
     };
     let value = coercing.value(value, schema.as_json(), "", 0);
@@ -90,6 +103,8 @@ const MAX_STEPS: usize = 16;
 
 struct Coercing<'a> {
     root: &'a Value,
+    /// Whether every type is given, or only texts that are JSON are read.
+    all: bool,
     done: Vec<Coercion>,
 }
 
@@ -143,6 +158,12 @@ impl<'a> Coercing<'a> {
         };
         let allows = |name: &str| allowed.contains(&name);
         let retyped = match &value {
+            Value::String(text)
+                if !allows("string") && text.trim_start().starts_with(['[', '{']) =>
+            {
+                from_json_text(text, &allows)
+            }
+            _ if !self.all => None,
             Value::Number(number) if allows("integer") && !allows("number") => {
                 whole(number).map(|number| (number, CoercionKind::WholeNumber))
             }
@@ -157,7 +178,7 @@ impl<'a> Coercing<'a> {
             return retyped;
         }
         let is_allowed = allow(&allowed, type_of(&value));
-        let is_wrapped = allows("array") && !is_allowed && !value.is_null();
+        let is_wrapped = self.all && allows("array") && !is_allowed && !value.is_null();
         if is_wrapped
             && map
                 .get("items")
@@ -221,6 +242,12 @@ fn allowed_types(map: &Map<String, Value>) -> Option<Vec<&str>> {
     }
     let listed = map.get("enum")?.as_array()?;
     Some(listed.iter().map(type_of).collect())
+}
+
+/// Reads a text that is the JSON of a list or an object, if that is what is allowed.
+fn from_json_text(text: &str, allows: &impl Fn(&str) -> bool) -> Option<(Value, CoercionKind)> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    allows(type_of(&value)).then_some((value, CoercionKind::TextToJson))
 }
 
 fn from_text(text: &str, allows: &impl Fn(&str) -> bool) -> Option<(Value, CoercionKind)> {

@@ -79,8 +79,16 @@ impl FieldType {
 /// In JSON it is an object with `name`, `type`, and where wanted `description`, `required` (default
 /// true), `items` for a list, `properties` and a `required` list for a dict (`required_properties` where the dict
 /// itself is optional). `items` and `properties` hold
-/// schemas, in which the types may be named either way (`str` or `string`). Beyond Starfish's keys, the JSON
-/// Schema keywords that constrain a value (`enum`, `minLength`, `maximum`, …) may stand in a field too.
+/// schemas, in which the types may be named either way (`str` or `string`). Beyond Starfish's keys, these keywords of JSON
+/// Schema may stand in a field:
+///
+/// | of | keywords |
+/// |--|--|
+/// | any type | `title`, `default`, `examples`, `enum`, `const` |
+/// | `str` | `minLength`, `maxLength`, `pattern`, `format` |
+/// | `int`, `float` | `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf` |
+/// | `list` | `minItems`, `maxItems`, `uniqueItems` |
+/// | `dict` | `minProperties`, `maxProperties`, `additionalProperties` |
 ///
 /// ```
 /// use topicloom::schema::{Field, FieldType, RecordSchema};

@@ -1,4 +1,4 @@
-//! The keys that a field list names, at every level.
+//! The keys that a schema allows, at every level where it allows no others.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,11 @@ impl KnownKeys {
             known.is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false))
                 && schema.get("patternProperties").is_none();
         }
-        known.items = schema.get("items").map(|items| Box::new(Self::of(items)));
+        // Beside a tuple, `items` is for what comes after it.
+        let items = schema
+            .get("items")
+            .filter(|_| schema.get("prefixItems").is_none());
+        known.items = items.map(|items| Box::new(Self::of(items)));
         known
     }
 

@@ -7,10 +7,13 @@ pub(crate) mod walk;
 
 mod bounds;
 mod check;
-mod coerce;
+pub(crate) mod coerce;
 mod decode;
+mod drafts;
 mod field;
+mod files;
 mod known_keys;
+pub(crate) mod placeholder;
 mod render;
 mod shape;
 #[cfg(test)]
@@ -36,6 +39,7 @@ pub use coerce::{Coercion, CoercionKind, coerce};
 pub use decode::{DecodeFault, decode};
 pub use dialect::Dialect;
 pub use field::{Field, FieldType, Items};
+pub use files::include_files;
 pub use render::{AnnotatedJson, SchemaRenderer, TypeScript};
 pub use violation::Violation;
 
@@ -47,9 +51,9 @@ pub const RECORDS_KEY: &str = "records";
 /// Cheap to clone. The default is a question and an answer, both texts.
 ///
 /// A field list allows no other keys than its fields, as upstream does, so that every record has the same
-/// columns. Since models like to add an `"id"`, [`drop_unknown_keys`](Self::drop_unknown_keys) takes away
-/// what the list does not name before validation. A JSON Schema, the caller's own or derived from a type,
-/// holds exactly as it is written: there, other keys are allowed unless it says `additionalProperties: false`.
+/// columns. In a JSON Schema, the caller's own or derived from a type, other keys are allowed unless it says
+/// `additionalProperties: false`. Since models like to add an `"id"`, [`drop_unknown_keys`](Self::drop_unknown_keys) takes
+/// away what is not allowed before validation.
 ///
 /// ```
 /// use serde_json::json;
@@ -70,9 +74,10 @@ struct Inner {
     json: Value,
     origin: Origin,
     asserts_formats: bool,
+    /// What was read otherwise than it is written, or not at all.
+    warnings: Vec<String>,
     validator: validate::Validator,
-    /// Of a field list.
-    known_keys: Option<KnownKeys>,
+    known_keys: KnownKeys,
     property_names: Vec<String>,
     required_names: Vec<String>,
     fingerprint: u128,
@@ -113,9 +118,12 @@ impl RecordSchema {
         Self::new(Value::Object(schema), Origin::Fields, false)
     }
 
-    /// Creates the shape from a JSON Schema of draft 2020-12 whose root describes an object.
+    /// Creates the shape from a JSON Schema whose root describes an object, or a list of them.
     ///
-    /// References must stay inside the document: nothing is fetched from files or the network.
+    /// It is read as draft 2020-12; what drafts 3 to 2019-09 and `OpenAPI` say in other words is translated. It may
+    /// come in the wrapping in which providers take it: `{"name": …, "schema": …}`, a `response_format`, a tool.
+    /// References must stay inside the document: nothing is fetched from files or the network. What is read otherwise than
+    /// it is written is among the [`warnings`](Self::warnings).
     ///
     /// # Errors
     ///
@@ -160,7 +168,8 @@ impl RecordSchema {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` that tells every fault found, each with its place.
+    /// `InvalidInput` that tells every fault found, each with its place; also if a JSON Schema says nothing of an object but
+    /// that it is one.
     pub fn from_json(value: Value) -> Result<Self> {
         match value {
             Value::Null => Ok(Self::default()),
@@ -171,7 +180,18 @@ impl RecordSchema {
                 let fields = field::read_list(list, "output_schema", &mut faults);
                 Self::from_checked_fields(&fields, faults)
             }
-            Value::Object(_) => Self::from_json_schema(value),
+            Value::Object(_) => {
+                let schema = Self::from_json_schema(value)?;
+                if schema.property_names().is_empty() && shape::accepts_everything(schema.as_json())
+                {
+                    return Err(invalid(&[
+                        "output_schema: names no property, so that every object would be a record; list what a record \
+                         has under `properties`"
+                            .to_owned(),
+                    ]));
+                }
+                Ok(schema)
+            }
             other => Err(invalid(&[format!(
                 r#"output_schema: must be a list of fields such as [{{"name": "question", "type": "str"}}] or a JSON Schema, not {}"#,
                 field::kind_of(&other)
@@ -180,13 +200,17 @@ impl RecordSchema {
     }
 
     fn new(json: Value, origin: Origin, asserts_formats: bool) -> Result<Self> {
-        let json = bounds::check(json).map_err(|fault| too_large(&fault))?;
+        let mut json = bounds::check(json).map_err(|fault| too_large(&fault))?;
         if !json.is_object() {
             return Err(invalid(&[format!(
                 "output_schema: a JSON Schema for records is an object, not {}",
                 field::kind_of(&json)
             )]));
         }
+        let warnings = match origin {
+            Origin::JsonSchema => drafts::translate(&mut json),
+            Origin::Fields => Vec::new(),
+        };
         let faults = check::faults(&json);
         if !faults.is_empty() {
             return Err(invalid(&at_schema(faults)));
@@ -206,11 +230,12 @@ impl RecordSchema {
         }
         let (property_names, required_names) = shape::names(&json);
         let fingerprint = canonical::hash(&json);
-        let known_keys = (origin == Origin::Fields).then(|| KnownKeys::of(&json));
+        let known_keys = KnownKeys::of(&json);
         Ok(Self(Arc::new(Inner {
             json,
             origin,
             asserts_formats,
+            warnings,
             validator,
             known_keys,
             property_names,
@@ -234,6 +259,12 @@ impl RecordSchema {
     #[must_use]
     pub fn as_json(&self) -> &Value {
         &self.0.json
+    }
+
+    /// Returns what was read otherwise than it is written, or is ignored: each with its place in the schema.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.0.warnings
     }
 
     /// Returns the schema of an object with one property, [`RECORDS_KEY`]: a list of such records.
@@ -275,7 +306,8 @@ impl RecordSchema {
         self.0.fingerprint
     }
 
-    /// Checks a record against the full schema.
+    /// Checks a record against the full schema. Of a field list, a required text may not be blank either, unless the field
+    /// says its `minLength` or its values.
     ///
     /// # Errors
     ///
@@ -285,16 +317,43 @@ impl RecordSchema {
         if !value.is_object() {
             return Err(vec![Violation::new("", "type", "must be an object")]);
         }
-        self.0.validator.validate(&self.0.json, value)
+        self.0.validator.validate(&self.0.json, value)?;
+        match self.blanks(value) {
+            blanks if blanks.is_empty() => Ok(()),
+            blanks => Err(blanks),
+        }
+    }
+
+    /// Returns the required texts of a field list that say nothing. A JSON Schema says itself what it takes, by `minLength`.
+    fn blanks(&self, value: &Value) -> Vec<Violation> {
+        let properties = &self.0.json["properties"];
+        let names = self
+            .required_names()
+            .iter()
+            .filter(|_| self.0.origin == Origin::Fields);
+        let said = |name: &str| {
+            ["enum", "const", "minLength"]
+                .iter()
+                .any(|key| properties[name].get(key).is_some())
+        };
+        let blank = |name: &&String| {
+            value[name.as_str()]
+                .as_str()
+                .is_some_and(|text| text.trim().is_empty())
+        };
+        let blanks = names.filter(blank).filter(|name| !said(name));
+        blanks
+            .map(|name| Violation::new(walk::join("", &[name]), "blank", "must not be blank"))
+            .collect()
     }
 
     /// Takes away the keys that a field list does not name, at every level, and returns how many they were.
     ///
-    /// Does nothing for a JSON Schema or a type: there, what other keys mean is the caller's own word.
+    /// Of a JSON Schema or a type, the keys that `additionalProperties: false` forbids beside it are taken away: a record that
+    /// has them cannot be valid. Others stay.
     #[must_use]
     pub fn drop_unknown_keys(&self, mut value: Value) -> (Value, usize) {
-        let known_keys = self.0.known_keys.as_ref();
-        let dropped = known_keys.map_or(0, |known| known.drop_others(&mut value));
+        let dropped = self.0.known_keys.drop_others(&mut value);
         (value, dropped)
     }
 }
@@ -351,6 +410,14 @@ fn too_large(fault: &str) -> Error {
 }
 
 fn not_an_object(schema: &Value) -> Error {
+    if let Some(keyword) = ["anyOf", "oneOf"]
+        .iter()
+        .find(|keyword| schema.get(**keyword).is_some())
+    {
+        return invalid(&[format!(
+            "output_schema: the root allows more than objects under `{keyword}`; keep the alternatives that are objects"
+        )]);
+    }
     let said = match schema.get("type") {
         Some(kind) => format!("says `type: {kind}`"),
         None => "has neither `type: \"object\"` nor `properties`".to_owned(),

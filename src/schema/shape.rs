@@ -46,6 +46,35 @@ fn is_object(root: &Value, schema: &Value, steps: usize) -> bool {
         || any("oneOf", true)
 }
 
+/// Whether a schema that names no property says nothing else of an object either.
+pub(super) fn accepts_everything(root: &Value) -> bool {
+    const SAYING_NOTHING: [&str; 8] = [
+        "type",
+        "title",
+        "description",
+        "properties",
+        "required",
+        "additionalProperties",
+        "default",
+        "examples",
+    ];
+    root.as_object().is_some_and(|map| {
+        map.iter().all(|(key, value)| {
+            let saying = match key.as_str() {
+                // A map of values that have a schema is a record too.
+                "additionalProperties" => {
+                    value.as_object().is_some_and(|schema| !schema.is_empty()) || *value == false
+                }
+                _ => false,
+            };
+            !saying
+                && (SAYING_NOTHING.contains(&key.as_str())
+                    || key.starts_with('$')
+                    || walk::is_definitions(key))
+        })
+    })
+}
+
 fn target<'a>(root: &'a Value, schema: &Value) -> Option<&'a Value> {
     walk::resolve(root, schema.get("$ref")?.as_str()?)
 }

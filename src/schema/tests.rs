@@ -110,8 +110,8 @@ fn what_is_not_a_schema_of_a_record_is_refused_with_its_place() {
         (json!({}), "must describe an object"),
         (json!({"question": "str"}), "to list fields instead"),
         (
-            json!({"type": "array", "items": {"type": "object"}}),
-            r#"says `type: "array"`"#,
+            json!({"type": "array", "items": {"type": "string"}}),
+            r#"says `type: "string"`"#,
         ),
         (
             json!({"type": "object", "properties": {"a": {"type": "str"}}}),
@@ -141,14 +141,99 @@ fn what_is_not_a_schema_of_a_record_is_refused_with_its_place() {
             json!({"type": "object", "$schema": "http://example.com"}),
             "/$schema",
         ),
-        (
-            json!({"type": "object", "dependencies": {}}),
-            "/dependencies: belongs to an older draft",
-        ),
+        (json!({"type": "object"}), "names no property"),
     ] {
         let message = refused(schema.clone());
         assert!(message.contains(expected), "{schema}: {message}");
     }
+}
+
+#[test]
+fn what_older_drafts_and_neighbours_say_is_translated() {
+    for (old, new) in [
+        (
+            json!({"items": [{"type": "string"}], "additionalItems": false}),
+            json!({"prefixItems": [{"type": "string"}], "items": false}),
+        ),
+        (
+            json!({"items": {}, "additionalItems": false}),
+            json!({"items": {}}),
+        ),
+        (
+            json!({"minimum": 1, "exclusiveMinimum": true, "maximum": 9, "exclusiveMaximum": false}),
+            json!({"exclusiveMinimum": 1, "maximum": 9}),
+        ),
+        (
+            json!({"dependencies": {"a": ["b"], "c": {"required": ["d"]}}}),
+            json!({"dependentRequired": {"a": ["b"]}, "dependentSchemas": {"c": {"required": ["d"]}}}),
+        ),
+        (
+            json!({"type": "string", "nullable": true}),
+            json!({"type": ["string", "null"]}),
+        ),
+        (
+            json!({"enum": ["a"], "nullable": true}),
+            json!({"enum": ["a", null]}),
+        ),
+        (
+            json!({"$ref": "#/$defs/x", "nullable": true}),
+            json!({"anyOf": [{"$ref": "#/$defs/x"}, {"type": "null"}]}),
+        ),
+        (json!({"$id": "#there", "const": 1}), json!({"const": 1})),
+        (json!({"$ref": "#named"}), json!({"$ref": "#/$defs/y"})),
+        (
+            json!({"$ref": "https://example.org/s.json#/$defs/x"}),
+            json!({"$ref": "#/$defs/x"}),
+        ),
+        (json!({"$recursiveRef": "#"}), json!({"$ref": "#"})),
+    ] {
+        let read = RecordSchema::from_json(json!({
+            "$id": "https://example.org/s.json",
+            "type": "object",
+            "properties": {"a": old},
+            "$defs": {"x": {"type": "string"}, "y": {"$anchor": "named", "type": "null"}},
+        }))
+        .unwrap();
+        assert_eq!(read.as_json()["properties"]["a"], new, "{old}");
+    }
+}
+
+#[test]
+fn a_wrapped_schema_and_one_of_a_list_give_the_record() {
+    let record = json!({"type": "object", "properties": {"q": {"$ref": "#/$defs/t"}}, "required": ["q"], "$defs": {"t": {"type": "string"}}});
+    let list = json!({"type": "array", "items": {"type": "object", "properties": {"q": {"$ref": "#/$defs/t"}}, "required": ["q"]}, "$defs": {"t": {"type": "string"}}});
+    for wrapped in [
+        json!({"name": "qa", "strict": true, "schema": record}),
+        json!({"type": "json_schema", "json_schema": {"name": "qa", "schema": record}}),
+        json!({"response_format": {"type": "json_schema", "json_schema": {"name": "qa", "schema": list}}}),
+        json!({"type": "function", "function": {"name": "qa", "description": "d", "parameters": record}}),
+        json!({"name": "qa", "description": "d", "input_schema": record}),
+        list,
+    ] {
+        assert_eq!(
+            RecordSchema::from_json(wrapped).unwrap(),
+            RecordSchema::from_json(record.clone()).unwrap()
+        );
+    }
+    // A property of such a name is a property.
+    let own = json!({"type": "object", "properties": {"schema": {"type": "string"}}});
+    assert_eq!(
+        RecordSchema::from_json(own).unwrap().property_names(),
+        ["schema"]
+    );
+}
+
+#[test]
+fn what_is_read_otherwise_is_told() {
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string", "minLenght": 3, "x-note": 1, "required": true}}});
+    let schema = RecordSchema::from_json(schema).unwrap();
+    assert_eq!(schema.required_names(), ["a"]);
+    let told = schema.warnings().join("\n");
+    assert!(
+        told.contains("`minLength`") && told.contains("`required: true`"),
+        "{told}"
+    );
+    assert_eq!(schema.warnings().len(), 2, "{told}");
 }
 
 #[test]

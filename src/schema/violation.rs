@@ -43,6 +43,21 @@ impl Violation {
     }
 }
 
+impl Violation {
+    /// Returns the place and the keyword for counting: `/tags/* maxLength`. Places in a list count together.
+    pub(crate) fn reason(&self) -> String {
+        let segments = self.path.split('/').skip(1).map(|segment| {
+            let is_index = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
+            if is_index { "*" } else { segment }
+        });
+        format!(
+            "/{} {}",
+            segments.collect::<Vec<_>>().join("/"),
+            self.keyword
+        )
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.path.is_empty() {

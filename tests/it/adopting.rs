@@ -53,7 +53,7 @@ impl LlmClient for Asked {
         let task = request.task.expect("records are asked for by tasks");
         let mut asked = self.0.lock().expect("nobody panics");
         asked.push((task, request.seed));
-        let record = json!({"question": format!("question {}", task.id), "answer": request.seed});
+        let record = json!({"question": format!("what is {}", task.id), "answer": request.seed});
         Ok(ChatResponse::new(record.to_string()))
     }
 

@@ -270,8 +270,8 @@ async fn what_hooks_are_shown_does_not_print_the_record() {
     let printed = Shown::default();
     let [first, second] = [printed.clone(), printed.clone()];
     let pipeline = Pipeline::builder(scripted([
-        r#"[{"question": "my secret", "answer": "my secret"}]"#,
-        r#"[{"question": "my secret", "answer": "my secret"}]"#,
+        r#"[{"question": "my secret", "answer": "my own secret"}]"#,
+        r#"[{"question": "my secret", "answer": "my own secret"}]"#,
         r#"[{"question": "another secret", "answer": "x"}]"#,
     ]))
     .on_accepted(move |record| first.push(format!("{record:?} {record:#?}")))

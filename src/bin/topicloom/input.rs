@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use serde_json::Value;
+use topicloom::schema::include_files;
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
 use crate::args::AdjustArgs;
@@ -24,13 +26,25 @@ pub(crate) fn read(path: &Path, quiet: bool) -> Result<GenerateByTopicInput> {
             .with_context("file", path.display().to_string())
             .with_source(error)
     })?;
-    let input = GenerateByTopicInput::from_json_slice(&bytes)?;
+    let input = match with_files(&bytes, path.parent().unwrap_or(Path::new(""))) {
+        Some(input) => GenerateByTopicInput::from_json_value(input?)?,
+        None => GenerateByTopicInput::from_json_slice(&bytes)?,
+    };
     if !quiet {
         for warning in input.warnings() {
             eprintln!("warning: {warning}");
         }
     }
     Ok(input)
+}
+
+/// Puts the schemas in other files into an input that refers to some.
+fn with_files(bytes: &[u8], folder: &Path) -> Option<Result<Value>> {
+    let mut input: Value = serde_json::from_slice(bytes).ok()?;
+    let schema = input
+        .get_mut("output_schema")
+        .filter(|schema| schema.is_object())?;
+    Some(include_files(schema, folder).map(|()| input))
 }
 
 /// Applies what the command line says over the input.

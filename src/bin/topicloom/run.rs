@@ -202,6 +202,9 @@ fn summarise(report: &Report) {
             report.candidates.surplus,
         );
     }
+    for (reason, count) in report.most_invalid() {
+        eprintln!("{count} invalid: {reason}");
+    }
     for note in &report.notes {
         eprintln!("note: {note}");
     }

@@ -40,6 +40,42 @@ const KEYWORDS: [&str; 20] = [
     "additionalProperties",
 ];
 
+/// What other libraries call these, without case and signs.
+const ELSEWHERE: [(&[&str], &str); 8] = [
+    (
+        &[
+            "choices",
+            "options",
+            "values",
+            "allowed",
+            "allowedvalues",
+            "enumvalues",
+            "oneof",
+            "literal",
+        ],
+        r#""enum": [...]"#,
+    ),
+    (
+        &["min", "ge", "gte", "minvalue", "lowerbound", "from"],
+        r#""minimum""#,
+    ),
+    (
+        &["max", "le", "lte", "maxvalue", "upperbound", "to"],
+        r#""maximum""#,
+    ),
+    (&["gt"], r#""exclusiveMinimum""#),
+    (&["lt"], r#""exclusiveMaximum""#),
+    (&["regex", "regexp", "match", "matches"], r#""pattern""#),
+    (
+        &["optional", "nullable", "allownull", "null"],
+        r#""required": false"#,
+    ),
+    (
+        &["length", "size", "maxlen", "minlen"],
+        r#""minLength" and "maxLength", or "minItems" and "maxItems" for a list"#,
+    ),
+];
+
 pub(super) fn list(list: &[Value], place: &str, faults: &mut Vec<String>) -> Vec<Field> {
     let read: Vec<(usize, Field)> = list
         .iter()
@@ -109,6 +145,18 @@ fn check_key(key: &str, place: &str, faults: &mut Vec<String>) {
         return;
     }
     let known: Vec<&str> = KEYS.into_iter().chain(KEYWORDS).collect();
+    let plain: String = key
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect();
+    if let Some((_, instead)) = ELSEWHERE
+        .iter()
+        .find(|(words, _)| words.contains(&plain.as_str()))
+    {
+        faults.push(format!(r#"{place}: unknown key "{key}"; write {instead}"#));
+        return;
+    }
     faults.push(match closest(key, known.iter().copied()) {
         Some(close) => format!(r#"{place}: unknown key "{key}", did you mean "{close}"?"#),
         None => format!(r#"{place}: unknown key "{key}""#),

@@ -1,0 +1,181 @@
+//! Backslashes that stand for themselves, in paths and patterns whose author did not escape them.
+//!
+//! `C:\new\table.txt` reads as a line feed and a tab to JSON. What shows a backslash of the author's own is a drive
+//! letter before it, a file's ending, or an escape beside it that JSON does not know. It counts for the word it stands in; a
+//! pattern (`\d+`) counts for the tabs of the whole text.
+
+use std::ops::Range;
+
+/// Returns which of the control characters at `suspects`, all written as escapes, are backslashes and a letter, with the
+/// places of backslashes that were two. `singles` are the places of backslashes before what JSON does not know. All in order.
+pub(super) fn find(text: &str, suspects: &[usize], singles: &[usize]) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut rest = suspects;
+    let pattern = singles.iter().any(|at| is_class(bytes, *at));
+    while let Some(&first) = rest.first() {
+        let word = word_around(bytes, first, rest, suspects);
+        let count = rest.partition_point(|at| *at < word.end);
+        let (inside, after) = rest.split_at(count);
+        let from = singles.partition_point(|at| *at < word.start);
+        let own = &singles[from..from + singles[from..].partition_point(|at| *at < word.end)];
+        let word = Word {
+            bytes,
+            place: word,
+            inside,
+            own,
+        };
+        if word.is_path() || own.iter().any(|at| is_class(bytes, *at)) {
+            found.extend(word.double_start());
+            found.extend(inside.iter().filter(|at| !word.ends_sentence(**at)));
+        } else if pattern {
+            found.extend(inside.iter().filter(|at| stands_alone(bytes, **at)));
+        }
+        rest = after;
+    }
+    found
+}
+
+/// A run of text without white space other than the control characters in question.
+struct Word<'a> {
+    bytes: &'a [u8],
+    place: Range<usize>,
+    inside: &'a [usize],
+    own: &'a [usize],
+}
+
+fn word_around(bytes: &[u8], at: usize, rest: &[usize], suspects: &[usize]) -> Range<usize> {
+    let is_space =
+        |at: usize| bytes[at].is_ascii_whitespace() && suspects.binary_search(&at).is_err();
+    let start = (0..at)
+        .rev()
+        .find(|at| is_space(*at))
+        .map_or(0, |at| at + 1);
+    let end = (at..bytes.len()).find(|at| is_space(*at) && rest.binary_search(at).is_err());
+    start..end.unwrap_or(bytes.len())
+}
+
+impl Word<'_> {
+    fn separators(&self) -> usize {
+        self.inside.len() + self.own.len()
+    }
+
+    fn is_separator(&self, at: usize) -> bool {
+        self.inside.binary_search(&at).is_ok() || self.own.binary_search(&at).is_ok()
+    }
+
+    /// Whether something other than line feeds parts it.
+    fn is_more_than_lines(&self) -> bool {
+        !self.own.is_empty() || self.inside.iter().any(|at| self.bytes[*at] != b'\n')
+    }
+
+    fn is_path(&self) -> bool {
+        let text = &self.bytes[self.place.clone()];
+        if let Some(colon) = text.iter().position(|byte| *byte == b':') {
+            let letter = colon
+                .checked_sub(1)
+                .is_some_and(|at| text[at].is_ascii_alphabetic());
+            let alone = colon < 2 || !text[colon - 2].is_ascii_alphanumeric();
+            let at = self.place.start + colon + 1;
+            if letter && alone && self.is_separator(at) {
+                let rest = &self.bytes[at..self.place.end];
+                let empty = |at: &usize| self.is_separator(at + 1) || at + 1 >= self.place.end;
+                let names = rest.iter().all(|byte| !b":?*\"<>|".contains(byte))
+                    && !self.inside.iter().any(empty);
+                return self.own.contains(&at)
+                    || (names && (self.is_more_than_lines() || has_ending(rest)));
+            }
+        }
+        let joins = |at: &usize| *at > 0 && is_name(self.bytes[*at - 1]);
+        let separators = || self.inside.iter().chain(self.own);
+        if text.first() == Some(&b'\\') && !self.own.contains(&self.place.start) {
+            return text.get(1).is_some_and(u8::is_ascii_alphanumeric)
+                && !self.own.is_empty()
+                && separators().all(joins);
+        }
+        let plain = || {
+            text.iter()
+                .all(|byte| is_name(*byte) || b"\\\n\t\r\x08\x0c,;:)\"'`".contains(byte))
+        };
+        if self.own.is_empty() || !separators().all(joins) || !plain() {
+            return self.goes_on_after_drive() && separators().all(joins);
+        }
+        has_ending(text) || self.goes_on_after_drive()
+    }
+
+    /// Whether it goes on with a path that has a space in it.
+    fn goes_on_after_drive(&self) -> bool {
+        let before = self.bytes[..self.place.start]
+            .strip_suffix(b" ")
+            .unwrap_or_default();
+        let start = before
+            .iter()
+            .rposition(u8::is_ascii_whitespace)
+            .map_or(0, |at| at + 1);
+        let has_drive = before[start..].windows(3).any(|three| {
+            three[0].is_ascii_alphabetic()
+                && three[1] == b':'
+                && matches!(three[2], b'\\' | b'\t' | 0x08 | 0x0c)
+        });
+        has_drive && self.separators() > 1 && self.is_more_than_lines()
+    }
+
+    /// Returns the backslash at its start where there were two: a share.
+    fn double_start(&self) -> Option<usize> {
+        let start = self.place.start;
+        let doubled = self.bytes[start] == b'\\' && !self.is_separator(start);
+        (doubled
+            && self
+                .bytes
+                .get(start + 1)
+                .is_some_and(u8::is_ascii_alphanumeric))
+        .then_some(start)
+    }
+
+    /// Whether a line feed follows the end of a sentence, and so is one.
+    fn ends_sentence(&self, at: usize) -> bool {
+        let before = at.checked_sub(1).map_or(b' ', |at| self.bytes[at]);
+        let drive = before == b':' && at > 1 && self.bytes[at - 2].is_ascii_alphabetic();
+        let after = self.bytes.get(at + 1).copied().unwrap_or(b' ');
+        let begins =
+            after.is_ascii_uppercase() || after.is_ascii_digit() || b" \t\n-*#".contains(&after);
+        self.bytes[at] == b'\n' && !drive && b".!?,;:)\"".contains(&before) && begins
+    }
+}
+
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80 || b"_-.~%$".contains(&byte)
+}
+
+/// Whether a path ends with a file's ending.
+fn has_ending(path: &[u8]) -> bool {
+    let end = path
+        .iter()
+        .rposition(u8::is_ascii_alphanumeric)
+        .map_or(0, |at| at + 1);
+    let ending = path[..end]
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_alphanumeric())
+        .count();
+    (1..=5).contains(&ending)
+        && path[..end - ending].ends_with(b".")
+        && path[..end - ending].len() > 1
+}
+
+/// Whether a backslash starts a class of characters: `\d`, not the start of a name.
+fn is_class(bytes: &[u8], at: usize) -> bool {
+    let next = |ahead: usize| bytes.get(at + ahead).copied().unwrap_or(b' ');
+    b"dDwWsS".contains(&next(1)) && !next(2).is_ascii_alphabetic()
+}
+
+/// Whether a tab is spoken of, or stands in a pattern: not one that indents a line.
+fn stands_alone(bytes: &[u8], at: usize) -> bool {
+    let before = at.checked_sub(1).map_or(b'\n', |at| bytes[at]);
+    let after = bytes.get(at + 1).copied().unwrap_or(b' ');
+    match bytes[at] {
+        b'\t' => !matches!(before, b'\n' | b'\t'),
+        b'\n' => before == b' ' && b" ,.;)".contains(&after),
+        _ => false,
+    }
+}
