@@ -1,7 +1,59 @@
 //! What journals and sinks need of a file system beyond what the standard library offers.
 
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions, Permissions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Returns options that read and write a file; on Unix, one that is created is its owner's alone.
+pub(crate) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Returns the permissions of what has the name already, or those that any new file gets in the directory of `beside`.
+pub(crate) fn usual_permissions(path: &Path, beside: &Path) -> io::Result<Permissions> {
+    if let Ok(there) = fs::metadata(path) {
+        return Ok(there.permissions());
+    }
+    // The only way to ask for the umask is to make a file.
+    let probe = numbered(beside, "new")?;
+    let usual = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&probe)
+        .and_then(|file| file.metadata());
+    fs::remove_file(&probe)?;
+    usual.map(|usual| usual.permissions())
+}
+
+/// Gives a file the first name behind its own, as `NAME.1`, that is free, and returns it.
+pub(crate) fn move_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = free_name(path)?;
+    fs::rename(path, &aside)?;
+    sync_directory_of(&aside)?;
+    Ok(aside)
+}
+
+/// Returns the first name behind a file's own, as `NAME.1`, that is free.
+pub(crate) fn free_name(path: &Path) -> io::Result<PathBuf> {
+    numbered(path, "")
+}
+
+/// Returns the first name of the form `NAME.WORD1` that is free.
+fn numbered(path: &Path, word: &str) -> io::Result<PathBuf> {
+    let name = |number: u32| {
+        let mut name = OsString::from(path.as_os_str());
+        name.push(format!(".{word}{number}"));
+        PathBuf::from(name)
+    };
+    let mut names = (1..u32::MAX).map(name);
+    let free = names.find(|name| name.symlink_metadata().is_err());
+    free.ok_or_else(|| io::ErrorKind::AlreadyExists.into())
+}
 
 /// Makes the names in the directory of a file durable, after the file was created or renamed.
 ///
@@ -14,5 +66,5 @@ pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
     };
-    std::fs::File::open(directory)?.sync_all()
+    fs::File::open(directory)?.sync_all()
 }

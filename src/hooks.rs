@@ -13,7 +13,7 @@
 //!   that is killed may have called a hook for what its successor tells of again.
 //! - A hook watches and does not decide: whether a record is wanted is for a [filter](crate::filter), what is a
 //!   duplicate for a [deduplicator](crate::dedup), and whether a call is made again for the layers around a client.
-//! - A hook that panics ends the run, and the panic goes on in whoever awaits it, as with an observer.
+//! - A hook that panics ends the run with the records in hand and an error that says so, as with an observer.
 //! - Data is kept for hooks only where one is set that is shown it.
 //!
 //! ```

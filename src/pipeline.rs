@@ -10,17 +10,19 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use crate::dedup::{AnyDeduplicator, Deduplicator, Given};
-use crate::engine::{Backend, Job, Model, Observer, ResumePolicy, RunEmbedder, RunSettings, drive};
+use crate::engine::{
+    Backend, Broken, Job, Model, Observer, ResumePolicy, RunEmbedder, RunSettings, StopSignal,
+    drive,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::{Estimate, Rates, estimate_with};
 use crate::event::RunEvent;
 use crate::filter::RecordFilter;
 use crate::hooks::{Accepted, Failed, Hooks, Rejected};
-use crate::input::{GenerateByTopicInput, Settings};
-use crate::journal::Journal;
+use crate::input::{GenerateByTopicInput, Settings, Storage};
+use crate::journal::{FileJournal, Journal};
 use crate::llm::layers::{Budget, Lane};
 use crate::llm::models::{ModelRegistry, OFFLINE};
 use crate::llm::price::{PriceTable, Usd};
@@ -429,17 +431,19 @@ impl Pipeline {
         estimate_with(input, &*parts.prompts, &*parts.renderer, rates)
     }
 
-    /// Starts a run.
+    /// Starts a run. Where the input has [`Storage::Local`] and the pipeline no journal, it is kept there.
     ///
     /// # Errors
     ///
-    /// Where the records cannot be shared out over the topics, or there is no tokio runtime.
+    /// Where the journal cannot be opened, the records cannot be shared out over the topics, or there is no tokio runtime.
     #[allow(clippy::needless_pass_by_value)] // A run is of one input; who needs it again clones it, which is cheap.
     pub fn run<T>(&self, input: GenerateByTopicInput<T>) -> Result<Run<T>>
     where
         T: DeserializeOwned + Send + 'static,
     {
-        self.start(self.job(&input)?)
+        let mut job = self.job(&input)?;
+        open_storage(&mut job, &input)?;
+        self.start(job)
     }
 
     fn start<T>(&self, job: Job) -> Result<Run<T>>
@@ -454,7 +458,7 @@ impl Pipeline {
             .with_source(error)
         })?;
         let policy = (self.parts.policy)();
-        let stop = CancellationToken::new();
+        let stop = StopSignal::default();
         let (sender, receiver) = mpsc::channel(CHANNEL);
         let driver = runtime.spawn(drive(job, policy, sender, stop.clone()));
         Ok(Run::new(receiver, driver, stop))
@@ -480,7 +484,32 @@ impl Pipeline {
 
     fn job<T>(&self, input: &GenerateByTopicInput<T>) -> Result<Job> {
         let parts = self.parts.clone();
-        let settings = input.settings();
+        // In full, so that no setting is read from an input and then by nobody.
+        let Settings {
+            max_concurrency,
+            task_runner_timeout,
+            dead_queue_threshold,
+            job_run_stop_threshold,
+            // The command line's.
+            show_progress: _,
+            // Looked at when a run starts; other things that a pipeline does keep nothing.
+            storage: _,
+            seed,
+            records_per_request,
+            max_retries,
+            avoid_examples,
+            max_cost_usd,
+            max_tokens_total,
+            max_calls,
+            reallocate,
+            coerce_types,
+            allow_placeholders,
+            assert_formats,
+            max_tokens_ceiling,
+            angles,
+            already_seen: seen_files,
+            deduplication: said,
+        } = input.settings().clone();
         let generation = Model {
             choices: parts.generation,
             fallbacks: parts.fallbacks,
@@ -496,8 +525,17 @@ impl Pipeline {
             parameters: Arc::clone(input.topic_parameters()),
         };
         let mut already_seen = parts.already_seen;
-        already_seen.extend(settings.already_seen.iter().map(Given::jsonl));
-        let budget = budget(settings, parts.prices)?;
+        already_seen.extend(seen_files.iter().map(Given::jsonl));
+        let mut budget = Budget::new(parts.prices).telling_requests_apart();
+        if let Some(dollars) = max_cost_usd {
+            budget = budget.max_cost(Usd::from_dollars(dollars)?);
+        }
+        if let Some(tokens) = max_tokens_total {
+            budget = budget.max_tokens(tokens);
+        }
+        if let Some(calls) = max_calls {
+            budget = budget.max_calls(calls);
+        }
         // Before any call is made, not when it is the turn of the first model whose cost nobody knows.
         let topics_too = input.asks_topic_model().then_some(&topics);
         for model in [Some(&generation), topics_too] {
@@ -508,13 +546,12 @@ impl Pipeline {
                 budget.check(backend.client.model(), &model.parameters)?;
             }
         }
-        let schema = if settings.assert_formats {
+        let schema = if assert_formats {
             input.schema().assert_formats()?
         } else {
             input.schema().clone()
         };
         let budget = Arc::new(budget);
-        let said = &settings.deduplication;
         let embeddings = match (&parts.deduplicator, &said.embedding_model) {
             (None, Some(model)) => {
                 let embedder = parts.models.embedder(model)?;
@@ -522,7 +559,7 @@ impl Pipeline {
                 Some(Arc::new(RunEmbedder::new(
                     embedder,
                     budget,
-                    settings.max_concurrency,
+                    max_concurrency,
                 )?))
             }
             _ => None,
@@ -537,19 +574,20 @@ impl Pipeline {
             input: input.to_json(),
             fingerprint: input.fingerprint(),
             warnings: input.warnings().iter().map(ToString::to_string).collect(),
+            notes: Vec::new(),
             settings: RunSettings {
-                seed: settings.seed,
-                max_concurrency: settings.max_concurrency,
-                call_timeout: settings.task_runner_timeout,
-                max_retries: settings.max_retries,
-                miss_threshold: settings.dead_queue_threshold,
-                breaker_rounds: settings.job_run_stop_threshold,
-                records_per_request: settings.records_per_request,
-                avoid_examples: settings.avoid_examples,
-                reallocate: settings.reallocate,
-                coerce_types: settings.coerce_types,
-                allow_placeholders: settings.allow_placeholders,
-                max_tokens_ceiling: settings.max_tokens_ceiling,
+                seed,
+                max_concurrency,
+                call_timeout: task_runner_timeout,
+                max_retries,
+                miss_threshold: dead_queue_threshold,
+                breaker_rounds: job_run_stop_threshold,
+                records_per_request,
+                avoid_examples,
+                reallocate,
+                coerce_types,
+                allow_placeholders,
+                max_tokens_ceiling,
                 rehearses: None,
             },
             budget,
@@ -563,28 +601,42 @@ impl Pipeline {
             deduplicator,
             embeddings,
             already_seen,
-            angles: settings.angles.clone(),
+            angles,
             journal: parts.journal,
             resume: parts.resume,
             observers: parts.observers,
             hooks: parts.hooks,
+            broken: Broken::default(),
         })
     }
 }
 
-/// Creates the account of one run, with the caps of its input.
-fn budget(settings: &Settings, prices: PriceTable) -> Result<Budget> {
-    let mut budget = Budget::new(prices).telling_requests_apart();
-    if let Some(dollars) = settings.max_cost_usd {
-        budget = budget.max_cost(Usd::from_dollars(dollars)?);
+/// Opens the journal that the input asks for, where the pipeline has none.
+fn open_storage<T>(job: &mut Job, input: &GenerateByTopicInput<T>) -> Result<()> {
+    let Storage::Local(directory) = &input.settings().storage else {
+        return Ok(());
+    };
+    if job.journal.is_some() {
+        return Ok(());
     }
-    if let Some(tokens) = settings.max_tokens_total {
-        budget = budget.max_tokens(tokens);
+    let directory = directory.as_deref().unwrap_or(Storage::DIRECTORY.as_ref());
+    std::fs::create_dir_all(directory).map_err(|error| {
+        Error::new(
+            ErrorKind::Journal,
+            "the directory that `storage` names cannot be made",
+        )
+        .with_context("path", directory.display().to_string())
+        .with_source(error)
+    })?;
+    let opened = FileJournal::open_for(directory.join(input.journal_name()), input)?;
+    if let Some(moved) = opened.moved {
+        job.notes.push(moved.to_string());
     }
-    if let Some(calls) = settings.max_calls {
-        budget = budget.max_calls(calls);
+    if opened.input_changed {
+        job.resume = ResumePolicy::Changed;
     }
-    Ok(budget)
+    job.journal = Some(Arc::new(opened.journal));
+    Ok(())
 }
 
 impl fmt::Debug for Pipeline {
@@ -623,4 +675,188 @@ impl PipelineBuilder {
 
 fn clients<'a>(backends: impl Iterator<Item = &'a Backend>) -> Vec<&'a Arc<dyn LlmClient>> {
     backends.map(|backend| &backend.client).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What the input says is in the document of its schema, whatever reads it.
+    fn accepted_keys(pointer: &str) -> BTreeSet<String> {
+        let schema = GenerateByTopicInput::json_schema();
+        let keys = schema.pointer(pointer).and_then(Value::as_object);
+        keys.expect("it is an object").keys().cloned().collect()
+    }
+
+    fn input(changes: &Value) -> GenerateByTopicInput {
+        let mut input = json!({
+            "user_instruction": "about the sea", "num_records": 20, "records_per_topic": 10, "topics": ["tides", {"waves": 2}],
+            "generation_model_name": "offline/one", "topic_model_name": "offline/one",
+            "generation_model_kwargs": {"max_tokens": 5},
+            "output_schema": {
+                "type": "object", "properties": {"mail": {"type": "string", "format": "email"}}, "required": ["mail"],
+            },
+        });
+        for (key, value) in changes.as_object().expect("the test gives an object") {
+            input[key] = value.clone();
+        }
+        GenerateByTopicInput::from_json_value(input).expect("the test's input is valid")
+    }
+
+    /// Everything that a run is told by its input.
+    fn told(input: &GenerateByTopicInput) -> String {
+        let pipeline = Pipeline::from_input(input).expect("the models are embedded");
+        let job = pipeline.job(input).expect("the test's input is valid");
+        let topic_model = job.topics.choices[0].0.client.model();
+        let loose = job.schema.validate(&json!({"mail": "nowhere"})).is_ok();
+        format!(
+            "{:?} {:?} {:?} {:?} {:?} {} {} {topic_model} {:?} {} {loose} {} {:?}",
+            job.settings,
+            job.budget,
+            job.instruction,
+            job.allocation,
+            job.generation.parameters,
+            job.generation.choices[0].0.client.model(),
+            job.schema.fingerprint(),
+            job.topics.parameters,
+            job.angles.is_some(),
+            job.already_seen.len(),
+            job.compared_by,
+        )
+    }
+
+    #[test]
+    fn every_accepted_key_has_a_reader_or_a_warning() {
+        let keys = [
+            ("user_instruction", json!("about hills")),
+            ("num_records", json!(30)),
+            // Of topics that are to be generated.
+            ("records_per_topic", json!(5)),
+            ("topics", json!(["hills"])),
+            ("topic_model_name", json!("offline/two")),
+            ("topic_model_kwargs", json!({"temperature": 0.5})),
+            ("generation_model_name", json!("offline/two")),
+            ("generation_model_kwargs", json!({"temperature": 0.5})),
+            ("output_schema", json!([{"name": "text", "type": "str"}])),
+            ("deduplication", json!("exact")),
+        ];
+        let tested = keys.iter().map(|(key, _)| (*key).to_owned());
+        let tested: BTreeSet<String> = tested.chain(["data_factory_config".to_owned()]).collect();
+        assert_eq!(accepted_keys("/properties"), tested, "a key without a case");
+        for (key, value) in keys {
+            let base = match key {
+                "records_per_topic" | "topic_model_name" => json!({"topics": null}),
+                _ => json!({}),
+            };
+            let mut changed = base.clone();
+            changed[key] = value;
+            assert_ne!(
+                told(&input(&changed)),
+                told(&input(&base)),
+                "nobody reads `{key}`"
+            );
+        }
+
+        let settings = [
+            ("max_concurrency", json!(3)),
+            ("task_runner_timeout", json!(3)),
+            ("dead_queue_threshold", json!(5)),
+            ("job_run_stop_threshold", json!(5)),
+            ("seed", json!(3)),
+            ("records_per_request", json!(3)),
+            ("max_retries", json!(3)),
+            ("avoid_examples", json!(3)),
+            ("max_tokens_total", json!(3)),
+            ("max_calls", json!(3)),
+            ("reallocate", json!(true)),
+            ("coerce_types", json!(true)),
+            ("allow_placeholders", json!(true)),
+            ("assert_formats", json!(true)),
+            ("max_tokens_ceiling", json!(30)),
+            ("angles", json!("neutral")),
+            ("already_seen", json!(["seen.jsonl"])),
+            ("deduplication", json!({"method": "exact"})),
+        ];
+        let ignored = ["batch_size", "target_count", "initial_state_values"];
+        // The command's; `storage` and the cap on money have tests of their own below.
+        let elsewhere = ["show_progress", "storage", "max_cost_usd"];
+        let tested = settings
+            .iter()
+            .map(|(key, _)| *key)
+            .chain(ignored)
+            .chain(elsewhere);
+        let tested: BTreeSet<String> = tested.map(str::to_owned).collect();
+        assert_eq!(
+            accepted_keys("/$defs/Settings/properties"),
+            tested,
+            "a setting without a case"
+        );
+        for (key, value) in settings {
+            let changed = input(&json!({"data_factory_config": {key: value}}));
+            assert_ne!(
+                told(&changed),
+                told(&input(&json!({}))),
+                "nobody reads `{key}`"
+            );
+        }
+        for key in ignored {
+            let warned = input(&json!({"data_factory_config": {key: 3}}));
+            let warning = warned.warnings()[0].to_string();
+            assert!(
+                warning.contains(key) && warning.contains("has no effect"),
+                "{warning}"
+            );
+        }
+        // No price is known for the embedded model, which a cap on money needs.
+        let capped = input(&json!({"data_factory_config": {"max_cost_usd": 3}}));
+        let pipeline = Pipeline::from_input(&capped).expect("the models are embedded");
+        assert!(
+            pipeline.job(&capped).is_err(),
+            "nobody reads `max_cost_usd`"
+        );
+    }
+
+    #[tokio::test]
+    async fn local_storage_is_a_journal_in_the_directory_that_is_named_and_in_no_other_case() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let kept = directory.path().join("runs");
+        let input = |storage: Value, instruction: &str, records: u64| {
+            GenerateByTopicInput::from_json_value(json!({
+                "user_instruction": instruction, "num_records": records, "topics": ["tides"],
+                "generation_model_name": "offline/one", "data_factory_config": {"storage": storage, "seed": 1},
+            }))
+            .expect("the test's input is valid")
+        };
+        let journals = || std::fs::read_dir(&kept).map_or(0, Iterator::count);
+        for storage in [Value::Null, json!("in_memory")] {
+            generate_by_topic(input(storage, "about the sea", 5))
+                .await
+                .expect("complete");
+            assert_eq!(journals(), 0);
+        }
+        let local = json!({"local": kept});
+        let first = generate_by_topic(input(local.clone(), "about the sea", 5))
+            .await
+            .expect("complete");
+        assert_eq!((journals(), first.report().resumed_answers), (1, 0));
+        // The gap alone is asked for.
+        let more = generate_by_topic(input(local.clone(), "about the sea", 8))
+            .await
+            .expect("complete");
+        assert_eq!(
+            (journals(), more.len(), more.report().resumed_answers),
+            (1, 8, 5)
+        );
+        let same =
+            |(one, other): (&crate::record::Record, &crate::record::Record)| one.data == other.data;
+        assert!(first.iter().zip(&more).all(same));
+        let other = generate_by_topic(input(local, "about hills", 5))
+            .await
+            .expect("complete");
+        assert_eq!((journals(), other.report().resumed_answers), (2, 0));
+    }
 }

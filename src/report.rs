@@ -31,6 +31,9 @@ pub struct Report {
     /// Why it did not complete, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Where the sink keeps the records of a run that is not complete, such as `data.jsonl.partial`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_in: Option<String>,
     /// Records asked for.
     pub requested: u64,
     /// Records made.
@@ -317,6 +320,7 @@ impl Report {
         Self {
             outcome,
             reason: None,
+            kept_in: None,
             requested: 0,
             accepted: 0,
             record_calls: CallCounts::default(),

@@ -220,6 +220,78 @@ fn whoever_stops_reading_is_not_told_off() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_run_whose_reader_has_enough_is_no_error() {
+    let place = Place::new();
+    let line = "\"$0\" run input.json --offline | head -1; test \"${PIPESTATUS[0]}\" -eq 0";
+    let output = Command::new("bash")
+        .args(["-c", line, env!("CARGO_BIN_EXE_topicloom")])
+        .current_dir(place.0.path())
+        .output()
+        .expect("there is a shell");
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(records(&String::from_utf8_lossy(&output.stdout)).len(), 1);
+    assert!(!said(&output).contains("error"), "{}", said(&output));
+}
+
+#[test]
+fn a_topic_gives_a_terminal_no_orders() {
+    let place = Place::new();
+    let topics = json!(["tides", "\u{1b}]0;owned\u{7}", "\u{9b}2J"]);
+    place.write(
+        "orders.json",
+        &json!({"num_records": 30, "topics": topics, "data_factory_config": {"max_calls": 9}})
+            .to_string(),
+    );
+    let journal = [
+        "run",
+        "orders.json",
+        "--offline",
+        "--journal",
+        "run.journal",
+        "-o",
+        "out.jsonl",
+    ];
+    for args in [
+        &["plan", "orders.json"][..],
+        &["preview", "orders.json", "--offline"],
+        &journal,
+        &["inspect", "run.journal"],
+        &["inspect", "run.journal", "--raw"],
+    ] {
+        let output = place.runs(args);
+        let printed =
+            String::from_utf8([output.stdout, output.stderr].concat()).expect("it is text");
+        let order = printed
+            .chars()
+            .find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
+        assert_eq!(order, None, "{args:?}: {printed:?}");
+    }
+}
+
+#[test]
+fn a_dry_run_replaces_no_records() {
+    let place = Place::new();
+    place.write("data.jsonl.partial", "{\"text\": \"paid for\"}\n");
+    let dry_run = [
+        "run",
+        "input.json",
+        "--offline",
+        "--dry-run",
+        "-o",
+        "data.jsonl",
+    ];
+    let output = place.runs(&dry_run);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(
+        said(&output)
+            .lines()
+            .last()
+            .is_some_and(|line| line.contains("data.jsonl.partial"))
+    );
+}
+
 #[test]
 fn an_inspected_journal_tells_the_run_and_what_came_behind_a_second_plan() {
     let place = Place::new();

@@ -1,6 +1,6 @@
 //! Counts every call of a run, and remembers which failed on behalf of which task.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::ErrorKind;
@@ -22,6 +22,8 @@ struct Counts {
     topics: CallCounts,
     models: BTreeMap<String, ModelReport>,
     failed: HashMap<u64, Vec<ErrorKind>>,
+    /// Tasks with a call in flight, or with an answer that has not been taken yet.
+    under_way: HashSet<u64>,
 }
 
 impl CallLog {
@@ -31,6 +33,21 @@ impl CallLog {
             counts: Mutex::default(),
             budget: Some(budget),
         }
+    }
+
+    /// Returns whether a call of the task is in flight, or its answer not [taken](Self::taken).
+    pub(crate) fn is_under_way(&self, seed: u64) -> bool {
+        self.lock().under_way.contains(&seed)
+    }
+
+    /// Returns whether that holds of any task.
+    pub(crate) fn any_under_way(&self) -> bool {
+        !self.lock().under_way.is_empty()
+    }
+
+    /// Says that the answer to a task is where it should be.
+    pub(crate) fn taken(&self, seed: u64) {
+        self.lock().under_way.remove(&seed);
     }
 
     /// Takes how the calls of a task failed, in order.
@@ -115,6 +132,7 @@ impl CallObserver for CallLog {
         let mut counts = self.lock();
         counts.model(model).calls += 1;
         counts.of(request.purpose).made += 1;
+        counts.under_way.insert(request.seed);
         request.seed
     }
 
@@ -125,8 +143,12 @@ impl CallObserver for CallLog {
             CallEnd::Failed { kind } => {
                 counts.fail(call.purpose, kind);
                 counts.failed.entry(call.id).or_default().push(kind);
+                counts.under_way.remove(&call.id);
             }
-            CallEnd::Cancelled => counts.of(call.purpose).cancelled += 1,
+            CallEnd::Cancelled => {
+                counts.of(call.purpose).cancelled += 1;
+                counts.under_way.remove(&call.id);
+            }
         }
     }
 }

@@ -12,15 +12,15 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinError;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::asked_again::AskedAgain;
 use super::call_log::CallLog;
 use super::findings::Findings;
+use super::guard::{caught, caught_async, longest};
 use super::judge::{Judge, Judged};
 use super::ledger::{Ledger, Rules, Task};
-use super::log::Log;
+use super::log::{Line, Log};
 use super::opening::Opening;
 use super::output::RecordsFormat;
 use super::output_limits::OutputLimits;
@@ -29,20 +29,21 @@ use super::recollection::Recollection;
 use super::settling::Settling;
 use super::summary::Account;
 use super::tasks::Tasks;
-use super::worker::{Brief, End, Settle, Workshop};
-use super::{Ending, Job, folding, opening, stack};
+use super::worker::{Brief, End, Settle, Workshop, no_longer_under_way};
+use super::{Ending, Job, RunSettings, StopSignal, folding, opening, stack};
 use crate::dedup::AnyMemory;
 use crate::diversity::{DiversityReport, Metrics, vendi};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
 use crate::journal::Entry;
-use crate::llm::{Message, Purpose};
+use crate::llm::{Capabilities, LlmClient, Message, Purpose};
 use crate::outcome::{CallError, Outcome};
 use crate::plan::Plan;
 use crate::prompt::StableContext;
 use crate::record::Record;
 use crate::schedule::SchedulingPolicy;
 use crate::schema::RECORDS_KEY;
+use crate::topic::AngleSet;
 
 /// Records that wait to be sent to a slow consumer before no more are asked for. Enough to keep the calls going while
 /// the consumer is busy for a moment; what is in flight comes on top.
@@ -56,6 +57,10 @@ const MOST_RECALLED: usize = 512;
 /// about to call, so that a permit is never idle for want of a task.
 const TASKS_PER_PERMIT: usize = 2;
 
+/// Tasks in flight where a run goes in step: as many as by default, whatever the concurrency is, so that it does not
+/// matter to what is made.
+const TASKS_IN_STEP: usize = 20;
+
 /// Records whose embeddings are compared at the end of a run, where there are embeddings. Their Vendi score takes some
 /// twenty milliseconds; it grows with the third power.
 const MOST_EMBEDDINGS: usize = 256;
@@ -65,6 +70,8 @@ enum Stop {
     Complete,
     Short(Error),
     Cancelled,
+    /// As cancelled, but the calls in flight may end.
+    AfterCalls,
 }
 
 /// Makes the records of a job, sends them, and returns how it ended.
@@ -72,7 +79,7 @@ pub(crate) async fn drive<T>(
     job: Job,
     mut policy: Box<dyn SchedulingPolicy>,
     records: mpsc::Sender<Vec<Record<T>>>,
-    stop: CancellationToken,
+    stop: StopSignal,
 ) -> Ending
 where
     T: DeserializeOwned + Send + 'static,
@@ -80,11 +87,12 @@ where
     let started = Instant::now();
     let mut account = Account::new(&job);
     let log = Arc::new(Log::new(job.journal.clone()));
-    let result = run(&job, &log, &mut *policy, records, stop, &mut account).await;
+    let running = run(&job, &log, &mut *policy, records, stop, &mut account);
+    let result = caught_async("a part of the run", running).await;
     let (outcome, error) = match finish(&log, &job, result).await {
         Ok(Stop::Complete) => (Outcome::Complete, None),
         Ok(Stop::Short(error)) => (Outcome::Short, Some(error)),
-        Ok(Stop::Cancelled) => {
+        Ok(Stop::Cancelled | Stop::AfterCalls) => {
             let error = Error::new(
                 ErrorKind::Cancelled,
                 "the run was stopped before it was complete",
@@ -93,7 +101,7 @@ where
         }
         Err(error) => (Outcome::Failed, Some(error)),
     };
-    let report = account.into_report(&job, outcome, error.as_ref(), started.elapsed());
+    let mut report = account.into_report(&job, outcome, error.as_ref(), started.elapsed());
     info!(
         outcome = outcome.as_str(),
         accepted = report.accepted,
@@ -101,7 +109,15 @@ where
         "run ended"
     );
     job.tell(&RunEvent::Finished { report: &report });
-    Ending { report, error }
+    let broken = job.broken.take().filter(|_| error.is_none());
+    if let Some(broken) = &broken {
+        report.outcome = Outcome::Failed;
+        report.reason = Some(broken.to_string());
+    }
+    Ending {
+        report,
+        error: error.or(broken),
+    }
 }
 
 async fn run<T>(
@@ -109,7 +125,7 @@ async fn run<T>(
     log: &Arc<Log>,
     policy: &mut dyn SchedulingPolicy,
     records: mpsc::Sender<Vec<Record<T>>>,
-    stop: CancellationToken,
+    stop: StopSignal,
     account: &mut Account,
 ) -> Result<Stop>
 where
@@ -118,7 +134,11 @@ where
     let calls = Arc::clone(&account.calls);
     let opening = open(job, log, &calls).await?;
     // Before any call to a model that writes, since a file that is missing should cost none.
-    let memory = new_memory(job).await?;
+    let memory = tokio::select! {
+        biased;
+        memory = caught_async("the deduplicator", new_memory(job)) => memory?,
+        () = stop.long_ago() => return Ok(Stop::Cancelled),
+    };
     let seed = opening.seed;
     let shared = stack::Shared {
         permits: Arc::new(Semaphore::new(job.settings.max_concurrency)),
@@ -142,9 +162,11 @@ where
         let settled = planner.settle(opening.earlier);
         let (plan, angles) = tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(Stop::Cancelled),
+            () = stop.at_once.cancelled() => return Ok(Stop::Cancelled),
+            () = last_calls(&stop, &shared) => return Ok(Stop::Cancelled),
             settled = settled => match settled {
                 Ok(settled) => settled,
+                Err(_) if stop.after_calls.is_cancelled() => return Ok(Stop::Cancelled),
                 Err(error) => return fatal(error),
             },
         };
@@ -156,13 +178,48 @@ where
         compared_by: &job.compared_by,
     });
     account.plan = Some(plan.clone());
-
+    if let Some(error) = job.broken.take() {
+        return Err(error);
+    }
     let client = wrap(&job.generation);
-    let schema_text = job.renderer.render(&job.schema)?;
+    let workshop = Arc::new(new_workshop(
+        job, log, &plan, angles, client, shared, &stop,
+    )?);
+    let settling = new_settling(job, &workshop, &plan, memory);
+    make(
+        settling,
+        &workshop,
+        opening.rest,
+        policy,
+        records,
+        &stop,
+        account,
+    )
+    .await
+}
+
+/// Waits until the run is told to stop and the planner's call is over, and makes no other.
+async fn last_calls(stop: &StopSignal, shared: &stack::Shared) {
+    stop.after_calls.cancelled().await;
+    shared.permits.close();
+    no_longer_under_way(&shared.calls, stop, None).await;
+}
+
+/// Returns what all tasks share.
+fn new_workshop<T: DeserializeOwned + 'static>(
+    job: &Job,
+    log: &Arc<Log>,
+    plan: &Plan,
+    angles: AngleSet,
+    client: Arc<dyn LlmClient>,
+    shared: stack::Shared,
+    stop: &StopSignal,
+) -> Result<Workshop<T>> {
+    let schema_text = caught("the schema renderer", || job.renderer.render(&job.schema))??;
     let stable =
         StableContext::new(&schema_text, RECORDS_KEY).with_instruction(job.instruction.as_deref());
     let stable = job.prompts.stable(&stable)?;
-    let workshop = Arc::new(Workshop {
+    Ok(Workshop {
         client,
         prompts: Arc::clone(&job.prompts),
         cache_key: cache_key(&stable).into(),
@@ -177,17 +234,27 @@ where
         angles,
         judge: new_judge(job),
         log: Arc::clone(log),
-        calls,
-        seed,
-        stop: stop.child_token(),
+        calls: shared.calls,
+        seed: shared.seed,
+        stopped: stop.for_workers(),
+        calls_in_turn: job.settings.max_concurrency == 1,
+        permits: shared.permits,
         unsettled: AtomicU64::new(0),
-    });
-    let mut settling = Settling {
+    })
+}
+
+fn new_settling<'a, T>(
+    job: &'a Job,
+    workshop: &'a Workshop<T>,
+    plan: &Plan,
+    memory: AnyMemory,
+) -> Settling<'a, T> {
+    Settling {
         job,
         topics: &workshop.topics,
         model: workshop.client.model().into(),
         requested: plan.total(),
-        ledger: new_ledger(job, &plan, seed),
+        ledger: new_ledger(job, plan, workshop.seed),
         memory,
         recollection: Recollection::new(plan.topics.len(), job.settings.avoid_examples),
         metrics: Metrics::new(),
@@ -200,17 +267,44 @@ where
         outbox: Vec::new(),
         asked_again: AskedAgain::default(),
         is_replaying: true,
+        admits: true,
+    }
+}
+
+/// Makes the records of a plan, those of an earlier process first.
+async fn make<T>(
+    mut settling: Settling<'_, T>,
+    workshop: &Arc<Workshop<T>>,
+    past: BoxStream<'_, Result<Entry>>,
+    policy: &mut dyn SchedulingPolicy,
+    records: mpsc::Sender<Vec<Record<T>>>,
+    stop: &StopSignal,
+    account: &mut Account,
+) -> Result<Stop>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    let folded = tokio::select! {
+        folded = fold(&mut settling, workshop, past, &records) => folded.map(Some),
+        () = stop.long_ago() => Ok(None),
     };
-    let result = match fold(&mut settling, &workshop, opening.rest, &records).await {
-        Ok(answers) => {
+    let result = match folded {
+        Ok(Some(answers)) => {
             account.resumed_answers = answers;
-            account.was_cut_short = log.was_cut_short();
-            work(&mut settling, &workshop, policy, records, &stop).await
+            account.was_cut_short = workshop.log.was_cut_short();
+            work(&mut settling, workshop, policy, records, stop).await
         }
-        Err(error) => Err(error),
+        ended => {
+            // What was settled until then is good.
+            records.send(mem::take(&mut settling.outbox)).await.ok();
+            ended.map(|_| Stop::Cancelled)
+        }
     };
     account.unjudged = workshop.unsettled.load(Ordering::Relaxed);
-    account.diversity = measured(&settling.metrics, &settling.memory);
+    account.diversity = caught("the memory of the deduplicator", || {
+        measured(&settling.metrics, &settling.memory)
+    })
+    .unwrap_or_default();
     account.findings = settling.findings;
     account.ledger = Some(settling.ledger);
     result
@@ -253,6 +347,7 @@ fn new_judge<T: DeserializeOwned + 'static>(job: &Job) -> Judge<T> {
     )
     .coerces(job.settings.coerce_types)
     .allows_placeholders(job.settings.allow_placeholders)
+    .waits_for_parts(longest(job.settings.call_timeout))
     .keeps_data(job.hooks.want_data())
 }
 
@@ -298,12 +393,16 @@ where
             answers += u64::from(matches!(result, Settle::Answered { .. }));
             settling.ledger.book(&task);
             settle(settling, workshop, &task, result);
+            if let Some(error) = settling.job.broken.take() {
+                return Err(error);
+            }
         }
-        if settling.outbox.len() >= MOST_RECALLED
-            && records.send(mem::take(&mut settling.outbox)).await.is_err()
-        {
-            // The consumer is gone, which the loop that follows sees too.
-            return Ok(answers);
+        if settling.outbox.len() >= MOST_RECALLED {
+            match records.reserve().await {
+                Ok(permit) => permit.send(mem::take(&mut settling.outbox)),
+                // The consumer is gone, which the loop that follows sees too.
+                Err(_) => return Ok(answers),
+            }
         }
     }
     settling.is_replaying = false;
@@ -375,13 +474,41 @@ fn recall<T>(
     }
 }
 
+/// How far tasks are issued ahead of those that are settled.
+struct Pace {
+    /// Whether what is made does not depend on which call ends first, so that a seed repeats the run: the log follows the
+    /// order of the tasks, and a task is issued after as many others are settled, each time.
+    in_step: bool,
+    window: usize,
+    most_tasks: u64,
+}
+
+impl Pace {
+    fn new(settings: &RunSettings, capabilities: Capabilities) -> Self {
+        let window = if capabilities.repeats_itself {
+            TASKS_IN_STEP
+        } else {
+            settings.max_concurrency.saturating_mul(TASKS_PER_PERMIT)
+        };
+        Self {
+            in_step: capabilities.repeats_itself || settings.max_concurrency == 1,
+            window: if settings.rehearses.is_some() {
+                1
+            } else {
+                window
+            },
+            most_tasks: settings.rehearses.unwrap_or(u64::MAX),
+        }
+    }
+}
+
 /// Issues tasks and settles their ends until nothing is left to do.
 async fn work<T>(
     settling: &mut Settling<'_, T>,
     workshop: &Arc<Workshop<T>>,
     policy: &mut dyn SchedulingPolicy,
     records: mpsc::Sender<Vec<Record<T>>>,
-    stop: &CancellationToken,
+    stop: &StopSignal,
 ) -> Result<Stop>
 where
     T: DeserializeOwned + Send + 'static,
@@ -390,39 +517,53 @@ where
     // Ends whose number is not due yet: what is settled is settled in the order of the log.
     let mut early: BTreeMap<u64, (Task, Settle<T>)> = BTreeMap::new();
     let mut due = workshop.log.next_number();
-    let window = settling
-        .job
-        .settings
-        .max_concurrency
-        .saturating_mul(TASKS_PER_PERMIT);
-    let (window, most_tasks) = match settling.job.settings.rehearses {
-        Some(tasks) => (1, tasks),
-        None => (window, u64::MAX),
-    };
+    let capabilities = workshop.client.capabilities();
+    let Pace {
+        in_step,
+        window,
+        most_tasks,
+    } = Pace::new(&settling.job.settings, capabilities);
+    let mut line = in_step.then(Line::new);
     // Where a prefix is cached only once a first answer has started, one call goes ahead to write it.
-    let mut cold = workshop.client.capabilities().warms_cache;
+    let mut cold = capabilities.warms_cache;
     let mut ending: Option<Result<Stop>> = None;
     for task in outstanding(workshop).await? {
         settling.ledger.book(&task);
         tasks.spawn(brief(settling, task));
     }
     // Made once: whoever begins to wait for one of these takes a lock.
-    let mut stopped = pin!(stop.cancelled());
+    let mut stopped = pin!(stop.at_once.cancelled());
+    let mut stopped_after_calls = pin!(stop.after_calls.cancelled());
     let mut consumer_gone = pin!(records.closed());
     loop {
         while ending.is_none()
             && settling.ledger.next_task() < most_tasks
-            && tasks.len() < if cold { 1 } else { window }
+            && tasks.len() + if in_step { early.len() } else { 0 } < if cold { 1 } else { window }
             && settling.outbox.len() < MOST_WAITING
         {
-            match settling.ledger.issue(policy) {
-                Ok(Some(task)) => tasks.spawn(brief(settling, task)),
+            match caught("the scheduling policy", || settling.ledger.issue(policy)).flatten() {
+                Ok(Some(task)) => {
+                    let mut brief = brief(settling, task);
+                    brief.turn_to_append = line.as_mut().map(Line::stand);
+                    tasks.spawn(brief);
+                }
                 Ok(None) => break,
                 Err(error) => ending = Some(Err(error)),
             }
         }
+        if in_step
+            && settling.outbox.len() < MOST_WAITING
+            && let Some((task, result)) = early.remove(&due)
+        {
+            due += 1;
+            settle(settling, workshop, &task, result);
+            continue;
+        }
+        if ending.is_none() {
+            ending = settling.job.broken.take().map(Err);
+        }
         if settling.ledger.is_complete() || ending.as_ref().is_some_and(stops_calls) {
-            workshop.stop.cancel();
+            workshop.stopped.at_once.cancel();
         }
         if tasks.is_empty() && settling.outbox.is_empty() {
             break;
@@ -430,6 +571,11 @@ where
         tokio::select! {
             biased;
             () = &mut stopped, if ending.is_none() => ending = Some(Ok(Stop::Cancelled)),
+            () = &mut stopped_after_calls, if ending.is_none() => {
+                ending = Some(Ok(Stop::AfterCalls));
+                // Whoever waits for one has no call in flight, and none is made any more.
+                workshop.permits.close();
+            }
             () = &mut consumer_gone, if ending.is_none() => ending = Some(Ok(Stop::Cancelled)),
             // Before the records are sent: the consumer is woken once for all that arrive together.
             Some((task, end)) = tasks.next() => {
@@ -437,19 +583,14 @@ where
                 match end {
                     Ok(End::Settle { number, result }) => {
                         early.insert(number, (task, result));
-                        while let Some((task, result)) = early.remove(&due) {
+                        while !in_step && let Some((task, result)) = early.remove(&due) {
                             due += 1;
                             settle(settling, workshop, &task, result);
                         }
                     }
-                    Ok(End::Cancelled) => settling.ledger.cancelled(&task),
-                    Ok(End::Fatal(error)) => {
-                        settling.ends_run(&task, &error);
-                        ending.get_or_insert_with(|| fatal(error));
-                    }
-                    Err(panic) => {
-                        settling.ledger.failed(&task, ErrorKind::Plugin, 0);
-                        ending.get_or_insert_with(|| Err(panicked(panic)));
+                    end => {
+                        let ends_run = close_without_entry(settling, &task, end);
+                        ending = ending.or(ends_run);
                     }
                 }
                 if let (None, Some(failures)) = (&ending, settling.ledger.provider_is_down()) {
@@ -480,6 +621,28 @@ where
     }
 }
 
+/// Closes a task of which nothing is in the log, and returns how the run ends if it ends it.
+fn close_without_entry<T>(
+    settling: &mut Settling<'_, T>,
+    task: &Task,
+    end: Result<End<T>, JoinError>,
+) -> Option<Result<Stop>> {
+    match end {
+        Ok(End::Fatal(error)) => {
+            settling.ends_run(task, &error);
+            Some(fatal(error))
+        }
+        Ok(_) => {
+            settling.ledger.cancelled(task);
+            None
+        }
+        Err(panic) => {
+            settling.ledger.failed(task, ErrorKind::Plugin, 0);
+            Some(Err(panicked(panic)))
+        }
+    }
+}
+
 /// Returns the tasks of an earlier process whose calls go on elsewhere.
 async fn outstanding<T>(workshop: &Workshop<T>) -> Result<Vec<Task>> {
     let tasks = workshop.log.outstanding().await?.into_iter();
@@ -495,6 +658,7 @@ fn brief<T>(settling: &mut Settling<'_, T>, task: Task) -> Brief {
         avoid: settling.recollection.avoid(task.topic),
         feedback: settling.recollection.take_feedback(task.topic),
         max_tokens: settling.limits.raised(task.topic),
+        turn_to_append: None,
         task,
     }
 }
@@ -505,6 +669,11 @@ fn settle<T>(
     task: &Task,
     result: Settle<T>,
 ) {
+    if !settling.admits {
+        // Nobody can say any more what is new.
+        settling.ledger.cancelled(task);
+        return;
+    }
     if matches!(result, Settle::Answered { .. }) {
         workshop.unsettled.fetch_sub(1, Ordering::Relaxed);
     }
@@ -516,7 +685,7 @@ async fn finish(log: &Log, job: &Job, result: Result<Stop>) -> Result<Stop> {
     let outcome = match &result {
         Ok(Stop::Complete) => Outcome::Complete,
         Ok(Stop::Short(_)) => Outcome::Short,
-        Ok(Stop::Cancelled) => Outcome::Cancelled,
+        Ok(Stop::Cancelled | Stop::AfterCalls) => Outcome::Cancelled,
         Err(_) => Outcome::Failed,
     };
     let uncertain = job.budget.take_all_uncertain();
@@ -529,7 +698,7 @@ async fn finish(log: &Log, job: &Job, result: Result<Stop>) -> Result<Stop> {
 
 /// Whether the calls in flight are dropped at once. Where a cap is reached they may end, since the cap holds them.
 fn stops_calls(ending: &Result<Stop>) -> bool {
-    !matches!(ending, Ok(Stop::Short(_)))
+    !matches!(ending, Ok(Stop::Short(_) | Stop::AfterCalls))
 }
 
 fn fatal(error: Error) -> Result<Stop> {
@@ -552,7 +721,7 @@ fn provider_is_down(failures: u64) -> Error {
 pub(super) fn panicked(error: JoinError) -> Error {
     Error::new(
         ErrorKind::Plugin,
-        "a task panicked, in a client, a filter, a deduplicator or a decoder",
+        "a task panicked, in the prompts or while a record was decoded",
     )
     .with_source(error)
 }

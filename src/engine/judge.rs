@@ -4,11 +4,13 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::future::try_join_all;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::guard::bounded;
 use super::recollection::gist;
 use crate::candidate::Candidate;
 use crate::dedup::{AnyDeduplicator, AnyFingerprint};
@@ -39,6 +41,8 @@ pub(super) struct Judge<T> {
     allows_placeholders: bool,
     /// Whether candidates are kept as JSON, for whoever is shown them.
     keeps_data: bool,
+    /// How long a filter or the deduplicator may take for a record.
+    longest: Duration,
     filters: Vec<Arc<dyn RecordFilter>>,
     deduplicator: AnyDeduplicator,
     /// The way back from each dialect that an answer came in.
@@ -112,6 +116,7 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
             coerces: false,
             allows_placeholders: false,
             keeps_data: false,
+            longest: Duration::MAX,
             filters,
             deduplicator,
             dialects: Mutex::default(),
@@ -134,6 +139,12 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
     /// Sets whether candidates are kept as JSON.
     pub(super) fn keeps_data(mut self, keeps: bool) -> Self {
         self.keeps_data = keeps;
+        self
+    }
+
+    /// Sets how long a filter or the deduplicator may take for a record.
+    pub(super) fn waits_for_parts(mut self, longest: Duration) -> Self {
+        self.longest = longest;
         self
     }
 
@@ -273,7 +284,8 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
         };
         let candidate = Candidate::new(topic, &fields);
         for filter in &self.filters {
-            if let FilterVerdict::Reject(reason) = filter.check(&candidate).await? {
+            let verdict = bounded("a filter", self.longest, filter.check(&candidate)).await?;
+            if let FilterVerdict::Reject(reason) = verdict {
                 return Ok(Err(Refused {
                     filter: Some(reason),
                     json: self.kept(Value::Object(fields)),
@@ -281,7 +293,9 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
                 }));
             }
         }
-        let fingerprint = self.deduplicator.fingerprint(&candidate).await?;
+        let fingerprint = self.deduplicator.fingerprint(&candidate);
+        let part = "the deduplicator, or its embedder,";
+        let fingerprint = bounded(part, self.longest, fingerprint).await?;
         let gist = gist(&fields);
         let placeholder = (!self.allows_placeholders)
             .then(|| placeholder::find(&fields, &self.schema))

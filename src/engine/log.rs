@@ -1,16 +1,53 @@
 //! Gives each entry its place in the order of settling, durably where there is a journal.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use tokio::sync::oneshot;
 
 use crate::error::Result;
 use crate::journal::{Entry, Journal};
 use crate::llm::TaskRef;
 use crate::llm::layers::Uncertain;
 use crate::outcome::Outcome;
+
+/// A place in a line: who has it waits for the one before, and lets the next one go.
+pub(super) struct Turn {
+    before: oneshot::Receiver<()>,
+    /// Dropped when the turn is over.
+    _done: oneshot::Sender<()>,
+}
+
+/// The end of a line, where the next place is.
+pub(super) struct Line(oneshot::Receiver<()>);
+
+impl Turn {
+    /// Waits for the one before; an error says that it was stopped.
+    pub(super) async fn comes(&mut self) {
+        if !self.before.is_terminated() {
+            (&mut self.before).await.ok();
+        }
+    }
+}
+
+impl Line {
+    pub(super) fn new() -> Self {
+        // Who stands first waits for nobody.
+        Self(oneshot::channel().1)
+    }
+
+    pub(super) fn stand(&mut self) -> Turn {
+        let (done, next) = oneshot::channel();
+        let before = std::mem::replace(&mut self.0, next);
+        Turn {
+            before,
+            _done: done,
+        }
+    }
+}
 
 /// The journal of a run, or mere numbers where it has none.
 pub(super) struct Log {
@@ -83,6 +120,26 @@ impl Log {
         self.appended.store(true, Ordering::Relaxed);
         self.next.fetch_max(number + 1, Ordering::Relaxed);
         Ok(number)
+    }
+
+    /// Appends an entry behind those whose turn is before, where there is a turn.
+    pub(super) async fn append_in_turn(
+        &self,
+        turn: Option<Turn>,
+        entry: impl FnOnce() -> Entry,
+    ) -> Result<u64> {
+        let Some(mut turn) = turn else {
+            return self.append(entry).await;
+        };
+        turn.comes().await;
+        let mut append = pin!(self.append(entry));
+        // Entries are taken in the order in which a journal is first asked, and made durable together.
+        let appended = futures::poll!(append.as_mut());
+        drop(turn);
+        match appended {
+            std::task::Poll::Ready(number) => number,
+            std::task::Poll::Pending => append.await,
+        }
     }
 
     /// Writes how the run ended and what no other entry tells of, unless there is nothing new since it last ended; and

@@ -7,6 +7,7 @@ mod driver;
 mod embeddings;
 mod findings;
 mod folding;
+mod guard;
 mod judge;
 mod ledger;
 mod log;
@@ -20,18 +21,19 @@ mod settling;
 #[cfg(feature = "testing")]
 mod simulation;
 mod stack;
+mod stop_signal;
 mod summary;
 mod tasks;
 mod worker;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::dedup::{AnyDeduplicator, Given};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::event::RunEvent;
 use crate::filter::RecordFilter;
 use crate::hooks::Hooks;
@@ -51,6 +53,7 @@ pub(crate) use opening::ResumePolicy;
 pub(crate) use simulation::simulate;
 #[cfg(feature = "postgres")]
 pub(crate) use stack::calling;
+pub(crate) use stop_signal::StopSignal;
 
 /// Is told what happens in a run.
 pub(crate) type Observer = Arc<dyn Fn(&RunEvent<'_>) + Send + Sync>;
@@ -64,6 +67,8 @@ pub(crate) struct Job {
     pub(crate) input: Value,
     pub(crate) fingerprint: u128,
     pub(crate) warnings: Vec<String>,
+    /// What the report has to say beyond what the run does.
+    pub(crate) notes: Vec<String>,
     pub(crate) settings: RunSettings,
     pub(crate) generation: Model,
     pub(crate) topics: Model,
@@ -85,6 +90,39 @@ pub(crate) struct Job {
     pub(crate) resume: ResumePolicy,
     pub(crate) observers: Vec<Observer>,
     pub(crate) hooks: Hooks,
+    pub(crate) broken: Broken,
+}
+
+/// The first part of the caller's that panicked where it cannot return an error. No observer or hook is called again.
+#[derive(Debug, Default)]
+pub(crate) struct Broken(Mutex<(bool, Option<Error>)>);
+
+impl Broken {
+    /// Calls a part of the caller's unless one has panicked.
+    fn guard<R>(&self, part: &str, call: impl FnOnce() -> R) -> Option<R> {
+        if self.lock().0 {
+            return None;
+        }
+        self.keep(guard::caught(part, call))
+    }
+
+    /// Keeps an error to end the run with.
+    fn keep<R>(&self, result: Result<R>) -> Option<R> {
+        result
+            .map_err(|error| {
+                *self.lock() = (true, Some(error));
+            })
+            .ok()
+    }
+
+    /// Takes the error, which ends the run.
+    fn take(&self) -> Option<Error> {
+        self.lock().1.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (bool, Option<Error>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Who is asked, and how.
@@ -147,7 +185,8 @@ pub(crate) struct Ending {
 impl Job {
     fn tell(&self, event: &RunEvent<'_>) {
         for observer in &self.observers {
-            observer(event);
+            self.broken
+                .guard("an observer (`on_event`)", || observer(event));
         }
     }
 }

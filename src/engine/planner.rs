@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 
-use super::Job;
 use super::call_log::CallLog;
 use super::log::Log;
 use super::worker::answered_by;
+use super::{Job, guard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Entry, TopicAnswer};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
@@ -40,6 +42,7 @@ impl<'a> Planner<'a> {
             calls: Arc::clone(calls),
             past: Mutex::new(past),
             asks: AtomicBool::new(true),
+            asked: AtomicU64::new(0),
         };
         Self { job, client, seed }
     }
@@ -88,7 +91,31 @@ impl<'a> Planner<'a> {
         let mut existing = self.job.allocation.existing();
         existing.extend_from_slice(generated);
         let request = self.request(number).with_existing(&existing);
-        self.job.topic_provider.topics(&request).await
+        self.unless_silent(
+            "the topic provider",
+            self.job.topic_provider.topics(&request),
+        )
+        .await
+    }
+
+    /// Waits for a part of the caller's as long as it asks the model, and no longer than a bounded time where it does not.
+    async fn unless_silent<R>(
+        &self,
+        part: &str,
+        call: impl Future<Output = Result<R>>,
+    ) -> Result<R> {
+        let longest = guard::longest(self.job.settings.call_timeout);
+        let mut call = pin!(guard::caught_async(part, call));
+        loop {
+            let asked = self.client.asked.load(Ordering::Relaxed);
+            if let Ok(result) = timeout(longest, call.as_mut()).await {
+                return result;
+            }
+            let is_silent = asked == self.client.asked.load(Ordering::Relaxed);
+            if is_silent && !self.client.calls.any_under_way() {
+                return Err(guard::silent(part, longest));
+            }
+        }
     }
 
     async fn angles(&self, plan: &Plan) -> Result<AngleSet> {
@@ -96,7 +123,7 @@ impl<'a> Planner<'a> {
             return Ok(AngleSet::none());
         };
         let topics: Vec<Topic> = plan.topics.iter().map(|it| it.topic.clone()).collect();
-        angles.settle(&self.request(0), &topics).await
+        guard::caught_async("the angles", angles.settle(&self.request(0), &topics)).await
     }
 
     fn request(&self, number: usize) -> TopicRequest<'_> {
@@ -141,6 +168,8 @@ struct Journalled {
     past: Mutex<HashMap<u64, ChatResponse>>,
     /// Whether the model is asked what the journal does not hold.
     asks: AtomicBool,
+    /// How often the model was asked.
+    asked: AtomicU64,
 }
 
 impl fmt::Debug for Journalled {
@@ -167,10 +196,12 @@ impl LlmClient for Journalled {
             let error = Error::new(ErrorKind::Topics, "the journal has no such answer");
             return Err(error.with_fatal(false));
         }
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let result = self.inner.complete(request).await;
         let failed_calls = self.calls.take_failures(request.seed);
-        let response = result?;
-        self.log
+        let response = result.inspect_err(|_| self.calls.taken(request.seed))?;
+        let appended = self
+            .log
             .append(|| {
                 Entry::TopicAnswered(TopicAnswer {
                     seed: request.seed,
@@ -180,7 +211,9 @@ impl LlmClient for Journalled {
                     uncertain: self.calls.take_uncertain(request.seed),
                 })
             })
-            .await?;
+            .await;
+        self.calls.taken(request.seed);
+        appended?;
         Ok(response)
     }
 

@@ -7,12 +7,13 @@ use tracing::debug;
 use super::Job;
 use super::asked_again::AskedAgain;
 use super::findings::Findings;
+use super::guard::caught;
 use super::judge::{Judged, Ready, Refused};
 use super::ledger::{Ledger, Task};
 use super::output_limits::OutputLimits;
 use super::recollection::Recollection;
 use super::worker::Settle;
-use crate::dedup::{AnyMemory, Match, Reference, Verdict};
+use crate::dedup::{AnyFingerprint, AnyMemory, Match, Reference, Verdict};
 use crate::diversity::Metrics;
 use crate::error::{Error, ErrorKind};
 use crate::event::RunEvent;
@@ -39,6 +40,8 @@ pub(super) struct Settling<'a, T> {
     pub(super) asked_again: AskedAgain,
     /// Whether what is settled was in the journal when the run began.
     pub(super) is_replaying: bool,
+    /// Whether the memory can still be asked: it has not panicked.
+    pub(super) admits: bool,
 }
 
 impl<T> Settling<'_, T> {
@@ -76,7 +79,6 @@ impl<T> Settling<'_, T> {
         if judged.at_limit {
             self.leave_more_room(task, judged.candidates.len());
         }
-        self.ledger.found(task.topic, judged.candidates.len());
         self.job.tell(&RunEvent::AnswerJudged {
             topic,
             task: task.id,
@@ -122,8 +124,11 @@ impl<T> Settling<'_, T> {
                     };
                     self.refused(task, topic, refused)
                 }
-                Ok(ready) => match self.memory.admit(ready.fingerprint) {
-                    Verdict::Unique => {
+                Ok(ready) => match self.admit(ready.fingerprint) {
+                    // Neither it nor what follows it became anything.
+                    None => break,
+                    Some(Verdict::Unique) => {
+                        self.ledger.found(task.topic, 1);
                         self.metrics.observe(task.topic, &ready.gist);
                         self.findings.accepted();
                         self.recollection
@@ -135,13 +140,14 @@ impl<T> Settling<'_, T> {
                         miss = None;
                         continue;
                     }
-                    Verdict::Duplicate(found) => {
+                    Some(Verdict::Duplicate(found)) => {
                         last_error = None;
                         self.duplicate(task, topic, &found, &ready.gist, ready.json);
                         Rejection::Duplicate
                     }
                 },
             };
+            self.ledger.found(task.topic, 1);
             miss = miss.map(|_| Miss::Rejected(rejection));
         }
         debug!(
@@ -153,6 +159,16 @@ impl<T> Settling<'_, T> {
             .ledger
             .answered(task, miss, judged.fault, failed_calls)?;
         Some((given_up, last_error))
+    }
+
+    /// Asks the memory, which says nothing once it has panicked.
+    fn admit(&mut self, fingerprint: AnyFingerprint) -> Option<Verdict> {
+        let memory = &mut self.memory;
+        let verdict = caught("the memory of the deduplicator", || {
+            memory.admit(fingerprint)
+        });
+        self.admits = verdict.is_ok();
+        self.job.broken.keep(verdict)
     }
 
     /// After an answer that ran into the output limit: raises it for the topic's next tasks, or asks them for as
@@ -229,7 +245,8 @@ impl<T> Settling<'_, T> {
             filter: why.filter,
             disagreement: why.disagreement,
         });
-        self.job.hooks.rejected(&Rejected {
+        let job = self.job;
+        let candidate = Rejected {
             topic,
             task: task.id,
             rejection: why.rejection,
@@ -237,7 +254,9 @@ impl<T> Settling<'_, T> {
             repeats: why.repeats,
             data: json.as_deref(),
             is_replayed: self.is_replaying,
-        });
+        };
+        job.broken
+            .guard("a hook (`on_rejected`)", || job.hooks.rejected(&candidate));
     }
 
     fn accept(
@@ -257,12 +276,15 @@ impl<T> Settling<'_, T> {
             requested: self.requested,
         });
         if let Some(json) = json {
-            self.job.hooks.accepted(&Accepted {
+            let record = Accepted {
                 topic,
                 data: &json,
                 meta: &meta,
                 is_replayed: self.is_replaying,
-            });
+            };
+            let job = self.job;
+            job.broken
+                .guard("a hook (`on_accepted`)", || job.hooks.accepted(&record));
         }
         self.outbox.push(Record::new(topic.clone(), data, meta));
     }
@@ -277,7 +299,7 @@ impl<T> Settling<'_, T> {
         let kind = error.kind;
         debug!(task = task.id, kind = kind.as_str(), "call failed");
         self.job.tell(&RunEvent::CallFailed { topic, kind });
-        self.job.hooks.failed(&Failed {
+        self.show_failed(&Failed {
             topic,
             task: task.id,
             error,
@@ -292,10 +314,16 @@ impl<T> Settling<'_, T> {
         Some((given_up, Some(error.message.clone())))
     }
 
+    fn show_failed(&self, task: &Failed<'_>) {
+        let job = self.job;
+        job.broken
+            .guard("a hook (`on_failed`)", || job.hooks.failed(task));
+    }
+
     /// Books a task whose error ends the run.
     pub(super) fn ends_run(&mut self, task: &Task, error: &Error) {
         let error = CallError::from(error);
-        self.job.hooks.failed(&Failed {
+        self.show_failed(&Failed {
             topic: &self.topics[task.topic],
             task: task.id,
             error: &error,

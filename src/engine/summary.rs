@@ -66,7 +66,8 @@ impl Account {
                 *answers.faults.entry(fault).or_default() += count;
             }
         }
-        let mut notes: Vec<String> = plan.notes.iter().map(ToString::to_string).collect();
+        let mut notes = job.notes.clone();
+        notes.extend(plan.notes.iter().map(ToString::to_string));
         notes.extend(self.ledger.iter().flat_map(|ledger| moves(&plan, ledger)));
         if self.was_cut_short {
             notes.push(KILLED.to_owned());
@@ -82,6 +83,7 @@ impl Account {
         let mut report = Report {
             outcome,
             reason: error.map(ToString::to_string),
+            kept_in: None,
             requested: if plan.topics.is_empty() {
                 job.allocation.total()
             } else {

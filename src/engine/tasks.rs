@@ -38,13 +38,13 @@ where
     }
 
     /// Sets a worker on a task.
-    pub(super) fn spawn(&mut self, brief: Brief) {
+    pub(super) fn spawn(&mut self, mut brief: Brief) {
         let task = brief.task;
         let workshop = Arc::clone(&self.workshop);
         let span = debug_span!("task", id = task.id, topic = task.topic);
         let handle = self
             .running
-            .spawn(async move { workshop.work(&brief).await }.instrument(span));
+            .spawn(async move { workshop.work(&mut brief).await }.instrument(span));
         self.by_worker.insert(handle.id(), task);
     }
 

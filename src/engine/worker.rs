@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 use super::call_log::CallLog;
+use super::guard::caught_async;
 use super::judge::{Judge, Judged};
 use super::ledger::Task;
-use super::log::Log;
+use super::log::{Log, Turn};
 use super::output::RecordsFormat;
+use super::stop_signal::StopSignal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Answer, CallFailure, Entry};
 use crate::llm::{ChatRequest, ChatResponse, LlmClient, Message, Parameters, Purpose, TaskRef};
@@ -18,6 +22,9 @@ use crate::outcome::CallError;
 use crate::prompt::{AskContext, Prompts};
 use crate::random::Random;
 use crate::topic::{AngleSet, Topic};
+
+/// Time between looks at whether a call is still under way, once no further one is made.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 /// What every task of a run shares.
 pub(super) struct Workshop<T> {
@@ -34,8 +41,11 @@ pub(super) struct Workshop<T> {
     pub(super) log: Arc<Log>,
     pub(super) calls: Arc<CallLog>,
     pub(super) seed: u64,
-    /// Stops the calls, not the judging: what has arrived is paid for.
-    pub(super) stop: CancellationToken,
+    /// Where the caller says that it is to stop; `at_once` also where the run has what it needs.
+    pub(super) stopped: StopSignal,
+    pub(super) permits: Arc<Semaphore>,
+    /// Whether a task calls only when the one before it has its answer.
+    pub(super) calls_in_turn: bool,
     /// Answers that arrived and are not settled.
     pub(super) unsettled: AtomicU64,
 }
@@ -49,6 +59,8 @@ pub(super) struct Brief {
     pub(super) feedback: Option<String>,
     /// The output limit, where it is not that of the run's parameters.
     pub(super) max_tokens: Option<u64>,
+    /// When its answer is appended, where that must be in the order of the tasks.
+    pub(super) turn_to_append: Option<Turn>,
 }
 
 /// How a task ended.
@@ -84,18 +96,28 @@ pub(super) fn answered_by<'a>(response: &'a ChatResponse, client: &'a dyn LlmCli
 
 impl<T: DeserializeOwned + 'static> Workshop<T> {
     /// Asks for the task's records and judges the answer.
-    pub(super) async fn work(&self, brief: &Brief) -> End<T> {
+    pub(super) async fn work(&self, brief: &mut Brief) -> End<T> {
         self.ask(brief).await.unwrap_or_else(End::Fatal)
     }
 
-    async fn ask(&self, brief: &Brief) -> Result<End<T>> {
-        let task = &brief.task;
+    async fn ask(&self, brief: &mut Brief) -> Result<End<T>> {
         let request = self.request(brief)?;
+        let mut turn = brief.turn_to_append.take();
+        if self.calls_in_turn
+            && let Some(turn) = &mut turn
+        {
+            turn.comes().await;
+        }
+        let task = &brief.task;
         let result = tokio::select! {
             biased;
-            () = self.stop.cancelled() => return Ok(End::Cancelled),
-            result = self.client.complete(&request) => result,
+            () = self.stopped.at_once.cancelled() => return Ok(End::Cancelled),
+            () = no_longer_under_way(&self.calls, &self.stopped, Some(request.seed)) => {
+                return Ok(End::Cancelled);
+            }
+            result = caught_async("the client of a model", self.client.complete(&request)) => result,
         };
+        self.calls.taken(request.seed);
         let failed_calls = self.calls.take_failures(request.seed);
         let calls = failed_calls.len();
         match result {
@@ -103,7 +125,7 @@ impl<T: DeserializeOwned + 'static> Workshop<T> {
                 self.unsettled.fetch_add(1, Ordering::Relaxed);
                 let number = self
                     .log
-                    .append(|| {
+                    .append_in_turn(turn, || {
                         Entry::Answered(Answer {
                             task: task.id,
                             topic: task.topic,
@@ -116,10 +138,12 @@ impl<T: DeserializeOwned + 'static> Workshop<T> {
                         })
                     })
                     .await?;
-                let judged = self
-                    .judge
-                    .judge(self.topics[task.topic].name(), &response)
-                    .await?;
+                let topic = self.topics[task.topic].name();
+                let judged = tokio::select! {
+                    biased;
+                    judged = self.judge.judge(topic, &response) => judged?,
+                    () = self.stopped.long_ago() => return Ok(End::Cancelled),
+                };
                 Ok(End::Settle {
                     number,
                     result: Settle::Answered {
@@ -129,11 +153,18 @@ impl<T: DeserializeOwned + 'static> Workshop<T> {
                     },
                 })
             }
+            // It was about to call when no more calls were made.
+            Err(error)
+                if error.kind() == ErrorKind::Cancelled
+                    && self.stopped.after_calls.is_cancelled() =>
+            {
+                Ok(End::Cancelled)
+            }
             Err(error) if error.is_fatal() => {
                 // Sooner than the driver can: each call that starts meanwhile is paid for nothing. A spent
                 // budget stops calls by itself, and lets those in flight end.
                 if error.kind() != ErrorKind::Budget {
-                    self.stop.cancel();
+                    self.stopped.at_once.cancel();
                 }
                 Err(error)
             }
@@ -141,7 +172,7 @@ impl<T: DeserializeOwned + 'static> Workshop<T> {
                 let error = CallError::from(&error);
                 let number = self
                     .log
-                    .append(|| {
+                    .append_in_turn(turn, || {
                         Entry::Failed(CallFailure {
                             task: task.id,
                             topic: task.topic,
@@ -192,5 +223,13 @@ impl<T: DeserializeOwned + 'static> Workshop<T> {
                 .with_task(TaskRef::new(task.id, task.topic, task.wanted, task.round))
                 .with_seed(Random::new(self.seed).fork("task").nth(task.id).next_u64()),
         )
+    }
+}
+
+/// Waits until no further call is to be made, and none of the task is under way, or none of any task.
+pub(super) async fn no_longer_under_way(calls: &CallLog, stop: &StopSignal, task: Option<u64>) {
+    stop.after_calls.cancelled().await;
+    while task.map_or_else(|| calls.any_under_way(), |seed| calls.is_under_way(seed)) {
+        sleep(BETWEEN_LOOKS).await;
     }
 }

@@ -192,7 +192,8 @@ impl<T> GenerateByTopicInputBuilder<T> {
         self.configure("show_progress", show)
     }
 
-    /// Has the run's progress kept in a directory of this machine. By default it is kept in memory.
+    /// Keeps the run's answers in a journal in this directory, so that one that was interrupted goes on. By default there is
+    /// none.
     #[must_use]
     pub fn local_storage(self, directory: impl Into<PathBuf>) -> Self {
         self.configure("storage", json!({"local": directory.into()}))

@@ -155,7 +155,7 @@ struct Config {
     /// Whether the command line shows progress. True unless given.
     #[schemars(default)]
     show_progress: Option<bool>,
-    /// Where the run's progress is kept.
+    /// Where the run's answers are kept.
     #[schemars(default)]
     storage: Option<StorageEntry>,
     /// Makes what is left to chance repeat itself.

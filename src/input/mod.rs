@@ -336,6 +336,20 @@ impl<T> GenerateByTopicInput<T> {
         canonical::hash(&document.into())
     }
 
+    /// Returns the name of the file in which this input's journal is kept in a directory of many.
+    ///
+    /// Inputs of the same instruction, generation model and shape of a record share it, since a run of one can go on with
+    /// the answers to another; see [`FileJournal::open_for`](crate::journal::FileJournal::open_for).
+    #[must_use]
+    pub fn journal_name(&self) -> String {
+        let hash = canonical::hash(&serde_json::json!([
+            self.user_instruction(),
+            self.generation_model().as_str(),
+            format!("{:032x}", self.inner.schema.fingerprint()),
+        ]));
+        format!("{hash:032x}.journal")
+    }
+
     fn document(&self) -> Map<String, Value> {
         let inner = &*self.inner;
         let topics = inner.topics.as_ref();

@@ -12,15 +12,22 @@ use crate::dedup::Deduplication;
 use crate::fault::{InputFault, InputFaults};
 use crate::topic::Angles;
 
-/// Where the run's progress is kept.
+/// Where the run's answers are kept, so that one that was interrupted goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Storage {
-    /// In memory only: a killed process starts from the beginning.
+    /// Where who drives the run keeps them: the command line beside its output, a pipeline only in a journal it is given.
     #[default]
+    Unset,
+    /// Nowhere: a killed process starts from the beginning.
     InMemory,
-    /// On this machine, in this directory, or in the default one of whoever drives the run.
+    /// In a journal on this machine, in this directory or in [`Storage::DIRECTORY`].
     Local(Option<PathBuf>),
+}
+
+impl Storage {
+    /// The directory of local storage that names none.
+    pub const DIRECTORY: &'static str = ".topicloom";
 }
 
 /// How a run is driven; `data_factory_config` in JSON.
@@ -32,7 +39,7 @@ pub enum Storage {
 /// | `dead_queue_threshold` | 3 | 1 to 1 000 | attempts in a row that gave nothing before a topic is given up |
 /// | `job_run_stop_threshold` | 3 | 1 to 1 000 | rounds of calls that all fail before the run stops |
 /// | `show_progress` | true | | whether the command line shows progress |
-/// | `storage` | `"in_memory"` | | or `"local"`, or `{"local": "directory"}` |
+/// | `storage` | none | | `"local"` or `{"local": "directory"}` keeps a journal there, so that a run that was interrupted goes on; `"in_memory"` keeps none, not even the one that the command line keeps beside its output |
 /// | `seed` | drawn | any `u64` | makes the order of topics, and all else that is left to chance here, repeat itself |
 /// | `records_per_request` | 1 | 1 to 100 | records asked for in one call |
 /// | `max_retries` | 7 | 0 to 100 | times a failed call is made again |
@@ -108,7 +115,7 @@ impl Default for Settings {
             dead_queue_threshold: 3,
             job_run_stop_threshold: 3,
             show_progress: true,
-            storage: Storage::InMemory,
+            storage: Storage::Unset,
             seed: None,
             // One record gets a model's whole attention, and a failed call costs one record.
             records_per_request: 1,
@@ -154,7 +161,7 @@ const WITHOUT_MEANING: [(&str, &str); 3] = [
 
 impl Settings {
     /// The keys of the JSON form that have a meaning, in the order of the table.
-    pub(super) const KEYS: [&'static str; 20] = [
+    pub(super) const KEYS: [&'static str; 21] = [
         "max_concurrency",
         "task_runner_timeout",
         "dead_queue_threshold",
@@ -307,6 +314,7 @@ impl Settings {
     /// Returns the JSON form, with every setting that has a value.
     pub(super) fn to_json(&self) -> Map<String, Value> {
         let storage = match &self.storage {
+            Storage::Unset => Value::Null,
             Storage::InMemory => json!("in_memory"),
             Storage::Local(None) => json!("local"),
             Storage::Local(Some(directory)) => json!({"local": directory}),

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::llm::TaskRef;
 
 pub use entry::{Answer, CallFailure, Embedding, Entry, FORMAT, Header, TopicAnswer};
-pub use file::{Durability, FileJournal, JournalReader};
+pub use file::{Durability, FileJournal, JournalReader, MovedJournal, OpenedJournal};
 pub use memory::MemoryJournal;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresJournal, PostgresOptions, PostgresReader, RunState};

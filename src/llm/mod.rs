@@ -111,6 +111,9 @@ pub struct Capabilities {
     /// Whether a prompt prefix is served from the provider's cache only once a first answer has started, so
     /// that one call should go ahead of the rest.
     pub warms_cache: bool,
+    /// Whether what is answered follows from the request alone, its seed included, so that a run can be made to repeat
+    /// itself whatever the concurrency is.
+    pub repeats_itself: bool,
 }
 
 impl Capabilities {
@@ -121,6 +124,7 @@ impl Capabilities {
             output_modes,
             dialect,
             warms_cache: false,
+            repeats_itself: false,
         }
     }
 
@@ -128,6 +132,13 @@ impl Capabilities {
     #[must_use]
     pub const fn with_warm_up(mut self) -> Self {
         self.warms_cache = true;
+        self
+    }
+
+    /// Says that answers follow from the request alone.
+    #[must_use]
+    pub const fn repeating_itself(mut self) -> Self {
+        self.repeats_itself = true;
         self
     }
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use super::providers::{AnthropicClient, ClientOptions, GeminiClient, OpenAiClient, presets};
 
 /// The provider of the embedded model, which needs no key and no network.
-pub(crate) const OFFLINE: &str = "offline";
+pub const OFFLINE: &str = "offline";
 
 type MakeClient = dyn Fn(&ModelName) -> Result<Arc<dyn LlmClient>> + Send + Sync;
 

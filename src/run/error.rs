@@ -84,22 +84,50 @@ impl<T> fmt::Display for RunError<T> {
             f,
             "{error}; {} of {} records were made",
             dataset.report.accepted, dataset.report.requested
-        )
+        )?;
+        match &dataset.report.kept_in {
+            Some(place) => write!(f, " and are in {place}"),
+            None => Ok(()),
+        }
     }
 }
 
-/// Shows the error and the number of records, not the records.
+/// Says what [`Display`](fmt::Display) says, and the causes: this is what a `main` that returns the error prints.
 impl<T> fmt::Debug for RunError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunError")
-            .field("error", &self.0.0)
-            .field("records", &self.0.1.len())
-            .finish()
+        write!(f, "{self}")?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(f, "\n  caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 
 impl<T> std::error::Error for RunError<T> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&self.0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_main_that_returns_it_prints_sentences() {
+        let error = Error::new(ErrorKind::Auth, "the key was refused")
+            .with_source(std::io::Error::other("status 401"));
+        let mut error = RunError::<JsonRecord>::before_start(error);
+        error.0.1.report.requested = 5;
+        error.0.1.report.kept_in = Some("data.jsonl.partial".to_owned());
+        let error: Box<dyn std::error::Error> = Box::new(error);
+        assert_eq!(
+            format!("{error:?}"),
+            "the key was refused (auth); 0 of 5 records were made and are in data.jsonl.partial\n  \
+             caused by: status 401"
+        );
     }
 }

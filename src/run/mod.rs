@@ -11,12 +11,11 @@ use std::vec;
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 pub use dataset::Dataset;
 pub use error::RunError;
 
-use crate::engine::Ending;
+use crate::engine::{Ending, StopSignal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
 use crate::record::{JsonRecord, Record};
@@ -47,7 +46,7 @@ pub struct Run<T = JsonRecord> {
     /// What is left of the batch that was taken last.
     batch: vec::IntoIter<Record<T>>,
     state: State,
-    stop: CancellationToken,
+    stop: StopSignal,
 }
 
 #[derive(Debug)]
@@ -60,7 +59,7 @@ impl<T> Run<T> {
     pub(crate) fn new(
         batches: mpsc::Receiver<Vec<Record<T>>>,
         driver: JoinHandle<Ending>,
-        stop: CancellationToken,
+        stop: StopSignal,
     ) -> Self {
         Self {
             batches,
@@ -109,10 +108,10 @@ impl<T> Run<T> {
         }
     }
 
-    /// Writes all records into a sink as they are accepted, and finishes it at every end of the run: a short,
-    /// stopped or failed one too, so that what was made is there.
+    /// Writes all records into a sink as they are accepted, and finishes it once the run is complete. At any other end the sink
+    /// sets aside what was made, and the error and its report say where.
     ///
-    /// Where the sink cannot take a record, the run is stopped and the sink not finished.
+    /// Where the sink cannot take a record, the run is stopped: it makes no further call, and waits for those in flight.
     ///
     /// ```
     /// use topicloom::sink::JsonlSink;
@@ -121,7 +120,7 @@ impl<T> Run<T> {
     /// let mut sink = JsonlSink::create("questions.jsonl")?;
     /// match run.write_to(&mut sink).await {
     ///     Ok(report) => println!("all {} records", report.accepted),
-    ///     // Whatever ended the run, the records are in the sink; only if it failed itself are the rest here.
+    ///     // Whatever ended the run, the records are in `questions.jsonl.partial`; only if the sink failed are the rest here.
     ///     Err(error) => println!("{error}; {} not written", error.dataset().len()),
     /// }
     /// # Ok(())
@@ -145,7 +144,7 @@ impl<T> Run<T> {
                 Ok(record) if sink_error.is_some() => untaken.push(record),
                 Ok(record) => {
                     if let Err(error) = sink.write(&record).await {
-                        self.stop.cancel();
+                        self.stop.after_calls.cancel();
                         sink_error = Some(error);
                         untaken.push(record);
                     }
@@ -157,8 +156,16 @@ impl<T> Run<T> {
             // The run was stopped by the sink and not by the caller.
             report.outcome = Outcome::Failed;
             report.reason = Some(error.to_string());
-        } else {
+        } else if run_error.is_none() {
             sink_error = sink.finish().await.err();
+        }
+        if sink_error.is_some() || run_error.is_some() {
+            match sink.set_aside().await {
+                Ok(place) => report.kept_in = place,
+                Err(error) => {
+                    sink_error.get_or_insert(error);
+                }
+            }
         }
         match sink_error.or(run_error) {
             None => Ok(report),
@@ -199,7 +206,7 @@ impl<T> Stream for Run<T> {
         };
         let (report, error) = match ready!(driver.poll_unpin(context)) {
             Ok(ending) => (Some(Box::new(ending.report)), ending.error),
-            // An observer or a policy of the caller's panicked: the panic goes where it came from.
+            // A bug of ours: what a caller's part does wrong is an error.
             Err(lost) if lost.is_panic() => panic::resume_unwind(lost.into_panic()),
             Err(_) => (
                 None,
@@ -216,18 +223,26 @@ impl<T> Stream for Run<T> {
 
 impl<T> Drop for Run<T> {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.stop.at_once.cancel();
     }
 }
 
 /// Stops a run from elsewhere. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct StopHandle(CancellationToken);
+pub struct StopHandle(StopSignal);
 
 impl StopHandle {
     /// Drops the calls in flight and ends the run with what was accepted.
     pub fn stop(&self) {
-        self.0.cancel();
+        self.0.at_once.cancel();
+    }
+
+    /// Makes no further call, waits for those in flight, which are paid for, and ends the run with what was accepted.
+    ///
+    /// A call takes no longer than `task_runner_timeout`; a failed one is not made again. [`stop`](Self::stop) ends the
+    /// waiting.
+    pub fn stop_after_calls(&self) {
+        self.0.after_calls.cancel();
     }
 }
 
@@ -241,8 +256,8 @@ mod tests {
     /// A run that makes `made` of 10 records and ends as it is stopped, or short.
     fn run_of(made: u64) -> Run<u64> {
         let (sender, batches) = mpsc::channel(1);
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
+        let stop = StopSignal::default();
+        let stopped = stop.after_calls.clone();
         let driver = tokio::spawn(async move {
             for ordinal in 0..made {
                 let meta = RecordMeta::new(ordinal, ordinal, "test/loom");
@@ -268,6 +283,7 @@ mod tests {
     struct Books {
         taken: Vec<u64>,
         finished: u32,
+        set_aside: u32,
         room: usize,
         fails_at_finish: bool,
     }
@@ -289,6 +305,11 @@ mod tests {
             }
             Ok(())
         }
+
+        async fn set_aside(&mut self) -> Result<Option<String>> {
+            self.set_aside += 1;
+            Ok(Some("the drawer".to_owned()))
+        }
     }
 
     fn books(room: usize) -> Books {
@@ -303,18 +324,26 @@ mod tests {
         let mut sink = books(10);
         let report = run_of(10).write_to(&mut sink).await.unwrap();
         assert_eq!(report.outcome, Outcome::Complete);
-        assert_eq!((sink.taken.len(), sink.finished), (10, 1));
+        assert_eq!(
+            (sink.taken.len(), sink.finished, sink.set_aside),
+            (10, 1, 0)
+        );
     }
 
     #[tokio::test]
-    async fn a_short_run_finishes_its_sink_and_is_still_an_error() {
+    async fn a_short_run_does_not_finish_its_sink_and_says_where_the_records_are() {
         let mut sink = books(10);
         let error = run_of(7).write_to(&mut sink).await.unwrap_err();
         assert_eq!(error.error().kind(), ErrorKind::Short);
         assert_eq!(error.report().outcome, Outcome::Short);
         assert!(error.dataset().is_empty(), "the sink has them all");
-        assert!(error.to_string().contains("7 of 10 records"), "{error}");
-        assert_eq!((sink.taken.len(), sink.finished), (7, 1));
+        let said = error.to_string();
+        assert!(
+            said.ends_with("7 of 10 records were made and are in the drawer"),
+            "{said}"
+        );
+        assert_eq!(error.report().kept_in.as_deref(), Some("the drawer"));
+        assert_eq!((sink.taken.len(), sink.finished, sink.set_aside), (7, 0, 1));
     }
 
     #[tokio::test]
@@ -323,7 +352,7 @@ mod tests {
         let error = run_of(10).write_to(&mut sink).await.unwrap_err();
         assert_eq!(error.error().kind(), ErrorKind::Sink);
         assert_eq!(error.report().outcome, Outcome::Failed);
-        assert_eq!(sink.finished, 0);
+        assert_eq!((sink.finished, sink.set_aside), (0, 1));
         let left = error.into_dataset().into_records();
         assert!((1..7).contains(&left.len()), "the run was stopped");
         let all = sink
@@ -334,12 +363,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sink_that_does_not_finish_is_told_before_a_short_end() {
+    async fn a_sink_that_does_not_finish_says_where_the_records_are() {
         let mut sink = books(10);
         sink.fails_at_finish = true;
-        let error = run_of(7).write_to(&mut sink).await.unwrap_err();
+        let error = run_of(10).write_to(&mut sink).await.unwrap_err();
         assert_eq!(error.error().kind(), ErrorKind::Sink);
-        assert_eq!(error.report().outcome, Outcome::Short);
+        assert_eq!(error.report().kept_in.as_deref(), Some("the drawer"));
     }
 
     #[tokio::test]

@@ -16,10 +16,11 @@ use crate::record::Record;
 /// Writes each record as a JSON object on a line of its own, the topic as its last field unless the data has a
 /// `topic` of its own.
 ///
-/// A file is written beside its place as `NAME.partial`, one line at a time, and moved there by
-/// [`finish`](Sink::finish) once it is on the disk. So the file is whole or not there, what was there before
-/// stays until then, and the lines of a run that was killed are in `NAME.partial` until the next run on the same
-/// name. Not promised: that those lines survive a power failure.
+/// A file is written as `NAME.partial`, one line at a time, and gets its name at [`finish`](Sink::finish), once it is on the
+/// disk. So the file is whole or not there, and what was there before stays until then. The lines of a run that did not
+/// complete, or was killed, stay in `NAME.partial`; the next run takes them up if it makes the same, as one that goes on
+/// from a journal does, and moves them to `NAME.partial.1` otherwise. Not promised: that lines survive a power failure
+/// while the run goes on.
 ///
 /// ```
 /// use topicloom::sink::JsonlSink;
@@ -52,7 +53,8 @@ impl JsonlSink {
     ///
     /// # Errors
     ///
-    /// Where the file cannot be created, or another run is writing to it.
+    /// Where the file cannot be created, or another run is writing to it, or its extension is that of something else:
+    /// `.jsonl`, `.ndjson`, `.jsonlines` or none is that of JSON Lines.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         match fs::metadata(path) {
@@ -62,7 +64,10 @@ impl JsonlSink {
                 })?;
                 Ok(Self::to_writer(device))
             }
-            _ => Ok(Self::new(Target::File(PartialFile::create(path)?))),
+            _ => {
+                check_extension(path)?;
+                Ok(Self::new(Target::File(PartialFile::create(path)?)))
+            }
         }
     }
 
@@ -129,6 +134,36 @@ impl<T: Serialize + Sync> Sink<T> for JsonlSink {
             }
         }
     }
+
+    async fn set_aside(&mut self) -> Result<Option<String>> {
+        match &mut self.target {
+            Target::File(file) => {
+                let place = file.set_aside()?;
+                Ok(place.map(|path| path.display().to_string()))
+            }
+            Target::Writer { finished, .. } => {
+                *finished = true;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Refuses a name whose readers would expect another format.
+fn check_extension(path: &Path) -> Result<()> {
+    const FITTING: [&str; 3] = ["jsonl", "ndjson", "jsonlines"];
+    let Some(extension) = path.extension() else {
+        return Ok(());
+    };
+    if FITTING.iter().any(|it| extension.eq_ignore_ascii_case(it)) {
+        return Ok(());
+    }
+    let message = format!(
+        "records are written as JSON Lines, and `.{}` does not say so; name the file `NAME.jsonl`",
+        extension.display()
+    );
+    let error = Error::new(ErrorKind::InvalidInput, message);
+    Err(error.with_context("path", path.display().to_string()))
 }
 
 fn failed(error: io::Error) -> Error {
@@ -196,6 +231,19 @@ mod tests {
         assert!(!path.exists());
         let partial = std::fs::read_to_string(directory.path().join("out.jsonl.partial")).unwrap();
         assert_eq!(partial, "{\"a\":1,\"topic\":\"graphs\"}\n");
+    }
+
+    #[test]
+    fn a_name_that_promises_another_format_is_refused_before_anything_is_made() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["a.csv", "a.parquet", "a.json", "a.jsonl.gz", "a.xlsx"] {
+            let error = JsonlSink::create(directory.path().join(name)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name}");
+        }
+        for name in ["a", "a.jsonl", "a.JSONL", "a.ndjson"] {
+            JsonlSink::create(directory.path().join(name)).unwrap();
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[cfg(unix)]

@@ -16,6 +16,7 @@ use crate::record::{JsonRecord, Record};
 
 pub use function::{SinkFn, sink_fn};
 pub use jsonl::JsonlSink;
+pub use partial_file::PartialFile;
 pub use rejected::RejectedJsonl;
 
 /// Takes records, and commits them at [`finish`](Self::finish).
@@ -23,13 +24,16 @@ pub use rejected::RejectedJsonl;
 /// # For implementors
 ///
 /// - [`write`](Self::write) is called for one record after another, in the order of acceptance.
-/// - What is written counts only once `finish` has returned `Ok`: a sink that is dropped before leaves nothing
-///   behind that could be taken for a whole data set, and leaves alone what was there before.
-/// - `finish` is called at the end of every run, a short or stopped one included, but not after a `write` that
-///   failed. A second `finish` does nothing; a `write` after it is an error.
+/// - `finish` is called once the run is complete, and only then are the records a data set: until it has returned `Ok`,
+///   whatever was there before is left alone, and there is nothing that could be taken for a whole data set. A second
+///   `finish` does nothing; a `write` after it is an error.
+/// - [`set_aside`](Self::set_aside) is called at any other end of a run, also after a `write` or `finish` that failed. What was
+///   written stays, in a place of its own, and so does what earlier runs left there. The same holds for a sink that is
+///   dropped, as far as it can. Nothing is called after it.
 /// - A slow sink is waited for: nothing more is asked of the model while records are waiting for it.
 ///
-/// `testing::conformance::sink` checks these promises on your implementation.
+/// `testing::conformance::sink` and `testing::conformance::sink_keeps` check these promises on your implementation;
+/// [`PartialFile`] keeps them for files.
 ///
 /// ```
 /// use topicloom::sink::Sink;
@@ -66,6 +70,16 @@ pub trait Sink<T = JsonRecord>: Send {
     ///
     /// Where it cannot be committed.
     async fn finish(&mut self) -> Result<()>;
+
+    /// Keeps what was written of a data set that is not whole, and says where, in words such as a path. By default there is
+    /// no such place.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be kept.
+    async fn set_aside(&mut self) -> Result<Option<String>> {
+        Ok(None)
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -77,5 +91,9 @@ impl<T: Sync, S: Sink<T> + ?Sized> Sink<T> for Box<S> {
 
     async fn finish(&mut self) -> Result<()> {
         (**self).finish().await
+    }
+
+    async fn set_aside(&mut self) -> Result<Option<String>> {
+        (**self).set_aside().await
     }
 }

@@ -1,89 +1,229 @@
 //! A file that gets its name once it is whole.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::disk::sync_directory_of;
+use crate::disk::{self, sync_directory_of};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Is written as `NAME.partial` beside its place, and moved there as a whole.
+/// Is written as `NAME.partial`, and gets its name in one step once it is whole; for sinks that write files.
 ///
-/// What is written stays if the process dies, and so does what had the name before.
+/// Until then, whatever has the name already is left alone, and what is written stays if the process dies. What an earlier
+/// process left in `NAME.partial` is never dropped: as long as the new content is the same it is kept as it is, and
+/// once it differs, the rest of the old one is moved to `NAME.partial.1`, or the next number that is free.
+///
+/// On Unix the partial file can be read by its owner alone; the whole one has the permissions of the file that it
+/// replaces, or those of any new file.
+///
+/// ```
+/// use topicloom::sink::PartialFile;
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("notes.txt");
+/// let mut file = PartialFile::create(&path)?;
+/// file.write_whole(b"tides\n")?;
+/// assert!(!path.exists());
+/// file.commit()?;
+/// assert_eq!(std::fs::read(&path).unwrap(), b"tides\n");
+/// # Ok::<(), topicloom::Error>(())
+/// ```
 #[derive(Debug)]
-pub(super) struct PartialFile {
-    /// `None` once the file has its name.
+pub struct PartialFile {
+    /// `None` once the file has its name or was set aside.
     file: Option<File>,
+    /// Bytes that are this run's.
     length: u64,
+    /// Bytes of an earlier run that lie behind them.
+    earlier: u64,
     partial: PathBuf,
     path: PathBuf,
 }
 
 impl PartialFile {
-    /// Creates the file. What a process that died left in it is dropped.
-    pub(super) fn create(path: &Path) -> Result<Self> {
+    /// Opens the partial file, in a directory that exists.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be created, or another process is writing to it.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         // The file behind a link is replaced, not the link.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let path = if path.is_symlink() {
+            path.canonicalize().unwrap_or_else(|_| path.to_owned())
+        } else {
+            path.to_owned()
+        };
         if path.file_name().is_none() || path.is_dir() {
             return Err(
                 Error::new(ErrorKind::Sink, "the output is a directory, not a file")
                     .with_context("path", path.display().to_string()),
             );
         }
-        let mut partial = OsString::from(path.as_os_str());
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        let file = create_alone(&partial)?;
+        let partial = with_suffix(&path, ".partial");
+        let (file, earlier) = open_alone(&partial)?;
         Ok(Self {
             file: Some(file),
             length: 0,
+            earlier,
             partial,
             path,
         })
     }
 
     /// Writes all of `bytes` and leaves no part of them behind if that fails.
-    pub(super) fn write_whole(&mut self, bytes: &[u8]) -> Result<()> {
-        let Some(file) = &mut self.file else {
+    ///
+    /// # Errors
+    ///
+    /// Where they cannot be written, and once the file has its name.
+    pub fn write_whole(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.file.is_none() {
             return Err(Error::new(
                 ErrorKind::Sink,
                 "the output is finished and takes no more records",
             )
             .with_context("path", self.path.display().to_string()));
-        };
-        if let Err(error) = file.write_all(bytes) {
-            // If this fails too, the last line is a torn one, which is all that can be said for a failing disk.
-            let _ = file.set_len(self.length);
-            return Err(failed(
-                "the output could not be written",
-                &self.partial,
-                error,
-            ));
         }
+        let written = match self.is_there(bytes) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.append(bytes),
+            Err(error) => Err(error),
+        };
+        written.map_err(|error| failed("the output could not be written", &self.partial, error))?;
         self.length += bytes.len() as u64;
         Ok(())
     }
 
-    /// Gives the file its name, once its content is durable. Does nothing if it has it.
-    pub(super) fn commit(&mut self) -> Result<()> {
-        let Some(file) = &self.file else {
+    /// Gives the file its name, once its content is durable. Does nothing if it has it or was set aside.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be made durable or moved. It is still there as `NAME.partial` then.
+    pub fn commit(&mut self) -> Result<()> {
+        if self.file.is_none() {
             return Ok(());
-        };
-        file.sync_all()
-            .and_then(|()| fs::rename(&self.partial, &self.path))
-            .and_then(|()| sync_directory_of(&self.path))
+        }
+        self.make_whole()
             .map_err(|error| failed("the output could not be made whole", &self.partial, error))?;
         self.file = None;
         Ok(())
     }
+
+    /// Keeps what was written where it is and returns where that is; a file without content is removed. Does nothing
+    /// if the file has its name.
+    ///
+    /// # Errors
+    ///
+    /// Where the content cannot be made durable.
+    pub fn set_aside(&mut self) -> Result<Option<&Path>> {
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        if self.length + self.earlier == 0 {
+            self.remove_empty();
+            return Ok(None);
+        }
+        file.sync_all().map_err(|error| {
+            failed("the output could not be made durable", &self.partial, error)
+        })?;
+        self.file = None;
+        Ok(Some(&self.partial))
+    }
+
+    /// Returns whether an earlier run left these bytes in this place. Where it left others, they are moved out of the way.
+    fn is_there(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        let Some(file) = self.file.as_mut().filter(|_| self.earlier > 0) else {
+            return Ok(false);
+        };
+        let mut there = Vec::new();
+        file.take(bytes.len() as u64).read_to_end(&mut there)?;
+        if !bytes.starts_with(&there) {
+            self.move_earlier_away()?;
+            return Ok(false);
+        }
+        self.earlier -= there.len() as u64;
+        if there.len() == bytes.len() {
+            return Ok(true);
+        }
+        // It was cut off within these bytes, which are written over what there is of them.
+        file.seek(SeekFrom::Start(self.length))?;
+        self.earlier = 0;
+        Ok(false)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = self.file.as_mut().expect("the caller has looked");
+        file.write_all(bytes).inspect_err(|_| {
+            // If this fails too, the last line is a torn one, which is all that can be said for a failing disk.
+            let _ = file.set_len(self.length);
+        })
+    }
+
+    /// Moves what the earlier run has beyond what the two have in common to a file of its own.
+    fn move_earlier_away(&mut self) -> io::Result<()> {
+        let file = self.file.as_mut().expect("the caller has looked");
+        if self.length == 0 {
+            // The usual case, in one step: a process that is killed leaves nothing twice.
+            disk::move_aside(&self.partial)?;
+            *file = disk::private().create_new(true).open(&self.partial)?;
+            // Where it cannot be locked, it could not be before.
+            let _ = file.try_lock();
+            self.earlier = 0;
+            return Ok(());
+        }
+        file.seek(SeekFrom::Start(self.length))?;
+        let aside = disk::free_name(&self.partial)?;
+        let mut moved = disk::private().create_new(true).open(&aside)?;
+        let copied = io::copy(file, &mut moved).and_then(|_| moved.sync_all());
+        if let Err(error) = copied {
+            // It is all still where it was.
+            let _ = fs::remove_file(aside);
+            return Err(error);
+        }
+        file.set_len(self.length)?;
+        file.seek(SeekFrom::Start(self.length))?;
+        self.earlier = 0;
+        Ok(())
+    }
+
+    fn make_whole(&mut self) -> io::Result<()> {
+        if self.earlier > 0 {
+            self.move_earlier_away()?;
+        }
+        let file = self.file.as_ref().expect("the caller has looked");
+        let usual = disk::usual_permissions(&self.path, &self.partial)?;
+        file.set_permissions(usual)?;
+        file.sync_all()?;
+        fs::rename(&self.partial, &self.path)?;
+        sync_directory_of(&self.path)
+    }
+
+    fn remove_empty(&mut self) {
+        self.file = None;
+        // An empty file in the way harms nobody.
+        let _ = fs::remove_file(&self.partial);
+    }
 }
 
-/// Creates an empty file that no other process writes to.
-fn create_alone(path: &Path) -> Result<File> {
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        if self.file.is_some() && self.length + self.earlier == 0 {
+            self.remove_empty();
+        }
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path.as_os_str());
+    name.push(suffix);
+    name.into()
+}
+
+/// Opens a file that no other process writes to. Returns how long it is.
+fn open_alone(path: &Path) -> Result<(File, u64)> {
     loop {
-        let file = OpenOptions::new()
-            .write(true)
+        let file = disk::private()
             .create(true)
             .truncate(false)
             .open(path)
@@ -106,9 +246,10 @@ fn create_alone(path: &Path) -> Result<File> {
         }
         // The other run may have finished in between, and then what was opened is its output.
         if path.exists() {
-            file.set_len(0)
-                .map_err(|error| failed("the output could not be emptied", path, error))?;
-            return Ok(file);
+            let there = file
+                .metadata()
+                .map_err(|error| failed("the output could not be opened", path, error))?;
+            return Ok((file, there.len()));
         }
     }
 }
@@ -137,18 +278,80 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"first");
     }
 
-    #[test]
-    fn what_a_dead_process_left_is_dropped() {
+    /// Writes what a process that is killed leaves, then what the next one makes of it; returns both files.
+    fn after(dead: &[&str], next: &[&str], is_whole: bool) -> (Option<String>, Vec<String>) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out");
-        let mut dead = PartialFile::create(&path).unwrap();
-        dead.write_whole(b"something long").unwrap();
-        drop(dead);
+        for (lines, is_whole) in [(dead, false), (next, is_whole)] {
+            let mut file = PartialFile::create(&path).unwrap();
+            for line in lines {
+                file.write_whole(line.as_bytes()).unwrap();
+            }
+            if is_whole {
+                file.commit().unwrap();
+            }
+        }
+        let read = |name: &str| fs::read_to_string(directory.path().join(name)).ok();
+        let beside = ["out.partial", "out.partial.1", "out.partial.2"];
+        (read("out"), beside.into_iter().filter_map(read).collect())
+    }
+
+    #[test]
+    fn what_a_dead_process_left_is_taken_up_or_kept_beside() {
+        let whole = |text: &str| Some(text.to_owned());
+        let dead = ["one\n", "two\n"];
+        assert_eq!(
+            after(&dead, &["one\n", "two\n", "three\n"], true),
+            (whole("one\ntwo\nthree\n"), vec![])
+        );
+        assert_eq!(
+            after(&dead, &["one\n", "2\n"], true),
+            (whole("one\n2\n"), vec!["two\n".to_owned()])
+        );
+        // The next one ends before it has caught up, or makes less.
+        assert_eq!(
+            after(&dead, &["one\n"], false),
+            (None, vec!["one\ntwo\n".to_owned()])
+        );
+        assert_eq!(
+            after(&dead, &["one\n"], true),
+            (whole("one\n"), vec!["two\n".to_owned()])
+        );
+        assert_eq!(
+            after(&dead, &["1\n"], false),
+            (None, vec!["1\n".to_owned(), "one\ntwo\n".to_owned()])
+        );
+        // A line that a crash cut off.
+        assert_eq!(
+            after(&["one\n", "tw"], &["one\n", "two\n"], true),
+            (whole("one\ntwo\n"), vec![])
+        );
+    }
+
+    #[test]
+    fn a_file_without_content_leaves_no_trace() {
+        assert_eq!(after(&[], &[], false), (None, vec![]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_partial_file_is_its_owners_alone_and_a_whole_one_as_any() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let usual = directory.path().join("usual");
+        fs::write(&usual, "").unwrap();
+        let path = directory.path().join("out");
         let mut file = PartialFile::create(&path).unwrap();
-        file.write_whole(b"new").unwrap();
+        file.write_whole(b"x").unwrap();
+        assert_eq!(mode(&file.partial), 0o600);
         file.commit().unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert!(!file.partial.exists());
+        assert_eq!(mode(&path), mode(&usual));
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        PartialFile::create(&path).unwrap().commit().unwrap();
+        assert_eq!(mode(&path), 0o640);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
     }
 
     #[cfg(unix)]

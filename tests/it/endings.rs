@@ -1,14 +1,18 @@
 //! The ways a run can end before it is complete. Whatever was accepted is there.
 
 use async_trait::async_trait;
+use std::time::Duration;
+
 use futures::StreamExt;
 use serde_json::{Value, json};
+use topicloom::dedup::{Deduplicator, Memory, Reference, Verdict};
 use topicloom::filter::filter_fn;
 use topicloom::journal::MemoryJournal;
 use topicloom::llm::{ChatRequest, ChatResponse};
 use topicloom::outcome::Outcome;
 use topicloom::testing::{FaultyModel, mock_llm};
-use topicloom::{Error, ErrorKind, GenerateByTopicInput, LlmClient, Pipeline};
+use topicloom::topic::{Topic, TopicProvider, TopicRequest};
+use topicloom::{Candidate, Error, ErrorKind, GenerateByTopicInput, LlmClient, Pipeline};
 
 fn input(json: Value) -> GenerateByTopicInput {
     GenerateByTopicInput::from_json_value(json).expect("the test's input is valid")
@@ -114,6 +118,172 @@ async fn a_stopped_run_ends_with_what_is_there() {
     assert_eq!(error.report().imbalances(), Vec::<String>::new());
     assert!(hung.is_abandoned());
     handle.ignore_rest();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_stops_after_its_calls_asks_no_more_and_keeps_what_arrives() {
+    for last_call_hangs in [false, true] {
+        let (model, mut handle) = mock_llm();
+        let json = json!({
+            "topics": ["graphs"], "num_records": 9,
+            "data_factory_config": {"max_concurrency": 3, "task_runner_timeout": 20},
+        });
+        let pipeline = Pipeline::builder(model)
+            .journal(MemoryJournal::default())
+            .build();
+        let run = pipeline.run(input(json)).expect("it starts");
+        let stop = run.stop_handle();
+        let collecting = tokio::spawn(run.collect());
+        let first = handle.next_call().await;
+        let second = handle.next_call().await;
+        let third = handle.next_call().await;
+        stop.stop_after_calls();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert!(!collecting.is_finished());
+        first.records([qa("What is a graph?")]);
+        // It may be made again, but not now.
+        second.fail(ErrorKind::Overloaded);
+        if last_call_hangs {
+            third.hang();
+        } else {
+            third.records([qa("How do trees grow?")]);
+        }
+        let stopped = tokio::time::Instant::now();
+        let error = collecting
+            .await
+            .expect("no panic")
+            .expect_err("it was stopped");
+        assert!(stopped.elapsed() < Duration::from_secs(if last_call_hangs { 16 } else { 1 }));
+        assert_eq!(error.error().kind(), ErrorKind::Cancelled);
+        assert_eq!(error.dataset().len(), if last_call_hangs { 1 } else { 2 });
+        assert_eq!(error.report().record_calls.made, 3);
+        assert_eq!(error.report().imbalances(), Vec::<String>::new());
+        handle.no_more_calls();
+    }
+}
+
+/// Supplies topics by a panic or never.
+#[derive(Debug)]
+struct NoTopics {
+    panics: bool,
+}
+
+#[async_trait]
+impl TopicProvider for NoTopics {
+    async fn topics(&self, _: &TopicRequest<'_>) -> Result<Vec<Topic>, Error> {
+        assert!(!self.panics, "a bug of the caller's");
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_provider_that_panics_or_never_returns_ends_the_run() {
+    for (panics, told) in [
+        (true, "the topic provider panicked"),
+        (false, "the topic provider has not returned after 600 s"),
+    ] {
+        let pipeline = Pipeline::builder(FaultyModel::new(1))
+            .topics(NoTopics { panics })
+            .build();
+        let input = input(json!({"user_instruction": "anything", "num_records": 5}));
+        let error = pipeline
+            .generate(input.clone())
+            .await
+            .expect_err("no topics");
+        assert_eq!(error.error().kind(), ErrorKind::Plugin);
+        assert!(error.error().message().starts_with(told), "{error}");
+
+        let run = pipeline.run(input).expect("it starts");
+        let (stop, begun) = (run.stop_handle(), tokio::time::Instant::now());
+        stop.stop_after_calls();
+        run.collect().await.expect_err("it was stopped");
+        assert!(begun.elapsed() < Duration::from_secs(1));
+    }
+}
+
+/// Compares nothing: it panics or never returns, before or while it decides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum BadDeduplicator {
+    NeverReturns,
+    PanicsInFingerprint,
+    /// At the third record.
+    PanicsInMemory,
+}
+
+#[derive(Debug)]
+struct BadMemory(u32);
+
+#[async_trait]
+impl Deduplicator for BadDeduplicator {
+    type Fingerprint = ();
+    type Memory = BadMemory;
+
+    async fn fingerprint(&self, _: &Candidate<'_>) -> Result<(), Error> {
+        match self {
+            Self::NeverReturns => std::future::pending().await,
+            Self::PanicsInFingerprint => panic!("a bug of the caller's"),
+            Self::PanicsInMemory => Ok(()),
+        }
+    }
+
+    fn memory(&self) -> BadMemory {
+        BadMemory(0)
+    }
+}
+
+impl Memory for BadMemory {
+    type Fingerprint = ();
+
+    fn admit(&mut self, (): (), _: Reference) -> Verdict {
+        self.0 += 1;
+        assert!(self.0 < 3, "a bug of the caller's");
+        Verdict::Unique
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deduplicator_that_panics_or_never_returns_ends_the_run_with_what_is_there() {
+    for (bad, told, made) in [
+        (
+            BadDeduplicator::NeverReturns,
+            "the deduplicator, or its embedder, has not returned after 600 s",
+            0,
+        ),
+        (
+            BadDeduplicator::PanicsInFingerprint,
+            "the deduplicator, or its embedder, panicked",
+            0,
+        ),
+        (
+            BadDeduplicator::PanicsInMemory,
+            "the memory of the deduplicator panicked",
+            2,
+        ),
+    ] {
+        let pipeline = Pipeline::builder(FaultyModel::new(1))
+            .deduplicator(bad)
+            .journal(MemoryJournal::default())
+            .build();
+        let input = input(json!({
+            "topics": ["a"], "num_records": 50, "data_factory_config": {"records_per_request": 5},
+        }));
+        // And once more, from what the journal holds.
+        for _ in 0..2 {
+            let error = pipeline
+                .generate(input.clone())
+                .await
+                .expect_err("it is broken");
+            assert_eq!(error.error().kind(), ErrorKind::Plugin);
+            assert!(error.error().message().starts_with(told), "{error}");
+            assert_eq!(error.dataset().len(), made, "{bad:?}");
+            assert_eq!(error.report().imbalances(), Vec::<String>::new(), "{bad:?}");
+        }
+        let run = pipeline.run(input).expect("it starts");
+        let (stop, begun) = (run.stop_handle(), tokio::time::Instant::now());
+        stop.stop_after_calls();
+        run.collect().await.expect_err("it was stopped");
+        assert!(begun.elapsed() < Duration::from_secs(1), "{bad:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

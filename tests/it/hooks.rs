@@ -1,15 +1,13 @@
 //! What hooks are shown, and what filters say.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 
-use futures::FutureExt;
 use serde_json::{Value, json};
 use topicloom::dedup::Reference;
 use topicloom::filter::filter_fn;
 use topicloom::journal::{Entry, MemoryJournal};
-use topicloom::outcome::Rejection;
+use topicloom::outcome::{Outcome, Rejection};
 use topicloom::testing::{FaultyModel, ScriptedAnswer, scripted};
 use topicloom::{ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Report, RunEvent};
 
@@ -249,19 +247,42 @@ async fn hooks_are_called_once_for_each_candidate_of_the_report_also_when_a_run_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hook_that_panics_panics_in_whoever_awaits_the_run_as_an_observer_does() {
+async fn a_hook_or_observer_that_panics_ends_the_run_with_the_records_in_hand() {
     let builder = || Pipeline::builder(FaultyModel::new(1));
-    for pipeline in [
-        builder().on_accepted(|_| panic!("no more")).build(),
-        builder()
-            .on_event(|event| {
-                assert!(!matches!(event, RunEvent::Accepted { .. }), "no more");
-            })
-            .build(),
+    for (pipeline, part, made) in [
+        (
+            builder()
+                .on_accepted(|record| assert_eq!(record.meta.ordinal, 0, "no more"))
+                .build(),
+            "a hook (`on_accepted`) panicked",
+            2,
+        ),
+        (
+            builder()
+                .on_event(|event| {
+                    let second = matches!(event, RunEvent::Accepted { accepted: 2, .. });
+                    assert!(!second, "no more");
+                })
+                .build(),
+            "an observer (`on_event`) panicked",
+            2,
+        ),
+        (
+            builder()
+                .on_event(|event| assert!(!matches!(event, RunEvent::Finished { .. }), "no more"))
+                .build(),
+            "an observer (`on_event`) panicked",
+            3,
+        ),
     ] {
-        let run = AssertUnwindSafe(pipeline.generate(one_at_a_time(3)));
-        let panic = run.catch_unwind().await.expect_err("it panics");
-        assert_eq!(panic.downcast_ref::<&str>(), Some(&"no more"));
+        let error = pipeline
+            .generate(one_at_a_time(3))
+            .await
+            .expect_err("it panics");
+        assert_eq!(error.error().message(), part);
+        assert_eq!(error.dataset().len(), made);
+        assert_eq!(error.report().outcome, Outcome::Failed);
+        assert_eq!(error.report().imbalances(), Vec::<String>::new());
     }
 }
 

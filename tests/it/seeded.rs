@@ -1,13 +1,19 @@
 //! Many runs under faults, quotas and concurrencies drawn from seeds.
 
 use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
+use futures::StreamExt;
 use serde_json::{Value, json};
+use topicloom::journal::FileJournal;
+use topicloom::llm::{Capabilities, ChatRequest, ChatResponse, OfflineModel};
 use topicloom::outcome::Outcome;
 use topicloom::random::Random;
 use topicloom::testing::FaultyModel;
-use topicloom::{Dataset, ErrorKind, GenerateByTopicInput, Pipeline};
+use topicloom::{Dataset, Error, ErrorKind, GenerateByTopicInput, LlmClient, Pipeline};
 
 fn model(seed: u64) -> FaultyModel {
     FaultyModel::new(seed)
@@ -147,4 +153,125 @@ async fn a_thousand_runs_are_exact_or_say_why_not() {
         "only {complete} of 1 000 runs were complete"
     );
     println!("{complete} of 1 000 runs were complete");
+}
+
+/// The embedded model, with answers that take as long as chance has it, and another time each time.
+#[derive(Debug)]
+struct Unsteady(OfflineModel, AtomicU64);
+
+impl Unsteady {
+    fn new(seed: u64) -> Self {
+        Self(OfflineModel::default(), AtomicU64::new(seed))
+    }
+}
+
+#[async_trait]
+impl LlmClient for Unsteady {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
+        let step = |seed: u64| Some(Random::new(seed).next_u64());
+        let drawn = self
+            .1
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
+        let microseconds = drawn.unwrap_or_default() % 3_000;
+        tokio::time::sleep(Duration::from_micros(microseconds)).await;
+        self.0.complete(request).await
+    }
+
+    fn model(&self) -> &'static str {
+        "test/unsteady"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+}
+
+/// Answers its calls one after the other, whatever they ask.
+#[derive(Debug, Default)]
+struct Counting(AtomicU64);
+
+#[async_trait]
+impl LlmClient for Counting {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
+        let number = self.0.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_micros(100)).await;
+        let topic = request.last_text().len();
+        let record = json!({"question": format!("{} of {topic}", number * 2 / 3), "answer": "x"});
+        Ok(ChatResponse::new(record.to_string()))
+    }
+
+    fn model(&self) -> &'static str {
+        "test/counting"
+    }
+}
+
+/// Returns the lines of a data set that is read by a consumer that is busy now and then.
+async fn lines(client: impl LlmClient, json: Value, journal: Option<&Path>) -> Vec<String> {
+    let input = GenerateByTopicInput::from_json_value(json).expect("the test's input is valid");
+    let mut builder = Pipeline::builder(client);
+    if let Some(path) = journal {
+        builder = builder.journal(FileJournal::open(path).expect("there is room"));
+    }
+    let mut run = builder.build().run(input).expect("it starts");
+    let mut lines = Vec::new();
+    while let Some(record) = run.next().await {
+        let record = record.expect("it completes");
+        if lines.len() % 7 == 0 {
+            tokio::time::sleep(Duration::from_micros(900)).await;
+        }
+        lines.push(format!("{} {:?}", json!(record), record.meta));
+    }
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_seed_repeats_a_run_of_the_embedded_model_whatever_the_concurrency_is() {
+    let directory = tempfile::tempdir().expect("there is room");
+    for (number, extra) in [
+        json!({}),
+        json!({"topics": null, "records_per_topic": 15}),
+        // Hardly anything is new.
+        json!({"output_schema": [{"name": "first_name", "type": "str"}], "num_records": 24}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let json = |concurrency: u64| {
+            let mut json = json!({
+                "user_instruction": "about the sea", "num_records": 120, "topics": ["tides", "waves", {"reefs": 3}],
+                "data_factory_config": {
+                    "seed": 5, "max_concurrency": concurrency, "records_per_request": 1 + number as u64,
+                    "dead_queue_threshold": 100,
+                },
+            });
+            for (key, value) in extra.as_object().expect("it is an object") {
+                json[key] = value.clone();
+            }
+            json
+        };
+        let first = lines(OfflineModel::default(), json(10), None).await;
+        for (run, concurrency) in [1, 2, 7, 10, 10, 30].into_iter().enumerate() {
+            let journal = directory.path().join(format!("{number} {run}"));
+            let journal = (run % 2 == 0).then_some(&*journal);
+            let again = lines(Unsteady::new(run as u64), json(concurrency), journal).await;
+            let named = |line: &String| line.replace("test/unsteady", "offline/loom");
+            let again: Vec<String> = again.iter().map(named).collect();
+            assert!(
+                again == first,
+                "input {number}, run {run}, concurrency {concurrency}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_seed_repeats_a_run_of_a_model_that_counts_its_calls_at_concurrency_1() {
+    let json = json!({
+        "num_records": 60, "topics": ["tides", "sea weeds"],
+        "data_factory_config": {"seed": 5, "max_concurrency": 1, "dead_queue_threshold": 100},
+    });
+    let first = lines(Counting::default(), json.clone(), None).await;
+    for _ in 0..10 {
+        assert!(lines(Counting::default(), json.clone(), None).await == first);
+    }
 }

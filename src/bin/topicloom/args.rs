@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "topicloom", version, about, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit status: 0 complete, 1 fatal, 2 invalid input, 3 short (the records made are written)."
+    after_help = "Exit status: 0 complete, 1 fatal, 2 invalid input, 3 short or stopped by a signal; 128 and the signal's \
+                  number where a second one ended it at once. What an incomplete run made is in FILE.partial."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -38,6 +39,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag of the command line.
 pub(crate) struct RunArgs {
     /// The input, a JSON file, or `-` for standard input.
     pub(crate) input: PathBuf,
@@ -62,6 +64,13 @@ pub(crate) struct RunArgs {
     /// missing then is asked for.
     #[arg(long, requires = "journal")]
     pub(crate) changed_input: bool,
+    /// Keep no journal. By default a run that asks a paid model and writes to a file keeps one in `FILE.journal`, and
+    /// the same command goes on with it, also after the input's counts, topics or settings have changed.
+    #[arg(long, conflicts_with_all = ["journal", "fresh"])]
+    pub(crate) no_journal: bool,
+    /// Begin anew: a journal that is there already is moved out of the way.
+    #[arg(long, conflicts_with_all = ["changed_input", "shared"])]
+    pub(crate) fresh: bool,
     /// Make one record of each topic, of ten topics at most, to see whether it all fits together.
     #[arg(long, conflicts_with = "journal")]
     pub(crate) dry_run: bool,
@@ -161,7 +170,8 @@ pub(crate) struct AdjustArgs {
 pub(crate) struct DriveArgs {
     #[command(flatten)]
     pub(crate) adjust: AdjustArgs,
-    /// Where records go: a file, or `-` for standard output.
+    /// Where records go, as JSON Lines: a file, or `-` for standard output. A file that is there already is replaced by a
+    /// complete run only.
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     pub(crate) output: PathBuf,
     /// Write the report, as JSON, to this file.

@@ -8,50 +8,76 @@ use topicloom::outcome::Outcome;
 use topicloom::{GenerateByTopicInput, Result, SharedRun};
 
 use crate::args::{DriveArgs, InspectArgs, ResumeArgs, RunArgs, WorkArgs};
+use crate::ending::{Failure, Way};
+use crate::files::{self, Files};
 use crate::input::{OFFLINE, adjusted};
 use crate::journal::Shown;
 use crate::out;
 use crate::place::Row;
-use crate::run::{builder_for, drive, sink, write};
+use crate::run::{builder, builder_for, drive, write};
+use crate::signals::Signals;
 
-pub(crate) async fn run(input: GenerateByTopicInput, row: Row, args: RunArgs) -> Result<()> {
+pub(crate) async fn run(
+    way: &Way,
+    input: GenerateByTopicInput,
+    row: Row,
+    args: RunArgs,
+) -> Result<(), Failure> {
     if args.shared {
         let lease_time = Duration::from_secs(args.lease_time.max(1));
-        return take_part(input, row, args.drive, |run| run.lease_time(lease_time)).await;
+        return take_part(way, input, row, args.drive, |run| {
+            run.lease_time(lease_time)
+        })
+        .await;
     }
-    let journal = PostgresJournal::connect(&row.url, row.run_id).await?;
-    drive(input, Some(journal), args.changed_input, args.drive).await
+    drive_alone(way, input, row, args.changed_input, args.drive).await
 }
 
-pub(crate) async fn resume(row: Row, args: ResumeArgs) -> Result<()> {
+pub(crate) async fn resume(way: &Way, row: Row, args: ResumeArgs) -> Result<(), Failure> {
     let reader = PostgresReader::connect(&row.url, &row.run_id).await?;
     let mut input = GenerateByTopicInput::from_json_value(reader.input().await?)?;
     let state = reader.state().await?;
-    if state.is_shared && args.extend_to.is_none() {
-        return take_part(input, row, args.drive, |run| run).await;
-    }
     if let Some(records) = args.extend_to {
         input = input.to_builder().num_records(records).build()?;
     }
-    let journal = PostgresJournal::connect(&row.url, row.run_id).await?;
-    drive(input, Some(journal), args.extend_to.is_some(), args.drive).await
+    let input = adjusted(&input, &args.drive.adjust)?;
+    files::check(&input, None, None, &args.drive)?;
+    if state.is_shared && args.extend_to.is_none() {
+        return take_part(way, input, row, args.drive, |run| run).await;
+    }
+    drive_alone(way, input, row, args.extend_to.is_some(), args.drive).await
+}
+
+async fn drive_alone(
+    way: &Way,
+    input: GenerateByTopicInput,
+    row: Row,
+    changed_input: bool,
+    args: DriveArgs,
+) -> Result<(), Failure> {
+    let mut builder = builder(&input, &args)?;
+    let files = Files::open(&args)?;
+    builder = builder.journal(PostgresJournal::connect(&row.url, row.run_id).await?);
+    if changed_input {
+        builder = builder.resume_changed_input();
+    }
+    drive(way, input, builder, files, args).await
 }
 
 /// Begins or joins a shared run, and writes its records when it is over.
 async fn take_part(
+    way: &Way,
     input: GenerateByTopicInput,
     row: Row,
     args: DriveArgs,
     set_up: impl FnOnce(SharedRun) -> SharedRun,
-) -> Result<()> {
-    let input = adjusted(&input, &args.adjust)?;
-    let pipeline = builder_for(&input, args.adjust.offline, args.quiet)?.build();
-    // Before the first call: a file that cannot be written is found out while it costs nothing.
-    let mut sink = sink(&args.output)?;
+) -> Result<(), Failure> {
+    let pipeline = builder(&input, &args)?.build();
+    let files = Files::open(&args)?;
     let run = SharedRun::create(&row.url, row.run_id, input).await?;
     let run = set_up(run.pipeline(pipeline));
     until_over(&run).await?;
-    write(run.records().await?, &mut *sink, &args).await
+    write(way, run.records().await?, files, &args).await
 }
 
 /// Joins a shared run, and makes calls for it until it is over.
@@ -80,9 +106,10 @@ pub(crate) async fn work(args: WorkArgs) -> Result<()> {
 async fn until_over(run: &SharedRun) -> Result<Outcome> {
     let leave = run.leave_handle();
     let interrupted = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            leave.leave();
-        }
+        let mut signals = Signals::new();
+        signals.next().await;
+        leave.leave();
+        signals.next().await.exits_soon();
     });
     let outcome = run.run().await;
     interrupted.abort();

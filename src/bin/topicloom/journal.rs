@@ -64,7 +64,7 @@ impl<'a> Shown<'a> {
                     answer.response.usage.input_tokens,
                     answer.response.usage.output_tokens
                 );
-                out::line(&answer.response.text)?;
+                out::words(&answer.response.text)?;
             }
             (Some(task), Entry::Failed(failure)) if failure.task == task => {
                 eprintln!(

@@ -1,20 +1,32 @@
 //! The `topicloom` command.
 
+/// Writes a line to standard error. In place of the macro of this name, which panics where standard error was closed, and lets
+/// through what a terminal takes for orders.
+macro_rules! eprintln {
+    ($($text:tt)*) => {
+        $crate::out::note(format_args!($($text)*))
+    };
+}
+
 mod args;
 #[cfg(feature = "postgres")]
 mod database;
 #[cfg(not(feature = "postgres"))]
 #[path = "no_database.rs"]
 mod database;
+mod ending;
 mod estimate;
+mod files;
 mod input;
 mod journal;
+mod keep;
 mod out;
 mod place;
 mod plan;
 mod preview;
 mod progress;
 mod run;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -22,12 +34,13 @@ use clap::Parser;
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, InputFaults, JsonRecord};
 
 use args::{Cli, Command};
+use ending::Failure;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let ended = match Cli::parse().command {
-        Command::Run(args) => run::run(args).await,
-        Command::Resume(args) => run::resume(args).await,
+        Command::Run(args) => return status_of(run::run(args).await),
+        Command::Resume(args) => return status_of(run::resume(args).await),
         Command::Preview(args) => preview::preview(args).await,
         Command::Plan(args) => plan::plan(&args),
         Command::Estimate(args) => estimate::show(&args),
@@ -41,10 +54,17 @@ async fn main() -> ExitCode {
             out::line(GenerateByTopicInput::<JsonRecord>::reference_example().trim_end())
         }
     };
+    status_of(ended.map_err(Failure::from))
+}
+
+fn status_of(ended: Result<(), Failure>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err(Failure { error, last_line }) => {
             eprintln!("error: {}", in_words(&error));
+            if let Some(line) = last_line {
+                eprintln!("{line}");
+            }
             ExitCode::from(status(&error))
         }
     }

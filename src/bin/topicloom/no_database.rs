@@ -6,20 +6,24 @@
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
 use crate::args::{InspectArgs, ResumeArgs, RunArgs, WorkArgs};
+use crate::ending::{Failure, Way};
 use crate::place::Row;
 
-fn missing<T>() -> Result<T> {
-    Err(Error::new(
-        ErrorKind::Config,
-        "this build has no PostgreSQL: install topicloom with the feature `postgres`",
-    ))
+fn missing<T, E: From<Error>>() -> Result<T, E> {
+    let message = "this build has no PostgreSQL: install topicloom with the feature `postgres`";
+    Err(Error::new(ErrorKind::Config, message).into())
 }
 
-pub(crate) async fn run(_: GenerateByTopicInput, _: Row, _: RunArgs) -> Result<()> {
+pub(crate) async fn run(
+    _: &Way,
+    _: GenerateByTopicInput,
+    _: Row,
+    _: RunArgs,
+) -> Result<(), Failure> {
     missing()
 }
 
-pub(crate) async fn resume(_: Row, _: ResumeArgs) -> Result<()> {
+pub(crate) async fn resume(_: &Way, _: Row, _: ResumeArgs) -> Result<(), Failure> {
     missing()
 }
 

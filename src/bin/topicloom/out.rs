@@ -1,12 +1,24 @@
-//! Standard output.
+//! What is printed: data on standard output, all else on standard error.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use topicloom::{Error, ErrorKind, Result};
 
-/// Writes a line to standard output. Where whoever reads has had enough, as `head` has, the command is done.
+/// Writes a line to standard output. When the reader has had enough, as `head` has, the command is done.
 pub(crate) fn line(text: impl Display) -> Result<()> {
+    write(&clean(&text.to_string()))
+}
+
+/// Writes a model's own words to standard output: as they are, unless a terminal would obey them.
+pub(crate) fn words(text: &str) -> Result<()> {
+    if io::stdout().is_terminal() {
+        return line(text);
+    }
+    write(text)
+}
+
+fn write(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
@@ -15,5 +27,42 @@ pub(crate) fn line(text: impl Display) -> Result<()> {
             let failed = Error::new(ErrorKind::Sink, "standard output cannot be written");
             Err(failed.with_source(error))
         }
+    }
+}
+
+/// Writes a line to standard error, if it is still there: the terminal of a run may have been closed.
+pub(crate) fn note(text: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{}", clean(&text.to_string()));
+}
+
+/// Writes control characters as JSON escapes, so that no text of a user or a model changes what a terminal shows.
+fn clean(text: &str) -> String {
+    let is_order = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let parts = text.split_inclusive(is_order).map(|part| {
+        let order = part.chars().next_back().filter(|c| is_order(*c));
+        order.map_or_else(
+            || part.to_owned(),
+            |order| {
+                format!(
+                    "{}\\u{:04x}",
+                    part.trim_end_matches(order),
+                    u32::from(order)
+                )
+            },
+        )
+    });
+    parts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_given_no_orders() {
+        assert_eq!(
+            clean("a\tb\nred \u{1b}[31m\u{7}\u{9b}2J, é 日本 🧵"),
+            "a\tb\nred \\u001b[31m\\u0007\\u009b2J, é 日本 🧵"
+        );
     }
 }

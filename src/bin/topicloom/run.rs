@@ -1,55 +1,144 @@
 //! `topicloom run`: from an input to records.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 
-use topicloom::journal::{Entry, FileJournal, Journal, JournalReader};
+use topicloom::journal::{Entry, FileJournal, JournalReader, OpenedJournal};
 use topicloom::llm::models::ModelRegistry;
 use topicloom::report::TopicReport;
-use topicloom::sink::{JsonlSink, Sink};
 use topicloom::{
     Error, ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Report, Result, Run,
 };
 
 use crate::args::{DriveArgs, ResumeArgs, RunArgs};
 use crate::database;
+use crate::ending::{CommandLine, Failure, Way};
+use crate::files::{self, Files};
 use crate::input::{self, OFFLINE};
+use crate::keep;
 use crate::place::Place;
 use crate::progress::Progress;
+use crate::signals::stop_at_signals;
 
-pub(crate) async fn run(args: RunArgs) -> Result<()> {
-    let input = input::read(&args.input, args.drive.quiet)?;
-    if args.dry_run {
-        return dry_run(&input, args.drive).await;
-    }
-    let journal = match &args.journal {
-        None => None,
-        Some(journal) => match Place::of(journal.clone(), args.which.clone())? {
-            Place::Database(row) => return database::run(input, row, args).await,
-            Place::File(path) if !args.shared => Some(FileJournal::open(path)?),
-            Place::File(_) => {
-                return Err(Error::new(
-                    ErrorKind::InvalidInput,
-                    "a run is shared through a database: give its URL for the journal",
-                ));
-            }
-        },
+pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
+    let mut way = Way {
+        output: args.drive.output.clone(),
+        ..Way::default()
     };
-    drive(input, journal, args.changed_input, args.drive).await
+    let ended = run_by(&mut way, args).await;
+    ended.map_err(|failure| way.with_last_line(failure))
 }
 
-pub(crate) async fn resume(args: ResumeArgs) -> Result<()> {
+async fn run_by(way: &mut Way, args: RunArgs) -> Result<(), Failure> {
+    let input = input::read(&args.input, args.drive.quiet)?;
+    let input = input::adjusted(&input, &args.drive.adjust)?;
+    if args.dry_run {
+        return dry_run(way, input, args).await;
+    }
+    let journal = match keep::place(&args, &input)? {
+        Some(Place::Database(row)) => {
+            way.goes_on(&row.url, &CommandLine::of_this_process());
+            files::check(&input, Some(&args.input), None, &args.drive)?;
+            return database::run(way, input, row, args).await;
+        }
+        Some(Place::File(_)) if args.shared => {
+            let message = "a run is shared through a database: give its URL for the journal";
+            return Err(Error::new(ErrorKind::InvalidInput, message).into());
+        }
+        Some(Place::File(path)) => Some(path),
+        None => None,
+    };
+    files::check(&input, Some(&args.input), journal.as_deref(), &args.drive)?;
+    let mut builder = builder(&input, &args.drive)?;
+    let files = Files::open(&args.drive)?;
+    if let Some(path) = journal {
+        let shown = path.display().to_string();
+        let command = if files::is_stdout(&args.input) {
+            resuming(&shown, &args.drive)
+        } else {
+            CommandLine::of_this_process()
+        };
+        way.goes_on(&shown, &command);
+        builder = with_journal(builder, &path, &input, &args)?;
+        way.file = Some((path.clone(), files::identity(&path)));
+    }
+    drive(way, input, builder, files, args.drive).await
+}
+
+/// Opens the journal: one that was asked for only for its own input, unless the command line says otherwise.
+fn with_journal(
+    builder: PipelineBuilder,
+    path: &Path,
+    input: &GenerateByTopicInput,
+    args: &RunArgs,
+) -> Result<PipelineBuilder> {
+    let opened = if args.fresh {
+        FileJournal::open_afresh(path)?
+    } else if args.journal.is_some() {
+        let builder = builder.journal(FileJournal::open(path)?);
+        return Ok(if args.changed_input {
+            builder.resume_changed_input()
+        } else {
+            builder
+        });
+    } else {
+        FileJournal::open_for(path, input)?
+    };
+    let OpenedJournal {
+        journal,
+        input_changed,
+        moved,
+        ..
+    } = opened;
+    if let Some(moved) = moved {
+        eprintln!("note: {moved}");
+    }
+    let builder = builder.journal(journal);
+    Ok(if input_changed {
+        builder.resume_changed_input()
+    } else {
+        builder
+    })
+}
+
+/// Returns the command that goes on with a journal whose input came from standard input.
+fn resuming(journal: &str, args: &DriveArgs) -> CommandLine {
+    let mut arguments = vec!["resume".to_owned(), journal.to_owned()];
+    if args.adjust.offline {
+        arguments.push("--offline".to_owned());
+    }
+    arguments.extend(["-o".to_owned(), args.output.display().to_string()]);
+    CommandLine::new(arguments)
+}
+
+pub(crate) async fn resume(args: ResumeArgs) -> Result<(), Failure> {
+    let mut way = Way {
+        output: args.drive.output.clone(),
+        ..Way::default()
+    };
+    way.goes_on(&args.journal, &CommandLine::of_this_process());
+    let ended = resume_by(&mut way, args).await;
+    ended.map_err(|failure| way.with_last_line(failure))
+}
+
+async fn resume_by(way: &mut Way, args: ResumeArgs) -> Result<(), Failure> {
     let path = match Place::of(args.journal.clone(), args.which.clone())? {
-        Place::Database(row) => return database::resume(row, args).await,
+        Place::Database(row) => return database::resume(way, row, args).await,
         Place::File(path) => path,
     };
     let mut input = last_input(&path)?;
     if let Some(records) = args.extend_to {
         input = input.to_builder().num_records(records).build()?;
     }
-    let journal = FileJournal::open(&path)?;
-    drive(input, Some(journal), args.extend_to.is_some(), args.drive).await
+    let input = input::adjusted(&input, &args.drive.adjust)?;
+    files::check(&input, None, Some(&path), &args.drive)?;
+    let mut builder = builder(&input, &args.drive)?;
+    let files = Files::open(&args.drive)?;
+    builder = builder.journal(FileJournal::open(&path)?);
+    way.file = Some((path.clone(), files::identity(&path)));
+    if args.extend_to.is_some() {
+        builder = builder.resume_changed_input();
+    }
+    drive(way, input, builder, files, args.drive).await
 }
 
 /// Returns the input that a journal belongs to: that of the last start, since a run may go on with another one.
@@ -72,64 +161,74 @@ fn last_input(journal: &Path) -> Result<GenerateByTopicInput> {
 
 /// Makes the records of an input in this process, and writes them as they are accepted.
 pub(crate) async fn drive(
+    way: &Way,
     input: GenerateByTopicInput,
-    journal: Option<impl Journal>,
-    changed_input: bool,
+    builder: PipelineBuilder,
+    files: Files,
     args: DriveArgs,
-) -> Result<()> {
-    let input = input::adjusted(&input, &args.adjust)?;
-    let mut builder = builder(&input, &args)?;
-    if let Some(journal) = journal {
-        builder = builder.journal(journal);
+) -> Result<(), Failure> {
+    let longest_call = input.settings().task_runner_timeout;
+    let run = builder.build().run(input)?;
+    stop_at_signals(run.stop_handle(), longest_call);
+    if way.journal.is_none() {
+        files.stop_without_reader(run.stop_handle());
     }
-    if changed_input {
-        builder = builder.resume_changed_input();
-    }
-    let pipeline = builder.build();
-    // Before the first call: a file that cannot be written is found out while it costs nothing.
-    let mut sink = sink(&args.output)?;
-    let run = pipeline.run(input)?;
-    let stop = run.stop_handle();
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            stop.stop();
-        }
-    });
-    write(run, &mut *sink, &args).await
+    write(way, run, files, &args).await
 }
 
 /// Writes the records of a run as they come, and the report when it has ended.
-pub(crate) async fn write(run: Run, sink: &mut dyn Sink, args: &DriveArgs) -> Result<()> {
-    let (report, error) = match run.write_to(sink).await {
-        Ok(report) => (report, None),
+pub(crate) async fn write(
+    way: &Way,
+    run: Run,
+    mut files: Files,
+    args: &DriveArgs,
+) -> Result<(), Failure> {
+    match run.write_to(&mut *files.sink).await {
+        Ok(report) => conclude(way, &report, None, files, args),
         Err(error) => {
-            let report = error.report().clone();
-            (report, Some(error.into_parts().0))
+            let (error, left) = error.into_parts();
+            conclude(way, left.report(), Some((error, left.len())), files, args)
         }
-    };
-    conclude(&report, error, args)
+    }
 }
 
-async fn dry_run(input: &GenerateByTopicInput, args: DriveArgs) -> Result<()> {
-    let input = input::adjusted(input, &args.adjust)?;
-    let pipeline = builder(&input, &args)?.build();
-    let mut sink = sink(&args.output)?;
+/// A dry run replaces nothing: its few records are not the data set.
+async fn dry_run(way: &Way, input: GenerateByTopicInput, args: RunArgs) -> Result<(), Failure> {
+    let args = RunArgs {
+        journal: None,
+        ..args
+    };
+    files::check(&input, Some(&args.input), None, &args.drive)?;
+    if let Some(there) = files::with_records(&args.drive.output).first() {
+        let message = "a dry run replaces no records: give it another output, or none";
+        let error = Error::new(ErrorKind::InvalidInput, message);
+        return Err(error
+            .with_context("file", there.display().to_string())
+            .into());
+    }
+    let pipeline = builder(&input, &args.drive)?.build();
+    let mut files = Files::open(&args.drive)?;
     let (dataset, error) = match pipeline.dry_run(input).await {
         Ok(dataset) => (dataset, None),
         Err(ended) => {
             let (error, dataset) = ended.into_parts();
-            (dataset, Some(error))
+            (dataset, Some((error, 0)))
         }
     };
     for record in &dataset {
-        sink.write(record).await?;
+        files.sink.write(record).await?;
     }
-    sink.finish().await?;
-    conclude(dataset.report(), error, &args)
+    let mut report = dataset.report().clone();
+    if error.is_none() {
+        files.sink.finish().await?;
+    } else {
+        report.kept_in = files.sink.set_aside().await?;
+    }
+    conclude(way, &report, error, files, &args.drive)
 }
 
 /// Starts with the models of the input, and shows progress.
-fn builder(input: &GenerateByTopicInput, args: &DriveArgs) -> Result<PipelineBuilder> {
+pub(crate) fn builder(input: &GenerateByTopicInput, args: &DriveArgs) -> Result<PipelineBuilder> {
     builder_for(input, args.adjust.offline, args.quiet)
 }
 
@@ -148,32 +247,51 @@ pub(crate) fn builder_for(
     Ok(builder.on_event(move |event| progress.observe(event)))
 }
 
-/// Writes and tells what a run did, and returns how it ended.
-fn conclude(report: &Report, error: Option<Error>, args: &DriveArgs) -> Result<()> {
-    if let Some(path) = &args.report {
-        write_report(path, report)?;
-    }
+/// Writes and tells what a run did, and returns how it ended: with an error and so many records that were not written.
+fn conclude(
+    way: &Way,
+    report: &Report,
+    error: Option<(Error, usize)>,
+    mut files: Files,
+    args: &DriveArgs,
+) -> Result<(), Failure> {
+    let reported = files.write_report(report);
+    let (error, unwritten) = error.map_or((None, 0), |(error, left)| (Some(error), left));
+    let is_reader_gone = error.as_ref().is_some_and(files::is_reader_gone);
     if !args.quiet {
         summarise(report);
+        if let Some(journal) = way.journal.as_ref().filter(|_| report.resumed_answers > 0) {
+            eprintln!(
+                "{} answers were in {journal} already",
+                report.resumed_answers
+            );
+        }
     }
-    error.map_or(Ok(()), Err)
-}
-
-pub(crate) fn sink(output: &Path) -> Result<Box<dyn Sink>> {
-    if output == Path::new("-") {
-        return Ok(Box::new(JsonlSink::to_writer(io::stdout())));
+    if way.has_lost_its_journal() {
+        eprintln!(
+            "warning: the journal was deleted or replaced while the run went on; another run pays for its answers again"
+        );
     }
-    Ok(Box::new(JsonlSink::create(output)?))
-}
-
-fn write_report(path: &Path, report: &Report) -> Result<()> {
-    let text =
-        serde_json::to_string_pretty(report).expect("a report has no key that JSON cannot hold");
-    fs::write(path, text + "\n").map_err(|error| {
-        Error::new(ErrorKind::Sink, "the report cannot be written")
-            .with_context("file", path.display().to_string())
-            .with_source(error)
-    })
+    let last_line = way.last_line(report, error.as_ref().map(Error::kind), unwritten);
+    match error.map_or(reported, Err) {
+        // Whoever reads only the first records, as `head` does, has what was wanted.
+        Err(_) if is_reader_gone => {
+            if !args.quiet {
+                eprintln!("the reader of standard output has gone");
+            }
+            Ok(())
+        }
+        Err(error) => Err(Failure {
+            error,
+            last_line: Some(last_line),
+        }),
+        Ok(()) => {
+            if !args.quiet {
+                eprintln!("{last_line}");
+            }
+            Ok(())
+        }
+    }
 }
 
 /// Says in a few lines what was made, what it took and what is missing.

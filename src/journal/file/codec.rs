@@ -244,6 +244,12 @@ impl Decoder {
         }
     }
 
+    /// Returns the JSON of an entry that starts a run, or has it go on with another input.
+    pub(super) fn start(body: &[u8]) -> Option<&[u8]> {
+        let (kind, json) = split(body).ok()?;
+        (kind == JSON && json.starts_with(b"{\"started\"")).then_some(json)
+    }
+
     /// Takes notice of what later bodies refer to, and returns whether the body is an entry.
     pub(super) fn skim(&mut self, body: &[u8]) -> Result<bool, NotAnEntry> {
         let (kind, mut rest) = split(body)?;

@@ -14,7 +14,7 @@ use super::codec::Encoder;
 use super::reader::{Entries, Skimmed};
 use super::storage::Storage;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::Entry;
+use crate::journal::{Entry, Header};
 
 /// The most room that is kept for the next group. A larger one is rare, and its room is given back.
 const KEPT_ROOM: usize = 4 << 20;
@@ -29,6 +29,8 @@ pub(super) struct Committer {
     queue: Mutex<Queue>,
     /// Wakes the writer that waits for more, or for the time to sync.
     more: Condvar,
+    /// The inputs that the run had when the journal was opened.
+    starts: Vec<Header>,
     /// Locked after `queue` where both are.
     disk: Mutex<Disk>,
 }
@@ -120,6 +122,7 @@ impl Committer {
                 failure: None,
             }),
             more: Condvar::new(),
+            starts: found.starts,
             disk: Mutex::new(Disk {
                 storage: Some(storage),
                 length: found.length,
@@ -127,6 +130,11 @@ impl Committer {
                 written: false,
             }),
         }
+    }
+
+    /// Returns the inputs that the run had when the journal was opened.
+    pub(super) fn starts(&self) -> &[Header] {
+        &self.starts
     }
 
     /// Appends an entry and waits until it is as durable as promised. It is appended even if that wait is dropped.

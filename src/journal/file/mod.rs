@@ -7,6 +7,7 @@ mod abort;
 mod ahead;
 mod codec;
 mod committer;
+mod for_input;
 mod frame;
 mod open;
 mod reader;
@@ -29,6 +30,7 @@ use self::open::open;
 use super::{Entry, Journal};
 use crate::error::Result;
 
+pub use for_input::{MovedJournal, OpenedJournal};
 pub use reader::JournalReader;
 
 /// What an append waits for, and so what a power failure may cost.

@@ -1,6 +1,6 @@
 //! Opens a journal to be written on.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::frame::MAGIC;
 use super::reader::Entries;
 use super::scan::{Start, read_start};
 use super::storage::Storage;
-use crate::disk::sync_directory_of;
+use crate::disk::{self, sync_directory_of};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a lock is waited for: a process that was killed, or a run that was dropped, may need a moment to
@@ -63,9 +63,7 @@ pub(super) fn continue_at_end(
 }
 
 fn open_alone(path: &Path) -> Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
+    let file = disk::private()
         .create(true)
         .truncate(false)
         .open(path)

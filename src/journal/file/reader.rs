@@ -7,7 +7,7 @@ use super::codec::Decoder;
 use super::scan::{Scan, Start, read_start, unreadable};
 use super::storage::Storage;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::Entry;
+use crate::journal::{Entry, Header};
 
 /// Reads the entries of a file journal one by one, without a lock and without changing it, also while a run
 /// writes to it: then it ends at the last whole entry that was there when it was opened.
@@ -117,7 +117,13 @@ impl Entries {
     /// to none, and what is needed to write on.
     pub(super) fn skim(mut self, storage: &mut (impl Storage + ?Sized)) -> Result<Skimmed> {
         let mut entries = 0;
+        let mut starts = Vec::new();
         while let Some(body) = self.scan.next(storage, &self.path)? {
+            if let Some(Ok(Entry::Started(header))) =
+                Decoder::start(body.bytes).map(serde_json::from_slice)
+            {
+                starts.push(header);
+            }
             match self.decoder.skim(body.bytes) {
                 Ok(is_entry) => entries += u64::from(is_entry),
                 Err(_) => return Err(unknown(&self.path, body.offset)),
@@ -125,6 +131,7 @@ impl Entries {
         }
         Ok(Skimmed {
             entries,
+            starts,
             length: self.scan.offset(),
             cut_off: self.scan.cut_off(),
             decoder: self.decoder,
@@ -135,6 +142,8 @@ impl Entries {
 /// A journal as it was found.
 pub(super) struct Skimmed {
     pub(super) entries: u64,
+    /// The inputs that the run had, in order.
+    pub(super) starts: Vec<Header>,
     /// Bytes of the file up to the end of the last whole entry.
     pub(super) length: u64,
     /// Bytes behind it.

@@ -24,5 +24,5 @@ pub use prompts::prompts;
 pub use report::Report;
 pub use schedule::schedule;
 pub use schema_renderer::schema_renderer;
-pub use sink::sink;
+pub use sink::{sink, sink_keeps};
 pub use topics::topics;

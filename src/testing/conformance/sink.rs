@@ -83,10 +83,61 @@ pub async fn sink<S: Sink>(
     expect(&read, &records[..2]);
     drop(second);
 
+    let mut incomplete = new_sink();
+    write(&mut incomplete, &records).await;
+    set_aside(&mut incomplete).await;
+    drop(incomplete);
+    expect(&read, &records[..2]);
+
     // A run that made nothing leaves an empty data set, not the one before.
     let mut empty = new_sink();
     finish(&mut empty).await;
     expect(&read, &[]);
+}
+
+/// Checks that a [`Sink`] keeps what it set aside, of a run and of those before it, and nothing twice.
+///
+/// `open` makes a sink on a place that is empty at first; `kept` returns all records of incomplete runs that a user finds there,
+/// as [`Record::to_json`] gives them, in any order. A sink that says nothing of a place where it keeps them has none.
+///
+/// # Panics
+///
+/// If a promise is broken; the message says which.
+pub async fn sink_keeps<S: Sink>(open: impl Fn() -> Result<S>, kept: impl Fn() -> Vec<JsonRecord>) {
+    let records = records();
+    let runs: [(&[Record], &[Record], bool); 5] = [
+        // What is written, what must be there then, and whether the sink is told before it is dropped.
+        (&records[..2], &records[..2], true),
+        (&records[..4], &records[..4], true),
+        (&records[..3], &records[..4], false),
+        (&records[4..6], &records[..6], true),
+        (&records[6..8], &records[..8], true),
+    ];
+    for (number, (written, expected, is_told)) in runs.into_iter().enumerate() {
+        let mut sink = match open() {
+            Ok(sink) => sink,
+            Err(error) => panic!("the sink cannot be made: {error}"),
+        };
+        write(&mut sink, written).await;
+        if is_told && set_aside(&mut sink).await.is_none() {
+            return;
+        }
+        drop(sink);
+        let found = kept();
+        assert!(
+            found.len() == expected.len(),
+            "after incomplete run {number}, {} records are kept instead of {}",
+            found.len(),
+            expected.len()
+        );
+        for record in expected {
+            let wanted = record.to_json().expect("the record is an object");
+            assert!(
+                found.contains(&wanted),
+                "after incomplete run {number}, a record is lost"
+            );
+        }
+    }
 }
 
 /// Records whose texts are awkward for one format or the other.
@@ -135,6 +186,13 @@ async fn finish(sink: &mut impl Sink) {
     }
 }
 
+async fn set_aside(sink: &mut impl Sink) -> Option<String> {
+    match sink.set_aside().await {
+        Ok(place) => place,
+        Err(error) => panic!("`set_aside` failed: {error}"),
+    }
+}
+
 fn expect(read: impl Fn() -> Option<Vec<JsonRecord>>, records: &[Record]) {
     let Some(found) = read() else {
         panic!("there is nothing after `finish`");
@@ -180,6 +238,73 @@ mod tests {
         let boxed = || JsonlSink::create(&path).map(|sink| Box::new(sink) as Box<dyn Sink>);
         std::fs::remove_file(&path).unwrap();
         sink(boxed, read).await;
+    }
+
+    #[tokio::test]
+    async fn our_own_sinks_keep_what_they_set_aside() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out.jsonl");
+        let kept = || {
+            let mut records = Vec::new();
+            for file in std::fs::read_dir(directory.path()).unwrap() {
+                let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+                records.extend(text.lines().map(|line| serde_json::from_str(line).unwrap()));
+            }
+            records
+        };
+        sink_keeps(|| JsonlSink::create(&path), kept).await;
+    }
+
+    /// Keeps what is set aside in the order of the runs, or only that of the last.
+    struct Drawer {
+        written: Vec<JsonRecord>,
+        kept: Arc<Mutex<Vec<JsonRecord>>>,
+        empties: bool,
+    }
+
+    #[async_trait]
+    impl Sink for Drawer {
+        async fn write(&mut self, record: &Record) -> Result<()> {
+            self.written.push(record.to_json()?);
+            Ok(())
+        }
+
+        async fn finish(&mut self) -> Result<()> {
+            Ok(())
+        }
+
+        async fn set_aside(&mut self) -> Result<Option<String>> {
+            let mut drawer = self.kept.lock().unwrap();
+            if self.empties {
+                drawer.clear();
+            }
+            drawer.append(&mut self.written);
+            Ok(Some("the drawer".to_owned()))
+        }
+    }
+
+    async fn check_drawer(empties: bool) {
+        let drawer = Arc::<Mutex<Vec<JsonRecord>>>::default();
+        let open = || {
+            Ok(Drawer {
+                written: Vec::new(),
+                kept: Arc::clone(&drawer),
+                empties,
+            })
+        };
+        sink_keeps(open, || drawer.lock().unwrap().clone()).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "after incomplete run 1, 6 records are kept instead of 4")]
+    async fn a_sink_that_keeps_records_twice_fails() {
+        check_drawer(false).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "after incomplete run 3, 2 records are kept instead of 6")]
+    async fn a_sink_that_empties_the_drawer_fails() {
+        check_drawer(true).await;
     }
 
     #[derive(Debug, Clone, Copy, PartialEq)]

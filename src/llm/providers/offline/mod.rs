@@ -163,7 +163,7 @@ impl LlmClient for OfflineModel {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::structured(&[OutputMode::Strict], Dialect::Full)
+        Capabilities::structured(&[OutputMode::Strict], Dialect::Full).repeating_itself()
     }
 }
 

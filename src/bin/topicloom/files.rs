@@ -1,0 +1,238 @@
+//! The files that a run writes: checked and opened before its first call.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use topicloom::run::StopHandle;
+use topicloom::sink::{JsonlSink, PartialFile, Sink};
+use topicloom::{Error, ErrorKind, GenerateByTopicInput, Report, Result};
+
+use crate::args::DriveArgs;
+
+/// Standard output, as `-`.
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Returns whether a path is, or will be, a file that can be replaced, rather than a pipe or a device.
+pub(crate) fn is_file(path: &Path) -> bool {
+    !is_stdout(path) && fs::metadata(path).map_or(true, |there| there.is_file() || there.is_dir())
+}
+
+/// Adds to a path's name.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Refuses a file that has two roles of which one is written.
+pub(crate) fn check(
+    input: &GenerateByTopicInput,
+    input_file: Option<&Path>,
+    journal: Option<&Path>,
+    args: &DriveArgs,
+) -> Result<()> {
+    let mut written: Vec<(&str, PathBuf)> = Vec::new();
+    for (role, path) in [
+        ("output", Some(&args.output)),
+        ("report", args.report.as_ref()),
+    ] {
+        if let Some(path) = path.filter(|path| is_file(path)) {
+            written.push((role, path.clone()));
+            written.push((role, beside(path, ".partial")));
+        }
+    }
+    written.extend(journal.map(|path| ("journal", path.to_owned())));
+    let read = input_file.into_iter().map(|path| ("input", path));
+    let seen = &input.settings().already_seen;
+    let read = read.chain(seen.iter().map(|path| ("`already_seen`", &**path)));
+    let read = read.filter(|(_, path)| is_file(path));
+    let all: Vec<(&str, PathBuf)> = read
+        .map(|(role, path)| (role, path.to_owned()))
+        .chain(written.iter().cloned())
+        .collect();
+    for (role, path) in &written {
+        let same = |(other, its): &&(&str, PathBuf)| other != role && is_same(path, its);
+        if let Some((other, _)) = all.iter().find(same) {
+            let message = format!("one file cannot be both the {other} and the {role}");
+            let error = Error::new(ErrorKind::InvalidInput, message);
+            return Err(error.with_context("file", path.display().to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// What tells a file from any other, where it is there and the system says so.
+pub(crate) type Identity = Option<(u64, u64)>;
+
+pub(crate) fn identity(path: &Path) -> Identity {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        path.exists().then_some((0, 0))
+    }
+}
+
+/// Returns whether two paths lead to one file, whether it is there yet or not.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (identity(one), identity(other)) {
+        (Some(one), Some(other)) if cfg!(unix) => one == other,
+        _ => resolved(one) == resolved(other),
+    }
+}
+
+fn resolved(path: &Path) -> PathBuf {
+    if let Ok(path) = path.canonicalize() {
+        return path;
+    }
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    match (folder, path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// The files of a run.
+pub(crate) struct Files {
+    pub(crate) sink: Box<dyn Sink>,
+    report: Option<ReportFile>,
+    /// Stops a run whose reader has gone.
+    reader: Reader,
+}
+
+enum ReportFile {
+    File(PartialFile),
+    Device(PathBuf),
+}
+
+impl Files {
+    /// Opens what can be opened beforehand: a file that cannot be written is found out while it costs nothing.
+    pub(crate) fn open(args: &DriveArgs) -> Result<Self> {
+        let reader = Reader::default();
+        let sink: Box<dyn Sink> = if is_stdout(&args.output) {
+            Box::new(JsonlSink::to_writer(reader.clone()))
+        } else {
+            Box::new(JsonlSink::create(&args.output)?)
+        };
+        let report = args.report.as_ref().map(|path| {
+            if is_file(path) {
+                PartialFile::create(path).map(ReportFile::File)
+            } else {
+                Ok(ReportFile::Device(path.clone()))
+            }
+        });
+        Ok(Self {
+            sink,
+            report: report.transpose()?,
+            reader,
+        })
+    }
+
+    /// Has this run stopped where nobody reads its records any more.
+    pub(crate) fn stop_without_reader(&self, stop: StopHandle) {
+        // It is set once, for the one run.
+        self.reader.0.set(stop).ok();
+    }
+
+    pub(crate) fn write_report(&mut self, report: &Report) -> Result<()> {
+        let text = serde_json::to_string_pretty(report)
+            .expect("a report has no key that JSON cannot hold")
+            + "\n";
+        match &mut self.report {
+            None => Ok(()),
+            Some(ReportFile::File(file)) => file
+                .write_whole(text.as_bytes())
+                .and_then(|()| file.commit()),
+            Some(ReportFile::Device(path)) => fs::write(&*path, text).map_err(|error| {
+                Error::new(ErrorKind::Sink, "the report cannot be written")
+                    .with_context("file", path.display().to_string())
+                    .with_source(error)
+            }),
+        }
+    }
+}
+
+/// Standard output, and the run that writes there.
+#[derive(Clone, Default)]
+struct Reader(Arc<OnceLock<StopHandle>>);
+
+impl Write for Reader {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stdout()
+            .write(bytes)
+            .inspect_err(|error| self.failed(error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush().inspect_err(|error| self.failed(error))
+    }
+}
+
+impl Reader {
+    fn failed(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::BrokenPipe
+            && let Some(stop) = self.0.get()
+        {
+            stop.stop();
+        }
+    }
+}
+
+/// Returns whether an error says that the reader of standard output has gone.
+pub(crate) fn is_reader_gone(error: &Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.kind() == io::ErrorKind::BrokenPipe;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Returns the files beside an output in which incomplete runs have left records, and the output itself first.
+pub(crate) fn with_records(output: &Path) -> Vec<PathBuf> {
+    if !is_file(output) {
+        return Vec::new();
+    }
+    let path = if output.is_symlink() {
+        output.canonicalize().unwrap_or_else(|_| output.to_owned())
+    } else {
+        output.to_owned()
+    };
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let partial = beside(Path::new(path.file_name().unwrap_or_default()), ".partial");
+    let partial = partial.to_string_lossy();
+    let names = fs::read_dir(folder.unwrap_or(Path::new(".")))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut numbers: Vec<u32> = names
+        .filter_map(|name| {
+            name.strip_prefix(&*partial)?
+                .strip_prefix('.')?
+                .parse()
+                .ok()
+        })
+        .collect();
+    numbers.sort_unstable();
+    let partial = beside(&path, ".partial");
+    let moved = numbers
+        .into_iter()
+        .map(|number| beside(&partial, &format!(".{number}")));
+    let all = [path, partial.clone()].into_iter().chain(moved);
+    all.filter(|file| fs::metadata(file).is_ok_and(|file| file.len() > 0))
+        .collect()
+}

@@ -1,0 +1,62 @@
+//! Where the journal of a run is kept.
+
+use std::path::PathBuf;
+
+use topicloom::input::Storage;
+use topicloom::llm::models::OFFLINE;
+use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
+
+use crate::args::RunArgs;
+use crate::files;
+use crate::place::Place;
+
+/// Returns where the journal goes: what the command line says, then what the input says, then beside the output where a
+/// model is paid for.
+pub(crate) fn place(args: &RunArgs, input: &GenerateByTopicInput) -> Result<Option<Place>> {
+    if let Some(journal) = &args.journal {
+        return Place::of(journal.clone(), args.which.clone()).map(Some);
+    }
+    if args.no_journal {
+        return Ok(None);
+    }
+    let output = &args.drive.output;
+    let has_file = files::is_file(output);
+    let beside = || files::beside(output, ".journal");
+    let path = match &input.settings().storage {
+        Storage::Local(Some(folder)) => {
+            make(folder)?;
+            match output.file_name().filter(|_| has_file) {
+                Some(_) => files::beside(
+                    &folder.join(output.file_name().unwrap_or_default()),
+                    ".journal",
+                ),
+                None => folder.join(input.journal_name()),
+            }
+        }
+        Storage::Local(None) if has_file => beside(),
+        Storage::Local(None) => {
+            let folder = PathBuf::from(Storage::DIRECTORY);
+            make(&folder)?;
+            folder.join(input.journal_name())
+        }
+        Storage::Unset if has_file && is_paid(input) => beside(),
+        _ => return Ok(None),
+    };
+    Ok(Some(Place::File(path)))
+}
+
+fn is_paid(input: &GenerateByTopicInput) -> bool {
+    let topics = input.asks_topic_model().then(|| input.topic_model());
+    let mut models = topics.into_iter().chain([input.generation_model()]);
+    let embeds = input.settings().deduplication.embedding_model.is_some();
+    embeds || models.any(|model| model.provider() != OFFLINE)
+}
+
+fn make(folder: &std::path::Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let message = "the directory that `storage` names cannot be made";
+        Error::new(ErrorKind::Config, message)
+            .with_context("directory", folder.display().to_string())
+            .with_source(error)
+    })
+}
