@@ -598,3 +598,18 @@ async fn a_key_that_comes_back_as_the_models_name_is_not_kept() {
         .unwrap();
     assert_eq!(answer.served_by, None);
 }
+
+#[tokio::test]
+async fn a_record_that_looks_like_a_piece_of_a_message_is_a_record() {
+    for record in [
+        json!({"type": "message", "title": "Hello"}),
+        json!([{"type": "text", "label": "poem"}, {"type": "reasoning_task", "label": "proof"}]),
+        json!({"records": [{"role": "nurse", "input": "a cough", "choices": ["a", "b"]}]}),
+        json!([{"role": "nurse", "parts_of_the_day": 3}]),
+        json!({"text": "A haiku", "label": "good"}),
+        json!([{"content": "A page", "message": "sent"}]),
+    ] {
+        let answer = read_json(Wire::OpenAi, &completion(&json!({"content": record}))).await;
+        assert_eq!(parsed(&answer.unwrap().text), record);
+    }
+}

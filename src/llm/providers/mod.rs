@@ -1,7 +1,7 @@
 //! Clients for model providers: one attempt each, with failures told apart.
 //!
 //! Siblings look alike: `mod.rs` is the client, `wire.rs` what is asked in its format, `error.rs` what a refusal
-//! means. Sending and reading are the same for all: `connection.rs`, `answer.rs`, `counts.rs`. A provider that speaks OpenAI's format is no code at all but a row in `presets.rs`.
+//! means. Sending and reading are the same for all: `connection.rs` and `answer`. A provider that speaks OpenAI's format is no code at all but a row in `presets.rs`.
 
 #[cfg(feature = "providers")]
 mod answer;
@@ -9,8 +9,6 @@ mod answer;
 mod anthropic;
 #[cfg(feature = "providers")]
 mod connection;
-#[cfg(feature = "providers")]
-mod counts;
 #[cfg(feature = "providers")]
 mod failure;
 #[cfg(feature = "providers")]
