@@ -1,7 +1,7 @@
 //! How close the limits come to the best that could be done, against simulated providers under paused time.
 //!
 //! `cargo bench --bench limits --features testing` prints the table of `docs/limits.md`: of ten seeds, the
-//! worst figure in each column.
+//! worst figure in each column. `ONLY=queue` in the environment picks conditions by a part of their name.
 
 #![allow(clippy::print_stdout)] // It is what this program is for.
 
@@ -16,7 +16,8 @@ fn main() {
         "| condition | of the optimum | wasted, first 2 min | wasted after | recovery | first answer | most in flight |"
     );
     println!("|--|--|--|--|--|--|--|");
-    for scenario in scenarios() {
+    let only = std::env::var("ONLY").unwrap_or_default();
+    for scenario in scenarios().into_iter().filter(|it| it.name.contains(&only)) {
         let all: Vec<_> = (0..SEEDS).map(|seed| measure(&scenario, seed)).collect();
         let least =
             |share: fn(&Figures) -> f64| all.iter().map(share).fold(f64::INFINITY, f64::min);

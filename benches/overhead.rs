@@ -1,7 +1,8 @@
-//! What the pipeline costs beside a bare HTTP loop, against the same server, in one run.
+//! What the pipeline costs beside a bare HTTP loop, against the same server, in one run; and how soon the command, which
+//! finds its model by name and follows its lane, is at full speed.
 //!
 //! ```text
-//! cargo bench --bench overhead
+//! cargo bench --bench overhead --features cli
 //! ```
 //!
 //! The server answers each request after a fixed latency with one record no other answer holds. It lives in a
@@ -17,6 +18,8 @@
 #![allow(clippy::cast_precision_loss)]
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -109,6 +112,57 @@ fn main() {
             pipeline.cpu_per_record.as_secs_f64() / bare.cpu_per_record.as_secs_f64().max(1e-9)
         );
     }
+    if let Some(command) = option_env!("CARGO_BIN_EXE_topicloom") {
+        start_up(Path::new(command), is_test);
+    }
+}
+
+/// Prints how close short runs come to the ideal, from the start of the process to its end.
+fn start_up(command: &Path, is_test: bool) {
+    let setups = [(32, 600, 150), (64, 5_000, 50), (64, 2_000, 500)];
+    for (concurrency, records, milliseconds) in setups {
+        let setup = Setup {
+            concurrency,
+            records: if is_test { 100 } else { records },
+            latency: Duration::from_millis(milliseconds),
+        };
+        let server = Server::start(setup.latency);
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime can be started");
+        let (mut bare, mut by_name) = (Vec::new(), Vec::new());
+        for _ in 0..if is_test { 1 } else { ROUNDS } {
+            bare.push(measure(&server, &setup, || {
+                runtime.block_on(bare_loop(&server, &setup));
+            }));
+            by_name.push(measure(&server, &setup, || run(command, &server, &setup)));
+        }
+        for (name, measured) in [("bare loop", bare), ("command", by_name)] {
+            println!(
+                "{concurrency:>11}  {records:>7}    {name:<9}  {milliseconds:>8} ms calls   {:.3}",
+                median(measured).share_of_ideal,
+            );
+        }
+    }
+}
+
+fn run(command: &Path, server: &Server, setup: &Setup) {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let input = json!({
+        "user_instruction": INSTRUCTION,
+        "num_records": setup.records,
+        "topics": (0..100).map(|topic| format!("topic {topic}")).collect::<Vec<_>>(),
+        "generation_model_name": "openai/bench",
+        "data_factory_config": {"max_concurrency": setup.concurrency},
+    });
+    let path = folder.path().join("input.json");
+    fs::write(&path, input.to_string()).expect("the folder can be written");
+    let status = Command::new(command)
+        .args(["run", "--quiet", "--output"])
+        .arg(folder.path().join("out.jsonl"))
+        .arg(&path)
+        .env("OPENAI_BASE_URL", &server.base_url)
+        .env("OPENAI_API_KEY", "key")
+        .status();
+    assert!(status.expect("the command runs").success());
 }
 
 fn measure(server: &Server, setup: &Setup, work: impl FnOnce()) -> Measured {

@@ -89,6 +89,12 @@ pub enum RunEvent<'a> {
         /// How.
         kind: ErrorKind,
     },
+    /// The run does something differently than it was asked to, such as leaving out a parameter that the model refuses.
+    #[non_exhaustive]
+    Warned {
+        /// What, in words; the report's warnings hold it too.
+        warning: &'a str,
+    },
     /// A topic was given up.
     #[non_exhaustive]
     TopicGivenUp {

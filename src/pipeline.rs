@@ -398,7 +398,12 @@ impl Pipeline {
         builder.models = models.clone();
         // A topic model that is never asked needs no key.
         if input.asks_topic_model() {
-            builder.topic_model = Some(Backend::named(input.topic_model(), models)?);
+            // What is learned of a model holds for both uses.
+            builder.topic_model = Some(if input.topic_model() == input.generation_model() {
+                builder.generation[0].0.clone()
+            } else {
+                Backend::named(input.topic_model(), models)?
+            });
         }
         Ok(builder)
     }

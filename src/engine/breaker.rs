@@ -6,9 +6,13 @@
 /// ten runs at the very worst, and in practice far less, since a streak must also span several rounds.
 const BAD_LUCK: f64 = 1e-6;
 
+/// Paid answers in a row that are too many to be of no use. All modes of asking were tried by then.
+const UNUSABLE: u64 = 100;
+
 /// Watches calls over the whole run and says when to stop.
 ///
-/// It opens when two things hold of the failures since the last answer:
+/// It opens when so many answers in a row were paid and could not be used, whatever their rounds: a thousand calls at
+/// once cost a thousand times as much. Otherwise it opens when two things hold of the failures since the last answer:
 ///
 /// - they span at least `rounds` rounds, where a task counts as a new round only if it was issued after
 ///   the round before it had failed, so that a thousand concurrent calls failing at once count as one;
@@ -22,6 +26,17 @@ pub(super) struct Breaker {
     streak: u64,
     rounds: u32,
     epoch: u64,
+    /// Paid since the last answer that could be used.
+    unusable: u64,
+}
+
+/// Why a run is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// So many calls in a row failed.
+    Down(u64),
+    /// So many answers in a row could not be used.
+    Unusable(u64),
 }
 
 impl Breaker {
@@ -33,6 +48,7 @@ impl Breaker {
             streak: 0,
             rounds: 0,
             epoch: 0,
+            unusable: 0,
         }
     }
 
@@ -41,16 +57,20 @@ impl Breaker {
         self.epoch
     }
 
-    /// Books an answer and the failed calls that came before it in the same task.
-    pub(super) fn answered(&mut self, failed_before: usize) {
+    /// Books an answer, whether it could be used, and the failed calls that came before it in the same task.
+    pub(super) fn answered(&mut self, failed_before: usize, is_usable: bool) {
+        self.unusable = if is_usable { 0 } else { self.unusable + 1 };
         self.failed += self.streak + failed_before as u64;
         self.answered += 1;
         self.streak = 0;
         self.rounds = 0;
     }
 
-    /// Books a task that failed after so many calls.
-    pub(super) fn failed(&mut self, calls: usize, issued_at: u64) {
+    /// Books a task that failed after so many calls, and whether these were answered with something unreadable.
+    pub(super) fn failed(&mut self, calls: usize, issued_at: u64, were_paid: bool) {
+        if were_paid {
+            self.unusable += calls as u64;
+        }
         self.streak += calls.max(1) as u64;
         if issued_at >= self.epoch {
             self.epoch += 1;
@@ -58,13 +78,17 @@ impl Breaker {
         }
     }
 
-    /// Returns the number of failed calls in a row, if they mean that the provider is down.
-    pub(super) fn is_open(&self) -> Option<u64> {
+    /// Returns why the run is to be stopped, if it is.
+    pub(super) fn is_open(&self) -> Option<Opened> {
+        if self.unusable >= UNUSABLE {
+            return Some(Opened::Unusable(self.unusable));
+        }
         #[allow(clippy::cast_precision_loss)] // A rate needs no more than a double's precision.
         let failure_rate = (self.failed + 1) as f64 / (self.failed + self.answered + 2) as f64;
         #[allow(clippy::cast_precision_loss)]
         let chance = failure_rate.powf(self.streak as f64);
-        (self.rounds >= self.rounds_wanted && chance < BAD_LUCK).then_some(self.streak)
+        (self.rounds >= self.rounds_wanted && chance < BAD_LUCK)
+            .then_some(Opened::Down(self.streak))
     }
 }
 
@@ -77,7 +101,7 @@ mod tests {
         let mut breaker = Breaker::new(3);
         let mut tasks = 0;
         while breaker.is_open().is_none() {
-            breaker.failed(4, breaker.epoch());
+            breaker.failed(4, breaker.epoch(), false);
             tasks += 1;
         }
         // Half to the twentieth is the first chance below one in a million.
@@ -88,23 +112,40 @@ mod tests {
     fn many_calls_failing_at_once_are_one_round() {
         let mut breaker = Breaker::new(3);
         for _ in 0..1000 {
-            breaker.failed(1, 0);
+            breaker.failed(1, 0, false);
         }
         assert_eq!(breaker.is_open(), None);
+    }
+
+    #[test]
+    fn answers_of_no_use_are_not_paid_for_in_rounds() {
+        let mut breaker = Breaker::new(3);
+        for _ in 0..500 {
+            for _ in 1..UNUSABLE {
+                breaker.answered(0, false);
+            }
+            assert_eq!(breaker.is_open(), None);
+            breaker.answered(0, true);
+        }
+        for _ in 0..UNUSABLE / 2 {
+            breaker.answered(0, false);
+            breaker.failed(1, 0, true);
+        }
+        assert_eq!(breaker.is_open(), Some(Opened::Unusable(UNUSABLE)));
     }
 
     #[test]
     fn a_bad_streak_of_a_bad_provider_is_bad_luck() {
         let mut breaker = Breaker::new(3);
         for _ in 0..100 {
-            breaker.answered(1);
+            breaker.answered(1, true);
         }
         for _ in 0..10 {
-            breaker.failed(1, breaker.epoch());
+            breaker.failed(1, breaker.epoch(), false);
         }
         assert_eq!(breaker.is_open(), None);
         for _ in 0..15 {
-            breaker.failed(1, breaker.epoch());
+            breaker.failed(1, breaker.epoch(), false);
         }
         assert!(breaker.is_open().is_some());
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::mem;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::asked_again::AskedAgain;
+use super::breaker::Opened;
 use super::call_log::CallLog;
 use super::findings::Findings;
 use super::guard::{caught, caught_async, longest};
@@ -29,6 +30,7 @@ use super::recollection::Recollection;
 use super::settling::Settling;
 use super::summary::Account;
 use super::tasks::Tasks;
+use super::unproven_modes::UnprovenModes;
 use super::worker::{Brief, End, Settle, Workshop, no_longer_under_way};
 use super::{Ending, Job, RunSettings, StopSignal, folding, opening, stack};
 use crate::dedup::AnyMemory;
@@ -144,7 +146,10 @@ where
         permits: Arc::new(Semaphore::new(job.settings.max_concurrency)),
         calls: Arc::clone(&calls),
         budget: Arc::clone(&job.budget),
+        output_modes: Arc::clone(&account.output_modes),
+        warn: account.warnings.listener(),
         seed,
+        stacked: Mutex::default(),
     };
     let wrap = |model| stack::stack(model, &job.settings, &shared);
     let planner = Planner::new(
@@ -233,6 +238,7 @@ fn new_workshop<T: DeserializeOwned + 'static>(
             .collect(),
         angles,
         judge: new_judge(job),
+        output_modes: shared.output_modes,
         log: Arc::clone(log),
         calls: shared.calls,
         seed: shared.seed,
@@ -259,6 +265,7 @@ fn new_settling<'a, T>(
         recollection: Recollection::new(plan.topics.len(), job.settings.avoid_examples),
         metrics: Metrics::new(),
         findings: Findings::default(),
+        unproven: UnprovenModes::new(job.settings.max_concurrency * TASKS_PER_PERMIT),
         limits: OutputLimits::new(
             plan.topics.len(),
             job.generation.parameters.max_tokens,
@@ -593,8 +600,8 @@ where
                         ending = ending.or(ends_run);
                     }
                 }
-                if let (None, Some(failures)) = (&ending, settling.ledger.provider_is_down()) {
-                    ending = Some(Err(provider_is_down(failures)));
+                if let (None, Some(opened)) = (&ending, settling.ledger.is_hopeless()) {
+                    ending = Some(Err(hopeless(opened)));
                 }
             }
             permit = records.reserve(), if !settling.outbox.is_empty() => {
@@ -709,13 +716,17 @@ fn fatal(error: Error) -> Result<Stop> {
     }
 }
 
-fn provider_is_down(failures: u64) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        format!(
-            "{failures} calls in a row failed, so the provider is taken to be down; try again later"
+fn hopeless(opened: Opened) -> Error {
+    let message = match opened {
+        Opened::Down(calls) => format!(
+            "{calls} calls in a row failed, so the provider is taken to be down; try again later"
         ),
-    )
+        Opened::Unusable(answers) => format!(
+            "{answers} answers in a row could not be used, so no more are paid for; look at one with `topicloom \
+             preview`, or try another model"
+        ),
+    };
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 pub(super) fn panicked(error: JoinError) -> Error {

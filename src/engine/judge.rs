@@ -63,6 +63,8 @@ pub(super) struct Judged<T> {
     pub(super) coercions: Vec<CoercionKind>,
     /// Keys that were taken away since the field list does not name them.
     pub(super) dropped_keys: usize,
+    /// The mode it was asked for in, where that is known.
+    pub(super) mode: Option<OutputMode>,
     /// How it was asked for, where it held anything to read.
     pub(super) asked: Option<Asked>,
 }
@@ -98,6 +100,26 @@ pub(super) struct Refused {
     pub(super) reasons: Box<[String]>,
     /// The candidate as far as it got, where it is kept.
     pub(super) json: Option<Box<JsonRecord>>,
+}
+
+impl<T> Judged<T> {
+    /// Returns whether the answer holds a record that fits the schema, or `None` where that says nothing of how it was
+    /// asked for: an answer that was cut off or declined.
+    pub(super) fn is_usable(&self) -> Option<bool> {
+        let fits = |candidate: &Result<Ready<T>, Refused>| match candidate {
+            Ok(_) => true,
+            Err(refused) => refused.rejection != Rejection::Invalid,
+        };
+        if self.candidates.iter().any(fits) {
+            return Some(true);
+        }
+        match self.fault {
+            None | Some(AnswerFault::NoRecords | AnswerFault::Unreadable | AnswerFault::Empty) => {
+                Some(false)
+            }
+            Some(_) => None,
+        }
+    }
 }
 
 impl<T: DeserializeOwned + 'static> Judge<T> {
@@ -162,6 +184,7 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
             mends: Mends::default(),
             coercions: Vec::new(),
             dropped_keys: 0,
+            mode: response.asked.map(|(mode, _)| mode),
             asked: None,
         };
         judged.fault = match response.finish_reason {

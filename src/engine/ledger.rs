@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::breaker::Breaker;
+use super::breaker::{Breaker, Opened};
 use super::open_topics::OpenTopics;
 use crate::diversity::{Patience, Sightings};
 use crate::error::{Error, ErrorKind, Result};
@@ -247,15 +247,7 @@ impl Ledger {
         fault: Option<AnswerFault>,
         failed_calls: usize,
     ) -> Option<GiveUp> {
-        let tally = &mut self.tallies[task.topic];
-        tally.answers += 1;
-        tally.calls += failed_calls as u64 + 1;
-        if let Some(fault) = fault {
-            *tally.faults.entry(fault).or_default() += 1;
-        }
-        self.breaker.answered(failed_calls);
-        self.release(task);
-        self.streaks[task.topic].failures = 0;
+        self.close(task, miss, fault, failed_calls);
         let given_up = match miss {
             None => {
                 self.hit(task.topic);
@@ -267,12 +259,45 @@ impl Ledger {
         given_up
     }
 
+    /// Closes a task whose answer gave nothing, and says more of how it was asked for than of its topic.
+    pub(crate) fn excused(
+        &mut self,
+        task: &Task,
+        miss: Miss,
+        fault: Option<AnswerFault>,
+        failed_calls: usize,
+    ) {
+        self.close(task, Some(miss), fault, failed_calls);
+        self.tallies[task.topic].last_miss = Some(miss);
+        self.refresh(task.topic);
+    }
+
+    fn close(
+        &mut self,
+        task: &Task,
+        miss: Option<Miss>,
+        fault: Option<AnswerFault>,
+        failed_calls: usize,
+    ) {
+        let tally = &mut self.tallies[task.topic];
+        tally.answers += 1;
+        tally.calls += failed_calls as u64 + 1;
+        if let Some(fault) = fault {
+            *tally.faults.entry(fault).or_default() += 1;
+        }
+        self.breaker
+            .answered(failed_calls, !miss.is_some_and(is_of_no_use));
+        self.release(task);
+        self.streaks[task.topic].failures = 0;
+    }
+
     /// Closes a task whose call failed for good. Returns the topic's end, if this is it.
     pub(crate) fn failed(&mut self, task: &Task, kind: ErrorKind, calls: usize) -> Option<GiveUp> {
         let tally = &mut self.tallies[task.topic];
         *tally.failures.entry(kind.as_str()).or_default() += 1;
         tally.calls += calls as u64;
-        self.breaker.failed(calls, task.epoch);
+        let were_paid = matches!(kind, ErrorKind::Malformed | ErrorKind::Empty);
+        self.breaker.failed(calls, task.epoch, were_paid);
         self.release(task);
         let given_up = if is_provider_trouble(kind) {
             let streak = &mut self.streaks[task.topic];
@@ -296,8 +321,8 @@ impl Ledger {
         self.refresh(task.topic);
     }
 
-    /// Returns the number of failed calls in a row, if they mean that the provider is down.
-    pub(crate) fn provider_is_down(&self) -> Option<u64> {
+    /// Returns why no more calls are worth their price, if so.
+    pub(crate) fn is_hopeless(&self) -> Option<Opened> {
         self.breaker.is_open()
     }
 
@@ -405,6 +430,12 @@ impl Ledger {
         let may_ask = !in_doubt || progress.in_flight == 0;
         self.open.set(topic, progress.open() > 0 && may_ask);
     }
+}
+
+/// Whether an answer was paid for nothing that could be read.
+fn is_of_no_use(miss: Miss) -> bool {
+    use AnswerFault::{Empty, NoRecords, Unreadable};
+    matches!(miss, Miss::Answer(Empty | NoRecords | Unreadable))
 }
 
 /// Whether a failed call says more about the provider than about what was asked.

@@ -24,6 +24,8 @@ mod stack;
 mod stop_signal;
 mod summary;
 mod tasks;
+mod unproven_modes;
+mod warnings;
 mod worker;
 
 use std::fmt;
@@ -142,8 +144,15 @@ pub(crate) struct Backend {
     /// `None` asks as much as the run wants.
     pub(crate) lane: Option<Arc<Lane>>,
     /// Whether another process makes the calls, which then has the layers that are about one call: time-out, lane
-    /// and ladder.
+    /// and fallbacks of output mode and parameters.
     pub(crate) is_leased: bool,
+}
+
+impl Backend {
+    fn is(&self, other: &Self) -> bool {
+        let lane = |backend: &Self| backend.lane.as_ref().map(Arc::as_ptr);
+        Arc::ptr_eq(&self.client, &other.client) && lane(self) == lane(other)
+    }
 }
 
 impl Model {

@@ -12,6 +12,7 @@ use super::judge::{Judged, Ready, Refused};
 use super::ledger::{Ledger, Task};
 use super::output_limits::OutputLimits;
 use super::recollection::Recollection;
+use super::unproven_modes::UnprovenModes;
 use super::worker::Settle;
 use crate::dedup::{AnyFingerprint, AnyMemory, Match, Reference, Verdict};
 use crate::diversity::Metrics;
@@ -34,6 +35,7 @@ pub(super) struct Settling<'a, T> {
     pub(super) recollection: Recollection,
     pub(super) metrics: Metrics,
     pub(super) findings: Findings,
+    pub(super) unproven: UnprovenModes,
     pub(super) limits: OutputLimits,
     /// Accepted records that the consumer has not taken yet.
     pub(super) outbox: Vec<Record<T>>,
@@ -75,7 +77,12 @@ impl<T> Settling<'_, T> {
         failed_calls: usize,
         model: Option<&Arc<str>>,
     ) -> Option<(GiveUp, Option<String>)> {
-        self.findings.answer(model.unwrap_or(&self.model), &judged);
+        let answered_by = model.unwrap_or(&self.model);
+        self.findings.answer(answered_by, &judged);
+        let excused = match (judged.mode, judged.is_usable()) {
+            (Some(mode), Some(is_usable)) => self.unproven.excuses(answered_by, mode, is_usable),
+            _ => false,
+        };
         if judged.at_limit {
             self.leave_more_room(task, judged.candidates.len());
         }
@@ -155,6 +162,11 @@ impl<T> Settling<'_, T> {
             gave_something = miss.is_none(),
             "answer settled"
         );
+        if let Some(miss) = miss.filter(|_| excused) {
+            let fault = judged.fault;
+            self.ledger.excused(task, miss, fault, failed_calls);
+            return None;
+        }
         let given_up = self
             .ledger
             .answered(task, miss, judged.fault, failed_calls)?;

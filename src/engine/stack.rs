@@ -1,6 +1,6 @@
 //! The layers a run puts around its clients.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
@@ -11,8 +11,8 @@ use crate::error::Result;
 #[cfg(feature = "postgres")]
 use crate::input::Settings;
 use crate::llm::layers::{
-    Adaptive, Budget, Budgeted, ConcurrencyLimited, Fallback, Laddered, Metered, Retrying,
-    TimedOut, Traced, Weighted,
+    Adaptive, Budget, Budgeted, ConcurrencyLimited, Fallback, Metered, OutputModeFallback,
+    OutputModes, ParameterFallback, Retrying, TimedOut, Traced, Warn, Weighted,
 };
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 
@@ -21,14 +21,27 @@ pub(super) struct Shared {
     pub(super) permits: Arc<Semaphore>,
     pub(super) calls: Arc<CallLog>,
     pub(super) budget: Arc<Budget>,
+    pub(super) output_modes: Arc<OutputModes>,
+    pub(super) warn: Warn,
     pub(super) seed: u64,
+    /// Backends that have their layers, which know what was learned of them.
+    pub(super) stacked: Mutex<Vec<(Backend, Arc<dyn LlmClient>)>>,
 }
 
 /// Stacks the layers in the order that [`crate::llm::layers`] gives reasons for.
 ///
 /// Each backend gets all layers that care about one provider's model; the choice between backends comes on top.
 pub(super) fn stack(model: &Model, settings: &RunSettings, shared: &Shared) -> Arc<dyn LlmClient> {
-    choice(model, |backend| backend_layers(backend, settings, shared))
+    choice(model, |backend| {
+        let mut stacked = shared.stacked.lock().expect("stacking does not panic");
+        let known = stacked.iter().find(|(known, _)| known.is(backend));
+        if let Some((_, layered)) = known {
+            return Arc::clone(layered);
+        }
+        let layered = backend_layers(backend, settings, shared);
+        stacked.push((backend.clone(), Arc::clone(&layered)));
+        layered
+    })
 }
 
 /// Stacks the layers of a process that makes calls for a run which another process drives: those that are about one
@@ -47,10 +60,11 @@ pub(crate) fn calling(
             Some(lane) => Arc::new(Adaptive::new(client, Arc::clone(lane), max_concurrency)),
             None => Arc::new(client),
         };
+        let client = OutputModeFallback::new(ParameterFallback::new(client));
         if model.fallbacks.is_empty() {
-            Arc::new(Laddered::new(client))
+            Arc::new(client)
         } else {
-            Arc::new(Laddered::new(retrying(client, settings.max_retries, 0)))
+            Arc::new(retrying(client, settings.max_retries, 0))
         }
     })
 }
@@ -123,11 +137,9 @@ fn upper_layers(
     shared: &Shared,
 ) -> Arc<dyn LlmClient> {
     let client = Budgeted::new(client, Arc::clone(&shared.budget));
-    Arc::new(Laddered::new(retrying(
-        client,
-        settings.max_retries,
-        shared.seed,
-    )))
+    let client = ParameterFallback::new(client).on_warning(Arc::clone(&shared.warn));
+    let client = OutputModeFallback::new(client).remembering(Arc::clone(&shared.output_modes));
+    Arc::new(retrying(client, settings.max_retries, shared.seed))
 }
 
 fn retrying<C: LlmClient>(client: C, max_retries: u32, seed: u64) -> Retrying<C> {

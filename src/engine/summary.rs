@@ -8,8 +8,10 @@ use super::Job;
 use super::call_log::CallLog;
 use super::findings::{Findings, cuts};
 use super::ledger::{Ledger, Tally};
+use super::warnings::Warnings;
 use crate::diversity::DiversityReport;
 use crate::error::Error;
+use crate::llm::layers::OutputModes;
 use crate::outcome::Outcome;
 use crate::plan::{Plan, PlannedTopic};
 use crate::report::{AnswerCounts, CandidateCounts, Report, TopicReport};
@@ -19,6 +21,8 @@ use crate::schedule::TopicProgress;
 #[derive(Default)]
 pub(super) struct Account {
     pub(super) calls: Arc<CallLog>,
+    pub(super) output_modes: Arc<OutputModes>,
+    pub(super) warnings: Arc<Warnings>,
     pub(super) plan: Option<Plan>,
     pub(super) ledger: Option<Ledger>,
     pub(super) diversity: DiversityReport,
@@ -35,8 +39,15 @@ const KILLED: &str = "the process before this one did not end its run: what the 
 
 impl Account {
     pub(super) fn new(job: &Job) -> Self {
+        let warnings = Arc::new(Warnings::new(job.observers.clone()));
         Self {
             calls: Arc::new(CallLog::new(Arc::clone(&job.budget))),
+            output_modes: Arc::new(
+                OutputModes::new()
+                    .first_calls(job.settings.max_concurrency)
+                    .on_warning(warnings.listener()),
+            ),
+            warnings,
             ..Self::default()
         }
     }
@@ -80,6 +91,8 @@ impl Account {
                 job.settings.records_per_request,
             ));
         }
+        let mut warnings = job.warnings.clone();
+        warnings.extend(self.warnings.said());
         let mut report = Report {
             outcome,
             reason: error.map(ToString::to_string),
@@ -100,7 +113,7 @@ impl Account {
             diversity: self.diversity,
             notes,
             compared_by: job.compared_by.clone(),
-            warnings: job.warnings.clone(),
+            warnings,
             resumed_answers: self.resumed_answers,
             elapsed,
             ..Report::empty(outcome)

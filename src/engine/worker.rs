@@ -17,6 +17,7 @@ use super::output::RecordsFormat;
 use super::stop_signal::StopSignal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Answer, CallFailure, Entry};
+use crate::llm::layers::OutputModes;
 use crate::llm::{ChatRequest, ChatResponse, LlmClient, Message, Parameters, Purpose, TaskRef};
 use crate::outcome::CallError;
 use crate::prompt::{AskContext, Prompts};
@@ -38,6 +39,8 @@ pub(super) struct Workshop<T> {
     pub(super) topics: Vec<Topic>,
     pub(super) angles: AngleSet,
     pub(super) judge: Judge<T>,
+    /// Are told what answers were worth.
+    pub(super) output_modes: Arc<OutputModes>,
     pub(super) log: Arc<Log>,
     pub(super) calls: Arc<CallLog>,
     pub(super) seed: u64,
@@ -144,6 +147,11 @@ impl<T: DeserializeOwned + 'static> Workshop<T> {
                     judged = self.judge.judge(topic, &response) => judged?,
                     () = self.stopped.long_ago() => return Ok(End::Cancelled),
                 };
+                if let Some(is_usable) = judged.is_usable() {
+                    let model = answered_by(&response, &self.client);
+                    self.output_modes
+                        .judged(model, &request.output, response.asked, is_usable);
+                }
                 Ok(End::Settle {
                     number,
                     result: Settle::Answered {

@@ -16,3 +16,5 @@ mod rehearsing;
 mod resuming;
 mod seeded;
 mod steering;
+#[cfg(feature = "providers")]
+mod untidy_servers;

@@ -29,7 +29,7 @@ fn server() -> ProviderServerBuilder {
 }
 
 /// Spells a number as a made-up word; different numbers give different words.
-fn word(mut number: u64) -> String {
+pub(crate) fn word(mut number: u64) -> String {
     let mut word = String::new();
     for _ in 0..4 {
         word.push(char::from(b"bdfgklmprt"[(number % 10) as usize]));

@@ -45,6 +45,10 @@ impl Progress {
             ) => {
                 bar.set_position(*accepted);
             }
+            (Self::Bar(bar), RunEvent::Warned { warning, .. }) => {
+                bar.suspend(|| eprintln!("warning: {warning}"));
+            }
+            (Self::Lines(_), RunEvent::Warned { warning, .. }) => eprintln!("warning: {warning}"),
             (Self::Bar(bar), RunEvent::TopicGivenUp { topic, .. }) => {
                 bar.set_message(format!("gave up \"{topic}\""));
             }

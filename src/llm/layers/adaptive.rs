@@ -36,6 +36,7 @@ impl<C> Adaptive<C> {
     /// Creates a layer that follows this lane, with at most so many calls in flight or in the lane's line.
     /// A ceiling of 0 means 1.
     pub fn new(inner: C, lane: Arc<Lane>, max_concurrency: usize) -> Self {
+        lane.expect(max_concurrency);
         Self {
             inner,
             lane,

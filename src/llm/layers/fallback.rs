@@ -18,9 +18,9 @@ const OUT_FOR: Duration = Duration::from_secs(90);
 ///
 /// | the error of a model | what follows |
 /// |--|--|
-/// | key, quota, unknown model | the model is out for good, and the next one is asked |
+/// | key, quota, unknown model, where that is fatal | the model is out for good, and the next one is asked |
 /// | rate limit, overload, time-out, network, unavailable | it is out for 90 seconds, and the next one is asked |
-/// | too long, filtered, malformed, empty, schema refused | the next one is asked this time |
+/// | too long, filtered, malformed, empty, schema refused, or anything else that is not fatal | the next one is asked this time |
 /// | anything else | the error is returned: another model would not help |
 ///
 /// Where all models are out, those that are out for a time are asked all the same, in order. The last error
@@ -102,7 +102,7 @@ impl Model {
     /// Takes note of an error. Returns whether the next model may do better.
     fn failed(&self, error: &Error) -> bool {
         match error.kind() {
-            ErrorKind::Auth | ErrorKind::Quota | ErrorKind::UnknownModel => {
+            ErrorKind::Auth | ErrorKind::Quota | ErrorKind::UnknownModel if error.is_fatal() => {
                 self.set_out(Out::ForGood);
             }
             ErrorKind::RateLimited
@@ -115,6 +115,8 @@ impl Model {
             | ErrorKind::Malformed
             | ErrorKind::Empty
             | ErrorKind::SchemaRefused => {}
+            // A slip of a model that answered before.
+            _ if !error.is_fatal() => {}
             _ => return false,
         }
         true

@@ -7,9 +7,10 @@ mod cached;
 mod concurrency_limited;
 mod fallback;
 mod in_line;
-mod laddered;
 mod lane;
 mod metered;
+mod output_modes;
+mod parameter_fallback;
 mod rate_limited;
 mod recorded;
 mod request_key;
@@ -18,6 +19,7 @@ mod retrying;
 mod test_client;
 mod timed_out;
 mod traced;
+mod trust;
 mod weighted;
 mod worst_case;
 
@@ -27,9 +29,10 @@ pub use budgeted::Budgeted;
 pub use cached::Cached;
 pub use concurrency_limited::ConcurrencyLimited;
 pub use fallback::Fallback;
-pub use laddered::Laddered;
 pub use lane::{Lane, LaneStatus};
 pub use metered::{CallEnd, CallObserver, CallOutcome, Metered};
+pub use output_modes::{OutputModeFallback, OutputModes};
+pub use parameter_fallback::ParameterFallback;
 pub use rate_limited::RateLimited;
 pub use recorded::{Recorded, Replayed};
 pub use retrying::Retrying;
@@ -37,7 +40,12 @@ pub use timed_out::TimedOut;
 pub use traced::Traced;
 pub use weighted::Weighted;
 
+use std::sync::Arc;
+
 use crate::llm::Capabilities;
+
+/// Is told in words what a layer does differently than it was asked to.
+pub type Warn = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What several clients have in common: their capabilities where they agree, and else the conservative ones.
 fn common_capabilities(mut all: impl Iterator<Item = Capabilities>) -> Capabilities {

@@ -4,12 +4,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
+use super::trust::{Doubt, Trust};
 use crate::embedding::Embedder;
 use crate::error::{Error, Result, Retry};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 use crate::random::Random;
+
+/// How often a call is made that is refused by a key and model that answered before.
+const REFUSED_ATTEMPTS: u32 = 4;
 
 /// Tries a call again after a delay, as long as its error allows it.
 ///
@@ -17,10 +21,13 @@ use crate::random::Random;
 ///   asks for more gets no retry, and the error says so.
 /// - [`Retry::Backoff`] waits a random time from zero to a bound that doubles with each attempt ("full
 ///   jitter", which spreads calls that failed together), drawn from a seeded generator.
-/// - [`Retry::Never`] and fatal errors are returned at once.
+/// - [`Retry::Never`] and fatal errors are returned at once, with one exception: a key and a model that answered
+///   before are not wrong. A refusal of theirs is tried again after a pause, and costs its call alone. When they are
+///   refused several times over several seconds with no answer between, the refusal is returned as it is.
 ///
 /// When the attempts are used up the last error is returned, no longer retryable, and fatal only if it was
-/// before: the call is lost, the run goes on.
+/// before: the call is lost, the run goes on. The same happens to answers that were paid and cannot be read, when so
+/// many come in a row that trying again is throwing money after them.
 ///
 /// Put it outside of everything that holds a permit or a reservation, so that nothing is held while it
 /// waits. See [the order of layers](crate::llm::layers#the-order).
@@ -41,6 +48,7 @@ pub struct Retrying<C> {
     inner: C,
     policy: Policy,
     jitter: Mutex<Random>,
+    trust: Trust,
 }
 
 impl<C> Retrying<C> {
@@ -50,6 +58,7 @@ impl<C> Retrying<C> {
             inner,
             policy: Policy::default(),
             jitter: Mutex::new(Random::new(0)),
+            trust: Trust::default(),
         }
     }
 
@@ -94,7 +103,19 @@ impl<C> Retrying<C> {
 
     /// Waits before the next attempt, or returns the error of the last one.
     async fn wait(&self, model: &str, error: Error, attempt: u32) -> Result<()> {
-        match self.next(&error, attempt) {
+        let (error, next) = match self.trust.failed(&error, Instant::now()) {
+            Doubt::None => {
+                let next = self.next(&error, attempt);
+                (error, next)
+            }
+            Doubt::Refusal => {
+                let error = error.with_fatal(false).with_retry(Retry::Backoff);
+                let next = self.policy.after_refusal(attempt);
+                (error, next)
+            }
+            Doubt::AllAnswers => (error, Next::Exhausted),
+        };
+        match next {
             Next::Wait(delay) => {
                 tracing::debug!(
                     model,
@@ -125,7 +146,10 @@ impl<C: LlmClient> LlmClient for Retrying<C> {
         let mut attempt = 1;
         loop {
             match self.inner.complete(request).await {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    self.trust.answered();
+                    return Ok(response);
+                }
                 Err(error) => self.wait(self.inner.model(), error, attempt).await?,
             }
             attempt += 1;
@@ -149,7 +173,10 @@ impl<E: Embedder> Embedder for Retrying<E> {
         let mut attempt = 1;
         loop {
             match self.inner.embed(texts).await {
-                Ok(vectors) => return Ok(vectors),
+                Ok(vectors) => {
+                    self.trust.answered();
+                    return Ok(vectors);
+                }
                 Err(error) => self.wait(self.inner.name(), error, attempt).await?,
             }
             attempt += 1;
@@ -200,6 +227,16 @@ impl Policy {
             _ if attempt >= self.max_attempts => Next::Exhausted,
             Retry::After(asked) => Next::Wait(asked),
             Retry::Backoff => Next::Wait(self.bound(attempt).mul_f64(jitter.unit_f64())),
+        }
+    }
+
+    /// What follows from a refusal that is probably a slip: a pause that no jitter shortens, a few times. A request that
+    /// is refused each time is refused for what is in it.
+    fn after_refusal(&self, attempt: u32) -> Next {
+        if attempt >= self.max_attempts.min(REFUSED_ATTEMPTS) {
+            Next::Exhausted
+        } else {
+            Next::Wait(self.bound(attempt + 1))
         }
     }
 
@@ -271,6 +308,34 @@ mod tests {
             assert!(client.complete(&request()).await.is_err());
             assert_eq!(client.inner.calls(), 1);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_of_a_model_that_answered_before_costs_its_call_alone() {
+        let refused = |kind| Err(Error::new(kind, "no"));
+        let mut script = vec![Ok(ChatResponse::new("x")), refused(ErrorKind::Auth)];
+        script.push(Ok(ChatResponse::new("x")));
+        script.extend((0..4).map(|_| refused(ErrorKind::BadRequest)));
+        let client = Retrying::new(TestClient::answering(script));
+        assert!(client.complete(&request()).await.is_ok());
+        let start = Instant::now();
+        assert!(client.complete(&request()).await.is_ok());
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+        let error = client.complete(&request()).await.unwrap_err();
+        assert!(!error.is_fatal() && !error.is_retryable(), "{error:?}");
+        assert_eq!(start.elapsed(), Duration::from_secs(1 + 1 + 2 + 4));
+        assert_eq!(client.inner.calls(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_that_stays_ends_the_run() {
+        let mut script = vec![Ok(ChatResponse::new("x"))];
+        script.extend((0..99).map(|_| Err(Error::new(ErrorKind::Auth, "no"))));
+        let client = Retrying::new(TestClient::answering(script));
+        assert!(client.complete(&request()).await.is_ok());
+        assert!(!client.complete(&request()).await.unwrap_err().is_fatal());
+        assert!(client.complete(&request()).await.unwrap_err().is_fatal());
+        assert_eq!(client.inner.calls(), 1 + 4 + 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Retry};
 use crate::llm::http::{Reply, RetryHint, announced_limits, wait_for_limits};
-use crate::llm::{ApiKey, ChatRequest};
+use crate::llm::{ApiKey, ChatRequest, OutputFormat};
 
 /// What a refusal comes down to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,12 +73,20 @@ impl Call<'_> {
         mut hint: RetryHint,
     ) -> Error {
         let rate = announced_limits(&reply.headers, reply.at);
-        // A provider that asks to be asked again has no quarrel with the request.
+        let structured = !matches!(self.request.output, OutputFormat::Text);
         let verdict = match (verdict.kind, hint.should_retry) {
+            // A provider that asks to be asked again has no quarrel with the request.
             (ErrorKind::BadRequest, Some(true)) => Verdict::new(
                 ErrorKind::Overloaded,
                 "the provider refused the call and asks to try again",
             ),
+            // A router that finds nobody who takes all of the request answers 404, as if there were no such model.
+            (ErrorKind::UnknownModel, _) if structured && self.is_about_another_thing(refusal) => {
+                Verdict::new(
+                    ErrorKind::SchemaRefused,
+                    "nobody is found who takes this schema, or this way of asking for structured output",
+                )
+            }
             _ => verdict,
         };
         if verdict.kind == ErrorKind::RateLimited {
@@ -99,6 +107,9 @@ impl Call<'_> {
         }
         if let Some(parameter) = self.parameter(refusal) {
             error = error.with_context("parameter", parameter);
+            if let Some(instead) = Self::instead(parameter, refusal) {
+                error = error.with_context("instead", instead);
+            }
         }
         if let Some(id) = request_id(reply).and_then(|id| self.showable(id)) {
             error = error.with_context("request_id", id);
@@ -132,33 +143,78 @@ impl Call<'_> {
         (!echoed).then(|| word.to_owned())
     }
 
-    /// Names the parameter at fault, if it is one of ours or one that the caller passed by name.
-    fn parameter(&self, refusal: &Refusal) -> Option<String> {
-        const OURS: [&str; 6] = [
-            "max_completion_tokens",
-            "max_tokens",
-            "temperature",
-            "response_format",
-            "tool_choice",
-            "tools",
-        ];
-        let extra = self.request.parameters.extra.keys().map(String::as_str);
-        let mut names = OURS.into_iter().chain(extra);
-        let found = if let Some(parameter) = &refusal.parameter {
-            let first = parameter.split(['.', '[']).next().unwrap_or_default();
-            names.find(|name| *name == first)
-        } else {
-            // Providers quote the parameter's name, and also the value and the prompt: so only names count.
-            names.find(|name| {
-                ['\'', '"', '`'].iter().any(|quote| {
-                    refusal
-                        .message
-                        .contains(&format!("{quote}{}{quote}", name.to_ascii_lowercase()))
-                })
-            })
+    /// Returns whether a refusal that would be of an unknown model is of something else by its words: it names a
+    /// parameter of the request, or does not speak of a model at all.
+    fn is_about_another_thing(&self, refusal: &Refusal) -> bool {
+        let (_, model) = self.model.split_once('/').unwrap_or(("", self.model));
+        let model = model.to_lowercase();
+        let speaks_of_a_model = |text: &str| {
+            let text = text.to_lowercase();
+            ["model", "deployment", &model]
+                .iter()
+                .any(|word| text.contains(word))
         };
-        found.map(str::to_owned)
+        let texts = refusal.words.iter().chain([&refusal.message]);
+        // Without a code it may be any server's word for a path that it does not know.
+        !refusal.words.is_empty()
+            && (self.parameter(refusal).is_some()
+                || !texts.into_iter().any(|it| speaks_of_a_model(it)))
     }
+
+    /// Names the parameter at fault, if it is one of this request: as the provider says, or else the first that the
+    /// message mentions, since what follows it is what would have been right.
+    fn parameter(&self, refusal: &Refusal) -> Option<&str> {
+        let parameters = &self.request.parameters;
+        let ours = [
+            ("temperature", parameters.temperature.is_some()),
+            (LIMITS[0], parameters.max_tokens.is_some()),
+            (LIMITS[1], parameters.max_tokens.is_some()),
+            ("prompt_cache_key", self.request.cache_key.is_some()),
+        ];
+        let structured = !matches!(self.request.output, OutputFormat::Text);
+        let formats = ["response_format", "tool_choice", "tools"].map(|name| (name, structured));
+        let ours = ours.into_iter().chain(formats);
+        let extra = parameters.extra.keys().map(String::as_str);
+        let sent: Vec<&str> = ours
+            .filter_map(|(name, is_sent)| is_sent.then_some(name))
+            .chain(extra)
+            .collect();
+        let find = |word: &str| sent.iter().copied().find(|name| is_same(name, word));
+        match &refusal.parameter {
+            Some(parameter) => identifiers(parameter).find_map(find),
+            None => identifiers(&refusal.message).find_map(find),
+        }
+    }
+
+    /// Names the output limit's other name, where the refusal of the one says that it should be that.
+    fn instead(parameter: &str, refusal: &Refusal) -> Option<&'static str> {
+        let other = match LIMITS.iter().position(|name| *name == parameter)? {
+            0 => LIMITS[1],
+            _ => LIMITS[0],
+        };
+        let is_named = identifiers(&refusal.message).any(|word| is_same(other, word));
+        (is_named || refusal.says(&["unsupported_parameter"])).then_some(other)
+    }
+}
+
+/// The names of the output limit in the requests of those who speak `OpenAI`'s format.
+const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
+
+/// Returns the words of a text that could be names of parameters.
+fn identifiers(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+}
+
+/// Returns whether a word is this name, as `topP` is `top_p`.
+fn is_same(name: &str, word: &str) -> bool {
+    let letters = |text: &str| {
+        text.bytes()
+            .filter(|byte| *byte != b'_')
+            .map(|byte| byte.to_ascii_lowercase())
+            .collect::<Vec<_>>()
+    };
+    name.eq_ignore_ascii_case(word) || letters(name) == letters(word)
 }
 
 fn request_id(reply: &Reply) -> Option<&str> {

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
-pub use rules::{Outage, Quota, Ramp, RequestBucket, Rule, TokenBucket};
+pub use rules::{Outage, Quota, Ramp, RequestBucket, Rule, Stray, TokenBucket};
 pub use scenario::{Figures, Scenario, scenarios};
 
 use crate::error::Result;

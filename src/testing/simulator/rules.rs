@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::llm::{RateSnapshot, Usage};
+use crate::random::Random;
 
 /// A rule that decides on each call when it arrives.
 pub trait Rule: fmt::Debug + Send + 'static {
@@ -199,6 +200,35 @@ impl Rule for Outage {
     fn admit(&mut self, at: Duration, _usage: &Usage) -> Result<()> {
         if (self.from..self.until).contains(&at) {
             return Err(Error::new(ErrorKind::Overloaded, "service unavailable"));
+        }
+        Ok(())
+    }
+}
+
+/// Faults that come by chance, whatever the load.
+#[derive(Debug, Clone)]
+pub struct Stray {
+    kind: ErrorKind,
+    share: f64,
+    chance: Random,
+}
+
+impl Stray {
+    /// Creates faults of this kind that hit this share of calls.
+    #[must_use]
+    pub fn new(kind: ErrorKind, share: f64, seed: u64) -> Self {
+        Self {
+            kind,
+            share,
+            chance: Random::new(seed),
+        }
+    }
+}
+
+impl Rule for Stray {
+    fn admit(&mut self, _at: Duration, _usage: &Usage) -> Result<()> {
+        if self.chance.unit_f64() < self.share {
+            return Err(Error::new(self.kind, "by chance"));
         }
         Ok(())
     }

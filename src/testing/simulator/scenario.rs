@@ -7,7 +7,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Ledger, Outage, Quota, Ramp, RequestBucket, Service, Simulator, TokenBucket};
+use super::{Ledger, Outage, Quota, Ramp, RequestBucket, Service, Simulator, Stray, TokenBucket};
+use crate::error::ErrorKind;
 use crate::llm::layers::{Adaptive, ConcurrencyLimited, Lane, Retrying, TimedOut};
 use crate::llm::{ChatRequest, LlmClient, Message};
 
@@ -32,6 +33,8 @@ pub struct Scenario {
     pub optimum: f64,
     /// When an outage ends.
     pub outage_ends: Option<Duration>,
+    /// The share of calls that come to nothing whatever the load.
+    pub by_chance: f64,
     make: fn(Simulator) -> Simulator,
 }
 
@@ -126,6 +129,18 @@ fn recovery(accepted: &[Duration], end: Duration) -> Option<Duration> {
         .map(|from| from.saturating_sub(end))
 }
 
+fn refusing(share: f64) -> Stray {
+    Stray::new(ErrorKind::RateLimited, share, 1)
+}
+
+/// Answers in a tenth of the usual time.
+fn quick() -> Service {
+    let mut service = Service::default();
+    service.first_token /= 10;
+    service.per_token /= 10;
+    service
+}
+
 /// Returns the conditions that issue trackers and providers' documents tell of.
 #[must_use]
 #[allow(clippy::too_many_lines)] // A list.
@@ -141,6 +156,7 @@ pub fn scenarios() -> Vec<Scenario> {
         warm_up: 2 * MINUTE,
         optimum: 0.0,
         outage_ends: None,
+        by_chance: 0.0,
         make: |provider| provider,
     };
     // 300 tokens a call on average: 100 of the prompt, 200 of the answer.
@@ -244,6 +260,65 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "no limits at all",
             optimum: 64.0 / mean * seconds,
+            ..base
+        },
+        Scenario {
+            name: "1 % refused by chance",
+            optimum: 64.0 / mean * seconds,
+            by_chance: 0.01,
+            make: |provider| provider.with_rule(refusing(0.01)),
+            ..base
+        },
+        Scenario {
+            name: "3 % refused by chance",
+            optimum: 64.0 / mean * seconds,
+            by_chance: 0.03,
+            make: |provider| provider.with_rule(refusing(0.03)),
+            ..base
+        },
+        Scenario {
+            name: "5 % refused by chance",
+            optimum: 64.0 / mean * seconds,
+            by_chance: 0.05,
+            make: |provider| provider.with_rule(refusing(0.05)),
+            ..base
+        },
+        Scenario {
+            name: "3 % refused, 3 % failing and 5 % unreadable by chance",
+            optimum: 64.0 / mean * seconds,
+            by_chance: 0.11,
+            make: |provider| {
+                provider
+                    .with_rule(refusing(0.03))
+                    .with_rule(Stray::new(ErrorKind::Overloaded, 0.03, 2))
+                    .with_rule(Stray::new(ErrorKind::Malformed, 0.05, 3))
+            },
+            ..base
+        },
+        Scenario {
+            name: "3 % refused by chance, answers of 0.25 s",
+            lasts: 2 * MINUTE,
+            warm_up: MINUTE,
+            optimum: 64.0 / (mean / 10.0) * 120.0,
+            by_chance: 0.03,
+            make: |provider| provider.with_rule(refusing(0.03)).with_service(quick()),
+            ..base
+        },
+        Scenario {
+            name: "1 500 requests a minute, refused in silence: hardly less than is asked",
+            optimum: 60.0 + 25.0 * seconds,
+            make: |provider| provider.with_rule(RequestBucket::per_minute(1_500, 60).in_silence()),
+            ..base
+        },
+        Scenario {
+            name: "600 requests a minute, refused in silence, and 3 % by chance",
+            optimum: 60.0 + 10.0 * seconds,
+            by_chance: 0.03,
+            make: |provider| {
+                provider
+                    .with_rule(refusing(0.03))
+                    .with_rule(RequestBucket::per_minute(600, 60).in_silence())
+            },
             ..base
         },
     ]

@@ -1,6 +1,7 @@
 //! A lane: what is known of how much one model of one provider takes, shared by all runs of the process.
 
 mod bucket;
+mod load;
 mod outage;
 mod pace;
 mod reported;
@@ -31,8 +32,9 @@ use crate::llm::{ChatRequest, ChatResponse};
 ///
 /// - A delay that the provider asks for pauses the lane, not only the call.
 /// - Without headers, the accepted rate is measured between two refusals, and the pace stays at it.
-/// - The number of calls in flight grows from 4, doubling at most every three seconds, and later by an eighth
-///   of itself a round; a refusal or a growing latency makes it smaller.
+/// - The number of calls in flight starts at a quarter of what the run may have, at least 8 and at most 32, and
+///   doubles each round trip; after a decrease it grows by an eighth of itself a round. Refusals that depend on the
+///   load, or a growing latency, make it smaller.
 /// - Five failures in a row, as in an outage, stop the lane; a probe at least every two seconds finds out when
 ///   the provider is back.
 /// - When the provider refuses for good (key, quota, unknown model), calls that already wait fail with the
@@ -129,6 +131,11 @@ impl Lane {
     #[must_use]
     pub fn status(&self) -> LaneStatus {
         self.state().status(Instant::now())
+    }
+
+    /// Takes note of a run that may have so many calls in flight.
+    pub(super) fn expect(&self, max_concurrency: usize) {
+        self.state().expect(max_concurrency);
     }
 
     /// Waits in line until the call may be sent.

@@ -44,6 +44,21 @@ const TRY_SECONDS: f64 = 10.0;
 pub(super) struct Pace {
     refusals: VecDeque<Mark>,
     learned: Option<Learned>,
+    /// The rate before doubtful lessons.
+    undoubted: Option<f64>,
+}
+
+/// What there is to learn from a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lesson {
+    /// Nothing.
+    None,
+    /// The pace was too high.
+    Plain,
+    /// The same, though it should not have been.
+    Doubtful,
+    /// The pace was too high, for some time, and says nothing of the rate: what was accepted does.
+    Measured,
 }
 
 /// A refusal: when the refused call was sent, and how many were accepted before it.
@@ -87,8 +102,26 @@ impl Pace {
         }
     }
 
-    /// A call was refused: when it was sent, and how many calls had been accepted before it.
-    pub(super) fn refused(&mut self, sent: Instant, accepted: u64, now: Instant) {
+    /// Returns whether a call that was sent then should have been taken, as far as the rate is known: few were sent since
+    /// the last refusal, and none above the rate.
+    pub(super) fn should_take(&self, sent: Instant) -> bool {
+        self.learned
+            .as_ref()
+            .is_some_and(|learned| learned.known && learned.calls < SOON && sent >= learned.since)
+    }
+
+    /// Takes back what doubtful lessons took.
+    pub(super) fn restore(&mut self, now: Instant) {
+        if let (Some(learned), Some(rate)) = (&mut self.learned, self.undoubted.take()) {
+            *learned = Learned {
+                known: true,
+                ..Learned::new(rate.max(learned.rate), now)
+            };
+        }
+    }
+
+    /// A call was refused: when it was sent, how many calls had been accepted before it, and what there is to learn.
+    pub(super) fn refused(&mut self, sent: Instant, accepted: u64, lesson: Lesson, now: Instant) {
         let mark = Mark { at: sent, accepted };
         let measured = self.measure(mark);
         self.refusals.push_back(mark);
@@ -100,12 +133,22 @@ impl Pace {
             .learned
             .as_ref()
             .is_none_or(|learned| sent >= learned.since);
-        if let Some(measured) = measured.filter(|_| news) {
-            self.learned = Some(match &self.learned {
-                None => Learned::new(measured, now),
-                Some(learned) => learned.refused(measured, now),
-            });
-        }
+        let Some(measured) = measured.filter(|_| news && lesson != Lesson::None) else {
+            return;
+        };
+        self.undoubted = match (lesson, self.undoubted) {
+            (Lesson::Doubtful, None) => self.per_second(),
+            (Lesson::Doubtful, before) => before,
+            _ => None,
+        };
+        self.learned = Some(match &self.learned {
+            None => Learned::new(measured, now),
+            Some(_) if lesson == Lesson::Measured => Learned {
+                known: true,
+                ..Learned::new(measured, now)
+            },
+            Some(learned) => learned.refused(measured, now),
+        });
     }
 
     fn measure(&self, now: Mark) -> Option<f64> {
@@ -200,10 +243,10 @@ mod tests {
     async fn what_was_accepted_between_two_refusals_is_the_rate() {
         let start = Instant::now();
         let mut pace = Pace::default();
-        pace.refused(start, 100, start);
+        pace.refused(start, 100, Lesson::Plain, start);
         assert_eq!(pace.per_second(), None);
         let later = start + Duration::from_secs(20);
-        pace.refused(later, 300, later);
+        pace.refused(later, 300, Lesson::Plain, later);
         assert_eq!(pace.per_second(), Some(10.0));
     }
 
@@ -213,7 +256,7 @@ mod tests {
         let mut pace = Pace::default();
         for tenth in 0..15 {
             let at = start + Duration::from_millis(tenth * 100);
-            pace.refused(at, 100 + tenth, at);
+            pace.refused(at, 100 + tenth, Lesson::Plain, at);
         }
         assert_eq!(pace.per_second(), None);
     }

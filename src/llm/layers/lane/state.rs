@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bucket::Bucket;
+use super::load::{Evidence, Load, Refusal};
 use super::outage::{Call, Gate, Outage};
-use super::pace::Pace;
+use super::pace::{Lesson, Pace};
 use super::reported::{Reported, Sent};
 use super::window::{Sample, Window};
 use crate::error::{Error, ErrorKind, Result, Retry};
@@ -29,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// servers send.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 86_400);
 
+/// Refusals of key or model in a row that are no slip, where they were answered before.
+const DOUBTFUL: u32 = 3;
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) given: Limits,
@@ -37,6 +41,8 @@ pub(super) struct State {
     pace: Pace,
     window: Window,
     outage: Outage,
+    load: Load,
+    failures: Evidence,
     paused: Option<Instant>,
     in_flight: usize,
     calls: u64,
@@ -51,6 +57,8 @@ pub(super) struct State {
     /// The first call after a refusal for good: until one from there on is answered, one call at a time finds
     /// out whether the refusal still holds.
     barred: Option<u64>,
+    /// Refusals for good since the last answer.
+    doubtful: u32,
 }
 
 /// Limits that the caller sets.
@@ -124,6 +132,8 @@ impl Default for State {
             pace: Pace::default(),
             window: Window::default(),
             outage: Outage::default(),
+            load: Load::default(),
+            failures: Evidence::default(),
             paused: None,
             in_flight: 0,
             calls: 0,
@@ -133,11 +143,19 @@ impl Default for State {
             latency: None,
             gone: (0, ErrorKind::Unavailable),
             barred: None,
+            doubtful: 0,
         }
     }
 }
 
 impl State {
+    /// Takes note of a run that may have so many calls in flight. What was learned of an earlier one stays.
+    pub(super) fn expect(&mut self, max_concurrency: usize) {
+        if self.calls == 0 {
+            self.window = Window::starting(max_concurrency);
+        }
+    }
+
     /// Returns how often the provider refused for good so far; a call in line asks again with this number.
     pub(super) fn refusals(&self) -> u64 {
         self.gone.0
@@ -192,7 +210,7 @@ impl State {
                     return Step::At(until.min(gives_up));
                 }
             }
-            if self.in_flight >= self.window.size() {
+            if self.in_flight >= self.window.size().min(self.load.most()) {
                 return Step::Later;
             }
         }
@@ -280,6 +298,7 @@ impl State {
         match end {
             End::Answered(response) => {
                 self.barred = self.barred.filter(|first| ticket.sent.calls < *first);
+                self.doubtful = 0;
                 self.count(ticket, &response.usage);
                 self.alive(ticket);
                 let latency = now.saturating_duration_since(ticket.sent.at);
@@ -291,6 +310,9 @@ impl State {
                     tokens: response.usage.output_tokens,
                     in_flight,
                 };
+                self.load
+                    .answered(ticket.sent.calls, in_flight, self.calls + 1);
+                self.failures.good();
                 self.window.answered(sample, self.calls + 1, now);
                 self.learn(response.rate.as_ref(), ticket, now);
             }
@@ -313,25 +335,59 @@ impl State {
             ErrorKind::RateLimited => {
                 self.use_tokens(-ticket.tokens);
                 self.alive(ticket);
-                // Little's law, and a quarter more since latency varies.
-                let rate = self.pace.per_second().unwrap_or(0.0);
-                let needs = rate * self.latency.unwrap_or(0.0) * 1.25;
-                self.window
-                    .refused(ticket.sent.calls, self.in_flight, needs, next);
+                let should_take = self.pace.should_take(ticket.sent.at);
+                let in_flight = self.in_flight + 1;
+                let refusal = self
+                    .load
+                    .refused(ticket.sent.calls, in_flight, next, should_take);
+                if refusal == Refusal::TooMuch {
+                    // Little's law, and a quarter more since latency varies.
+                    let rate = self.pace.per_second().unwrap_or(0.0);
+                    let needs = rate * self.latency.unwrap_or(0.0) * 1.25;
+                    self.window
+                        .refused(ticket.sent.calls, self.in_flight, needs, next);
+                }
+                if refusal == Refusal::StraysBefore {
+                    self.pace.restore(now);
+                    self.window.restore();
+                }
                 let accepted = ticket.sent.calls.saturating_sub(1 + self.refused);
                 self.refused += 1;
-                self.pace.refused(ticket.sent.at, accepted, now);
+                let lesson = match refusal {
+                    Refusal::TooMuch if self.load.has_strays() => Lesson::Measured,
+                    Refusal::TooMuch if should_take => Lesson::Doubtful,
+                    Refusal::TooMuch => Lesson::Plain,
+                    _ => Lesson::None,
+                };
+                self.pace.refused(ticket.sent.at, accepted, lesson, now);
             }
             kind @ (ErrorKind::Overloaded | ErrorKind::Network | ErrorKind::Timeout) => {
-                // A connection that breaks says nothing about load.
-                if kind != ErrorKind::Network && !self.outage.is_on() {
-                    self.window.failed(ticket.sent.calls, self.in_flight, next);
+                // A connection that breaks says nothing about load, and a single failure little.
+                let depends_on_load = match kind {
+                    ErrorKind::Overloaded => {
+                        self.failures.bad();
+                        self.failures.is_enough()
+                    }
+                    kind => kind == ErrorKind::Timeout,
+                };
+                if depends_on_load && !self.outage.is_on() {
+                    let timed_out = kind == ErrorKind::Timeout;
+                    self.window
+                        .failed(ticket.sent.calls, self.in_flight, timed_out, next);
                 }
                 self.outage.failed(ticket.call(), now);
             }
             kind @ (ErrorKind::Quota | ErrorKind::Auth | ErrorKind::UnknownModel) => {
-                self.gone = (self.gone.0 + 1, kind);
-                self.barred = Some(next);
+                self.doubtful += 1;
+                // A key and a model that were answered before are not wrong: one refusal may be a slip, and several are
+                // for those who call to judge, who need not all find out at once.
+                let answered_before = kind != ErrorKind::Quota && self.latency.is_some();
+                if !answered_before {
+                    self.gone = (self.gone.0 + 1, kind);
+                }
+                if !answered_before || self.doubtful >= DOUBTFUL {
+                    self.barred = Some(next);
+                }
                 self.alive(ticket);
             }
             _ => self.alive(ticket),

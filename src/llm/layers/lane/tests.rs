@@ -149,6 +149,32 @@ async fn after_a_refusal_for_good_those_in_line_are_not_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_was_taken_before_is_not_doubted_for_one_refusal() {
+    let mut script: Vec<_> = (0..8).map(|_| Ok(ChatResponse::new("x"))).collect();
+    script.push(refused(ErrorKind::Auth, Retry::Never));
+    let client = Adaptive::new(TestClient::answering(script).taking(SECOND), lane(), 64);
+    let request = request();
+    let results = join_all((0..64).map(|_| client.complete(&request))).await;
+    assert_eq!(results.iter().filter(|result| result.is_err()).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_by_chance_take_nothing_from_the_window() {
+    let stray = |number: u32| match number % 25 {
+        24 => refused(ErrorKind::RateLimited, Retry::Backoff),
+        _ => Ok(ChatResponse::new("x")),
+    };
+    let client = TestClient::answering((0..2_000).map(stray).collect()).taking(SECOND);
+    let lane = lane();
+    let client = Adaptive::new(client, Arc::clone(&lane), 64);
+    let (request, start) = (request(), Instant::now());
+    join_all((0..2_000).map(|_| client.complete(&request))).await;
+    assert!(lane.status().window >= 64, "{:?}", lane.status());
+    // Without refusals it takes 33 s, two doublings included; two trials are a fifth of some hundred calls each.
+    assert!(start.elapsed() <= 36 * SECOND, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_dropped_in_line_or_in_flight_leave_nothing_behind() {
     let lane = lane();
     let client = Adaptive::new(TestClient::default().taking(SECOND), Arc::clone(&lane), 16);

@@ -1,15 +1,16 @@
 //! How many calls may be in flight: more while answers come, fewer when the provider struggles.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Calls in flight at first: a handful, which every provider's lowest tier takes, and few enough that the
-/// first answers show the latency of a server with nothing in line.
-const FIRST: f64 = 4.0;
+/// Calls in flight at first, as a share of what the run may have. So the whole width is reached in two doublings, and a
+/// provider that takes less is met with less than the whole.
+const FIRST_SHARE: usize = 4;
 
-/// Doubling takes at least this long: Anthropic refuses sharp ramps, and says so without numbers.
-const DOUBLING: Duration = Duration::from_secs(3);
+/// Every provider's lowest tier takes a handful, and no provider should be met with more than this.
+const FIRST: RangeInclusive<usize> = 8..=32;
 
 /// What is left of the window after a refusal.
 const AFTER_REFUSAL: f64 = 0.7;
@@ -22,9 +23,11 @@ const STEP: f64 = 1.0 / 8.0;
 /// settles where it is reached, so a server that queues is kept busy with half as much again in line.
 const TOLERANCE: f64 = 1.5;
 
-/// Answers needed before latency says anything, since they vary in length; at the very first, as many as
-/// were sent.
+/// Answers needed before latency says anything, since they vary in length.
 const SAMPLES: u32 = 8;
+
+/// The calls sent before all others: a server that works through a line answers them first, so they show the latency
+/// with nothing in line, however many were sent with them.
 const FIRST_SAMPLES: u32 = 4;
 
 /// The time to the first token, counted in tokens: half a second to a second at usual speeds.
@@ -44,17 +47,9 @@ pub(super) struct Window {
     peak: f64,
     /// Calls sent before this one were sent under an older window and say nothing about this one.
     after: u64,
-    grown: Growth,
     latency: Latency,
     /// The size before calls began to fail, in case it is an outage.
     before_failures: Option<f64>,
-}
-
-/// Bounds how fast the window doubles.
-#[derive(Debug, Clone)]
-struct Growth {
-    since: Option<Instant>,
-    base: f64,
 }
 
 /// One answered call.
@@ -71,35 +66,46 @@ pub(super) struct Sample {
 
 impl Default for Window {
     fn default() -> Self {
-        Self {
-            size: FIRST,
-            threshold: f64::INFINITY,
-            peak: FIRST,
-            after: 0,
-            grown: Growth {
-                since: None,
-                base: FIRST,
-            },
-            latency: Latency::default(),
-            before_failures: None,
-        }
+        Self::starting(0)
     }
 }
 
 impl Window {
+    /// Creates the window of a run that may have so many calls in flight.
+    #[allow(clippy::cast_precision_loss)] // At most 32.
+    pub(super) fn starting(max_concurrency: usize) -> Self {
+        let first = (max_concurrency / FIRST_SHARE).clamp(*FIRST.start(), *FIRST.end()) as f64;
+        Self {
+            size: first,
+            threshold: f64::INFINITY,
+            peak: first,
+            after: 0,
+            latency: Latency::starting(first),
+            before_failures: None,
+        }
+    }
+
     /// Returns how many calls may be in flight, at least one.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // It is small and positive.
     pub(super) fn size(&self) -> usize {
         self.size.max(1.0) as usize
     }
 
+    /// Grows fast again: what made it smaller had nothing to do with its size.
+    pub(super) fn restore(&mut self) {
+        self.size = self.size.max(self.peak);
+        self.threshold = f64::INFINITY;
+    }
+
     /// A call was answered; `next` is the number of the next call to be sent.
     pub(super) fn answered(&mut self, sample: Sample, next: u64, now: Instant) {
+        // Answers come in bursts, in which few are left in flight before more are sent.
+        self.latency.most = self.latency.most.max(sample.in_flight);
         #[allow(clippy::cast_precision_loss)]
-        let in_flight = sample.in_flight as f64;
-        // A window that is not used proves nothing, so it does not grow.
-        if in_flight * 2.0 >= self.size {
-            self.grow(now);
+        let in_use = self.latency.most as f64;
+        // A window that is not used proves nothing, so it does not grow, and neither do answers that stood in line.
+        if in_use * 2.0 >= self.size && !self.latency.stood_in_line(&sample) {
+            self.grow();
         }
         if let Some(verdict) = self.latency.add(sample, self.size, next, now) {
             match verdict {
@@ -124,10 +130,14 @@ impl Window {
         self.shrink((used * AFTER_REFUSAL).max(needs.min(self.size)), next);
     }
 
-    /// A call failed, as in an outage.
-    pub(super) fn failed(&mut self, call: u64, in_flight: usize, next: u64) {
-        self.before_failures.get_or_insert(self.size);
+    /// A call failed, as in an outage. One that timed out may have stood in line for too long.
+    pub(super) fn failed(&mut self, call: u64, in_flight: usize, timed_out: bool, next: u64) {
+        let before = *self.before_failures.get_or_insert(self.size);
         self.refused(call, in_flight, 0.0, next);
+        if timed_out {
+            let half = (self.peak / 2.0).max(1.0);
+            self.before_failures = Some(before.min(half));
+        }
     }
 
     /// The failures were not an outage.
@@ -145,16 +155,14 @@ impl Window {
         self.latency.restart(self.size, next);
     }
 
-    fn grow(&mut self, now: Instant) {
+    /// Doubles each round trip, as each answer lets one more call out, and later adds an eighth.
+    fn grow(&mut self) {
         if self.size >= self.threshold {
             self.size += (self.peak * STEP).max(1.0) / self.size;
             return;
         }
-        let since = *self.grown.since.get_or_insert(now);
-        let doublings = (now - since).as_secs_f64() / DOUBLING.as_secs_f64();
-        let bearable = self.grown.base * 2_f64.powf(1.0 + doublings.min(64.0));
-        // And no more than double before latency was looked at.
-        let most = bearable.min(self.latency.size * 2.0);
+        // No more than double before latency was looked at.
+        let most = self.latency.size * 2.0;
         self.size = (self.size + 1.0).min(most).max(self.size);
     }
 
@@ -174,14 +182,63 @@ struct Latency {
     from: u64,
     /// The window when the round began; so many answers make a round.
     size: f64,
+    /// The most calls in flight during the round.
+    most: usize,
+    answers: Answers,
+    unloaded: Option<(Speed, Instant)>,
+    /// The first calls, until all of them were answered.
+    first: Answers,
+    /// Load and speed where a series of decreases began.
+    shrinking: Option<(f64, Speed)>,
+    /// The window to come back to after the unloaded latency was measured again.
+    measuring: Option<f64>,
+}
+
+/// Sums over answers, so that a few long ones do not look like a queue.
+#[derive(Debug, Clone, Copy, Default)]
+struct Answers {
     count: u32,
     seconds: f64,
     tokens: f64,
-    unloaded: Option<(f64, Instant)>,
-    /// Load and latency where a series of decreases began.
-    shrinking: Option<(f64, f64)>,
-    /// The window to come back to after the unloaded latency was measured again.
-    measuring: Option<f64>,
+}
+
+impl Answers {
+    fn add(&mut self, sample: &Sample) {
+        #[allow(clippy::cast_precision_loss)]
+        let tokens = sample.tokens as f64;
+        self.count += 1;
+        self.seconds += sample.latency.as_secs_f64();
+        self.tokens += tokens + FIXED_TOKENS;
+    }
+
+    fn speed(&self) -> Speed {
+        Speed {
+            per_token: self.seconds / self.tokens,
+            per_answer: self.seconds / f64::from(self.count),
+        }
+    }
+}
+
+/// The seconds that a token takes, and an answer. Some providers' latency follows the length of the answer, and some do
+/// not even tell the length; where calls stand in line, both grow.
+#[derive(Debug, Clone, Copy)]
+struct Speed {
+    per_token: f64,
+    per_answer: f64,
+}
+
+impl Speed {
+    /// Returns how much slower this is for sure.
+    fn slower_than(self, other: Self) -> f64 {
+        (self.per_token / other.per_token).min(self.per_answer / other.per_answer)
+    }
+
+    fn quicker(self, other: Self) -> Self {
+        Self {
+            per_token: self.per_token.min(other.per_token),
+            per_answer: self.per_answer.min(other.per_answer),
+        }
+    }
 }
 
 /// What a round's latency says about the window.
@@ -193,71 +250,80 @@ enum Verdict {
     Resize(f64),
 }
 
-impl Default for Latency {
-    fn default() -> Self {
+impl Latency {
+    fn starting(size: f64) -> Self {
         Self {
             from: 0,
-            size: FIRST,
-            count: 0,
-            seconds: 0.0,
-            tokens: 0.0,
+            size,
+            most: 0,
+            answers: Answers::default(),
             unloaded: None,
+            first: Answers::default(),
             shrinking: None,
             measuring: None,
         }
     }
-}
 
-impl Latency {
     fn restart(&mut self, size: f64, next: u64) {
-        (self.from, self.size) = (next, size);
-        (self.count, self.seconds, self.tokens) = (0, 0.0, 0.0);
+        (self.from, self.size, self.most) = (next, size, 0);
+        self.answers = Answers::default();
+    }
+
+    /// Returns whether an answer took longer than one does with nothing in line.
+    fn stood_in_line(&self, sample: &Sample) -> bool {
+        let mut answer = Answers::default();
+        answer.add(sample);
+        self.is_slow(answer.speed())
+    }
+
+    fn is_slow(&self, speed: Speed) -> bool {
+        let unloaded = self.unloaded.as_ref();
+        unloaded.is_some_and(|(unloaded, _)| speed.slower_than(*unloaded) > TOLERANCE)
     }
 
     /// Adds a call, and judges the round once it has enough.
     fn add(&mut self, sample: Sample, size: f64, next: u64, now: Instant) -> Option<Verdict> {
+        if self.unloaded.is_none() && sample.call <= u64::from(FIRST_SAMPLES) {
+            self.first.add(&sample);
+            if self.first.count == FIRST_SAMPLES {
+                self.unloaded = Some((self.first.speed(), now));
+            }
+        }
         if sample.call < self.from {
             return None;
         }
-        self.count += 1;
-        self.seconds += sample.latency.as_secs_f64();
-        #[allow(clippy::cast_precision_loss)]
-        let tokens = sample.tokens as f64;
-        self.tokens += tokens + FIXED_TOKENS;
-        let needed = if self.unloaded.is_none() {
-            FIRST_SAMPLES
-        } else {
-            SAMPLES
-        };
-        if self.count < needed || f64::from(self.count) < self.size {
+        self.answers.add(&sample);
+        let speed = self.answers.speed();
+        let is_whole = f64::from(self.answers.count) >= self.size;
+        // The first of a round to be answered are the fastest: where they were slow, the rest will be slower.
+        if self.answers.count < SAMPLES || !(is_whole || self.is_slow(speed)) {
             return None;
         }
-        // Of the sums, so that a few long answers do not look like a queue.
-        let latency = self.seconds / self.tokens;
         // The window grew during the round; its answers tell of what lies between.
         let load = f64::midpoint(self.size, size);
         self.restart(size, next);
-        Some(self.judge(latency, load, size, now))
+        Some(self.judge(speed, load, size, now))
     }
 
-    fn judge(&mut self, latency: f64, load: f64, size: f64, now: Instant) -> Verdict {
+    fn judge(&mut self, speed: Speed, load: f64, size: f64, now: Instant) -> Verdict {
         if let Some(before) = self.measuring.take() {
-            self.unloaded = Some((latency, now));
+            self.unloaded = Some((speed, now));
             return Verdict::Resize(before);
         }
-        let (unloaded, measured) = *self.unloaded.get_or_insert((latency, now));
-        if latency < unloaded {
-            self.unloaded = Some((latency, now));
+        let (unloaded, measured) = *self.unloaded.get_or_insert((speed, now));
+        let slower = speed.slower_than(unloaded);
+        if slower < 1.0 {
+            self.unloaded = Some((speed.quicker(unloaded), now));
         }
-        if latency > unloaded * TOLERANCE {
-            let (first_load, first_latency) = *self.shrinking.get_or_insert((load, latency));
-            if load < first_load * 0.6 && latency > first_latency * 0.8 {
+        if slower > TOLERANCE {
+            let (first_load, first_speed) = *self.shrinking.get_or_insert((load, speed));
+            if load < first_load * 0.6 && speed.slower_than(first_speed) > 0.8 {
                 // Fewer calls did not make it faster, so it is not our queue: this is its pace now.
-                self.unloaded = Some((latency, now));
+                self.unloaded = Some((speed, now));
                 self.shrinking = None;
                 return Verdict::Fine;
             }
-            let bearable = load * unloaded * TOLERANCE / latency;
+            let bearable = load * TOLERANCE / slower;
             return Verdict::Queueing(bearable.max(size / 2.0).min(size));
         }
         self.shrinking = None;
@@ -362,32 +428,20 @@ mod tests {
             };
             window.answered(sample, call + 1, now);
         }
-        assert_eq!(window.size(), 4);
+        assert_eq!(window.size(), 8);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_doubles_no_faster_than_providers_bear() {
-        let mut window = Window::default();
-        let start = Instant::now();
-        let mut call = 0;
-        for second in 0..20_u64 {
-            for _ in 0..10_000 {
-                let in_flight = window.size();
-                let sample = Sample {
-                    call,
-                    latency: Duration::from_millis(1),
-                    tokens: 9,
-                    in_flight,
-                };
-                call += 1;
-                window.answered(sample, call, start + Duration::from_secs(second));
-            }
-            #[allow(clippy::cast_precision_loss)]
-            let most = 8.0 * 2_f64.powf(second as f64 / DOUBLING.as_secs_f64());
-            #[allow(clippy::cast_precision_loss)]
-            let size = window.size() as f64;
-            assert!(size <= most, "{size} after {second} s");
-            assert!(size >= most / 1.2, "{size} after {second} s");
+    async fn the_whole_width_is_reached_in_two_round_trips() {
+        for (max_concurrency, first) in [(4, 8), (32, 8), (64, 16), (128, 32), (512, 32)] {
+            let window = Window::starting(max_concurrency);
+            assert_eq!(window.size(), first, "{max_concurrency}");
+            let mut server = Server {
+                window,
+                ..Server::new()
+            };
+            server.play(2, 1_000, 0.15);
+            assert_eq!(server.window.size(), 4 * first, "{max_concurrency}");
         }
     }
 
@@ -397,13 +451,13 @@ mod tests {
             size: 20.0,
             ..Window::default()
         };
-        window.failed(1, 20, 21);
-        window.failed(21, 14, 35);
+        window.failed(1, 20, false, 21);
+        window.failed(21, 14, false, 35);
         assert_eq!(window.size(), 9);
         window.recovered(40);
         assert_eq!(window.size(), 20);
 
-        window.failed(41, 20, 61);
+        window.failed(41, 20, false, 61);
         window.working();
         window.recovered(70);
         assert_eq!(window.size(), 14);

@@ -1,6 +1,7 @@
 //! Anthropic's messages.
 
 mod error;
+mod family;
 mod wire;
 
 use async_trait::async_trait;
@@ -35,16 +36,6 @@ const OUTPUT: &[(&str, &[OutputMode])] = &[
     ("claude-fable-5", &[Strict]),
     ("claude-mythos", &[Strict]),
     ("", &[Strict, Tool]),
-];
-
-/// Models that refuse `temperature` (Opus from 4.7 on; pydantic-ai, `profiles/anthropic.py`).
-const NO_TEMPERATURE: &[&str] = &[
-    "claude-opus-4-7",
-    "claude-opus-4-8",
-    "claude-opus-4-9",
-    "claude-opus-5",
-    "claude-fable-5",
-    "claude-mythos",
 ];
 
 /// A client for Anthropic's models, `anthropic/...`.
@@ -110,9 +101,7 @@ impl AnthropicClient {
 
     fn body<'a>(&'a self, request: &'a ChatRequest) -> wire::Body<'a> {
         let model = self.connection.name.model();
-        let refused = NO_TEMPERATURE
-            .iter()
-            .any(|prefix| model.starts_with(prefix));
+        let refused = family::refuses_temperature(model);
         wire::Body {
             model,
             request,

@@ -1,0 +1,320 @@
+//! Leaves out or renames a parameter that a model refuses.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::Warn;
+use crate::error::{Error, ErrorKind, Result};
+use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
+
+/// The names of the output limit in the requests of those who speak `OpenAI`'s format.
+const OLD_LIMIT: &str = "max_tokens";
+const NEW_LIMIT: &str = "max_completion_tokens";
+
+/// Asks again without a parameter that the model refuses, or with the output limit under its other name.
+///
+/// Which parameters a model takes is in no table for long: new models drop `temperature`, a deployment under a name of
+/// one's own hides which model it is, a server in between knows fewer than the model. A refusal that
+/// [names](Error::context) a parameter of the request (`parameter`) is taken at its word. When the call is then
+/// answered, the model is asked that way from then on, and a warning says so, once.
+///
+/// The output limit is never left out, since it bounds the cost: it is renamed where the refusal says so
+/// (`instead`), and is otherwise an error.
+///
+/// Put it around everything that is about one attempt; a refused parameter is not the fault of the attempt. See
+/// [the order of layers](crate::llm::layers#the-order).
+///
+/// ```
+/// use topicloom::llm::layers::{ParameterFallback, Retrying};
+/// # use topicloom::llm::LlmClient;
+/// # fn example(client: impl LlmClient) {
+/// let client = Retrying::new(ParameterFallback::new(client));
+/// # }
+/// ```
+pub struct ParameterFallback<C> {
+    inner: C,
+    learned: Mutex<Vec<Change>>,
+    warn: Option<Warn>,
+}
+
+/// A parameter that is not sent, or is sent under another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Change {
+    name: String,
+    instead: Option<&'static str>,
+}
+
+impl<C> ParameterFallback<C> {
+    /// Creates a layer that knows of no refusal.
+    pub fn new(inner: C) -> Self {
+        Self {
+            inner,
+            learned: Mutex::default(),
+            warn: None,
+        }
+    }
+
+    /// Says to this listener what is left out or renamed.
+    #[must_use]
+    pub fn on_warning(mut self, warn: Warn) -> Self {
+        self.warn = Some(warn);
+        self
+    }
+
+    fn learned(&self) -> Vec<Change> {
+        let learned = self.learned.lock();
+        learned.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<C: LlmClient> ParameterFallback<C> {
+    /// Keeps to changes with which a call was answered.
+    fn learn(&self, changes: Vec<Change>) {
+        for change in changes {
+            {
+                let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+                if learned.contains(&change) {
+                    continue;
+                }
+                learned.push(change.clone());
+            }
+            let Some(warn) = &self.warn else { continue };
+            let (model, name) = (self.inner.model(), change.name);
+            warn(&match change.instead {
+                Some(instead) => {
+                    format!("{model} refuses `{name}`; it is sent as `{instead}` from now on")
+                }
+                None => format!("{model} refuses `{name}`; it is left out from now on"),
+            });
+        }
+    }
+}
+
+/// Returns what to change about a request that was refused, if the refusal names a parameter of it.
+fn change(error: &Error, request: &ChatRequest) -> Option<Change> {
+    if !matches!(
+        error.kind(),
+        ErrorKind::BadRequest | ErrorKind::SchemaRefused
+    ) {
+        return None;
+    }
+    let context = |wanted| {
+        error
+            .context()
+            .find_map(|(name, value)| (name == wanted).then_some(value))
+    };
+    let parameters = &request.parameters;
+    let name = context("parameter")?;
+    let is_limit = name == OLD_LIMIT || name == NEW_LIMIT;
+    let instead = match name {
+        _ if !is_limit => None,
+        // Every server knows the old name.
+        NEW_LIMIT => Some(OLD_LIMIT),
+        _ => Some(context("instead").filter(|name| *name == NEW_LIMIT)?).map(|_| NEW_LIMIT),
+    };
+    let is_sent = match name {
+        "temperature" => parameters.temperature.is_some(),
+        "prompt_cache_key" => request.cache_key.is_some(),
+        _ if is_limit => parameters.max_tokens.is_some(),
+        _ => false,
+    };
+    (is_sent || parameters.extra.contains_key(name)).then(|| Change {
+        name: name.to_owned(),
+        instead,
+    })
+}
+
+/// Returns the request with these changes.
+fn changed(request: &ChatRequest, changes: &[Change]) -> ChatRequest {
+    let mut asked = request.clone();
+    if changes.is_empty() {
+        return asked;
+    }
+    let parameters = Arc::make_mut(&mut asked.parameters);
+    for Change { name, instead } in changes {
+        let extra = parameters.extra.shift_remove(name);
+        match instead {
+            Some(instead) => {
+                let limit = extra.or_else(|| parameters.max_tokens.take().map(Into::into));
+                if let Some(limit) = limit {
+                    parameters.extra.insert((*instead).to_owned(), limit);
+                }
+            }
+            None if name == "temperature" => parameters.temperature = None,
+            None if name == "prompt_cache_key" => asked.cache_key = None,
+            None => {}
+        }
+    }
+    asked
+}
+
+impl<C: fmt::Debug> fmt::Debug for ParameterFallback<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParameterFallback")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<C: LlmClient> LlmClient for ParameterFallback<C> {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        let mut changes = self.learned();
+        let known = changes.len();
+        loop {
+            let asked = changed(request, &changes);
+            match self.inner.complete(&asked).await {
+                Ok(response) => {
+                    self.learn(changes.split_off(known));
+                    return Ok(response);
+                }
+                // Each change takes a parameter away, so this ends.
+                Err(error) => match change(&error, &asked) {
+                    Some(change) if !changes.iter().any(|c| c.name == change.name) => {
+                        changes.push(change);
+                    }
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    fn model(&self) -> &str {
+        self.inner.model()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::llm::Parameters;
+    use crate::llm::layers::test_client::request;
+
+    fn with(temperature: Option<f64>, max_tokens: Option<u64>, extra: &[&str]) -> ChatRequest {
+        request().with_parameters(Parameters {
+            temperature,
+            max_tokens,
+            extra: extra
+                .iter()
+                .map(|name| ((*name).to_owned(), json!(1)))
+                .collect(),
+        })
+    }
+
+    fn refusal(context: &[(&'static str, &str)]) -> Error {
+        let error = Error::new(ErrorKind::BadRequest, "no");
+        context.iter().fold(error, |error, (name, value)| {
+            error.with_context(name, *value)
+        })
+    }
+
+    /// A model that refuses parameters by these names.
+    #[derive(Debug)]
+    struct Picky {
+        refuses: &'static [&'static str],
+        instead: Option<&'static str>,
+        asked: Mutex<Vec<Parameters>>,
+    }
+
+    #[async_trait]
+    impl LlmClient for Picky {
+        async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+            let sent = &request.parameters;
+            self.asked.lock().unwrap().push(Parameters::clone(sent));
+            let is_sent = |name: &str| match name {
+                "temperature" => sent.temperature.is_some(),
+                "max_tokens" => sent.max_tokens.is_some() || sent.extra.contains_key(name),
+                name => sent.extra.contains_key(name),
+            };
+            let Some(name) = self.refuses.iter().find(|name| is_sent(name)) else {
+                return Ok(ChatResponse::new("an answer"));
+            };
+            let mut context = vec![("parameter", *name)];
+            context.extend(self.instead.map(|instead| ("instead", instead)));
+            Err(refusal(&context))
+        }
+
+        fn model(&self) -> &'static str {
+            "test/picky"
+        }
+    }
+
+    async fn ask_twice(
+        refuses: &'static [&'static str],
+        instead: Option<&'static str>,
+        request: ChatRequest,
+    ) -> (Result<ChatResponse>, Vec<Parameters>, Vec<String>) {
+        let warnings = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&warnings);
+        let model = Picky {
+            refuses,
+            instead,
+            asked: Mutex::default(),
+        };
+        let client = ParameterFallback::new(model).on_warning(Arc::new(move |warning: &str| {
+            heard.lock().unwrap().push(warning.to_owned());
+        }));
+        let _ = client.complete(&request).await;
+        let result = client.complete(&request).await;
+        let asked = client.inner.asked.lock().unwrap().clone();
+        let warnings = warnings.lock().unwrap().clone();
+        (result, asked, warnings)
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_left_out_and_told_once() {
+        let request = with(Some(0.7), Some(50), &["seed", "top_p"]);
+        let (result, asked, warnings) = ask_twice(&["temperature", "seed"], None, request).await;
+        assert!(result.is_ok());
+        assert_eq!(asked.len(), 4);
+        let last = with(None, Some(50), &["top_p"]);
+        assert_eq!(asked[2], *last.parameters);
+        assert_eq!(asked[3], *last.parameters);
+        assert_eq!(
+            warnings,
+            [
+                "test/picky refuses `temperature`; it is left out from now on",
+                "test/picky refuses `seed`; it is left out from now on",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn the_output_limit_is_renamed_and_never_left_out() {
+        let request = with(None, Some(50), &[]);
+        let instead = Some("max_completion_tokens");
+        let (result, asked, warnings) = ask_twice(&["max_tokens"], instead, request.clone()).await;
+        assert!(result.is_ok());
+        assert_eq!(asked.len(), 3);
+        assert_eq!(asked[2].extra("max_completion_tokens"), Some(&json!(50)));
+        assert_eq!(asked[2].max_tokens, None);
+        assert_eq!(
+            warnings,
+            ["test/picky refuses `max_tokens`; it is sent as `max_completion_tokens` from now on"]
+        );
+
+        // A limit that is too large is the caller's to change.
+        let (result, asked, warnings) = ask_twice(&["max_tokens"], None, request).await;
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::BadRequest);
+        assert_eq!((asked.len(), warnings.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_refusal_of_something_else_changes_nothing() {
+        let request = with(Some(0.7), None, &["stop"]);
+        assert!(change(&refusal(&[("parameter", "temperature")]), &request).is_some());
+        assert!(change(&refusal(&[("parameter", "logprobs")]), &request).is_none());
+        assert!(change(&refusal(&[]), &request).is_none());
+        let of_the_key = Error::new(ErrorKind::Auth, "no").with_context("parameter", "temperature");
+        assert!(change(&of_the_key, &request).is_none());
+    }
+}
