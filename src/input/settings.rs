@@ -154,7 +154,7 @@ const WITHOUT_MEANING: [(&str, &str); 3] = [
 
 impl Settings {
     /// The keys of the JSON form that have a meaning, in the order of the table.
-    pub(super) const KEYS: [&'static str; 20] = [
+    pub(super) const KEYS: [&'static str; 21] = [
         "max_concurrency",
         "task_runner_timeout",
         "dead_queue_threshold",
