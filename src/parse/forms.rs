@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Answer, Fault, Mend, Shape, thinking};
+use super::{Answer, Fault, Limits, Mend, Shape, strict, thinking};
 
 /// Reads the records of an answer that holds no JSON, if it has them in another form.
 pub(super) fn read(answer: Answer, text: &str, shape: &Shape) -> Answer {
@@ -16,12 +16,16 @@ pub(super) fn read(answer: Answer, text: &str, shape: &Shape) -> Answer {
         .bytes()
         .enumerate()
         .filter(|(_, byte)| matches!(byte, b'<' | b'[' | b'.' | 0xe2));
-    let thought = ends.filter_map(|(at, _)| match thinking::tag(text, at) {
+    let mut thought = ends.filter_map(|(at, _)| match thinking::tag(text, at) {
         Some(thinking::Tag::Close { length }) => Some(at + length),
         Some(thinking::Tag::Open { .. }) => Some(text.len()),
         None => None,
     });
-    let text = &text[thought.max().unwrap_or(0)..];
+    let text = &text[thought.next_back().unwrap_or(0)..];
+    // What a backslash became is brought back in JSON only.
+    if text.contains(['\u{8}', '\u{c}']) {
+        return answer;
+    }
     let mut reader = Reader {
         shape,
         records: Vec::new(),
@@ -260,16 +264,17 @@ fn value(lines: &[&str]) -> Option<Value> {
             lines.join(between).trim().into()
         }
         (first, []) if first.starts_with('"') && first.ends_with('"') => {
-            serde_json::from_str(first).ok()?
+            strict::read(first, &Limits::default())?.0
         }
         (first, []) if first.len() > 1 && first.starts_with('\'') && first.ends_with('\'') => {
             first[1..first.len() - 1].replace("''", "'").into()
         }
         (first, []) if first.starts_with('[') && first.ends_with(']') => {
             let items = first[1..first.len() - 1].split(',').map(str::trim);
-            serde_json::from_str(first).unwrap_or_else(|_| items.collect())
+            strict::read(first, &Limits::default())
+                .map_or_else(|| items.collect(), |(list, _)| list)
         }
-        ("|" | "|-" | ">" | ">-", []) => return None,
+        ("" | "|" | "|-" | ">" | ">-", []) => return None,
         // A text that opens a quote and closes it nowhere is not all of it.
         (first, _)
             if first.starts_with(['"', '\'']) && first.matches(&first[..1]).count() % 2 == 1 =>

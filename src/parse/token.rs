@@ -136,7 +136,7 @@ impl Machine<'_> {
                 {
                     break at;
                 }
-                b'{' | b'[' | b'}' | b']' | b'"' | b'\\' | b'\n' | b'`' => {
+                b'{' | b'[' | b'}' | b']' | b'"' | b'\\' | b'\n' | b'`' | 0x08 | 0x0c => {
                     return Err(self.broken());
                 }
                 _ => commas |= *byte == b',',

@@ -11,6 +11,10 @@ use std::ops::Range;
 pub(super) fn find(text: &str, suspects: &[usize], singles: &[usize]) -> Vec<usize> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
+    // Without an escape that is none, only a drive letter tells.
+    if singles.is_empty() && !bytes.contains(&b':') {
+        return found;
+    }
     let mut rest = suspects;
     let pattern = singles.iter().any(|at| is_class(bytes, *at));
     while let Some(&first) = rest.first() {
