@@ -124,6 +124,8 @@ where
         calls: Arc::clone(&calls),
         budget: Arc::clone(&job.budget),
         seed,
+        first_answers: Arc::default(),
+        observers: job.observers.clone(),
     };
     let wrap = |model| stack::stack(model, &job.settings, &shared);
     let planner = Planner::new(
@@ -195,7 +197,8 @@ where
             plan.topics.len(),
             job.generation.parameters.max_tokens,
             job.settings.max_tokens_ceiling,
-        ),
+        )
+        .or_own(job.settings.own_limit),
         outbox: Vec::new(),
         is_replaying: true,
     };
@@ -491,7 +494,7 @@ fn brief<T>(settling: &mut Settling<'_, T>, task: Task) -> Brief {
         turn: settling.ledger.tallies()[task.topic].tasks - 1,
         avoid: settling.recollection.avoid(task.topic),
         feedback: settling.recollection.take_feedback(task.topic),
-        max_tokens: settling.limits.raised(task.topic),
+        max_tokens: settling.limits.raised(task.topic, task.wanted),
         task,
     }
 }

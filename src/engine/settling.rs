@@ -73,6 +73,8 @@ impl<T> Settling<'_, T> {
         self.findings.answer(model.unwrap_or(&self.model), &judged);
         if judged.at_limit {
             self.leave_more_room(task, judged.candidates.len());
+        } else {
+            self.limits.saw_whole(judged.output_tokens);
         }
         self.ledger.found(task.topic, judged.candidates.len());
         self.job.tell(&RunEvent::AnswerJudged {

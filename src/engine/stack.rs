@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::call_log::CallLog;
-use super::{Backend, Model, RunSettings};
+use super::{Backend, Model, Observer, RunSettings};
 use crate::error::Result;
+use crate::event::RunEvent;
 #[cfg(feature = "postgres")]
 use crate::input::Settings;
 use crate::llm::layers::{
-    Adaptive, Budget, Budgeted, ConcurrencyLimited, Fallback, Laddered, Metered, Retrying,
-    TimedOut, Traced, Weighted,
+    Adaptive, Budget, Budgeted, ConcurrencyLimited, Fallback, FirstAnswer, FirstAnswers, Laddered,
+    Metered, Retrying, TimedOut, Traced, Weighted,
 };
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 
@@ -22,6 +23,8 @@ pub(super) struct Shared {
     pub(super) calls: Arc<CallLog>,
     pub(super) budget: Arc<Budget>,
     pub(super) seed: u64,
+    pub(super) first_answers: Arc<FirstAnswers>,
+    pub(super) observers: Vec<Observer>,
 }
 
 /// Stacks the layers in the order that [`crate::llm::layers`] gives reasons for.
@@ -102,9 +105,10 @@ fn backend_layers(
         let client = Metered::new(Arc::clone(&backend.client), calls);
         let client = ConcurrencyLimited::new(client, Arc::clone(&shared.permits));
         let client = Budgeted::new(client, Arc::clone(&shared.budget));
-        return Arc::new(retrying(client, settings.max_retries, shared.seed));
+        return Arc::new(watched(client, settings, shared));
     }
     let client = TimedOut::new(Arc::clone(&backend.client), settings.call_timeout);
+    let client = FirstAnswer::new(client, Arc::clone(&shared.first_answers));
     let client = Traced::new(client);
     let client = Metered::new(client, Arc::<CallLog>::clone(&shared.calls) as _);
     let client = ConcurrencyLimited::new(client, Arc::clone(&shared.permits));
@@ -123,11 +127,21 @@ fn upper_layers(
     shared: &Shared,
 ) -> Arc<dyn LlmClient> {
     let client = Budgeted::new(client, Arc::clone(&shared.budget));
-    Arc::new(Laddered::new(retrying(
-        client,
-        settings.max_retries,
-        shared.seed,
-    )))
+    Arc::new(Laddered::new(watched(client, settings, shared)))
+}
+
+/// Retries, and tells the observers of the run what fails meanwhile.
+fn watched<C: LlmClient>(client: C, settings: &RunSettings, shared: &Shared) -> Retrying<C> {
+    let observers = shared.observers.clone();
+    retrying(client, settings.max_retries, shared.seed).watched_by(move |failed| {
+        for observer in &observers {
+            observer(&RunEvent::AttemptFailed {
+                model: failed.model,
+                error: failed.error,
+                wait: failed.wait,
+            });
+        }
+    })
 }
 
 fn retrying<C: LlmClient>(client: C, max_retries: u32, seed: u64) -> Retrying<C> {

@@ -12,7 +12,7 @@ use crate::input::{OFFLINE, adjusted};
 use crate::journal::Shown;
 use crate::out;
 use crate::place::Row;
-use crate::run::{builder_for, drive, sink, write};
+use crate::run::{builder, builder_for, drive, sink, write};
 
 pub(crate) async fn run(input: GenerateByTopicInput, row: Row, args: RunArgs) -> Result<()> {
     if args.shared {
@@ -45,7 +45,7 @@ async fn take_part(
     set_up: impl FnOnce(SharedRun) -> SharedRun,
 ) -> Result<()> {
     let input = adjusted(&input, &args.adjust)?;
-    let pipeline = builder_for(&input, args.adjust.offline, args.quiet)?.build();
+    let pipeline = builder(&input, &args)?.build();
     // Before the first call: a file that cannot be written is found out while it costs nothing.
     let mut sink = sink(&args.output)?;
     let run = SharedRun::create(&row.url, row.run_id, input).await?;
@@ -62,7 +62,7 @@ pub(crate) async fn work(args: WorkArgs) -> Result<()> {
     if let Some(model) = model {
         models = models.generation_model(model).topic_model(model);
     }
-    let pipeline = builder_for(&models.build()?, args.offline, args.quiet)?.build();
+    let pipeline = builder_for(&models.build()?, args.offline, args.quiet, false)?.build();
     let mut run = run
         .pipeline(pipeline)
         .lease_time(Duration::from_secs(args.lease_time.max(1)));

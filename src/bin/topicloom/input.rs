@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use topicloom::llm::price::PriceTable;
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
 use crate::args::AdjustArgs;
@@ -31,6 +32,25 @@ pub(crate) fn read(path: &Path, quiet: bool) -> Result<GenerateByTopicInput> {
         }
     }
     Ok(input)
+}
+
+/// Returns what models cost: what a file says, where one is given, over what the input says.
+pub(crate) fn prices(input: &GenerateByTopicInput, file: Option<&Path>) -> Result<PriceTable> {
+    let prices = input.prices().clone();
+    let Some(path) = file else {
+        return Ok(prices);
+    };
+    let unreadable = |message| {
+        Error::new(ErrorKind::InvalidInput, message)
+            .with_context("file", path.display().to_string())
+    };
+    let bytes = fs::read(path)
+        .map_err(|error| unreadable("the prices cannot be read").with_source(error))?;
+    let rows = serde_json::from_slice(&bytes)
+        .map_err(|error| unreadable("the prices are no JSON object").with_source(error))?;
+    prices
+        .with_json(&rows)
+        .map_err(|error| error.with_context("file", path.display().to_string()))
 }
 
 /// Applies what the command line says over the input.

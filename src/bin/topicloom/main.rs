@@ -9,6 +9,7 @@ mod database;
 mod estimate;
 mod input;
 mod journal;
+mod models;
 mod out;
 mod place;
 mod plan;
@@ -25,7 +26,9 @@ use args::{Cli, Command};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let ended = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let shows_words = command.shows_provider_errors();
+    let ended = match command {
         Command::Run(args) => run::run(args).await,
         Command::Resume(args) => run::resume(args).await,
         Command::Preview(args) => preview::preview(args).await,
@@ -33,6 +36,7 @@ async fn main() -> ExitCode {
         Command::Estimate(args) => estimate::show(&args),
         Command::Inspect(args) => journal::inspect(args).await,
         Command::Work(args) => database::work(args).await,
+        Command::Models => models::show(),
         Command::Schema => {
             let schema = GenerateByTopicInput::<JsonRecord>::json_schema();
             out::line(format_args!("{schema:#}"))
@@ -45,6 +49,13 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", in_words(&error));
+            match error.provider_words() {
+                Some(words) if shows_words => eprintln!("the provider's words: {words}"),
+                Some(_) => {
+                    eprintln!("`--show-provider-errors` shows what the provider itself says");
+                }
+                None => {}
+            }
             ExitCode::from(status(&error))
         }
     }

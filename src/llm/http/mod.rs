@@ -7,6 +7,8 @@ mod moment;
 mod pool;
 mod retry_hint;
 mod transport;
+mod unreached;
+mod words;
 
 pub(crate) use body::parse_json;
 pub(crate) use endpoint::Endpoint;

@@ -7,7 +7,7 @@ use reqwest::Client;
 use reqwest::header::HeaderMap;
 
 use super::body::{self, Body};
-use super::{Endpoint, pool};
+use super::{Endpoint, pool, unreached, words};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What came back, whatever its status.
@@ -20,12 +20,22 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     /// When the headers arrived, to which their dates are compared.
     pub(crate) at: SystemTime,
+    endpoint: Endpoint,
+    secrets: Vec<String>,
 }
 
 impl Reply {
     /// Returns whether the status says success.
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// Adds to the error of this reply where it came from, and what it said, without what was sent in secret headers and in
+    /// the URL.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        error
+            .with_context("url", self.endpoint.shown())
+            .with_provider_words(words::without(&self.secrets, &self.body))
     }
 }
 
@@ -68,13 +78,14 @@ impl Transport {
             shared = pool::shared(endpoint);
             &shared
         };
+        let secrets = words::secrets(endpoint, &headers);
         let sent = client
             .post(endpoint.url().clone())
             .headers(headers)
             .body(body)
             .send()
             .await;
-        let mut response = sent.map_err(not_sent)?;
+        let mut response = sent.map_err(|error| not_sent(endpoint, error))?;
         let at = SystemTime::now();
         let status = response.status().as_u16();
         let failed = !response.status().is_success();
@@ -88,7 +99,7 @@ impl Transport {
             match body::read(&mut response, self.body_limit).await {
                 Ok(Body::Whole(bytes)) => bytes,
                 Ok(Body::TooLong(_)) => return Err(self.too_long()),
-                Err(error) => return Err(broken_off(error)),
+                Err(error) => return Err(broken_off(endpoint, error)),
             }
         };
         Ok(Reply {
@@ -96,6 +107,8 @@ impl Transport {
             headers: std::mem::take(response.headers_mut()),
             body,
             at,
+            endpoint: endpoint.clone(),
+            secrets,
         })
     }
 
@@ -128,10 +141,13 @@ impl fmt::Debug for Transport {
 }
 
 /// Classifies a request that got no reply. The URL is taken out: it may hold a key.
-fn not_sent(error: reqwest::Error) -> Error {
-    let (kind, message) = if error.is_connect() {
-        (ErrorKind::Network, "no connection to the provider")
-    } else if error.is_timeout() {
+fn not_sent(endpoint: &Endpoint, error: reqwest::Error) -> Error {
+    if let Some(said) = unreached::explain(endpoint, &error) {
+        return Error::new(ErrorKind::Network, said)
+            .with_unreached()
+            .with_source(error.without_url());
+    }
+    let (kind, message) = if error.is_timeout() {
         (ErrorKind::Timeout, "the provider did not answer in time")
     } else if error.is_builder() || error.is_redirect() {
         (
@@ -144,11 +160,13 @@ fn not_sent(error: reqwest::Error) -> Error {
             "the connection to the provider broke off before an answer",
         )
     };
-    Error::new(kind, message).with_source(error.without_url())
+    Error::new(kind, message)
+        .with_context("url", endpoint.shown())
+        .with_source(error.without_url())
 }
 
 /// Classifies a body that did not arrive whole.
-fn broken_off(error: reqwest::Error) -> Error {
+fn broken_off(endpoint: &Endpoint, error: reqwest::Error) -> Error {
     let (kind, message) = if error.is_timeout() {
         (
             ErrorKind::Timeout,
@@ -160,5 +178,7 @@ fn broken_off(error: reqwest::Error) -> Error {
             "the connection to the provider broke off in the middle of an answer",
         )
     };
-    Error::new(kind, message).with_source(error.without_url())
+    Error::new(kind, message)
+        .with_context("url", endpoint.shown())
+        .with_source(error.without_url())
 }

@@ -1,6 +1,7 @@
 //! Tries a failed call again, when the failure says that this may help.
 
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,11 +37,34 @@ use crate::random::Random;
 ///     .seed(7);
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Retrying<C> {
     inner: C,
     policy: Policy,
     jitter: Mutex<Random>,
+    watch: Option<Arc<Watch>>,
+}
+
+type Watch = dyn Fn(&FailedAttempt<'_>) + Send + Sync;
+
+/// An attempt that failed, and what follows.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct FailedAttempt<'a> {
+    /// The model, as `provider/model`.
+    pub model: &'a str,
+    /// Why it failed.
+    pub error: &'a Error,
+    /// How long the next attempt is waited for; `None` where there is none.
+    pub wait: Option<Duration>,
+}
+
+impl<C: fmt::Debug> fmt::Debug for Retrying<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retrying")
+            .field("inner", &self.inner)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<C> Retrying<C> {
@@ -50,6 +74,7 @@ impl<C> Retrying<C> {
             inner,
             policy: Policy::default(),
             jitter: Mutex::new(Random::new(0)),
+            watch: None,
         }
     }
 
@@ -87,6 +112,16 @@ impl<C> Retrying<C> {
         self
     }
 
+    /// Tells of each attempt that fails, as it fails. By default nobody is told.
+    #[must_use]
+    pub fn watched_by(
+        mut self,
+        watch: impl Fn(&FailedAttempt<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.watch = Some(Arc::new(watch));
+        self
+    }
+
     fn next(&self, error: &Error, attempt: u32) -> Next {
         let mut jitter = self.jitter.lock().unwrap_or_else(PoisonError::into_inner);
         self.policy.next(error, attempt, &mut jitter)
@@ -94,7 +129,16 @@ impl<C> Retrying<C> {
 
     /// Waits before the next attempt, or returns the error of the last one.
     async fn wait(&self, model: &str, error: Error, attempt: u32) -> Result<()> {
-        match self.next(&error, attempt) {
+        let next = self.next(&error, attempt);
+        if let Some(watch) = &self.watch {
+            let wait = match next {
+                Next::Wait(delay) => Some(delay),
+                _ => None,
+            };
+            let error = &error;
+            watch(&FailedAttempt { model, error, wait });
+        }
+        match next {
             Next::Wait(delay) => {
                 tracing::debug!(
                     model,

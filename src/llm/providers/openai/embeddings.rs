@@ -53,11 +53,11 @@ impl OpenAiEmbedder {
     /// [`Config`](ErrorKind::Config) where a needed key or base URL is neither in the options nor in the
     /// environment, naming the variable to set, or where one of them cannot be used.
     pub fn new(model: &ModelName, options: ClientOptions) -> Result<Self> {
-        let preset = preset_for(model, &options)?;
+        let preset = preset_for(model);
         let (base, at_home) =
             options.endpoint(preset.base_url_variables, preset.base_url, model.provider())?;
         let needs_key = preset.needs_key && (at_home || preset.base_url.is_none());
-        let key = options.key(preset.key_variables, needs_key)?;
+        let key = options.key(preset.key_variables, needs_key, model.provider())?;
         let auth = key.as_ref().map(|key| auth_header(preset, key));
         Ok(Self {
             endpoint: endpoint(preset.path, base, model.model(), "embeddings"),

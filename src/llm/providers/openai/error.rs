@@ -96,13 +96,17 @@ const SCHEMA_MESSAGES: &[&str] = &[
 ];
 
 /// Returns the error of a reply whose status is a failure.
-pub(super) fn refused(call: &Call<'_>, reply: &Reply) -> Error {
+pub(in crate::llm::providers) fn refused(call: &Call<'_>, reply: &Reply) -> Error {
     let body = serde_json::from_slice(reply.body.trim_ascii()).unwrap_or(Value::Null);
     error(call, reply, reply.status, &refusal(&body))
 }
 
 /// Returns the error of a reply whose status was a success and whose body is none.
-pub(super) fn refused_within_success(call: &Call<'_>, reply: &Reply, body: Value) -> Error {
+pub(in crate::llm::providers) fn refused_within_success(
+    call: &Call<'_>,
+    reply: &Reply,
+    body: Value,
+) -> Error {
     let refusal = refusal(&body);
     let status = refusal
         .words

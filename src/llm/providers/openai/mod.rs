@@ -8,16 +8,18 @@ use std::fmt;
 
 use async_trait::async_trait;
 use reqwest::header::HeaderMap;
+use serde::Serialize;
 
 use super::failure::Call;
 use super::options::ClientOptions;
 use super::parameters;
-use super::presets::{Auth, COMPATIBLE, OPENAI_REASONING, OutputLimit, Path, Preset, preset};
-use crate::error::{Error, ErrorKind, Result};
+use super::presets::{Auth, COMPATIBLE, OutputLimit, Path, Preset, preset};
+use crate::error::Result;
 use crate::llm::http::{Endpoint, Reply, Transport, parse_json, rate_openai};
 use crate::llm::{ApiKey, Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
 
 pub use embeddings::OpenAiEmbedder;
+pub(super) use error::{refused, refused_within_success};
 
 /// A client for every provider that speaks OpenAI's chat completions.
 ///
@@ -63,17 +65,15 @@ impl OpenAiClient {
     /// [`Config`](ErrorKind::Config) where a needed key or base URL is neither in the options nor in the
     /// environment, naming the variable to set, or where one of them cannot be used.
     pub fn new(name: &ModelName, options: ClientOptions) -> Result<Self> {
-        let preset = preset_for(name, &options)?;
+        let preset = preset_for(name);
         let (base, at_home) =
             options.endpoint(preset.base_url_variables, preset.base_url, name.provider())?;
         // A server that stands in for a provider often has no key. Azure is nowhere but at its users' own URLs.
         let needs_key = preset.needs_key && (at_home || preset.base_url.is_none());
-        let key = options.key(preset.key_variables, needs_key)?;
+        let key = options.key(preset.key_variables, needs_key, name.provider())?;
         let auth = key.as_ref().map(|key| auth_header(preset, key));
         let headers = options.headers(auth, &[])?;
-        let (modes, dialect) = options
-            .output()
-            .unwrap_or_else(|| (preset.output_modes(name.model()), preset.dialect));
+        let (modes, dialect) = options.output(preset.output_modes(name.model()), preset.dialect);
         let mut capabilities = Capabilities::structured(modes, dialect);
         if preset.wants_cache_marks(name.model()) {
             capabilities = capabilities.with_warm_up();
@@ -90,14 +90,41 @@ impl OpenAiClient {
         })
     }
 
+    pub(super) fn name(&self) -> &ModelName {
+        &self.name
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    pub(super) fn call<'a>(&'a self, request: &'a ChatRequest) -> Call<'a> {
+        Call {
+            model: self.name.as_str(),
+            key: self.key.as_ref(),
+            request,
+        }
+    }
+
+    /// Sends a body with the client's headers.
+    pub(super) async fn post(&self, endpoint: &Endpoint, body: &impl Serialize) -> Result<Reply> {
+        let body = serde_json::to_vec(body)
+            .expect("text, numbers and JSON values under text keys can be written as JSON");
+        self.transport
+            .post(endpoint, self.headers.clone(), body)
+            .await
+            .map_err(|error| error.with_context("model", self.name.as_str()))
+    }
+
     fn body<'a>(&'a self, request: &'a ChatRequest) -> wire::Body<'a> {
         let model = self.name.model();
-        let reasons = OPENAI_REASONING
-            .iter()
-            .any(|prefix| model.starts_with(prefix));
+        let reasons = self.preset.reasons(model);
         let new_limit = match self.preset.output_limit {
             OutputLimit::MaxTokens => false,
-            OutputLimit::MaxCompletionTokens => self.at_home || reasons,
+            // Azure is at home wherever it is, and a deployment's name does not tell whether it reasons.
+            OutputLimit::MaxCompletionTokens => {
+                self.at_home || self.preset.base_url.is_none() || reasons
+            }
         };
         // Reasoning that is switched off makes temperature acceptable again.
         let reasoning_off = request
@@ -116,7 +143,7 @@ impl OpenAiClient {
             temperature: request
                 .parameters
                 .temperature
-                .filter(|_| reasoning_off || !self.preset.refuses_temperature(model)),
+                .filter(|_| reasoning_off || !reasons),
             cache_key: request
                 .cache_key
                 .as_deref()
@@ -127,19 +154,9 @@ impl OpenAiClient {
     }
 }
 
-/// Returns the row of the model's provider, or the one for servers that have none where the caller says where it is.
-fn preset_for(name: &ModelName, options: &ClientOptions) -> Result<&'static Preset> {
-    match preset(name.provider()) {
-        Some(preset) => Ok(preset),
-        None if options.own_base_url().is_some() => Ok(&COMPATIBLE),
-        None => Err(Error::new(
-            ErrorKind::Config,
-            format!(
-                "`{}` is no known provider; set a base URL to use it",
-                name.provider()
-            ),
-        )),
-    }
+/// Returns the row of the model's provider, or the one for servers that have none.
+fn preset_for(name: &ModelName) -> &'static Preset {
+    preset(name.provider()).unwrap_or(&COMPATIBLE)
 }
 
 fn auth_header(preset: &Preset, key: &ApiKey) -> (&'static str, String) {
@@ -200,19 +217,8 @@ fn endpoint(path: Path, base: Endpoint, model: &str, service: &str) -> Endpoint 
 impl LlmClient for OpenAiClient {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
         parameters::check(&request.parameters, &request.output)?;
-        let body = serde_json::to_vec(&self.body(request))
-            .expect("text, numbers and JSON values under text keys can be written as JSON");
-        let reply = self
-            .transport
-            .post(&self.endpoint, self.headers.clone(), body)
-            .await
-            .map_err(|error| error.with_context("model", self.name.as_str()))?;
-        let call = Call {
-            model: self.name.as_str(),
-            key: self.key.as_ref(),
-            request,
-        };
-        read(&reply, &call)
+        let reply = self.post(&self.endpoint, &self.body(request)).await?;
+        read(&reply, &self.call(request)).map_err(|error| reply.explain(error))
     }
 
     fn model(&self) -> &str {
@@ -238,6 +244,7 @@ impl fmt::Debug for OpenAiClient {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn url(provider: &str, base: &str) -> String {
         let path = preset(provider).unwrap().path;
