@@ -144,8 +144,19 @@ fn in_words(text: &str) -> Vec<String> {
         return names;
     }
     let items: Vec<Item<'_>> = lines.iter().filter_map(|line| item(line)).collect();
+    if let [one] = &items[..] {
+        return without_descriptions(&numbered_on_one_line(one.text));
+    }
     if !items.is_empty() {
         return without_descriptions(&leaves(&items));
+    }
+    let headings: Vec<&str> = lines
+        .iter()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#').trim())
+        .collect();
+    if headings.len() > 1 {
+        return without_descriptions(&headings);
     }
     // What leads to the list ends in a colon.
     let is_lead = |line: &&str| line.trim().ends_with(':');
@@ -168,31 +179,54 @@ fn in_words(text: &str) -> Vec<String> {
     }
 }
 
+/// Takes the first item of a list apart where the others follow on the same line.
+fn numbered_on_one_line(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    for number in 2.. {
+        let next = [format!(" {number}. "), format!(" {number}) ")]
+            .into_iter()
+            .find_map(|mark| rest.split_once(&mark));
+        let Some((part, after)) = next else {
+            break;
+        };
+        parts.push(part);
+        rest = after;
+    }
+    parts.push(rest);
+    parts
+}
+
 /// Reads a line with the mark of a list: a number, a letter, a bullet.
 fn item(line: &str) -> Option<Item<'_>> {
     let text = line.trim_start();
     let indent = line.len() - text.len();
-    let bare = text.trim_start_matches(['*', '_', '(', '#']);
-    let after_number = bare.trim_start_matches(|letter: char| letter.is_ascii_digit());
-    let marked = if after_number.len() < bare.len() {
-        after_number
-            .trim_start_matches(['*', '_'])
-            .strip_prefix(['.', ')', ':', '、', '．'])
-    } else {
-        let bullet = text.strip_prefix(['-', '*', '•', '–', '—', '+', '·', '▪', '◦', '●']);
+    let bare = text.trim_start_matches(['*', '_', '(', '#', ' ']);
+    let bullet = text
+        .strip_prefix(['-', '*', '•', '–', '—', '+', '·', '▪', '◦', '●'])
         // `**Bold**` is no bullet.
-        let bullet = bullet.filter(|rest| rest.starts_with(char::is_whitespace));
-        bullet.or_else(|| {
-            let (letter, rest) = text.split_at_checked(1)?;
-            letter
-                .chars()
-                .all(|letter| letter.is_ascii_lowercase())
-                .then_some(())?;
-            rest.strip_prefix(')')
-        })
-    };
-    let text = marked?.trim();
+        .filter(|rest| rest.starts_with(char::is_whitespace));
+    let text = numbered(bare).or(bullet)?.trim();
     (!text.is_empty()).then_some(Item { indent, text })
+}
+
+/// Returns what follows a number, a letter or a Roman numeral at the start of a line.
+fn numbered(text: &str) -> Option<&str> {
+    let (mark, rest) = text.split_at(text.find(['.', ')', ':', '、', '．'])?);
+    let is_number = mark.bytes().all(|byte| byte.is_ascii_digit());
+    let is_letter = mark.len() == 1 && mark.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_roman = mark.bytes().all(|byte| b"IVX".contains(&byte));
+    let mut rest = rest.chars();
+    let sign = rest.next()?;
+    let rest = rest.as_str();
+    let is_apart = rest.starts_with(char::is_whitespace);
+    // `1.Reefs` is numbered; `3.5 mm` and `U.S. law` are not.
+    let is_mark = if is_number {
+        is_apart || rest.starts_with(|next: char| next.is_alphabetic() || "*_\"".contains(next))
+    } else {
+        (is_letter || is_roman) && is_apart && sign != ':'
+    };
+    (!mark.is_empty() && is_mark).then_some(rest)
 }
 
 /// Returns the items that no others are listed under. One alone under each is a description of it.
@@ -221,16 +255,19 @@ fn leaves<'a>(items: &[Item<'a>]) -> Vec<&'a str> {
 /// Cuts off what is said about each name behind a dash, a colon or an arrow. Where the same word stands before all of them,
 /// as in YAML, the name is behind it.
 fn without_descriptions(items: &[&str]) -> Vec<String> {
-    const SEPARATORS: [&str; 9] = [": ", " - ", " – ", " — ", "—", " -> ", " → ", " => ", "： "];
-    let bold = |item: &str| -> Option<String> {
-        let (name, _) = item.strip_prefix("**")?.split_once("**")?;
-        Some(name.to_owned())
+    const SEPARATORS: [&str; 10] = [
+        ":** ", ": ", " - ", " – ", " — ", "—", " -> ", " → ", " => ", "： ",
+    ];
+    // `Topic 1:`, `Topic 2:` are as good as the same word.
+    let key = |before: &str| {
+        let is_sign = |letter: char| letter.is_ascii_digit() || "*_: ".contains(letter);
+        before.trim_matches(is_sign).to_lowercase()
     };
-    if items.iter().all(|item| item.starts_with("**")) {
-        let names: Option<Vec<String>> = items.iter().map(|item| bold(item)).collect();
-        if let Some(names) = names {
-            return names.iter().map(|name| bare(name)).collect();
-        }
+    let are_same =
+        |words: &[&str]| words.len() > 1 && words.iter().all(|it| key(it) == key(words[0]));
+    let bold: Option<Vec<&str>> = items.iter().map(|item| bold(item)).collect();
+    if let Some(names) = bold.filter(|names| !are_same(names)) {
+        return names.iter().map(|name| bare(name)).collect();
     }
     // Two of three: a name may have one of its own, and a description may be missing.
     let common = SEPARATORS.iter().find(|separator| {
@@ -247,15 +284,18 @@ fn without_descriptions(items: &[&str]) -> Vec<String> {
         .iter()
         .map(|item| item.split_once(separator).unwrap_or((item, "")))
         .collect();
-    let (first, _) = parts[0];
     // Of YAML's objects, the first key begins an item, and is the same in all.
-    let keyed = parts
-        .iter()
-        .all(|(before, _)| before.eq_ignore_ascii_case(first));
+    let before: Vec<&str> = parts.iter().map(|(before, _)| *before).collect();
+    let keyed = are_same(&before);
     parts
         .iter()
         .map(|(before, after)| bare(if keyed { after } else { before }))
         .collect()
+}
+
+/// Returns what is bold at the start of an item.
+fn bold(item: &str) -> Option<&str> {
+    Some(item.strip_prefix("**")?.split_once("**")?.0)
 }
 
 /// Takes off what marks a text as bold, quoted or code.

@@ -62,7 +62,7 @@ impl OpenAiClient {
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) where a needed key or base URL is neither in the options nor in the
+    /// [`Config`](crate::ErrorKind::Config) where a needed key or base URL is neither in the options nor in the
     /// environment, naming the variable to set, or where one of them cannot be used.
     pub fn new(name: &ModelName, options: ClientOptions) -> Result<Self> {
         let preset = preset_for(name);
