@@ -90,8 +90,14 @@ pub enum RunEvent<'a> {
         model: &'a str,
         /// Why. Its [`provider_words`](Error::provider_words) may quote the prompt; nothing else of it does.
         error: &'a Error,
-        /// How long the next attempt is waited for; `None` where there is none.
-        wait: Option<Duration>,
+    },
+    /// A call that failed waits before it is made again. Told as it happens.
+    #[non_exhaustive]
+    RetryPlanned {
+        /// The model, as `provider/model`.
+        model: &'a str,
+        /// How long it waits.
+        wait: Duration,
     },
     /// The call of a task failed for good.
     #[non_exhaustive]

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::call_log::CallLog;
 use super::{Backend, Model, Observer, RunSettings};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::RunEvent;
 #[cfg(feature = "postgres")]
 use crate::input::Settings;
@@ -108,7 +108,7 @@ fn backend_layers(
         return Arc::new(watched(client, settings, shared));
     }
     let client = TimedOut::new(Arc::clone(&backend.client), settings.call_timeout);
-    let client = FirstAnswer::new(client, Arc::clone(&shared.first_answers));
+    let client = told(client, shared);
     let client = Traced::new(client);
     let client = Metered::new(client, Arc::<CallLog>::clone(&shared.calls) as _);
     let client = ConcurrencyLimited::new(client, Arc::clone(&shared.permits));
@@ -130,18 +130,25 @@ fn upper_layers(
     Arc::new(Laddered::new(watched(client, settings, shared)))
 }
 
-/// Retries, and tells the observers of the run what fails meanwhile.
+/// Retries, and tells the observers of the run what is waited for.
 fn watched<C: LlmClient>(client: C, settings: &RunSettings, shared: &Shared) -> Retrying<C> {
     let observers = shared.observers.clone();
-    retrying(client, settings.max_retries, shared.seed).watched_by(move |failed| {
+    retrying(client, settings.max_retries, shared.seed).watched_by(move |model, wait| {
         for observer in &observers {
-            observer(&RunEvent::AttemptFailed {
-                model: failed.model,
-                error: failed.error,
-                wait: failed.wait,
-            });
+            observer(&RunEvent::RetryPlanned { model, wait });
         }
     })
+}
+
+/// Watches for the first answer, and tells the observers of the run what fails.
+fn told<C: LlmClient>(client: C, shared: &Shared) -> FirstAnswer<C> {
+    let observers = shared.observers.clone();
+    let tell = move |model: &str, error: &Error| {
+        for observer in &observers {
+            observer(&RunEvent::AttemptFailed { model, error });
+        }
+    };
+    FirstAnswer::new(client, Arc::clone(&shared.first_answers), Arc::new(tell))
 }
 
 fn retrying<C: LlmClient>(client: C, max_retries: u32, seed: u64) -> Retrying<C> {

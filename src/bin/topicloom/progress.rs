@@ -34,8 +34,10 @@ struct State {
     requested: Option<u64>,
     last_line: Option<Instant>,
     last_event: Instant,
-    /// Whether a failure is shown that no record came after.
-    is_troubled: bool,
+    /// The failure that is shown, until a record comes.
+    trouble: Option<String>,
+    /// Whether what it waits for is still to be said.
+    wait_is_due: bool,
 }
 
 impl Progress {
@@ -57,7 +59,8 @@ impl Progress {
                 requested: None,
                 last_line: None,
                 last_event: Instant::now(),
-                is_troubled: false,
+                trouble: None,
+                wait_is_due: false,
             }),
         });
         tokio::spawn(explain_silence(Arc::downgrade(&shown)));
@@ -85,9 +88,8 @@ impl Progress {
                     eprintln!("{}", state.count());
                 }
             }
-            RunEvent::AttemptFailed { error, wait, .. } => {
-                shown.trouble(&mut state, error, *wait);
-            }
+            RunEvent::AttemptFailed { error, .. } => shown.trouble(&mut state, error),
+            RunEvent::RetryPlanned { wait, .. } => shown.wait(&mut state, *wait),
             RunEvent::TopicGivenUp { topic, why, .. } => {
                 shown.line(format_args!("gave up the topic \"{topic}\": {why}"));
             }
@@ -106,38 +108,50 @@ impl Shown {
         state.accepted = accepted;
         if let Some(bar) = &self.bar {
             bar.set_position(accepted);
-            if state.is_troubled {
+            if state.trouble.is_some() {
                 bar.set_style(style(PLAIN));
                 bar.set_message("");
             }
         }
-        state.is_troubled = false;
+        state.trouble = None;
     }
 
     /// Shows a failure: the first at once, and those that follow as often as there is a line.
-    fn trouble(&self, state: &mut State, error: &Error, wait: Option<Duration>) {
-        let again = wait.map(|wait| format!("trying again in {:.1} s", wait.as_secs_f64()));
-        let is_first = !state.is_troubled;
-        state.is_troubled = true;
+    fn trouble(&self, state: &mut State, error: &Error) {
+        let is_first = state.trouble.is_none();
+        let said = in_short(error);
         if let Some(bar) = &self.bar {
             if is_first {
                 bar.set_style(style(TROUBLED));
                 bar.enable_steady_tick(Duration::from_secs(1));
             }
-            bar.set_message(in_short(error, again.as_deref()));
+            bar.set_message(said.clone());
         }
-        if !state.is_line_due() && !is_first {
+        state.trouble = Some(said);
+        let is_due = state.is_line_due();
+        if !is_due && !is_first {
             return;
         }
+        state.wait_is_due = true;
         if self.bar.is_none() {
-            let again = again.map_or_else(String::new, |again| format!("; {again}"));
-            eprintln!("{}; a call failed: {error}{again}", state.count());
+            eprintln!("{}; a call failed: {error}", state.count());
         }
         if self.shows_words
             && let Some(words) = error.provider_words()
         {
             self.line(format_args!("the provider's words: {words}"));
         }
+    }
+
+    /// Shows what is waited for after a failure.
+    fn wait(&self, state: &mut State, wait: Duration) {
+        let again = format!("trying again in {:.1} s", wait.as_secs_f64());
+        match (&self.bar, &state.trouble) {
+            (Some(bar), Some(trouble)) => bar.set_message(format!("{again}; {trouble}")),
+            (None, Some(_)) if state.wait_is_due => eprintln!("{again}"),
+            _ => {}
+        }
+        state.wait_is_due = false;
     }
 
     fn line(&self, line: std::fmt::Arguments<'_>) {
@@ -149,9 +163,9 @@ impl Shown {
 }
 
 /// Says what failed, so that the end may be cut off where a terminal is narrow.
-fn in_short(error: &Error, again: Option<&str>) -> String {
+fn in_short(error: &Error) -> String {
     let find = |wanted| error.context().find(|(name, _)| *name == wanted);
-    let mut said = again.map_or_else(String::new, |again| format!("{again}; "));
+    let mut said = String::new();
     if let Some((_, status)) = find("status") {
         let _ = write!(said, "{status}, ");
     }
@@ -195,7 +209,7 @@ async fn explain_silence(shown: Weak<Shown>) {
         }
         let waiting = format!("waiting for an answer for {} s", silence.as_secs());
         match &shown.bar {
-            Some(bar) if !state.is_troubled => bar.set_message(waiting),
+            Some(bar) if state.trouble.is_none() => bar.set_message(waiting),
             Some(_) => {}
             None => eprintln!("{}; {waiting}", state.count()),
         }

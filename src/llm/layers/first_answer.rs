@@ -1,6 +1,7 @@
 //! Ends a run that cannot begin, within seconds and with a word on what to do.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,17 +50,28 @@ impl Streak {
 ///   kind such an error is one that passes.
 /// - Calls run out of time, round after round, and none was ever answered: each may be billed.
 ///
+/// Each error is told as it comes, as it leaves this layer.
+///
 /// Put it directly around the time-out, so that a call counts from when it is sent.
-#[derive(Debug)]
 pub(crate) struct FirstAnswer<C> {
     inner: C,
     known: Arc<FirstAnswers>,
+    tell: Arc<Tell>,
+}
+
+/// Is told of an attempt that failed: of which model, and how.
+pub(crate) type Tell = dyn Fn(&str, &Error) + Send + Sync;
+
+impl<C: fmt::Debug> fmt::Debug for FirstAnswer<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
 }
 
 impl<C> FirstAnswer<C> {
     /// Creates a layer that shares what is known.
-    pub(crate) fn new(inner: C, known: Arc<FirstAnswers>) -> Self {
-        Self { inner, known }
+    pub(crate) fn new(inner: C, known: Arc<FirstAnswers>, tell: Arc<Tell>) -> Self {
+        Self { inner, known, tell }
     }
 }
 
@@ -124,7 +136,11 @@ impl<C: LlmClient> LlmClient for FirstAnswer<C> {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
         let sent = Instant::now();
         let result = self.inner.complete(request).await;
-        self.known.judge(self.inner.model(), sent, result)
+        let result = self.known.judge(self.inner.model(), sent, result);
+        if let Err(error) = &result {
+            (self.tell)(self.inner.model(), error);
+        }
+        result
     }
 
     fn model(&self) -> &str {
@@ -147,7 +163,8 @@ mod tests {
     }
 
     fn layered<C: LlmClient>(client: C) -> Retrying<FirstAnswer<C>> {
-        Retrying::new(FirstAnswer::new(client, Arc::default()))
+        let tell = Arc::new(|_: &str, _: &Error| {});
+        Retrying::new(FirstAnswer::new(client, Arc::default(), tell))
     }
 
     #[tokio::test(start_paused = true)]

@@ -34,7 +34,7 @@ pub use lane::{Lane, LaneStatus};
 pub use metered::{CallEnd, CallObserver, CallOutcome, Metered};
 pub use rate_limited::RateLimited;
 pub use recorded::{Recorded, Replayed};
-pub use retrying::{FailedAttempt, Retrying};
+pub use retrying::Retrying;
 pub use timed_out::TimedOut;
 pub use traced::Traced;
 pub use weighted::Weighted;

@@ -44,19 +44,8 @@ pub struct Retrying<C> {
     watch: Option<Arc<Watch>>,
 }
 
-type Watch = dyn Fn(&FailedAttempt<'_>) + Send + Sync;
-
-/// An attempt that failed, and what follows.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct FailedAttempt<'a> {
-    /// The model, as `provider/model`.
-    pub model: &'a str,
-    /// Why it failed.
-    pub error: &'a Error,
-    /// How long the next attempt is waited for; `None` where there is none.
-    pub wait: Option<Duration>,
-}
+/// Is told which model is asked again, and after how long.
+type Watch = dyn Fn(&str, Duration) + Send + Sync;
 
 impl<C: fmt::Debug> fmt::Debug for Retrying<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,12 +101,9 @@ impl<C> Retrying<C> {
         self
     }
 
-    /// Tells of each attempt that fails, as it fails. By default nobody is told.
+    /// Tells of each wait before a call is made again: of which model, and how long. By default nobody is told.
     #[must_use]
-    pub fn watched_by(
-        mut self,
-        watch: impl Fn(&FailedAttempt<'_>) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn watched_by(mut self, watch: impl Fn(&str, Duration) + Send + Sync + 'static) -> Self {
         self.watch = Some(Arc::new(watch));
         self
     }
@@ -130,13 +116,8 @@ impl<C> Retrying<C> {
     /// Waits before the next attempt, or returns the error of the last one.
     async fn wait(&self, model: &str, error: Error, attempt: u32) -> Result<()> {
         let next = self.next(&error, attempt);
-        if let Some(watch) = &self.watch {
-            let wait = match next {
-                Next::Wait(delay) => Some(delay),
-                _ => None,
-            };
-            let error = &error;
-            watch(&FailedAttempt { model, error, wait });
+        if let (Some(watch), Next::Wait(delay)) = (&self.watch, &next) {
+            watch(model, *delay);
         }
         match next {
             Next::Wait(delay) => {
