@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -119,14 +119,7 @@ where
     // Before any call to a model that writes, since a file that is missing should cost none.
     let memory = new_memory(job).await?;
     let seed = opening.seed;
-    let shared = stack::Shared {
-        permits: Arc::new(Semaphore::new(job.settings.max_concurrency)),
-        calls: Arc::clone(&calls),
-        budget: Arc::clone(&job.budget),
-        seed,
-        first_answers: Arc::default(),
-        observers: job.observers.clone(),
-    };
+    let shared = stack::Shared::new(job, &calls, seed);
     let wrap = |model| stack::stack(model, &job.settings, &shared);
     let planner = Planner::new(
         job,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::call_log::CallLog;
-use super::{Backend, Model, Observer, RunSettings};
+use super::{Backend, Job, Model, Observer, RunSettings};
 use crate::error::{Error, Result};
 use crate::event::RunEvent;
 #[cfg(feature = "postgres")]
@@ -25,6 +25,19 @@ pub(super) struct Shared {
     pub(super) seed: u64,
     pub(super) first_answers: Arc<FirstAnswers>,
     pub(super) observers: Vec<Observer>,
+}
+
+impl Shared {
+    pub(super) fn new(job: &Job, calls: &Arc<CallLog>, seed: u64) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(job.settings.max_concurrency)),
+            calls: Arc::clone(calls),
+            budget: Arc::clone(&job.budget),
+            seed,
+            first_answers: Arc::default(),
+            observers: job.observers.clone(),
+        }
+    }
 }
 
 /// Stacks the layers in the order that [`crate::llm::layers`] gives reasons for.
