@@ -58,6 +58,8 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ),
     ("input", "plan", "an input is shared out over its topics"),
     ("input", "llm", "an input names models and their parameters"),
+    ("input", "dedup", "an input says what is taken for a repeat"),
+    ("dedup", "llm", "an embedding model has a name"),
     ("report", "outcome", "a report tells outcomes"),
     ("event", "outcome", "an event tells outcomes"),
     ("event", "report", "the last event carries the report"),

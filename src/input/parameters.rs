@@ -94,16 +94,23 @@ pub(super) fn to_json(parameters: &Parameters) -> Value {
     object.into()
 }
 
-/// Whether a name anywhere in the object says that its value is a secret.
+/// Whether a name anywhere in the object says that its value is a secret, or a value shows that it is one.
 fn holds_a_key(object: &Map<String, Value>) -> bool {
-    const SECRETS: [&str; 7] = [
+    const SECRETS: [&str; 14] = [
         "apikey",
         "authorization",
         "secret",
-        "password",
-        "accesstoken",
-        "bearertoken",
+        "passw",
+        "passphrase",
+        "credential",
+        "privatekey",
         "accesskey",
+        "accesstoken",
+        "authtoken",
+        "bearertoken",
+        "refreshtoken",
+        "sessiontoken",
+        "securitytoken",
     ];
     object.iter().any(|(name, value)| {
         let plain = name.to_ascii_lowercase().replace(['_', '-'], "");
@@ -115,8 +122,21 @@ fn is_inside(value: &Value) -> bool {
     match value {
         Value::Object(object) => holds_a_key(object),
         Value::Array(items) => items.iter().any(is_inside),
+        Value::String(text) => is_secret(text),
         _ => false,
     }
+}
+
+/// Whether a text is a URL with a password in it, or the value of a header that proves who sends it.
+fn is_secret(text: &str) -> bool {
+    let userinfo = text.split_once("://").and_then(|(_, rest)| {
+        let host = rest.split(['/', '?', '#']).next()?;
+        host.rsplit_once('@')
+    });
+    userinfo.is_some_and(|(user, _)| user.contains(':'))
+        || ["Bearer ", "Basic "]
+            .iter()
+            .any(|scheme| text.starts_with(scheme) && !text[scheme.len()..].contains(' '))
 }
 
 #[cfg(test)]
@@ -151,5 +171,25 @@ mod tests {
         assert!(refused.contains("extra_body: is a string"), "{refused}");
         let secret = parameters(json!({"extra_body": {"api_key": "SECRET"}})).unwrap_err();
         assert!(!secret.contains("SECRET"), "{secret}");
+    }
+
+    #[test]
+    fn secrets_are_told_from_parameters() {
+        for secret in [
+            json!({"extra_headers": {"X-Passwd": "x"}}),
+            json!({"aws_session_token": "x"}),
+            json!({"vertex_credentials": "x"}),
+            json!({"proxy": "http://user:hunter2@proxy:8080/path"}),
+            json!({"extra": [{"header": "Bearer abcdef"}]}),
+        ] {
+            assert!(is_inside(&secret), "{secret}");
+        }
+        for plain in [
+            json!({"max_tokens": 3, "eos_token": "</s>", "prompt_cache_key": "run-7"}),
+            json!({"url": "https://host/a:b@c", "site": "http://user@host/"}),
+            json!({"system": "Bearer of bad news: the end"}),
+        ] {
+            assert!(!is_inside(&plain), "{plain}");
+        }
     }
 }

@@ -11,5 +11,7 @@ mod environment;
 mod errors;
 mod faults;
 mod leaks;
+mod mutations;
 mod requests;
 mod storm;
+mod untidy;

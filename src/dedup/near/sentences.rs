@@ -245,7 +245,11 @@ impl Writer<'_> {
             return self.add(word.exact, DetailKind::Exact, false);
         }
         let is_symbol = self.text.is_cased && word.capitals == Capitals::Inner;
-        let is_name = self.text.is_cased && word.capitals == Capitals::First && !begins;
+        // "I" has its capital wherever it stands.
+        let is_name = self.text.is_cased
+            && word.capitals == Capitals::First
+            && !begins
+            && word.exact != hash(b"I");
         // A capital within a sentence may be a matter of taste, unless it is all that tells two texts apart.
         let is_telling = role.is_some() || self.text.content < 3 || self.mood == Mood::States;
         if is_symbol || is_name && is_telling {
@@ -254,8 +258,7 @@ impl Writer<'_> {
             self.capitals = self.capitals.wrapping_add(mix(place, word.exact));
         }
         // "US" is no "us".
-        let role =
-            role.filter(|role| !is_symbol || *role == Role::Person && word.exact == hash(b"I"));
+        let role = role.filter(|_| !is_symbol);
         match role {
             Some(Role::Drop | Role::Please) => self.progress.is_begun = !begins,
             Some(Role::Person) => self.phrase.has_person = true,

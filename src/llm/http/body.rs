@@ -1,12 +1,19 @@
-//! What arrives as a body: read up to a limit, told apart from what is not JSON.
+//! What arrives as a body: read up to a limit, unpacked, and taken apart into JSON values.
 
+use std::fmt::Write as _;
+use std::io::Read;
+use std::ops::RangeInclusive;
+
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use reqwest::Response;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use serde::de::DeserializeOwned;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// How a body ended.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Body {
     /// It is all here.
     Whole(Vec<u8>),
@@ -30,59 +37,222 @@ pub(super) async fn read(response: &mut Response, limit: usize) -> reqwest::Resu
     Ok(Body::Whole(bytes))
 }
 
-/// Reads JSON from the body of a successful answer.
+/// Undoes a compression that nobody asked for, up to `limit` bytes. What is not compressed, or not in a way that is
+/// known here, stays as it is.
+pub(super) fn unpack(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Body {
+    // Some proxies compress without the header, and others leave it on what they have unpacked. So the bytes decide,
+    // but for raw deflate, which has no mark: it is what neither has zlib's mark nor starts as text does.
+    let deflated = content_encoding(headers).contains("deflate");
+    let packed: Box<dyn Read + '_> = match body.as_slice() {
+        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(&*body)),
+        [first, second, ..]
+            if deflated && first & 0x0f == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0 =>
+        {
+            Box::new(ZlibDecoder::new(&*body))
+        }
+        [first, ..] if deflated && !b"{[\"<: \r\n\xef".contains(first) && !is_text(&body) => {
+            Box::new(DeflateDecoder::new(&*body))
+        }
+        _ => return Body::Whole(body),
+    };
+    let mut bytes = Vec::new();
+    let read = packed.take(limit as u64 + 1).read_to_end(&mut bytes);
+    match read {
+        Err(_) => Body::Whole(body),
+        Ok(_) if bytes.len() > limit => {
+            bytes.truncate(limit);
+            Body::TooLong(bytes)
+        }
+        Ok(_) => Body::Whole(bytes),
+    }
+}
+
+fn is_text(body: &[u8]) -> bool {
+    std::str::from_utf8(body).is_ok_and(|text| !text.contains('\0'))
+}
+
+fn content_encoding(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_ENCODING);
+    let value = value.and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Returns the objects and lists of JSON that a body holds: one, or the events of a stream where a server streams
+/// unasked.
 ///
-/// Blank lines and comments of an event stream may precede it: DeepSeek and OpenRouter send them to keep a
-/// connection alive. The content type is only looked at when the body is not JSON, since gateways get it
-/// wrong both ways.
-pub(crate) fn parse_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T> {
-    let body = skip_keep_alive(body);
-    if body.is_empty() {
+/// The content type is only looked at when nothing can be read, since gateways get it wrong both ways. Lines that
+/// keep a connection alive may come before the JSON, and anything behind it.
+///
+/// # Errors
+///
+/// [`Empty`](ErrorKind::Empty) where nothing arrived, [`Malformed`](ErrorKind::Malformed) where no JSON did.
+pub(crate) fn json_values(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Value>> {
+    let text = text(body);
+    let error = match serde_json::from_str(&text) {
+        Ok(Value::String(inner)) => match serde_json::from_str(&inner) {
+            // A gateway has written its JSON as a text of JSON.
+            Ok(value @ (Value::Object(_) | Value::Array(_))) => return Ok(vec![value]),
+            _ => None,
+        },
+        Ok(value @ (Value::Object(_) | Value::Array(_))) => return Ok(vec![value]),
+        Ok(_) => None,
+        Err(error) => Some(error),
+    };
+    let lines: Vec<&str> = text.lines().filter_map(data_of).collect();
+    let data = lines.join("\n");
+    let mut values = sequence(&data);
+    if values.is_empty() {
+        values = sequence(&mended(&data));
+    }
+    if !values.is_empty() {
+        return Ok(values);
+    }
+    if data.trim().is_empty() {
         return Err(Error::new(
             ErrorKind::Empty,
             "the provider answered with an empty body",
         ));
     }
-    serde_json::from_slice(body).map_err(|error| not_json(headers, body, &error))
+    Err(not_json(headers, &text, error.as_ref()))
 }
 
-fn skip_keep_alive(mut body: &[u8]) -> &[u8] {
+/// Returns a body as text, without the mark and the blanks before it.
+pub(crate) fn text(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    text.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace())
+        .trim_end()
+        .to_owned()
+}
+
+/// Returns what a line of an event stream has for data; a line of anything else is data as a whole.
+fn data_of(line: &str) -> Option<&str> {
+    let bare = line.trim_start();
+    let other = [":", "event:", "id:", "retry:"];
+    if other.iter().any(|field| bare.starts_with(field)) {
+        return None;
+    }
+    Some(bare.strip_prefix("data:").unwrap_or(line))
+}
+
+/// Reads objects and lists up to the first thing that is neither.
+fn sequence(text: &str) -> Vec<Value> {
+    let mut values = Vec::new();
+    let mut rest = text;
     loop {
-        body = body.trim_ascii_start();
-        if body.first() != Some(&b':') {
-            return body;
+        rest = rest.trim_start();
+        if let Some(after) = ["data:", "[DONE]"]
+            .iter()
+            .find_map(|mark| rest.strip_prefix(mark))
+        {
+            rest = after;
+            continue;
         }
-        let line = body.iter().position(|byte| *byte == b'\n');
-        body = line.map_or(&[], |end| &body[end..]);
+        let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        match stream.next() {
+            Some(Ok(value @ (Value::Object(_) | Value::Array(_)))) => {
+                rest = &rest[stream.byte_offset()..];
+                values.push(value);
+            }
+            _ => return values,
+        }
     }
 }
 
+/// Writes null for numbers that JSON does not have, escapes what was put into its texts as it was, and replaces halves
+/// of characters: what careless encoders send in and beside a good answer.
+fn mended(text: &str) -> String {
+    let mut mended = String::with_capacity(text.len());
+    let mut quoted = false;
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let rest = &text[at..];
+        let mut length = c.len_utf8();
+        match c {
+            '"' => match pasted(&rest[1..]).filter(|_| !quoted) {
+                Some(json) => {
+                    mended.push_str(&Value::from(json).to_string());
+                    at += json.len() + 2;
+                    continue;
+                }
+                None => quoted = !quoted,
+            },
+            '\\' if quoted => {
+                let half = |from: usize, halves: RangeInclusive<u16>| {
+                    let digits = rest.get(from..from + 6)?.strip_prefix("\\u")?;
+                    let unit = u16::from_str_radix(digits, 16).ok()?;
+                    halves.contains(&unit).then_some(())
+                };
+                let (first, second) = (half(0, 0xd800..=0xdbff), half(6, 0xdc00..=0xdfff));
+                if first.or(half(0, 0xdc00..=0xdfff)).is_none() {
+                    length += rest[1..].chars().next().map_or(0, char::len_utf8);
+                } else if first.and(second).is_some() {
+                    length = 12;
+                } else {
+                    mended.push_str("\\ufffd");
+                    at += 6;
+                    continue;
+                }
+            }
+            '\0'..='\x1f' if quoted => {
+                let _ = write!(mended, "\\u{:04x}", u32::from(c));
+                at += length;
+                continue;
+            }
+            'N' | 'I' | '-' if !quoted => {
+                let words = ["NaN", "Infinity", "-Infinity", "-NaN"];
+                if let Some(word) = words.iter().find(|word| rest.starts_with(**word)) {
+                    mended.push_str("null");
+                    at += word.len();
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        mended.push_str(&rest[..length]);
+        at += length;
+    }
+    mended
+}
+
+/// Returns the JSON that a text starts with, if nothing but the end of a quote follows.
+fn pasted(text: &str) -> Option<&str> {
+    if !text.starts_with(['{', '[']) {
+        return None;
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    let (json, rest) = text.split_at(values.byte_offset());
+    rest.starts_with('"').then_some(json)
+}
+
 /// Says what arrived instead. serde's message is not repeated, because it quotes the body.
-fn not_json(headers: &HeaderMap, body: &[u8], error: &serde_json::Error) -> Error {
+fn not_json(headers: &HeaderMap, body: &str, error: Option<&serde_json::Error>) -> Error {
     let content_type = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
         .to_ascii_lowercase();
-    let message = if body.starts_with(b"<") || content_type.starts_with("text/html") {
+    let encoding = content_encoding(headers);
+    let message = if body.starts_with('<') || content_type.starts_with("text/html") {
         "the provider answered with a web page instead of JSON; a proxy or a wrong base URL may be why"
             .to_owned()
-    } else if body.starts_with(b"data:") || content_type.starts_with("text/event-stream") {
-        "the provider answered with an event stream, which was not asked for".to_owned()
-    } else if error.is_eof() {
-        "the provider's answer ends in the middle of its JSON".to_owned()
-    } else if error.is_data() {
-        format!(
-            "the provider's answer is JSON of another form than documented, at line {} column {}",
-            error.line(),
-            error.column()
-        )
+    } else if body.starts_with("data:") || content_type.starts_with("text/event-stream") {
+        "the provider answered with an event stream that holds no JSON".to_owned()
+    } else if body.starts_with('\u{1f}') || !["", "identity"].contains(&encoding.as_str()) {
+        "the provider's answer is compressed, though that was not asked for, and cannot be unpacked"
+            .to_owned()
     } else {
-        format!(
-            "the provider's answer is not JSON, at line {} column {}",
-            error.line(),
-            error.column()
-        )
+        match error {
+            Some(error) if error.is_eof() => {
+                "the provider's answer ends in the middle of its JSON".to_owned()
+            }
+            Some(error) => format!(
+                "the provider's answer is not JSON, at line {} column {}",
+                error.line(),
+                error.column()
+            ),
+            None => "the provider's answer is neither an object nor a list of JSON".to_owned(),
+        }
     };
     Error::new(ErrorKind::Malformed, message).with_context("bytes", body.len().to_string())
 }
@@ -90,10 +260,10 @@ fn not_json(headers: &HeaderMap, body: &[u8], error: &serde_json::Error) -> Erro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
+    use serde_json::json;
 
-    fn kind(body: &str) -> Result<Value, ErrorKind> {
-        parse_json(&HeaderMap::new(), body.as_bytes()).map_err(|error| error.kind())
+    fn values(body: &str) -> Result<Vec<Value>, ErrorKind> {
+        json_values(&HeaderMap::new(), body.as_bytes()).map_err(|error| error.kind())
     }
 
     #[test]
@@ -102,36 +272,69 @@ mod tests {
             "\n\n\n{}",
             ": keep-alive\n\n: keep-alive\r\n\r\n{}",
             " \r\n{}\n",
+            "{} trailing",
         ] {
-            assert_eq!(
-                kind(body),
-                Ok(Value::Object(serde_json::Map::new())),
-                "{body:?}"
-            );
+            assert_eq!(values(body), Ok(vec![json!({})]), "{body:?}");
         }
     }
 
     #[test]
     fn nothing_is_told_apart_from_nonsense() {
-        for body in ["", "\n\n", ": keep-alive\n\n", ": keep-alive"] {
-            assert_eq!(kind(body), Err(ErrorKind::Empty), "{body:?}");
+        for body in ["", "\n\n", ": keep-alive\n\n", ": keep-alive", "\u{feff}"] {
+            assert_eq!(values(body), Err(ErrorKind::Empty), "{body:?}");
         }
         for body in [
             "<html>",
-            "data: {}\n\n",
+            "data: x\n\n",
             "{\"a\":",
-            "{} trailing",
+            "502 Bad Gateway",
+            "null",
             "upstream error",
         ] {
-            assert_eq!(kind(body), Err(ErrorKind::Malformed), "{body:?}");
+            assert_eq!(values(body), Err(ErrorKind::Malformed), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn what_careless_encoders_send_is_mended_and_texts_stay_as_they_are() {
+        for (body, expected) in [
+            (
+                r#"{"a": NaN, "b": [-Infinity, Infinity, -1]}"#,
+                json!({"a": null, "b": [null, null, -1]}),
+            ),
+            (
+                r#"{"a": "{"b": [1, "two"]}", "c": "[1]"}"#,
+                json!({"a": "{\"b\": [1, \"two\"]}", "c": "[1]"}),
+            ),
+            (
+                r#"{"a": "NaN \" -Infinity \\", "b": NaN}"#,
+                json!({"a": "NaN \" -Infinity \\", "b": null}),
+            ),
+            ("{\"a\": \"one\ttwo\"}", json!({"a": "one\ttwo"})),
+            (
+                r#"{"a": "\ud83d\ude00 \ud83d \ude00 \u00e9", "b": NaN}"#,
+                json!({"a": "😀 \u{fffd} \u{fffd} é", "b": null}),
+            ),
+        ] {
+            assert_eq!(values(body), Ok(vec![expected]), "{body}");
         }
     }
 
     #[test]
     fn a_body_is_never_quoted() {
         for body in ["SECRET", "\"SECRET\"", "{\"SECRET\": 1", "<p>SECRET"] {
-            let error = parse_json::<Vec<u8>>(&HeaderMap::new(), body.as_bytes()).unwrap_err();
+            let error = json_values(&HeaderMap::new(), body.as_bytes()).unwrap_err();
             assert!(!format!("{error:?}").contains("SECRET"), "{body}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_body_makes_the_reader_panic(bytes: Vec<u8>, shaped in r#"(data:|[{}\[\]",:NI\\-]|\\u|d83d|\n| |é){0,40}"#) {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_ENCODING, "deflate".parse().unwrap());
+            let (Body::Whole(bytes) | Body::TooLong(bytes)) = unpack(&headers, bytes, 1_000);
+            let _ = (json_values(&headers, &bytes), json_values(&headers, shaped.as_bytes()));
         }
     }
 }

@@ -7,12 +7,17 @@ use reqwest::header::HeaderMap;
 use super::moment::{delay, rfc3339, until};
 use crate::llm::RateSnapshot;
 
+/// Returns what headers announce in one of the ways that are known here.
+pub(crate) fn announced_limits(headers: &HeaderMap, now: SystemTime) -> Option<RateSnapshot> {
+    rate_openai(headers).or_else(|| rate_anthropic(headers, now))
+}
+
 /// Reads `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, as OpenAI, Azure, Groq, Together, Fireworks
 /// and others send them; resets are delays such as `6m0s`.
 ///
 /// Groq's numbers of requests are per day and those of tokens per minute
 /// (<https://console.groq.com/docs/rate-limits>).
-pub(crate) fn rate_openai(headers: &HeaderMap, _now: SystemTime) -> Option<RateSnapshot> {
+fn rate_openai(headers: &HeaderMap) -> Option<RateSnapshot> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let count = |name: &str| text(name).and_then(number);
     some(RateSnapshot {
@@ -28,7 +33,7 @@ pub(crate) fn rate_openai(headers: &HeaderMap, _now: SystemTime) -> Option<RateS
 /// Reads `anthropic-ratelimit-{requests,tokens}-{limit,remaining,reset}`; resets are dates. `tokens` are those
 /// of the tightest token limit in force; where they are missing, the input tokens stand in
 /// (<https://docs.anthropic.com/en/api/rate-limits#response-headers>).
-pub(crate) fn rate_anthropic(headers: &HeaderMap, now: SystemTime) -> Option<RateSnapshot> {
+fn rate_anthropic(headers: &HeaderMap, now: SystemTime) -> Option<RateSnapshot> {
     let text = |what: &str, part: &str| {
         headers
             .get(format!("anthropic-ratelimit-{what}-{part}"))
@@ -98,17 +103,14 @@ mod tests {
 
     #[test]
     fn openai_headers_are_read() {
-        let rate = rate_openai(
-            &headers(&[
-                ("x-ratelimit-limit-requests", "500"),
-                ("x-ratelimit-remaining-requests", "-1"),
-                ("x-ratelimit-reset-requests", "120ms"),
-                ("x-ratelimit-limit-tokens", "30000"),
-                ("x-ratelimit-remaining-tokens", "many"),
-                ("x-ratelimit-reset-tokens", "6m0s"),
-            ]),
-            UNIX_EPOCH,
-        )
+        let rate = rate_openai(&headers(&[
+            ("x-ratelimit-limit-requests", "500"),
+            ("x-ratelimit-remaining-requests", "-1"),
+            ("x-ratelimit-reset-requests", "120ms"),
+            ("x-ratelimit-limit-tokens", "30000"),
+            ("x-ratelimit-remaining-tokens", "many"),
+            ("x-ratelimit-reset-tokens", "6m0s"),
+        ]))
         .unwrap();
         assert_eq!(rate.requests_limit, Some(500));
         assert_eq!(rate.requests_remaining, Some(0));
@@ -159,7 +161,7 @@ mod tests {
 
     #[test]
     fn silence_is_no_snapshot() {
-        assert_eq!(rate_openai(&HeaderMap::new(), UNIX_EPOCH), None);
+        assert_eq!(rate_openai(&HeaderMap::new()), None);
         assert_eq!(rate_anthropic(&HeaderMap::new(), UNIX_EPOCH), None);
     }
 }

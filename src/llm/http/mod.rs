@@ -10,9 +10,9 @@ mod transport;
 mod unreached;
 mod words;
 
-pub(crate) use body::parse_json;
+pub(crate) use body::json_values;
 pub(crate) use endpoint::Endpoint;
-pub(crate) use limits::{rate_anthropic, rate_openai, wait_for_limits};
+pub(crate) use limits::{announced_limits, wait_for_limits};
 pub(crate) use moment::seconds;
 pub use pool::http_client_builder;
 pub(crate) use retry_hint::{RetryHint, retry_hint};

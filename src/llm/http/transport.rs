@@ -5,9 +5,10 @@ use std::time::SystemTime;
 
 use reqwest::Client;
 use reqwest::header::HeaderMap;
+use serde_json::Value;
 
 use super::body::{self, Body};
-use super::{Endpoint, pool, unreached, words};
+use super::{Endpoint, json_values, pool, unreached, words};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What came back, whatever its status.
@@ -36,6 +37,24 @@ impl Reply {
         error
             .with_context("url", self.endpoint.shown())
             .with_provider_words(words::without(&self.secrets, &self.body))
+    }
+
+    /// Returns the JSON of the body.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, saying what arrived instead.
+    pub(crate) fn json(&self) -> Result<Vec<Value>> {
+        json_values(&self.headers, &self.body)
+    }
+
+    /// Returns what a body that explains a failure says: JSON, or else a text.
+    pub(crate) fn explanation(&self) -> Value {
+        let values = self.json().unwrap_or_default().into_iter();
+        let explains = |value: &Value| value.get("error").is_some();
+        values
+            .reduce(|best, next| if explains(&best) { best } else { next })
+            .unwrap_or_else(|| body::text(&self.body).into())
     }
 }
 
@@ -89,18 +108,22 @@ impl Transport {
         let at = SystemTime::now();
         let status = response.status().as_u16();
         let failed = !response.status().is_success();
-        let body = if failed {
-            // The status alone says most, so a body that breaks off is no further failure.
-            match body::read(&mut response, Self::ERROR_BODY_LIMIT).await {
-                Ok(Body::Whole(bytes) | Body::TooLong(bytes)) => bytes,
-                Err(_) => Vec::new(),
-            }
+        let limit = if failed {
+            Self::ERROR_BODY_LIMIT
         } else {
-            match body::read(&mut response, self.body_limit).await {
-                Ok(Body::Whole(bytes)) => bytes,
-                Ok(Body::TooLong(_)) => return Err(self.too_long()),
-                Err(error) => return Err(broken_off(endpoint, error)),
-            }
+            self.body_limit
+        };
+        let body = body::read(&mut response, limit).await;
+        let body = match body {
+            Ok(Body::Whole(bytes)) => body::unpack(response.headers(), bytes, limit),
+            // The status alone says most, so a body that breaks off is no further failure.
+            Err(_) if failed => Body::Whole(Vec::new()),
+            Err(error) => return Err(broken_off(endpoint, error)),
+            Ok(too_long) => too_long,
+        };
+        let body = match body {
+            Body::TooLong(_) if !failed => return Err(self.too_long()),
+            Body::Whole(bytes) | Body::TooLong(bytes) => bytes,
         };
         Ok(Reply {
             status,
@@ -113,11 +136,15 @@ impl Transport {
     }
 
     fn too_long(&self) -> Error {
+        let limit = match self.body_limit {
+            bytes if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
+            bytes if bytes.is_multiple_of(1 << 10) => format!("{} KiB", bytes >> 10),
+            bytes => format!("{bytes} bytes"),
+        };
         Error::new(
             ErrorKind::Malformed,
-            "the provider's answer is longer than the limit on bodies",
+            format!("the provider's answer is longer than the limit of {limit}; see `body_limit`"),
         )
-        .with_context("limit_bytes", self.body_limit.to_string())
     }
 }
 

@@ -25,6 +25,7 @@ use crate::llm::{ChatRequest, ChatResponse, Message, Parameters, Role, Usage};
 /// |--|--|
 /// | answered | the usage that the provider reported, at the model's price |
 /// | answered without usage | the most it can have cost, as *uncertain* |
+/// | answered with half of it (no input tokens, or no output tokens for some text) | that half, and the most that the other can have cost, as *uncertain* |
 /// | refused before the model ran (rate limit, overload, key, bad request, unknown model, quota) | nothing |
 /// | timed out, broke off, cancelled after sending, unreadable, empty, stopped by a filter, too long | the most it can have cost, as *uncertain*: the provider may bill it |
 /// | cancelled while it waited in line here | nothing, and it is not a call |
@@ -240,7 +241,7 @@ impl Budget {
         request: &ChatRequest,
     ) -> Result<Reservation<'_>> {
         let price = self.prices.get(model);
-        let need = self.most(model, price, request)?;
+        let (input, need) = self.most(model, price, request)?;
         let _turn = self.turn.acquire().await.expect("it is never closed");
         loop {
             let room = self.account().reserve(&self.caps, need);
@@ -256,6 +257,7 @@ impl Budget {
         Ok(Reservation {
             budget: self,
             price,
+            input,
             need,
             seed: request.seed,
             in_line: InLine::default(),
@@ -305,7 +307,13 @@ impl Budget {
         format!("the cap on {name} leaves no room for another call: {why}")
     }
 
-    fn most(&self, model: &str, price: Option<Price>, request: &ChatRequest) -> Result<Need> {
+    /// Returns the most tokens of the prompt, and the most of everything.
+    fn most(
+        &self,
+        model: &str,
+        price: Option<Price>,
+        request: &ChatRequest,
+    ) -> Result<(u64, Need)> {
         let cannot_hold = |message: &'static str| {
             Err(Error::new(ErrorKind::Config, message).with_context("model", model))
         };
@@ -322,16 +330,18 @@ impl Budget {
                     "cost or tokens are capped, but nothing bounds the answer; set max_tokens",
                 );
             }
-            return Ok(Need {
+            let need = Need {
                 calls: 1,
                 ..Need::default()
-            });
+            };
+            return Ok((input, need));
         };
-        Ok(Need {
+        let need = Need {
             calls: 1,
             tokens: input.saturating_add(output),
             cost: price.map_or(Usd::ZERO, |price| price.most(input, output)),
-        })
+        };
+        Ok((input, need))
     }
 
     fn account(&self) -> MutexGuard<'_, Account> {
@@ -448,6 +458,8 @@ fn room(name: Cap, cap: Option<u64>, with_this: u64, reserved: u64) -> Room {
 pub(crate) struct Reservation<'a> {
     budget: &'a Budget,
     price: Option<Price>,
+    /// The most tokens of the prompt.
+    input: u64,
     need: Need,
     seed: u64,
     pub(super) in_line: InLine,
@@ -458,6 +470,8 @@ pub(crate) struct Reservation<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Charge {
     Usage(Usage),
+    /// One half of the usage was told. Says whether the other is that of the prompt.
+    Half(Usage, bool),
     Nothing,
     Most,
 }
@@ -466,6 +480,25 @@ impl Reservation<'_> {
     /// Replaces the reservation by what the call did cost.
     pub(super) fn settle(mut self, result: &Result<ChatResponse>) {
         self.outcome = Some(Charge::of(result));
+    }
+
+    /// Returns the most that the half of a usage can be which was not told.
+    fn other_half(&self, told: &Usage, prompt: bool) -> Uncertain {
+        let tokens = if prompt {
+            self.input
+        } else {
+            self.need.tokens.saturating_sub(self.input)
+        };
+        let (input, output) = (told.input_tokens, told.output_tokens);
+        let cost = self.price.map_or(Usd::ZERO, |price| {
+            let both = if prompt {
+                price.most(tokens, output)
+            } else {
+                price.most(input, tokens)
+            };
+            both.saturating_sub(price.most(input, output))
+        });
+        Uncertain::new(1, tokens, cost)
     }
 }
 
@@ -486,21 +519,28 @@ impl Drop for Reservation<'_> {
         let mut account = self.budget.account();
         account.release(self.need);
         if !self.in_line.get() {
-            match self.outcome.unwrap_or(Charge::Most) {
-                Charge::Usage(usage) => account.answered(&usage, self.price),
-                Charge::Nothing => account.spent.calls += 1,
+            let uncertain = match self.outcome.unwrap_or(Charge::Most) {
+                Charge::Usage(usage) => {
+                    account.answered(&usage, self.price);
+                    None
+                }
+                Charge::Half(usage, prompt) => {
+                    account.answered(&usage, self.price);
+                    Some(self.other_half(&usage, prompt))
+                }
+                Charge::Nothing => {
+                    account.spent.calls += 1;
+                    None
+                }
                 Charge::Most => {
-                    let Need {
-                        calls,
-                        tokens,
-                        cost,
-                    } = self.need;
-                    let uncertain = Uncertain::new(calls, tokens, cost);
-                    account.spent.calls += calls;
-                    account.uncertain(uncertain);
-                    if let Some(untold) = &mut account.untold {
-                        untold.entry(self.seed).or_default().add(uncertain);
-                    }
+                    account.spent.calls += 1;
+                    Some(Uncertain::new(1, self.need.tokens, self.need.cost))
+                }
+            };
+            if let Some(uncertain) = uncertain {
+                account.uncertain(uncertain);
+                if let Some(untold) = &mut account.untold {
+                    untold.entry(self.seed).or_default().add(uncertain);
                 }
             }
         }
@@ -513,6 +553,10 @@ impl Charge {
     fn of(result: &Result<ChatResponse>) -> Self {
         match result {
             Ok(response) if response.usage.total() == 0 => Self::Most,
+            Ok(response) if response.usage.input_tokens == 0 => Self::Half(response.usage, true),
+            Ok(response) if response.usage.output_tokens == 0 && !response.text.is_empty() => {
+                Self::Half(response.usage, false)
+            }
             Ok(response) => Self::Usage(response.usage),
             Err(error) if may_be_billed(error.kind()) => Self::Most,
             Err(_) => Self::Nothing,

@@ -180,6 +180,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_half_of_the_usage_that_is_not_told_stays_charged() {
+        for (told, certain, uncertain) in [
+            (Usage::new(20, 0), 20, 10),
+            (Usage::new(0, 7), 7, PROMPT),
+            (Usage::new(20, 7), 27, 0),
+        ] {
+            let budget = Arc::new(Budget::new(prices()).max_cost(dollars(1_000)));
+            let client = Budgeted::new(answers(1, told), Arc::clone(&budget));
+            assert!(client.complete(&bounded(10)).await.is_ok());
+            let spent = budget.spending();
+            assert_eq!((spent.calls, spent.usage), (1, told));
+            assert_eq!(spent.cost, dollars(certain));
+            assert_eq!(spent.uncertain_cost, dollars(uncertain));
+            assert_eq!(spent.uncertain_tokens, u64::from(uncertain));
+            assert_eq!(spent.uncertain_calls, u64::from(uncertain > 0));
+            assert_eq!(budget.reserved(), Usd::ZERO);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_call_dropped_in_line_is_free_and_one_dropped_after_sending_is_not() {
         let budget = Arc::new(Budget::new(prices()).max_cost(dollars(1_000)));
         let one =

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Retry};
-use crate::llm::http::{Reply, RetryHint, wait_for_limits};
-use crate::llm::{ApiKey, ChatRequest, RateSnapshot};
+use crate::llm::http::{Reply, RetryHint, announced_limits, wait_for_limits};
+use crate::llm::{ApiKey, ChatRequest};
 
 /// What a refusal comes down to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +73,8 @@ impl Call<'_> {
         reply: &Reply,
         refusal: &Refusal,
         mut hint: RetryHint,
-        rate: Option<RateSnapshot>,
     ) -> Error {
+        let rate = announced_limits(&reply.headers, reply.at);
         // A provider that asks to be asked again has no quarrel with the request.
         let verdict = match (verdict.kind, hint.should_retry) {
             (ErrorKind::BadRequest, Some(true)) => Verdict::new(

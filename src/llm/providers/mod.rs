@@ -1,10 +1,16 @@
 //! Clients for model providers: one attempt each, with failures told apart.
 //!
-//! Siblings look alike: `mod.rs` is the client, `wire.rs` what goes over the wire, `error.rs` what a refusal
-//! means. A provider that speaks OpenAI's format is no code at all but a row in `presets.rs`.
+//! Siblings look alike: `mod.rs` is the client, `wire.rs` what is asked in its format, `error.rs` what a refusal
+//! means. Sending and reading are the same for all: `connection.rs`, `answer.rs`, `counts.rs`. A provider that speaks OpenAI's format is no code at all but a row in `presets.rs`.
 
 #[cfg(feature = "providers")]
+mod answer;
+#[cfg(feature = "providers")]
 mod anthropic;
+#[cfg(feature = "providers")]
+mod connection;
+#[cfg(feature = "providers")]
+mod counts;
 #[cfg(feature = "providers")]
 mod failure;
 #[cfg(feature = "providers")]
@@ -23,6 +29,8 @@ mod presets;
 
 #[cfg(feature = "providers")]
 pub use super::http::http_client_builder;
+#[cfg(all(feature = "providers", feature = "testing"))]
+pub(crate) use answer::read_body;
 #[cfg(feature = "providers")]
 pub use anthropic::AnthropicClient;
 #[cfg(feature = "providers")]

@@ -25,6 +25,10 @@ const RECENT: f64 = 0.1;
 /// whoever waits longer would rather have the records in hand.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// A pause that is asked for counts up to a month: nobody waits longer, and a clock cannot hold every number that
+/// servers send.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 86_400);
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) given: Limits,
@@ -301,7 +305,7 @@ impl State {
 
     fn failed(&mut self, ticket: Ticket, error: &Error, now: Instant) {
         if let Retry::After(delay) = error.retry() {
-            let until = now + delay;
+            let until = now + delay.min(LONGEST_PAUSE);
             self.paused = Some(self.paused.map_or(until, |paused| paused.max(until)));
         }
         let next = self.calls + 1;
@@ -343,9 +347,9 @@ impl State {
         }
     }
 
-    /// Replaces the estimate by what was used, where that is known.
+    /// Replaces the estimate by what was used, where both halves of that are known.
     fn count(&mut self, ticket: Ticket, usage: &Usage) {
-        if usage.total() == 0 {
+        if usage.input_tokens == 0 || usage.output_tokens == 0 {
             return;
         }
         #[allow(clippy::cast_precision_loss)]

@@ -63,10 +63,13 @@ async fn a_delay_that_is_asked_for_pauses_everyone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_beyond_patience_ends_the_run_instead_of_hanging() {
-    let script = vec![refused(
-        ErrorKind::RateLimited,
-        Retry::After(3_600 * SECOND),
-    )];
+    for delay in [3_600 * SECOND, Duration::MAX] {
+        give_up_after(delay).await;
+    }
+}
+
+async fn give_up_after(delay: Duration) {
+    let script = vec![refused(ErrorKind::RateLimited, Retry::After(delay))];
     let client = Adaptive::new(TestClient::answering(script), lane(), 4);
     let start = Instant::now();
     assert!(!client.complete(&request()).await.unwrap_err().is_fatal());

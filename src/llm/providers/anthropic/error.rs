@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::failure::{Call, Refusal, Verdict, by_status};
 use crate::error::{Error, ErrorKind};
 use crate::llm::OutputFormat;
-use crate::llm::http::{Reply, rate_anthropic, retry_hint};
+use crate::llm::http::{Reply, retry_hint};
 
 /// A 429 that no waiting helps.
 const QUOTA: &[&str] = &["billing_error", "enforced_spend_limit_reached"];
@@ -32,26 +32,21 @@ const SCHEMA_MESSAGES: &[&str] = &[
     "tools.",
 ];
 
-/// Returns the error of a reply whose status is a failure.
-pub(super) fn refused(call: &Call<'_>, reply: &Reply) -> Error {
-    error(call, reply, reply.status, &refusal(&reply.body))
-}
-
-/// Returns the error of a reply whose status was a success and whose body is an error object.
-pub(super) fn refused_within_success(call: &Call<'_>, reply: &Reply) -> Error {
-    let refusal = refusal(&reply.body);
-    error(call, reply, status_of(&refusal), &refusal)
-}
-
-fn error(call: &Call<'_>, reply: &Reply, status: u16, refusal: &Refusal) -> Error {
+/// Returns the error of a reply of which `said` is what its body says: JSON, or a text.
+pub(in crate::llm::providers) fn refused(call: &Call<'_>, reply: &Reply, said: &Value) -> Error {
+    let refusal = refusal(said);
+    let status = if reply.is_success() {
+        status_of(&refusal)
+    } else {
+        reply.status
+    };
     let structured = !matches!(call.request.output, OutputFormat::Text);
     call.refused(
-        verdict(status, refusal, structured),
+        verdict(status, &refusal, structured),
         status,
         reply,
-        refusal,
+        &refusal,
         retry_hint(&reply.headers, reply.at),
-        rate_anthropic(&reply.headers, reply.at),
     )
 }
 
@@ -73,14 +68,14 @@ fn status_of(refusal: &Refusal) -> u16 {
     .map_or(500, |(_, status)| status)
 }
 
-fn refusal(body: &[u8]) -> Refusal {
-    let body: Value = serde_json::from_slice(body.trim_ascii()).unwrap_or(Value::Null);
+fn refusal(body: &Value) -> Refusal {
     let mut refusal = Refusal::default();
     refusal.add_word(body.pointer("/error/details/error_code"));
     refusal.add_word(body.pointer("/error/type"));
     refusal.message = body
         .pointer("/error/message")
-        .and_then(Value::as_str)
+        .unwrap_or(body)
+        .as_str()
         .unwrap_or_default()
         .to_lowercase();
     refusal

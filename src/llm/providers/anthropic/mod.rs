@@ -3,18 +3,13 @@
 mod error;
 mod wire;
 
-use std::fmt;
-
 use async_trait::async_trait;
-use reqwest::header::HeaderMap;
 
-use super::failure::Call;
+use super::connection::Connection;
 use super::options::ClientOptions;
-use super::parameters;
 use crate::error::Result;
 use crate::llm::OutputMode::{self, Strict, Tool};
-use crate::llm::http::{Endpoint, Reply, Transport, parse_json, rate_anthropic};
-use crate::llm::{ApiKey, Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
+use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
 use crate::schema::Dialect;
 
 pub(super) const BASE_URL: &str = "https://api.anthropic.com";
@@ -68,14 +63,10 @@ const NO_TEMPERATURE: &[&str] = &[
 /// let claude = AnthropicClient::new(&"anthropic/claude-haiku-4-5".parse()?, ClientOptions::new())?;
 /// # Ok::<(), topicloom::Error>(())
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct AnthropicClient {
-    name: ModelName,
+    connection: Connection,
     capabilities: Capabilities,
-    endpoint: Endpoint,
-    key: Option<ApiKey>,
-    headers: HeaderMap,
-    transport: Transport,
 }
 
 impl AnthropicClient {
@@ -98,22 +89,26 @@ impl AnthropicClient {
             .find(|(prefix, _)| name.model().starts_with(prefix));
         let modes = row.map_or(&[][..], |(_, modes)| *modes);
         let (modes, dialect) = options.output(modes, Dialect::Anthropic);
+        let endpoint = if base.path_ends_with("/v1") {
+            base.join("messages")
+        } else {
+            base.join("v1/messages")
+        };
         Ok(Self {
-            endpoint: if base.path_ends_with("/v1") {
-                base.join("messages")
-            } else {
-                base.join("v1/messages")
+            connection: Connection {
+                name: name.clone(),
+                endpoint,
+                key,
+                headers,
+                transport: options.into_transport(),
+                refused: error::refused,
             },
-            name: name.clone(),
             capabilities: Capabilities::structured(modes, dialect).with_warm_up(),
-            key,
-            headers,
-            transport: options.into_transport(),
         })
     }
 
     fn body<'a>(&'a self, request: &'a ChatRequest) -> wire::Body<'a> {
-        let model = self.name.model();
+        let model = self.connection.name.model();
         let refused = NO_TEMPERATURE
             .iter()
             .any(|prefix| model.starts_with(prefix));
@@ -126,58 +121,17 @@ impl AnthropicClient {
     }
 }
 
-/// Reads a reply, whatever it is.
-fn read(reply: &Reply, call: &Call<'_>) -> Result<ChatResponse> {
-    if !reply.is_success() {
-        return Err(error::refused(call, reply));
-    }
-    let answer: wire::Answer = parse_json(&reply.headers, &reply.body)
-        .map_err(|error| error.with_context("model", call.model))?;
-    if answer.is_failure() {
-        return Err(error::refused_within_success(call, reply));
-    }
-    let rate = rate_anthropic(&reply.headers, reply.at);
-    answer
-        .into_response()
-        .map(|response| response.with_rate(rate))
-        .map_err(|error| error.with_context("model", call.model).with_rate(rate))
-}
-
 #[async_trait]
 impl LlmClient for AnthropicClient {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
-        parameters::check(&request.parameters, &request.output)?;
-        let body = serde_json::to_vec(&self.body(request))
-            .expect("text, numbers and JSON values under text keys can be written as JSON");
-        let reply = self
-            .transport
-            .post(&self.endpoint, self.headers.clone(), body)
-            .await
-            .map_err(|error| error.with_context("model", self.name.as_str()))?;
-        let call = Call {
-            model: self.name.as_str(),
-            key: self.key.as_ref(),
-            request,
-        };
-        read(&reply, &call).map_err(|error| reply.explain(error))
+        self.connection.complete(request, &self.body(request)).await
     }
 
     fn model(&self) -> &str {
-        self.name.as_str()
+        self.connection.name.as_str()
     }
 
     fn capabilities(&self) -> Capabilities {
         self.capabilities
-    }
-}
-
-/// Shows model and host; no key, no header, no path.
-impl fmt::Debug for AnthropicClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnthropicClient")
-            .field("model", &self.name.as_str())
-            .field("endpoint", &self.endpoint)
-            .field("key", &self.key)
-            .finish_non_exhaustive()
     }
 }

@@ -1,13 +1,10 @@
 //! Messages as they go over the wire: <https://docs.anthropic.com/en/api/messages>.
 
+use serde::Serialize as DeriveSerialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde::{Deserialize, Serialize as DeriveSerialize};
 use serde_json::{Value, json};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::llm::{
-    ChatRequest, ChatResponse, FinishReason, Message, OutputFormat, OutputMode, Role, Usage,
-};
+use crate::llm::{ChatRequest, Message, OutputFormat, OutputMode, Role};
 
 /// The most cache marks a request may have:
 /// <https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching>.
@@ -47,6 +44,10 @@ impl Serialize for Body<'_> {
             })
             .collect();
         map.serialize_entry("messages", &turns)?;
+        // Some gateways stream unless told not to.
+        if !extra.contains_key("stream") {
+            map.serialize_entry("stream", &false)?;
+        }
         if let Some(temperature) = self.temperature
             && !extra.contains_key("temperature")
         {
@@ -151,99 +152,4 @@ struct Block<'a> {
     text: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_control: Option<Value>,
-}
-
-/// An answer, as much of it as is read.
-#[derive(Deserialize)]
-pub(super) struct Answer {
-    #[serde(default)]
-    r#type: Option<String>,
-    #[serde(default)]
-    model: Option<String>,
-    #[serde(default)]
-    content: Option<Vec<AnswerBlock>>,
-    #[serde(default)]
-    stop_reason: Option<String>,
-    #[serde(default)]
-    usage: WireUsage,
-}
-
-#[derive(Deserialize)]
-struct AnswerBlock {
-    r#type: String,
-    #[serde(default)]
-    text: Option<String>,
-    #[serde(default)]
-    input: Option<Value>,
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-#[allow(clippy::struct_field_names)] // The names on the wire.
-struct WireUsage {
-    #[serde(default)]
-    input_tokens: Option<u64>,
-    #[serde(default)]
-    output_tokens: Option<u64>,
-    #[serde(default)]
-    cache_creation_input_tokens: Option<u64>,
-    #[serde(default)]
-    cache_read_input_tokens: Option<u64>,
-}
-
-impl Answer {
-    /// Returns whether this is an error object, whatever its status said.
-    pub(super) fn is_failure(&self) -> bool {
-        self.r#type.as_deref() == Some("error")
-    }
-
-    /// Returns what the model said.
-    pub(super) fn into_response(self) -> Result<ChatResponse> {
-        let Some(blocks) = self.content else {
-            return Err(Error::new(
-                ErrorKind::Malformed,
-                "the provider's answer has no content",
-            ));
-        };
-        let mut text = String::new();
-        let mut called = None;
-        for block in blocks {
-            match (block.r#type.as_str(), block.text, block.input) {
-                ("text", Some(part), _) => text.push_str(&part),
-                ("tool_use", _, Some(input)) => called = Some(input.to_string()),
-                // Thinking is paid for and not part of the answer.
-                _ => {}
-            }
-        }
-        let mut response = ChatResponse::new(called.unwrap_or(text))
-            .with_usage(self.usage.into())
-            .with_finish_reason(finish(self.stop_reason.as_deref()));
-        response.served_by = self.model.filter(|model| !model.is_empty());
-        Ok(response)
-    }
-}
-
-fn finish(reason: Option<&str>) -> FinishReason {
-    match reason {
-        Some("end_turn" | "stop_sequence" | "tool_use") => FinishReason::Stop,
-        Some("max_tokens" | "model_context_window_exceeded") => FinishReason::Length,
-        Some("refusal") => FinishReason::Refusal,
-        _ => FinishReason::Other,
-    }
-}
-
-impl From<WireUsage> for Usage {
-    fn from(wire: WireUsage) -> Self {
-        let read = wire.cache_read_input_tokens.unwrap_or(0);
-        let written = wire.cache_creation_input_tokens.unwrap_or(0);
-        // Anthropic counts what the cache served and took beside the input and not in it.
-        let input = wire
-            .input_tokens
-            .unwrap_or(0)
-            .saturating_add(read)
-            .saturating_add(written);
-        let mut usage = Usage::new(input, wire.output_tokens.unwrap_or(0));
-        usage.cached_input_tokens = read;
-        usage.cache_write_tokens = written;
-        usage
-    }
 }

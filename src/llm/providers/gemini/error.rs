@@ -43,33 +43,20 @@ const SCHEMA_MESSAGES: &[&str] = &[
     "tool_config",
 ];
 
-/// Returns the error of a reply whose status is a failure.
-pub(super) fn refused(call: &Call<'_>, reply: &Reply) -> Error {
-    error(call, reply, reply.status, &Details::read(&reply.body))
-}
-
-/// Returns the error of a reply whose status was a success and whose body is an error object.
-pub(super) fn refused_within_success(call: &Call<'_>, reply: &Reply) -> Error {
-    let details = Details::read(&reply.body);
-    let status = details
-        .code
-        .filter(|status| (400..600).contains(status))
-        .unwrap_or(500);
-    error(call, reply, status, &details)
-}
-
-fn error(call: &Call<'_>, reply: &Reply, status: u16, details: &Details) -> Error {
+/// Returns the error of a reply of which `said` is what its body says: JSON, or a text.
+pub(in crate::llm::providers) fn refused(call: &Call<'_>, reply: &Reply, said: &Value) -> Error {
+    let details = Details::read(said);
+    let status = if reply.is_success() {
+        let code = details.code.filter(|status| (400..600).contains(status));
+        code.unwrap_or(500)
+    } else {
+        reply.status
+    };
     let structured = !matches!(call.request.output, OutputFormat::Text);
     let mut hint = retry_hint(&reply.headers, reply.at);
     hint.after = hint.after.or(details.retry_delay);
-    call.refused(
-        verdict(status, details, structured),
-        status,
-        reply,
-        &details.refusal,
-        hint,
-        None,
-    )
+    let verdict = verdict(status, &details, structured);
+    call.refused(verdict, status, reply, &details.refusal, hint)
 }
 
 /// A refusal and what only Gemini hangs on it.
@@ -82,13 +69,10 @@ struct Details {
 }
 
 impl Details {
-    fn read(body: &[u8]) -> Self {
-        let body: Value = serde_json::from_slice(body.trim_ascii()).unwrap_or(Value::Null);
+    fn read(body: &Value) -> Self {
         // Some gateways of Google's wrap the object into an array.
-        let error = body.get(0).unwrap_or(&body).get("error");
-        let Some(error) = error else {
-            return Self::default();
-        };
+        let body = body.get(0).unwrap_or(body);
+        let error = body.get("error").unwrap_or(body);
         let mut details = Self {
             code: error
                 .get("code")
@@ -117,7 +101,8 @@ impl Details {
         details.refusal.add_word(error.get("status"));
         details.refusal.message = error
             .get("message")
-            .and_then(Value::as_str)
+            .unwrap_or(error)
+            .as_str()
             .unwrap_or_default()
             .to_lowercase();
         details

@@ -3,18 +3,13 @@
 mod error;
 mod wire;
 
-use std::fmt;
-
 use async_trait::async_trait;
-use reqwest::header::HeaderMap;
 
-use super::failure::Call;
+use super::connection::Connection;
 use super::options::ClientOptions;
-use super::parameters;
 use crate::error::Result;
 use crate::llm::OutputMode::{self, Json, Strict, Tool};
-use crate::llm::http::{Endpoint, Reply, Transport, parse_json};
-use crate::llm::{ApiKey, Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
+use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
 use crate::schema::Dialect;
 
 pub(super) const BASE_URL: &str = "https://generativelanguage.googleapis.com/v1beta";
@@ -38,14 +33,10 @@ const OUTPUT: &[OutputMode] = &[Strict, Tool, Json];
 /// let gemini = GeminiClient::new(&"gemini/gemini-2.5-flash".parse()?, ClientOptions::new())?;
 /// # Ok::<(), topicloom::Error>(())
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct GeminiClient {
-    name: ModelName,
+    connection: Connection,
     capabilities: Capabilities,
-    endpoint: Endpoint,
-    key: Option<ApiKey>,
-    headers: HeaderMap,
-    transport: Transport,
 }
 
 impl GeminiClient {
@@ -70,66 +61,32 @@ impl GeminiClient {
             base.join("v1beta")
         };
         Ok(Self {
-            endpoint: base.join(&format!("models/{}:generateContent", name.model())),
-            name: name.clone(),
+            connection: Connection {
+                name: name.clone(),
+                endpoint: base.join(&format!("models/{}:generateContent", name.model())),
+                key,
+                headers,
+                transport: options.into_transport(),
+                refused: error::refused,
+            },
             capabilities: Capabilities::structured(modes, dialect),
-            key,
-            headers,
-            transport: options.into_transport(),
         })
     }
-}
-
-/// Reads a reply, whatever it is.
-fn read(reply: &Reply, call: &Call<'_>) -> Result<ChatResponse> {
-    if !reply.is_success() {
-        return Err(error::refused(call, reply));
-    }
-    let answer: wire::Answer = parse_json(&reply.headers, &reply.body)
-        .map_err(|error| error.with_context("model", call.model))?;
-    if answer.is_failure() {
-        return Err(error::refused_within_success(call, reply));
-    }
-    answer
-        .into_response()
-        .map_err(|error| error.with_context("model", call.model))
 }
 
 #[async_trait]
 impl LlmClient for GeminiClient {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
-        parameters::check(&request.parameters, &request.output)?;
-        let body = serde_json::to_vec(&wire::body(request))
-            .expect("text, numbers and JSON values under text keys can be written as JSON");
-        let reply = self
-            .transport
-            .post(&self.endpoint, self.headers.clone(), body)
+        self.connection
+            .complete(request, &wire::body(request))
             .await
-            .map_err(|error| error.with_context("model", self.name.as_str()))?;
-        let call = Call {
-            model: self.name.as_str(),
-            key: self.key.as_ref(),
-            request,
-        };
-        read(&reply, &call).map_err(|error| reply.explain(error))
     }
 
     fn model(&self) -> &str {
-        self.name.as_str()
+        self.connection.name.as_str()
     }
 
     fn capabilities(&self) -> Capabilities {
         self.capabilities
-    }
-}
-
-/// Shows model and host; no key, no header, no path.
-impl fmt::Debug for GeminiClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GeminiClient")
-            .field("model", &self.name.as_str())
-            .field("endpoint", &self.endpoint)
-            .field("key", &self.key)
-            .finish_non_exhaustive()
     }
 }

@@ -2,16 +2,12 @@
 
 mod wire;
 
-use std::fmt;
-
 use async_trait::async_trait;
 
-use super::failure::Call;
-use super::openai::{OpenAiClient, refused, refused_within_success};
+use super::connection::Connection;
+use super::openai::OpenAiClient;
 use super::options::ClientOptions;
-use super::parameters;
 use crate::error::Result;
-use crate::llm::http::{Endpoint, Reply, parse_json};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
 
 /// A client for Ollama's models, `ollama/...`.
@@ -21,10 +17,10 @@ use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
 /// they are, and any other as one of the `options`.
 ///
 /// One call is one attempt: there are no retries and, but for connecting, no time limits in here.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct OllamaClient {
     compatible: OpenAiClient,
-    native: Endpoint,
+    native: Connection,
 }
 
 impl OllamaClient {
@@ -35,26 +31,17 @@ impl OllamaClient {
     /// [`Config`](crate::ErrorKind::Config) where the base URL cannot be used.
     pub fn new(name: &ModelName, options: ClientOptions) -> Result<Self> {
         let compatible = OpenAiClient::new(name, options)?;
-        let native = compatible
-            .endpoint()
-            .without("/chat/completions")
-            .without("/v1")
-            .join("api/chat");
+        let connection = compatible.connection();
+        let native = Connection {
+            endpoint: connection
+                .endpoint
+                .without("/chat/completions")
+                .without("/v1")
+                .join("api/chat"),
+            ..connection.clone()
+        };
         Ok(Self { compatible, native })
     }
-}
-
-/// Reads a reply, whatever it is.
-fn read(reply: &Reply, call: &Call<'_>) -> Result<ChatResponse> {
-    if !reply.is_success() {
-        return Err(refused(call, reply));
-    }
-    let answer: serde_json::Value = parse_json(&reply.headers, &reply.body)
-        .map_err(|error| error.with_context("model", call.model))?;
-    if answer.get("error").is_some_and(|error| !error.is_null()) {
-        return Err(refused_within_success(call, reply, answer));
-    }
-    Ok(wire::response(&answer))
 }
 
 #[async_trait]
@@ -63,10 +50,8 @@ impl LlmClient for OllamaClient {
         if !wire::is_native(&request.parameters) {
             return self.compatible.complete(request).await;
         }
-        parameters::check(&request.parameters, &request.output)?;
-        let body = wire::body(self.compatible.name().model(), request);
-        let reply = self.compatible.post(&self.native, &body).await?;
-        read(&reply, &self.compatible.call(request)).map_err(|error| reply.explain(error))
+        let body = wire::body(self.native.name.model(), request);
+        self.native.complete(request, &body).await
     }
 
     fn model(&self) -> &str {
@@ -75,15 +60,5 @@ impl LlmClient for OllamaClient {
 
     fn capabilities(&self) -> Capabilities {
         self.compatible.capabilities()
-    }
-}
-
-/// Shows model and host; no key, no header, no path.
-impl fmt::Debug for OllamaClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OllamaClient")
-            .field("model", &self.compatible.name().as_str())
-            .field("endpoint", &self.native)
-            .finish_non_exhaustive()
     }
 }

@@ -2,9 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::llm::{
-    ChatRequest, ChatResponse, FinishReason, OutputFormat, OutputMode, Parameters, Role, Usage,
-};
+use crate::llm::{ChatRequest, OutputFormat, OutputMode, Parameters, Role};
 
 /// Parameters that the OpenAI-compatible endpoint reads (Ollama's `openai.go`); any other it ignores.
 const COMPATIBLE: [&str; 11] = [
@@ -95,28 +93,6 @@ pub(super) fn body(model: &str, request: &ChatRequest) -> Value {
     body
 }
 
-/// Reads an answer. Only its text has to be there.
-pub(super) fn response(answer: &Value) -> ChatResponse {
-    let text = answer
-        .pointer("/message/content")
-        .or_else(|| answer.get("response"))
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let count = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or(0);
-    let mut response = ChatResponse::new(text)
-        .with_usage(Usage::new(count("prompt_eval_count"), count("eval_count")))
-        .with_finish_reason(match answer.get("done_reason").and_then(Value::as_str) {
-            Some("stop") => FinishReason::Stop,
-            Some("length") => FinishReason::Length,
-            _ => FinishReason::Other,
-        });
-    response.served_by = answer
-        .get("model")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -168,19 +144,5 @@ mod tests {
                 "format": {"type": "object"},
             })
         );
-    }
-
-    #[test]
-    fn an_answer_is_read_whatever_is_missing_beside_its_text() {
-        let cut = response(&json!({
-            "model": "qwen3", "message": {"content": "text"}, "done_reason": "length",
-            "prompt_eval_count": 5, "eval_count": 7,
-        }));
-        assert_eq!(
-            (&*cut.text, cut.finish_reason),
-            ("text", FinishReason::Length)
-        );
-        assert_eq!(cut.usage, Usage::new(5, 7));
-        assert_eq!(response(&json!({"message": {"content": "x"}})).text, "x");
     }
 }

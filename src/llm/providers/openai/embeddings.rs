@@ -4,17 +4,15 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use reqwest::header::HeaderMap;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::super::failure::Call;
+use super::super::connection::Connection;
 use super::super::options::ClientOptions;
-use super::{auth_header, endpoint, error, preset_for};
+use super::{connect, error, preset_for};
 use crate::embedding::Embedder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::llm::http::{Endpoint, Transport, parse_json};
-use crate::llm::{ApiKey, ChatRequest, Message, ModelName, Usage};
+use crate::llm::{ChatRequest, Message, ModelName, Usage};
 
 /// An [`Embedder`] for every provider that has OpenAI's `/embeddings`.
 ///
@@ -34,14 +32,10 @@ use crate::llm::{ApiKey, ChatRequest, Message, ModelName, Usage};
 /// # Ok::<(), topicloom::Error>(())
 /// ```
 pub struct OpenAiEmbedder {
-    model: ModelName,
+    connection: Connection,
     /// The model's name, and the dimensions where they were chosen.
     name: String,
     dimensions: Option<u32>,
-    endpoint: Endpoint,
-    key: Option<ApiKey>,
-    headers: HeaderMap,
-    transport: Transport,
     tokens: AtomicU64,
 }
 
@@ -54,19 +48,11 @@ impl OpenAiEmbedder {
     /// environment, naming the variable to set, or where one of them cannot be used.
     pub fn new(model: &ModelName, options: ClientOptions) -> Result<Self> {
         let preset = preset_for(model);
-        let (base, at_home) =
-            options.endpoint(preset.base_url_variables, preset.base_url, model.provider())?;
-        let needs_key = preset.needs_key && (at_home || preset.base_url.is_none());
-        let key = options.key(preset.key_variables, needs_key, model.provider())?;
-        let auth = key.as_ref().map(|key| auth_header(preset, key));
+        let (connection, ..) = connect(model, preset, "embeddings", options)?;
         Ok(Self {
-            endpoint: endpoint(preset.path, base, model.model(), "embeddings"),
+            connection,
             name: model.as_str().to_owned(),
-            model: model.clone(),
             dimensions: None,
-            headers: options.headers(auth, &[])?,
-            key,
-            transport: options.into_transport(),
             tokens: AtomicU64::new(0),
         })
     }
@@ -76,7 +62,7 @@ impl OpenAiEmbedder {
     #[must_use]
     pub fn dimensions(mut self, dimensions: u32) -> Self {
         self.dimensions = Some(dimensions);
-        self.name = format!("{} {dimensions}", self.model.as_str());
+        self.name = format!("{} {dimensions}", self.connection.name.as_str());
         self
     }
 
@@ -87,7 +73,8 @@ impl OpenAiEmbedder {
     }
 
     fn malformed(&self, message: &'static str) -> Error {
-        Error::new(ErrorKind::Malformed, message).with_context("model", self.model.as_str())
+        Error::new(ErrorKind::Malformed, message)
+            .with_context("model", self.connection.name.as_str())
     }
 }
 
@@ -99,31 +86,6 @@ struct Body<'a> {
     dimensions: Option<u32>,
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    data: Vec<Embedding>,
-    #[serde(default)]
-    usage: Option<Tokens>,
-    #[serde(default)]
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Embedding {
-    #[serde(default)]
-    index: Option<usize>,
-    embedding: Vec<f32>,
-}
-
-#[derive(Deserialize)]
-struct Tokens {
-    #[serde(default)]
-    prompt_tokens: Option<u64>,
-    #[serde(default)]
-    total_tokens: Option<u64>,
-}
-
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Embedder for OpenAiEmbedder {
@@ -132,55 +94,36 @@ impl Embedder for OpenAiEmbedder {
             return Ok(Vec::new());
         }
         let body = Body {
-            model: self.model.model(),
+            model: self.connection.name.model(),
             input: texts,
             dimensions: self.dimensions,
         };
-        let body = serde_json::to_vec(&body).expect("texts and numbers can be written as JSON");
-        let reply = self
-            .transport
-            .post(&self.endpoint, self.headers.clone(), body)
-            .await
-            .map_err(|error| error.with_context("model", self.model.as_str()))?;
         // Told only so that a refusal can be shown without what it echoes.
-        let refused = |within_success: Option<Value>| {
-            let request = ChatRequest::new(texts.iter().copied().map(Message::user).collect());
-            let call = Call {
-                model: self.model.as_str(),
-                key: self.key.as_ref(),
-                request: &request,
-            };
-            match within_success {
-                Some(body) => error::refused_within_success(&call, &reply, body),
-                None => error::refused(&call, &reply),
-            }
-        };
-        if !reply.is_success() {
-            return Err(refused(None));
+        let request = ChatRequest::new(texts.iter().copied().map(Message::user).collect());
+        let (reply, values) = self.connection.post(&request, &body).await?;
+        let answer = values.first().expect("a body without JSON is an error");
+        let vectors = vectors(answer);
+        if let Some(error) = answer.get("error").filter(|error| !error.is_null())
+            && vectors.is_empty()
+        {
+            let call = self.connection.call(&request);
+            return Err(error::refused(&call, &reply, &json!({ "error": error })));
         }
-        let answer: Answer = parse_json(&reply.headers, &reply.body)
-            .map_err(|error| error.with_context("model", self.model.as_str()))?;
-        if let Some(failure) = answer.error {
-            return Err(refused(Some(serde_json::json!({ "error": failure }))));
-        }
-        if let Some(usage) = &answer.usage {
-            let tokens = usage.prompt_tokens.or(usage.total_tokens).unwrap_or(0);
-            self.tokens.fetch_add(tokens, Ordering::Relaxed);
-        }
-        if answer.data.len() != texts.len() {
+        self.tokens.fetch_add(tokens(answer), Ordering::Relaxed);
+        if vectors.len() != texts.len() {
             return Err(self
                 .malformed("the provider returned another number of embeddings than of texts")
                 .with_context("texts", texts.len().to_string())
-                .with_context("embeddings", answer.data.len().to_string()));
+                .with_context("embeddings", vectors.len().to_string()));
         }
         // In the order of the texts, whatever the order they came in; servers that give no index keep it.
-        let mut vectors = vec![None; texts.len()];
-        for (at, embedding) in answer.data.into_iter().enumerate() {
-            if let Some(place) = vectors.get_mut(embedding.index.unwrap_or(at)) {
-                *place = Some(embedding.embedding);
+        let mut placed = vec![None; texts.len()];
+        for (at, (index, vector)) in vectors.into_iter().enumerate() {
+            if let Some(place) = placed.get_mut(index.unwrap_or(at)) {
+                *place = Some(vector);
             }
         }
-        vectors
+        placed
             .into_iter()
             .collect::<Option<_>>()
             .ok_or_else(|| self.malformed("the provider's embeddings have wrong indices"))
@@ -191,13 +134,103 @@ impl Embedder for OpenAiEmbedder {
     }
 }
 
+/// Finds the vectors in an answer, each with its index where it has one: OpenAI's `data`, Ollama's and Cohere's
+/// `embeddings`, or the bare list of text-embeddings-inference, whatever they are wrapped in.
+fn vectors(answer: &Value) -> Vec<(Option<usize>, Vec<f32>)> {
+    let item = |item: &Value| {
+        let index = item["index"]
+            .as_u64()
+            .and_then(|index| usize::try_from(index).ok());
+        let inner = ["embedding", "values", "vector", "float"]
+            .iter()
+            .find_map(|key| item.get(*key));
+        Some((index, vector(inner.unwrap_or(item))?))
+    };
+    match answer {
+        Value::Array(list) => {
+            let found: Option<Vec<_>> = list.iter().map(item).collect();
+            match found {
+                Some(vectors) => vectors,
+                // One vector, or several lists around them.
+                None => vector(answer).map_or_else(
+                    || {
+                        list.iter()
+                            .map(vectors)
+                            .find(|found| !found.is_empty())
+                            .unwrap_or_default()
+                    },
+                    |one| vec![(None, one)],
+                ),
+            }
+        }
+        Value::Object(object) => match item(answer) {
+            Some(one) => vec![one],
+            None => object
+                .values()
+                .map(vectors)
+                .find(|found| !found.is_empty())
+                .unwrap_or_default(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// Reads a vector: a list of numbers, such a list in a list of its own, or the bytes of its numbers in base 64.
+fn vector(value: &Value) -> Option<Vec<f32>> {
+    match value {
+        Value::Array(list) if list.len() == 1 && list[0].is_array() => vector(&list[0]),
+        Value::Array(list) if !list.is_empty() => {
+            #[allow(clippy::cast_possible_truncation)] // Vectors are sent with the digits of `f64`.
+            let number = |value: &Value| value.as_f64().map(|number| number as f32);
+            list.iter().map(number).collect()
+        }
+        Value::Object(inner) => ["embedding", "values", "vector", "float"]
+            .iter()
+            .find_map(|key| vector(inner.get(*key)?)),
+        Value::String(text) => base64(text),
+        _ => None,
+    }
+}
+
+fn base64(text: &str) -> Option<Vec<f32>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut held) = (0_u32, 0);
+    for letter in text.trim_end_matches('=').bytes() {
+        let six = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(six);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.extend_from_slice(&(bits >> held).to_be_bytes()[3..]);
+        }
+    }
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    let vector = || numbers.iter().copied().map(f32::from_le_bytes).collect();
+    (!numbers.is_empty() && rest.is_empty()).then(vector)
+}
+
+/// Returns the tokens of a call, where they are told.
+fn tokens(answer: &Value) -> u64 {
+    let usage = answer.get("usage");
+    let count = |name: &str| usage?.get(name)?.as_u64();
+    count("prompt_tokens")
+        .or_else(|| count("total_tokens"))
+        .unwrap_or(0)
+}
+
 /// Shows model and host; no key, no header, no path.
 impl fmt::Debug for OpenAiEmbedder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenAiEmbedder")
             .field("model", &self.name)
-            .field("endpoint", &self.endpoint)
-            .field("key", &self.key)
+            .field("connection", &self.connection)
             .finish_non_exhaustive()
     }
 }
@@ -256,6 +289,33 @@ mod tests {
         assert!(head.contains("authorization: Bearer sk-a-key-for-tests"));
         let expected = r#"{"model":"text-embedding-3-small","input":["one","two"],"dimensions":2}"#;
         assert_eq!(body, expected);
+    }
+
+    #[tokio::test]
+    async fn vectors_are_found_in_every_form() {
+        for body in [
+            r#"{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [3, 4]}], "usage": null}"#,
+            r#"{"data": [{"index": "0", "embedding": [1, 2]}, {"embedding": [3, 4]}], "usage": {"prompt_tokens": -1}}"#,
+            r#"{"data": [{"embedding": "AACAPwAAAEA="}, {"embedding": "AABAQAAAgEA="}], "model": {}, "usage": "x"}"#,
+            r#"{"data": [{"embedding": [[1, 2]]}, {"embedding": [[3, 4]]}], "error": null}"#,
+            r#"{"data": {"data": [{"embedding": {"values": [1, 2]}}, {"embedding": {"values": [3, 4]}}]}}"#,
+            r#"[{"index": 1, "embedding": [[3, 4]]}, {"index": 0, "embedding": [[1, 2]]}]"#,
+            r#"{"model": "m", "embeddings": [[1, 2], [3, 4]], "prompt_eval_count": 3}"#,
+            r#"{"id": "x", "embeddings": {"float": [[1, 2], [3, 4]]}, "texts": ["one", "two"]}"#,
+            "[[1, 2], [3, 4]]",
+            "\u{feff}[[1.0, 2e0], [3, 4]]\n",
+        ] {
+            let (vectors, ..) = embed(&["one", "two"], 200, body).await;
+            let vectors = vectors.unwrap_or_else(|error| panic!("{body}: {error}"));
+            assert_eq!(vectors, [[1.0, 2.0], [3.0, 4.0]], "{body}");
+        }
+        for body in [
+            r#"{"embedding": [1, 2]}"#,
+            r#"{"data": {"embedding": [1, 2]}}"#,
+        ] {
+            let (vectors, ..) = embed(&["one"], 200, body).await;
+            assert_eq!(vectors.unwrap(), [[1.0, 2.0]], "{body}");
+        }
     }
 
     #[tokio::test]

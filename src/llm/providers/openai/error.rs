@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::failure::{Call, Refusal, Verdict, by_status};
 use crate::error::{Error, ErrorKind};
 use crate::llm::OutputFormat;
-use crate::llm::http::{Reply, rate_openai, retry_hint};
+use crate::llm::http::{Reply, retry_hint};
 
 /// No credit, or a spending limit reached: <https://platform.openai.com/docs/guides/error-codes>; the spend limits are
 /// `OpenAI`'s of 2026.
@@ -70,6 +70,12 @@ const UNKNOWN_MODEL: &[&str] = &[
     "DeploymentNotFound",
 ];
 
+/// `OpenAI`'s, of models that are reached through its responses, and of those of old that only complete a text.
+const NO_CHAT_MESSAGES: &[&str] = &["v1/responses", "not a chat model"];
+
+/// What is said of such a model.
+pub(super) const NO_CHAT: &str = "the provider does not reach this model through chat completions";
+
 /// Groq's: the model's own answer did not fit, which another try may mend.
 const BAD_GENERATION: &[&str] = &["json_validate_failed", "tool_use_failed"];
 
@@ -95,38 +101,23 @@ const SCHEMA_MESSAGES: &[&str] = &[
     "guided",
 ];
 
-/// Returns the error of a reply whose status is a failure.
-pub(in crate::llm::providers) fn refused(call: &Call<'_>, reply: &Reply) -> Error {
-    let body = serde_json::from_slice(reply.body.trim_ascii()).unwrap_or(Value::Null);
-    error(call, reply, reply.status, &refusal(&body))
-}
-
-/// Returns the error of a reply whose status was a success and whose body is none.
-pub(in crate::llm::providers) fn refused_within_success(
-    call: &Call<'_>,
-    reply: &Reply,
-    body: Value,
-) -> Error {
-    let refusal = refusal(&body);
-    let status = refusal
-        .words
-        .iter()
-        .find_map(|word| word.parse().ok())
-        .filter(|status| (400..600).contains(status))
-        .unwrap_or_else(|| status_of(&refusal));
-    drop(body);
-    error(call, reply, status, &refusal)
-}
-
-fn error(call: &Call<'_>, reply: &Reply, status: u16, refusal: &Refusal) -> Error {
+/// Returns the error of a reply of which `said` is what its body says: JSON, or a text.
+pub(in crate::llm::providers) fn refused(call: &Call<'_>, reply: &Reply, said: &Value) -> Error {
+    let refusal = refusal(said);
+    let status = if reply.is_success() {
+        let codes = refusal.words.iter().filter_map(|word| word.parse().ok());
+        let mut codes = codes.filter(|status| (400..600).contains(status));
+        codes.next().unwrap_or_else(|| status_of(&refusal))
+    } else {
+        reply.status
+    };
     let structured = !matches!(call.request.output, OutputFormat::Text);
     call.refused(
-        verdict(status, refusal, structured),
+        verdict(status, &refusal, structured),
         status,
         reply,
-        refusal,
+        &refusal,
         retry_hint(&reply.headers, reply.at),
-        rate_openai(&reply.headers, reply.at),
     )
 }
 
@@ -179,6 +170,7 @@ fn refusal(body: &Value) -> Refusal {
         .and_then(Value::as_str)
         .map(str::to_owned);
     refusal.message = [
+        Some(body),
         inner.get("message"),
         body.get("error"),
         body.get("message"),
@@ -219,6 +211,9 @@ fn verdict(status: u16, refusal: &Refusal, structured: bool) -> Verdict {
             ErrorKind::ContextLength,
             "the prompt and the asked-for output do not fit into the model's context",
         );
+    }
+    if matches!(status, 400 | 404) && refusal.mentions(NO_CHAT_MESSAGES) {
+        return Verdict::new(ErrorKind::UnknownModel, NO_CHAT);
     }
     if refusal.says(UNKNOWN_MODEL) {
         return by_status(404);

@@ -2,24 +2,22 @@
 
 mod embeddings;
 mod error;
+mod responses;
 mod wire;
 
-use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use reqwest::header::HeaderMap;
-use serde::Serialize;
 
-use super::failure::Call;
+use super::connection::Connection;
 use super::options::ClientOptions;
-use super::parameters;
 use super::presets::{Auth, COMPATIBLE, OutputLimit, Path, Preset, preset};
 use crate::error::Result;
-use crate::llm::http::{Endpoint, Reply, Transport, parse_json, rate_openai};
+use crate::llm::http::Endpoint;
 use crate::llm::{ApiKey, Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
 
 pub use embeddings::OpenAiEmbedder;
-pub(super) use error::{refused, refused_within_success};
 
 /// A client for every provider that speaks OpenAI's chat completions.
 ///
@@ -29,6 +27,9 @@ pub(super) use error::{refused, refused_within_success};
 /// A temperature is left out for models that are known to refuse it. Parameters beyond temperature and output limit
 /// are sent as they are; those that the library sets itself (`model`, `messages`, `stream`, `n`, and the output format
 /// where one is asked for) are refused, and so are settings of other libraries' clients (`api_key`, `timeout`).
+///
+/// A model that the provider says chat completions do not reach is asked for
+/// [responses](https://platform.openai.com/docs/api-reference/responses) from then on.
 ///
 /// One call is one attempt: there are no retries and, but for connecting, no time limits in here.
 ///
@@ -44,17 +45,16 @@ pub(super) use error::{refused, refused_within_success};
 /// )?;
 /// # Ok::<(), topicloom::Error>(())
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct OpenAiClient {
-    name: ModelName,
+    connection: Connection,
     preset: &'static Preset,
     capabilities: Capabilities,
-    endpoint: Endpoint,
     /// Whether the endpoint is the provider's own, so that what only it understands may be sent.
     at_home: bool,
-    key: Option<ApiKey>,
-    headers: HeaderMap,
-    transport: Transport,
+    /// Where responses are asked for, and whether the model was found to be reached by them alone.
+    responses: Option<Endpoint>,
+    by_responses: Arc<AtomicBool>,
 }
 
 impl OpenAiClient {
@@ -66,58 +66,28 @@ impl OpenAiClient {
     /// environment, naming the variable to set, or where one of them cannot be used.
     pub fn new(name: &ModelName, options: ClientOptions) -> Result<Self> {
         let preset = preset_for(name);
-        let (base, at_home) =
-            options.endpoint(preset.base_url_variables, preset.base_url, name.provider())?;
-        // A server that stands in for a provider often has no key. Azure is nowhere but at its users' own URLs.
-        let needs_key = preset.needs_key && (at_home || preset.base_url.is_none());
-        let key = options.key(preset.key_variables, needs_key, name.provider())?;
-        let auth = key.as_ref().map(|key| auth_header(preset, key));
-        let headers = options.headers(auth, &[])?;
         let (modes, dialect) = options.output(preset.output_modes(name.model()), preset.dialect);
         let mut capabilities = Capabilities::structured(modes, dialect);
         if preset.wants_cache_marks(name.model()) {
             capabilities = capabilities.with_warm_up();
         }
+        let (connection, at_home, responses) = connect(name, preset, CHAT, options)?;
         Ok(Self {
-            endpoint: endpoint(preset.path, base, name.model(), CHAT),
-            name: name.clone(),
+            connection,
+            responses,
+            by_responses: Arc::default(),
             preset,
             capabilities,
             at_home,
-            key,
-            headers,
-            transport: options.into_transport(),
         })
     }
 
-    pub(super) fn name(&self) -> &ModelName {
-        &self.name
-    }
-
-    pub(super) fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
-    pub(super) fn call<'a>(&'a self, request: &'a ChatRequest) -> Call<'a> {
-        Call {
-            model: self.name.as_str(),
-            key: self.key.as_ref(),
-            request,
-        }
-    }
-
-    /// Sends a body with the client's headers.
-    pub(super) async fn post(&self, endpoint: &Endpoint, body: &impl Serialize) -> Result<Reply> {
-        let body = serde_json::to_vec(body)
-            .expect("text, numbers and JSON values under text keys can be written as JSON");
-        self.transport
-            .post(endpoint, self.headers.clone(), body)
-            .await
-            .map_err(|error| error.with_context("model", self.name.as_str()))
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     fn body<'a>(&'a self, request: &'a ChatRequest) -> wire::Body<'a> {
-        let model = self.name.model();
+        let model = self.connection.name.model();
         let reasons = self.preset.reasons(model);
         let new_limit = match self.preset.output_limit {
             OutputLimit::MaxTokens => false,
@@ -159,28 +129,38 @@ fn preset_for(name: &ModelName) -> &'static Preset {
     preset(name.provider()).unwrap_or(&COMPATIBLE)
 }
 
+/// Connects to a service of a provider. Returns also whether that is at the provider's own URL, and where responses are
+/// beside it.
+fn connect(
+    name: &ModelName,
+    preset: &Preset,
+    service: &str,
+    options: ClientOptions,
+) -> Result<(Connection, bool, Option<Endpoint>)> {
+    let (base, at_home) =
+        options.endpoint(preset.base_url_variables, preset.base_url, name.provider())?;
+    // A server that stands in for a provider often has no key. Azure is nowhere but at its users' own URLs.
+    let needs_key = preset.needs_key && (at_home || preset.base_url.is_none());
+    let key = options.key(preset.key_variables, needs_key, name.provider())?;
+    let auth = key.as_ref().map(|key| auth_header(preset, key));
+    let responses = (!base.path_ends_with(service))
+        .then(|| endpoint(preset.path, base.clone(), name.model(), "responses"));
+    let connection = Connection {
+        name: name.clone(),
+        endpoint: endpoint(preset.path, base, name.model(), service),
+        headers: options.headers(auth, &[])?,
+        key,
+        transport: options.into_transport(),
+        refused: error::refused,
+    };
+    Ok((connection, at_home, responses))
+}
+
 fn auth_header(preset: &Preset, key: &ApiKey) -> (&'static str, String) {
     match preset.auth {
         Auth::Bearer => ("authorization", format!("Bearer {}", key.expose())),
         Auth::ApiKey => ("api-key", key.expose().to_owned()),
     }
-}
-
-/// Reads a reply, whatever it is.
-fn read(reply: &Reply, call: &Call<'_>) -> Result<ChatResponse> {
-    if !reply.is_success() {
-        return Err(error::refused(call, reply));
-    }
-    let answer: wire::Answer = parse_json(&reply.headers, &reply.body)
-        .map_err(|error| error.with_context("model", call.model))?;
-    if let Some(failure) = answer.failure() {
-        return Err(error::refused_within_success(call, reply, failure));
-    }
-    let rate = rate_openai(&reply.headers, reply.at);
-    answer
-        .into_response()
-        .map(|response| response.with_rate(rate))
-        .map_err(|error| error.with_context("model", call.model).with_rate(rate))
 }
 
 const CHAT: &str = "chat/completions";
@@ -216,28 +196,33 @@ fn endpoint(path: Path, base: Endpoint, model: &str, service: &str) -> Endpoint 
 #[async_trait]
 impl LlmClient for OpenAiClient {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
-        parameters::check(&request.parameters, &request.output)?;
-        let reply = self.post(&self.endpoint, &self.body(request)).await?;
-        read(&reply, &self.call(request)).map_err(|error| reply.explain(error))
+        let chat = self.body(request);
+        if !self.by_responses.load(Ordering::Relaxed) {
+            let result = self.connection.complete(request, &chat).await;
+            match &result {
+                Err(error) if error.message() == error::NO_CHAT && self.responses.is_some() => {
+                    self.by_responses.store(true, Ordering::Relaxed);
+                }
+                _ => return result,
+            }
+        }
+        let endpoint = self
+            .responses
+            .as_ref()
+            .expect("it is there where it was chosen");
+        let connection = Connection {
+            endpoint: endpoint.clone(),
+            ..self.connection.clone()
+        };
+        connection.complete(request, &responses::body(&chat)).await
     }
 
     fn model(&self) -> &str {
-        self.name.as_str()
+        self.connection.name.as_str()
     }
 
     fn capabilities(&self) -> Capabilities {
         self.capabilities
-    }
-}
-
-/// Shows model and host; no key, no header, no path.
-impl fmt::Debug for OpenAiClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenAiClient")
-            .field("model", &self.name.as_str())
-            .field("endpoint", &self.endpoint)
-            .field("key", &self.key)
-            .finish_non_exhaustive()
     }
 }
 

@@ -1,14 +1,11 @@
 //! Chat completions as they go over the wire:
 //! <https://platform.openai.com/docs/api-reference/chat/create>.
 
+use serde::Serialize as DeriveSerialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde::{Deserialize, Serialize as DeriveSerialize};
 use serde_json::{Value, json};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::llm::{
-    ChatRequest, ChatResponse, FinishReason, Message, OutputFormat, OutputMode, Role, Usage,
-};
+use crate::llm::{ChatRequest, Message, OutputFormat, OutputMode, Role};
 
 /// A request, written straight from the caller's parts.
 pub(super) struct Body<'a> {
@@ -30,6 +27,10 @@ impl Serialize for Body<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("model", self.model)?;
         map.serialize_entry("messages", &Messages(self))?;
+        // Some gateways stream unless told not to.
+        if ours("stream") {
+            map.serialize_entry("stream", &false)?;
+        }
         if let Some(temperature) = self.temperature
             && ours("temperature")
         {
@@ -152,7 +153,7 @@ struct MarkedPart<'a> {
     cache_control: Value,
 }
 
-fn role(role: Role) -> &'static str {
+pub(super) fn role(role: Role) -> &'static str {
     match role {
         Role::System => "system",
         Role::User => "user",
@@ -169,202 +170,5 @@ fn content(message: &Message, mark_cache: bool) -> Content<'_> {
         }])
     } else {
         Content::Text(&message.text)
-    }
-}
-
-/// An answer, as much of it as is read. Everything is optional: gateways leave out what they like.
-#[derive(Deserialize)]
-pub(super) struct Answer {
-    #[serde(default)]
-    model: Option<String>,
-    #[serde(default)]
-    choices: Option<Vec<Choice>>,
-    #[serde(default)]
-    usage: Option<WireUsage>,
-    #[serde(default)]
-    error: Option<Value>,
-    // What an error without an `error` key has at the top.
-    #[serde(default)]
-    object: Option<String>,
-    #[serde(default)]
-    message: Option<Value>,
-    #[serde(default)]
-    code: Option<Value>,
-    #[serde(default)]
-    r#type: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    #[serde(default)]
-    message: Option<AnswerMessage>,
-    #[serde(default)]
-    finish_reason: Option<String>,
-    #[serde(default)]
-    error: Option<Value>,
-}
-
-#[derive(Deserialize, Default)]
-struct AnswerMessage {
-    #[serde(default)]
-    content: Option<AnswerContent>,
-    #[serde(default)]
-    refusal: Option<String>,
-    #[serde(default)]
-    tool_calls: Option<Vec<ToolCall>>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum AnswerContent {
-    Text(String),
-    /// Mistral's reasoning models answer in parts, of which those of type `thinking` are no text.
-    Parts(Vec<Part>),
-}
-
-#[derive(Deserialize)]
-struct Part {
-    #[serde(default)]
-    text: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct ToolCall {
-    function: CalledFunction,
-}
-
-#[derive(Deserialize)]
-struct CalledFunction {
-    #[serde(default)]
-    arguments: Value,
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-struct WireUsage {
-    #[serde(default)]
-    prompt_tokens: Option<u64>,
-    #[serde(default)]
-    completion_tokens: Option<u64>,
-    #[serde(default)]
-    total_tokens: Option<u64>,
-    /// DeepSeek's name for cached tokens.
-    #[serde(default)]
-    prompt_cache_hit_tokens: Option<u64>,
-    #[serde(default)]
-    prompt_tokens_details: Option<PromptDetails>,
-    #[serde(default)]
-    completion_tokens_details: Option<CompletionDetails>,
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-struct PromptDetails {
-    #[serde(default)]
-    cached_tokens: Option<u64>,
-    #[serde(default)]
-    cache_write_tokens: Option<u64>,
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-struct CompletionDetails {
-    #[serde(default)]
-    reasoning_tokens: Option<u64>,
-}
-
-impl Answer {
-    /// Returns the error object of an answer that is none, whatever its status said. A choice that failed half
-    /// way carries its own.
-    pub(super) fn failure(&self) -> Option<Value> {
-        let choices = self.choices.as_deref().unwrap_or_default();
-        let within = choices.iter().find_map(|choice| choice.error.as_ref());
-        if let Some(error) = within {
-            return Some(json!({"error": error}));
-        }
-        if !choices.is_empty() {
-            return None;
-        }
-        if let Some(error) = self.error.as_ref().filter(|error| !error.is_null()) {
-            return Some(json!({"error": error}));
-        }
-        (self.object.as_deref() == Some("error") || self.message.is_some()).then(|| {
-            json!({"error": {
-                "message": self.message,
-                "code": self.code,
-                "type": self.r#type,
-            }})
-        })
-    }
-
-    /// Returns what the model said.
-    pub(super) fn into_response(self) -> Result<ChatResponse> {
-        let Some(choice) = self.choices.into_iter().flatten().next() else {
-            return Err(Error::new(
-                ErrorKind::Empty,
-                "the provider answered without a choice",
-            ));
-        };
-        let finish_reason = choice.finish_reason.as_deref();
-        let message = choice.message.unwrap_or_default();
-        let refused = message.refusal.is_some_and(|refusal| !refusal.is_empty());
-        let called = message.tool_calls.into_iter().flatten().next().map(|call| {
-            match call.function.arguments {
-                Value::String(arguments) => arguments,
-                Value::Null => String::new(),
-                arguments => arguments.to_string(),
-            }
-        });
-        let text = called.or_else(|| {
-            message.content.map(|content| match content {
-                AnswerContent::Text(text) => text,
-                AnswerContent::Parts(parts) => {
-                    parts.into_iter().filter_map(|part| part.text).collect()
-                }
-            })
-        });
-        let mut response = ChatResponse::new(text.unwrap_or_default())
-            .with_usage(self.usage.unwrap_or_default().into())
-            .with_finish_reason(if refused {
-                FinishReason::Refusal
-            } else {
-                finish(finish_reason)
-            });
-        response.served_by = self.model.filter(|model| !model.is_empty());
-        Ok(response)
-    }
-}
-
-fn finish(reason: Option<&str>) -> FinishReason {
-    match reason {
-        // `eos` is Together's.
-        Some("stop" | "tool_calls" | "function_call" | "eos" | "end_turn" | "stop_sequence") => {
-            FinishReason::Stop
-        }
-        // `model_length` is Mistral's for a full context.
-        Some("length" | "max_tokens" | "model_length") => FinishReason::Length,
-        Some("content_filter" | "sensitive") => FinishReason::ContentFilter,
-        Some("refusal") => FinishReason::Refusal,
-        _ => FinishReason::Other,
-    }
-}
-
-impl From<WireUsage> for Usage {
-    fn from(wire: WireUsage) -> Self {
-        let prompt = wire.prompt_tokens_details.unwrap_or_default();
-        let completion = wire.completion_tokens_details.unwrap_or_default();
-        let mut usage = Usage::new(
-            wire.prompt_tokens.unwrap_or(0),
-            wire.completion_tokens.unwrap_or(0),
-        );
-        usage.cached_input_tokens = prompt
-            .cached_tokens
-            .or(wire.prompt_cache_hit_tokens)
-            .unwrap_or(0);
-        usage.cache_write_tokens = prompt.cache_write_tokens.unwrap_or(0);
-        usage.reasoning_tokens = completion.reasoning_tokens.unwrap_or(0);
-        // xAI counts reasoning beside the completion and not in it, which only the total tells.
-        let beside = usage.total().saturating_add(usage.reasoning_tokens);
-        if usage.reasoning_tokens > 0 && wire.total_tokens == Some(beside) {
-            usage.output_tokens = usage.output_tokens.saturating_add(usage.reasoning_tokens);
-        }
-        usage
     }
 }
