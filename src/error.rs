@@ -188,6 +188,8 @@ struct Inner {
     fatal: bool,
     context: Vec<(&'static str, String)>,
     rate: Option<RateSnapshot>,
+    unreached: bool,
+    provider_words: Option<Box<str>>,
     source: Option<Source>,
 }
 
@@ -201,6 +203,8 @@ impl Error {
             fatal: kind.is_fatal_by_default(),
             context: Vec::new(),
             rate: None,
+            unreached: false,
+            provider_words: None,
             source: None,
         }))
     }
@@ -230,6 +234,20 @@ impl Error {
     #[must_use]
     pub fn with_rate(mut self, rate: Option<RateSnapshot>) -> Self {
         self.0.rate = rate;
+        self
+    }
+
+    /// Says that nobody was reached: nothing listens there, the name is not found, or the certificate is not trusted.
+    #[must_use]
+    pub fn with_unreached(mut self) -> Self {
+        self.0.unreached = true;
+        self
+    }
+
+    /// Keeps what the provider itself said, without keys. Neither `Display` nor `Debug` shows it: it may quote the prompt.
+    #[must_use]
+    pub fn with_provider_words(mut self, words: impl Into<String>) -> Self {
+        self.0.provider_words = Some(words.into().into());
         self
     }
 
@@ -276,6 +294,19 @@ impl Error {
             .context
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// Returns whether nobody was reached, so that the same call fails until the server, its URL or the network changes.
+    #[must_use]
+    pub fn is_unreached(&self) -> bool {
+        self.0.unreached
+    }
+
+    /// Returns what the provider itself said, without keys. It may quote the prompt, so it is for the user's own terminal
+    /// and for no log.
+    #[must_use]
+    pub fn provider_words(&self) -> Option<&str> {
+        self.0.provider_words.as_deref()
     }
 
     /// Returns what the provider said about its limits, if it did.

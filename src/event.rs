@@ -1,6 +1,8 @@
 //! What an observer is told while a run goes on.
 
-use crate::error::ErrorKind;
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind};
 use crate::outcome::{AnswerFault, GiveUp, Rejection};
 use crate::parse::Mends;
 use crate::plan::Plan;
@@ -80,6 +82,22 @@ pub enum RunEvent<'a> {
         topic: &'a Topic,
         /// What was wrong.
         fault: AnswerFault,
+    },
+    /// An attempt failed, and may be made again. Told as it happens, from wherever the call is made.
+    #[non_exhaustive]
+    AttemptFailed {
+        /// The model, as `provider/model`.
+        model: &'a str,
+        /// Why. Its [`provider_words`](Error::provider_words) may quote the prompt; nothing else of it does.
+        error: &'a Error,
+    },
+    /// A call that failed waits before it is made again. Told as it happens.
+    #[non_exhaustive]
+    RetryPlanned {
+        /// The model, as `provider/model`.
+        model: &'a str,
+        /// How long it waits.
+        wait: Duration,
     },
     /// The call of a task failed for good.
     #[non_exhaustive]

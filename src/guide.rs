@@ -8,6 +8,12 @@ pub mod concepts {}
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
 
+#[doc = include_str!("../docs/models.md")]
+pub mod models {}
+
+#[doc = include_str!("../docs/faults.md")]
+pub mod faults {}
+
 #[doc = include_str!("../docs/answers.md")]
 pub mod answers {}
 

@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 
 use crate::dedup::{AnyDeduplicator, Deduplicator, Given};
 use crate::engine::{
-    Backend, Broken, Job, Model, Observer, ResumePolicy, RunEmbedder, RunSettings, StopSignal,
-    drive,
+    Backend, Broken, Job, Model, Observer, OwnLimit, ResumePolicy, RunEmbedder, RunSettings,
+    StopSignal, drive,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::estimate::{Estimate, Rates, estimate_with};
+use crate::estimate::{Estimate, Rates, estimate_with, most_tokens_of_a_record};
 use crate::event::RunEvent;
 use crate::filter::RecordFilter;
 use crate::hooks::{Accepted, Failed, Hooks, Rejected};
@@ -385,7 +385,8 @@ impl Pipeline {
         Ok(Self::builder_from_input(input, &ModelRegistry::new())?.build())
     }
 
-    /// Starts with the models that a registry finds by the names in the input.
+    /// Starts with the models that a registry finds by the names in the input, reached as its `providers` say, and with its
+    /// prices.
     ///
     /// # Errors
     ///
@@ -394,7 +395,11 @@ impl Pipeline {
         input: &GenerateByTopicInput<T>,
         models: &ModelRegistry,
     ) -> Result<PipelineBuilder> {
-        let mut builder = PipelineBuilder::new(Backend::named(input.generation_model(), models)?);
+        let providers = input.providers().iter();
+        let models = providers.fold(models.clone(), |models, (name, settings)| {
+            models.configure(name, settings.clone())
+        });
+        let mut builder = PipelineBuilder::new(Backend::named(input.generation_model(), &models)?);
         builder.models = models.clone();
         // A topic model that is never asked needs no key.
         if input.asks_topic_model() {
@@ -402,10 +407,10 @@ impl Pipeline {
             builder.topic_model = Some(if input.topic_model() == input.generation_model() {
                 builder.generation[0].0.clone()
             } else {
-                Backend::named(input.topic_model(), models)?
+                Backend::named(input.topic_model(), &models)?
             });
         }
-        Ok(builder)
+        Ok(builder.prices(input.prices().clone()))
     }
 
     /// Estimates what a run of this input will take, without a call; see [`Estimate`].
@@ -515,11 +520,16 @@ impl Pipeline {
             already_seen: seen_files,
             deduplication: said,
         } = input.settings().clone();
-        let generation = Model {
+        let mut generation = Model {
             choices: parts.generation,
             fallbacks: parts.fallbacks,
             parameters: Arc::clone(input.generation_parameters()),
         };
+        let own_limit = own_limit(input, &generation, &parts.prices);
+        if let Some(limit) = own_limit {
+            Arc::make_mut(&mut generation.parameters).max_tokens =
+                Some(limit.of(records_per_request));
+        }
         let (choices, fallbacks) = match parts.topic_model {
             Some(backend) => (vec![(backend, 1)], Vec::new()),
             None => (generation.choices.clone(), generation.fallbacks.clone()),
@@ -542,13 +552,17 @@ impl Pipeline {
             budget = budget.max_calls(calls);
         }
         // Before any call is made, not when it is the turn of the first model whose cost nobody knows.
-        let topics_too = input.asks_topic_model().then_some(&topics);
-        for model in [Some(&generation), topics_too] {
-            for (model, backend) in model
-                .into_iter()
-                .flat_map(|m| m.backends().map(move |b| (m, b)))
-            {
-                budget.check(backend.client.model(), &model.parameters)?;
+        for backend in generation.backends() {
+            budget.check(backend.client.model(), &generation.parameters)?;
+        }
+        if input.asks_topic_model() {
+            // Each ask for topics has a limit of its own where the caller gave none.
+            let mut parameters = Arc::clone(&topics.parameters);
+            if !parameters.limits_output() {
+                Arc::make_mut(&mut parameters).max_tokens = Some(1);
+            }
+            for backend in topics.backends() {
+                budget.check(backend.client.model(), &parameters)?;
             }
         }
         let schema = if assert_formats {
@@ -593,6 +607,7 @@ impl Pipeline {
                 coerce_types,
                 allow_placeholders,
                 max_tokens_ceiling,
+                own_limit,
                 rehearses: None,
             },
             budget,
@@ -614,6 +629,24 @@ impl Pipeline {
             broken: Broken::default(),
         })
     }
+}
+
+/// Returns the output limit that calls for records get where money or tokens are capped and the caller gave none: what is
+/// reserved for a call is what it may write.
+fn own_limit<T>(
+    input: &GenerateByTopicInput<T>,
+    generation: &Model,
+    prices: &PriceTable,
+) -> Option<OwnLimit> {
+    let settings = input.settings();
+    let is_capped = settings.max_cost_usd.is_some() || settings.max_tokens_total.is_some();
+    let most_of = |backend: &Backend| prices.get(backend.client.model())?.max_output_tokens;
+    (is_capped && !generation.parameters.limits_output()).then(|| {
+        OwnLimit::new(
+            most_tokens_of_a_record(input.schema()),
+            generation.backends().filter_map(most_of).min(),
+        )
+    })
 }
 
 /// Opens the journal that the input asks for, where the pipeline has none.

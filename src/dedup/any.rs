@@ -38,6 +38,15 @@ impl AnyDeduplicator {
         self.0.fingerprint(candidate).await
     }
 
+    /// Checks that what fingerprints need can be had; see [`Deduplicator::check`].
+    ///
+    /// # Errors
+    ///
+    /// Returns what the deduplicator returns.
+    pub async fn check(&self) -> Result<()> {
+        self.0.check().await
+    }
+
     /// Creates the empty memory of one run.
     #[must_use]
     pub fn memory(&self) -> AnyMemory {
@@ -117,6 +126,7 @@ impl fmt::Debug for AnyMemory {
 #[async_trait]
 trait Erased: fmt::Debug + Send + Sync {
     async fn fingerprint(&self, candidate: &Candidate<'_>) -> Result<AnyFingerprint>;
+    async fn check(&self) -> Result<()>;
     fn memory(&self) -> Box<dyn ErasedMemory>;
     fn describe(&self) -> String;
 }
@@ -131,6 +141,10 @@ impl<D: Deduplicator> Erased for D {
     async fn fingerprint(&self, candidate: &Candidate<'_>) -> Result<AnyFingerprint> {
         let fingerprint = Deduplicator::fingerprint(self, candidate).await?;
         Ok(AnyFingerprint(Box::new(fingerprint)))
+    }
+
+    async fn check(&self) -> Result<()> {
+        Deduplicator::check(self).await
     }
 
     fn memory(&self) -> Box<dyn ErasedMemory> {

@@ -62,6 +62,11 @@ impl<A: Deduplicator, B: Deduplicator> Deduplicator for Chain<A, B> {
         Ok(ChainFingerprint(first, second))
     }
 
+    async fn check(&self) -> Result<()> {
+        try_join(self.first.check(), self.second.check()).await?;
+        Ok(())
+    }
+
     fn memory(&self) -> Self::Memory {
         ChainMemory {
             first: self.first.memory(),

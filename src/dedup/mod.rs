@@ -108,6 +108,16 @@ pub trait Deduplicator: fmt::Debug + Send + Sync + 'static {
     /// Returns an error where the fingerprint needs something that can fail, such as an embedding model.
     async fn fingerprint(&self, candidate: &Candidate<'_>) -> Result<Self::Fingerprint>;
 
+    /// Checks that what fingerprints need can be had, such as an embedding model. Called once, before a run makes its first
+    /// call, so that a wrong URL or key costs no answer. Default: nothing to check.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where no fingerprint could be computed; it ends the run.
+    async fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Creates the empty memory of one run.
     fn memory(&self) -> Self::Memory;
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::mem;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::info;
@@ -142,15 +142,7 @@ where
         () = stop.long_ago() => return Ok(Stop::Cancelled),
     };
     let seed = opening.seed;
-    let shared = stack::Shared {
-        permits: Arc::new(Semaphore::new(job.settings.max_concurrency)),
-        calls: Arc::clone(&calls),
-        budget: Arc::clone(&job.budget),
-        output_modes: Arc::clone(&account.output_modes),
-        warn: account.warnings.listener(),
-        seed,
-        stacked: Mutex::default(),
-    };
+    let shared = stack::Shared::new(job, account, seed);
     let wrap = |model| stack::stack(model, &job.settings, &shared);
     let planner = Planner::new(
         job,
@@ -270,7 +262,8 @@ fn new_settling<'a, T>(
             plan.topics.len(),
             job.generation.parameters.max_tokens,
             job.settings.max_tokens_ceiling,
-        ),
+        )
+        .or_own(job.settings.own_limit),
         outbox: Vec::new(),
         asked_again: AskedAgain::default(),
         is_replaying: true,
@@ -664,7 +657,7 @@ fn brief<T>(settling: &mut Settling<'_, T>, task: Task) -> Brief {
         turn: settling.ledger.tallies()[task.topic].tasks - 1,
         avoid: settling.recollection.avoid(task.topic),
         feedback: settling.recollection.take_feedback(task.topic),
-        max_tokens: settling.limits.raised(task.topic),
+        max_tokens: settling.limits.raised(task.topic, task.wanted),
         turn_to_append: None,
         task,
     }

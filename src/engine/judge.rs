@@ -58,6 +58,8 @@ pub(super) struct Judged<T> {
     pub(super) advice: Option<String>,
     /// Whether the provider says that the answer ran into the output limit; the text alone cannot tell that.
     pub(super) at_limit: bool,
+    /// Tokens of the answer, as the provider counted them.
+    pub(super) output_tokens: u64,
     pub(super) candidates: Vec<Result<Ready<T>, Refused>>,
     pub(super) mends: Mends,
     pub(super) coercions: Vec<CoercionKind>,
@@ -180,6 +182,7 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
             fault: None,
             advice: None,
             at_limit: response.finish_reason == FinishReason::Length,
+            output_tokens: response.usage.output_tokens,
             candidates: Vec::new(),
             mends: Mends::default(),
             coercions: Vec::new(),

@@ -15,6 +15,7 @@ mod open_topics;
 mod opening;
 mod output;
 mod output_limits;
+mod own_limit;
 mod planner;
 mod recollection;
 mod settling;
@@ -51,6 +52,7 @@ use crate::topic::{Angles, TopicProvider};
 pub(crate) use driver::drive;
 pub(crate) use embeddings::RunEmbedder;
 pub(crate) use opening::ResumePolicy;
+pub(crate) use own_limit::OwnLimit;
 #[cfg(feature = "testing")]
 pub(crate) use simulation::simulate;
 #[cfg(feature = "postgres")]
@@ -179,6 +181,8 @@ pub(crate) struct RunSettings {
     pub(crate) coerce_types: bool,
     pub(crate) allow_placeholders: bool,
     pub(crate) max_tokens_ceiling: Option<u64>,
+    /// The output limit of calls for records, where the caps need one and the caller gave none.
+    pub(crate) own_limit: Option<OwnLimit>,
     /// Makes so many tasks at most, one after the other.
     pub(crate) rehearses: Option<u64>,
 }

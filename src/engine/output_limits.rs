@@ -1,5 +1,7 @@
 //! How long the answers of each topic may be: `max_tokens`, and more after an answer that was cut off.
 
+use super::own_limit::OwnLimit;
+
 /// The output limit of each topic.
 ///
 /// Only what is asked next depends on it, never what is accepted.
@@ -8,6 +10,8 @@ pub(super) struct OutputLimits {
     start: Option<u64>,
     ceiling: u64,
     topics: Vec<Limit>,
+    /// Stands in where the caller gave no limit and one is needed.
+    own: Option<OwnLimit>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,11 +29,28 @@ impl OutputLimits {
             start,
             ceiling: ceiling.or(start).unwrap_or(u64::MAX),
             topics: vec![Limit::default(); topics],
+            own: None,
         }
     }
 
-    /// Returns the limit of the topic's next task, if it is not the one of the parameters.
-    pub(super) fn raised(&self, topic: usize) -> Option<u64> {
+    /// Uses a limit of the library's own for all topics, where there is one.
+    pub(super) fn or_own(mut self, own: Option<OwnLimit>) -> Self {
+        self.own = own;
+        self
+    }
+
+    /// Takes note of how long an answer was that came whole.
+    pub(super) fn saw_whole(&mut self, output_tokens: u64) {
+        if let Some(own) = &mut self.own {
+            own.saw(output_tokens);
+        }
+    }
+
+    /// Returns the limit of the topic's next task, for so many records, if it is not the one of the parameters.
+    pub(super) fn raised(&self, topic: usize, records: u64) -> Option<u64> {
+        if let Some(own) = &self.own {
+            return Some(own.of(records));
+        }
         let raises = self.topics[topic].raises;
         self.start
             .filter(|_| raises > 0)
@@ -41,6 +62,9 @@ impl OutputLimits {
     /// Tasks that were in flight together were cut off at the same limit, and raise it once: `next_task` is the
     /// first that is worded after this.
     pub(super) fn cut(&mut self, topic: usize, task: u64, next_task: u64) -> bool {
+        if let Some(own) = &mut self.own {
+            return own.cut(task, next_task);
+        }
         let Some(start) = self.start else {
             return false;
         };
@@ -71,13 +95,16 @@ mod tests {
     #[test]
     fn a_cut_doubles_the_limit_up_to_the_ceiling() {
         let mut limits = OutputLimits::new(2, Some(200), Some(700));
-        assert_eq!(limits.raised(0), None);
+        assert_eq!(limits.raised(0, 1), None);
         for (task, raised) in [(0, 400), (1, 700)] {
             assert!(limits.cut(0, task, task + 1));
-            assert_eq!(limits.raised(0), Some(raised));
+            assert_eq!(limits.raised(0, 1), Some(raised));
         }
         assert!(!limits.cut(0, 2, 3));
-        assert_eq!((limits.raised(0), limits.raised(1)), (Some(700), None));
+        assert_eq!(
+            (limits.raised(0, 1), limits.raised(1, 1)),
+            (Some(700), None)
+        );
     }
 
     #[test]
@@ -85,9 +112,9 @@ mod tests {
         let mut limits = OutputLimits::new(1, Some(200), Some(1_000));
         assert!(limits.cut(0, 0, 3));
         assert!(limits.cut(0, 1, 3));
-        assert_eq!(limits.raised(0), Some(400));
+        assert_eq!(limits.raised(0, 1), Some(400));
         assert!(limits.cut(0, 3, 4));
-        assert_eq!(limits.raised(0), Some(800));
+        assert_eq!(limits.raised(0, 1), Some(800));
     }
 
     #[test]
@@ -95,7 +122,7 @@ mod tests {
         for (start, ceiling) in [(Some(200), None), (None, Some(400)), (None, None)] {
             let mut limits = OutputLimits::new(1, start, ceiling);
             assert!(!limits.cut(0, 0, 1));
-            assert_eq!(limits.raised(0), None);
+            assert_eq!(limits.raised(0, 1), None);
         }
     }
 }

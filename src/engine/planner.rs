@@ -47,8 +47,10 @@ impl<'a> Planner<'a> {
         Self { job, client, seed }
     }
 
-    /// Has the missing topics supplied, completes the plan, and settles the angles of its topics.
+    /// Has the missing topics supplied, completes the plan, and settles the angles of its topics. First it checks what is
+    /// needed beside models: a wrong URL of embeddings should cost no call.
     pub(super) async fn settle(&self, earlier: Option<Plan>) -> Result<(Plan, AngleSet)> {
+        self.job.deduplicator.check().await?;
         let plan = self.plan(earlier).await?;
         let angles = self.angles(&plan).await?;
         Ok((plan, angles))

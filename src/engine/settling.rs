@@ -85,6 +85,8 @@ impl<T> Settling<'_, T> {
         };
         if judged.at_limit {
             self.leave_more_room(task, judged.candidates.len());
+        } else {
+            self.limits.saw_whole(judged.output_tokens);
         }
         self.job.tell(&RunEvent::AnswerJudged {
             topic,

@@ -6,13 +6,15 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::call_log::CallLog;
-use super::{Backend, Model, RunSettings};
-use crate::error::Result;
+use super::summary::Account;
+use super::{Backend, Job, Model, Observer, RunSettings};
+use crate::error::{Error, Result};
+use crate::event::RunEvent;
 #[cfg(feature = "postgres")]
 use crate::input::Settings;
 use crate::llm::layers::{
-    Adaptive, Budget, Budgeted, ConcurrencyLimited, Fallback, Metered, OutputModeFallback,
-    OutputModes, ParameterFallback, Retrying, TimedOut, Traced, Warn, Weighted,
+    Adaptive, Budget, Budgeted, ConcurrencyLimited, Fallback, FirstAnswer, FirstAnswers, Metered,
+    OutputModeFallback, OutputModes, ParameterFallback, Retrying, TimedOut, Traced, Warn, Weighted,
 };
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 
@@ -26,6 +28,24 @@ pub(super) struct Shared {
     pub(super) seed: u64,
     /// Backends that have their layers, which know what was learned of them.
     pub(super) stacked: Mutex<Vec<(Backend, Arc<dyn LlmClient>)>>,
+    pub(super) first_answers: Arc<FirstAnswers>,
+    pub(super) observers: Vec<Observer>,
+}
+
+impl Shared {
+    pub(super) fn new(job: &Job, account: &Account, seed: u64) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(job.settings.max_concurrency)),
+            calls: Arc::clone(&account.calls),
+            budget: Arc::clone(&job.budget),
+            output_modes: Arc::clone(&account.output_modes),
+            warn: account.warnings.listener(),
+            seed,
+            stacked: Mutex::default(),
+            first_answers: Arc::default(),
+            observers: job.observers.clone(),
+        }
+    }
 }
 
 /// Stacks the layers in the order that [`crate::llm::layers`] gives reasons for.
@@ -116,9 +136,10 @@ fn backend_layers(
         let client = Metered::new(Arc::clone(&backend.client), calls);
         let client = ConcurrencyLimited::new(client, Arc::clone(&shared.permits));
         let client = Budgeted::new(client, Arc::clone(&shared.budget));
-        return Arc::new(retrying(client, settings.max_retries, shared.seed));
+        return Arc::new(watched(client, settings, shared));
     }
     let client = TimedOut::new(Arc::clone(&backend.client), settings.call_timeout);
+    let client = told(client, shared);
     let client = Traced::new(client);
     let client = Metered::new(client, Arc::<CallLog>::clone(&shared.calls) as _);
     let client = ConcurrencyLimited::new(client, Arc::clone(&shared.permits));
@@ -139,7 +160,28 @@ fn upper_layers(
     let client = Budgeted::new(client, Arc::clone(&shared.budget));
     let client = ParameterFallback::new(client).on_warning(Arc::clone(&shared.warn));
     let client = OutputModeFallback::new(client).remembering(Arc::clone(&shared.output_modes));
-    Arc::new(retrying(client, settings.max_retries, shared.seed))
+    Arc::new(watched(client, settings, shared))
+}
+
+/// Retries, and tells the observers of the run what is waited for.
+fn watched<C: LlmClient>(client: C, settings: &RunSettings, shared: &Shared) -> Retrying<C> {
+    let observers = shared.observers.clone();
+    retrying(client, settings.max_retries, shared.seed).watched_by(move |model, wait| {
+        for observer in &observers {
+            observer(&RunEvent::RetryPlanned { model, wait });
+        }
+    })
+}
+
+/// Watches for the first answer, and tells the observers of the run what fails.
+fn told<C: LlmClient>(client: C, shared: &Shared) -> FirstAnswer<C> {
+    let observers = shared.observers.clone();
+    let tell = move |model: &str, error: &Error| {
+        for observer in &observers {
+            observer(&RunEvent::AttemptFailed { model, error });
+        }
+    };
+    FirstAnswer::new(client, Arc::clone(&shared.first_answers), Arc::new(tell))
 }
 
 fn retrying<C: LlmClient>(client: C, max_retries: u32, seed: u64) -> Retrying<C> {

@@ -15,6 +15,7 @@ use crate::llm::price::{Price, PriceTable, Usd};
 use crate::prompt::{Prompts, TemplatePrompts};
 use crate::schema::{SchemaRenderer, TypeScript};
 use shape::Shape;
+pub(crate) use shape::most_tokens_of_a_record;
 
 /// Calls for each record asked for, if a tenth of all calls fails or is unusable, and a tenth of all records
 /// repeats another.

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::prompt_size::{prompt, tokens};
-use super::{Part, Spread, float};
+use super::{Part, Spread, count, float};
 use crate::error::Result;
 use crate::input::GenerateByTopicInput;
 use crate::prompt::{AskContext, Prompts, StableContext, TopicsContext};
-use crate::schema::{RECORDS_KEY, SchemaRenderer};
+use crate::schema::{RECORDS_KEY, RecordSchema, SchemaRenderer};
 
 /// Tokens of a field with its name: a number or a word, a sentence or three, half a page.
 pub(super) const FIELD: Spread<f64> = Spread {
@@ -44,6 +44,11 @@ const UNNAMED: &str = "a topic of four words";
 
 /// Topics whose prompts are rendered to learn how long they are; enough for a mean.
 const RENDERED: usize = 100;
+
+/// Returns the tokens that hardly any record of this shape exceeds.
+pub(crate) fn most_tokens_of_a_record(schema: &RecordSchema) -> u64 {
+    count(FIELD.high * fields(record_of(&schema.wrapped())))
+}
 
 /// What is known of a run before it starts.
 #[derive(Debug, Clone, PartialEq)]

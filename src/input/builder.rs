@@ -12,10 +12,12 @@ use serde_json::{Value, json};
 
 use super::read::{Source, read};
 use super::settings::seconds;
-use super::{GenerateByTopicInput, angles, deduplication, topics};
+use super::{GenerateByTopicInput, angles, deduplication, providers, topics};
 use crate::dedup::Deduplication;
 use crate::error::Result;
 use crate::fault::InputFault;
+use crate::llm::ProviderSettings;
+use crate::llm::price::Price;
 use crate::plan::TopicSpec;
 use crate::record::JsonRecord;
 use crate::schema::{Field, RecordSchema};
@@ -126,6 +128,22 @@ impl<T> GenerateByTopicInputBuilder<T> {
     #[must_use]
     pub fn generation_parameters(self, parameters: impl Into<Value>) -> Self {
         self.set("generation_model_kwargs", parameters)
+    }
+
+    /// Sets how a provider is reached, by the name that stands before the slash of a model's name. By default the
+    /// environment says so, and what the library knows of the provider.
+    #[must_use]
+    pub fn provider(self, name: impl Into<String>, settings: &ProviderSettings) -> Self {
+        let name = name.into();
+        let one = [(name.clone(), settings.clone())].into();
+        let settings = providers::to_json(&one)[&name].take();
+        self.set_in("providers", name, settings)
+    }
+
+    /// Sets what a model costs, named as `provider/model`, or what all models of a provider do, as `provider/*`.
+    #[must_use]
+    pub fn price(self, model: impl Into<String>, price: &Price) -> Self {
+        self.set_in("prices", model, json!(price))
     }
 
     /// Has records of a type of your own made, in the shape that its `schemars` and `serde` attributes describe.

@@ -49,9 +49,89 @@ struct Document {
     /// How the run is driven.
     #[schemars(default)]
     data_factory_config: Option<Config>,
+    /// How providers are reached, by the name that stands before the slash of a model's name.
+    #[schemars(default)]
+    providers: Option<std::collections::BTreeMap<String, Provider>>,
+    /// What models cost, by `provider/model` or `provider/*`.
+    #[schemars(default)]
+    prices: Option<std::collections::BTreeMap<String, ModelPrice>>,
     /// What is taken for a repeat; the same as `deduplication` in `data_factory_config`.
     #[schemars(default)]
     deduplication: Option<DeduplicationEntry>,
+}
+
+/// How a provider is reached. What is not set comes from the environment and from what is known of it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Provider {
+    /// Where it is, such as `http://10.0.0.7:8000/v1`.
+    #[schemars(default)]
+    base_url: Option<String>,
+    /// The environment variable that holds its key.
+    #[schemars(default)]
+    api_key_env: Option<String>,
+    /// Headers of every request. `$NAME` and `${NAME}` stand for what an environment variable holds.
+    #[schemars(default)]
+    headers: Option<std::collections::BTreeMap<String, String>>,
+    /// The part of JSON Schema that it understands.
+    #[schemars(default)]
+    dialect: Option<DialectName>,
+    /// The firmest way in which it can be asked for structured output.
+    #[schemars(default)]
+    output_mode: Option<OutputModeName>,
+}
+
+/// What a model costs, in dollars per million tokens.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code)]
+struct ModelPrice {
+    /// Prompt tokens.
+    #[schemars(range(min = 0))]
+    input: f64,
+    /// Answer tokens, hidden reasoning included.
+    #[schemars(range(min = 0))]
+    output: f64,
+    /// Prompt tokens read from the provider's cache.
+    #[schemars(default, range(min = 0))]
+    cached_input: Option<f64>,
+    /// Prompt tokens written into the provider's cache.
+    #[schemars(default, range(min = 0))]
+    cache_write: Option<f64>,
+    /// Prices of a call with a long prompt.
+    #[schemars(default)]
+    long: Option<serde_json::Map<String, Value>>,
+    /// The most tokens that an answer can have.
+    #[schemars(default, range(min = 1))]
+    max_output_tokens: Option<u64>,
+}
+
+/// The name of a dialect.
+struct DialectName;
+
+impl JsonSchema for DialectName {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Dialect".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"enum": crate::schema::Dialect::ALL})
+    }
+}
+
+/// The name of a way to ask for structured output.
+struct OutputModeName;
+
+impl JsonSchema for OutputModeName {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OutputMode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        use crate::llm::OutputMode::{Json, Prompt, Schema, Strict, Tool};
+        json_schema!({"enum": [Strict, Schema, Tool, Json, Prompt]})
+    }
 }
 
 // The signatures that schemars asks of a default.

@@ -6,6 +6,7 @@ mod deduplication;
 mod document;
 mod encoding;
 mod parameters;
+mod providers;
 mod read;
 mod reader;
 mod settings;
@@ -14,6 +15,7 @@ mod tests;
 mod topics;
 mod warning;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -28,14 +30,16 @@ pub use warning::InputWarning;
 
 use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
-use crate::llm::{ModelName, Parameters};
+use crate::llm::price::PriceTable;
+use crate::llm::{ModelName, Parameters, ProviderSettings};
 use crate::plan::{Allocation, TopicSpec};
 use crate::record::JsonRecord;
 use crate::schema::{RecordSchema, canonical};
+use providers::Providers;
 use read::Source;
 
 /// The keys of the JSON form.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "user_instruction",
     "num_records",
     "records_per_topic",
@@ -46,6 +50,8 @@ const KEYS: [&str; 10] = [
     "generation_model_kwargs",
     "output_schema",
     "data_factory_config",
+    "providers",
+    "prices",
 ];
 
 const DEFAULT_MODEL: &str = "openai/gpt-4o-mini";
@@ -57,7 +63,7 @@ const EXAMPLE: &str = include_str!("example.json");
 /// `T` is the type of a record: [`JsonRecord`] for an input read from JSON, your own type with
 /// [`output`](GenerateByTopicInputBuilder::output). Cheap to clone.
 ///
-/// The JSON form has ten keys, those of Starfish's `generate_by_topic`, all of which may be left out:
+/// The JSON form has the ten keys of Starfish's `generate_by_topic` and two of its own, all of which may be left out:
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -71,6 +77,8 @@ const EXAMPLE: &str = include_str!("example.json");
 /// | `generation_model_kwargs` | object or null | null | parameters for it |
 /// | `output_schema` | field list or JSON Schema | question and answer | shape of a record |
 /// | `data_factory_config` | object | `{}` | how the run is driven, see [`Settings`] |
+/// | `providers` | object | `{}` | how providers are reached, by name: `base_url`, `api_key_env`, `headers`, `dialect`, `output_mode`; see [`ProviderSettings`] |
+/// | `prices` | object | `{}` | what models cost, by `provider/model`: `input`, `output` ... in dollars per million tokens; see [`PriceTable::with_json`] |
 ///
 /// ```
 /// use topicloom::GenerateByTopicInput;
@@ -107,6 +115,9 @@ struct Inner {
     schema: RecordSchema,
     schema_json: Value,
     settings: Settings,
+    providers: Providers,
+    prices_json: Map<String, Value>,
+    prices: PriceTable,
     warnings: Vec<InputWarning>,
 }
 
@@ -221,7 +232,7 @@ impl<T> GenerateByTopicInput<T> {
     #[must_use]
     pub fn to_builder(&self) -> GenerateByTopicInputBuilder<T> {
         GenerateByTopicInputBuilder::from_source(Source {
-            document: self.document(),
+            document: self.document(&self.inner.providers),
             schema: Some(Ok(self.inner.schema.clone())),
             warnings: self.inner.warnings.clone(),
             ..Source::default()
@@ -303,26 +314,42 @@ impl<T> GenerateByTopicInput<T> {
         &self.inner.settings
     }
 
+    /// Returns how providers are reached, by their names.
+    #[must_use]
+    pub fn providers(&self) -> &BTreeMap<String, ProviderSettings> {
+        &self.inner.providers
+    }
+
+    /// Returns what models cost: what the input says, and what is known to this release.
+    #[must_use]
+    pub fn prices(&self) -> &PriceTable {
+        &self.inner.prices
+    }
+
     /// Returns what was accepted and has no effect.
     #[must_use]
     pub fn warnings(&self) -> &[InputWarning] {
         &self.inner.warnings
     }
 
-    /// Returns the JSON form with all ten keys, defaults included. Reading it gives an equal input again.
+    /// Returns the JSON form, defaults included. Reading it gives an equal input again, but for headers of providers that
+    /// name no environment variable: their values are masked, since this is what journals keep.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        self.document().into()
+        let providers = self.inner.providers.iter();
+        let masked = providers.map(|(name, settings)| (name.clone(), settings.masked()));
+        self.document(&masked.collect()).into()
     }
 
     /// Returns a hash of everything that decides what comes of a run: the same for every order of keys, on
     /// every platform and in every version.
     ///
-    /// Settings that only drive it (concurrency, timeout, retries, caps, storage, progress) are left out, so
-    /// that a run can be resumed with others.
+    /// What only drives it (concurrency, timeout, retries, caps, storage, progress, where providers are, prices) is left
+    /// out, so that a run can be resumed with others.
     #[must_use]
     pub fn fingerprint(&self) -> u128 {
-        let mut document = self.document();
+        let mut document = self.document(&Providers::new());
+        document.shift_remove("prices");
         if let Some(Value::Object(config)) = document.get_mut("data_factory_config") {
             // Nor is what has its default, so that a setting added later changes no fingerprint.
             let default = Settings::default().to_json();
@@ -350,7 +377,7 @@ impl<T> GenerateByTopicInput<T> {
         format!("{hash:032x}.journal")
     }
 
-    fn document(&self) -> Map<String, Value> {
+    fn document(&self, providers: &Providers) -> Map<String, Value> {
         let inner = &*self.inner;
         let topics = inner.topics.as_ref();
         let topics: Option<Vec<Value>> =
@@ -366,8 +393,17 @@ impl<T> GenerateByTopicInput<T> {
             parameters::to_json(&inner.generation_parameters),
             inner.schema_json.clone(),
             inner.settings.to_json().into(),
+            providers::to_json(providers),
+            inner.prices_json.clone().into(),
         ];
-        KEYS.map(str::to_owned).into_iter().zip(values).collect()
+        let mut document: Map<_, _> = KEYS.map(str::to_owned).into_iter().zip(values).collect();
+        let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+        for key in ["providers", "prices"] {
+            if document.get(key).is_some_and(is_empty) {
+                document.shift_remove(key);
+            }
+        }
+        document
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::reader::Reader;
+use super::reader::{Reader, kind};
 use super::warning::InputWarning;
 use crate::fault::{InputFault, InputFaults};
 use crate::llm::Parameters;
@@ -20,13 +20,25 @@ const OURS: [&str; 9] = [
     "functions",
 ];
 
+/// What OpenAI's own client and LiteLLM put into the body of a request as it is, over what else is there.
+const EXTRA_BODY: &str = "extra_body";
+
 /// Reads what the library understands out of a model's parameters, and passes on the rest.
 pub(super) fn read(
-    object: Map<String, Value>,
+    mut object: Map<String, Value>,
     path: &'static str,
     faults: &mut InputFaults,
     warnings: &mut Vec<InputWarning>,
 ) -> Parameters {
+    match object.shift_remove(EXTRA_BODY) {
+        Some(Value::Object(extra)) => object.extend(extra),
+        None | Some(Value::Null) => {}
+        Some(other) => {
+            let problem = format!("is {}", kind(&other));
+            let field = format!("{path}.{EXTRA_BODY}");
+            faults.push(InputFault::new(field, problem, "write an object"));
+        }
+    }
     let mut reader = Reader::new(object, path, faults);
     let mut parameters = Parameters {
         temperature: reader.number("temperature"),
@@ -129,8 +141,37 @@ fn is_secret(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
+
+    fn parameters(given: Value) -> Result<Parameters, String> {
+        let (mut faults, mut warnings) = (InputFaults::default(), Vec::new());
+        let Value::Object(given) = given else {
+            panic!("it is an object");
+        };
+        let read = read(given, "generation_model_kwargs", &mut faults, &mut warnings);
+        let faults: crate::Result<()> = faults.or(()).map_err(Into::into);
+        faults.map(|()| read).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_in_extra_body_stands_beside_the_rest_and_over_it() {
+        let read = parameters(json!({
+            "top_p": 0.9, "top_k": 5,
+            "extra_body": {"top_k": 20, "chat_template_kwargs": {"enable_thinking": false}, "max_tokens": 300},
+        }))
+        .unwrap();
+        assert_eq!(read.max_tokens, Some(300));
+        assert_eq!(
+            Value::Object(read.extra),
+            json!({"top_p": 0.9, "top_k": 20, "chat_template_kwargs": {"enable_thinking": false}})
+        );
+        let refused = parameters(json!({"extra_body": "x"})).unwrap_err();
+        assert!(refused.contains("extra_body: is a string"), "{refused}");
+        let secret = parameters(json!({"extra_body": {"api_key": "SECRET"}})).unwrap_err();
+        assert!(!secret.contains("SECRET"), "{secret}");
+    }
 
     #[test]
     fn secrets_are_told_from_parameters() {

@@ -6,10 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::reader::{Reader, kind};
 use super::warning::InputWarning;
-use super::{DEFAULT_MODEL, Inner, KEYS, Settings, deduplication, parameters, topics};
+use super::{DEFAULT_MODEL, Inner, KEYS, Settings, deduplication, parameters, providers, topics};
 use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
 use crate::llm::ModelName;
+use crate::llm::price::PriceTable;
 use crate::plan::{PlanRequest, TopicSpec, allocate};
 use crate::schema::RecordSchema;
 
@@ -59,11 +60,13 @@ pub(super) fn read(source: Source) -> Result<Inner> {
     let before = reader.faults.len();
     let amounts = read_amounts(&mut reader);
     let amounts_are_clear = reader.faults.len() == before;
-    let topic_model = read_model(&mut reader, "topic_model_name");
+    let topic_model = read_model(&mut reader, "topic_model_name", &mut warnings);
     let topic_kwargs = reader.object("topic_model_kwargs").unwrap_or_default();
-    let generation_model = read_model(&mut reader, "generation_model_name");
+    let generation_model = read_model(&mut reader, "generation_model_name", &mut warnings);
     let generation_kwargs = reader.object("generation_model_kwargs").unwrap_or_default();
     let schema_json = reader.take("output_schema");
+    let providers = providers::read(&mut reader);
+    let (prices_json, prices) = read_prices(&mut reader);
     let mut config = reader.object("data_factory_config").unwrap_or_default();
     // What a repeat is belongs to the data as much as to the run, so it is taken beside the schema too.
     if let Some(said) = reader.take(deduplication::KEY) {
@@ -106,6 +109,9 @@ pub(super) fn read(source: Source) -> Result<Inner> {
         schema,
         schema_json,
         settings,
+        providers,
+        prices_json,
+        prices,
         warnings,
     })?)
 }
@@ -128,12 +134,21 @@ fn read_amounts(reader: &mut Reader<'_>) -> Amounts {
     }
 }
 
-fn read_model(reader: &mut Reader<'_>, key: &str) -> ModelName {
+fn read_model(reader: &mut Reader<'_>, key: &str, warnings: &mut Vec<InputWarning>) -> ModelName {
     let default = || DEFAULT_MODEL.parse().expect("it is `provider/model`");
-    match reader.text(key).map(|name| name.parse::<ModelName>()) {
-        None => default(),
-        Some(Ok(name)) => name,
-        Some(Err(error)) => {
+    let Some(text) = reader.text(key) else {
+        return default();
+    };
+    match text.parse::<ModelName>() {
+        Ok(name) => {
+            // LiteLLM, and so Starfish, takes such a name.
+            if !text.contains('/') {
+                let reason = format!("names no provider and is taken for `{name}`");
+                warnings.push(InputWarning::new(key, reason));
+            }
+            name
+        }
+        Err(error) => {
             let (problem, advice) = error
                 .message()
                 .split_once("; ")
@@ -142,6 +157,22 @@ fn read_model(reader: &mut Reader<'_>, key: &str) -> ModelName {
             default()
         }
     }
+}
+
+/// Reads prices over those that are known.
+fn read_prices(reader: &mut Reader<'_>) -> (Map<String, Value>, PriceTable) {
+    let json = reader.object("prices").unwrap_or_default();
+    let prices = PriceTable::known()
+        .with_json(&json)
+        .unwrap_or_else(|error| {
+            let (problem, advice) = error
+                .message()
+                .split_once("; ")
+                .unwrap_or((error.message(), ""));
+            reader.fault("prices", problem, advice);
+            PriceTable::known()
+        });
+    (json, prices)
 }
 
 fn read_schema(

@@ -1,5 +1,6 @@
 //! Takes values out of a JSON object, and notes every fault on the way.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
@@ -13,7 +14,7 @@ const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 /// An object that is read key by key. A key that is missing and one that is `null` are the same to it.
 pub(super) struct Reader<'a> {
     object: Map<String, Value>,
-    path: &'static str,
+    path: Cow<'static, str>,
     pub(super) faults: &'a mut InputFaults,
 }
 
@@ -21,12 +22,12 @@ impl<'a> Reader<'a> {
     /// Starts to read the object at a path; the path of the whole document is empty.
     pub(super) fn new(
         object: Map<String, Value>,
-        path: &'static str,
+        path: impl Into<Cow<'static, str>>,
         faults: &'a mut InputFaults,
     ) -> Self {
         Self {
             object,
-            path,
+            path: path.into(),
             faults,
         }
     }
@@ -42,7 +43,7 @@ impl<'a> Reader<'a> {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("known keys are `{}`", known.join("`, `")),
             };
-            let field = join(self.path, &presentable(key));
+            let field = join(&self.path, &presentable(key));
             self.faults
                 .push(InputFault::new(field, "is not a known key", advice));
         }
@@ -72,7 +73,7 @@ impl<'a> Reader<'a> {
         advice: impl Into<String>,
     ) {
         self.faults
-            .push(InputFault::new(join(self.path, key), problem, advice));
+            .push(InputFault::new(join(&self.path, key), problem, advice));
     }
 
     pub(super) fn text(&mut self, key: &str) -> Option<String> {

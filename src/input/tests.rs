@@ -113,7 +113,7 @@ fn the_builder_and_json_report_the_same_faults() {
         .num_records(1)
         .topics([("a", 2)])
         .topic(" ")
-        .generation_model("gpt-4")
+        .generation_model("llama3")
         .topic_parameters(json!([]))
         .max_concurrency(0)
         .max_cost_usd(f64::NAN)

@@ -16,13 +16,20 @@ use crate::error::{Error, ErrorKind, Result};
 /// assert_eq!(format!("{key:?}"), "ApiKey(..)");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct ApiKey(Arc<str>);
+pub struct ApiKey {
+    key: Arc<str>,
+    /// The environment variable that held it.
+    variable: Option<Arc<str>>,
+}
 
 impl ApiKey {
     /// Takes a key. Blanks around it, which a file or a shell easily adds, are dropped.
     #[must_use]
     pub fn new(key: impl AsRef<str>) -> Self {
-        Self(key.as_ref().trim().into())
+        Self {
+            key: key.as_ref().trim().into(),
+            variable: None,
+        }
     }
 
     /// Reads the first of these environment variables that holds a key.
@@ -46,21 +53,32 @@ impl ApiKey {
     pub(crate) fn find_in_env(variables: &[&str]) -> Option<Self> {
         variables
             .iter()
-            .filter_map(|variable| env::var(variable).ok())
-            .map(Self::new)
+            .filter_map(|variable| {
+                let key = Self::new(env::var(variable).ok()?);
+                Some(Self {
+                    variable: Some((*variable).into()),
+                    ..key
+                })
+            })
             .find(|key| !key.is_blank())
     }
 
     /// Returns whether there is nothing in it.
     #[must_use]
     pub fn is_blank(&self) -> bool {
-        self.0.is_empty()
+        self.key.is_empty()
     }
 
     /// Returns the key itself, for the one place that sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.key
+    }
+
+    /// Returns the environment variable that held it, if it came from there.
+    #[must_use]
+    pub fn variable(&self) -> Option<&str> {
+        self.variable.as_deref()
     }
 }
 

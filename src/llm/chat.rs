@@ -160,6 +160,23 @@ impl Parameters {
     pub fn extra(&self, name: &str) -> Option<&Value> {
         self.extra.get(name)
     }
+
+    /// Returns whether the caller limits how long an answer may be, under whichever name.
+    pub(crate) fn limits_output(&self) -> bool {
+        self.max_tokens.is_some()
+            || Self::LIMITS
+                .iter()
+                .any(|name| self.extra.contains_key(*name))
+    }
+
+    /// Names under which callers pass a limit through.
+    pub(crate) const LIMITS: [&str; 5] = [
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "maxOutputTokens",
+        "num_predict",
+    ];
 }
 
 /// Shows what the library reads and the names of the rest.

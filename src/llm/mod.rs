@@ -8,6 +8,7 @@ pub mod layers;
 mod model_name;
 pub mod models;
 pub mod price;
+mod provider_settings;
 pub mod providers;
 
 mod usage;
@@ -24,6 +25,7 @@ pub use chat::{
     Purpose, Role, TaskRef,
 };
 pub use model_name::ModelName;
+pub use provider_settings::ProviderSettings;
 pub use providers::OfflineModel;
 pub use usage::Usage;
 

@@ -1,15 +1,19 @@
 //! From a model's name to its client.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{LlmClient, ModelName, OfflineModel};
+use super::{LlmClient, ModelName, OfflineModel, ProviderSettings};
 use crate::closest::closest;
 use crate::embedding::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 
 #[cfg(feature = "providers")]
-use super::providers::{AnthropicClient, ClientOptions, GeminiClient, OpenAiClient, presets};
+use super::providers::{
+    AnthropicClient, ClientOptions, GeminiClient, OllamaClient, OpenAiClient, base_url_variables,
+    preset,
+};
 
 /// The provider of the embedded model, which needs no key and no network.
 pub const OFFLINE: &str = "offline";
@@ -31,6 +35,42 @@ pub fn client_for(name: &ModelName) -> Result<Arc<dyn LlmClient>> {
     ModelRegistry::new().client(name)
 }
 
+/// A provider that the library knows by its name; see [`known_providers`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KnownProvider {
+    /// What stands before the slash of its models' names.
+    pub name: &'static str,
+    /// Other names that are read as this one.
+    pub other_names: Vec<&'static str>,
+    /// Where it is, unless it is wherever the user runs it; `{NAME}` stands for an environment variable.
+    pub base_url: Option<&'static str>,
+    /// The environment variables that move it elsewhere, the first one that is set winning.
+    pub base_url_variables: Vec<String>,
+    /// The environment variables that hold the key, the first one that is set winning.
+    pub key_variables: Vec<String>,
+    /// Whether it serves nobody without a key.
+    pub needs_key: bool,
+}
+
+/// Returns the providers that are known by their names, those of a protocol of their own last.
+#[must_use]
+pub fn known_providers() -> Vec<KnownProvider> {
+    #[cfg(feature = "providers")]
+    let known = super::providers::known();
+    #[cfg(not(feature = "providers"))]
+    let known = Vec::new();
+    let offline = KnownProvider {
+        name: OFFLINE,
+        other_names: Vec::new(),
+        base_url: None,
+        base_url_variables: Vec::new(),
+        key_variables: Vec::new(),
+        needs_key: false,
+    };
+    known.into_iter().chain([offline]).collect()
+}
+
 /// Knows a client for each provider: the library's own, and those a caller adds.
 ///
 /// ```
@@ -50,6 +90,7 @@ pub fn client_for(name: &ModelName) -> Result<Arc<dyn LlmClient>> {
 #[derive(Clone, Default)]
 pub struct ModelRegistry {
     own: Vec<(String, Arc<MakeClient>)>,
+    configured: BTreeMap<String, ProviderSettings>,
     #[cfg(feature = "providers")]
     http_client: Option<reqwest::Client>,
 }
@@ -80,6 +121,14 @@ impl ModelRegistry {
         self.register(provider, move |name| {
             Ok(Arc::new(OpenAiClient::new(name, options.clone())?))
         })
+    }
+
+    /// Reaches a provider as these settings say: one that is known, or one of a new name that speaks OpenAI's format.
+    /// What is registered under the same name wins.
+    #[must_use]
+    pub fn configure(mut self, provider: impl Into<String>, settings: ProviderSettings) -> Self {
+        self.configured.insert(provider.into(), settings);
+        self
     }
 
     /// Sends through this client instead of the shared pool, for the library's own providers; see
@@ -116,14 +165,10 @@ impl ModelRegistry {
     /// As [`client`](Self::client); and where there is no client for embeddings, which needs the feature `providers`.
     pub fn embedder(&self, name: &ModelName) -> Result<Arc<dyn Embedder>> {
         #[cfg(feature = "providers")]
-        if library_providers().any(|known| known == name.provider()) {
-            let mut options = ClientOptions::new();
-            if let Some(client) = &self.http_client {
-                options = options.http_client(client.clone());
-            }
-            return Ok(Arc::new(super::providers::OpenAiEmbedder::new(
-                name, options,
-            )?));
+        if self.knows(name.provider()) {
+            let options = self.options(name.provider())?;
+            let embedder = super::providers::OpenAiEmbedder::new(name, options)?;
+            return Ok(Arc::new(embedder));
         }
         Err(self.unknown(name))
     }
@@ -132,23 +177,44 @@ impl ModelRegistry {
     #[must_use]
     pub fn providers(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.own.iter().map(|(name, _)| name.as_str()).collect();
-        names.extend(library_providers());
+        names.extend(known_providers().iter().map(|known| known.name));
         names
     }
 
     #[cfg(feature = "providers")]
     fn library_client(&self, name: &ModelName) -> Option<Result<Arc<dyn LlmClient>>> {
-        let mut options = ClientOptions::new();
-        if let Some(client) = &self.http_client {
-            options = options.http_client(client.clone());
-        }
-        Some(match name.provider() {
+        let provider = name.provider();
+        let options = match self.options(provider) {
+            Ok(options) => options,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(match provider {
             "anthropic" => AnthropicClient::new(name, options).map(shared),
             "gemini" => GeminiClient::new(name, options).map(shared),
-            provider if presets().iter().any(|preset| preset.name == provider) => {
-                OpenAiClient::new(name, options).map(shared)
-            }
+            "ollama" => OllamaClient::new(name, options).map(shared),
+            _ if self.knows(provider) => OpenAiClient::new(name, options).map(shared),
             _ => return None,
+        })
+    }
+
+    /// Returns whether there is a way to a provider of OpenAI's format: it is known, or set up here or in the environment.
+    #[cfg(feature = "providers")]
+    fn knows(&self, provider: &str) -> bool {
+        self.configured.contains_key(provider)
+            || preset(provider).is_some()
+            || has_base_url(provider)
+    }
+
+    /// Returns what a provider's clients are made with.
+    #[cfg(feature = "providers")]
+    fn options(&self, provider: &str) -> Result<ClientOptions> {
+        let options = match self.configured.get(provider) {
+            Some(settings) => settings.options(provider)?,
+            None => ClientOptions::new(),
+        };
+        Ok(match &self.http_client {
+            Some(client) => options.http_client(client.clone()),
+            None => options,
         })
     }
 
@@ -168,35 +234,43 @@ impl ModelRegistry {
                 .copied()
                 .find(|known| known.starts_with(provider) || provider.starts_with(known))
         });
-        let advice = if let Some(meant) = meant {
-            format!("did you mean `{meant}/{}`?", name.model())
-        } else if cfg!(feature = "providers") {
-            format!("known are {}", known.join(", "))
-        } else {
-            "the library was built without the feature `providers`".to_owned()
-        };
         Error::new(
             ErrorKind::Config,
-            format!("`{provider}` is no known provider; {advice}"),
+            format!("`{provider}` is no known provider; {}", advice(name, meant)),
         )
         .with_context("model", name.as_str())
     }
 }
 
+#[cfg(not(feature = "providers"))]
+fn advice(_: &ModelName, _: Option<&str>) -> String {
+    "the library was built without the feature `providers`".to_owned()
+}
+
+#[cfg(feature = "providers")]
+fn advice(name: &ModelName, meant: Option<&str>) -> String {
+    let meant = meant.map_or_else(String::new, |meant| {
+        format!("did you mean `{meant}/{}`? If not, ", name.model())
+    });
+    let variables = base_url_variables(&[], name.provider());
+    format!(
+        "{meant}for a server that speaks OpenAI's format, set {} to its URL or name it in `providers`; \
+         `topicloom models` lists those that are known",
+        variables[0]
+    )
+}
+
+/// Returns whether the environment says where a provider of this name is.
+#[cfg(feature = "providers")]
+fn has_base_url(provider: &str) -> bool {
+    base_url_variables(&[], provider)
+        .iter()
+        .any(|variable| std::env::var(variable).is_ok_and(|url| !url.trim().is_empty()))
+}
+
 #[cfg(feature = "providers")]
 fn shared<C: LlmClient>(client: C) -> Arc<dyn LlmClient> {
     Arc::new(client)
-}
-
-fn library_providers<'a>() -> impl Iterator<Item = &'a str> {
-    #[cfg(feature = "providers")]
-    let names = presets()
-        .iter()
-        .map(|preset| preset.name)
-        .chain(["anthropic", "gemini"]);
-    #[cfg(not(feature = "providers"))]
-    let names = std::iter::empty();
-    names.chain([OFFLINE])
 }
 
 /// Shows the names it knows.
@@ -228,8 +302,9 @@ mod tests {
     #[test]
     fn an_unknown_provider_is_answered_with_the_closest_names() {
         assert!(message("opnai/gpt-4").contains("`openai/gpt-4`"));
-        assert!(message("together/x").contains("`together_ai/x`"));
-        assert!(message("nothing-like-it/x").contains("known are openai, azure"));
+        assert!(message("fireworks_a/x").contains("`fireworks_ai/x`"));
+        let said = message("nothing-like-it/x");
+        assert!(said.contains("NOTHING_LIKE_IT_API_BASE"), "{said}");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub struct TaskPreview {
 }
 
 /// One call, as it was sent to the model.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct CallPreview {
     /// The model, as `provider/model`.
@@ -66,6 +66,20 @@ pub struct CallPreview {
     pub output: OutputFormat,
     /// What came of it; `None` if nobody waited any longer, as after a time-out.
     pub end: Option<Result<AnswerPreview, CallError>>,
+    /// What the provider itself said of a failure, without keys.
+    pub provider_words: Option<String>,
+}
+
+/// Shows nothing that the provider said: it may quote the prompt.
+impl fmt::Debug for CallPreview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallPreview")
+            .field("model", &self.model)
+            .field("messages", &self.messages)
+            .field("output", &self.output)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a model answered.

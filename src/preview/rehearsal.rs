@@ -168,6 +168,7 @@ impl LlmClient for Listened {
             messages: request.messages.clone(),
             output: request.output.clone(),
             end: None,
+            provider_words: None,
         });
         let result = self.inner.complete(request).await;
         let end = match &result {
@@ -180,6 +181,8 @@ impl LlmClient for Listened {
         };
         if let Some(call) = self.rehearsal.heard().calls.last_mut() {
             call.end = Some(end);
+            let words = result.as_ref().err().and_then(Error::provider_words);
+            call.provider_words = words.map(str::to_owned);
         }
         result
     }

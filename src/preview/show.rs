@@ -100,7 +100,13 @@ fn show_call(
     writeln!(f)?;
     match &call.end {
         Some(Ok(answer)) => writeln!(f, "{answer}\n"),
-        Some(Err(error)) => writeln!(f, "-- no answer: {error}\n"),
+        Some(Err(error)) => {
+            writeln!(f, "-- no answer: {error}")?;
+            if let Some(words) = &call.provider_words {
+                writeln!(f, "-- the provider's words: {}", Printable(words))?;
+            }
+            writeln!(f)
+        }
         None => writeln!(f, "-- no answer that was waited for\n"),
     }
 }

@@ -1,15 +1,17 @@
 //! Topics that a model invents.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::collected::Collected;
+use super::listed::listed;
 use super::{Topic, TopicProvider, TopicRequest};
 use crate::error::{ErrorKind, Result};
-use crate::llm::{ChatRequest, OutputFormat, OutputMode, OutputSchema, Purpose};
-use crate::parse::{self, Limits};
+use crate::llm::{
+    ChatRequest, FinishReason, OutputFormat, OutputMode, OutputSchema, Parameters, Purpose,
+};
 use crate::prompt::TopicsContext;
 use crate::random::Random;
 
@@ -120,48 +122,72 @@ impl TopicProvider for GeneratedTopics {
 /// noticed all the same.
 pub(super) const MOST_SHOWN: usize = 300;
 
-/// Asks the run's topic model once and returns what is a name in its answer. `seed` is no other ask's: a
-/// journal knows an answer by it.
+/// Asks the run's topic model and returns what is a name in its answer. `seed` is no other ask's: a journal knows an
+/// answer by it.
+///
+/// The answer has a limit unless the caller gave one: the schema's on how many names there are, and one on its tokens, for
+/// a model that does not stop. Where that cut off an answer before its first name, as hidden reasoning does, it is asked
+/// once more with more room.
 pub(super) async fn ask_for_names(
     request: &TopicRequest<'_>,
     context: &TopicsContext<'_>,
     seed: u64,
 ) -> Result<Vec<String>> {
-    let chat = ChatRequest::new(request.prompts.topics(context)?)
-        .with_output(OutputFormat::Schema(Arc::clone(&ANSWER)))
-        .with_parameters(Arc::clone(&request.parameters))
-        .with_purpose(Purpose::Topics)
-        .with_seed(seed);
-    match request.model.complete(&chat).await {
-        Ok(response) => Ok(topic_names(&strings(&response.text))
-            .into_iter()
-            .map(str::to_owned)
-            .collect()),
-        // The model's way of saying that it has nothing to say.
-        Err(error) if error.kind() == ErrorKind::ContentFilter => Ok(Vec::new()),
-        Err(error) => Err(error),
+    let messages = request.prompts.topics(context)?;
+    let ask = async |room: u64, seed: u64| {
+        let mut parameters = Parameters::clone(&request.parameters);
+        let is_limited = parameters.limits_output();
+        if !is_limited {
+            parameters.max_tokens =
+                Some(room * (TOKENS_OF_ALL + TOKENS_OF_A_NAME * context.count as u64));
+        }
+        let chat = ChatRequest::new(messages.clone())
+            .with_output(OutputFormat::Schema(Arc::new(answer(context.count))))
+            .with_parameters(Arc::new(parameters))
+            .with_purpose(Purpose::Topics)
+            .with_seed(seed);
+        match request.model.complete(&chat).await {
+            Ok(response) => {
+                let names: Vec<String> = topic_names(&listed(&response.text))
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect();
+                let wants_room = names.is_empty()
+                    && !is_limited
+                    && response.finish_reason == FinishReason::Length;
+                Ok((names, wants_room))
+            }
+            // The model's way of saying that it has nothing to say.
+            Err(error) if error.kind() == ErrorKind::ContentFilter => Ok((Vec::new(), false)),
+            Err(error) => Err(error),
+        }
+    };
+    let (names, wants_room) = ask(1, seed).await?;
+    if !wants_room {
+        return Ok(names);
     }
+    let again = Random::new(seed).fork("more room").next_u64();
+    ask(MORE_ROOM, again).await.map(|(names, _)| names)
 }
 
-/// The form of an answer.
-static ANSWER: LazyLock<Arc<OutputSchema>> = LazyLock::new(|| {
+/// The room for one name: a dozen words in a language that takes three tokens a word.
+const TOKENS_OF_A_NAME: u64 = 32;
+
+/// The room for what stands around the names, and for some thought.
+const TOKENS_OF_ALL: u64 = 1_024;
+
+/// How much more room an answer gets that was cut off before its first name.
+const MORE_ROOM: u64 = 8;
+
+/// The form of an answer with up to so many names.
+fn answer(count: usize) -> OutputSchema {
     let schema = json!({
         "type": "object",
-        "properties": {"topics": {"type": "array", "items": {"type": "string"}}},
+        "properties": {"topics": {"type": "array", "items": {"type": "string"}, "maxItems": count}},
         "required": ["topics"],
         "additionalProperties": false,
     });
-    Arc::new(OutputSchema::new("topics", schema, OutputMode::Strict))
-});
-
-/// Reads the names out of an answer.
-fn strings(text: &str) -> Vec<String> {
-    let values = parse::strings(text, &Limits::default()).values.into_iter();
-    let names = values.filter_map(|value| match value {
-        Value::String(name) => Some(name),
-        _ => None,
-    });
-    names.collect()
+    OutputSchema::new("topics", schema, OutputMode::Strict)
 }
 
 /// Returns the first and the last names of a list that is too long, and how many are left out between them.
@@ -245,6 +271,7 @@ mod tests {
     use super::super::test_request::{names, request};
     use super::*;
     use crate::error::{Error, Retry};
+    use crate::llm::ChatResponse;
     use crate::testing::{ScriptedAnswer, scripted};
 
     fn answer(names: &[&str]) -> ScriptedAnswer {
@@ -315,6 +342,25 @@ mod tests {
             5,
             "two asks for one batch, and three of patience"
         );
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_bounded_and_one_cut_off_before_its_first_name_gets_more_room() {
+        let thinking = ChatResponse::new("").with_finish_reason(FinishReason::Length);
+        let model = scripted([thinking.into(), answer(&["tides", "reefs"])]);
+        let topics = GeneratedTopics::new()
+            .topics(&request(2, &model))
+            .await
+            .unwrap();
+        assert_eq!(names(&topics), ["tides", "reefs"]);
+        let asked = model.requests();
+        let limits: Vec<_> = asked.iter().map(|ask| ask.parameters.max_tokens).collect();
+        assert_eq!(limits, [Some(1_088), Some(8_704)]);
+        assert_ne!(asked[0].seed, asked[1].seed);
+        let OutputFormat::Schema(schema) = &asked[0].output else {
+            panic!("it asks with a schema");
+        };
+        assert_eq!(schema.schema["properties"]["topics"]["maxItems"], 2);
     }
 
     #[tokio::test]

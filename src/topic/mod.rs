@@ -6,6 +6,7 @@ mod collected;
 mod fixed;
 mod function;
 mod generated;
+mod listed;
 mod name;
 #[cfg(test)]
 mod test_request;

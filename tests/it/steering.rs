@@ -162,6 +162,34 @@ async fn a_file_of_given_material_that_is_missing_is_said_before_any_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_embedding_model_that_cannot_be_had_is_found_before_the_first_call() {
+    use topicloom::dedup::{DeduplicatorExt, NearDuplicates, SemanticDuplicates};
+    use topicloom::embedding::from_fn;
+    use topicloom::{Error, ErrorKind};
+
+    let embedder = from_fn("gone", |_: &str| -> topicloom::Result<Vec<f32>> {
+        Err(Error::new(
+            ErrorKind::UnknownModel,
+            "there is no such model",
+        ))
+    });
+    let model = scripted(distinct(10));
+    let error = Pipeline::builder(model.clone())
+        .deduplicator(NearDuplicates::default().then(SemanticDuplicates::new(embedder)))
+        .build()
+        .generate(
+            GenerateByTopicInput::builder()
+                .topic("graphs")
+                .build()
+                .expect("it is valid"),
+        )
+        .await
+        .expect_err("nothing can be compared");
+    assert_eq!(error.error().kind(), ErrorKind::UnknownModel);
+    assert_eq!(model.requests().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_there_are_embeddings_the_report_has_a_vendi_score() {
     use topicloom::dedup::{DeduplicatorExt, NearDuplicates, SemanticDuplicates};
     use topicloom::embedding::from_fn;

@@ -16,6 +16,19 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Command {
+    /// Returns whether what a provider itself says of a failure may be shown.
+    pub(crate) fn shows_provider_errors(&self) -> bool {
+        match self {
+            Self::Run(args) => args.drive.show_provider_errors,
+            Self::Resume(args) => args.drive.show_provider_errors,
+            // It shows prompts and answers too.
+            Self::Preview(_) => true,
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Generate records: one JSON object per line.
@@ -32,6 +45,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Join a run that several processes share, and make calls for it until it is over.
     Work(WorkArgs),
+    /// List the providers that are known: the variables of key and URL, and whether the key is there.
+    Models,
     /// Print the JSON Schema of the input.
     Schema,
     /// Print an example of an input.
@@ -163,6 +178,10 @@ pub(crate) struct AdjustArgs {
     /// Makes the order of topics, and all else that is left to chance here, repeat itself.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    /// What models cost, over what the input says and what is known: a JSON file of `"provider/model": {"input": 0.5,
+    /// "output": 2}` in dollars per million tokens, or LiteLLM's `model_prices_and_context_window.json`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
 }
 
 /// How a run is driven and where its records go.
@@ -180,6 +199,9 @@ pub(crate) struct DriveArgs {
     /// Say nothing on standard error but errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Show what a provider itself says of a failure, without keys. It may quote the prompt.
+    #[arg(long)]
+    pub(crate) show_provider_errors: bool,
 }
 
 #[derive(Debug, Args)]
@@ -198,4 +220,7 @@ pub(crate) struct EstimateArgs {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// What models cost, as with `run`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
 }

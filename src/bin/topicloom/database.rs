@@ -72,6 +72,7 @@ async fn take_part(
     args: DriveArgs,
     set_up: impl FnOnce(SharedRun) -> SharedRun,
 ) -> Result<(), Failure> {
+    let input = adjusted(&input, &args.adjust)?;
     let pipeline = builder(&input, &args)?.build();
     let files = Files::open(&args)?;
     let run = SharedRun::create(&row.url, row.run_id, input).await?;
@@ -88,7 +89,7 @@ pub(crate) async fn work(args: WorkArgs) -> Result<()> {
     if let Some(model) = model {
         models = models.generation_model(model).topic_model(model);
     }
-    let pipeline = builder_for(&models.build()?, args.offline, args.quiet)?.build();
+    let pipeline = builder_for(&models.build()?, args.offline, args.quiet, false)?.build();
     let mut run = run
         .pipeline(pipeline)
         .lease_time(Duration::from_secs(args.lease_time.max(1)));

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::Path;
 
 use topicloom::estimate::{Pilot, Spread, estimate};
-use topicloom::llm::price::PriceTable;
 use topicloom::{Error, ErrorKind, Result};
 
 use crate::args::EstimateArgs;
@@ -13,7 +12,7 @@ use crate::{input, out};
 
 pub(crate) fn show(args: &EstimateArgs) -> Result<()> {
     let input = input::read(&args.input, args.json)?;
-    let mut estimate = estimate(&input, &PriceTable::known())?;
+    let mut estimate = estimate(&input, &input::prices(&input, args.prices.as_deref())?)?;
     if let Some(path) = &args.pilot_report {
         estimate = estimate.after_pilot(read(path)?);
     }

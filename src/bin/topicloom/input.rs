@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use serde_json::Value;
+use topicloom::llm::price::PriceTable;
 use topicloom::schema::include_files;
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
@@ -45,6 +46,25 @@ fn with_files(bytes: &[u8], folder: &Path) -> Option<Result<Value>> {
         .get_mut("output_schema")
         .filter(|schema| schema.is_object())?;
     Some(include_files(schema, folder).map(|()| input))
+}
+
+/// Returns what models cost: what a file says, where one is given, over what the input says.
+pub(crate) fn prices(input: &GenerateByTopicInput, file: Option<&Path>) -> Result<PriceTable> {
+    let prices = input.prices().clone();
+    let Some(path) = file else {
+        return Ok(prices);
+    };
+    let unreadable = |message| {
+        Error::new(ErrorKind::InvalidInput, message)
+            .with_context("file", path.display().to_string())
+    };
+    let bytes = fs::read(path)
+        .map_err(|error| unreadable("the prices cannot be read").with_source(error))?;
+    let rows = serde_json::from_slice(&bytes)
+        .map_err(|error| unreadable("the prices are no JSON object").with_source(error))?;
+    prices
+        .with_json(&rows)
+        .map_err(|error| error.with_context("file", path.display().to_string()))
 }
 
 /// Applies what the command line says over the input.

@@ -20,6 +20,7 @@ mod files;
 mod input;
 mod journal;
 mod keep;
+mod models;
 mod out;
 mod place;
 mod plan;
@@ -38,14 +39,17 @@ use ending::Failure;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let ended = match Cli::parse().command {
-        Command::Run(args) => return status_of(run::run(args).await),
-        Command::Resume(args) => return status_of(run::resume(args).await),
+    let command = Cli::parse().command;
+    let shows_words = command.shows_provider_errors();
+    let ended = match command {
+        Command::Run(args) => return status_of(run::run(args).await, shows_words),
+        Command::Resume(args) => return status_of(run::resume(args).await, shows_words),
         Command::Preview(args) => preview::preview(args).await,
         Command::Plan(args) => plan::plan(&args),
         Command::Estimate(args) => estimate::show(&args),
         Command::Inspect(args) => journal::inspect(args).await,
         Command::Work(args) => database::work(args).await,
+        Command::Models => models::show(),
         Command::Schema => {
             let schema = GenerateByTopicInput::<JsonRecord>::json_schema();
             out::line(format_args!("{schema:#}"))
@@ -54,14 +58,21 @@ async fn main() -> ExitCode {
             out::line(GenerateByTopicInput::<JsonRecord>::reference_example().trim_end())
         }
     };
-    status_of(ended.map_err(Failure::from))
+    status_of(ended.map_err(Failure::from), shows_words)
 }
 
-fn status_of(ended: Result<(), Failure>) -> ExitCode {
+fn status_of(ended: Result<(), Failure>, shows_words: bool) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { error, last_line }) => {
             eprintln!("error: {}", in_words(&error));
+            match error.provider_words() {
+                Some(words) if shows_words => eprintln!("the provider's words: {words}"),
+                Some(_) => {
+                    eprintln!("`--show-provider-errors` shows what the provider itself says");
+                }
+                None => {}
+            }
             if let Some(line) = last_line {
                 eprintln!("{line}");
             }

@@ -8,7 +8,10 @@ use crate::{input, out};
 
 pub(crate) async fn preview(args: PreviewArgs) -> Result<()> {
     let input = input::adjusted(&input::read(&args.input, false)?, &args.adjust)?;
-    let pipeline = Pipeline::builder_from_input(&input, &ModelRegistry::new())?.build();
+    let prices = input::prices(&input, args.adjust.prices.as_deref())?;
+    let pipeline = Pipeline::builder_from_input(&input, &ModelRegistry::new())?
+        .prices(prices)
+        .build();
     let preview = pipeline.preview(input, args.tasks).await?;
     out::line(preview.to_string().trim_end())?;
     preview.error.map_or(Ok(()), Err)

@@ -229,20 +229,28 @@ async fn dry_run(way: &Way, input: GenerateByTopicInput, args: RunArgs) -> Resul
 
 /// Starts with the models of the input, and shows progress.
 pub(crate) fn builder(input: &GenerateByTopicInput, args: &DriveArgs) -> Result<PipelineBuilder> {
-    builder_for(input, args.adjust.offline, args.quiet)
+    let prices = input::prices(input, args.adjust.prices.as_deref())?;
+    let builder = builder_for(
+        input,
+        args.adjust.offline,
+        args.quiet,
+        args.show_provider_errors,
+    )?;
+    Ok(builder.prices(prices))
 }
 
 pub(crate) fn builder_for(
     input: &GenerateByTopicInput,
     offline: bool,
     quiet: bool,
+    shows_words: bool,
 ) -> Result<PipelineBuilder> {
     if offline && !quiet {
         eprintln!(
             "{OFFLINE} is a stand-in, not a language model: its records have the right shape, and mean nothing"
         );
     }
-    let progress = Progress::new(!quiet && input.settings().show_progress);
+    let progress = Progress::new(!quiet && input.settings().show_progress, shows_words);
     let builder = Pipeline::builder_from_input(input, &ModelRegistry::new())?;
     Ok(builder.on_event(move |event| progress.observe(event)))
 }

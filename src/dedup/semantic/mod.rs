@@ -130,6 +130,10 @@ impl<E: Embedder> Deduplicator for SemanticDuplicates<E> {
         Ok(SemanticFingerprint { details, ..print })
     }
 
+    async fn check(&self) -> Result<()> {
+        embed_each(&self.embedder, &["a word"]).await.map(drop)
+    }
+
     fn memory(&self) -> SemanticMemory {
         SemanticMemory::new(self.threshold, self.approximate_beyond)
     }

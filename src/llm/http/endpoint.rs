@@ -1,6 +1,7 @@
 //! Where requests go, without ever showing the secrets a URL can hold.
 
 use std::fmt;
+use std::sync::Arc;
 
 use reqwest::Url;
 
@@ -9,7 +10,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// A base URL or one below it. `Debug` and errors show scheme, host and port only: user, password, query
 /// and path may hold a key.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Endpoint(Url);
+pub(crate) struct Endpoint {
+    url: Url,
+    /// The environment variable that it came from, or that moves it elsewhere.
+    variable: Option<Arc<str>>,
+}
 
 impl Endpoint {
     /// Reads a base URL.
@@ -32,58 +37,94 @@ impl Endpoint {
         if url.host_str().is_none() {
             return Err(wrong("names no host"));
         }
-        Ok(Self(url))
+        Ok(Self {
+            url,
+            variable: None,
+        })
+    }
+
+    /// Remembers the environment variable that it came from, or that moves it elsewhere.
+    pub(crate) fn moved_by(mut self, variable: String) -> Self {
+        self.variable = Some(variable.into());
+        self
+    }
+
+    /// Returns the environment variable that it came from, or that moves it elsewhere.
+    pub(crate) fn variable(&self) -> Option<&str> {
+        self.variable.as_deref()
     }
 
     /// Returns the endpoint `path` below this one; a query stays.
     pub(crate) fn join(&self, path: &str) -> Self {
-        let mut url = self.0.clone();
-        let base = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{base}/{}", path.trim_start_matches('/')));
-        Self(url)
+        let mut joined = self.clone();
+        let base = self.url.path().trim_end_matches('/');
+        joined
+            .url
+            .set_path(&format!("{base}/{}", path.trim_start_matches('/')));
+        joined
     }
 
     /// Returns this endpoint with one more pair in its query.
     pub(crate) fn with_query(&self, name: &str, value: &str) -> Self {
-        let mut url = self.0.clone();
-        url.query_pairs_mut().append_pair(name, value);
-        Self(url)
+        let mut longer = self.clone();
+        longer.url.query_pairs_mut().append_pair(name, value);
+        longer
+    }
+
+    /// Returns this endpoint without the end of its path, if it ends like this.
+    pub(crate) fn without(&self, end: &str) -> Self {
+        let mut shorter = self.clone();
+        let path = self.url.path().trim_end_matches('/');
+        shorter.url.set_path(path.strip_suffix(end).unwrap_or(path));
+        shorter
     }
 
     /// Returns whether the path of the URL ends like this.
     pub(crate) fn path_ends_with(&self, end: &str) -> bool {
-        self.0.path().trim_end_matches('/').ends_with(end)
+        self.url.path().trim_end_matches('/').ends_with(end)
     }
 
     /// Returns whether the path of the URL holds this.
     pub(crate) fn path_contains(&self, part: &str) -> bool {
-        self.0.path().contains(part)
+        self.url.path().contains(part)
     }
 
     /// Returns whether the query has a pair of this name.
     pub(crate) fn has_query(&self, name: &str) -> bool {
-        self.0.query_pairs().any(|(found, _)| found == name)
+        self.url.query_pairs().any(|(found, _)| found == name)
     }
 
     /// Returns the whole URL, for the one place that sends to it.
     pub(crate) fn url(&self) -> &Url {
-        &self.0
+        &self.url
     }
 
     /// Returns whether it is plain HTTP to this very machine.
     pub(crate) fn is_plain_loopback(&self) -> bool {
-        let host = self.0.host_str().unwrap_or_default();
+        let host = self.url.host_str().unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']');
-        self.0.scheme() == "http"
+        self.url.scheme() == "http"
             && (host == "localhost"
                 || address
                     .parse::<std::net::IpAddr>()
                     .is_ok_and(|address| address.is_loopback()))
     }
 
+    /// Returns the URL as it may be shown: without user, password and query, and without parts of the path that look like a
+    /// key.
+    pub(crate) fn shown(&self) -> String {
+        let looks_like_a_key =
+            |part: &str| part.len() >= 12 && part.contains(|letter: char| letter.is_ascii_digit());
+        let path = self.url.path().trim_end_matches('/').split('/');
+        let path: Vec<&str> = path
+            .map(|part| if looks_like_a_key(part) { "***" } else { part })
+            .collect();
+        self.origin() + &path.join("/")
+    }
+
     /// Returns scheme, host and port, which may be shown.
     pub(crate) fn origin(&self) -> String {
-        self.0.origin().ascii_serialization()
+        self.url.origin().ascii_serialization()
     }
 }
 
@@ -116,6 +157,13 @@ mod tests {
         let url =
             Endpoint::parse("https://user:SECRET@host:8443/SECRET/v1?key=SECRET#SECRET").unwrap();
         assert_eq!(format!("{url:?}"), "Endpoint(https://host:8443)");
+    }
+
+    #[test]
+    fn a_path_is_shown_without_what_looks_like_a_key() {
+        let url =
+            Endpoint::parse("https://user:SECRET@host/gw/a1b2c3d4e5f6g7/v1/?key=SECRET").unwrap();
+        assert_eq!(url.shown(), "https://host/gw/***/v1");
     }
 
     #[test]

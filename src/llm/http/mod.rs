@@ -7,6 +7,8 @@ mod moment;
 mod pool;
 mod retry_hint;
 mod transport;
+mod unreached;
+mod words;
 
 pub(crate) use body::json_values;
 pub(crate) use endpoint::Endpoint;

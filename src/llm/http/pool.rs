@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder};
+use reqwest::{Certificate, Client, ClientBuilder};
 
 use super::Endpoint;
 
@@ -27,11 +27,29 @@ pub(super) fn shared(endpoint: &Endpoint) -> Client {
 }
 
 fn remote() -> Client {
-    http_client_builder().build().unwrap_or_else(|_| {
+    let builder = http_client_builder().tls_certs_merge(named_certificates());
+    builder.build().unwrap_or_else(|_| {
         // Plain HTTP still works on a machine without certificates; HTTPS will say that it trusts nobody.
         tracing::warn!("no certificates found on this system: connections over HTTPS will fail");
         without_certificates(http_client_builder())
     })
+}
+
+/// Returns the certificates that curl and Python's requests are told to trust, such as a company's own. What is named in
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` is read as the system's.
+fn named_certificates() -> Vec<Certificate> {
+    let files = ["CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"].into_iter();
+    let files = files.filter_map(|variable| Some((variable, std::env::var_os(variable)?)));
+    files
+        .flat_map(|(variable, file)| {
+            let read = std::fs::read(file).ok();
+            let certificates = read.and_then(|pem| Certificate::from_pem_bundle(&pem).ok());
+            certificates.unwrap_or_else(|| {
+                tracing::warn!("the file that {variable} names holds no certificates");
+                Vec::new()
+            })
+        })
+        .collect()
 }
 
 fn without_certificates(builder: ClientBuilder) -> Client {

@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::body::{self, Body};
-use super::{Endpoint, json_values, pool};
+use super::{Endpoint, json_values, pool, unreached, words};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What came back, whatever its status.
@@ -21,12 +21,22 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     /// When the headers arrived, to which their dates are compared.
     pub(crate) at: SystemTime,
+    endpoint: Endpoint,
+    secrets: Vec<String>,
 }
 
 impl Reply {
     /// Returns whether the status says success.
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// Adds to the error of this reply where it came from, and what it said, without what was sent in secret headers and in
+    /// the URL.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        error
+            .with_context("url", self.endpoint.shown())
+            .with_provider_words(words::without(&self.secrets, &self.body))
     }
 
     /// Returns the JSON of the body.
@@ -87,13 +97,14 @@ impl Transport {
             shared = pool::shared(endpoint);
             &shared
         };
+        let secrets = words::secrets(endpoint, &headers);
         let sent = client
             .post(endpoint.url().clone())
             .headers(headers)
             .body(body)
             .send()
             .await;
-        let mut response = sent.map_err(not_sent)?;
+        let mut response = sent.map_err(|error| not_sent(endpoint, error))?;
         let at = SystemTime::now();
         let status = response.status().as_u16();
         let failed = !response.status().is_success();
@@ -107,7 +118,7 @@ impl Transport {
             Ok(Body::Whole(bytes)) => body::unpack(response.headers(), bytes, limit),
             // The status alone says most, so a body that breaks off is no further failure.
             Err(_) if failed => Body::Whole(Vec::new()),
-            Err(error) => return Err(broken_off(error)),
+            Err(error) => return Err(broken_off(endpoint, error)),
             Ok(too_long) => too_long,
         };
         let body = match body {
@@ -119,6 +130,8 @@ impl Transport {
             headers: std::mem::take(response.headers_mut()),
             body,
             at,
+            endpoint: endpoint.clone(),
+            secrets,
         })
     }
 
@@ -155,10 +168,13 @@ impl fmt::Debug for Transport {
 }
 
 /// Classifies a request that got no reply. The URL is taken out: it may hold a key.
-fn not_sent(error: reqwest::Error) -> Error {
-    let (kind, message) = if error.is_connect() {
-        (ErrorKind::Network, "no connection to the provider")
-    } else if error.is_timeout() {
+fn not_sent(endpoint: &Endpoint, error: reqwest::Error) -> Error {
+    if let Some(said) = unreached::explain(endpoint, &error) {
+        return Error::new(ErrorKind::Network, said)
+            .with_unreached()
+            .with_source(error.without_url());
+    }
+    let (kind, message) = if error.is_timeout() {
         (ErrorKind::Timeout, "the provider did not answer in time")
     } else if error.is_builder() || error.is_redirect() {
         (
@@ -171,11 +187,13 @@ fn not_sent(error: reqwest::Error) -> Error {
             "the connection to the provider broke off before an answer",
         )
     };
-    Error::new(kind, message).with_source(error.without_url())
+    Error::new(kind, message)
+        .with_context("url", endpoint.shown())
+        .with_source(error.without_url())
 }
 
 /// Classifies a body that did not arrive whole.
-fn broken_off(error: reqwest::Error) -> Error {
+fn broken_off(endpoint: &Endpoint, error: reqwest::Error) -> Error {
     let (kind, message) = if error.is_timeout() {
         (
             ErrorKind::Timeout,
@@ -187,5 +205,7 @@ fn broken_off(error: reqwest::Error) -> Error {
             "the connection to the provider broke off in the middle of an answer",
         )
     };
-    Error::new(kind, message).with_source(error.without_url())
+    Error::new(kind, message)
+        .with_context("url", endpoint.shown())
+        .with_source(error.without_url())
 }

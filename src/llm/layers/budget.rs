@@ -249,11 +249,8 @@ impl Budget {
                 Room::Now => break,
                 Room::Later => self.settled.notified().await,
                 Room::Never(cap) => {
-                    return Err(Error::new(
-                        ErrorKind::Budget,
-                        format!("{cap} leaves no room for another call"),
-                    )
-                    .with_context("model", model));
+                    let said = self.no_room(cap, need);
+                    return Err(Error::new(ErrorKind::Budget, said).with_context("model", model));
                 }
             }
         }
@@ -284,6 +281,32 @@ impl Budget {
         self.reserve(model, &request).await
     }
 
+    /// Says what a call would need, what is left, and what to set.
+    fn no_room(&self, cap: Cap, need: Need) -> String {
+        let spent = self.spending();
+        let name = match cap {
+            Cap::Cost => "cost",
+            Cap::Tokens => "tokens",
+            Cap::Calls => "calls",
+        };
+        let why = match cap {
+            Cap::Cost => format!(
+                "{} of {} is spent, and a call may cost up to {}; raise `max_cost_usd`, or set a lower `max_tokens`",
+                spent.cost + spent.uncertain_cost,
+                self.caps.cost.unwrap_or_default(),
+                need.cost,
+            ),
+            Cap::Tokens => format!(
+                "{} of {} are used, and a call may use up to {}; raise `max_tokens_total`, or set a lower `max_tokens`",
+                spent.usage.total().saturating_add(spent.uncertain_tokens),
+                self.caps.tokens.unwrap_or_default(),
+                need.tokens,
+            ),
+            Cap::Calls => format!("{} are made; raise `max_calls`", spent.calls),
+        };
+        format!("the cap on {name} leaves no room for another call: {why}")
+    }
+
     /// Returns the most tokens of the prompt, and the most of everything.
     fn most(
         &self,
@@ -296,7 +319,7 @@ impl Budget {
         };
         if self.caps.cost.is_some() && price.is_none() {
             return cannot_hold(
-                "cost is capped, but the price of the model is not known; give its price",
+                "cost is capped, but the price of the model is not known; give its price in `prices` or with `--prices`",
             );
         }
         let input = worst_case::input_tokens(request);
@@ -361,7 +384,14 @@ enum Room {
     Now,
     /// Once calls in flight are settled, perhaps.
     Later,
-    Never(&'static str),
+    Never(Cap),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cap {
+    Cost,
+    Tokens,
+    Calls,
 }
 
 impl Account {
@@ -373,13 +403,13 @@ impl Account {
         let calls = (spent.calls.saturating_add(need.calls), reserved.calls);
         for room in [
             room(
-                "the cap on cost",
+                Cap::Cost,
                 caps.cost.map(Usd::nano),
                 cost.0.nano(),
                 cost.1.nano(),
             ),
-            room("the cap on tokens", caps.tokens, tokens.0, tokens.1),
-            room("the cap on calls", caps.calls, calls.0, calls.1),
+            room(Cap::Tokens, caps.tokens, tokens.0, tokens.1),
+            room(Cap::Calls, caps.calls, calls.0, calls.1),
         ] {
             if room != Room::Now {
                 return room;
@@ -415,7 +445,7 @@ impl Account {
 }
 
 /// Caps in order of what a reader would look at first; the tightest answer wins in [`Account::reserve`].
-fn room(name: &'static str, cap: Option<u64>, with_this: u64, reserved: u64) -> Room {
+fn room(name: Cap, cap: Option<u64>, with_this: u64, reserved: u64) -> Room {
     match cap {
         Some(cap) if with_this > cap => Room::Never(name),
         Some(cap) if with_this.saturating_add(reserved) > cap => Room::Later,

@@ -1,6 +1,7 @@
 //! Tries a failed call again, when the failure says that this may help.
 
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -43,12 +44,24 @@ const REFUSED_ATTEMPTS: u32 = 4;
 ///     .seed(7);
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Retrying<C> {
     inner: C,
     policy: Policy,
     jitter: Mutex<Random>,
     trust: Trust,
+    watch: Option<Arc<Watch>>,
+}
+
+/// Is told which model is asked again, and after how long.
+type Watch = dyn Fn(&str, Duration) + Send + Sync;
+
+impl<C: fmt::Debug> fmt::Debug for Retrying<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retrying")
+            .field("inner", &self.inner)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<C> Retrying<C> {
@@ -59,6 +72,7 @@ impl<C> Retrying<C> {
             policy: Policy::default(),
             jitter: Mutex::new(Random::new(0)),
             trust: Trust::default(),
+            watch: None,
         }
     }
 
@@ -96,6 +110,13 @@ impl<C> Retrying<C> {
         self
     }
 
+    /// Tells of each wait before a call is made again: of which model, and how long. By default nobody is told.
+    #[must_use]
+    pub fn watched_by(mut self, watch: impl Fn(&str, Duration) + Send + Sync + 'static) -> Self {
+        self.watch = Some(Arc::new(watch));
+        self
+    }
+
     fn next(&self, error: &Error, attempt: u32) -> Next {
         let mut jitter = self.jitter.lock().unwrap_or_else(PoisonError::into_inner);
         self.policy.next(error, attempt, &mut jitter)
@@ -115,6 +136,9 @@ impl<C> Retrying<C> {
             }
             Doubt::AllAnswers => (error, Next::Exhausted),
         };
+        if let (Some(watch), Next::Wait(delay)) = (&self.watch, &next) {
+            watch(model, *delay);
+        }
         match next {
             Next::Wait(delay) => {
                 tracing::debug!(

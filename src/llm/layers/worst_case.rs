@@ -48,18 +48,11 @@ pub(super) fn input_tokens(request: &ChatRequest) -> u64 {
 /// Returns a number of tokens that the answer does not exceed, hidden reasoning included, if there is one:
 /// the limit that is sent, or else the model's own.
 pub(super) fn output_tokens(parameters: &Parameters, most: Option<u64>) -> Option<u64> {
-    // Names under which callers pass a limit through. Where several are given, which one the provider
-    // obeys is not known.
-    const LIMITS: [&str; 4] = [
-        "max_tokens",
-        "max_completion_tokens",
-        "max_output_tokens",
-        "maxOutputTokens",
-    ];
     const ANSWERS: [&str; 4] = ["n", "best_of", "candidate_count", "candidateCount"];
 
     let number = |name: &&str| parameters.extra(name).and_then(Value::as_u64);
-    let asked = LIMITS
+    // Where several are given, which one the provider obeys is not known.
+    let asked = Parameters::LIMITS
         .iter()
         .filter_map(number)
         .chain(parameters.max_tokens)

@@ -1,5 +1,6 @@
 //! What calls cost: prices of models, and money counted exactly.
 
+mod litellm;
 mod table;
 mod usd;
 

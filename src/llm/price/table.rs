@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use super::Price;
+use super::{Price, litellm};
+use crate::error::{Error, ErrorKind, Result};
+use crate::llm::ModelName;
 
 /// Prices by model name: the ones known to this release, and the caller's own.
 ///
@@ -55,6 +58,41 @@ impl PriceTable {
         self
     }
 
+    /// Adds prices from JSON, by model.
+    ///
+    /// A price is an object with `input` and `output`, and where they are known `cached_input`, `cache_write`, `long` and
+    /// `max_output_tokens`, in dollars per million tokens. Rows of LiteLLM's `model_prices_and_context_window.json` are
+    /// read too; those without a price per token are left out.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use topicloom::llm::price::PriceTable;
+    ///
+    /// let prices = json!({
+    ///     "own/model": {"input": 0.5, "output": 2},
+    ///     "gpt-7": {"litellm_provider": "openai", "input_cost_per_token": 2e-6, "output_cost_per_token": 1e-5},
+    /// });
+    /// let prices = PriceTable::known().with_json(prices.as_object().expect("it is an object"))?;
+    /// assert!(prices.get("own/model").is_some() && prices.get("openai/gpt-7").is_some());
+    /// # Ok::<(), topicloom::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput), naming the row that is no price.
+    pub fn with_json(mut self, prices: &Map<String, Value>) -> Result<Self> {
+        for (name, row) in prices {
+            if litellm::is_row(row) {
+                if let Some((name, price)) = litellm::price(name, row) {
+                    self = self.with(name, price);
+                }
+            } else {
+                self = self.with(canonical(name)?, own(name, row)?);
+            }
+        }
+        Ok(self)
+    }
+
     /// Returns the price of a model, the caller's own before the known one, that of the model before that of
     /// its provider.
     #[must_use]
@@ -70,6 +108,37 @@ impl PriceTable {
             .flat_map(|table| names.iter().flatten().map(|name| table.get(*name)))
             .find_map(Option::<&Price>::copied)
     }
+}
+
+/// Returns a model's name as it is looked up.
+fn canonical(name: &str) -> Result<String> {
+    Ok(name.parse::<ModelName>()?.as_str().to_owned())
+}
+
+/// Reads a price in the form of the table's own file.
+fn own(name: &str, row: &Value) -> Result<Price> {
+    const KEYS: [&str; 6] = [
+        "input",
+        "output",
+        "cached_input",
+        "cache_write",
+        "long",
+        "max_output_tokens",
+    ];
+    let keys = row.as_object().into_iter().flat_map(Map::keys);
+    let unknown = keys.filter(|key| !KEYS.contains(&key.as_str())).count();
+    serde_json::from_value(row.clone())
+        .ok()
+        .filter(|_| unknown == 0)
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!(
+                    "the price of `{name}` cannot be read; write dollars per million tokens, such as \
+                     {{\"input\": 0.5, \"output\": 2}}"
+                ),
+            )
+        })
 }
 
 static KNOWN: LazyLock<HashMap<String, Price>> =
@@ -108,7 +177,6 @@ fn parse(text: &str) -> serde_json::Result<HashMap<String, Price>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::ModelName;
     use crate::llm::price::Usd;
 
     #[test]

@@ -41,7 +41,8 @@ impl Connection {
             .map_err(|failure| match failure {
                 Some(said) => (self.refused)(&self.call(request), &reply, &said),
                 None => self.unreadable(&values).with_rate(rate),
-            })?
+            })
+            .map_err(|error| reply.explain(error))?
             .with_rate(rate);
         response.served_by.take_if(|model| !self.is_name(model));
         Ok(response)
@@ -61,13 +62,12 @@ impl Connection {
             .post(&self.endpoint, self.headers.clone(), body);
         let reply = sent.await.map_err(in_context)?;
         if !reply.is_success() {
-            return Err((self.refused)(
-                &self.call(request),
-                &reply,
-                &reply.explanation(),
-            ));
+            let error = (self.refused)(&self.call(request), &reply, &reply.explanation());
+            return Err(reply.explain(error));
         }
-        let values = reply.json().map_err(in_context)?;
+        let values = reply
+            .json()
+            .map_err(|error| reply.explain(in_context(error)))?;
         Ok((reply, values))
     }
 

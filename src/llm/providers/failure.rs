@@ -1,5 +1,7 @@
 //! Turns what a provider refused, once classified, into an error that shows nothing it should not.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Retry};
@@ -92,7 +94,7 @@ impl Call<'_> {
         if verdict.kind == ErrorKind::RateLimited {
             hint.after = hint.after.or(rate.as_ref().and_then(wait_for_limits));
         }
-        let error = Error::new(verdict.kind, verdict.message);
+        let error = Error::new(verdict.kind, self.message(verdict, refusal));
         let retry = match error.retry() {
             Retry::Never => Retry::Never,
             usual => hint.decide(usual),
@@ -115,6 +117,22 @@ impl Call<'_> {
             error = error.with_context("request_id", id);
         }
         error
+    }
+
+    /// Returns what happened, and what to change where that is known.
+    fn message(&self, verdict: Verdict, refusal: &Refusal) -> Cow<'static, str> {
+        let said = verdict.message;
+        match verdict.kind {
+            ErrorKind::Auth => match self.key.and_then(ApiKey::variable) {
+                Some(variable) => format!("{said}; check {variable}").into(),
+                None => said.into(),
+            },
+            ErrorKind::BadRequest => match self.parameter(refusal) {
+                Some(parameter) => format!("{said}; it does not like `{parameter}`").into(),
+                None => said.into(),
+            },
+            _ => said.into(),
+        }
     }
 
     /// Returns the word if it can be nothing but a code: short, of plain letters, and with no piece of the key or the

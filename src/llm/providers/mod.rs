@@ -15,6 +15,8 @@ mod failure;
 mod gemini;
 mod offline;
 #[cfg(feature = "providers")]
+mod ollama;
+#[cfg(feature = "providers")]
 mod openai;
 #[cfg(feature = "providers")]
 mod options;
@@ -33,6 +35,8 @@ pub use anthropic::AnthropicClient;
 pub use gemini::GeminiClient;
 pub use offline::OfflineModel;
 #[cfg(feature = "providers")]
+pub use ollama::OllamaClient;
+#[cfg(feature = "providers")]
 pub use openai::OpenAiClient;
 #[cfg(feature = "providers")]
 pub use openai::OpenAiEmbedder;
@@ -40,3 +44,53 @@ pub use openai::OpenAiEmbedder;
 pub use options::ClientOptions;
 #[cfg(feature = "providers")]
 pub use presets::{Preset, presets};
+#[cfg(feature = "providers")]
+pub(super) use presets::{base_url_variables, preset};
+
+/// Describes all of them: those of OpenAI's format, and then those of a protocol of their own.
+#[cfg(feature = "providers")]
+pub(super) fn known() -> Vec<super::models::KnownProvider> {
+    use presets::key_variables;
+    let own = [
+        (
+            "anthropic",
+            anthropic::BASE_URL,
+            anthropic::BASE_URL_VARIABLES,
+            anthropic::KEY_VARIABLES,
+        ),
+        (
+            "gemini",
+            gemini::BASE_URL,
+            gemini::BASE_URL_VARIABLES,
+            gemini::KEY_VARIABLES,
+        ),
+    ];
+    let compatible = presets().iter().map(|preset| {
+        (
+            preset.name,
+            preset.base_url,
+            preset.base_url_variables(),
+            preset.key_variables(),
+            preset.needs_key,
+        )
+    });
+    let own = own.into_iter().map(|(name, url, urls, keys)| {
+        let (urls, keys) = (base_url_variables(urls, name), key_variables(keys, name));
+        (name, Some(url), urls, keys, true)
+    });
+    compatible
+        .chain(own)
+        .map(
+            |(name, base_url, base_url_variables, key_variables, needs_key)| {
+                super::models::KnownProvider {
+                    name,
+                    other_names: super::model_name::other_names(name).collect(),
+                    base_url,
+                    base_url_variables,
+                    key_variables,
+                    needs_key,
+                }
+            },
+        )
+        .collect()
+}

@@ -4,6 +4,7 @@ use std::fmt;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
+use super::presets::{OLLAMA_HOST, base_url_variables, key_variables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::http::{Endpoint, Transport};
 use crate::llm::{ApiKey, OutputMode};
@@ -25,8 +26,10 @@ use crate::schema::Dialect;
 pub struct ClientOptions {
     base_url: Option<String>,
     api_key: Option<ApiKey>,
+    api_key_variable: Option<String>,
     headers: Vec<(String, String)>,
-    output: Option<(&'static [OutputMode], Dialect)>,
+    output_modes: Option<&'static [OutputMode]>,
+    dialect: Option<Dialect>,
     transport: Transport,
 }
 
@@ -49,6 +52,13 @@ impl ClientOptions {
     #[must_use]
     pub fn api_key(mut self, key: impl Into<ApiKey>) -> Self {
         self.api_key = Some(key.into());
+        self
+    }
+
+    /// Uses the key in this environment variable instead of those of the provider's name.
+    #[must_use]
+    pub fn api_key_variable(mut self, variable: impl Into<String>) -> Self {
+        self.api_key_variable = Some(variable.into());
         self
     }
 
@@ -83,16 +93,37 @@ impl ClientOptions {
     /// understands, where its preset does not know.
     #[must_use]
     pub fn structured_output(mut self, modes: &'static [OutputMode], dialect: Dialect) -> Self {
-        self.output = Some((modes, dialect));
+        self.output_modes = Some(modes);
+        self.dialect = Some(dialect);
         self
     }
 
-    pub(super) fn output(&self) -> Option<(&'static [OutputMode], Dialect)> {
-        self.output
+    /// Says the firmest way in which this server can be asked for structured output, and what it understands of JSON
+    /// Schema, where either is given.
+    pub(in crate::llm) fn asked_for(
+        mut self,
+        firmest: Option<OutputMode>,
+        dialect: Option<Dialect>,
+    ) -> Self {
+        use OutputMode::{Json, Prompt, Schema, Strict, Tool};
+        const ALL: [OutputMode; 5] = [Strict, Schema, Tool, Json, Prompt];
+        const MODES: &[OutputMode] = &[Strict, Schema, Tool, Json];
+        let from = |mode| ALL.iter().position(|known| *known == mode).unwrap_or(0);
+        self.output_modes = firmest.map(|mode| &MODES[from(mode)..]);
+        self.dialect = dialect;
+        self
     }
 
-    pub(super) fn own_base_url(&self) -> Option<&str> {
-        self.base_url.as_deref()
+    /// Returns how the server is asked for structured output: as the caller says, or else as its preset does.
+    pub(super) fn output(
+        &self,
+        modes: &'static [OutputMode],
+        dialect: Dialect,
+    ) -> (&'static [OutputMode], Dialect) {
+        (
+            self.output_modes.unwrap_or(modes),
+            self.dialect.unwrap_or(dialect),
+        )
     }
 
     /// Returns the base URL: the caller's, or else the first in the environment, or else the provider's own;
@@ -103,21 +134,27 @@ impl ClientOptions {
         own: Option<&str>,
         provider: &str,
     ) -> Result<(Endpoint, bool)> {
+        let variables = base_url_variables(variables, provider);
         if let Some(url) = &self.base_url {
             return Ok((Endpoint::parse(url)?, false));
         }
-        for variable in variables {
-            match std::env::var(variable) {
-                Ok(url) if !url.trim().is_empty() => {
-                    let endpoint = Endpoint::parse(&url)
-                        .map_err(|error| error.with_context("variable", (*variable).to_owned()))?;
-                    return Ok((endpoint, false));
-                }
-                _ => {}
+        for variable in &variables {
+            if let Some(url) = set(variable) {
+                let url = if variable == OLLAMA_HOST {
+                    ollama_host(&url)
+                } else {
+                    url
+                };
+                let endpoint = Endpoint::parse(&url)
+                    .map_err(|error| error.with_context("variable", variable.clone()))?;
+                return Ok((endpoint.moved_by(variable.clone()), false));
             }
         }
         match own {
-            Some(url) => Ok((Endpoint::parse(url)?, true)),
+            Some(url) => {
+                let endpoint = Endpoint::parse(&filled(url)?)?;
+                Ok((endpoint.moved_by(variables[0].clone()), true))
+            }
             None => Err(Error::new(
                 ErrorKind::Config,
                 format!(
@@ -129,11 +166,24 @@ impl ClientOptions {
     }
 
     /// Returns the key: the caller's, or else the first in the environment, or else none where none is needed.
-    pub(super) fn key(&self, variables: &[&str], needed: bool) -> Result<Option<ApiKey>> {
-        match &self.api_key {
-            Some(key) => Ok(Some(key.clone()).filter(|key| !key.is_blank())),
-            None if needed => ApiKey::from_env(variables).map(Some),
-            None => Ok(ApiKey::find_in_env(variables)),
+    pub(super) fn key(
+        &self,
+        variables: &[&str],
+        needed: bool,
+        provider: &str,
+    ) -> Result<Option<ApiKey>> {
+        if let Some(key) = &self.api_key {
+            return Ok(Some(key.clone()).filter(|key| !key.is_blank()));
+        }
+        if let Some(variable) = &self.api_key_variable {
+            return ApiKey::from_env(&[variable]).map(Some);
+        }
+        let variables = key_variables(variables, provider);
+        let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
+        if needed {
+            ApiKey::from_env(&variables).map(Some)
+        } else {
+            Ok(ApiKey::find_in_env(&variables))
         }
     }
 
@@ -177,6 +227,66 @@ impl ClientOptions {
     }
 }
 
+/// Returns what an environment variable holds, unless it is blank.
+fn set(variable: &str) -> Option<String> {
+    let value = std::env::var(variable).ok()?;
+    let value = value.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// Puts environment variables into the places of a URL that is each user's own: `{NAME}`, or `{NAME|OTHER}` for the first
+/// one that is set.
+fn filled(url: &str) -> Result<String> {
+    let mut filled = String::new();
+    let mut rest = url;
+    while let Some((before, (names, after))) = rest
+        .split_once('{')
+        .and_then(|(before, inside)| Some((before, inside.split_once('}')?)))
+    {
+        let value = names.split('|').find_map(set).ok_or_else(|| {
+            let names = names.replace('|', " or ");
+            Error::new(
+                ErrorKind::Config,
+                format!("the base URL is not complete; set the environment variable {names}"),
+            )
+        })?;
+        filled.push_str(before);
+        filled.push_str(&value);
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// Reads Ollama's own variable as Ollama does: scheme and port are optional, and an address to listen to at all of this
+/// machine is this machine (`envconfig.Host`).
+fn ollama_host(text: &str) -> String {
+    let (scheme, rest, usual_port) = match text.split_once("://") {
+        Some(("https", rest)) => ("https", rest, None),
+        Some((_, rest)) => ("http", rest, None),
+        None => ("http", text, Some("11434")),
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (name, port) = match host.rsplit_once(':') {
+        // A colon within brackets, or one of several, is part of an address.
+        Some((name, port))
+            if !port.contains(']') && (!name.contains(':') || name.ends_with(']')) =>
+        {
+            (name, Some(port))
+        }
+        _ => (host, usual_port),
+    };
+    let name = match name.trim_matches(['[', ']']) {
+        "" | "0.0.0.0" | "::" => "127.0.0.1".to_owned(),
+        address if address.contains(':') => format!("[{address}]"),
+        name => name.to_owned(),
+    };
+    let port = port
+        .filter(|port| !port.is_empty())
+        .map(|port| format!(":{port}"));
+    format!("{scheme}://{name}{}{path}", port.unwrap_or_default())
+}
+
 fn secret(value: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(value).ok()?;
     value.set_sensitive(true);
@@ -189,9 +299,47 @@ impl fmt::Debug for ClientOptions {
         f.debug_struct("ClientOptions")
             .field("base_url", &self.base_url.is_some())
             .field("api_key", &self.api_key.is_some())
+            .field("api_key_variable", &self.api_key_variable)
             .field("headers", &self.headers.len())
-            .field("output", &self.output)
+            .field("output_modes", &self.output_modes)
+            .field("dialect", &self.dialect)
             .field("transport", &self.transport)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ollamas_own_variable_is_read_as_ollama_does() {
+        for (text, url) in [
+            ("localhost", "http://localhost:11434"),
+            ("0.0.0.0", "http://127.0.0.1:11434"),
+            ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+            (":8080", "http://127.0.0.1:8080"),
+            ("10.0.0.7:11434", "http://10.0.0.7:11434"),
+            ("http://box", "http://box"),
+            ("https://box/ollama", "https://box/ollama"),
+            ("box:1234/", "http://box:1234/"),
+            ("::", "http://127.0.0.1:11434"),
+            ("[::1]:8080", "http://[::1]:8080"),
+            ("::1", "http://[::1]:11434"),
+        ] {
+            assert_eq!(ollama_host(text), url, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_place_in_a_url_that_nothing_fills_names_the_variables() {
+        assert_eq!(filled("https://host/v1").unwrap(), "https://host/v1");
+        let error = filled("https://{TOPICLOOM_NO_SUCH|TOPICLOOM_NOR_THIS}.host").unwrap_err();
+        assert!(
+            error
+                .message()
+                .contains("TOPICLOOM_NO_SUCH or TOPICLOOM_NOR_THIS"),
+            "{error}"
+        );
     }
 }

@@ -13,9 +13,9 @@ use crate::llm::OutputMode::{self, Strict, Tool};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
 use crate::schema::Dialect;
 
-const BASE_URL: &str = "https://api.anthropic.com";
-const BASE_URL_VARIABLES: &[&str] = &["ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE"];
-const KEY_VARIABLES: &[&str] = &["ANTHROPIC_API_KEY"];
+pub(super) const BASE_URL: &str = "https://api.anthropic.com";
+pub(super) const BASE_URL_VARIABLES: &[&str] = &["ANTHROPIC_BASE_URL"];
+pub(super) const KEY_VARIABLES: &[&str] = &["ANTHROPIC_API_KEY"];
 
 /// The version of the format: <https://docs.anthropic.com/en/api/versioning>.
 const VERSION: &str = "2023-06-01";
@@ -70,17 +70,16 @@ impl AnthropicClient {
     pub fn new(name: &ModelName, options: ClientOptions) -> Result<Self> {
         let (base, at_home) =
             options.endpoint(BASE_URL_VARIABLES, Some(BASE_URL), name.provider())?;
-        let key = options.key(KEY_VARIABLES, at_home)?;
+        let key = options.key(KEY_VARIABLES, at_home, name.provider())?;
         let auth = key
             .as_ref()
             .map(|key| ("x-api-key", key.expose().to_owned()));
         let headers = options.headers(auth, &[("anthropic-version", VERSION)])?;
-        let (modes, dialect) = options.output().unwrap_or_else(|| {
-            let row = OUTPUT
-                .iter()
-                .find(|(prefix, _)| name.model().starts_with(prefix));
-            (row.map_or(&[], |(_, modes)| *modes), Dialect::Anthropic)
-        });
+        let row = OUTPUT
+            .iter()
+            .find(|(prefix, _)| name.model().starts_with(prefix));
+        let modes = row.map_or(&[][..], |(_, modes)| *modes);
+        let (modes, dialect) = options.output(modes, Dialect::Anthropic);
         let endpoint = if base.path_ends_with("/v1") {
             base.join("messages")
         } else {

@@ -12,9 +12,9 @@ use crate::llm::OutputMode::{self, Json, Strict, Tool};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
 use crate::schema::Dialect;
 
-const BASE_URL: &str = "https://generativelanguage.googleapis.com/v1beta";
-const BASE_URL_VARIABLES: &[&str] = &["GEMINI_API_BASE"];
-const KEY_VARIABLES: &[&str] = &["GEMINI_API_KEY", "GOOGLE_API_KEY"];
+pub(super) const BASE_URL: &str = "https://generativelanguage.googleapis.com/v1beta";
+pub(super) const BASE_URL_VARIABLES: &[&str] = &[];
+pub(super) const KEY_VARIABLES: &[&str] = &["GEMINI_API_KEY", "GOOGLE_API_KEY"];
 
 /// `responseJsonSchema` constrains what is generated: <https://ai.google.dev/gemini-api/docs/structured-output>.
 const OUTPUT: &[OutputMode] = &[Strict, Tool, Json];
@@ -49,12 +49,12 @@ impl GeminiClient {
     pub fn new(name: &ModelName, options: ClientOptions) -> Result<Self> {
         let (base, at_home) =
             options.endpoint(BASE_URL_VARIABLES, Some(BASE_URL), name.provider())?;
-        let key = options.key(KEY_VARIABLES, at_home)?;
+        let key = options.key(KEY_VARIABLES, at_home, name.provider())?;
         let auth = key
             .as_ref()
             .map(|key| ("x-goog-api-key", key.expose().to_owned()));
         let headers = options.headers(auth, &[])?;
-        let (modes, dialect) = options.output().unwrap_or((OUTPUT, Dialect::Gemini));
+        let (modes, dialect) = options.output(OUTPUT, Dialect::Gemini);
         let base = if base.path_contains("/v1") {
             base
         } else {

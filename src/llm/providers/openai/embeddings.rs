@@ -47,7 +47,7 @@ impl OpenAiEmbedder {
     /// [`Config`](ErrorKind::Config) where a needed key or base URL is neither in the options nor in the
     /// environment, naming the variable to set, or where one of them cannot be used.
     pub fn new(model: &ModelName, options: ClientOptions) -> Result<Self> {
-        let preset = preset_for(model, &options)?;
+        let preset = preset_for(model);
         let (connection, ..) = connect(model, preset, "embeddings", options)?;
         Ok(Self {
             connection,

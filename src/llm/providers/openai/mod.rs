@@ -12,8 +12,8 @@ use async_trait::async_trait;
 
 use super::connection::Connection;
 use super::options::ClientOptions;
-use super::presets::{Auth, COMPATIBLE, OPENAI_REASONING, OutputLimit, Path, Preset, preset};
-use crate::error::{Error, ErrorKind, Result};
+use super::presets::{Auth, COMPATIBLE, OutputLimit, Path, Preset, preset};
+use crate::error::Result;
 use crate::llm::http::Endpoint;
 use crate::llm::{ApiKey, Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
 
@@ -62,13 +62,11 @@ impl OpenAiClient {
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) where a needed key or base URL is neither in the options nor in the
+    /// [`Config`](crate::ErrorKind::Config) where a needed key or base URL is neither in the options nor in the
     /// environment, naming the variable to set, or where one of them cannot be used.
     pub fn new(name: &ModelName, options: ClientOptions) -> Result<Self> {
-        let preset = preset_for(name, &options)?;
-        let (modes, dialect) = options
-            .output()
-            .unwrap_or_else(|| (preset.output_modes(name.model()), preset.dialect));
+        let preset = preset_for(name);
+        let (modes, dialect) = options.output(preset.output_modes(name.model()), preset.dialect);
         let mut capabilities = Capabilities::structured(modes, dialect);
         if preset.wants_cache_marks(name.model()) {
             capabilities = capabilities.with_warm_up();
@@ -84,14 +82,19 @@ impl OpenAiClient {
         })
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     fn body<'a>(&'a self, request: &'a ChatRequest) -> wire::Body<'a> {
         let model = self.connection.name.model();
-        let reasons = OPENAI_REASONING
-            .iter()
-            .any(|prefix| model.starts_with(prefix));
+        let reasons = self.preset.reasons(model);
         let new_limit = match self.preset.output_limit {
             OutputLimit::MaxTokens => false,
-            OutputLimit::MaxCompletionTokens => self.at_home || reasons,
+            // Azure is at home wherever it is, and a deployment's name does not tell whether it reasons.
+            OutputLimit::MaxCompletionTokens => {
+                self.at_home || self.preset.base_url.is_none() || reasons
+            }
         };
         // Reasoning that is switched off makes temperature acceptable again.
         let reasoning_off = request
@@ -110,7 +113,7 @@ impl OpenAiClient {
             temperature: request
                 .parameters
                 .temperature
-                .filter(|_| reasoning_off || !self.preset.refuses_temperature(model)),
+                .filter(|_| reasoning_off || !reasons),
             cache_key: request
                 .cache_key
                 .as_deref()
@@ -121,19 +124,9 @@ impl OpenAiClient {
     }
 }
 
-/// Returns the row of the model's provider, or the one for servers that have none where the caller says where it is.
-fn preset_for(name: &ModelName, options: &ClientOptions) -> Result<&'static Preset> {
-    match preset(name.provider()) {
-        Some(preset) => Ok(preset),
-        None if options.own_base_url().is_some() => Ok(&COMPATIBLE),
-        None => Err(Error::new(
-            ErrorKind::Config,
-            format!(
-                "`{}` is no known provider; set a base URL to use it",
-                name.provider()
-            ),
-        )),
-    }
+/// Returns the row of the model's provider, or the one for servers that have none.
+fn preset_for(name: &ModelName) -> &'static Preset {
+    preset(name.provider()).unwrap_or(&COMPATIBLE)
 }
 
 /// Connects to a service of a provider. Returns also whether that is at the provider's own URL, and where responses are
@@ -148,7 +141,7 @@ fn connect(
         options.endpoint(preset.base_url_variables, preset.base_url, name.provider())?;
     // A server that stands in for a provider often has no key. Azure is nowhere but at its users' own URLs.
     let needs_key = preset.needs_key && (at_home || preset.base_url.is_none());
-    let key = options.key(preset.key_variables, needs_key)?;
+    let key = options.key(preset.key_variables, needs_key, name.provider())?;
     let auth = key.as_ref().map(|key| auth_header(preset, key));
     let responses = (!base.path_ends_with(service))
         .then(|| endpoint(preset.path, base.clone(), name.model(), "responses"));
@@ -236,6 +229,7 @@ impl LlmClient for OpenAiClient {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn url(provider: &str, base: &str) -> String {
         let path = preset(provider).unwrap().path;
