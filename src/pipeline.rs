@@ -494,16 +494,14 @@ impl Pipeline {
 
     fn job<T>(&self, input: &GenerateByTopicInput<T>) -> Result<Job> {
         let parts = self.parts.clone();
-        // In full, so that no setting is read from an input and then by nobody.
+        // In full, so that no setting is read from an input and then by nobody; the command line reads `show_progress`.
         let Settings {
             max_concurrency,
             task_runner_timeout,
             dead_queue_threshold,
             job_run_stop_threshold,
-            // The command line's.
             show_progress: _,
-            // Looked at when a run starts; other things that a pipeline does keep nothing.
-            storage: _,
+            storage: _, // Looked at when a run starts; other things that a pipeline does keep nothing.
             seed,
             records_per_request,
             max_retries,
@@ -530,40 +528,23 @@ impl Pipeline {
             Arc::make_mut(&mut generation.parameters).max_tokens =
                 Some(limit.of(records_per_request));
         }
-        let (choices, fallbacks) = match parts.topic_model {
-            Some(backend) => (vec![(backend, 1)], Vec::new()),
-            None => (generation.choices.clone(), generation.fallbacks.clone()),
-        };
-        let topics = Model {
-            choices,
-            fallbacks,
+        let mut topics = Model {
             parameters: Arc::clone(input.topic_parameters()),
+            ..generation.clone()
         };
-        let mut already_seen = parts.already_seen;
-        already_seen.extend(seen_files.iter().map(Given::jsonl));
-        let mut budget = Budget::new(parts.prices).telling_requests_apart();
-        if let Some(dollars) = max_cost_usd {
-            budget = budget.max_cost(Usd::from_dollars(dollars)?);
+        if let Some(backend) = parts.topic_model {
+            (topics.choices, topics.fallbacks) = (vec![(backend, 1)], Vec::new());
         }
-        if let Some(tokens) = max_tokens_total {
-            budget = budget.max_tokens(tokens);
-        }
-        if let Some(calls) = max_calls {
-            budget = budget.max_calls(calls);
-        }
-        // Before any call is made, not when it is the turn of the first model whose cost nobody knows.
-        for backend in generation.backends() {
-            budget.check(backend.client.model(), &generation.parameters)?;
-        }
+        let seen_files = seen_files.iter().map(Given::jsonl);
+        let budget = budget(parts.prices, max_cost_usd, max_tokens_total, max_calls)?;
+        check_prices(&budget, &generation)?;
         if input.asks_topic_model() {
             // Each ask for topics has a limit of its own where the caller gave none.
-            let mut parameters = Arc::clone(&topics.parameters);
-            if !parameters.limits_output() {
-                Arc::make_mut(&mut parameters).max_tokens = Some(1);
+            let mut asked = topics.clone();
+            if !asked.parameters.limits_output() {
+                Arc::make_mut(&mut asked.parameters).max_tokens = Some(1);
             }
-            for backend in topics.backends() {
-                budget.check(backend.client.model(), &parameters)?;
-            }
+            check_prices(&budget, &asked)?;
         }
         let schema = if assert_formats {
             input.schema().assert_formats()?
@@ -571,15 +552,11 @@ impl Pipeline {
             input.schema().clone()
         };
         let budget = Arc::new(budget);
-        let embeddings = match (&parts.deduplicator, &said.embedding_model) {
-            (None, Some(model)) => {
+        let embeddings = match &said.embedding_model {
+            Some(model) if parts.deduplicator.is_none() => {
                 let embedder = parts.models.embedder(model)?;
-                let budget = Arc::clone(&budget);
-                Some(Arc::new(RunEmbedder::new(
-                    embedder,
-                    budget,
-                    max_concurrency,
-                )?))
+                let embedder = RunEmbedder::new(embedder, Arc::clone(&budget), max_concurrency)?;
+                Some(Arc::new(embedder))
             }
             _ => None,
         };
@@ -620,7 +597,7 @@ impl Pipeline {
             compared_by: deduplicator.describe(),
             deduplicator,
             embeddings,
-            already_seen,
+            already_seen: parts.already_seen.into_iter().chain(seen_files).collect(),
             angles,
             journal: parts.journal,
             resume: parts.resume,
@@ -647,6 +624,32 @@ fn own_limit<T>(
             generation.backends().filter_map(most_of).min(),
         )
     })
+}
+
+/// Creates the account of one run, with its caps.
+fn budget(
+    prices: PriceTable,
+    dollars: Option<f64>,
+    tokens: Option<u64>,
+    calls: Option<u64>,
+) -> Result<Budget> {
+    let mut budget = Budget::new(prices).telling_requests_apart();
+    if let Some(dollars) = dollars {
+        budget = budget.max_cost(Usd::from_dollars(dollars)?);
+    }
+    if let Some(tokens) = tokens {
+        budget = budget.max_tokens(tokens);
+    }
+    if let Some(calls) = calls {
+        budget = budget.max_calls(calls);
+    }
+    Ok(budget)
+}
+
+/// Refuses a cap on money where nobody knows what a model costs: before any call is made, not when it is its turn.
+fn check_prices(budget: &Budget, model: &Model) -> Result<()> {
+    let mut backends = model.backends();
+    backends.try_for_each(|backend| budget.check(backend.client.model(), &model.parameters))
 }
 
 /// Opens the journal that the input asks for, where the pipeline has none.
