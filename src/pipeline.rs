@@ -518,23 +518,7 @@ impl Pipeline {
             already_seen: seen_files,
             deduplication: said,
         } = input.settings().clone();
-        let mut generation = Model {
-            choices: parts.generation,
-            fallbacks: parts.fallbacks,
-            parameters: Arc::clone(input.generation_parameters()),
-        };
-        let own_limit = own_limit(input, &generation, &parts.prices);
-        if let Some(limit) = own_limit {
-            Arc::make_mut(&mut generation.parameters).max_tokens =
-                Some(limit.of(records_per_request));
-        }
-        let mut topics = Model {
-            parameters: Arc::clone(input.topic_parameters()),
-            ..generation.clone()
-        };
-        if let Some(backend) = parts.topic_model {
-            (topics.choices, topics.fallbacks) = (vec![(backend, 1)], Vec::new());
-        }
+        let (generation, topics, own_limit) = self.models(input);
         let seen_files = seen_files.iter().map(Given::jsonl);
         let budget = budget(parts.prices, max_cost_usd, max_tokens_total, max_calls)?;
         check_prices(&budget, &generation)?;
@@ -605,6 +589,28 @@ impl Pipeline {
             hooks: parts.hooks,
             broken: Broken::default(),
         })
+    }
+
+    /// Returns who writes records and who invents topics, and the output limit of our own, where there is one.
+    fn models<T>(&self, input: &GenerateByTopicInput<T>) -> (Model, Model, Option<OwnLimit>) {
+        let mut generation = Model {
+            choices: self.parts.generation.clone(),
+            fallbacks: self.parts.fallbacks.clone(),
+            parameters: Arc::clone(input.generation_parameters()),
+        };
+        let own_limit = own_limit(input, &generation, &self.parts.prices);
+        if let Some(limit) = own_limit {
+            let records = input.settings().records_per_request;
+            Arc::make_mut(&mut generation.parameters).max_tokens = Some(limit.of(records));
+        }
+        let mut topics = Model {
+            parameters: Arc::clone(input.topic_parameters()),
+            ..generation.clone()
+        };
+        if let Some(backend) = &self.parts.topic_model {
+            (topics.choices, topics.fallbacks) = (vec![(backend.clone(), 1)], Vec::new());
+        }
+        (generation, topics, own_limit)
     }
 }
 
