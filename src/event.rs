@@ -68,13 +68,6 @@ pub enum RunEvent<'a> {
         /// Where the schema and the caller's type disagree, of a record that fits the one and not the other.
         disagreement: Option<&'a DecodeFault>,
     },
-    /// Several candidates in a row were refused as repeats although they differ from what they are said to repeat: perhaps the
-    /// fields that decide are the wrong ones. Told once.
-    #[non_exhaustive]
-    MostlyRepeats {
-        /// What is compared to find repeats.
-        compared_by: &'a str,
-    },
     /// An answer had a fault.
     #[non_exhaustive]
     AnswerFaulty {

@@ -790,9 +790,12 @@ mod tests {
             ("generation_model_kwargs", json!({"temperature": 0.5})),
             ("output_schema", json!([{"name": "text", "type": "str"}])),
             ("deduplication", json!("exact")),
+            ("prices", json!({"offline/*": {"input": 1, "output": 2}})),
         ];
         let tested = keys.iter().map(|(key, _)| (*key).to_owned());
-        let tested: BTreeSet<String> = tested.chain(["data_factory_config".to_owned()]).collect();
+        let tested: BTreeSet<String> = tested
+            .chain(["data_factory_config", "providers"].map(str::to_owned))
+            .collect();
         assert_eq!(accepted_keys("/properties"), tested, "a key without a case");
         for (key, value) in keys {
             let base = match key {

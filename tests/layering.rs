@@ -114,7 +114,7 @@ fn an_import_that_points_up_is_seen() {
     );
     assert!(!may_import("error", "engine"));
     assert!(
-        !may_import("dedup", "llm"),
+        !may_import("dedup", "schedule"),
         "plug points do not know one another"
     );
     assert!(may_import("engine", "error"));

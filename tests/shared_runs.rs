@@ -428,7 +428,15 @@ fn what_is_wrong_is_said_without_the_password() {
         (
             1,
             "cannot be reached",
-            &["run", input, "--journal", nowhere, "--run-id", "a"],
+            &[
+                "run",
+                input,
+                "--journal",
+                nowhere,
+                "--run-id",
+                "a",
+                "--offline",
+            ],
         ),
         (1, "cannot be reached", &["work", nowhere, "a"]),
         (2, "TLS", &["work", tls, "a"]),

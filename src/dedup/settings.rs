@@ -6,7 +6,7 @@ use super::{
     AcceptAll, AnyDeduplicator, DeduplicatorExt, ExactDuplicates, Fields, NearDuplicates, Scope,
     SemanticDuplicates,
 };
-use crate::embedding::Embedder;
+use crate::embedding::{self, Embedder};
 use crate::llm::ModelName;
 use crate::schema::RecordSchema;
 
@@ -72,6 +72,16 @@ impl Deduplication {
     pub fn threshold(mut self, cosine: f32) -> Self {
         self.threshold = Some(cosine);
         self
+    }
+
+    /// Says what is compared, before anything is: `near: question, context`.
+    #[must_use]
+    pub fn describe(&self, schema: &RecordSchema) -> String {
+        let unasked = self
+            .embedding_model
+            .as_ref()
+            .map(|model| embedding::from_fn(model.as_str().to_owned(), |_: &str| Ok(Vec::new())));
+        self.deduplicator(schema, unasked).describe()
     }
 
     /// Creates what compares records as this says, with an embedder for the model that it names.

@@ -17,7 +17,7 @@ const MOST_DISAGREEMENTS: usize = 8;
 const SUSPICIOUS: u32 = 5;
 
 /// Says that the fields that decide may be the wrong ones, and what to set.
-fn mostly_repeats(compared_by: &str) -> String {
+pub(super) fn mostly_repeats(compared_by: &str) -> String {
     format!(
         "{SUSPICIOUS} candidates in a row were refused as repeats although they differ from the records that they are said to \
          repeat; records are compared by `{compared_by}`: if other fields tell them apart, name them, as in \
@@ -157,7 +157,7 @@ impl Findings {
         report.filtered = by_name(&self.filtered);
         report.duplicates = by_name(&self.duplicates);
         if self.in_a_row == SUSPICIOUS {
-            report.notes.push(mostly_repeats(&report.compared_by));
+            report.warnings.push(mostly_repeats(&report.compared_by));
         }
         let topics = &report.topics;
         let given_up = |(topic, why, last_error): (usize, GiveUp, Option<String>)| {

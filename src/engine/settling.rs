@@ -6,7 +6,7 @@ use tracing::debug;
 
 use super::Job;
 use super::asked_again::AskedAgain;
-use super::findings::Findings;
+use super::findings::{Findings, mostly_repeats};
 use super::guard::caught;
 use super::judge::{Judged, Ready, Refused};
 use super::ledger::{Ledger, Task};
@@ -232,8 +232,8 @@ impl<T> Settling<'_, T> {
         };
         let differs = self.recollection.repeated(task.topic, of, gist);
         if self.findings.duplicate(found.method, differs) && !self.is_replaying {
-            let compared_by = &self.job.compared_by;
-            self.job.tell(&RunEvent::MostlyRepeats { compared_by });
+            let warning = mostly_repeats(&self.job.compared_by);
+            self.job.tell(&RunEvent::Warned { warning: &warning });
         }
         self.metrics.observe_duplicate();
         self.ledger.repeated(task.topic, of);

@@ -328,6 +328,12 @@ impl<T> GenerateByTopicInputBuilder<T> {
         )
     }
 
+    /// Sets what is taken for a repeat, in its JSON form: a word, or an object as [`Deduplication`] describes it.
+    #[must_use]
+    pub fn deduplication_json(self, deduplication: impl Into<Value>) -> Self {
+        self.configure(deduplication::KEY, deduplication)
+    }
+
     /// Adds a JSONL file of records that count as seen, such as a test set that must not leak into the data. A record
     /// that repeats one is a duplicate. There is none by default.
     ///

@@ -178,6 +178,10 @@ pub(crate) struct AdjustArgs {
     /// Makes the order of topics, and all else that is left to chance here, repeat itself.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    /// What is taken for a repeat, over what the input says: `near`, `exact` or `off`, or an object such as `{"fields":
+    /// ["question"], "scope": "topic"}`.
+    #[arg(long, value_name = "METHOD|JSON")]
+    pub(crate) deduplication: Option<String>,
     /// What models cost, over what the input says and what is known: a JSON file of `"provider/model": {"input": 0.5,
     /// "output": 2}` in dollars per million tokens, or LiteLLM's `model_prices_and_context_window.json`.
     #[arg(long, value_name = "FILE")]
@@ -193,6 +197,9 @@ pub(crate) struct DriveArgs {
     /// complete run only.
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     pub(crate) output: PathBuf,
+    /// Write each candidate that is not accepted to this file, as JSON Lines, with the reason and what it repeats.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejected: Option<PathBuf>,
     /// Write the report, as JSON, to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use topicloom::run::StopHandle;
-use topicloom::sink::{JsonlSink, PartialFile, Sink};
-use topicloom::{Error, ErrorKind, GenerateByTopicInput, Report, Result};
+use topicloom::sink::{JsonlSink, PartialFile, RejectedJsonl, Sink};
+use topicloom::{Error, ErrorKind, GenerateByTopicInput, PipelineBuilder, Report, Result};
 
 use crate::args::DriveArgs;
 
@@ -39,6 +39,7 @@ pub(crate) fn check(
     for (role, path) in [
         ("output", Some(&args.output)),
         ("report", args.report.as_ref()),
+        ("list of rejected candidates", args.rejected.as_ref()),
     ] {
         if let Some(path) = path.filter(|path| is_file(path)) {
             written.push((role, path.clone()));
@@ -106,6 +107,7 @@ fn resolved(path: &Path) -> PathBuf {
 pub(crate) struct Files {
     pub(crate) sink: Box<dyn Sink>,
     report: Option<ReportFile>,
+    rejected: Option<RejectedJsonl>,
     /// Stops a run whose reader has gone.
     reader: Reader,
 }
@@ -131,9 +133,19 @@ impl Files {
                 Ok(ReportFile::Device(path.clone()))
             }
         });
+        let rejected = args.rejected.as_ref().map(|path| {
+            let file = fs::File::create(path).map_err(|error| {
+                let message = "the file for rejected candidates cannot be written";
+                Error::new(ErrorKind::Sink, message)
+                    .with_context("file", path.display().to_string())
+                    .with_source(error)
+            });
+            file.map(RejectedJsonl::new)
+        });
         Ok(Self {
             sink,
             report: report.transpose()?,
+            rejected: rejected.transpose()?,
             reader,
         })
     }
@@ -142,6 +154,26 @@ impl Files {
     pub(crate) fn stop_without_reader(&self, stop: StopHandle) {
         // It is set once, for the one run.
         self.reader.0.set(stop).ok();
+    }
+
+    /// Shows a run's rejected candidates to their file.
+    pub(crate) fn keep_rejected(&self, builder: PipelineBuilder) -> PipelineBuilder {
+        match self.rejected.clone() {
+            Some(file) => builder.on_rejected(move |candidate| file.write(candidate)),
+            None => builder,
+        }
+    }
+
+    /// Writes what is held back of the rejected candidates.
+    pub(crate) fn finish_rejected(&self) -> Result<()> {
+        let finished = self.rejected.as_ref().map_or(Ok(()), RejectedJsonl::finish);
+        finished.map_err(|error| {
+            Error::new(
+                ErrorKind::Sink,
+                "the rejected candidates could not be written whole",
+            )
+            .with_source(error)
+        })
     }
 
     pub(crate) fn write_report(&mut self, report: &Report) -> Result<()> {

@@ -22,6 +22,10 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
         "{:>8}  records, {topics} topics",
         allocation.total()
     ))?;
+    out::line(format_args!(
+        "compared by {}",
+        input.settings().deduplication.describe(input.schema())
+    ))?;
     for note in &allocation.notes {
         eprintln!("note: {note}");
     }

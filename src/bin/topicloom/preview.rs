@@ -12,6 +12,8 @@ pub(crate) async fn preview(args: PreviewArgs) -> Result<()> {
     let pipeline = Pipeline::builder_from_input(&input, &ModelRegistry::new())?
         .prices(prices)
         .build();
+    let compared_by = input.settings().deduplication.describe(input.schema());
+    out::line(format_args!("compared by {compared_by}"))?;
     let preview = pipeline.preview(input, args.tasks).await?;
     out::line(preview.to_string().trim_end())?;
     preview.error.map_or(Ok(()), Err)

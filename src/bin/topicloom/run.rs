@@ -168,7 +168,7 @@ pub(crate) async fn drive(
     args: DriveArgs,
 ) -> Result<(), Failure> {
     let longest_call = input.settings().task_runner_timeout;
-    let run = builder.build().run(input)?;
+    let run = files.keep_rejected(builder).build().run(input)?;
     stop_at_signals(run.stop_handle(), longest_call);
     if way.journal.is_none() {
         files.stop_without_reader(run.stop_handle());
@@ -263,7 +263,7 @@ fn conclude(
     mut files: Files,
     args: &DriveArgs,
 ) -> Result<(), Failure> {
-    let reported = files.write_report(report);
+    let reported = files.write_report(report).and(files.finish_rejected());
     let (error, unwritten) = error.map_or((None, 0), |(error, left)| (Some(error), left));
     let is_reader_gone = error.as_ref().is_some_and(files::is_reader_gone);
     if !args.quiet {

@@ -164,6 +164,7 @@ impl<C: LlmClient> LlmClient for ParameterFallback<C> {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
         let mut changes = self.learned();
         let known = changes.len();
+        let mut first: Option<Error> = None;
         loop {
             let asked = changed(request, &changes);
             match self.inner.complete(&asked).await {
@@ -175,8 +176,15 @@ impl<C: LlmClient> LlmClient for ParameterFallback<C> {
                 Err(error) => match change(&error, &asked) {
                     Some(change) if !changes.iter().any(|c| c.name == change.name) => {
                         changes.push(change);
+                        first.get_or_insert(error);
                     }
-                    _ => return Err(error),
+                    // What is refused whatever is left out says less than the refusal that named something.
+                    _ => {
+                        let named = first.filter(|first| {
+                            [first.kind(), error.kind()] == [ErrorKind::BadRequest; 2]
+                        });
+                        return Err(named.unwrap_or(error));
+                    }
                 },
             }
         }
