@@ -1,8 +1,8 @@
 //! The words of grammar of some languages, and what each does.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::hashed::HashedMap;
 use super::tokens::hash;
 
 /// What a word of grammar does; the data file explains each.
@@ -38,8 +38,8 @@ pub(super) struct Roles {
     pub(super) number: Option<u64>,
 }
 
-static WORDS: LazyLock<HashMap<u64, Roles>> = LazyLock::new(|| {
-    let mut words: HashMap<u64, Roles> = HashMap::new();
+static WORDS: LazyLock<HashedMap<Roles>> = LazyLock::new(|| {
+    let mut words: HashedMap<Roles> = HashedMap::default();
     let mut languages: Vec<&str> = Vec::new();
     let lines = include_str!("data/function_words.txt").lines();
     for line in lines.filter(|line| !line.starts_with('#')) {

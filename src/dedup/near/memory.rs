@@ -1,12 +1,10 @@
 //! What one run has seen, in some eighty bytes a record.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 
-use xxhash_rust::xxh3::Xxh3Builder;
-
 use super::NearFingerprint;
+use super::hashed::HashedMap;
 use super::template::Template;
 use crate::dedup::{Memory, Reference, Verdict};
 
@@ -16,7 +14,7 @@ use crate::dedup::{Memory, Reference, Verdict};
 #[derive(Default)]
 pub struct NearMemory {
     /// From the words of a record to the last one that has them.
-    last: HashMap<u64, u32, Xxh3Builder>,
+    last: HashedMap<u32>,
     seen: Vec<Seen>,
     references: Vec<Reference>,
     template: Template,

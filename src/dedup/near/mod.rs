@@ -2,6 +2,7 @@
 
 mod details;
 mod function_words;
+mod hashed;
 mod memory;
 mod phrase;
 mod reading;
@@ -11,6 +12,7 @@ mod template;
 mod text;
 mod tokens;
 
+use std::cell::RefCell;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -125,16 +127,21 @@ pub(super) fn details(compared: &Compared, candidate: &Candidate<'_>) -> Vec<Det
 
 /// Adds what a record says.
 fn read(compared: &Compared, candidate: &Candidate<'_>, mut reading: Reading) -> Reading {
-    let mut reader = Reader::default();
-    let scope = compared.scope_of(candidate);
-    for (name, value) in compared.values(candidate) {
-        read_value(
-            value,
-            mix(scope, hash(name.as_bytes())),
-            &mut reader,
-            &mut reading,
-        );
+    thread_local! {
+        /// Its buffers serve one record after the other.
+        static READER: RefCell<Reader> = RefCell::default();
     }
+    let scope = compared.scope_of(candidate);
+    READER.with_borrow_mut(|reader| {
+        for (name, value) in compared.values(candidate) {
+            read_value(
+                value,
+                mix(scope, hash(name.as_bytes())),
+                reader,
+                &mut reading,
+            );
+        }
+    });
     reading
 }
 
