@@ -1,10 +1,36 @@
 //! What tells two records apart that mean almost the same to an embedding.
 
-use super::reading::mix;
+use super::reading::{Reading, Said, mix};
+
+/// What the words of a record tell that no embedding does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::dedup) struct Details {
+    said: Said,
+    words: Vec<Detail>,
+}
+
+impl Details {
+    pub(super) fn new(mut reading: Reading) -> Self {
+        Self {
+            said: reading.said(0),
+            words: reading.words.take().unwrap_or_default(),
+        }
+    }
+
+    /// Returns the same number for all records that can be the same at all, by their numbers, signs and negations.
+    pub(in crate::dedup) fn place(&self) -> u64 {
+        place(&self.words)
+    }
+
+    /// Returns the bytes in use beside those of this.
+    pub(in crate::dedup) fn bytes(&self) -> usize {
+        self.words.capacity() * size_of::<Detail>()
+    }
+}
 
 /// A word or a sign of a record, in 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(in crate::dedup) struct Detail(u32);
+pub(super) struct Detail(u32);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
@@ -53,10 +79,20 @@ pub(in crate::dedup) enum Difference {
 }
 
 impl Difference {
-    pub(in crate::dedup) fn between(one: &[Detail], other: &[Detail]) -> Self {
-        if one == other {
-            return Self::Wording;
+    pub(in crate::dedup) fn between(one: &Details, other: &Details) -> Self {
+        if one.words == other.words {
+            // What the near stage parts stays apart.
+            let is_the_same = one.said.is_the_same(other.said);
+            return if is_the_same {
+                Self::Wording
+            } else {
+                Self::Telling
+            };
         }
+        Self::between_words(&one.words, &other.words)
+    }
+
+    fn between_words(one: &[Detail], other: &[Detail]) -> Self {
         let lacks = |from: &[Detail], to: &[Detail], only: Option<DetailKind>| {
             let mut from = from
                 .iter()
@@ -77,7 +113,7 @@ impl Difference {
 }
 
 /// Sums up what has to be the same in two records that are compared at all: numbers, signs, code and negations.
-pub(in crate::dedup) fn place(details: &[Detail]) -> u64 {
+fn place(details: &[Detail]) -> u64 {
     let counts = |detail: &&Detail| detail.is(DetailKind::Exact) || detail.is(DetailKind::Negation);
     let hashed = details
         .iter()

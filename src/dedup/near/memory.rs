@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::NearFingerprint;
 use super::hashed::HashedMap;
+use super::reading::Said;
 use super::template::Template;
 use crate::dedup::{Memory, Reference, Verdict};
 
@@ -20,40 +21,15 @@ pub struct NearMemory {
     template: Template,
 }
 
-/// How the words of a record stand.
+/// A record, and the one with the same words before it.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
-    order: u32,
-    phrases: u32,
-    stated: u32,
-    capitals: u32,
-    /// The record with the same words before this one.
+    said: Said,
     before: Option<Before>,
 }
 
 /// The number of a record, plus one, so that none takes no room.
 type Before = std::num::NonZeroU32;
-
-impl Seen {
-    /// Returns whether the same words say the same in both: in the same order or the same phrases, with the same
-    /// capitals where both have them to tell, and word by word where both state something.
-    fn says_the_same(&self, other: &Self) -> bool {
-        let same_unless_none = |one: u32, other: u32| one == other || one == 0 || other == 0;
-        (self.order == other.order || self.phrases == other.phrases)
-            && same_unless_none(self.stated, other.stated)
-            && same_unless_none(self.capitals, other.capitals)
-    }
-}
-
-/// A part of a hash that is 0 for 0 alone.
-fn shorten(hash: u64) -> u32 {
-    let part = (hash >> 32) as u32;
-    if part == 0 {
-        u32::from(hash != 0)
-    } else {
-        part
-    }
-}
 
 impl NearMemory {
     /// Returns how many bytes are in use.
@@ -71,16 +47,10 @@ impl Memory for NearMemory {
 
     fn admit(&mut self, fingerprint: NearFingerprint, reference: Reference) -> Verdict {
         let reading = fingerprint.0;
-        let (mut words, mut phrases) = self.template.missing_in(&reading.sentences);
-        for sentence in &reading.sentences {
-            phrases = phrases.wrapping_add(sentence.phrases);
-            words = words.wrapping_add(sentence.words);
-        }
+        let (words, phrases) = self.template.missing_in(&reading.sentences);
+        let words = words.wrapping_add(reading.words_sum());
         let mut seen = Seen {
-            order: shorten(reading.order),
-            phrases: shorten(phrases),
-            stated: shorten(reading.stated),
-            capitals: shorten(reading.capitals),
+            said: reading.said(phrases),
             before: None,
         };
         let number = u32::try_from(self.seen.len() + 1)
@@ -90,7 +60,7 @@ impl Memory for NearMemory {
             let mut next = Before::new(*last.get());
             while let Some(at) = next {
                 let at = at.get() as usize - 1;
-                if self.seen[at].says_the_same(&seen) {
+                if self.seen[at].said.is_the_same(seen.said) {
                     return Verdict::duplicate(self.references[at].clone(), 1.0).by("near");
                 }
                 next = self.seen[at].before;

@@ -25,7 +25,7 @@ use crate::error::Result;
 use reading::{Reader, Reading, mix};
 use tokens::hash;
 
-pub(super) use details::{Detail, Difference, place};
+pub(super) use details::{Details, Difference};
 pub use memory::NearMemory;
 
 /// Refuses records that say what another record says, in slightly other words.
@@ -116,13 +116,13 @@ impl Deduplicator for NearDuplicates {
     }
 }
 
-/// Returns the words of a record one by one, for [`Difference::between`].
-pub(super) fn details(compared: &Compared, candidate: &Candidate<'_>) -> Vec<Detail> {
+/// Returns what the words of a record tell, for [`Difference::between`].
+pub(super) fn details(compared: &Compared, candidate: &Candidate<'_>) -> Details {
     let reading = Reading {
         words: Some(Vec::new()),
         ..Reading::default()
     };
-    read(compared, candidate, reading).words.unwrap_or_default()
+    Details::new(read(compared, candidate, reading))
 }
 
 /// Adds what a record says.

@@ -33,6 +33,36 @@ pub(super) struct Reading {
     pub(super) words: Option<Vec<Detail>>,
 }
 
+/// How the words of a record stand, where the words are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Said {
+    order: u32,
+    phrases: u32,
+    stated: u32,
+    capitals: u32,
+}
+
+impl Said {
+    /// Returns whether the same words say the same in both: in the same order or the same phrases, with the same capitals
+    /// where both have them to tell, and word by word where both state something.
+    pub(super) fn is_the_same(self, other: Self) -> bool {
+        let same_unless_none = |one: u32, other: u32| one == other || one == 0 || other == 0;
+        (self.order == other.order || self.phrases == other.phrases)
+            && same_unless_none(self.stated, other.stated)
+            && same_unless_none(self.capitals, other.capitals)
+    }
+}
+
+/// Returns a part of a hash, which is 0 for 0 alone.
+fn shorten(hash: u64) -> u32 {
+    let part = (hash >> 32) as u32;
+    if part == 0 {
+        u32::from(hash != 0)
+    } else {
+        part
+    }
+}
+
 /// A sentence, or a value that is compared as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sentence {
@@ -43,6 +73,23 @@ pub(super) struct Sentence {
 }
 
 impl Reading {
+    /// Returns the sum of the words, whatever their order.
+    pub(super) fn words_sum(&self) -> u64 {
+        let words = self.sentences.iter().map(|sentence| sentence.words);
+        words.fold(0, u64::wrapping_add)
+    }
+
+    /// Returns how the words stand, with further phrases.
+    pub(super) fn said(&self, more_phrases: u64) -> Said {
+        let phrases = self.sentences.iter().map(|sentence| sentence.phrases);
+        Said {
+            order: shorten(self.order),
+            phrases: shorten(phrases.fold(more_phrases, u64::wrapping_add)),
+            stated: shorten(self.stated),
+            capitals: shorten(self.capitals),
+        }
+    }
+
     /// Adds a value that is compared as it is.
     pub(super) fn add_exact(&mut self, place: u64, value: u64) {
         let value = mix(place, value);

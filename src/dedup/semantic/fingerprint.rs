@@ -1,6 +1,6 @@
 //! An embedding, held in one byte a dimension.
 
-use crate::dedup::near::Detail;
+use crate::dedup::near::Details;
 use crate::embedding::quantised;
 
 /// A direction in one byte a dimension, and whose it is compared with.
@@ -10,7 +10,7 @@ pub struct SemanticFingerprint {
     pub(super) place: u64,
     pub(super) vector: Vec<i8>,
     /// The words, for what no embedding tells apart.
-    pub(super) details: Vec<Detail>,
+    pub(super) details: Option<Box<Details>>,
 }
 
 impl SemanticFingerprint {
@@ -20,7 +20,7 @@ impl SemanticFingerprint {
         Some(Self {
             place,
             vector,
-            details: Vec::new(),
+            details: None,
         })
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use super::fingerprint::SemanticFingerprint;
 use super::index::Index;
 use super::shelf::{Query, Shelf};
-use crate::dedup::near::{Detail, Difference};
+use crate::dedup::near::{Details, Difference};
 use crate::dedup::{Memory, Reference, Verdict};
 
 /// The embeddings of one run: a byte a dimension, and some 150 bytes for the words of a question.
@@ -23,14 +23,21 @@ pub struct SemanticMemory {
 struct Named {
     vectors: Shelf,
     names: Vec<Reference>,
-    details: Vec<Vec<Detail>>,
+    details: Vec<Option<Box<Details>>>,
     index: Index,
 }
 
 impl Named {
-    fn nearest(&self, query: &Query, details: &[Detail], threshold: f32) -> Option<(usize, f32)> {
-        let fits =
-            |at: usize| Difference::between(&self.details[at], details) == Difference::Wording;
+    fn nearest(
+        &self,
+        query: &Query,
+        details: Option<&Details>,
+        threshold: f32,
+    ) -> Option<(usize, f32)> {
+        let fits = |at: usize| match (&self.details[at], details) {
+            (Some(one), Some(other)) => Difference::between(one, other) == Difference::Wording,
+            _ => true,
+        };
         if self.index.serves(query) {
             self.index.nearest(&self.vectors, query, threshold, &fits)
         } else {
@@ -38,7 +45,7 @@ impl Named {
         }
     }
 
-    fn push(&mut self, query: &Query, details: Vec<Detail>, name: Reference) {
+    fn push(&mut self, query: &Query, details: Option<Box<Details>>, name: Reference) {
         self.vectors.push(query);
         self.names.push(name);
         self.details.push(details);
@@ -72,12 +79,9 @@ impl SemanticMemory {
             .values()
             .map(|shelf| {
                 let names = shelf.names.capacity() * size_of::<Reference>();
-                let details = shelf
-                    .details
-                    .iter()
-                    .map(|details| details.capacity() * size_of::<Detail>());
-                let details =
-                    details.sum::<usize>() + shelf.details.capacity() * size_of::<Vec<Detail>>();
+                let of_one = |details: &Details| size_of::<Details>() + details.bytes();
+                let details: usize = shelf.details.iter().flatten().map(|details| of_one(details)).sum();
+                let details = details + shelf.details.capacity() * size_of::<usize>();
                 shelf.vectors.bytes() + shelf.index.bytes() + names + details
             })
             .sum()
@@ -91,7 +95,9 @@ impl Memory for SemanticMemory {
         let threshold = self.threshold;
         let known = self.named(fingerprint.vector.len());
         let query = Query::new(&fingerprint);
-        if let Some((at, similarity)) = known.nearest(&query, &fingerprint.details, threshold) {
+        if let Some((at, similarity)) =
+            known.nearest(&query, fingerprint.details.as_deref(), threshold)
+        {
             return Verdict::duplicate(known.names[at].clone(), similarity).by("semantic");
         }
         known.push(&query, fingerprint.details, reference);

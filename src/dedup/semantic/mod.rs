@@ -8,7 +8,7 @@ mod shelf;
 use async_trait::async_trait;
 
 use super::compared::{Compared, compared_settings, flatten};
-use super::near::{details, place};
+use super::near::details;
 use super::{Deduplicator, Fields};
 use crate::candidate::Candidate;
 use crate::embedding::{Embedder, embed_each};
@@ -118,7 +118,7 @@ impl<E: Embedder> Deduplicator for SemanticDuplicates<E> {
         };
         let details = details(&self.compared, candidate);
         // Turned, so that a topic does not cancel its own number.
-        let place = self.compared.scope_of(candidate).rotate_left(1) ^ place(&details);
+        let place = self.compared.scope_of(candidate).rotate_left(1) ^ details.place();
         let print = SemanticFingerprint::of(place, &vector).ok_or_else(|| {
             Error::new(
                 ErrorKind::Malformed,
@@ -127,7 +127,10 @@ impl<E: Embedder> Deduplicator for SemanticDuplicates<E> {
             .with_context("model", self.embedder.name())
             .with_context("dimensions", vector.len().to_string())
         })?;
-        Ok(SemanticFingerprint { details, ..print })
+        Ok(SemanticFingerprint {
+            details: Some(Box::new(details)),
+            ..print
+        })
     }
 
     async fn check(&self) -> Result<()> {

@@ -275,7 +275,7 @@ mod tests {
         SemanticFingerprint {
             place,
             vector,
-            details: Vec::new(),
+            details: None,
         }
     }
 
@@ -356,7 +356,7 @@ mod tests {
             Query::new(&SemanticFingerprint {
                 place: 1,
                 vector: vector.to_vec(),
-                details: Vec::new(),
+                details: None,
             })
         };
         let mut shelf = Shelf::default();
@@ -372,7 +372,7 @@ mod tests {
         let longest = SemanticFingerprint {
             place: 0,
             vector: vec![i8::MIN; crate::embedding::MOST_DIMENSIONS],
-            details: Vec::new(),
+            details: None,
         };
         let mut shelf = Shelf::default();
         shelf.push(&Query::new(&longest));
