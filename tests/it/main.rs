@@ -5,6 +5,7 @@ mod answers;
 #[cfg(feature = "providers")]
 mod caching;
 mod conversation;
+mod embedding;
 mod endings;
 mod hooks;
 #[cfg(feature = "providers")]

@@ -80,7 +80,12 @@ impl SemanticMemory {
             .map(|shelf| {
                 let names = shelf.names.capacity() * size_of::<Reference>();
                 let of_one = |details: &Details| size_of::<Details>() + details.bytes();
-                let details: usize = shelf.details.iter().flatten().map(|details| of_one(details)).sum();
+                let details: usize = shelf
+                    .details
+                    .iter()
+                    .flatten()
+                    .map(|details| of_one(details))
+                    .sum();
                 let details = details + shelf.details.capacity() * size_of::<usize>();
                 shelf.vectors.bytes() + shelf.index.bytes() + names + details
             })

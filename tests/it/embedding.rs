@@ -1,0 +1,120 @@
+//! An embedding model that the input names: found by its name, asked once for each text, kept in the journal.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+use topicloom::journal::MemoryJournal;
+use topicloom::llm::models::ModelRegistry;
+use topicloom::{GenerateByTopicInput, Pipeline, Report};
+
+/// Answers `/embeddings` with one direction for each text; returns where, and how many texts it was asked for.
+fn embedding_server() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+            let mut length = 0;
+            let mut line = String::new();
+            while reader.read_line(&mut line).expect("a header") > 2 {
+                if let Some((name, value)) = line.split_once(':')
+                    && name.eq_ignore_ascii_case("content-length")
+                {
+                    length = value.trim().parse().expect("a number");
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).expect("a body");
+            let request: Value = serde_json::from_slice(&body).expect("JSON");
+            let texts = request["input"].as_array().expect("a list of texts");
+            count.fetch_add(texts.len(), Ordering::Relaxed);
+            let data: Vec<Value> = (0..)
+                .zip(texts)
+                .map(|(index, text)| {
+                    let sum: u32 = text.to_string().bytes().map(u32::from).sum();
+                    let angle = f64::from(sum);
+                    json!({"index": index, "embedding": [angle.sin(), angle.cos(), 0.1]})
+                })
+                .collect();
+            let body =
+                json!({"data": data, "usage": {"prompt_tokens": 3, "total_tokens": 3}}).to_string();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            stream
+                .write_all(head.as_bytes())
+                .and_then(|()| stream.write_all(body.as_bytes()))
+                .expect("it listens");
+        }
+    });
+    (format!("http://{address}/v1"), asked)
+}
+
+fn input(base_url: &str, records: u64) -> GenerateByTopicInput {
+    GenerateByTopicInput::from_json_value(json!({
+        "user_instruction": "Q&A pairs about the sea", "num_records": records, "topics": ["tides", "waves"],
+        "generation_model_name": "offline/loom",
+        "deduplication": {"embedding_model": "house/small", "threshold": 1.0},
+        "providers": {"house": {"base_url": base_url}},
+        "data_factory_config": {"seed": 1},
+    }))
+    .expect("an input")
+}
+
+async fn run(input: GenerateByTopicInput, journal: &MemoryJournal) -> Report {
+    let builder =
+        Pipeline::builder_from_input(&input, &ModelRegistry::new()).expect("known models");
+    let pipeline = builder
+        .journal(journal.clone())
+        .resume_changed_input()
+        .build();
+    let dataset = pipeline
+        .generate(input)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    dataset.report().clone()
+}
+
+#[tokio::test]
+async fn a_resume_asks_for_no_embedding_again() {
+    let (base_url, asked) = embedding_server();
+    let journal = MemoryJournal::default();
+    let first = run(input(&base_url, 8), &journal).await;
+    let of_first = asked.load(Ordering::Relaxed);
+    assert!(
+        of_first >= 8,
+        "each record is compared by its embedding: {of_first}"
+    );
+    assert!(
+        first.compared_by.contains("semantic (house/small"),
+        "{}",
+        first.compared_by
+    );
+    assert!(
+        first.spending.calls > first.record_calls.made,
+        "the calls for embeddings are booked"
+    );
+
+    let again = run(input(&base_url, 8), &journal).await;
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        of_first,
+        "nothing is asked again"
+    );
+    assert_eq!(again.accepted, 8);
+
+    run(input(&base_url, 10), &journal).await;
+    let of_more = asked.load(Ordering::Relaxed) - of_first;
+    assert!(
+        (2..8).contains(&of_more),
+        "only new records are asked for: {of_more}"
+    );
+}
