@@ -11,6 +11,8 @@ pub(super) enum Role {
     Drop,
     Passive,
     Auxiliary,
+    Was,
+    Did,
     Modal,
     Person,
     Label,
@@ -67,6 +69,8 @@ static WORDS: LazyLock<HashedMap<Roles>> = LazyLock::new(|| {
 fn role(name: &str) -> Role {
     match name {
         "passive" => Role::Passive,
+        "was" => Role::Was,
+        "did" => Role::Did,
         "auxiliary" => Role::Auxiliary,
         "modal" => Role::Modal,
         "person" => Role::Person,

@@ -9,6 +9,9 @@ use super::tokens::{Capitals, Exact, Token, Word, hash};
 /// What stands for a question that asks for a yes or a no.
 const YES_OR_NO: u64 = 0x79_6e;
 
+/// What stands for a question about what is past.
+const PAST: u64 = 0x70_61;
+
 /// Adds what the tokens of a text say.
 pub(super) fn write(tokens: &[Token], place: u64, phrase: &mut Phrase, reading: &mut Reading) {
     let text = Text::new(tokens);
@@ -25,7 +28,7 @@ pub(super) fn write(tokens: &[Token], place: u64, phrase: &mut Phrase, reading: 
         order_at_start: 0,
         words_at_start,
         stated: 0,
-        asks: false,
+        is_quoted: false,
         capitals: 0,
     };
     for (at, token) in tokens.iter().enumerate() {
@@ -83,35 +86,46 @@ impl<'a> Text<'a> {
     /// Returns what the sentence from a token on does.
     fn mood(&self, from: usize) -> Mood {
         let (mut frame, mut states, mut begins, mut labelled) = (false, false, true, false);
+        // An auxiliary asks where it is the very first word: "was it late", not "it was late".
+        let mut first = true;
         for token in &self.tokens[from..] {
             let role = match token {
                 Token::End { asks: true } => return Mood::Asks,
                 Token::End { asks: false } => break,
+                Token::Quote => continue,
                 Token::Pause => {
-                    begins = labelled;
+                    (begins, first) = (labelled, labelled);
                     continue;
                 }
                 Token::Exact(_, kind) => {
-                    begins = false;
+                    (begins, first) = (false, false);
                     states |= *kind != Exact::Number;
                     continue;
                 }
                 Token::Word(word) => self.language.role(word.roles),
             };
+            let was_first = std::mem::take(&mut first);
             match role {
                 Some(Role::Please) => return Mood::Asks,
-                Some(
-                    Role::Open
-                    | Role::Ask
-                    | Role::How
-                    | Role::Lead
-                    | Role::Passive
-                    | Role::Auxiliary
-                    | Role::Modal
-                    | Role::Imperative,
-                ) if begins => return Mood::Asks,
+                Some(Role::Open | Role::Ask | Role::How | Role::Lead | Role::Imperative)
+                    if begins =>
+                {
+                    return Mood::Asks;
+                }
+                Some(Role::Passive | Role::Was | Role::Auxiliary | Role::Did | Role::Modal)
+                    if was_first =>
+                {
+                    return Mood::Asks;
+                }
                 Some(Role::Frame) => frame = true,
-                Some(Role::Drop | Role::Person) => {}
+                Some(
+                    Role::Drop
+                    | Role::Person
+                    | Role::Passive
+                    | Role::Was
+                    | Role::Auxiliary
+                    | Role::Did,
+                ) => {}
                 _ => {
                     labelled |= begins && matches!(role, Some(Role::Label | Role::Link));
                     begins = false;
@@ -134,7 +148,7 @@ impl<'a> Text<'a> {
     fn ends(&self, at: usize) -> bool {
         matches!(
             self.tokens.get(at),
-            None | Some(Token::Pause | Token::End { .. })
+            None | Some(Token::Pause | Token::End { .. } | Token::Quote)
         )
     }
 
@@ -158,6 +172,7 @@ struct Progress {
     asks: Asks,
     /// The last word was "how".
     after_how: bool,
+    is_past: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -191,8 +206,8 @@ struct Writer<'a> {
     order_at_start: u64,
     words_at_start: usize,
     stated: u64,
-    /// Whether some sentence asks for something.
-    asks: bool,
+    /// Whether what is read stands in quotes: it is spoken of, and counts word by word.
+    is_quoted: bool,
     capitals: u64,
 }
 
@@ -206,7 +221,7 @@ impl Writer<'_> {
                 self.add(u64::from(b','), DetailKind::Word, false);
             }
             Token::Pause if self.mood == Mood::States && self.phrase.label.is_none() => {
-                self.state(mix(u64::from(b','), self.phrase.words.len() as u64));
+                self.state(u64::from(b','));
             }
             Token::Pause => {
                 // "In the long run, does ...": the sentence begins behind it.
@@ -222,6 +237,7 @@ impl Writer<'_> {
                 }
                 self.end(at + 1);
             }
+            Token::Quote => self.is_quoted = !self.is_quoted,
             Token::Exact(value, _) => {
                 self.state(*value);
                 self.progress.is_begun = true;
@@ -235,7 +251,8 @@ impl Writer<'_> {
     fn word(&mut self, word: &Word, at: usize, after_how: bool) {
         let begins = !std::mem::replace(&mut self.progress.is_begun, true);
         let role = self.text.language.role(word.roles);
-        let role = role.filter(|role| *role != Role::Auxiliary || !self.text.ends(at + 1));
+        let role = role
+            .filter(|role| !matches!(role, Role::Auxiliary | Role::Did) || !self.text.ends(at + 1));
         let is_exact = word.mentioned || role.is_some() && self.text.beside_sign(at);
         if role != Some(Role::Please) {
             self.state(if is_exact { word.exact } else { word.small });
@@ -262,11 +279,16 @@ impl Writer<'_> {
         match role {
             Some(Role::Drop | Role::Please) => self.progress.is_begun = !begins,
             Some(Role::Person) => self.phrase.has_person = true,
-            Some(Role::Auxiliary | Role::Passive) => {
+            Some(Role::Auxiliary | Role::Did | Role::Passive | Role::Was) => {
                 if begins {
                     self.asks_yes_or_no();
                 }
-                if role == Some(Role::Passive) && self.phrase.form == Form::Active {
+                let is_past = matches!(role, Some(Role::Did | Role::Was));
+                if is_past && !std::mem::replace(&mut self.progress.is_past, true) {
+                    self.lone(PAST);
+                }
+                let is_be = matches!(role, Some(Role::Passive | Role::Was));
+                if is_be && self.phrase.form == Form::Active {
                     self.phrase.form = Form::Be;
                 }
                 self.phrase.verb.get_or_insert(self.phrase.words.len());
@@ -358,12 +380,16 @@ impl Writer<'_> {
     }
 
     fn state(&mut self, value: u64) {
-        if self.mood != Mood::Frames {
-            self.stated = self.stated.wrapping_add(mix(self.place, value));
+        if self.mood == Mood::States || self.is_quoted {
+            let at = self.phrase.words.len() as u64;
+            self.stated = self.stated.wrapping_add(mix(mix(self.place, at), value));
         }
     }
 
     fn asks_yes_or_no(&mut self) {
+        if self.mood != Mood::Asks {
+            return;
+        }
         self.lone(YES_OR_NO);
         self.progress.asks = Asks::YesOrNo;
     }
@@ -405,7 +431,6 @@ impl Writer<'_> {
 
     /// Ends a sentence; the next one begins at a token.
     fn end(&mut self, next: usize) {
-        self.asks |= self.mood == Mood::Asks;
         self.flush();
         if self.mood == Mood::Frames {
             self.forget();
@@ -427,9 +452,7 @@ impl Writer<'_> {
 
     fn finish(self) {
         let reading = self.reading;
-        if !self.asks {
-            reading.stated = reading.stated.wrapping_add(self.stated);
-        }
+        reading.stated = reading.stated.wrapping_add(self.stated);
         if self.text.is_cased {
             // Never 0, which stands for a text without capitals.
             let capitals = mix(self.place, self.capitals | 1);

@@ -21,6 +21,8 @@ pub(super) enum Token {
     Word(Word),
     /// A number, a sign or a run of signs that counts as it stands, case included.
     Exact(u64, Exact),
+    /// A quotation begins or ends.
+    Quote,
     /// A comma, a dash or a semicolon.
     Pause,
     /// The end of a sentence.
@@ -65,6 +67,8 @@ pub(super) enum Capitals {
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     pub(super) list: Vec<Token>,
+    /// Whether a quotation has begun and not ended.
+    open_quote: bool,
     buffer: String,
 }
 
@@ -72,6 +76,7 @@ impl Tokens {
     /// Replaces the tokens by those of a text.
     pub(super) fn read(&mut self, text: &str) {
         self.list.clear();
+        self.open_quote = false;
         self.scan(text);
     }
 
@@ -165,6 +170,11 @@ impl Tokens {
                 self.push(Token::Exact(u64::from(u32::from(c)), Exact::Sign));
             }
         }
+        let is_opened = openers.contains(['"', '\'']);
+        if is_opened {
+            self.open_quote = true;
+            self.push(Token::Quote);
+        }
         let first = self.list.len();
         self.core(core);
         if let [Token::Word(word)] = &mut self.list[first..]
@@ -172,6 +182,10 @@ impl Tokens {
             && closers.starts_with(['"', '\''])
         {
             word.mentioned = true;
+        }
+        if self.open_quote && closers.contains(['"', '\'']) {
+            self.open_quote = false;
+            self.push(Token::Quote);
         }
         if term {
             for c in closers.chars().filter(|c| matches!(c, ')' | ']' | '}')) {
