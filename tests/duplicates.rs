@@ -211,4 +211,21 @@ async fn the_input_says_what_decides() {
     );
     let message = faulty.expect_err("no such field").to_string();
     assert!(message.contains("did you mean `question`?"), "{message}");
+    let nested = |field: &str| {
+        GenerateByTopicInput::from_json_value(json!({
+            "user_instruction": "x", "topics": ["t"], "deduplication": {"fields": [field]},
+            "output_schema": {"type": "object", "properties": {
+                "name": {"type": "string"},
+                "meta": {"type": "object", "properties": {"source": {"type": "string"}}},
+            }},
+        }))
+    };
+    assert!(nested("meta.source").is_ok() && nested("meta").is_ok());
+    for (field, advice) in [
+        ("meta.sorce", "did you mean `meta.source`?"),
+        ("name.x", "name the field"),
+    ] {
+        let message = nested(field).expect_err("no such field").to_string();
+        assert!(message.contains(advice), "{message}");
+    }
 }

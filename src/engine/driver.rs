@@ -266,6 +266,7 @@ fn new_settling<'a, T>(
         .or_own(job.settings.own_limit),
         outbox: Vec::new(),
         asked_again: AskedAgain::default(),
+        last_failure: None,
         is_replaying: true,
         admits: true,
     }
@@ -594,7 +595,7 @@ where
                     }
                 }
                 if let (None, Some(opened)) = (&ending, settling.ledger.is_hopeless()) {
-                    ending = Some(Err(hopeless(opened)));
+                    ending = Some(Err(hopeless(opened, settling.last_failure.take())));
                 }
             }
             permit = records.reserve(), if !settling.outbox.is_empty() => {
@@ -709,10 +710,11 @@ fn fatal(error: Error) -> Result<Stop> {
     }
 }
 
-fn hopeless(opened: Opened) -> Error {
+fn hopeless(opened: Opened, last_failure: Option<String>) -> Error {
     let message = match opened {
         Opened::Down(calls) => format!(
-            "{calls} calls in a row failed, so the provider is taken to be down; try again later"
+            "{calls} calls in a row failed, so the provider is taken to be down; try again later{}",
+            last_failure.map_or_else(String::new, |last| format!("; the last of them: {last}"))
         ),
         Opened::Unusable(answers) => format!(
             "{answers} answers in a row could not be used, so no more are paid for; look at one with `topicloom \

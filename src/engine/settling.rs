@@ -40,6 +40,8 @@ pub(super) struct Settling<'a, T> {
     /// Accepted records that the consumer has not taken yet.
     pub(super) outbox: Vec<Record<T>>,
     pub(super) asked_again: AskedAgain,
+    /// What the last call that failed for good died of, in words.
+    pub(super) last_failure: Option<String>,
     /// Whether what is settled was in the journal when the run began.
     pub(super) is_replaying: bool,
     /// Whether the memory can still be asked: it has not panicked.
@@ -324,6 +326,7 @@ impl<T> Settling<'_, T> {
         if kind == ErrorKind::ContentFilter {
             self.recollection.declined(task.topic);
         }
+        self.last_failure = Some(error.message.clone());
         let given_up = self.ledger.failed(task, kind, calls)?;
         Some((given_up, Some(error.message.clone())))
     }

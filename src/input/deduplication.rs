@@ -51,7 +51,11 @@ fn from_object(object: &Map<String, Value>) -> Result<Deduplication, String> {
                     }
                 }
             }
-            "fields" => read.fields = Some(names(value).ok_or_else(|| wrong("a list of names"))?),
+            "fields" => {
+                let names = names(value);
+                read.fields =
+                    Some(names.ok_or("has `fields` that are no list of names, or an empty one")?);
+            }
             "threshold" => {
                 let cosine = value
                     .as_f64()
@@ -109,14 +113,13 @@ pub(super) fn check(
     schema: &RecordSchema,
     faults: &mut InputFaults,
 ) {
-    let known = schema.property_names();
     for field in deduplication.fields.iter().flatten() {
-        let first = field.split('.').next().unwrap_or(field);
-        if known.is_empty() || schema.has_property(field) || schema.has_property(first) {
+        let Err((unknown, known)) = find(schema.as_json(), schema.as_json(), field) else {
             continue;
-        }
-        let advice = match closest(first, known.iter().map(String::as_str)) {
-            Some(meant) => format!("did you mean `{meant}`?"),
+        };
+        let advice = match closest(unknown, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{}`?", field.replace(unknown, meant)),
+            None if known.is_empty() => "name the field that holds it".to_owned(),
             None => format!("write one of these: {}", known.join(", ")),
         };
         faults.push(InputFault::new(
@@ -127,6 +130,36 @@ pub(super) fn check(
             ),
             advice,
         ));
+    }
+}
+
+/// Looks for a path in a schema. Returns the part that is not there, and the names that are.
+fn find<'a>(
+    root: &'a Value,
+    object: &'a Value,
+    path: &'a str,
+) -> Result<(), (&'a str, Vec<&'a str>)> {
+    let object = match object.get("$ref").and_then(Value::as_str) {
+        Some(reference) => match root.pointer(reference.trim_start_matches('#')) {
+            Some(object) => object,
+            None => return Ok(()),
+        },
+        None => object,
+    };
+    let properties = object.get("properties").and_then(Value::as_object);
+    if properties.is_some_and(|properties| properties.contains_key(path)) {
+        return Ok(());
+    }
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    match properties {
+        // An object that may hold anything may hold this.
+        None if object.get("type").is_none_or(|kind| kind == "object") => Ok(()),
+        None => Err((first, Vec::new())),
+        Some(properties) => match properties.get(first) {
+            Some(_) if rest.is_empty() => Ok(()),
+            Some(inner) => find(root, inner, rest),
+            None => Err((first, properties.keys().map(String::as_str).collect())),
+        },
     }
 }
 

@@ -70,7 +70,14 @@ pub(super) fn read(source: Source) -> Result<Inner> {
     let mut config = reader.object("data_factory_config").unwrap_or_default();
     // What a repeat is belongs to the data as much as to the run, so it is taken beside the schema too.
     if let Some(said) = reader.take(deduplication::KEY) {
-        config.entry(deduplication::KEY).or_insert(said);
+        let inner = config.insert(deduplication::KEY.to_owned(), said.clone());
+        if inner.is_some_and(|inner| !inner.is_null() && inner != said) {
+            reader.fault(
+                deduplication::KEY,
+                "is said twice, and `data_factory_config` has another",
+                "leave one of them out",
+            );
+        }
     }
 
     let mut read_parameters =

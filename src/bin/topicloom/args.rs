@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "topicloom", version, about, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit status: 0 complete, 1 fatal, 2 invalid input, 3 short or stopped by a signal; 128 and the signal's \
-                  number where a second one ended it at once. What an incomplete run made is in FILE.partial."
+    after_help = "Exit status: 0 complete, 1 fatal, 2 invalid input, 3 short or stopped by a signal; a second signal ends it \
+                  at once, with 128 and its number if need be. What an incomplete run made is in FILE.partial."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

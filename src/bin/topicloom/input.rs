@@ -75,6 +75,11 @@ pub(crate) fn adjusted(
     let mut builder = input.to_builder();
     if args.offline {
         builder = builder.generation_model(OFFLINE).topic_model(OFFLINE);
+        let mut said = input.settings().deduplication.clone();
+        if said.embedding_model.take().is_some() {
+            eprintln!("warning: no embedding model is asked with --offline");
+            builder = builder.deduplication(said);
+        }
     }
     if let Some(calls) = args.max_concurrency {
         builder = builder.max_concurrency(calls);

@@ -279,19 +279,8 @@ impl Writer<'_> {
         match role {
             Some(Role::Drop | Role::Please) => self.progress.is_begun = !begins,
             Some(Role::Person) => self.phrase.has_person = true,
-            Some(Role::Auxiliary | Role::Did | Role::Passive | Role::Was) => {
-                if begins {
-                    self.asks_yes_or_no();
-                }
-                let is_past = matches!(role, Some(Role::Did | Role::Was));
-                if is_past && !std::mem::replace(&mut self.progress.is_past, true) {
-                    self.lone(PAST);
-                }
-                let is_be = matches!(role, Some(Role::Passive | Role::Was));
-                if is_be && self.phrase.form == Form::Active {
-                    self.phrase.form = Form::Be;
-                }
-                self.phrase.verb.get_or_insert(self.phrase.words.len());
+            Some(auxiliary @ (Role::Auxiliary | Role::Did | Role::Passive | Role::Was)) => {
+                self.auxiliary(auxiliary, begins);
             }
             Some(Role::Lead) if self.is_unasked() => self.asked(),
             Some(Role::Open | Role::Ask | Role::How) => {
@@ -319,17 +308,8 @@ impl Writer<'_> {
                     is_carried: false,
                 });
             }
-            Some(Role::And | Role::Or) => {
-                let carried = self.phrase.label.map(|label| Label {
-                    is_carried: true,
-                    ..label
-                });
-                self.flush();
-                if role == Some(Role::Or) {
-                    self.lone(word.small);
-                }
-                self.phrase.label = carried;
-            }
+            Some(Role::And) => self.join(None),
+            Some(Role::Or) => self.join(Some(word.small)),
             Some(Role::Frame) if self.progress.holds != Holds::Content => {
                 self.progress.holds = Holds::Frame;
                 self.add(word.small, DetailKind::Word, false);
@@ -356,6 +336,33 @@ impl Writer<'_> {
                 self.content(word, kind, is_name);
             }
         }
+    }
+
+    fn auxiliary(&mut self, role: Role, begins: bool) {
+        if begins {
+            self.asks_yes_or_no();
+        }
+        let is_past = matches!(role, Role::Did | Role::Was);
+        if is_past && !std::mem::replace(&mut self.progress.is_past, true) {
+            self.lone(PAST);
+        }
+        if matches!(role, Role::Passive | Role::Was) && self.phrase.form == Form::Active {
+            self.phrase.form = Form::Be;
+        }
+        self.phrase.verb.get_or_insert(self.phrase.words.len());
+    }
+
+    /// Ends a phrase at an "and" or an "or"; what follows stands where it stood.
+    fn join(&mut self, or: Option<u64>) {
+        let carried = self.phrase.label.map(|label| Label {
+            is_carried: true,
+            ..label
+        });
+        self.flush();
+        if let Some(or) = or {
+            self.lone(or);
+        }
+        self.phrase.label = carried;
     }
 
     /// Adds a word that carries meaning.
