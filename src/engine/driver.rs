@@ -554,9 +554,8 @@ where
         }
         if in_step
             && settling.outbox.len() < MOST_WAITING
-            && let Some((task, result)) = early.remove(&due)
+            && let Some((task, result)) = next_due(&mut early, &mut due, &workshop.log)
         {
-            due += 1;
             settle(settling, workshop, &task, result);
             continue;
         }
@@ -584,8 +583,10 @@ where
                 match end {
                     Ok(End::Settle { number, result }) => {
                         early.insert(number, (task, result));
-                        while !in_step && let Some((task, result)) = early.remove(&due) {
-                            due += 1;
+                        while !in_step
+                            && let Some((task, result)) =
+                                next_due(&mut early, &mut due, &workshop.log)
+                        {
                             settle(settling, workshop, &task, result);
                         }
                     }
@@ -708,6 +709,14 @@ fn fatal(error: Error) -> Result<Stop> {
     } else {
         Err(error)
     }
+}
+
+/// Takes the end of a task whose turn it is to be settled.
+fn next_due<E>(early: &mut BTreeMap<u64, E>, due: &mut u64, log: &Log) -> Option<E> {
+    *due = log.behind_asides(*due);
+    let next = early.remove(due)?;
+    *due += 1;
+    Some(next)
 }
 
 fn hopeless(opened: Opened, last_failure: Option<String>) -> Error {

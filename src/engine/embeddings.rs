@@ -85,7 +85,7 @@ impl RunEmbedder {
         // As it will be read from the journal, so that a resumed run decides alike.
         let vector = kept.vector().unwrap_or(vector);
         if let Some(log) = self.log.get() {
-            log.append(|| Entry::Embedded(kept)).await?;
+            log.append_aside(|| Entry::Embedded(kept)).await?;
         }
         Ok(vector)
     }

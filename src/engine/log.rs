@@ -1,8 +1,9 @@
 //! Gives each entry its place in the order of settling, durably where there is a journal.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -54,6 +55,8 @@ pub(super) struct Log {
     journal: Option<Arc<dyn Journal>>,
     next: AtomicU64,
     appended: AtomicBool,
+    /// The numbers of entries that settle nothing.
+    asides: Mutex<BTreeSet<u64>>,
     /// Whether the last entry of an earlier process that was read is an end.
     ended: AtomicBool,
 }
@@ -64,6 +67,7 @@ impl Log {
             journal,
             next: AtomicU64::new(0),
             appended: AtomicBool::new(false),
+            asides: Mutex::default(),
             ended: AtomicBool::new(true),
         }
     }
@@ -120,6 +124,28 @@ impl Log {
         self.appended.store(true, Ordering::Relaxed);
         self.next.fetch_max(number + 1, Ordering::Relaxed);
         Ok(number)
+    }
+
+    /// Appends an entry that settles nothing, where there is a journal: nobody waits for its number.
+    pub(super) async fn append_aside(&self, entry: impl FnOnce() -> Entry) -> Result<()> {
+        if self.journal.is_some() {
+            let number = self.append(entry).await?;
+            self.asides().insert(number);
+        }
+        Ok(())
+    }
+
+    /// Returns the first number from this one on that is not of an aside.
+    pub(super) fn behind_asides(&self, mut number: u64) -> u64 {
+        let mut asides = self.asides();
+        while asides.remove(&number) {
+            number += 1;
+        }
+        number
+    }
+
+    fn asides(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.asides.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Appends an entry behind those whose turn is before, where there is a turn.

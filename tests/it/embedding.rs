@@ -84,6 +84,32 @@ async fn run(input: GenerateByTopicInput, journal: &MemoryJournal) -> Report {
 }
 
 #[tokio::test]
+async fn refused_records_are_asked_for_again_while_embeddings_are_written_down() {
+    let (base_url, _) = embedding_server();
+    for (at_once, journal) in [(1, true), (1, false), (4, true), (4, false)] {
+        let mut document = input(&base_url, 40).to_json();
+        document["data_factory_config"]["max_concurrency"] = json!(at_once);
+        // Two in three of the stand-in's directions are taken for repeats.
+        document["data_factory_config"]["deduplication"]["threshold"] = json!(0.9);
+        document["data_factory_config"]["dead_queue_threshold"] = json!(1_000);
+        let input = GenerateByTopicInput::from_json_value(document).expect("an input");
+        let builder =
+            Pipeline::builder_from_input(&input, &ModelRegistry::new()).expect("known models");
+        let builder = if journal {
+            builder.journal(MemoryJournal::default())
+        } else {
+            builder
+        };
+        let dataset = builder.build().generate(input).await;
+        let report = dataset
+            .unwrap_or_else(|error| panic!("{at_once} at once: {error}"))
+            .report()
+            .clone();
+        assert_eq!(report.accepted, 40);
+    }
+}
+
+#[tokio::test]
 async fn a_resume_asks_for_no_embedding_again() {
     let (base_url, asked) = embedding_server();
     let journal = MemoryJournal::default();
