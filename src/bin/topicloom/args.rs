@@ -33,7 +33,7 @@ impl Command {
 pub(crate) enum Command {
     /// Generate records: one JSON object per line.
     Run(RunArgs),
-    /// Show a few tasks from near: the prompts, the answers word for word, and what became of each record and why.
+    /// Show a few tasks in detail: the prompts, the answers word for word, and what became of each record and why.
     Preview(PreviewArgs),
     /// Show the topics and how many records each is asked for. Calls no model for given topics.
     Plan(PlanArgs),

@@ -1,4 +1,4 @@
-//! `topicloom preview`: a few tasks from near.
+//! `topicloom preview`: a few tasks in detail.
 
 use topicloom::llm::models::ModelRegistry;
 use topicloom::{Pipeline, Result};
