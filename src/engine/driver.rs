@@ -583,11 +583,8 @@ where
                 match end {
                     Ok(End::Settle { number, result }) => {
                         early.insert(number, (task, result));
-                        while !in_step
-                            && let Some((task, result)) =
-                                next_due(&mut early, &mut due, &workshop.log)
-                        {
-                            settle(settling, workshop, &task, result);
+                        if !in_step {
+                            settle_due(settling, workshop, &mut early, &mut due);
                         }
                     }
                     end => {
@@ -708,6 +705,18 @@ fn fatal(error: Error) -> Result<Stop> {
         Ok(Stop::Short(error))
     } else {
         Err(error)
+    }
+}
+
+/// Settles all tasks whose turn it is.
+fn settle_due<T>(
+    settling: &mut Settling<'_, T>,
+    workshop: &Workshop<T>,
+    early: &mut BTreeMap<u64, (Task, Settle<T>)>,
+    due: &mut u64,
+) {
+    while let Some((task, result)) = next_due(early, due, &workshop.log) {
+        settle(settling, workshop, &task, result);
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::connection::Connection;
 use super::super::options::ClientOptions;
 use super::{connect, error, preset_for};
-use crate::embedding::Embedder;
+use crate::embedding::{Embedder, base64};
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::{ChatRequest, Message, ModelName, Usage};
 
@@ -187,30 +187,13 @@ fn vector(value: &Value) -> Option<Vec<f32>> {
         Value::Object(inner) => ["embedding", "values", "vector", "float"]
             .iter()
             .find_map(|key| vector(inner.get(*key)?)),
-        Value::String(text) => base64(text),
+        Value::String(text) => floats(text),
         _ => None,
     }
 }
 
-fn base64(text: &str) -> Option<Vec<f32>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut held) = (0_u32, 0);
-    for letter in text.trim_end_matches('=').bytes() {
-        let six = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(six);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.extend_from_slice(&(bits >> held).to_be_bytes()[3..]);
-        }
-    }
+fn floats(text: &str) -> Option<Vec<f32>> {
+    let bytes = base64::decode(text.trim_end_matches('='))?;
     let (numbers, rest) = bytes.as_chunks::<4>();
     let vector = || numbers.iter().copied().map(f32::from_le_bytes).collect();
     (!numbers.is_empty() && rest.is_empty()).then(vector)
