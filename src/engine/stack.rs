@@ -80,7 +80,7 @@ pub(crate) fn calling(
             Some(lane) => Arc::new(Adaptive::new(client, Arc::clone(lane), max_concurrency)),
             None => Arc::new(client),
         };
-        let client = OutputModeFallback::new(ParameterFallback::new(client));
+        let client = OutputModeFallback::new(ParameterFallback::new(client)).giving_failures_back();
         if model.fallbacks.is_empty() {
             Arc::new(client)
         } else {

@@ -41,6 +41,7 @@ pub struct OutputModeFallback<C> {
     inner: C,
     model: Arc<str>,
     modes: Arc<OutputModes>,
+    gives_failures_back: bool,
 }
 
 impl<C: LlmClient> OutputModeFallback<C> {
@@ -50,6 +51,7 @@ impl<C: LlmClient> OutputModeFallback<C> {
             model: inner.model().into(),
             inner,
             modes: Arc::default(),
+            gives_failures_back: false,
         }
     }
 
@@ -57,6 +59,14 @@ impl<C: LlmClient> OutputModeFallback<C> {
     #[must_use]
     pub fn remembering(mut self, modes: Arc<OutputModes>) -> Self {
         self.modes = modes;
+        self
+    }
+
+    /// Gives a failure back even where the mode is left for it: whoever asks again asks in the next mode. For calls that
+    /// somebody else counts one by one; what a provider refuses, and does not bill, is still asked again here.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn giving_failures_back(mut self) -> Self {
+        self.gives_failures_back = true;
         self
     }
 }
@@ -128,7 +138,8 @@ impl<C: LlmClient> LlmClient for OutputModeFallback<C> {
             let next = self.modes.update(&self.model, schema, |known| {
                 known.choice.failed(mode, failure)
             });
-            if next == Next::GiveBack {
+            let is_counted = self.gives_failures_back && failure == Failure::Broken;
+            if next == Next::GiveBack || is_counted {
                 return Err(error);
             }
             if again.is_none() {
