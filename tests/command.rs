@@ -355,3 +355,51 @@ fn a_short_run_lists_what_was_given_up_and_exits_with_three() {
         "{gave_up:?}"
     );
 }
+
+#[test]
+fn what_is_a_repeat_is_said_on_the_command_line_and_what_was_refused_is_kept() {
+    let place = Place::new();
+    place.write(
+        "coin.json",
+        r#"{"user_instruction": "x", "num_records": 4, "topics": ["t"], "output_schema": [{"name": "heads", "type": "bool"}]}"#,
+    );
+    let run = [
+        "run",
+        "coin.json",
+        "--offline",
+        "--output",
+        "coins.jsonl",
+        "--rejected",
+        "rejected.jsonl",
+    ];
+    let short = place.runs(&run);
+    assert_eq!(short.status.code(), Some(3), "{}", said(&short));
+    let rejected =
+        records(&fs::read_to_string(place.path("rejected.jsonl")).expect("it is written"));
+    assert!(!rejected.is_empty());
+    for line in rejected {
+        assert_eq!(
+            (&line["rejection"], &line["method"]),
+            (&json!("duplicate"), &json!("near"))
+        );
+        assert!(
+            line["repeats"]["record"].is_u64() && line["data"]["heads"].is_boolean(),
+            "{line}"
+        );
+    }
+    let off = [&run[..], &["--deduplication", "off", "--fresh"]].concat();
+    let complete = place.runs(&off);
+    assert_eq!(complete.status.code(), Some(0), "{}", said(&complete));
+    let planned = place.prints(&["plan", "coin.json"]);
+    assert!(planned.contains("compared by near: heads"), "{planned}");
+    for said_wrongly in ["nearly", r#"{"fields": ["head"]}"#] {
+        let refused = place.runs(&[
+            "run",
+            "coin.json",
+            "--offline",
+            "--deduplication",
+            said_wrongly,
+        ]);
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    }
+}

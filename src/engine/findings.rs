@@ -240,6 +240,24 @@ mod tests {
     }
 
     #[test]
+    fn a_row_of_repeats_that_differ_is_told_once() {
+        let mut findings = Findings::default();
+        let told = |findings: &mut Findings, differs| findings.duplicate("near", differs);
+        assert!((1..SUSPICIOUS).all(|_| !told(&mut findings, true)));
+        findings.accepted();
+        assert!(
+            (0..20).all(|_| !told(&mut findings, false)),
+            "what is equal is no riddle"
+        );
+        assert!((1..SUSPICIOUS).all(|_| !told(&mut findings, true)));
+        assert!(told(&mut findings, true) && !told(&mut findings, true));
+        let mut report = Report::empty(crate::outcome::Outcome::Complete);
+        report.compared_by = "near: question".to_owned();
+        findings.tell(&mut report);
+        assert!(report.warnings[0].contains("near: question"));
+    }
+
+    #[test]
     fn each_place_of_disagreement_is_told_once_and_not_without_end() {
         let mut findings = Findings::default();
         for place in 0..20 {
