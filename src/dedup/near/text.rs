@@ -105,7 +105,6 @@ fn plain(text: &str) -> String {
             // Signs that only lengthen or point Arabic letters.
             '\u{640}' | '\u{64b}'..='\u{652}' | '¿' | '¡' => {}
             c if is_invisible(c) => {}
-            c if c.is_ascii() => plain.push(c),
             c => plain.push(c),
         }
     }
