@@ -64,10 +64,12 @@ pub mod estimate;
 pub mod event;
 mod fault;
 pub mod filter;
+mod guard;
 pub mod guide;
 pub mod hooks;
 pub mod input;
 pub mod journal;
+mod ledger;
 pub mod llm;
 pub mod outcome;
 pub mod parse;
@@ -85,6 +87,7 @@ pub mod schema;
 #[cfg(feature = "postgres")]
 pub mod shared;
 pub mod sink;
+mod stop_signal;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod topic;

@@ -1,5 +1,6 @@
 //! Accepted records.
 
+mod decoder;
 mod export;
 
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+pub(crate) use self::decoder::{Decoded, DecodedRecord, Decoder};
 use self::export::WithTopic;
 use crate::error::{Error, ErrorKind, Result};
 use crate::topic::Topic;

@@ -23,6 +23,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use topicloom::journal::{Entry, PostgresReader, RunState};
+use topicloom::llm::failures;
 use topicloom::testing::{ProviderServer, Question, Wire};
 
 use counted::{answer, random, text, texts};
@@ -216,9 +217,9 @@ impl Place {
                 match entry.expect("it can be read") {
                     Entry::Answered(answer) => {
                         answers += 1;
-                        calls += 1 + answer.failed_calls.len() as u64;
+                        calls += 1 + failures(&answer.attempts).count() as u64;
                     }
-                    Entry::Failed(failure) => calls += failure.failed_calls.len() as u64,
+                    Entry::Failed(failure) => calls += failures(&failure.attempts).count() as u64,
                     _ => {}
                 }
             }

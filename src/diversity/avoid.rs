@@ -149,6 +149,12 @@ impl AvoidMemory {
     /// repeated, none that says the same as another; before that, records are as different as they can be told. In the order in which they came, so that prompts change little from one to the next.
     #[must_use]
     pub fn choose(&self, budget: &AvoidBudget) -> Vec<String> {
+        let chosen = self.choose_with_ordinals(budget);
+        chosen.into_iter().map(|(_, excerpt)| excerpt).collect()
+    }
+
+    /// As [`choose`](Self::choose), with the ordinals of those that are records of the run.
+    pub(crate) fn choose_with_ordinals(&self, budget: &AvoidBudget) -> Vec<(Option<u64>, String)> {
         let by_repeats = |one: &Weighed<'_, Entry>, other: &Weighed<'_, Entry>| {
             let latest_first = other.arrival.cmp(&one.arrival);
             other.weight.total_cmp(&one.weight).then(latest_first)
@@ -185,7 +191,7 @@ impl AvoidMemory {
         chosen.sort_unstable_by_key(|entry| entry.arrival);
         chosen
             .into_iter()
-            .map(|entry| entry.thing.gist.to_string())
+            .map(|entry| (entry.thing.ordinal, entry.thing.gist.to_string()))
             .collect()
     }
 

@@ -13,6 +13,7 @@ mod distinct;
 mod kept;
 mod metrics;
 mod neighbours;
+mod prompt_memory;
 mod saturation;
 mod vendi;
 mod word_set;
@@ -20,5 +21,6 @@ mod words;
 
 pub use avoid::{AvoidBudget, AvoidMemory};
 pub use metrics::{DiversityReport, Metrics, Spread, Window};
+pub(crate) use prompt_memory::{PromptMemory, excerpt};
 pub use saturation::{Dry, Patience, Saturation, Sightings};
 pub use vendi::vendi;

@@ -24,7 +24,7 @@ pub(crate) struct RunEmbedder {
 }
 
 impl RunEmbedder {
-    /// Asks this model, so many calls at a time.
+    /// Asks this model, at most `max_concurrency` calls at a time.
     ///
     /// # Errors
     ///

@@ -1,57 +1,46 @@
 //! From an answer to candidates that are ready to be admitted. Stateless: it looks at one answer alone.
 
-use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::guard::bounded;
-use super::recollection::gist;
+use super::RunParts;
 use crate::candidate::Candidate;
-use crate::dedup::{AnyDeduplicator, AnyFingerprint};
+use crate::dedup::AnyFingerprint;
+use crate::diversity::excerpt;
 use crate::error::Result;
-use crate::filter::{FilterVerdict, RecordFilter};
+use crate::filter::FilterVerdict;
+use crate::guard::{bounded, longest};
 use crate::llm::{ChatResponse, FinishReason, OutputMode};
 use crate::outcome::{AnswerFault, Rejection};
 use crate::parse::{self, Fault, Limits, Mend, Mends, Shape};
-use crate::record::JsonRecord;
+use crate::record::{Decoded, JsonRecord};
 use crate::schema::coerce::read_json_texts;
 use crate::schema::dialect::Compiled;
 use crate::schema::placeholder;
-use crate::schema::{
-    CoercionKind, DecodeFault, Dialect, RECORDS_KEY, RecordSchema, Violation, coerce, decode,
-};
+use crate::schema::{CoercionKind, DecodeFault, Dialect, RECORDS_KEY, Violation, coerce};
 
 /// The most violations of one record that are told to the model.
 const MOST_VIOLATIONS: usize = 3;
 
-/// Judges answers against a schema, the caller's type and filters.
-pub(super) struct Judge<T> {
-    schema: RecordSchema,
+/// Judges answers against the schema, the caller's type and filters.
+pub(super) struct Judge {
+    parts: Arc<RunParts>,
     shape: Shape,
     limits: Limits,
-    /// Whether values may be given the type the schema asks for.
-    coerces: bool,
-    /// Whether a placeholder is as good as any text.
-    allows_placeholders: bool,
-    /// Whether candidates are kept as JSON, for whoever is shown them.
+    /// Whether candidates are kept as JSON, for hooks that are shown them.
     keeps_data: bool,
     /// How long a filter or the deduplicator may take for a record.
     longest: Duration,
-    filters: Vec<Arc<dyn RecordFilter>>,
-    deduplicator: AnyDeduplicator,
     /// The way back from each dialect that an answer came in.
     dialects: Mutex<HashMap<Dialect, Arc<Compiled>>>,
-    decodes_to: PhantomData<fn() -> T>,
 }
 
 /// What an answer holds.
-pub(super) struct Judged<T> {
+pub(super) struct Judged {
     /// What is wrong with the answer as a whole.
     pub(super) fault: Option<AnswerFault>,
     /// The same in words that a model can use.
@@ -60,7 +49,7 @@ pub(super) struct Judged<T> {
     pub(super) at_limit: bool,
     /// Tokens of the answer, as the provider counted them.
     pub(super) output_tokens: u64,
-    pub(super) candidates: Vec<Result<Ready<T>, Refused>>,
+    pub(super) candidates: Vec<Result<Ready, Refused>>,
     pub(super) mends: Mends,
     pub(super) coercions: Vec<CoercionKind>,
     /// Keys that were taken away since the field list does not name them.
@@ -79,11 +68,11 @@ pub(super) struct Asked {
 }
 
 /// A valid, decoded, wanted record, which is accepted if it is new and there is room.
-pub(super) struct Ready<T> {
-    pub(super) data: T,
+pub(super) struct Ready {
+    pub(super) data: Decoded,
     /// The record as it was validated, where it is kept.
     pub(super) json: Option<Box<JsonRecord>>,
-    pub(super) gist: String,
+    pub(super) excerpt: String,
     pub(super) fingerprint: AnyFingerprint,
     /// What makes it look unfinished, which is asked for again once.
     pub(super) placeholder: Option<Violation>,
@@ -104,11 +93,11 @@ pub(super) struct Refused {
     pub(super) json: Option<Box<JsonRecord>>,
 }
 
-impl<T> Judged<T> {
+impl Judged {
     /// Returns whether the answer holds a record that fits the schema, or `None` where that says nothing of how it was
     /// asked for: an answer that was cut off or declined.
     pub(super) fn is_usable(&self) -> Option<bool> {
-        let fits = |candidate: &Result<Ready<T>, Refused>| match candidate {
+        let fits = |candidate: &Result<Ready, Refused>| match candidate {
             Ok(_) => true,
             Err(refused) => refused.rejection != Rejection::Invalid,
         };
@@ -124,52 +113,20 @@ impl<T> Judged<T> {
     }
 }
 
-impl<T: DeserializeOwned + 'static> Judge<T> {
-    pub(super) fn new(
-        schema: RecordSchema,
-        filters: Vec<Arc<dyn RecordFilter>>,
-        deduplicator: AnyDeduplicator,
-    ) -> Self {
+impl Judge {
+    pub(super) fn new(parts: Arc<RunParts>) -> Self {
+        let schema = &parts.schema;
         let shape = Shape::new(schema.property_names().iter().cloned())
             .required(schema.required_names().iter().cloned())
             .wrapper(RECORDS_KEY);
         Self {
-            schema,
             shape,
             limits: Limits::default(),
-            coerces: false,
-            allows_placeholders: false,
-            keeps_data: false,
-            longest: Duration::MAX,
-            filters,
-            deduplicator,
+            keeps_data: parts.plug_ins.hooks.want_data(),
+            longest: longest(parts.settings().task_runner_timeout),
             dialects: Mutex::default(),
-            decodes_to: PhantomData,
+            parts,
         }
-    }
-
-    /// Sets whether values are given the type the schema asks for, where nothing is lost.
-    pub(super) fn coerces(mut self, coerces: bool) -> Self {
-        self.coerces = coerces;
-        self
-    }
-
-    /// Sets whether a placeholder is as good as any text.
-    pub(super) fn allows_placeholders(mut self, allows: bool) -> Self {
-        self.allows_placeholders = allows;
-        self
-    }
-
-    /// Sets whether candidates are kept as JSON.
-    pub(super) fn keeps_data(mut self, keeps: bool) -> Self {
-        self.keeps_data = keeps;
-        self
-    }
-
-    /// Sets how long a filter or the deduplicator may take for a record.
-    pub(super) fn waits_for_parts(mut self, longest: Duration) -> Self {
-        self.longest = longest;
-        self
     }
 
     /// Judges one answer.
@@ -177,7 +134,7 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
     /// # Errors
     ///
     /// Where a filter or the deduplicator fails.
-    pub(super) async fn judge(&self, topic: &str, response: &ChatResponse) -> Result<Judged<T>> {
+    pub(super) async fn judge(&self, topic: &str, response: &ChatResponse) -> Result<Judged> {
         let mut judged = Judged {
             fault: None,
             advice: None,
@@ -235,7 +192,7 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
                 match compiled.restore_record(value) {
                     Ok(value) => {
                         let value = self.coerced(value, untyped, &mut judged.coercions);
-                        let (value, dropped) = self.schema.drop_unknown_keys(value);
+                        let (value, dropped) = self.parts.schema.drop_unknown_keys(value);
                         judged.dropped_keys += dropped;
                         Ok(value)
                     }
@@ -271,17 +228,17 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
         if let Some(compiled) = dialects.get(&dialect) {
             return Ok(Arc::clone(compiled));
         }
-        let compiled = Arc::new(self.schema.compile(dialect)?);
+        let compiled = Arc::new(self.parts.schema.compile(dialect)?);
         dialects.insert(dialect, Arc::clone(&compiled));
         Ok(compiled)
     }
 
     /// Gives values the types the schema asks for, as far as that is wanted. Texts that stood outside JSON have no types.
     fn coerced(&self, value: Value, untyped: bool, done: &mut Vec<CoercionKind>) -> Value {
-        let (value, coercions) = if self.coerces || untyped {
-            coerce(value, &self.schema)
+        let (value, coercions) = if self.parts.settings().coerce_types || untyped {
+            coerce(value, &self.parts.schema)
         } else {
-            read_json_texts(value, &self.schema)
+            read_json_texts(value, &self.parts.schema)
         };
         done.extend(coercions.iter().map(|coercion| coercion.kind));
         value
@@ -291,7 +248,7 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
         &self,
         topic: &str,
         restored: Result<Value, Refused>,
-    ) -> Result<Result<Ready<T>, Refused>> {
+    ) -> Result<Result<Ready, Refused>> {
         let value = match restored {
             Ok(value) => value,
             Err(refused) => return Ok(Err(refused)),
@@ -309,7 +266,7 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
             return Ok(Err(Refused::new(Rejection::Invalid, None)));
         };
         let candidate = Candidate::new(topic, &fields);
-        for filter in &self.filters {
+        for filter in &self.parts.plug_ins.filters {
             let verdict = bounded("a filter", self.longest, filter.check(&candidate)).await?;
             if let FilterVerdict::Reject(reason) = verdict {
                 return Ok(Err(Refused {
@@ -319,38 +276,35 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
                 }));
             }
         }
-        let fingerprint = self.deduplicator.fingerprint(&candidate);
+        let fingerprint = self.parts.deduplicator.fingerprint(&candidate);
         let part = "the deduplicator, or its embedder,";
         let fingerprint = bounded(part, self.longest, fingerprint).await?;
-        let gist = gist(&fields);
-        let placeholder = (!self.allows_placeholders)
-            .then(|| placeholder::find(&fields, &self.schema))
+        let excerpt = excerpt(&fields);
+        let placeholder = (!self.parts.settings().allow_placeholders)
+            .then(|| placeholder::find(&fields, &self.parts.schema))
             .flatten();
         let (data, json) = if let Some(data) = decoded {
             (data, self.kept(Value::Object(fields)))
         } else {
             let json = self.keeps_data.then(|| Box::new(fields.clone()));
-            (as_is(fields), json)
+            (Decoded::Json(fields), json)
         };
         Ok(Ok(Ready {
             data,
             json,
-            gist,
+            excerpt,
             fingerprint,
             placeholder,
         }))
     }
 
     /// Validates a value and decodes it, unless it decodes to itself.
-    fn decoded(&self, value: &Value) -> Result<Option<T>, Refused> {
-        if let Err(violations) = self.schema.validate(value) {
+    fn decoded(&self, value: &Value) -> Result<Option<Decoded>, Refused> {
+        if let Err(violations) = self.parts.schema.validate(value) {
             return Err(Refused::invalid(&violations));
         }
-        if TypeId::of::<T>() == TypeId::of::<JsonRecord>() {
-            return Ok(None);
-        }
-        match decode(value) {
-            Ok(data) => Ok(Some(data)),
+        match self.parts.decoder.decode(value) {
+            Ok(data) => Ok(data),
             // The model cannot mend that: the attributes of the caller's type disagree with one another.
             Err(fault) => Err(Refused {
                 disagreement: Some(fault),
@@ -365,14 +319,6 @@ impl<T: DeserializeOwned + 'static> Judge<T> {
             _ => None,
         }
     }
-}
-
-/// Returns a record that decodes to itself.
-fn as_is<T: 'static>(record: JsonRecord) -> T {
-    let mut record = Some(record);
-    let any: &mut dyn Any = &mut record;
-    let same = any.downcast_mut::<Option<T>>().and_then(Option::take);
-    same.expect("any other type is decoded")
 }
 
 impl Refused {

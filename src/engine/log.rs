@@ -11,8 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Result;
 use crate::journal::{Entry, Journal};
-use crate::llm::TaskRef;
-use crate::llm::layers::Uncertain;
+use crate::llm::{TaskRef, UnconfirmedCost};
 use crate::outcome::Outcome;
 
 /// A place in a line: who has it waits for the one before, and lets the next one go.
@@ -170,7 +169,7 @@ impl Log {
 
     /// Writes how the run ended and what no other entry tells of, unless there is nothing new since it last ended; and
     /// closes the journal.
-    pub(super) async fn finish(&self, outcome: Outcome, uncertain: Uncertain) -> Result<()> {
+    pub(super) async fn finish(&self, outcome: Outcome, uncertain: UnconfirmedCost) -> Result<()> {
         let Some(journal) = &self.journal else {
             return Ok(());
         };
@@ -230,7 +229,7 @@ mod tests {
                 is_open: true.into(),
             });
             let log = Log::new(Some(Arc::<Small>::clone(&journal) as _));
-            let uncertain = Uncertain::default();
+            let uncertain = UnconfirmedCost::default();
             log.append(|| Entry::Finished { outcome, uncertain })
                 .await
                 .expect("there is room for one");

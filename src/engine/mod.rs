@@ -1,132 +1,106 @@
-//! What drives a run: the ledger decides, workers do, the driver loops.
+//! What drives a run. Three bags carry it: [`RunParts`], what it is made of, which everybody shares and nobody changes;
+//! [`RunState`](state::RunState), what it knows, which the driver owns; and [`WorkerContext`](worker::WorkerContext), what each
+//! task needs. The ledger decides, workers do, the driver loops and alone spawns.
 
-mod asked_again;
-mod breaker;
-mod call_log;
+mod call_stats;
+mod client_stack;
 mod driver;
 mod embeddings;
-mod findings;
-mod folding;
-mod guard;
 mod judge;
-mod ledger;
 mod log;
-mod open_topics;
-mod opening;
-mod output;
-mod output_limits;
-mod own_limit;
 mod planner;
-mod recollection;
-mod settling;
-#[cfg(feature = "testing")]
-mod simulation;
-mod stack;
-mod stop_signal;
-mod summary;
-mod tasks;
-mod unproven_modes;
-mod warnings;
+mod report;
+mod resume;
+mod state;
 mod worker;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use serde_json::Value;
+use std::sync::Arc;
 
 use crate::dedup::{AnyDeduplicator, Given};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::event::RunEvent;
 use crate::filter::RecordFilter;
+use crate::guard::PanicTrap;
 use crate::hooks::Hooks;
+use crate::input::{GenerateByTopicInput, Settings};
 use crate::journal::Journal;
 use crate::llm::layers::{Budget, Lane};
-use crate::llm::{LlmClient, Parameters};
+use crate::llm::{LlmClient, OwnLimit, Parameters};
 use crate::plan::Allocation;
 use crate::prompt::Prompts;
+use crate::record::Decoder;
 use crate::report::Report;
 use crate::schema::{RecordSchema, SchemaRenderer};
-use crate::topic::{Angles, TopicProvider};
+use crate::topic::TopicProvider;
 
+#[cfg(feature = "postgres")]
+pub(crate) use client_stack::caller_layers;
 pub(crate) use driver::drive;
 pub(crate) use embeddings::RunEmbedder;
-pub(crate) use opening::ResumePolicy;
-pub(crate) use own_limit::OwnLimit;
-#[cfg(feature = "testing")]
-pub(crate) use simulation::simulate;
-#[cfg(feature = "postgres")]
-pub(crate) use stack::calling;
-pub(crate) use stop_signal::StopSignal;
 
 /// Is told what happens in a run.
 pub(crate) type Observer = Arc<dyn Fn(&RunEvent<'_>) + Send + Sync>;
 
-/// Everything a run needs: what is wanted, how it is driven, and the parts it is made with.
-pub(crate) struct Job {
-    pub(crate) instruction: Option<String>,
-    pub(crate) allocation: Allocation,
-    pub(crate) schema: RecordSchema,
-    /// The input in its canonical form, as the journal keeps it.
-    pub(crate) input: Value,
-    pub(crate) fingerprint: u128,
-    pub(crate) warnings: Vec<String>,
-    /// What the report has to say beyond what the run does.
-    pub(crate) notes: Vec<String>,
-    pub(crate) settings: RunSettings,
-    pub(crate) generation: Model,
-    pub(crate) topics: Model,
-    pub(crate) topic_provider: Arc<dyn TopicProvider>,
+/// The caller's parts that a run takes as they are.
+#[derive(Clone)]
+pub(crate) struct PlugIns {
+    pub(crate) topics: Arc<dyn TopicProvider>,
     pub(crate) prompts: Arc<dyn Prompts>,
     pub(crate) renderer: Arc<dyn SchemaRenderer>,
     pub(crate) filters: Vec<Arc<dyn RecordFilter>>,
-    pub(crate) deduplicator: AnyDeduplicator,
-    /// What the deduplicator says it compares.
-    pub(crate) compared_by: String,
-    /// What the deduplicator asks for embeddings, where the input names a model.
-    pub(crate) embeddings: Option<Arc<RunEmbedder>>,
-    /// What counts as seen before the first record.
-    pub(crate) already_seen: Vec<Given>,
-    pub(crate) angles: Option<Angles>,
-    /// Keeps the account of this run, and its caps.
-    pub(crate) budget: Arc<Budget>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
     pub(crate) resume: ResumePolicy,
     pub(crate) observers: Vec<Observer>,
     pub(crate) hooks: Hooks,
-    pub(crate) broken: Broken,
 }
 
-/// The first part of the caller's that panicked where it cannot return an error. No observer or hook is called again.
-#[derive(Debug, Default)]
-pub(crate) struct Broken(Mutex<(bool, Option<Error>)>);
+/// Whether a journal may belong to another input than the one at hand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum ResumePolicy {
+    /// It must be of the same input.
+    #[default]
+    Same,
+    /// What it holds is judged anew by the input at hand, which is its input from now on.
+    Changed,
+}
 
-impl Broken {
-    /// Calls a part of the caller's unless one has panicked.
-    fn guard<R>(&self, part: &str, call: impl FnOnce() -> R) -> Option<R> {
-        if self.lock().0 {
-            return None;
-        }
-        self.keep(guard::caught(part, call))
-    }
+/// What a run is made of: what is wanted, and the parts it is made with.
+pub(crate) struct RunParts {
+    pub(crate) input: GenerateByTopicInput,
+    pub(crate) plug_ins: PlugIns,
+    /// That of the input, with formats asserted where it says so.
+    pub(crate) schema: RecordSchema,
+    pub(crate) decoder: Decoder,
+    /// That of the input, or a part of it.
+    pub(crate) allocation: Allocation,
+    pub(crate) extent: Extent,
+    pub(crate) generation: Model,
+    pub(crate) topic_model: Model,
+    /// The output limit of calls for records, where the caps need one and the caller gave none.
+    pub(crate) own_limit: Option<OwnLimit>,
+    pub(crate) deduplicator: AnyDeduplicator,
+    /// What the deduplicator asks for embeddings, where the input names a model.
+    pub(crate) embedder: Option<Arc<RunEmbedder>>,
+    /// What counts as seen before the first record.
+    pub(crate) known_records: Vec<Given>,
+    /// Keeps the account of this run, and its caps.
+    pub(crate) budget: Arc<Budget>,
+    /// What the report has to say beyond what the run does.
+    pub(crate) notes: Vec<String>,
+    /// Observers and hooks cannot return an error.
+    pub(crate) panic_trap: PanicTrap,
+}
 
-    /// Keeps an error to end the run with.
-    fn keep<R>(&self, result: Result<R>) -> Option<R> {
-        result
-            .map_err(|error| {
-                *self.lock() = (true, Some(error));
-            })
-            .ok()
-    }
-
-    /// Takes the error, which ends the run.
-    fn take(&self) -> Option<Error> {
-        self.lock().1.take()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (bool, Option<Error>)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// How much of a run is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All of it.
+    Whole,
+    /// One record of some topics, whatever becomes of the others.
+    DryRun,
+    /// At most this many tasks, one after the other.
+    Preview(u64),
 }
 
 /// Who is asked, and how.
@@ -150,6 +124,14 @@ pub(crate) struct Backend {
     pub(crate) is_leased: bool,
 }
 
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct RunEnd {
+    pub(crate) report: Report,
+    /// Why it is not complete; `None` where it is.
+    pub(crate) error: Option<Error>,
+}
+
 impl Backend {
     fn is(&self, other: &Self) -> bool {
         let lane = |backend: &Self| backend.lane.as_ref().map(Arc::as_ptr);
@@ -165,49 +147,33 @@ impl Model {
     }
 }
 
-/// The settings of the input that the engine reads.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RunSettings {
-    /// `None` draws one.
-    pub(crate) seed: Option<u64>,
-    pub(crate) max_concurrency: usize,
-    pub(crate) call_timeout: Duration,
-    pub(crate) max_retries: u32,
-    pub(crate) miss_threshold: u32,
-    pub(crate) breaker_rounds: u32,
-    pub(crate) records_per_request: u64,
-    pub(crate) avoid_examples: usize,
-    pub(crate) reallocate: bool,
-    pub(crate) coerce_types: bool,
-    pub(crate) allow_placeholders: bool,
-    pub(crate) max_tokens_ceiling: Option<u64>,
-    /// The output limit of calls for records, where the caps need one and the caller gave none.
-    pub(crate) own_limit: Option<OwnLimit>,
-    /// Makes so many tasks at most, one after the other.
-    pub(crate) rehearses: Option<u64>,
-}
+impl RunParts {
+    pub(crate) fn settings(&self) -> &Settings {
+        self.input.settings()
+    }
 
-/// How a run ended.
-#[derive(Debug)]
-pub(crate) struct Ending {
-    pub(crate) report: Report,
-    /// Why it is not complete; `None` where it is.
-    pub(crate) error: Option<Error>,
-}
+    /// Whether what a given-up topic owes is asked of others.
+    fn reallocates(&self) -> bool {
+        self.settings().reallocate && self.extent != Extent::DryRun
+    }
 
-impl Job {
-    fn tell(&self, event: &RunEvent<'_>) {
-        for observer in &self.observers {
-            self.broken
-                .guard("an observer (`on_event`)", || observer(event));
+    fn notify(&self, event: &RunEvent<'_>) {
+        for observer in &self.plug_ins.observers {
+            self.panic_trap
+                .call("an observer (`on_event`)", || observer(event));
         }
+    }
+
+    /// Calls hooks, as a part of the caller's that may panic.
+    fn call_hooks(&self, name: &str, call: impl FnOnce(&Hooks)) {
+        self.panic_trap.call(name, || call(&self.plug_ins.hooks));
     }
 }
 
-impl fmt::Debug for Job {
+impl fmt::Debug for RunParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job")
-            .field("settings", &self.settings)
+        f.debug_struct("RunParts")
+            .field("input", &self.input)
             .finish_non_exhaustive()
     }
 }

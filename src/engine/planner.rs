@@ -4,24 +4,27 @@ use std::collections::HashMap;
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-use super::call_log::CallLog;
+use super::RunParts;
+use super::client_stack::ClientContext;
 use super::log::Log;
-use super::worker::answered_by;
-use super::{Job, guard};
+use super::worker::{answered_by, no_longer_under_way};
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard;
 use crate::journal::{Entry, TopicAnswer};
-use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
+use crate::llm::layers::Budget;
+use crate::llm::{AttemptLog, Capabilities, ChatRequest, ChatResponse, LlmClient, UnconfirmedCost};
 use crate::plan::{Origin, Plan, PlannedTopic};
+use crate::stop_signal::StopSignal;
 use crate::topic::{AngleSet, Topic, TopicRequest, normalised_name};
 
 /// Asks the topic model, for topics and for angles.
 pub(super) struct Planner<'a> {
-    job: &'a Job,
+    parts: &'a RunParts,
     client: Journalled,
     seed: u64,
 }
@@ -29,28 +32,32 @@ pub(super) struct Planner<'a> {
 impl<'a> Planner<'a> {
     /// Creates a planner from the topic model and what it answered an earlier process, by the seed of the request.
     pub(super) fn new(
-        job: &'a Job,
+        parts: &'a RunParts,
         client: Arc<dyn LlmClient>,
         log: &Arc<Log>,
-        calls: &Arc<CallLog>,
         past: HashMap<u64, ChatResponse>,
         seed: u64,
     ) -> Self {
         let client = Journalled {
             inner: client,
             log: Arc::clone(log),
-            calls: Arc::clone(calls),
+            budget: Arc::clone(&parts.budget),
             past: Mutex::new(past),
             asks: AtomicBool::new(true),
             asked: AtomicU64::new(0),
+            under_way: Mutex::default(),
         };
-        Self { job, client, seed }
+        Self {
+            parts,
+            client,
+            seed,
+        }
     }
 
     /// Has the missing topics supplied, completes the plan, and settles the angles of its topics. First it checks what is
     /// needed beside models: a wrong URL of embeddings should cost no call.
     pub(super) async fn settle(&self, earlier: Option<Plan>) -> Result<(Plan, AngleSet)> {
-        self.job.deduplicator.check().await?;
+        self.parts.deduplicator.check().await?;
         let plan = self.plan(earlier).await?;
         let angles = self.angles(&plan).await?;
         Ok((plan, angles))
@@ -63,9 +70,16 @@ impl<'a> Planner<'a> {
         self.angles(plan).await
     }
 
+    /// Waits until the run is told to stop and the call for topics is over, and makes no other.
+    pub(super) async fn last_calls(&self, stop: &StopSignal, clients: &ClientContext) {
+        stop.after_calls.cancelled().await;
+        clients.permits.close();
+        no_longer_under_way(stop, || self.client.is_under_way()).await;
+    }
+
     /// Where a run had an earlier plan, its topics keep their places, and those that were generated are used again.
     async fn plan(&self, earlier: Option<Plan>) -> Result<Plan> {
-        let allocation = self.job.allocation.clone();
+        let allocation = self.parts.allocation.clone();
         let mut generated: Vec<Topic> = earlier
             .iter()
             .flat_map(|plan| &plan.topics)
@@ -90,12 +104,12 @@ impl<'a> Planner<'a> {
     }
 
     async fn more_topics(&self, number: usize, generated: &[Topic]) -> Result<Vec<Topic>> {
-        let mut existing = self.job.allocation.existing();
+        let mut existing = self.parts.allocation.existing();
         existing.extend_from_slice(generated);
         let request = self.request(number).with_existing(&existing);
         self.unless_silent(
             "the topic provider",
-            self.job.topic_provider.topics(&request),
+            self.parts.plug_ins.topics.topics(&request),
         )
         .await
     }
@@ -106,7 +120,7 @@ impl<'a> Planner<'a> {
         part: &str,
         call: impl Future<Output = Result<R>>,
     ) -> Result<R> {
-        let longest = guard::longest(self.job.settings.call_timeout);
+        let longest = guard::longest(self.parts.settings().task_runner_timeout);
         let mut call = pin!(guard::caught_async(part, call));
         loop {
             let asked = self.client.asked.load(Ordering::Relaxed);
@@ -114,14 +128,14 @@ impl<'a> Planner<'a> {
                 return result;
             }
             let is_silent = asked == self.client.asked.load(Ordering::Relaxed);
-            if is_silent && !self.client.calls.any_under_way() {
+            if is_silent && !self.client.is_under_way() {
                 return Err(guard::silent(part, longest));
             }
         }
     }
 
     async fn angles(&self, plan: &Plan) -> Result<AngleSet> {
-        let Some(angles) = &self.job.angles else {
+        let Some(angles) = &self.parts.settings().angles else {
             return Ok(AngleSet::none());
         };
         let topics: Vec<Topic> = plan.topics.iter().map(|it| it.topic.clone()).collect();
@@ -129,9 +143,9 @@ impl<'a> Planner<'a> {
     }
 
     fn request(&self, number: usize) -> TopicRequest<'_> {
-        TopicRequest::new(number, &self.client, &*self.job.prompts)
-            .with_instruction(self.job.instruction.as_deref())
-            .with_parameters(Arc::clone(&self.job.topics.parameters))
+        TopicRequest::new(number, &self.client, &*self.parts.plug_ins.prompts)
+            .with_instruction(self.parts.input.user_instruction())
+            .with_parameters(Arc::clone(&self.parts.topic_model.parameters))
             .with_seed(self.seed)
     }
 }
@@ -165,13 +179,71 @@ fn name_of(planned: &PlannedTopic) -> String {
 struct Journalled {
     inner: Arc<dyn LlmClient>,
     log: Arc<Log>,
-    calls: Arc<CallLog>,
+    budget: Arc<Budget>,
     /// What an earlier process was answered, by the seed of the request.
     past: Mutex<HashMap<u64, ChatResponse>>,
     /// Whether the model is asked what the journal does not hold.
     asks: AtomicBool,
     /// How often the model was asked.
     asked: AtomicU64,
+    /// The calls whose answers are not in the journal yet.
+    under_way: Mutex<Vec<AttemptLog>>,
+}
+
+impl Journalled {
+    fn is_under_way(&self) -> bool {
+        self.calls().iter().any(AttemptLog::is_under_way)
+    }
+
+    /// Asks the model, and writes its answer into the journal.
+    async fn ask(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        let followed = Followed::new(self);
+        let attempts = followed.attempts.clone();
+        let response = self
+            .inner
+            .complete(&request.clone().with_attempts(attempts.clone()))
+            .await?;
+        let entry = || {
+            Entry::TopicAnswered(TopicAnswer {
+                seed: request.seed,
+                model: answered_by(&response, &self.inner).to_owned(),
+                response: response.clone(),
+                attempts: attempts.ended(),
+            })
+        };
+        self.log.append(entry).await?;
+        attempts.take();
+        Ok(response)
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Vec<AttemptLog>> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that is followed. When it is over, what its attempts may have cost that no entry tells of is left to the end of the
+/// run.
+struct Followed<'a> {
+    client: &'a Journalled,
+    attempts: AttemptLog,
+}
+
+impl<'a> Followed<'a> {
+    fn new(client: &'a Journalled) -> Self {
+        let attempts = AttemptLog::default();
+        client.calls().push(attempts.clone());
+        Self { client, attempts }
+    }
+}
+
+impl Drop for Followed<'_> {
+    fn drop(&mut self) {
+        self.client.calls().retain(|call| !call.is(&self.attempts));
+        let unconfirmed = UnconfirmedCost::of(&self.attempts.take());
+        self.client.budget.leave_unattributed(unconfirmed);
+    }
 }
 
 impl fmt::Debug for Journalled {
@@ -199,24 +271,7 @@ impl LlmClient for Journalled {
             return Err(error.with_fatal(false));
         }
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let result = self.inner.complete(request).await;
-        let failed_calls = self.calls.take_failures(request.seed);
-        let response = result.inspect_err(|_| self.calls.taken(request.seed))?;
-        let appended = self
-            .log
-            .append(|| {
-                Entry::TopicAnswered(TopicAnswer {
-                    seed: request.seed,
-                    model: answered_by(&response, &self.inner).to_owned(),
-                    response: response.clone(),
-                    failed_calls,
-                    uncertain: self.calls.take_uncertain(request.seed),
-                })
-            })
-            .await;
-        self.calls.taken(request.seed);
-        appended?;
-        Ok(response)
+        self.ask(request).await
     }
 
     fn model(&self) -> &str {

@@ -1,64 +1,68 @@
-//! Carries one task from prompt to judged answer. Stateless: all it has is its brief.
+//! Carries one task from prompt to judged answer. Stateless: all it has is what it is given.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
+use serde_json::Value;
 use tokio::time::sleep;
 
-use super::call_log::CallLog;
-use super::guard::caught_async;
+use super::RunParts;
+use super::client_stack::ClientContext;
 use super::judge::{Judge, Judged};
-use super::ledger::Task;
 use super::log::{Log, Turn};
-use super::output::RecordsFormat;
-use super::stop_signal::StopSignal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Answer, CallFailure, Entry};
-use crate::llm::layers::OutputModes;
-use crate::llm::{ChatRequest, ChatResponse, LlmClient, Message, Parameters, Purpose, TaskRef};
+use crate::guard::{caught, caught_async};
+use crate::journal::{Answer, CallFailure, Entry, PromptChoice};
+use crate::ledger::Task;
+use crate::llm::{
+    Attempt, AttemptLog, ChatRequest, ChatResponse, LlmClient, Message, OutputFormat, OutputMode,
+    OutputSchema, Parameters, Purpose, TaskRef, UnconfirmedCost, failures,
+};
 use crate::outcome::CallError;
-use crate::prompt::{AskContext, Prompts};
+use crate::plan::Plan;
+use crate::prompt::{AskContext, StableContext};
 use crate::random::Random;
+use crate::schema::{RECORDS_KEY, RecordSchema};
+use crate::stop_signal::StopSignal;
 use crate::topic::{AngleSet, Topic};
+
+/// Tasks in flight for each permit: one that calls, and one that waits for its retry, is being judged or is
+/// about to call, so that a permit is never idle for want of a task.
+pub(super) const TASKS_PER_PERMIT: usize = 2;
 
 /// Time between looks at whether a call is still under way, once no further one is made.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
-/// What every task of a run shares.
-pub(super) struct Workshop<T> {
+/// What every task of a run needs.
+pub(super) struct WorkerContext {
+    pub(super) parts: Arc<RunParts>,
+    pub(super) clients: Arc<ClientContext>,
     pub(super) client: Arc<dyn LlmClient>,
-    pub(super) prompts: Arc<dyn Prompts>,
     /// What never changes comes first, so that providers serve it from their prefix cache.
-    pub(super) system: Message,
-    pub(super) parameters: Arc<Parameters>,
-    pub(super) cache_key: Arc<str>,
-    pub(super) format: RecordsFormat,
+    system: Message,
+    cache_key: Arc<str>,
+    format: RecordsFormat,
     pub(super) topics: Vec<Topic>,
-    pub(super) angles: AngleSet,
-    pub(super) judge: Judge<T>,
-    /// Are told what answers were worth.
-    pub(super) output_modes: Arc<OutputModes>,
+    angles: AngleSet,
+    pub(super) judge: Judge,
     pub(super) log: Arc<Log>,
-    pub(super) calls: Arc<CallLog>,
     pub(super) seed: u64,
     /// Where the caller says that it is to stop; `at_once` also where the run has what it needs.
     pub(super) stopped: StopSignal,
-    pub(super) permits: Arc<Semaphore>,
-    /// Whether a task calls only when the one before it has its answer.
-    pub(super) calls_in_turn: bool,
     /// Answers that arrived and are not settled.
     pub(super) unsettled: AtomicU64,
 }
 
 /// A task, and what its prompt is told beside it.
-pub(super) struct Brief {
+pub(super) struct TaskInput {
     pub(super) task: Task,
     /// How many tasks its topic had before.
     pub(super) turn: u64,
+    /// Records that are not to be repeated.
     pub(super) avoid: Vec<String>,
+    /// Their ordinals, of those that are of this run.
+    pub(super) shown: Vec<Option<u64>>,
     pub(super) feedback: Option<String>,
     /// The output limit, where it is not that of the run's parameters.
     pub(super) max_tokens: Option<u64>,
@@ -68,20 +72,20 @@ pub(super) struct Brief {
 
 /// How a task ended.
 #[allow(clippy::large_enum_variant)] // One for each task in flight, for a moment.
-pub(super) enum End<T> {
+pub(super) enum TaskEnd {
     /// The log holds its entry under `number`, and is settled in that order.
-    Settle { number: u64, result: Settle<T> },
+    Logged { number: u64, result: TaskResult },
     /// It was stopped before an answer arrived.
     Cancelled,
     /// It ends the run.
     Fatal(Error),
 }
 
-/// What is to be settled.
+/// What came of a task.
 #[allow(clippy::large_enum_variant)] // One for each task in flight, for a moment.
-pub(super) enum Settle<T> {
+pub(super) enum TaskResult {
     Answered {
-        judged: Judged<T>,
+        judged: Judged,
         failed_calls: usize,
         /// Who answered, where it is not the model that the run is named after.
         model: Option<Arc<str>>,
@@ -97,135 +101,219 @@ pub(super) fn answered_by<'a>(response: &'a ChatResponse, client: &'a dyn LlmCli
     response.answered_by.as_deref().unwrap_or(client.model())
 }
 
-impl<T: DeserializeOwned + 'static> Workshop<T> {
-    /// Asks for the task's records and judges the answer.
-    pub(super) async fn work(&self, brief: &mut Brief) -> End<T> {
-        self.ask(brief).await.unwrap_or_else(End::Fatal)
+impl WorkerContext {
+    /// Words what all prompts begin with, and puts together what tasks share.
+    ///
+    /// # Errors
+    ///
+    /// Where the schema or the prompt cannot be rendered.
+    pub(super) fn new(
+        parts: &Arc<RunParts>,
+        clients: &Arc<ClientContext>,
+        log: &Arc<Log>,
+        plan: &Plan,
+        angles: AngleSet,
+        seed: u64,
+        stop: &StopSignal,
+    ) -> Result<Self> {
+        let plug_ins = &parts.plug_ins;
+        let schema_text = caught("the schema renderer", || {
+            plug_ins.renderer.render(&parts.schema)
+        })??;
+        let stable = StableContext::new(&schema_text, RECORDS_KEY)
+            .with_instruction(parts.input.user_instruction());
+        let stable = plug_ins.prompts.stable(&stable)?;
+        let settings = parts.settings();
+        Ok(Self {
+            client: clients.client(&parts.generation, settings, seed),
+            cache_key: cache_key(&stable).into(),
+            system: Message::system(stable).ending_stable_prefix(),
+            format: RecordsFormat::new(&parts.schema, settings.records_per_request),
+            topics: plan.topics.iter().map(|it| it.topic.clone()).collect(),
+            angles,
+            judge: Judge::new(Arc::clone(parts)),
+            parts: Arc::clone(parts),
+            clients: Arc::clone(clients),
+            log: Arc::clone(log),
+            seed,
+            stopped: stop.for_workers(),
+            unsettled: AtomicU64::new(0),
+        })
     }
 
-    async fn ask(&self, brief: &mut Brief) -> Result<End<T>> {
-        let request = self.request(brief)?;
-        let mut turn = brief.turn_to_append.take();
-        if self.calls_in_turn
+    /// Asks for the task's records and judges the answer.
+    pub(super) async fn work(&self, input: &mut TaskInput) -> TaskEnd {
+        self.ask(input).await.unwrap_or_else(TaskEnd::Fatal)
+    }
+
+    async fn ask(&self, input: &mut TaskInput) -> Result<TaskEnd> {
+        let request = self.request(input)?;
+        let mut turn = input.turn_to_append.take();
+        // One call at a time is made only when the one before it has its answer.
+        if self.parts.settings().max_concurrency == 1
             && let Some(turn) = &mut turn
         {
             turn.comes().await;
         }
-        let task = &brief.task;
-        let result = tokio::select! {
-            biased;
-            () = self.stopped.at_once.cancelled() => return Ok(End::Cancelled),
-            () = no_longer_under_way(&self.calls, &self.stopped, Some(request.seed)) => {
-                return Ok(End::Cancelled);
-            }
-            result = caught_async("the client of a model", self.client.complete(&request)) => result,
-        };
-        self.calls.taken(request.seed);
-        let failed_calls = self.calls.take_failures(request.seed);
-        let calls = failed_calls.len();
+        let (result, attempts) = self.call(&request).await;
         match result {
-            Ok(response) => {
-                self.unsettled.fetch_add(1, Ordering::Relaxed);
-                let number = self
-                    .log
-                    .append_in_turn(turn, || {
-                        Entry::Answered(Answer {
-                            task: task.id,
-                            topic: task.topic,
-                            wanted: task.wanted,
-                            round: task.round,
-                            model: answered_by(&response, &self.client).to_owned(),
-                            response: response.clone(),
-                            failed_calls,
-                            uncertain: self.calls.take_uncertain(request.seed),
-                        })
-                    })
-                    .await?;
-                let topic = self.topics[task.topic].name();
-                let judged = tokio::select! {
-                    biased;
-                    judged = self.judge.judge(topic, &response) => judged?,
-                    () = self.stopped.long_ago() => return Ok(End::Cancelled),
-                };
-                if let Some(is_usable) = judged.is_usable() {
-                    let model = answered_by(&response, &self.client);
-                    self.output_modes
-                        .judged(model, &request.output, response.asked, is_usable);
+            Some(Ok(response)) => {
+                self.answered(input, &request, response, attempts, turn)
+                    .await
+            }
+            Some(Err(error)) if !self.ends_unlogged(&error) => {
+                self.failed(&input.task, &error, attempts, turn).await
+            }
+            unlogged => {
+                let unconfirmed = UnconfirmedCost::of(&attempts);
+                self.parts.budget.leave_unattributed(unconfirmed);
+                match unlogged {
+                    Some(Err(error)) if error.is_fatal() => Err(error),
+                    _ => Ok(TaskEnd::Cancelled),
                 }
-                Ok(End::Settle {
-                    number,
-                    result: Settle::Answered {
-                        judged,
-                        failed_calls: calls,
-                        model: response.answered_by,
-                    },
-                })
-            }
-            // It was about to call when no more calls were made.
-            Err(error)
-                if error.kind() == ErrorKind::Cancelled
-                    && self.stopped.after_calls.is_cancelled() =>
-            {
-                Ok(End::Cancelled)
-            }
-            Err(error) if error.is_fatal() => {
-                // Sooner than the driver can: each call that starts meanwhile is paid for nothing. A spent
-                // budget stops calls by itself, and lets those in flight end.
-                if error.kind() != ErrorKind::Budget {
-                    self.stopped.at_once.cancel();
-                }
-                Err(error)
-            }
-            Err(error) => {
-                let error = CallError::from(&error);
-                let number = self
-                    .log
-                    .append_in_turn(turn, || {
-                        Entry::Failed(CallFailure {
-                            task: task.id,
-                            topic: task.topic,
-                            wanted: task.wanted,
-                            round: task.round,
-                            model: self.client.model().to_owned(),
-                            kind: error.kind,
-                            message: error.message.clone(),
-                            failed_calls,
-                            uncertain: self.calls.take_uncertain(request.seed),
-                        })
-                    })
-                    .await?;
-                Ok(End::Settle {
-                    number,
-                    result: Settle::Failed { error, calls },
-                })
             }
         }
     }
 
-    fn parameters(&self, brief: &Brief) -> Arc<Parameters> {
-        match brief.max_tokens {
-            None => Arc::clone(&self.parameters),
+    /// Makes the call, unless the run is stopped before it has a result. Returns the attempts that were made in any case.
+    async fn call(&self, request: &ChatRequest) -> (Option<Result<ChatResponse>>, Vec<Attempt>) {
+        let attempts = AttemptLog::default();
+        let request = request.clone().with_attempts(attempts.clone());
+        let result = tokio::select! {
+            biased;
+            () = self.stopped.at_once.cancelled() => None,
+            () = no_longer_under_way(&self.stopped, || attempts.is_under_way()) => None,
+            result = caught_async("the client of a model", self.client.complete(&request)) => {
+                Some(result)
+            }
+        };
+        (result, attempts.take())
+    }
+
+    /// Whether an error leaves nothing for the log: it ends the run, or the task was about to call when no more calls were made.
+    fn ends_unlogged(&self, error: &Error) -> bool {
+        if error.is_fatal() {
+            // Sooner than the driver can: each call that starts meanwhile is paid for nothing. A spent budget stops
+            // calls by itself, and lets those in flight end.
+            if error.kind() != ErrorKind::Budget {
+                self.stopped.at_once.cancel();
+            }
+            return true;
+        }
+        error.kind() == ErrorKind::Cancelled && self.stopped.after_calls.is_cancelled()
+    }
+
+    async fn answered(
+        &self,
+        input: &TaskInput,
+        request: &ChatRequest,
+        response: ChatResponse,
+        attempts: Vec<Attempt>,
+        turn: Option<Turn>,
+    ) -> Result<TaskEnd> {
+        let task = &input.task;
+        self.unsettled.fetch_add(1, Ordering::Relaxed);
+        let failed_calls = failures(&attempts).count();
+        let entry = || {
+            Entry::Answered(Answer {
+                task: task.id,
+                topic: task.topic,
+                wanted: task.wanted,
+                round: task.round,
+                model: answered_by(&response, &self.client).to_owned(),
+                prompt: self.prompt_choice(input),
+                response: response.clone(),
+                attempts,
+            })
+        };
+        let number = self.log.append_in_turn(turn, entry).await?;
+        let topic = self.topics[task.topic].name();
+        let judged = tokio::select! {
+            biased;
+            judged = self.judge.judge(topic, &response) => judged?,
+            () = self.stopped.long_ago() => return Ok(TaskEnd::Cancelled),
+        };
+        if let Some(is_usable) = judged.is_usable() {
+            let model = answered_by(&response, &self.client);
+            self.clients
+                .output_modes
+                .judged(model, &request.output, response.asked, is_usable);
+        }
+        Ok(TaskEnd::Logged {
+            number,
+            result: TaskResult::Answered {
+                judged,
+                failed_calls,
+                model: response.answered_by,
+            },
+        })
+    }
+
+    async fn failed(
+        &self,
+        task: &Task,
+        error: &Error,
+        attempts: Vec<Attempt>,
+        turn: Option<Turn>,
+    ) -> Result<TaskEnd> {
+        let error = CallError::from(error);
+        let calls = failures(&attempts).count();
+        let entry = || {
+            Entry::Failed(CallFailure {
+                task: task.id,
+                topic: task.topic,
+                wanted: task.wanted,
+                round: task.round,
+                model: self.client.model().to_owned(),
+                kind: error.kind,
+                message: error.message.clone(),
+                attempts,
+            })
+        };
+        let number = self.log.append_in_turn(turn, entry).await?;
+        Ok(TaskEnd::Logged {
+            number,
+            result: TaskResult::Failed { error, calls },
+        })
+    }
+
+    fn angle(&self, input: &TaskInput) -> Option<&str> {
+        self.angles.rotation(input.task.topic, input.turn)
+    }
+
+    fn prompt_choice(&self, input: &TaskInput) -> PromptChoice {
+        PromptChoice::new(
+            input.shown.iter().copied().flatten(),
+            self.angle(input),
+            input.max_tokens,
+        )
+    }
+
+    fn parameters(&self, input: &TaskInput) -> Arc<Parameters> {
+        let parameters = &self.parts.generation.parameters;
+        match input.max_tokens {
+            None => Arc::clone(parameters),
             Some(max_tokens) => Arc::new(Parameters {
                 max_tokens: Some(max_tokens),
-                ..Parameters::clone(&self.parameters)
+                ..Parameters::clone(parameters)
             }),
         }
     }
 
-    fn request(&self, brief: &Brief) -> Result<ChatRequest> {
-        let task = &brief.task;
+    fn request(&self, input: &TaskInput) -> Result<ChatRequest> {
+        let task = &input.task;
         let count = usize::try_from(task.wanted).unwrap_or(usize::MAX);
         // A leaf of a tree says more with the branch it grows on.
         let topic = self.topics[task.topic].placed_name();
         let ask = AskContext::new(&topic, count)
-            .with_angle(self.angles.rotation(task.topic, brief.turn))
-            .with_avoid(&brief.avoid)
-            .with_feedback(brief.feedback.as_deref());
-        let ask = self.prompts.ask(&ask)?;
+            .with_angle(self.angle(input))
+            .with_avoid(&input.avoid)
+            .with_feedback(input.feedback.as_deref());
+        let ask = self.parts.plug_ins.prompts.ask(&ask)?;
         Ok(
             ChatRequest::new(vec![self.system.clone(), Message::user(ask)])
                 .with_output(self.format.of(task.wanted))
-                .with_parameters(self.parameters(brief))
+                .with_parameters(self.parameters(input))
                 .with_cache_key(Arc::clone(&self.cache_key))
                 .with_purpose(Purpose::Records)
                 .with_task(TaskRef::new(task.id, task.topic, task.wanted, task.round))
@@ -234,10 +322,56 @@ impl<T: DeserializeOwned + 'static> Workshop<T> {
     }
 }
 
-/// Waits until no further call is to be made, and none of the task is under way, or none of any task.
-pub(super) async fn no_longer_under_way(calls: &CallLog, stop: &StopSignal, task: Option<u64>) {
+/// Waits until no further call is to be made, and none is under way.
+pub(super) async fn no_longer_under_way(stop: &StopSignal, is_under_way: impl Fn() -> bool) {
     stop.after_calls.cancelled().await;
-    while task.map_or_else(|| calls.any_under_way(), |seed| calls.is_under_way(seed)) {
+    while is_under_way() {
         sleep(BETWEEN_LOOKS).await;
+    }
+}
+
+/// Names the stable prefix without telling what is in it.
+fn cache_key(stable: &str) -> String {
+    format!(
+        "topicloom-{:016x}",
+        xxhash_rust::xxh3::xxh3_64(stable.as_bytes())
+    )
+}
+
+/// The format that answers are asked in: an object holding a list of records, made once for each number of them.
+struct RecordsFormat {
+    wrapped: Value,
+    by_count: Vec<OnceLock<OutputFormat>>,
+}
+
+impl RecordsFormat {
+    /// Prepares the formats for one up to `most` records.
+    fn new(schema: &RecordSchema, most: u64) -> Self {
+        let most = usize::try_from(most).expect("the input bounds records per request");
+        Self {
+            wrapped: schema.wrapped(),
+            by_count: (0..=most).map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    /// Returns the format for exactly `count` records, which is at most what was prepared for.
+    fn of(&self, count: u64) -> OutputFormat {
+        let place = usize::try_from(count)
+            .ok()
+            .and_then(|count| self.by_count.get(count));
+        let cell = place.expect("no task asks for more records than a request may");
+        cell.get_or_init(|| {
+            let mut schema = self.wrapped.clone();
+            if let Some(list) = schema.pointer_mut(&format!("/properties/{RECORDS_KEY}")) {
+                list["minItems"] = count.into();
+                list["maxItems"] = count.into();
+            }
+            OutputFormat::Schema(Arc::new(OutputSchema::new(
+                "records",
+                schema,
+                OutputMode::Strict,
+            )))
+        })
+        .clone()
     }
 }

@@ -228,6 +228,11 @@ impl<T> GenerateByTopicInput<T> {
         GenerateByTopicInput::from_inner(self.inner)
     }
 
+    /// Returns the same input, of records whose type is told elsewhere.
+    pub(crate) fn untyped(&self) -> GenerateByTopicInput {
+        GenerateByTopicInput::from_inner(Arc::clone(&self.inner))
+    }
+
     /// Returns a builder with everything set as it is here, to change some of it.
     #[must_use]
     pub fn to_builder(&self) -> GenerateByTopicInputBuilder<T> {

@@ -5,13 +5,14 @@ use serde_json::Value;
 
 use crate::embedding::{base64, quantised};
 use crate::error::ErrorKind;
-use crate::llm::ChatResponse;
-use crate::llm::layers::Uncertain;
+use crate::llm::{Attempt, ChatResponse, UnconfirmedCost};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 
-/// The version of the entries' form. Readers refuse a later one.
-pub const FORMAT: u32 = 1;
+/// The version of the entries' form. Readers refuse a later one and read every earlier one.
+///
+/// In version 1, an answer or failure told how its calls failed and what they may have cost all together, and not when.
+pub const FORMAT: u32 = 2;
 
 /// One step of a run. Never holds a key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,8 +37,8 @@ pub enum Entry {
         outcome: Outcome,
         /// Calls that no other entry tells of and that the provider may have billed: those that were dropped when the
         /// run ended, and those of the task that ended it.
-        #[serde(default, skip_serializing_if = "Uncertain::is_none")]
-        uncertain: Uncertain,
+        #[serde(default, skip_serializing_if = "UnconfirmedCost::is_none")]
+        uncertain: UnconfirmedCost,
     },
 }
 
@@ -158,12 +159,96 @@ pub struct TopicAnswer {
     pub model: String,
     /// What it answered.
     pub response: ChatResponse,
-    /// The calls that failed before it was answered.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failed_calls: Vec<ErrorKind>,
-    /// What of all its calls the provider may have billed without saying so.
-    #[serde(default, skip_serializing_if = "Uncertain::is_none")]
-    pub uncertain: Uncertain,
+    /// The attempts that it took, in order.
+    #[serde(flatten, with = "kept_attempts")]
+    pub attempts: Vec<Attempt>,
+}
+
+/// How attempts are kept, in this version and the one before.
+pub(super) mod kept_attempts {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::error::ErrorKind;
+    use crate::llm::{Attempt, UnconfirmedCost};
+
+    #[derive(Serialize)]
+    struct Kept<'a> {
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        attempts: &'a [Attempt],
+    }
+
+    #[derive(Deserialize)]
+    struct Found {
+        #[serde(default)]
+        attempts: Vec<Attempt>,
+        #[serde(default)]
+        failed_calls: Vec<ErrorKind>,
+        #[serde(default)]
+        uncertain: UnconfirmedCost,
+    }
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        attempts: &[Attempt],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Kept { attempts }.serialize(serializer)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Attempt>, D::Error> {
+        let found = Found::deserialize(deserializer)?;
+        let mut attempts = found.attempts;
+        attempts.extend(of_version_1(found.failed_calls, found.uncertain));
+        Ok(attempts)
+    }
+
+    /// Returns the attempts of an entry that says of all of them together what they may have cost.
+    pub(in super::super) fn of_version_1(
+        failed: Vec<ErrorKind>,
+        unconfirmed: UnconfirmedCost,
+    ) -> Vec<Attempt> {
+        let failed = failed.into_iter().map(|kind| Attempt::new(Some(kind)));
+        let cost = Attempt::new(None).with_unconfirmed(unconfirmed);
+        let cost = (!unconfirmed.is_none()).then_some(cost);
+        failed.chain(cost).collect()
+    }
+}
+
+/// What the prompt of a task said beside its topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct PromptChoice {
+    /// The ordinals of the records that it showed as not to be repeated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<u64>,
+    /// The point of view that it asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub angle: Option<String>,
+    /// The output limit, where it was not that of the run's parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+}
+
+impl PromptChoice {
+    /// Creates what a prompt said: the ordinals of the records that it showed, its point of view and its output limit.
+    #[must_use]
+    pub fn new(
+        shown: impl IntoIterator<Item = u64>,
+        angle: Option<&str>,
+        max_tokens: Option<u64>,
+    ) -> Self {
+        Self {
+            shown: shown.into_iter().collect(),
+            angle: angle.map(str::to_owned),
+            max_tokens,
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The answer to a task.
@@ -180,14 +265,14 @@ pub struct Answer {
     pub round: u32,
     /// The model that was asked, as `provider/model`.
     pub model: String,
+    /// What its prompt said beside the topic.
+    #[serde(default, skip_serializing_if = "PromptChoice::is_plain")]
+    pub prompt: PromptChoice,
     /// What it answered.
     pub response: ChatResponse,
-    /// The calls that failed before it was answered.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failed_calls: Vec<ErrorKind>,
-    /// What of all its calls the provider may have billed without saying so.
-    #[serde(default, skip_serializing_if = "Uncertain::is_none")]
-    pub uncertain: Uncertain,
+    /// The attempts that it took, in order.
+    #[serde(flatten, with = "kept_attempts")]
+    pub attempts: Vec<Attempt>,
 }
 
 /// A task whose call failed for good.
@@ -209,10 +294,7 @@ pub struct CallFailure {
     /// The same in words, at most 400 characters of them.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// How all its calls failed, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failed_calls: Vec<ErrorKind>,
-    /// What of all its calls the provider may have billed without saying so.
-    #[serde(default, skip_serializing_if = "Uncertain::is_none")]
-    pub uncertain: Uncertain,
+    /// The attempts that it took, in order.
+    #[serde(flatten, with = "kept_attempts")]
+    pub attempts: Vec<Attempt>,
 }

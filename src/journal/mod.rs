@@ -16,7 +16,7 @@ use futures::stream::BoxStream;
 use crate::error::Result;
 use crate::llm::TaskRef;
 
-pub use entry::{Answer, CallFailure, Embedding, Entry, FORMAT, Header, TopicAnswer};
+pub use entry::{Answer, CallFailure, Embedding, Entry, FORMAT, Header, PromptChoice, TopicAnswer};
 pub use file::{Durability, FileJournal, JournalReader, MovedJournal, OpenedJournal};
 pub use memory::MemoryJournal;
 #[cfg(feature = "postgres")]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::schema::{Dialect, canonical};
 
-use super::{OutputMode, RateSnapshot, Usage};
+use super::{AttemptLog, OutputMode, RateSnapshot, Usage};
 
 /// Who says a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -236,6 +236,8 @@ pub struct ChatRequest {
     pub seed: u64,
     /// The task it is asked for, where records are. Not part of what is asked, and not sent to providers.
     pub task: Option<TaskRef>,
+    /// Where the attempts are booked that are made for it, where somebody asks.
+    pub(crate) attempts: Option<AttemptLog>,
 }
 
 impl ChatRequest {
@@ -280,6 +282,12 @@ impl ChatRequest {
     #[must_use]
     pub fn with_task(mut self, task: TaskRef) -> Self {
         self.task = Some(task);
+        self
+    }
+
+    /// Has the attempts that are made for it booked.
+    pub(crate) fn with_attempts(mut self, attempts: AttemptLog) -> Self {
+        self.attempts = Some(attempts);
         self
     }
 

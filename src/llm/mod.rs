@@ -1,12 +1,14 @@
 //! Models: the trait a backend implements, what it is asked and what it answers.
 
 mod api_key;
+mod attempts;
 mod chat;
 #[cfg(feature = "providers")]
 mod http;
 pub mod layers;
 mod model_name;
 pub mod models;
+mod output_limit;
 pub mod price;
 mod provider_settings;
 pub mod providers;
@@ -20,11 +22,14 @@ use async_trait::async_trait;
 
 pub use crate::rate::RateSnapshot;
 pub use api_key::ApiKey;
+pub(crate) use attempts::AttemptLog;
+pub use attempts::{Attempt, UnconfirmedCost, failures};
 pub use chat::{
     ChatRequest, ChatResponse, FinishReason, Message, OutputFormat, OutputSchema, Parameters,
     Purpose, Role, TaskRef,
 };
 pub use model_name::ModelName;
+pub(crate) use output_limit::{OutputLimits, OwnLimit};
 pub use provider_settings::ProviderSettings;
 pub use providers::OfflineModel;
 pub use usage::Usage;

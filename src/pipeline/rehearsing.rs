@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::{Pipeline, PipelineBuilder};
+use crate::engine::Extent;
 use crate::error::Result;
 use crate::input::GenerateByTopicInput;
 use crate::preview::{Preview, Rehearsal};
@@ -48,11 +49,11 @@ impl Pipeline {
     where
         T: DeserializeOwned + Send + 'static,
     {
-        let run = self.job(&input).and_then(|mut job| {
-            job.journal = None;
-            job.allocation = job.allocation.sample(DRY_RUN_TOPICS).one_of_each();
-            job.settings.reallocate = false;
-            self.start(job)
+        let run = self.run_parts(&input).and_then(|mut parts| {
+            parts.plug_ins.journal = None;
+            parts.allocation = parts.allocation.sample(DRY_RUN_TOPICS).one_of_each();
+            parts.extent = Extent::DryRun;
+            self.start(parts)
         });
         match run {
             Ok(run) => run.collect().await,
@@ -98,11 +99,11 @@ impl Pipeline {
         let rehearsal = Rehearsal::default();
         let mut rehearsed = self.clone();
         rehearsed.parts.listened_to_by(&rehearsal);
-        let mut job = rehearsed.job(&input)?;
-        job.journal = None;
-        job.allocation = job.allocation.sample(tasks);
-        job.settings.rehearses = Some(tasks as u64);
-        match rehearsed.start::<T>(job)?.collect().await {
+        let mut parts = rehearsed.run_parts(&input)?;
+        parts.plug_ins.journal = None;
+        parts.allocation = parts.allocation.sample(tasks);
+        parts.extent = Extent::Preview(tasks as u64);
+        match rehearsed.start::<T>(parts)?.collect().await {
             Ok(dataset) => rehearsal.preview(dataset.report().clone(), None),
             Err(ended) => {
                 let (error, dataset) = ended.into_parts();
@@ -119,8 +120,8 @@ impl PipelineBuilder {
         for backend in choices.chain(&mut self.fallbacks) {
             backend.client = rehearsal.at(Arc::clone(&backend.client));
         }
-        self.hooks = rehearsal.hooks();
+        self.plug_ins.hooks = rehearsal.hooks();
         let rehearsal = rehearsal.clone();
-        self.observers = vec![Arc::new(move |event| rehearsal.observe(event))];
+        self.plug_ins.observers = vec![Arc::new(move |event| rehearsal.observe(event))];
     }
 }

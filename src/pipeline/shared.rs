@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Pipeline;
-use crate::engine::{Backend, Model, calling};
+use crate::engine::{Backend, Model, caller_layers};
 use crate::hooks::Hooks;
 use crate::input::Settings;
 use crate::journal::Journal;
@@ -31,8 +31,8 @@ impl Pipeline {
             None => records.clone(),
         };
         Callers {
-            records: calling(&records, settings, max_concurrency),
-            topics: calling(&topics, settings, max_concurrency),
+            records: caller_layers(&records, settings, max_concurrency),
+            topics: caller_layers(&topics, settings, max_concurrency),
         }
     }
 
@@ -52,7 +52,7 @@ impl Pipeline {
         parts.generation = vec![(leased(Arc::new(records)), 1)];
         parts.fallbacks = Vec::new();
         parts.topic_model = Some(leased(Arc::new(topics)));
-        parts.journal = Some(Arc::new(journal));
+        parts.plug_ins.journal = Some(Arc::new(journal));
         Self { parts }
     }
 
@@ -61,8 +61,8 @@ impl Pipeline {
     pub(crate) fn replaying(&self, client: impl LlmClient, journal: impl Journal) -> Self {
         let client = Arc::new(client);
         let mut replay = self.leased(Arc::clone(&client), client, journal);
-        replay.parts.observers.clear();
-        replay.parts.hooks = Hooks::default();
+        replay.parts.plug_ins.observers.clear();
+        replay.parts.plug_ins.hooks = Hooks::default();
         replay
     }
 }

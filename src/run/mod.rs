@@ -3,6 +3,7 @@
 mod dataset;
 mod error;
 
+use std::marker::PhantomData;
 use std::panic;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,12 +16,13 @@ use tokio::task::JoinHandle;
 pub use dataset::Dataset;
 pub use error::RunError;
 
-use crate::engine::{Ending, StopSignal};
+use crate::engine::RunEnd;
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
-use crate::record::{JsonRecord, Record};
+use crate::record::{DecodedRecord, JsonRecord, Record};
 use crate::report::Report;
 use crate::sink::Sink;
+use crate::stop_signal::StopSignal;
 
 /// A run that is going on: a stream of records in the order of acceptance.
 ///
@@ -42,28 +44,30 @@ use crate::sink::Sink;
 /// ```
 #[derive(Debug)]
 pub struct Run<T = JsonRecord> {
-    batches: mpsc::Receiver<Vec<Record<T>>>,
+    batches: mpsc::Receiver<Vec<DecodedRecord>>,
     /// What is left of the batch that was taken last.
-    batch: vec::IntoIter<Record<T>>,
+    batch: vec::IntoIter<DecodedRecord>,
+    record: PhantomData<fn() -> T>,
     state: State,
     stop: StopSignal,
 }
 
 #[derive(Debug)]
 enum State {
-    Running(JoinHandle<Ending>),
+    Running(JoinHandle<RunEnd>),
     Ended(Option<Box<Report>>),
 }
 
-impl<T> Run<T> {
+impl<T: 'static> Run<T> {
     pub(crate) fn new(
-        batches: mpsc::Receiver<Vec<Record<T>>>,
-        driver: JoinHandle<Ending>,
+        batches: mpsc::Receiver<Vec<DecodedRecord>>,
+        driver: JoinHandle<RunEnd>,
         stop: StopSignal,
     ) -> Self {
         Self {
             batches,
             batch: Vec::new().into_iter(),
+            record: PhantomData,
             state: State::Running(driver),
             stop,
         }
@@ -188,13 +192,13 @@ impl<T> Run<T> {
 /// The records are read through a channel, so nothing in a run is pinned.
 impl<T> Unpin for Run<T> {}
 
-impl<T> Stream for Run<T> {
+impl<T: 'static> Stream for Run<T> {
     type Item = Result<Record<T>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             if let Some(record) = self.batch.next() {
-                return Poll::Ready(Some(Ok(record)));
+                return Poll::Ready(Some(Ok(record.into_typed())));
             }
             match ready!(self.batches.poll_recv(context)) {
                 Some(batch) => self.batch = batch.into_iter(),
@@ -249,7 +253,7 @@ impl StopHandle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::RecordMeta;
+    use crate::record::{Decoded, RecordMeta};
     use crate::sink::sink_fn;
     use crate::topic::Topic;
 
@@ -261,7 +265,8 @@ mod tests {
         let driver = tokio::spawn(async move {
             for ordinal in 0..made {
                 let meta = RecordMeta::new(ordinal, ordinal, "test/loom");
-                let record = Record::new(Topic::new("graphs"), ordinal, meta);
+                let data = Decoded::Typed(Box::new(ordinal));
+                let record = Record::new(Topic::new("graphs"), data, meta);
                 if stopped.is_cancelled() || sender.send(vec![record]).await.is_err() {
                     break;
                 }
@@ -274,7 +279,7 @@ mod tests {
             let mut report = Report::empty(outcome);
             (report.requested, report.accepted) = (10, made);
             let error = kind.map(|kind| Error::new(kind, "it ended early"));
-            Ending { report, error }
+            RunEnd { report, error }
         });
         Run::new(batches, driver, stop)
     }

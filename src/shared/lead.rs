@@ -141,7 +141,7 @@ struct Driven<T> {
     run: Run<T>,
 }
 
-impl<T> Driven<T> {
+impl<T: 'static> Driven<T> {
     /// Lets go of the records: they are in the journal. Returns why the run did not complete.
     async fn run_to_end(&mut self) -> Option<Error> {
         let mut failure = None;

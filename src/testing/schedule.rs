@@ -1,7 +1,9 @@
 //! A run without models.
 
-use crate::engine::simulate;
 use crate::error::Result;
+use crate::ledger::{Ledger, LedgerRules};
+use crate::outcome::{Miss, Rejection};
+use crate::random::Random;
 use crate::schedule::SchedulingPolicy;
 
 /// Runs a ledger to its end, without models or a runtime, and returns the topics in the order they were picked.
@@ -25,5 +27,37 @@ pub fn simulate_schedule(
     seed: u64,
     policy: &mut dyn SchedulingPolicy,
 ) -> Result<Vec<usize>> {
-    simulate(quotas, seed, policy)
+    let rules = LedgerRules {
+        miss_threshold: 1000,
+        records_per_request: 2,
+        breaker_rounds: 3,
+        reallocate: false,
+        seed,
+    };
+    let mut ledger = Ledger::new(quotas, rules);
+    let mut random = Random::new(seed);
+    let mut picks = Vec::new();
+    let mut in_flight = Vec::new();
+    while !ledger.is_complete() {
+        match ledger.issue(policy)? {
+            Some(task) if in_flight.len() < 8 => {
+                picks.push(task.topic);
+                in_flight.push(task);
+                continue;
+            }
+            Some(task) => {
+                picks.push(task.topic);
+                in_flight.push(task);
+            }
+            None => {}
+        }
+        let task = in_flight.swap_remove(random.index(in_flight.len()));
+        if random.below(3) == 0 {
+            ledger.answered(&task, Some(Miss::Rejected(Rejection::Duplicate)), None, 0);
+        } else {
+            (0..task.wanted).for_each(|_| ledger.accept(task.topic));
+            ledger.answered(&task, None, None, 0);
+        }
+    }
+    Ok(picks)
 }

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use topicloom::ErrorKind;
 use topicloom::journal::{Entry, Journal, PostgresJournal, PostgresOptions, PostgresReader};
-use topicloom::llm::layers::Uncertain;
+use topicloom::llm::UnconfirmedCost;
 use topicloom::outcome::Outcome;
 use topicloom::testing::conformance;
 
@@ -15,7 +15,7 @@ use crate::support::{PostgresServer, connect, server};
 fn ended(outcome: Outcome) -> Entry {
     Entry::Finished {
         outcome,
-        uncertain: Uncertain::default(),
+        uncertain: UnconfirmedCost::default(),
     }
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use topicloom::Result;
 use topicloom::journal::{CallFailure, Entry, JournalReader};
-use topicloom::llm::layers::{Budget, Uncertain};
+use topicloom::llm::layers::Budget;
 use topicloom::llm::price::{PriceTable, Usd};
+use topicloom::llm::{Attempt, UnconfirmedCost, failures};
 use topicloom::outcome::Outcome;
-use topicloom::{ErrorKind, Result};
 
 use crate::args::InspectArgs;
 use crate::place::Place;
@@ -140,7 +141,7 @@ impl Seen {
             )),
             Entry::TopicAnswered(answer) => {
                 self.budget.book(&answer.model, &answer.response.usage);
-                self.failed(&answer.failed_calls, &answer.uncertain);
+                self.attempts(&answer.attempts);
             }
             Entry::Planned(plan) => {
                 self.topics
@@ -152,13 +153,13 @@ impl Seen {
             }
             Entry::Answered(answer) => {
                 self.budget.book(&answer.model, &answer.response.usage);
-                self.failed(&answer.failed_calls, &answer.uncertain);
+                self.attempts(&answer.attempts);
                 if let Some(topic) = self.topics.get_mut(answer.topic) {
                     topic.answers += 1;
                 }
             }
             Entry::Failed(failure) => {
-                self.failed(&failure.failed_calls, &failure.uncertain);
+                self.attempts(&failure.attempts);
                 if let Some(topic) = self.topics.get_mut(failure.topic) {
                     topic.failures += 1;
                     topic.last_error = Some(in_words(failure));
@@ -166,17 +167,16 @@ impl Seen {
             }
             Entry::Finished { outcome, uncertain } => {
                 self.ended = Some(*outcome);
-                self.budget.book_failed(uncertain.calls);
-                self.budget.book_uncertain(uncertain);
+                self.budget.book_unattributed(uncertain);
             }
             _ => {}
         }
     }
 
-    fn failed(&mut self, calls: &[ErrorKind], uncertain: &Uncertain) {
-        self.budget.book_failed(calls.len() as u64);
-        self.budget.book_uncertain(uncertain);
-        for kind in calls {
+    fn attempts(&mut self, attempts: &[Attempt]) {
+        self.budget.book_failed(failures(attempts).count() as u64);
+        self.budget.book_uncertain(&UnconfirmedCost::of(attempts));
+        for kind in failures(attempts) {
             *self.failed_calls.entry(kind.as_str()).or_default() += 1;
         }
     }

@@ -1,7 +1,7 @@
 //! How entries become bodies of frames, and back.
 //!
-//! An answer is a few numbers and its text as it is; how it came about is written once and then by number. All
-//! other entries are rare and are JSON.
+//! An answer is a few numbers, JSON of what is rarely there or may be added later, and its text as it is; what is the same
+//! for many answers is written once and then by number. All other entries are rare and are JSON.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{LONGEST_BODY, put_frame, put_number, take_number};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Answer, Entry};
-use crate::llm::layers::Uncertain;
+use crate::journal::entry::kept_attempts;
+use crate::journal::{Answer, Entry, PromptChoice};
 use crate::llm::price::Usd;
-use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
+use crate::llm::{Attempt, ChatResponse, FinishReason, OutputMode, UnconfirmedCost, Usage};
 use crate::schema::Dialect;
 
 /// The high bit of the first byte of a body: a write began here, so everything before it was on the disk, where
@@ -22,28 +22,52 @@ pub(super) const STARTS_GROUP: u8 = 0x80;
 /// The other bits: an entry as JSON.
 const JSON: u8 = b'J';
 /// An answer.
-const ANSWER: u8 = b'A';
-/// An answer with counts of cached and reasoning tokens.
-const DETAILED_ANSWER: u8 = b'D';
-/// An answer with these counts, and with what calls of unknown cost can have used.
-const UNCERTAIN_ANSWER: u8 = b'U';
+const ANSWER: u8 = b'C';
+/// An answer of version 1.
+const ANSWER_1: u8 = b'A';
+/// The same with counts of cached and reasoning tokens.
+const DETAILED_ANSWER_1: u8 = b'D';
+/// The same with these counts, and with what calls of unknown cost can have used.
+const UNCERTAIN_ANSWER_1: u8 = b'U';
 /// No entry: the journal was closed here.
 const SEAL: u8 = b'S';
 
-/// The most manners that are remembered, in case a server names itself otherwise in each answer.
-const MOST_MANNERS: usize = 1024;
+/// The most of them that are remembered, in case a server names itself otherwise in each answer.
+const MOST_METAS: usize = 1024;
 
-/// How an answer came about, which is the same for many answers.
+/// How an answer came about, as far as it is the same for many answers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-struct Manner {
+struct AnswerMeta {
     model: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     served_by: Option<String>,
     finish_reason: FinishReason,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asked: Option<(OutputMode, Dialect)>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Of version 1.
+    #[serde(default, skip_serializing)]
     failed_calls: Vec<ErrorKind>,
+}
+
+/// What else is known of an answer. A reader leaves out what it does not know, so fields may be added.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct AnswerDetails {
+    #[serde(skip_serializing_if = "is_zero")]
+    cached_input_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    cache_write_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    reasoning_tokens: u64,
+    #[serde(flatten)]
+    prompt: PromptChoice,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<Attempt>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Whether a byte can be the first of a body.
@@ -52,13 +76,16 @@ pub(super) fn is_kind(byte: u8) -> bool {
 }
 
 fn is_answer(kind: u8) -> bool {
-    matches!(kind, ANSWER | DETAILED_ANSWER | UNCERTAIN_ANSWER)
+    matches!(
+        kind,
+        ANSWER | ANSWER_1 | DETAILED_ANSWER_1 | UNCERTAIN_ANSWER_1
+    )
 }
 
 /// Writes entries as frames, each knowing where it will be in the file.
 #[derive(Debug)]
 pub(super) struct Encoder {
-    manners: HashMap<Manner, u64>,
+    metas: HashMap<AnswerMeta, u64>,
     /// Where the next frame begins.
     offset: u64,
     body: Vec<u8>,
@@ -67,10 +94,10 @@ pub(super) struct Encoder {
 impl Encoder {
     /// Creates an encoder that goes on where a decoder ended.
     pub(super) fn new(decoder: Decoder, offset: u64) -> Self {
-        let manners = decoder.manners.into_iter().take(MOST_MANNERS);
-        let manners = manners.zip(1..).collect();
+        let metas = decoder.metas.into_iter().take(MOST_METAS);
+        let metas = metas.zip(1..).collect();
         Self {
-            manners,
+            metas,
             offset,
             body: Vec::new(),
         }
@@ -140,36 +167,35 @@ impl Encoder {
                     answered_by: _,
                     rate: _,
                 },
-            failed_calls,
-            uncertain,
+            prompt,
+            attempts,
         } = answer;
-        let details = [cached_input_tokens, cache_write_tokens, reasoning_tokens];
-        let kind = if !uncertain.is_none() {
-            UNCERTAIN_ANSWER
-        } else if details.iter().any(|count| *count > 0) {
-            DETAILED_ANSWER
-        } else {
-            ANSWER
+        let details = AnswerDetails {
+            cached_input_tokens,
+            cache_write_tokens,
+            reasoning_tokens,
+            prompt,
+            attempts,
         };
         let body = &mut self.body;
-        body.push(kind);
-        let manner = Manner {
+        body.push(ANSWER);
+        let meta = AnswerMeta {
             model,
             served_by,
             finish_reason,
             asked,
-            failed_calls,
+            failed_calls: Vec::new(),
         };
-        if let Some(number) = self.manners.get(&manner) {
+        if let Some(number) = self.metas.get(&meta) {
             put_number(body, *number);
         } else {
             put_number(body, 0);
-            let json = to_json(&manner)?;
+            let json = to_json(&meta)?;
             put_number(body, json.len() as u64);
             body.extend_from_slice(&json);
-            if self.manners.len() < MOST_MANNERS {
-                let number = self.manners.len() as u64 + 1;
-                self.manners.insert(manner, number);
+            if self.metas.len() < MOST_METAS {
+                let number = self.metas.len() as u64 + 1;
+                self.metas.insert(meta, number);
             }
         }
         for number in [
@@ -182,21 +208,12 @@ impl Encoder {
         ] {
             put_number(body, number);
         }
-        if kind != ANSWER {
-            for count in details {
-                put_number(body, count);
-            }
-        }
-        if kind == UNCERTAIN_ANSWER {
-            let Uncertain {
-                calls,
-                tokens,
-                cost,
-                ..
-            } = uncertain;
-            for number in [calls, tokens, cost.nano()] {
-                put_number(body, number);
-            }
+        if details == AnswerDetails::default() {
+            put_number(body, 0);
+        } else {
+            let json = to_json(&details)?;
+            put_number(body, json.len() as u64);
+            body.extend_from_slice(&json);
         }
         body.extend_from_slice(text.as_bytes());
         Ok(())
@@ -218,7 +235,7 @@ fn write_json(bytes: &mut Vec<u8>, value: &impl Serialize) -> Result<()> {
 /// Reads bodies as entries. Each body has to pass through it, in order, since later ones refer to earlier ones.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
-    manners: Vec<Manner>,
+    metas: Vec<AnswerMeta>,
 }
 
 /// Why a body whose checksum is right is no entry.
@@ -234,8 +251,8 @@ impl Decoder {
                 .map(Some)
                 .map_err(|_| NotAnEntry),
             kind if is_answer(kind) => {
-                let manner = self.manner(&mut rest)?.clone();
-                let answer = read_answer(manner, kind, rest);
+                let meta = self.meta(&mut rest)?.clone();
+                let answer = read_answer(meta, kind, rest);
                 answer
                     .map(|answer| Some(Entry::Answered(answer)))
                     .ok_or(NotAnEntry)
@@ -254,29 +271,26 @@ impl Decoder {
     pub(super) fn skim(&mut self, body: &[u8]) -> Result<bool, NotAnEntry> {
         let (kind, mut rest) = split(body)?;
         if is_answer(kind) {
-            self.manner(&mut rest)?;
+            self.meta(&mut rest)?;
         }
         Ok(kind != SEAL)
     }
 
-    fn manner(&mut self, rest: &mut &[u8]) -> Result<&Manner, NotAnEntry> {
+    fn meta(&mut self, rest: &mut &[u8]) -> Result<&AnswerMeta, NotAnEntry> {
         let number = take_number(rest).ok_or(NotAnEntry)?;
         let index = match usize::try_from(number).map_err(|_| NotAnEntry)? {
             0 => {
-                let length = take_number(rest).ok_or(NotAnEntry)?;
-                let length = usize::try_from(length).map_err(|_| NotAnEntry)?;
-                let (json, after) = rest.split_at_checked(length).ok_or(NotAnEntry)?;
-                *rest = after;
+                let json = take_json(rest).ok_or(NotAnEntry)?;
                 // Beyond the limit the last place serves again and again; no number refers to it.
-                self.manners.truncate(MOST_MANNERS);
-                self.manners
+                self.metas.truncate(MOST_METAS);
+                self.metas
                     .push(serde_json::from_slice(json).map_err(|_| NotAnEntry)?);
-                self.manners.len() - 1
+                self.metas.len() - 1
             }
-            number if number <= MOST_MANNERS => number - 1,
+            number if number <= MOST_METAS => number - 1,
             _ => return Err(NotAnEntry),
         };
-        self.manners.get(index).ok_or(NotAnEntry)
+        self.metas.get(index).ok_or(NotAnEntry)
     }
 }
 
@@ -285,39 +299,67 @@ fn split(body: &[u8]) -> Result<(u8, &[u8]), NotAnEntry> {
     Ok((kind & !STARTS_GROUP, rest))
 }
 
-fn read_answer(manner: Manner, kind: u8, mut rest: &[u8]) -> Option<Answer> {
+fn take_json<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = usize::try_from(take_number(rest)?).ok()?;
+    let (json, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    Some(json)
+}
+
+fn read_answer(meta: AnswerMeta, kind: u8, mut rest: &[u8]) -> Option<Answer> {
     let mut number = || take_number(&mut rest);
     let task = number()?;
     let topic = usize::try_from(number()?).ok()?;
     let wanted = number()?;
     let round = u32::try_from(number()?).ok()?;
-    let mut usage = Usage::new(number()?, number()?);
-    if kind != ANSWER {
-        usage.cached_input_tokens = number()?;
-        usage.cache_write_tokens = number()?;
-        usage.reasoning_tokens = number()?;
-    }
-    let uncertain = if kind == UNCERTAIN_ANSWER {
-        Uncertain::new(number()?, number()?, Usd::from_nano(number()?))
+    let (input_tokens, output_tokens) = (number()?, number()?);
+    let details = if kind == ANSWER {
+        match take_json(&mut rest)? {
+            [] => AnswerDetails::default(),
+            json => serde_json::from_slice(json).ok()?,
+        }
     } else {
-        Uncertain::default()
+        details_1(kind, meta.failed_calls, &mut rest)?
     };
     Some(Answer {
         task,
         topic,
         wanted,
         round,
-        model: manner.model,
+        model: meta.model,
+        prompt: details.prompt,
         response: ChatResponse {
             text: String::from_utf8(rest.to_vec()).ok()?,
-            usage,
-            finish_reason: manner.finish_reason,
-            served_by: manner.served_by,
-            asked: manner.asked,
+            usage: Usage {
+                input_tokens,
+                output_tokens,
+                cached_input_tokens: details.cached_input_tokens,
+                cache_write_tokens: details.cache_write_tokens,
+                reasoning_tokens: details.reasoning_tokens,
+            },
+            finish_reason: meta.finish_reason,
+            served_by: meta.served_by,
+            asked: meta.asked,
             answered_by: None,
             rate: None,
         },
-        failed_calls: manner.failed_calls,
-        uncertain,
+        attempts: details.attempts,
     })
+}
+
+fn details_1(kind: u8, failed: Vec<ErrorKind>, rest: &mut &[u8]) -> Option<AnswerDetails> {
+    let mut number = || take_number(rest);
+    let mut details = AnswerDetails::default();
+    if kind != ANSWER_1 {
+        details.cached_input_tokens = number()?;
+        details.cache_write_tokens = number()?;
+        details.reasoning_tokens = number()?;
+    }
+    let unconfirmed = if kind == UNCERTAIN_ANSWER_1 {
+        UnconfirmedCost::new(number()?, number()?, Usd::from_nano(number()?))
+    } else {
+        UnconfirmedCost::default()
+    };
+    details.attempts = kept_attempts::of_version_1(failed, unconfirmed);
+    Some(details)
 }

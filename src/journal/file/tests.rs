@@ -16,10 +16,9 @@ use super::open::continue_at_end;
 use super::storage::Storage;
 use super::*;
 use crate::error::{Error, ErrorKind};
-use crate::journal::{Answer, Header};
-use crate::llm::layers::Uncertain;
+use crate::journal::{Answer, Header, PromptChoice};
 use crate::llm::price::Usd;
-use crate::llm::{ChatResponse, FinishReason, Usage};
+use crate::llm::{Attempt, ChatResponse, FinishReason, UnconfirmedCost, Usage};
 use crate::outcome::Outcome;
 
 /// A disk in memory that can be full or broken.
@@ -121,8 +120,8 @@ fn answer(task: u64) -> Entry {
         round: 0,
         model: format!("test/{}", task % 3),
         response: ChatResponse::new(format!("answer {task}")).with_usage(usage),
-        failed_calls: Vec::new(),
-        uncertain: Uncertain::default(),
+        prompt: PromptChoice::default(),
+        attempts: Vec::new(),
     })
 }
 
@@ -133,7 +132,7 @@ fn entries(answers: u64) -> Vec<Entry> {
         .chain((0..answers).map(answer))
         .chain([Entry::Finished {
             outcome,
-            uncertain: Uncertain::default(),
+            uncertain: UnconfirmedCost::default(),
         }])
         .collect()
 }
@@ -502,16 +501,16 @@ fn any_answer() -> impl Strategy<Value = Entry> {
                 if truncated {
                     response.finish_reason = FinishReason::Length;
                 }
-                let failed_calls = if truncated {
-                    vec![ErrorKind::Network]
-                } else {
-                    Vec::new()
-                };
-                let uncertain = if truncated {
-                    Uncertain::new(wanted, u64::from(round), Usd::from_nano(task))
-                } else {
-                    Uncertain::default()
-                };
+                // JSON keeps sums of up to some million dollars exactly.
+                let cost = Usd::from_nano(task >> 12);
+                let unconfirmed = UnconfirmedCost::new(wanted, u64::from(round), cost);
+                let mut attempts = vec![Attempt::new(None)];
+                let mut prompt = PromptChoice::default();
+                if truncated {
+                    let failed = Attempt::new(Some(ErrorKind::Network));
+                    attempts.insert(0, failed.with_unconfirmed(unconfirmed));
+                    prompt = PromptChoice::new([task, wanted], Some("a"), Some(wanted));
+                }
                 Entry::Answered(Answer {
                     task,
                     topic,
@@ -519,8 +518,8 @@ fn any_answer() -> impl Strategy<Value = Entry> {
                     round,
                     model: "test/loom".into(),
                     response,
-                    failed_calls,
-                    uncertain,
+                    prompt,
+                    attempts,
                 })
             },
         )

@@ -1,6 +1,5 @@
 //! Caps on money, tokens and calls that hold under any concurrency.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,9 @@ use super::in_line::InLine;
 use super::worst_case;
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::price::{Price, PriceTable, Usd};
-use crate::llm::{ChatRequest, ChatResponse, Message, Parameters, Role, Usage};
+use crate::llm::{
+    AttemptLog, ChatRequest, ChatResponse, Message, Parameters, Role, UnconfirmedCost, Usage,
+};
 
 /// Caps on money, tokens and calls, shared by all clients of a run, and the account of what was spent.
 ///
@@ -84,42 +85,6 @@ pub struct Spending {
     pub uncertain_cost: Usd,
 }
 
-/// Calls of unknown cost, and the most that they can have used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Uncertain {
-    /// How many calls.
-    pub calls: u64,
-    /// The most tokens.
-    pub tokens: u64,
-    /// The most they can have cost.
-    pub cost: Usd,
-}
-
-impl Uncertain {
-    /// Creates the bounds of so many calls.
-    #[must_use]
-    pub fn new(calls: u64, tokens: u64, cost: Usd) -> Self {
-        Self {
-            calls,
-            tokens,
-            cost,
-        }
-    }
-
-    /// Returns whether there is no such call.
-    #[must_use]
-    pub fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
-
-    fn add(&mut self, other: Self) {
-        self.calls += other.calls;
-        self.tokens = self.tokens.saturating_add(other.tokens);
-        self.cost += other.cost;
-    }
-}
-
 impl Budget {
     /// Creates a budget without caps, which only keeps the account.
     #[must_use]
@@ -186,35 +151,26 @@ impl Budget {
     }
 
     /// Books the most that earlier calls can have used, of those that are booked as made.
-    pub fn book_uncertain(&self, uncertain: &Uncertain) {
+    pub fn book_uncertain(&self, uncertain: &UnconfirmedCost) {
         if !uncertain.is_none() {
             self.account().uncertain(*uncertain);
         }
     }
 
-    /// Keeps the calls of unknown cost apart by the seeds of their requests, until they are taken.
-    pub(crate) fn telling_requests_apart(self) -> Self {
-        self.account().untold = Some(HashMap::new());
-        self
+    /// Books earlier calls that were made and whose cost is unknown.
+    pub fn book_unattributed(&self, cost: &UnconfirmedCost) {
+        self.book_failed(cost.calls);
+        self.book_uncertain(cost);
     }
 
-    /// Takes the calls of unknown cost that were made for the request of this seed, which is unique in a run.
-    pub(crate) fn take_uncertain(&self, seed: u64) -> Uncertain {
-        let mut account = self.account();
-        let untold = account.untold.as_mut();
-        untold
-            .and_then(|untold| untold.remove(&seed))
-            .unwrap_or_default()
+    /// Books what calls may have cost that no entry of the journal will tell of.
+    pub(crate) fn leave_unattributed(&self, cost: UnconfirmedCost) {
+        self.account().unattributed.add(cost);
     }
 
-    /// Takes the calls of unknown cost that were not taken for their requests.
-    pub(crate) fn take_all_uncertain(&self) -> Uncertain {
-        let mut account = self.account();
-        let mut all = Uncertain::default();
-        for (_, uncertain) in account.untold.iter_mut().flat_map(HashMap::drain) {
-            all.add(uncertain);
-        }
-        all
+    /// Takes what calls may have cost that belong to no answer and no failure.
+    pub(crate) fn take_unattributed(&self) -> UnconfirmedCost {
+        std::mem::take(&mut self.account().unattributed)
     }
 
     /// Checks that the caps can hold for calls to this model: where cost is capped its price must be known,
@@ -259,7 +215,7 @@ impl Budget {
             price,
             input,
             need,
-            seed: request.seed,
+            attempts: request.attempts.clone(),
             in_line: InLine::default(),
             outcome: None,
         })
@@ -375,8 +331,8 @@ struct Need {
 struct Account {
     spent: Spending,
     reserved: Need,
-    /// Calls of unknown cost that nobody asked about yet, by the seeds of their requests; `None` where nobody will.
-    untold: Option<HashMap<u64, Uncertain>>,
+    /// What calls may have cost whose requests nobody follows, and those that were dropped.
+    unattributed: UnconfirmedCost,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -436,7 +392,7 @@ impl Account {
         }
     }
 
-    fn uncertain(&mut self, uncertain: Uncertain) {
+    fn uncertain(&mut self, uncertain: UnconfirmedCost) {
         let spent = &mut self.spent;
         spent.uncertain_calls += uncertain.calls;
         spent.uncertain_tokens = spent.uncertain_tokens.saturating_add(uncertain.tokens);
@@ -461,7 +417,7 @@ pub(crate) struct Reservation<'a> {
     /// The most tokens of the prompt.
     input: u64,
     need: Need,
-    seed: u64,
+    attempts: Option<AttemptLog>,
     pub(super) in_line: InLine,
     outcome: Option<Charge>,
 }
@@ -483,7 +439,7 @@ impl Reservation<'_> {
     }
 
     /// Returns the most that the half of a usage can be which was not told.
-    fn other_half(&self, told: &Usage, prompt: bool) -> Uncertain {
+    fn other_half(&self, told: &Usage, prompt: bool) -> UnconfirmedCost {
         let tokens = if prompt {
             self.input
         } else {
@@ -498,7 +454,7 @@ impl Reservation<'_> {
             };
             both.saturating_sub(price.most(input, output))
         });
-        Uncertain::new(1, tokens, cost)
+        UnconfirmedCost::new(1, tokens, cost)
     }
 }
 
@@ -534,13 +490,14 @@ impl Drop for Reservation<'_> {
                 }
                 Charge::Most => {
                     account.spent.calls += 1;
-                    Some(Uncertain::new(1, self.need.tokens, self.need.cost))
+                    Some(UnconfirmedCost::new(1, self.need.tokens, self.need.cost))
                 }
             };
             if let Some(uncertain) = uncertain {
                 account.uncertain(uncertain);
-                if let Some(untold) = &mut account.untold {
-                    untold.entry(self.seed).or_default().add(uncertain);
+                match &self.attempts {
+                    Some(attempts) => attempts.charge(uncertain),
+                    None => account.unattributed.add(uncertain),
                 }
             }
         }

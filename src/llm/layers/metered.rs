@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::error::{ErrorKind, Result};
 use crate::llm::{
-    Capabilities, ChatRequest, ChatResponse, FinishReason, LlmClient, Purpose, Usage,
+    Attempt, AttemptLog, Capabilities, ChatRequest, ChatResponse, FinishReason, LlmClient, Purpose,
+    Usage,
 };
 
 /// Is told of every attempt of a [`Metered`] client.
@@ -118,7 +119,7 @@ impl<C: fmt::Debug> fmt::Debug for Metered<C> {
 #[deny(clippy::missing_trait_methods)]
 impl<C: LlmClient> LlmClient for Metered<C> {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
-        let mut attempt = Attempt::start(&*self.observer, self.inner.model(), request);
+        let mut attempt = Sent::start(&*self.observer, self.inner.model(), request);
         let result = self.inner.complete(request).await;
         attempt.end = match &result {
             Ok(response) => CallEnd::Answered {
@@ -140,37 +141,54 @@ impl<C: LlmClient> LlmClient for Metered<C> {
 }
 
 /// Reports its end when dropped, so that no way out is forgotten.
-struct Attempt<'a> {
+struct Sent<'a> {
     observer: &'a dyn CallObserver,
     id: u64,
     model: &'a str,
     purpose: Purpose,
+    time: SystemTime,
     started: Instant,
+    attempts: Option<&'a AttemptLog>,
     end: CallEnd,
 }
 
-impl<'a> Attempt<'a> {
-    fn start(observer: &'a dyn CallObserver, model: &'a str, request: &ChatRequest) -> Self {
+impl<'a> Sent<'a> {
+    fn start(observer: &'a dyn CallObserver, model: &'a str, request: &'a ChatRequest) -> Self {
+        let attempts = request.attempts.as_ref();
+        if let Some(attempts) = attempts {
+            attempts.start();
+        }
         Self {
             observer,
             id: observer.started(model, request),
             model,
             purpose: request.purpose,
+            time: SystemTime::now(),
             started: Instant::now(),
+            attempts,
             end: CallEnd::Cancelled,
         }
     }
 }
 
-impl Drop for Attempt<'_> {
+impl Drop for Sent<'_> {
     fn drop(&mut self) {
+        let latency = self.started.elapsed();
         self.observer.finished(&CallOutcome {
             id: self.id,
             model: self.model,
             purpose: self.purpose,
-            latency: self.started.elapsed(),
+            latency,
             end: self.end,
         });
+        if let Some(attempts) = self.attempts {
+            let failed = match self.end {
+                CallEnd::Answered { .. } => None,
+                CallEnd::Failed { kind } => Some(kind),
+                CallEnd::Cancelled => Some(ErrorKind::Cancelled),
+            };
+            attempts.end(Attempt::new(failed).sent(self.time, latency));
+        }
     }
 }
 

@@ -25,7 +25,7 @@ mod weighted;
 mod worst_case;
 
 pub use adaptive::Adaptive;
-pub use budget::{Budget, Spending, Uncertain};
+pub use budget::{Budget, Spending};
 pub use budgeted::Budgeted;
 pub use cached::Cached;
 pub use concurrency_limited::ConcurrencyLimited;
@@ -33,6 +33,7 @@ pub use fallback::Fallback;
 pub(crate) use first_answer::{FirstAnswer, FirstAnswers};
 pub use lane::{Lane, LaneStatus};
 pub use metered::{CallEnd, CallObserver, CallOutcome, Metered};
+pub(crate) use output_modes::UnprovenModes;
 pub use output_modes::{OutputModeFallback, OutputModes};
 pub use parameter_fallback::ParameterFallback;
 pub use rate_limited::RateLimited;

@@ -7,10 +7,9 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 
 use crate::error::{ErrorKind, Result};
-use crate::journal::{Answer, CallFailure, Entry, Header, Journal, TopicAnswer};
-use crate::llm::layers::Uncertain;
+use crate::journal::{Answer, CallFailure, Entry, Header, Journal, PromptChoice, TopicAnswer};
 use crate::llm::price::Usd;
-use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
+use crate::llm::{Attempt, ChatResponse, FinishReason, OutputMode, UnconfirmedCost, Usage};
 use crate::outcome::Outcome;
 use crate::plan::{PlanRequest, allocate};
 use crate::schema::Dialect;
@@ -197,8 +196,8 @@ fn answer(task: u64, text: &str) -> Entry {
         round: 0,
         model: "test/loom".into(),
         response: ChatResponse::new(text).with_usage(Usage::new(612, 95)),
-        failed_calls: Vec::new(),
-        uncertain: Uncertain::default(),
+        prompt: PromptChoice::default(),
+        attempts: vec![Attempt::new(None)],
     })
 }
 
@@ -217,8 +216,15 @@ fn one_of_each() -> Vec<Entry> {
         cache_write_tokens: 0,
         reasoning_tokens: u64::MAX,
     };
-    let uncertain = Uncertain::new(2, u64::MAX, Usd::from_nano(98_765_432_123_456));
-    let failed_calls = vec![ErrorKind::RateLimited, ErrorKind::Timeout];
+    let uncertain = UnconfirmedCost::new(2, u64::MAX, Usd::from_nano(98_765_432_123_456));
+    let failed = |kind| Attempt::new(Some(kind));
+    let mut last = Attempt::new(None).with_unconfirmed(uncertain);
+    (last.sent_at, last.took) = (Some(u64::MAX), Some(0));
+    let attempts = vec![
+        failed(ErrorKind::RateLimited),
+        failed(ErrorKind::Timeout).with_unconfirmed(uncertain),
+        last,
+    ];
     let text = format!("{{\"a\": \"\\\"\"}}\u{0}\r\n🧵 {}", "long ".repeat(1 << 18));
     let response = ChatResponse {
         asked: Some((OutputMode::Strict, Dialect::OpenAiStrict)),
@@ -233,8 +239,7 @@ fn one_of_each() -> Vec<Entry> {
             seed: u64::MAX,
             model: "test/loom".into(),
             response: response.clone(),
-            failed_calls: failed_calls.clone(),
-            uncertain,
+            attempts: attempts.clone(),
         }),
         Entry::Planned(plan),
         answer(0, ""),
@@ -244,9 +249,9 @@ fn one_of_each() -> Vec<Entry> {
             wanted: u64::MAX,
             round: u32::MAX,
             model: String::new(),
+            prompt: PromptChoice::new([0, u64::MAX], Some("as a \"sailor\"\n"), Some(1)),
             response,
-            failed_calls: failed_calls.clone(),
-            uncertain,
+            attempts: attempts.clone(),
         }),
         Entry::Failed(CallFailure {
             task: 2,
@@ -256,8 +261,7 @@ fn one_of_each() -> Vec<Entry> {
             model: "test/loom".into(),
             kind: ErrorKind::Overloaded,
             message: "the \"model\"\nis busy".into(),
-            failed_calls,
-            uncertain,
+            attempts,
         }),
         Entry::Finished {
             outcome: Outcome::Short,

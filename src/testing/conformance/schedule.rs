@@ -1,7 +1,7 @@
 //! What a scheduling policy promises.
 
-use crate::engine::simulate;
 use crate::schedule::{SchedulingPolicy, TopicProgress};
+use crate::testing::simulate_schedule;
 
 /// Checks a policy: it returns one of the open topics, decides the same way twice, and finishes every quota.
 ///
@@ -28,9 +28,9 @@ pub fn schedule<P: SchedulingPolicy>(make: impl Fn() -> P) {
     }
     for quotas in [&[1][..], &[5, 1, 7], &[100; 20]] {
         for seed in 0..5 {
-            let picks = simulate(quotas, seed, &mut make());
+            let picks = simulate_schedule(quotas, seed, &mut make());
             let picks = picks.unwrap_or_else(|error| panic!("the policy broke the run: {error}"));
-            let again = simulate(quotas, seed, &mut make());
+            let again = simulate_schedule(quotas, seed, &mut make());
             assert!(
                 again.is_ok_and(|again| again == picks),
                 "the policy decides differently the second time"

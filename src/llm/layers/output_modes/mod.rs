@@ -2,6 +2,7 @@
 
 mod choice;
 mod fallback;
+mod unproven;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::schema::dialect::compile;
 use crate::schema::{Dialect, canonical};
 
 pub use fallback::OutputModeFallback;
+pub(crate) use unproven::UnprovenModes;
 
 /// Remembers per model and schema which [output modes](OutputMode) work.
 ///

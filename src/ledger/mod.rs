@@ -3,15 +3,22 @@
 //! Whether a record is accepted depends only on the order in which answers are settled, never on when tasks
 //! were issued; so folding a journal gives the same records as the run that wrote it.
 
+mod asked_again;
+mod breaker;
+mod open_topics;
+
 use std::collections::BTreeMap;
 
-use super::breaker::{Breaker, Opened};
-use super::open_topics::OpenTopics;
+use self::breaker::Breaker;
+use self::open_topics::OpenTopics;
 use crate::diversity::{Patience, Sightings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::{AnswerFault, GiveUp, Miss, Rejection};
 use crate::random::Random;
 use crate::schedule::{SchedulingPolicy, TopicProgress};
+
+pub(crate) use self::asked_again::AskedAgain;
+pub(crate) use self::breaker::Opened;
 
 /// How a topic that gave records before may fail in a row, by mere bad luck, before it is given up: one in
 /// fifty. Rarer luck would let a dry topic spend more before it is seen to be dry.
@@ -26,7 +33,7 @@ const CALL_PATIENCE: u32 = 3;
 
 /// What the ledger decides by.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
+pub(crate) struct LedgerRules {
     /// Attempts in a row that give nothing before a topic is given up.
     pub(crate) miss_threshold: u32,
     /// Records asked for in one call.
@@ -69,7 +76,7 @@ impl Task {
 
 /// What the ledger counted for one topic.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tally {
+pub(crate) struct TopicStats {
     pub(crate) tasks: u64,
     /// Calls of the tasks that ended, retries included.
     pub(crate) calls: u64,
@@ -107,10 +114,10 @@ struct Streak {
 /// The state of a run.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    rules: Rules,
+    rules: LedgerRules,
     progress: Vec<TopicProgress>,
     streaks: Vec<Streak>,
-    tallies: Vec<Tally>,
+    stats: Vec<TopicStats>,
     /// What each topic has left to give, as far as its repetitions tell.
     sightings: Vec<Sightings>,
     open: OpenTopics,
@@ -122,7 +129,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Creates the state before the first task, from the quotas of the plan.
-    pub(crate) fn new(quotas: &[u64], rules: Rules) -> Self {
+    pub(crate) fn new(quotas: &[u64], rules: LedgerRules) -> Self {
         let mut order: Vec<usize> = (0..quotas.len())
             .filter(|&topic| quotas[topic] > 0)
             .collect();
@@ -136,7 +143,7 @@ impl Ledger {
                 .map(|&quota| TopicProgress::new(quota))
                 .collect(),
             streaks: vec![Streak::default(); quotas.len()],
-            tallies: vec![Tally::default(); quotas.len()],
+            stats: vec![TopicStats::default(); quotas.len()],
             sightings: vec![Sightings::new(); quotas.len()],
             open: OpenTopics::new(quotas.len(), order),
             breaker: Breaker::new(rules.breaker_rounds),
@@ -179,7 +186,7 @@ impl Ledger {
     /// Books a task as in flight: one that was issued, or one that a journal tells of.
     pub(crate) fn book(&mut self, task: &Task) {
         self.next_task = self.next_task.max(task.id + 1);
-        self.tallies[task.topic].tasks += 1;
+        self.stats[task.topic].tasks += 1;
         self.progress[task.topic].in_flight += task.wanted;
         self.refresh(task.topic);
     }
@@ -203,7 +210,7 @@ impl Ledger {
 
     /// Books that candidates were found, before each is accepted or rejected.
     pub(crate) fn found(&mut self, topic: usize, candidates: usize) {
-        self.tallies[topic].candidates += candidates as u64;
+        self.stats[topic].candidates += candidates as u64;
     }
 
     /// Books an accepted record; the caller has asked [`has_room`](Self::has_room).
@@ -211,7 +218,7 @@ impl Ledger {
         debug_assert!(self.has_room(topic), "nothing over quota is accepted");
         self.sightings[topic].seen_new(self.accepted);
         self.progress[topic].accepted += 1;
-        self.tallies[topic].accepted += 1;
+        self.stats[topic].accepted += 1;
         self.accepted += 1;
     }
 
@@ -226,13 +233,13 @@ impl Ledger {
 
     /// Books a rejected candidate.
     pub(crate) fn reject(&mut self, topic: usize, rejection: Rejection) {
-        let tally = &mut self.tallies[topic];
+        let stats = &mut self.stats[topic];
         *match rejection {
-            Rejection::Invalid => &mut tally.invalid,
-            Rejection::Undecodable => &mut tally.undecodable,
-            Rejection::Filtered => &mut tally.filtered,
-            Rejection::Duplicate => &mut tally.duplicate,
-            Rejection::Surplus => &mut tally.surplus,
+            Rejection::Invalid => &mut stats.invalid,
+            Rejection::Undecodable => &mut stats.undecodable,
+            Rejection::Filtered => &mut stats.filtered,
+            Rejection::Duplicate => &mut stats.duplicate,
+            Rejection::Surplus => &mut stats.surplus,
         } += 1;
     }
 
@@ -268,7 +275,7 @@ impl Ledger {
         failed_calls: usize,
     ) {
         self.close(task, Some(miss), fault, failed_calls);
-        self.tallies[task.topic].last_miss = Some(miss);
+        self.stats[task.topic].last_miss = Some(miss);
         self.refresh(task.topic);
     }
 
@@ -279,11 +286,11 @@ impl Ledger {
         fault: Option<AnswerFault>,
         failed_calls: usize,
     ) {
-        let tally = &mut self.tallies[task.topic];
-        tally.answers += 1;
-        tally.calls += failed_calls as u64 + 1;
+        let stats = &mut self.stats[task.topic];
+        stats.answers += 1;
+        stats.calls += failed_calls as u64 + 1;
         if let Some(fault) = fault {
-            *tally.faults.entry(fault).or_default() += 1;
+            *stats.faults.entry(fault).or_default() += 1;
         }
         self.breaker
             .answered(failed_calls, !miss.is_some_and(is_of_no_use));
@@ -293,9 +300,9 @@ impl Ledger {
 
     /// Closes a task whose call failed for good. Returns the topic's end, if this is it.
     pub(crate) fn failed(&mut self, task: &Task, kind: ErrorKind, calls: usize) -> Option<GiveUp> {
-        let tally = &mut self.tallies[task.topic];
-        *tally.failures.entry(kind.as_str()).or_default() += 1;
-        tally.calls += calls as u64;
+        let stats = &mut self.stats[task.topic];
+        *stats.failures.entry(kind.as_str()).or_default() += 1;
+        stats.calls += calls as u64;
         let were_paid = matches!(kind, ErrorKind::Malformed | ErrorKind::Empty);
         self.breaker.failed(calls, task.epoch, were_paid);
         self.release(task);
@@ -303,7 +310,7 @@ impl Ledger {
             let streak = &mut self.streaks[task.topic];
             streak.failures += 1;
             let failures = streak.failures;
-            self.tallies[task.topic].last_miss = Some(Miss::Call(kind));
+            self.stats[task.topic].last_miss = Some(Miss::Call(kind));
             (failures >= self.rules.miss_threshold * CALL_PATIENCE)
                 .then(|| self.give_up(task.topic, GiveUp::new(failures, Miss::Call(kind))))
                 .flatten()
@@ -316,7 +323,7 @@ impl Ledger {
 
     /// Closes a task that was cancelled before an answer arrived.
     pub(crate) fn cancelled(&mut self, task: &Task) {
-        self.tallies[task.topic].cancelled += 1;
+        self.stats[task.topic].cancelled += 1;
         self.release(task);
         self.refresh(task.topic);
     }
@@ -344,8 +351,8 @@ impl Ledger {
         &self.progress
     }
 
-    pub(crate) fn tallies(&self) -> &[Tally] {
-        &self.tallies
+    pub(crate) fn stats(&self) -> &[TopicStats] {
+        &self.stats
     }
 
     fn release(&mut self, task: &Task) {
@@ -374,7 +381,7 @@ impl Ledger {
             streak.hits,
             streak.earlier_misses,
         );
-        self.tallies[task.topic].last_miss = Some(miss);
+        self.stats[task.topic].last_miss = Some(miss);
         if miss == Miss::Rejected(Rejection::Duplicate)
             && let Some(dry) = self.sightings[task.topic].is_dry(wanted, &Patience::default())
         {
@@ -392,7 +399,7 @@ impl Ledger {
             return None;
         }
         progress.given_up = true;
-        self.tallies[topic].given_up = Some(given_up);
+        self.stats[topic].given_up = Some(given_up);
         if self.rules.reallocate {
             self.move_quota_away(topic);
         }
@@ -409,11 +416,11 @@ impl Ledger {
         };
         let moved = self.progress[from].quota - self.progress[from].accepted;
         self.progress[from].quota -= moved;
-        self.tallies[from].moved_away += moved;
+        self.stats[from].moved_away += moved;
         for (&topic, place) in others.iter().zip(0..) {
             let share = moved / count + u64::from(place < moved % count);
             self.progress[topic].quota += share;
-            self.tallies[topic].moved_in += share;
+            self.stats[topic].moved_in += share;
             self.refresh(topic);
         }
     }
@@ -464,7 +471,7 @@ mod tests {
     use super::*;
     use crate::schedule::RoundRobin;
 
-    const RULES: Rules = Rules {
+    const RULES: LedgerRules = LedgerRules {
         miss_threshold: 3,
         records_per_request: 1,
         breaker_rounds: 3,
@@ -542,7 +549,7 @@ mod tests {
     fn a_given_up_topic_takes_what_was_still_in_flight() {
         let mut ledger = Ledger::new(
             &[10],
-            Rules {
+            LedgerRules {
                 miss_threshold: 1,
                 ..RULES
             },
@@ -559,7 +566,7 @@ mod tests {
     fn what_a_dry_topic_owes_moves_to_the_others() {
         let mut ledger = Ledger::new(
             &[5, 4, 4],
-            Rules {
+            LedgerRules {
                 miss_threshold: 1,
                 reallocate: true,
                 ..RULES

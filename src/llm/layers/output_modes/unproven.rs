@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::OutputModes;
 use crate::llm::OutputMode;
-use crate::llm::layers::OutputModes;
 
 /// Counts, per model and output mode, answers of no use before the first one of use. A topic is not blamed for them, as
 /// long as the next mode may do better.
 #[derive(Debug)]
-pub(super) struct UnprovenModes {
+pub(crate) struct UnprovenModes {
     states: HashMap<(Arc<str>, OutputMode), State>,
     /// Answers in one mode that are excused.
     most: u64,
@@ -23,7 +23,7 @@ enum State {
 
 impl UnprovenModes {
     /// Excuses as many answers as it takes to leave a mode, and those that are then in flight.
-    pub(super) fn new(in_flight: usize) -> Self {
+    pub(crate) fn new(in_flight: usize) -> Self {
         Self {
             states: HashMap::new(),
             most: u64::from(OutputModes::UNUSABLE) + in_flight as u64,
@@ -31,7 +31,7 @@ impl UnprovenModes {
     }
 
     /// Takes note of an answer, in the order of the log. Returns whether its topic is excused.
-    pub(super) fn excuses(&mut self, model: &Arc<str>, mode: OutputMode, is_usable: bool) -> bool {
+    pub(crate) fn excuses(&mut self, model: &Arc<str>, mode: OutputMode, is_usable: bool) -> bool {
         let known = self.states.entry((Arc::clone(model), mode));
         let state = known.or_insert(State::Unproven(0));
         match state {

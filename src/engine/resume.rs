@@ -1,34 +1,31 @@
-//! How a run begins: from its journal, or from nothing.
+//! How a run begins, from its journal or from nothing, and how what an earlier process left there is judged.
+//!
+//! Judging looks at one answer alone, so it is spread over the runtime's threads; settling goes through the log in order.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 
 use futures::StreamExt;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, Stream};
 use serde_json::Value;
+use tokio::task::{JoinError, JoinHandle};
 
-use super::Job;
-use super::call_log::CallLog;
+use super::call_stats::CallStats;
+use super::judge::Judged;
 use super::log::Log;
+use super::worker::WorkerContext;
+use super::{ResumePolicy, RunParts};
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::task_panicked;
 use crate::journal::{Entry, FORMAT, Header};
-use crate::llm::{ChatResponse, Purpose};
+use crate::llm::ChatResponse;
 use crate::plan::Plan;
 use crate::random::Random;
 
-/// Whether a journal may belong to another input than the one at hand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum ResumePolicy {
-    /// It must be of the same input.
-    #[default]
-    Same,
-    /// What it holds is judged anew by the input at hand, which is its input from now on.
-    Changed,
-}
-
 /// What is known before the first task.
-pub(super) struct Opening<'a> {
+pub(super) struct ResumeState<'a> {
     pub(super) seed: u64,
     /// The plan of this input, where an earlier process settled it.
     pub(super) plan: Option<Plan>,
@@ -46,49 +43,53 @@ pub(super) struct Opening<'a> {
 ///
 /// That is up to the plan, for the input that the journal begins with. For any other it is the whole journal, since
 /// the last plan decides and topics may have been added at any time.
-pub(super) async fn open<'a>(job: &Job, log: &'a Log, calls: &CallLog) -> Result<Opening<'a>> {
+pub(super) async fn open<'a>(
+    parts: &RunParts,
+    log: &'a Log,
+    calls: &CallStats,
+) -> Result<ResumeState<'a>> {
     let mut past = log.past().await?;
     let Some(first) = past.next().await.transpose()? else {
-        let seed = job.settings.seed.unwrap_or_else(fresh_seed);
-        log.append(|| Entry::Started(Header::new(seed, job.input.clone(), job.fingerprint)))
+        let seed = parts.settings().seed.unwrap_or_else(fresh_seed);
+        log.append(|| Entry::Started(new_header(seed, parts)))
             .await?;
-        return Ok(Seen::new(seed).opening(past));
+        return Ok(JournalScan::new(seed).into_state(past));
     };
     let Entry::Started(header) = first else {
         return Err(damaged(
             "the journal does not begin with the start of a run",
         ));
     };
-    let whole = job.resume == ResumePolicy::Changed || !is_of(&header, job);
-    let mut seen = Seen::new(readable(&header)?.seed);
-    seen.header = Some(header);
-    while whole || seen.plan.is_none() {
+    let whole = parts.plug_ins.resume == ResumePolicy::Changed || !is_of(&header, parts);
+    let mut scan = JournalScan::new(readable(&header)?.seed);
+    scan.header = Some(header);
+    while whole || scan.plan.is_none() {
         match past.next().await.transpose()? {
-            Some(entry) => seen.take(entry, job, calls)?,
+            Some(entry) => scan.take(entry, parts, calls)?,
             None => break,
         }
     }
     if !whole {
-        return Ok(seen.opening(past));
+        return Ok(scan.into_state(past));
     }
-    let again = log.past_again(seen.entries).await?.filter(|entry| {
+    let again = log.past_again(scan.entries).await?.filter(|entry| {
         let is_outcome = matches!(entry, Err(_) | Ok(Entry::Answered(_) | Entry::Failed(_)));
         std::future::ready(is_outcome)
     });
-    if let Some(header) = seen.header.as_ref().filter(|header| !is_of(header, job)) {
-        if job.resume == ResumePolicy::Same {
-            return Err(another_input(header, job));
+    if let Some(header) = scan.header.as_ref().filter(|header| !is_of(header, parts)) {
+        if parts.plug_ins.resume == ResumePolicy::Same {
+            return Err(another_input(header, parts));
         }
-        let header = Header::new(seen.seed, job.input.clone(), job.fingerprint);
+        let header = new_header(scan.seed, parts);
         log.append(|| Entry::Started(header)).await?;
-        seen.inputs += 1;
-        seen.is_planned = false;
+        scan.inputs += 1;
+        scan.is_planned = false;
     }
-    Ok(seen.opening(again.boxed()))
+    Ok(scan.into_state(again.boxed()))
 }
 
 /// What was read of a journal.
-struct Seen {
+struct JournalScan {
     seed: u64,
     /// The last one.
     header: Option<Header>,
@@ -101,7 +102,7 @@ struct Seen {
     entries: usize,
 }
 
-impl Seen {
+impl JournalScan {
     fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -114,7 +115,7 @@ impl Seen {
         }
     }
 
-    fn take(&mut self, entry: Entry, job: &Job, calls: &CallLog) -> Result<()> {
+    fn take(&mut self, entry: Entry, parts: &RunParts, calls: &CallStats) -> Result<()> {
         self.entries += 1;
         match entry {
             Entry::Started(header) => {
@@ -124,11 +125,7 @@ impl Seen {
                 self.is_planned = false;
             }
             Entry::TopicAnswered(answer) => {
-                let usage = Some(answer.response.usage);
-                job.budget.book(&answer.model, &answer.response.usage);
-                job.budget.book_failed(answer.failed_calls.len() as u64);
-                job.budget.book_uncertain(&answer.uncertain);
-                calls.replay(Purpose::Topics, &answer.model, &answer.failed_calls, usage);
+                calls.replay(&answer, &parts.budget);
                 self.topic_answers.insert(answer.seed, answer.response);
             }
             Entry::Planned(plan) => {
@@ -136,8 +133,7 @@ impl Seen {
                 self.is_planned = true;
             }
             Entry::Finished { uncertain, .. } => {
-                job.budget.book_failed(uncertain.calls);
-                job.budget.book_uncertain(&uncertain);
+                parts.budget.book_unattributed(&uncertain);
             }
             Entry::Embedded(_) => {}
             _ if self.plan.is_none() => {
@@ -148,7 +144,7 @@ impl Seen {
         Ok(())
     }
 
-    fn opening(self, rest: BoxStream<'_, Result<Entry>>) -> Opening<'_> {
+    fn into_state(self, rest: BoxStream<'_, Result<Entry>>) -> ResumeState<'_> {
         let (plan, earlier) = if self.is_planned {
             (self.plan, None)
         } else {
@@ -158,7 +154,7 @@ impl Seen {
             1 => self.seed,
             inputs => Random::new(self.seed).fork("plan").nth(inputs).next_u64(),
         };
-        Opening {
+        ResumeState {
             seed: self.seed,
             plan,
             earlier,
@@ -169,8 +165,12 @@ impl Seen {
     }
 }
 
-fn is_of(header: &Header, job: &Job) -> bool {
-    header.fingerprint == format!("{:032x}", job.fingerprint)
+fn new_header(seed: u64, parts: &RunParts) -> Header {
+    Header::new(seed, parts.input.to_json(), parts.input.fingerprint())
+}
+
+fn is_of(header: &Header, parts: &RunParts) -> bool {
+    header.fingerprint == format!("{:032x}", parts.input.fingerprint())
 }
 
 /// Returns the header, if this version can read what is behind it.
@@ -188,13 +188,13 @@ fn readable(header: &Header) -> Result<&Header> {
     Ok(header)
 }
 
-fn another_input(header: &Header, job: &Job) -> Error {
+fn another_input(header: &Header, parts: &RunParts) -> Error {
     Error::new(
         ErrorKind::Journal,
         format!(
             "the journal belongs to another input, which differs in {}; use a new journal, or the input it was \
              started with, or say that the input may have changed",
-            differences(&header.input, &job.input)
+            differences(&header.input, &parts.input.to_json())
         ),
     )
 }
@@ -225,4 +225,70 @@ fn differences(one: &Value, other: &Value) -> String {
 /// Draws a seed for a run that was given none; the standard library's hasher is seeded by the system.
 fn fresh_seed() -> u64 {
     RandomState::new().build_hasher().finish()
+}
+
+/// Entries that are handed to a thread together, so that handing over costs nothing beside judging them.
+const CHUNK: usize = 128;
+
+/// Chunks that are judged or wait to be settled. More than there are threads on most machines, and with answers of
+/// some kilobytes a few megabytes at most.
+const CHUNKS_AHEAD: usize = 8;
+
+/// An entry, and what is in it if it is an answer. The text of an answer that was judged is dropped.
+pub(super) type Past = (Entry, Option<Judged>);
+
+/// Returns the entries of the log in order and many at a time, judged as they would be by a worker. An error ends them.
+pub(super) fn replay<'a>(
+    past: BoxStream<'a, Result<Entry>>,
+    context: &'a Arc<WorkerContext>,
+) -> impl Stream<Item = Vec<Result<Past>>> + 'a {
+    past.chunks(CHUNK)
+        .map(|chunk| {
+            let chunk = judge_all(chunk, Arc::clone(context));
+            let mut judging = Judging(tokio::spawn(chunk));
+            async move { (&mut judging.0).await.unwrap_or_else(failed) }
+        })
+        .buffered(CHUNKS_AHEAD)
+}
+
+fn failed(error: JoinError) -> Vec<Result<Past>> {
+    vec![Err(task_panicked(error))]
+}
+
+/// Judges entries up to the first error, which is the last of what is returned.
+async fn judge_all(entries: Vec<Result<Entry>>, context: Arc<WorkerContext>) -> Vec<Result<Past>> {
+    let mut judged = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let past = match entry {
+            Ok(entry) => judge(entry, &context).await,
+            Err(error) => Err(error),
+        };
+        let is_last = past.is_err();
+        judged.push(past);
+        if is_last {
+            break;
+        }
+    }
+    judged
+}
+
+async fn judge(mut entry: Entry, context: &WorkerContext) -> Result<Past> {
+    let Entry::Answered(answer) = &mut entry else {
+        return Ok((entry, None));
+    };
+    let Some(topic) = context.topics.get(answer.topic) else {
+        return Ok((entry, None));
+    };
+    let judged = context.judge.judge(topic.name(), &answer.response).await?;
+    answer.response.text = String::new();
+    Ok((entry, Some(judged)))
+}
+
+/// A chunk that is being judged; dropping it stops that, since a filter may cost money.
+struct Judging<R>(JoinHandle<R>);
+
+impl<R> Drop for Judging<R> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

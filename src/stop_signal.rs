@@ -20,7 +20,7 @@ pub(crate) struct StopSignal {
 
 impl StopSignal {
     /// Waits until the run was stopped, and then as long as what is no call may take.
-    pub(super) async fn long_ago(&self) {
+    pub(crate) async fn long_ago(&self) {
         // Also told by `at_once`, but not where only the workers are told that.
         tokio::select! {
             () = self.at_once.cancelled() => {}
@@ -30,7 +30,7 @@ impl StopSignal {
     }
 
     /// Returns a signal that can be given `at_once` to workers alone.
-    pub(super) fn for_workers(&self) -> Self {
+    pub(crate) fn for_workers(&self) -> Self {
         Self {
             at_once: self.at_once.child_token(),
             after_calls: self.after_calls.clone(),

@@ -1,13 +1,20 @@
-//! What judging found beside records: mends, coercions, types that disagree, and how answers were asked for.
+//! The report of a run: what judging found, and what the ledger counted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::RunParts;
+use super::client_stack::ClientContext;
 use super::judge::Judged;
-use super::summary::by_name;
-use crate::outcome::GiveUp;
+use crate::error::Error;
+use crate::ledger::{Ledger, TopicStats};
+use crate::outcome::{GiveUp, Outcome};
 use crate::parse::Mends;
-use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report};
+use crate::plan::{Plan, PlannedTopic};
+use crate::report::{
+    AskedReport, CandidateCounts, GivenUpTopic, GivenUpTopics, Report, TopicReport,
+};
+use crate::schedule::TopicProgress;
 use crate::schema::{CoercionKind, DecodeFault};
 
 /// The most places of which the report says that type and schema disagree there. Whoever mends eight sees the rest.
@@ -27,7 +34,7 @@ pub(super) fn mostly_repeats(compared_by: &str) -> String {
 
 /// What the answers of a run were found to be, summed up.
 #[derive(Default)]
-pub(super) struct Findings {
+pub(super) struct AnswerStats {
     mends: Mends,
     coercions: BTreeMap<CoercionKind, u64>,
     dropped_keys: u64,
@@ -49,9 +56,9 @@ pub(super) struct Findings {
     given_up_unlisted: u64,
 }
 
-impl Findings {
+impl AnswerStats {
     /// Adds what was found in one answer of `model`.
-    pub(super) fn answer<T>(&mut self, model: &Arc<str>, judged: &Judged<T>) {
+    pub(super) fn answer(&mut self, model: &Arc<str>, judged: &Judged) {
         self.mends.merge(&judged.mends);
         self.at_limit += u64::from(judged.at_limit);
         self.dropped_keys += judged.dropped_keys as u64;
@@ -142,13 +149,21 @@ impl Findings {
         Some((*topic, words))
     }
 
-    /// Returns how many answers ran into the output limit.
-    pub(super) fn at_limit(&self) -> u64 {
-        self.at_limit
+    /// Adds all of it to the report.
+    pub(super) fn add_to(self, report: &mut Report, parts: &RunParts) {
+        if self.at_limit > 0 {
+            let settings = parts.settings();
+            report.notes.push(cuts(
+                self.at_limit,
+                parts.generation.parameters.max_tokens,
+                settings.max_tokens_ceiling,
+                settings.records_per_request,
+            ));
+        }
+        self.tell(report);
     }
 
-    /// Writes all of it into the report.
-    pub(super) fn tell(self, report: &mut Report) {
+    fn tell(self, report: &mut Report) {
         report.mends = self.mends;
         report.coercions = self.coercions;
         report.dropped_keys = self.dropped_keys;
@@ -183,8 +198,109 @@ fn count(reasons: &mut BTreeMap<String, u64>, reason: String) {
     *reasons.entry(reason).or_default() += 1;
 }
 
+/// Makes the report of a run of which nothing is known but its calls, as where it ended before its plan was settled.
+pub(super) fn without_state(
+    parts: &RunParts,
+    clients: &ClientContext,
+    outcome: Outcome,
+    error: Option<&Error>,
+) -> Report {
+    let counts = clients.calls.counts();
+    let warnings = parts.input.warnings().iter().map(ToString::to_string);
+    Report {
+        reason: error.map(ToString::to_string),
+        requested: parts.allocation.total(),
+        record_calls: counts.records,
+        topic_calls: counts.topics,
+        models: counts.models,
+        spending: parts.budget.spending(),
+        notes: parts.notes.clone(),
+        compared_by: parts.deduplicator.describe(),
+        warnings: warnings.chain(clients.warnings.said()).collect(),
+        ..Report::empty(outcome)
+    }
+}
+
+/// Adds what was planned and counted.
+pub(super) fn add_topics(report: &mut Report, plan: &Plan, ledger: &Ledger) {
+    report.topics = topic_reports(plan, ledger);
+    for topic in &report.topics {
+        report.candidates.add(&topic.candidates);
+        report.answers.total += topic.answers;
+        for (&fault, count) in &topic.faults {
+            *report.answers.faults.entry(fault).or_default() += count;
+        }
+    }
+    report.accepted = report.candidates.accepted;
+    let notes = plan.notes.iter().map(ToString::to_string);
+    report.notes.extend(notes.chain(moves(plan, ledger)));
+}
+
+fn topic_reports(plan: &Plan, ledger: &Ledger) -> Vec<TopicReport> {
+    let states = ledger.progress().iter().zip(ledger.stats());
+    plan.topics
+        .iter()
+        .zip(states)
+        .map(|(planned, (progress, stats))| topic_report(planned, *progress, stats))
+        .collect()
+}
+
+fn topic_report(
+    planned: &PlannedTopic,
+    progress: TopicProgress,
+    stats: &TopicStats,
+) -> TopicReport {
+    TopicReport {
+        topic: planned.topic.clone(),
+        origin: planned.origin,
+        planned: planned.quota,
+        quota: progress.quota,
+        tasks: stats.tasks,
+        calls: stats.calls,
+        answers: stats.answers,
+        failed: by_name(&stats.failures),
+        cancelled: stats.cancelled,
+        faults: stats.faults.clone(),
+        candidates: CandidateCounts {
+            total: stats.candidates,
+            accepted: stats.accepted,
+            invalid: stats.invalid,
+            undecodable: stats.undecodable,
+            filtered: stats.filtered,
+            duplicate: stats.duplicate,
+            surplus: stats.surplus,
+        },
+        given_up: stats.given_up,
+        last_miss: stats.last_miss,
+    }
+}
+
+fn by_name(counts: &BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    counts
+        .iter()
+        .map(|(&name, &count)| (name.to_owned(), count))
+        .collect()
+}
+
+/// Says which quotas moved.
+fn moves(plan: &Plan, ledger: &Ledger) -> Vec<String> {
+    let moved = |(planned, stats): (&PlannedTopic, &TopicStats)| {
+        (stats.moved_away > 0).then(|| {
+            format!(
+                "{} records of the topic \"{}\", which was given up, were asked of other topics",
+                stats.moved_away, planned.topic
+            )
+        })
+    };
+    plan.topics
+        .iter()
+        .zip(ledger.stats())
+        .filter_map(moved)
+        .collect()
+}
+
 /// Says what became of answers that were cut off, and what would help.
-pub(super) fn cuts(
+fn cuts(
     answers: u64,
     max_tokens: Option<u64>,
     ceiling: Option<u64>,
@@ -241,25 +357,25 @@ mod tests {
 
     #[test]
     fn a_row_of_repeats_that_differ_is_told_once() {
-        let mut findings = Findings::default();
-        let told = |findings: &mut Findings, differs| findings.duplicate("near", differs);
-        assert!((1..SUSPICIOUS).all(|_| !told(&mut findings, true)));
-        findings.accepted();
+        let mut stats = AnswerStats::default();
+        let told = |stats: &mut AnswerStats, differs| stats.duplicate("near", differs);
+        assert!((1..SUSPICIOUS).all(|_| !told(&mut stats, true)));
+        stats.accepted();
         assert!(
-            (0..20).all(|_| !told(&mut findings, false)),
+            (0..20).all(|_| !told(&mut stats, false)),
             "what is equal is no riddle"
         );
-        assert!((1..SUSPICIOUS).all(|_| !told(&mut findings, true)));
-        assert!(told(&mut findings, true) && !told(&mut findings, true));
+        assert!((1..SUSPICIOUS).all(|_| !told(&mut stats, true)));
+        assert!(told(&mut stats, true) && !told(&mut stats, true));
         let mut report = Report::empty(crate::outcome::Outcome::Complete);
         report.compared_by = "near: question".to_owned();
-        findings.tell(&mut report);
+        stats.tell(&mut report);
         assert!(report.warnings[0].contains("near: question"));
     }
 
     #[test]
     fn each_place_of_disagreement_is_told_once_and_not_without_end() {
-        let mut findings = Findings::default();
+        let mut stats = AnswerStats::default();
         for place in 0..20 {
             let value = serde_json::json!(vec![0; place]);
             let mut fault = crate::schema::decode::<Vec<String>>(&value)
@@ -268,8 +384,8 @@ mod tests {
                     crate::schema::decode::<u8>(&value).expect_err("a list is no number")
                 });
             fault.path = format!("/{}", place / 2);
-            findings.disagreement(fault);
+            stats.disagreement(fault);
         }
-        assert_eq!(findings.disagreements.len(), MOST_DISAGREEMENTS);
+        assert_eq!(stats.disagreements.len(), MOST_DISAGREEMENTS);
     }
 }

@@ -5,11 +5,11 @@ use std::mem;
 
 use serde_json::{Map, Value};
 
-use crate::diversity::{AvoidBudget, AvoidMemory};
+use super::{AvoidBudget, AvoidMemory};
 
 /// The most characters of a record that a prompt shows: enough to tell it from others, and little enough that
 /// a handful of them costs less than the answer.
-const GIST_CHARS: usize = 200;
+const EXCERPT_CHARS: usize = 200;
 
 /// The most notes on what was wrong that one prompt carries. More than a few are not read.
 const MOST_NOTES: usize = 4;
@@ -20,7 +20,7 @@ const HARMLESS: &str =
 
 /// What is remembered of each topic: accepted records, repetitions, and what was wrong with the last answer.
 #[derive(Debug)]
-pub(super) struct Recollection {
+pub(crate) struct PromptMemory {
     topics: Vec<TopicMemory>,
     budget: AvoidBudget,
     latest: Latest,
@@ -29,7 +29,7 @@ pub(super) struct Recollection {
 /// The latest records that were accepted, so that a repeat can be told of what it repeats.
 #[derive(Debug, Default)]
 struct Latest {
-    gists: VecDeque<Box<str>>,
+    excerpts: VecDeque<Box<str>>,
     /// The ordinal of the first of them.
     first: u64,
 }
@@ -38,21 +38,21 @@ impl Latest {
     /// Models repeat what they wrote lately; so many take a megabyte or two.
     const MOST: usize = 8_192;
 
-    fn push(&mut self, ordinal: u64, gist: &str) {
-        if self.first + self.gists.len() as u64 != ordinal {
-            self.gists.clear();
+    fn push(&mut self, ordinal: u64, excerpt: &str) {
+        if self.first + self.excerpts.len() as u64 != ordinal {
+            self.excerpts.clear();
             self.first = ordinal;
         }
-        if self.gists.len() == Self::MOST {
-            self.gists.pop_front();
+        if self.excerpts.len() == Self::MOST {
+            self.excerpts.pop_front();
             self.first += 1;
         }
-        self.gists.push_back(gist.into());
+        self.excerpts.push_back(excerpt.into());
     }
 
     fn get(&self, ordinal: u64) -> Option<&str> {
         let at = usize::try_from(ordinal.checked_sub(self.first)?).ok()?;
-        self.gists.get(at).map(|gist| &**gist)
+        self.excerpts.get(at).map(|excerpt| &**excerpt)
     }
 }
 
@@ -64,9 +64,9 @@ struct TopicMemory {
     declined: u32,
 }
 
-impl Recollection {
+impl PromptMemory {
     /// Creates the memory of so many topics, which shows so many records in a prompt.
-    pub(super) fn new(topics: usize, shown: usize) -> Self {
+    pub(crate) fn new(topics: usize, shown: usize) -> Self {
         let keep = if shown == 0 {
             0
         } else {
@@ -85,13 +85,13 @@ impl Recollection {
     }
 
     /// Remembers an accepted record.
-    pub(super) fn accepted(&mut self, topic: usize, ordinal: u64, gist: &str) {
-        self.topics[topic].avoid.accepted(ordinal, gist);
-        self.latest.push(ordinal, gist);
+    pub(crate) fn accepted(&mut self, topic: usize, ordinal: u64, excerpt: &str) {
+        self.topics[topic].avoid.accepted(ordinal, excerpt);
+        self.latest.push(ordinal, excerpt);
     }
 
     /// Remembers what was wrong with an answer, until the topic is asked again.
-    pub(super) fn note(&mut self, topic: usize, note: String) {
+    pub(crate) fn note(&mut self, topic: usize, note: String) {
         let notes = &mut self.topics[topic].notes;
         if notes.len() < MOST_NOTES && !notes.contains(&note) {
             notes.push(note);
@@ -100,32 +100,32 @@ impl Recollection {
 
     /// Remembers that the model or a content filter declined, for as long as the topic is asked: no later prompt
     /// is word for word one that was declined.
-    pub(super) fn declined(&mut self, topic: usize) {
+    pub(crate) fn declined(&mut self, topic: usize) {
         self.topics[topic].declined += 1;
     }
 
     /// Remembers a record that was refused because it repeats the one of this ordinal, or given material. Returns whether it is
     /// known to differ from what it repeats.
-    pub(super) fn repeated(&mut self, topic: usize, of: Option<u64>, gist: &str) -> bool {
-        self.topics[topic].avoid.repeated(of, gist);
+    pub(crate) fn repeated(&mut self, topic: usize, of: Option<u64>, excerpt: &str) -> bool {
+        self.topics[topic].avoid.repeated(of, excerpt);
         let repeated = of.and_then(|of| self.latest.get(of)).map(str::to_owned);
         let note = match &repeated {
             Some(repeated) => {
                 format!("one record repeats this one, which already exists: {repeated}")
             }
-            None => format!("this one repeats a record that already exists: {gist}"),
+            None => format!("this one repeats a record that already exists: {excerpt}"),
         };
         self.note(topic, note);
-        repeated.is_some_and(|repeated| repeated != gist)
+        repeated.is_some_and(|repeated| repeated != excerpt)
     }
 
     /// Returns the records to show: what is most like what the topic has been repeating, and the latest.
-    pub(super) fn avoid(&self, topic: usize) -> Vec<String> {
-        self.topics[topic].avoid.choose(&self.budget)
+    pub(crate) fn avoid(&self, topic: usize) -> Vec<(Option<u64>, String)> {
+        self.topics[topic].avoid.choose_with_ordinals(&self.budget)
     }
 
     /// Takes what was wrong with the answers since the topic was last asked.
-    pub(super) fn take_feedback(&mut self, topic: usize) -> Option<String> {
+    pub(crate) fn take_feedback(&mut self, topic: usize) -> Option<String> {
         let memory = &mut self.topics[topic];
         let mut notes = mem::take(&mut memory.notes);
         match memory.declined {
@@ -139,34 +139,34 @@ impl Recollection {
 }
 
 /// Returns the beginning of a record's texts, on one line.
-pub(super) fn gist(data: &Map<String, Value>) -> String {
+pub(crate) fn excerpt(data: &Map<String, Value>) -> String {
     // With room for what separates the texts of a record of a few fields.
-    let mut gist = String::with_capacity(GIST_CHARS + 16);
-    let mut room = GIST_CHARS;
+    let mut excerpt = String::with_capacity(EXCERPT_CHARS + 16);
+    let mut room = EXCERPT_CHARS;
     for text in data.values().filter_map(Value::as_str) {
         let text = text.trim();
         if text.is_empty() {
             continue;
         }
-        if !gist.is_empty() {
-            gist.push_str(" | ");
+        if !excerpt.is_empty() {
+            excerpt.push_str(" | ");
         }
         // One character more than there is room for shows that the text goes on.
         let head = text.get(..=room).unwrap_or(text);
         let whole = if is_plain(head) {
             let fits = head.len().min(room);
-            gist.push_str(&head[..fits]);
+            excerpt.push_str(&head[..fits]);
             room -= fits;
             fits == text.len()
         } else {
-            push_on_one_line(&mut gist, text, &mut room)
+            push_on_one_line(&mut excerpt, text, &mut room)
         };
         if !whole {
-            gist.push_str(ELLIPSIS);
+            excerpt.push_str(ELLIPSIS);
             break;
         }
     }
-    gist
+    excerpt
 }
 
 const ELLIPSIS: &str = "…";
@@ -183,7 +183,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// Appends a text with single spaces for white space; returns whether there was room for all of it.
-fn push_on_one_line(gist: &mut String, text: &str, room: &mut usize) -> bool {
+fn push_on_one_line(excerpt: &mut String, text: &str, room: &mut usize) -> bool {
     let mut after_space = false;
     for character in text.chars() {
         let is_space = character.is_whitespace();
@@ -193,7 +193,7 @@ fn push_on_one_line(gist: &mut String, text: &str, room: &mut usize) -> bool {
         if *room == 0 {
             return false;
         }
-        gist.push(if is_space { ' ' } else { character });
+        excerpt.push(if is_space { ' ' } else { character });
         after_space = is_space;
         *room -= 1;
     }
@@ -207,22 +207,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gist_is_the_texts_of_a_record_on_one_line() {
+    fn an_excerpt_is_the_texts_of_a_record_on_one_line() {
         let data =
             json!({"question": "What is\n a  graph?", "level": 3, "answer": "Nodes and edges."});
         assert_eq!(
-            gist(data.as_object().expect("an object")),
+            excerpt(data.as_object().expect("an object")),
             "What is a graph? | Nodes and edges."
         );
     }
 
     #[test]
-    fn a_gist_is_short_whatever_the_record_holds() {
+    fn an_excerpt_is_short_whatever_the_record_holds() {
         for text in ["word ".repeat(500), "x".repeat(5000), "字".repeat(5000)] {
             let data = json!({ "text": text });
-            let length = gist(data.as_object().expect("an object")).chars().count();
+            let length = excerpt(data.as_object().expect("an object"))
+                .chars()
+                .count();
             assert!(
-                (GIST_CHARS - 10..=GIST_CHARS + 1).contains(&length),
+                (EXCERPT_CHARS - 10..=EXCERPT_CHARS + 1).contains(&length),
                 "{length}"
             );
         }
@@ -242,54 +244,59 @@ mod tests {
         ] {
             let data = json!({ "text": text });
             let mut slow = String::new();
-            let mut room = GIST_CHARS;
+            let mut room = EXCERPT_CHARS;
             if !push_on_one_line(&mut slow, text.trim(), &mut room) {
                 slow.push_str(ELLIPSIS);
             }
-            assert_eq!(gist(data.as_object().expect("an object")), slow);
+            assert_eq!(excerpt(data.as_object().expect("an object")), slow);
         }
     }
 
     #[test]
     fn what_was_repeated_is_shown_and_notes_only_once() {
-        let mut recollection = Recollection::new(1, 2);
-        let gists = [
+        let mut memory = PromptMemory::new(1, 2);
+        let excerpts = [
             "Why is the sea salty?",
             "What moves the tides?",
             "How deep is the ocean?",
             "Who sails?",
         ];
-        for (ordinal, gist) in (0..).zip(gists) {
-            recollection.accepted(0, ordinal, gist);
+        for (ordinal, excerpt) in (0..).zip(excerpts) {
+            memory.accepted(0, ordinal, excerpt);
         }
-        recollection.repeated(0, Some(0), "Why is the sea so salty?");
-        assert_eq!(recollection.avoid(0), [gists[0], gists[3]]);
-        recollection.note(0, "not JSON".to_owned());
-        recollection.note(0, "not JSON".to_owned());
-        let feedback = recollection.take_feedback(0).expect("there is some");
+        memory.repeated(0, Some(0), "Why is the sea so salty?");
+        let shown = memory.avoid(0);
+        let shown: Vec<_> = shown
+            .iter()
+            .map(|(of, excerpt)| (*of, &**excerpt))
+            .collect();
+        assert_eq!(shown, [(Some(0), excerpts[0]), (Some(3), excerpts[3])]);
+        memory.note(0, "not JSON".to_owned());
+        memory.note(0, "not JSON".to_owned());
+        let feedback = memory.take_feedback(0).expect("there is some");
         assert_eq!(feedback.matches("not JSON").count(), 1);
-        assert_eq!(recollection.take_feedback(0), None);
+        assert_eq!(memory.take_feedback(0), None);
     }
 
     #[test]
     fn nothing_is_shown_where_nothing_is_to_be_shown() {
-        let mut recollection = Recollection::new(1, 0);
-        recollection.accepted(0, 0, "Why is the sea salty?");
-        assert!(recollection.avoid(0).is_empty());
+        let mut memory = PromptMemory::new(1, 0);
+        memory.accepted(0, 0, "Why is the sea salty?");
+        assert!(memory.avoid(0).is_empty());
     }
 
     #[test]
     fn no_prompt_after_a_refusal_is_one_that_was_declined() {
-        let mut recollection = Recollection::new(2, 0);
-        let mut seen = vec![recollection.take_feedback(0)];
+        let mut memory = PromptMemory::new(2, 0);
+        let mut seen = vec![memory.take_feedback(0)];
         for _ in 0..4 {
-            recollection.declined(0);
+            memory.declined(0);
             // Asked twice before the next refusal.
-            let first = recollection.take_feedback(0);
-            assert_eq!(recollection.take_feedback(0), first);
+            let first = memory.take_feedback(0);
+            assert_eq!(memory.take_feedback(0), first);
             assert!(!seen.contains(&first), "{first:?}");
             seen.push(first);
         }
-        assert_eq!(recollection.take_feedback(1), None);
+        assert_eq!(memory.take_feedback(1), None);
     }
 }

@@ -1,0 +1,590 @@
+//! What a run knows: answers and failures are booked here, one at a time, in the order of the log.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tracing::debug;
+
+use super::RunParts;
+use super::judge::{Judged, Ready, Refused};
+use super::log::Turn;
+use super::report::{self, AnswerStats, mostly_repeats};
+use super::worker::{TASKS_PER_PERMIT, TaskInput, TaskResult, WorkerContext};
+use crate::dedup::{AnyFingerprint, AnyMemory, Match, Reference, Verdict};
+use crate::diversity::{DiversityReport, Metrics, PromptMemory, vendi};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::RunEvent;
+use crate::guard::caught;
+use crate::hooks::{Accepted, Failed, Rejected};
+use crate::journal::Entry;
+use crate::ledger::{AskedAgain, Ledger, LedgerRules, Task};
+use crate::llm::layers::UnprovenModes;
+use crate::llm::{OutputLimits, failures};
+use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
+use crate::plan::Plan;
+use crate::record::{Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
+use crate::report::Report;
+use crate::schema::DecodeFault;
+use crate::topic::Topic;
+
+/// What a run says that goes on where a process was killed.
+const KILLED: &str = "the process before this one did not end its run: what the calls cost that were in flight then is not in \
+     the account";
+
+/// Records whose embeddings are compared at the end of a run, where there are embeddings. Their Vendi score takes some
+/// twenty milliseconds; it grows with the third power.
+const MOST_EMBEDDINGS: usize = 256;
+
+/// What a run knows. The driver is its one owner.
+pub(super) struct RunState {
+    pub(super) context: Arc<WorkerContext>,
+    plan: Plan,
+    /// The model that the run is named after.
+    model: Arc<str>,
+    requested: u64,
+    pub(super) ledger: Ledger,
+    memory: AnyMemory,
+    prompt_memory: PromptMemory,
+    metrics: Metrics,
+    stats: AnswerStats,
+    unproven: UnprovenModes,
+    limits: OutputLimits,
+    /// Accepted records that the consumer has not taken yet.
+    pub(super) outbox: Vec<DecodedRecord>,
+    asked_again: AskedAgain,
+    /// What the last call that failed for good died of, in words.
+    pub(super) last_failure: Option<String>,
+    /// Whether what is settled was in the journal when the run began.
+    is_replaying: bool,
+    /// Whether the memory can still be asked: it has not panicked.
+    admits: bool,
+    /// Answers that came from the journal.
+    resumed_answers: u64,
+    /// Whether an earlier process was killed, so that its last calls are not in the account.
+    was_cut_short: bool,
+}
+
+impl RunState {
+    pub(super) fn new(context: Arc<WorkerContext>, plan: Plan, memory: AnyMemory) -> Self {
+        let parts = &*context.parts;
+        let settings = parts.settings();
+        let topics = plan.topics.len();
+        let limits = OutputLimits::new(
+            topics,
+            parts.generation.parameters.max_tokens,
+            settings.max_tokens_ceiling,
+        );
+        Self {
+            model: context.client.model().into(),
+            requested: plan.total(),
+            ledger: new_ledger(parts, &plan, context.seed),
+            memory,
+            prompt_memory: PromptMemory::new(topics, settings.avoid_examples),
+            metrics: Metrics::new(),
+            stats: AnswerStats::default(),
+            unproven: UnprovenModes::new(settings.max_concurrency * TASKS_PER_PERMIT),
+            limits: limits.or_own(parts.own_limit),
+            outbox: Vec::new(),
+            asked_again: AskedAgain::default(),
+            last_failure: None,
+            is_replaying: true,
+            admits: true,
+            resumed_answers: 0,
+            was_cut_short: false,
+            context,
+            plan,
+        }
+    }
+
+    /// Returns what the worker of a task is told.
+    pub(super) fn task_input(&mut self, task: Task, turn_to_append: Option<Turn>) -> TaskInput {
+        let avoid = self.prompt_memory.avoid(task.topic);
+        let (shown, avoid) = avoid.into_iter().unzip();
+        TaskInput {
+            turn: self.ledger.stats()[task.topic].tasks - 1,
+            avoid,
+            shown,
+            feedback: self.prompt_memory.take_feedback(task.topic),
+            max_tokens: self.limits.raised(task.topic, task.wanted),
+            turn_to_append,
+            task,
+        }
+    }
+
+    /// Books an entry of the journal, and the answer in it as it was judged.
+    ///
+    /// # Errors
+    ///
+    /// Where the entry does not belong there.
+    pub(super) fn replay(&mut self, entry: Entry, judged: Option<Judged>) -> Result<()> {
+        let damaged = |message| Err(Error::new(ErrorKind::Journal, message));
+        let context = Arc::clone(&self.context);
+        let (calls, budget) = (&context.clients.calls, &context.parts.budget);
+        match entry {
+            Entry::Answered(answer) => {
+                let Some(judged) = judged else {
+                    return damaged("the journal has an answer for a topic that is not planned");
+                };
+                calls.replay(&answer, budget);
+                context.unsettled.fetch_add(1, Ordering::Relaxed);
+                self.resumed_answers += 1;
+                let result = TaskResult::Answered {
+                    judged,
+                    failed_calls: failures(&answer.attempts).count(),
+                    model: (*answer.model != *self.model).then(|| answer.model.into()),
+                };
+                let task = Task::replayed(answer.task, answer.topic, answer.wanted, answer.round);
+                self.replay_task(&task, result);
+            }
+            Entry::Failed(failure) if failure.topic < context.topics.len() => {
+                calls.replay(&failure, budget);
+                let result = TaskResult::Failed {
+                    error: CallError::new(failure.kind, &failure.message),
+                    calls: failures(&failure.attempts).count(),
+                };
+                let task =
+                    Task::replayed(failure.task, failure.topic, failure.wanted, failure.round);
+                self.replay_task(&task, result);
+            }
+            Entry::Finished { uncertain, .. } => budget.book_unattributed(&uncertain),
+            Entry::Started(_) => {
+                return damaged(
+                    "the journal's run went on with another input than this, which it was started with; use that, or \
+                     say that the input may have changed",
+                );
+            }
+            // Read before: see `RunEmbedder`.
+            Entry::Embedded(_) => {}
+            _ => return damaged("the journal has an entry out of place"),
+        }
+        Ok(())
+    }
+
+    fn replay_task(&mut self, task: &Task, result: TaskResult) {
+        self.ledger.book(task);
+        self.apply(task, result);
+    }
+
+    /// Books that all of the journal is settled.
+    pub(super) fn end_of_replay(&mut self, was_cut_short: bool) {
+        self.was_cut_short = was_cut_short;
+        self.is_replaying = false;
+        self.ledger.forget_outage();
+        if self.resumed_answers > 0 {
+            self.context.parts.notify(&RunEvent::Resumed {
+                answers: self.resumed_answers,
+                accepted: self.ledger.accepted(),
+            });
+        }
+    }
+
+    /// Books what came of a task.
+    pub(super) fn apply(&mut self, task: &Task, result: TaskResult) {
+        if !self.admits {
+            // Nobody can say any more what is new.
+            self.ledger.cancelled(task);
+            return;
+        }
+        let context = Arc::clone(&self.context);
+        let topic = &context.topics[task.topic];
+        let given_up = match result {
+            TaskResult::Answered {
+                judged,
+                failed_calls,
+                model,
+            } => {
+                context.unsettled.fetch_sub(1, Ordering::Relaxed);
+                self.answered(task, topic, judged, failed_calls, model.as_ref())
+            }
+            TaskResult::Failed { error, calls } => self.failed(task, topic, &error, calls),
+        };
+        if let Some((why, last_error)) = given_up {
+            self.gave_up(task, why, last_error);
+        }
+    }
+
+    /// Adds what is known to a report.
+    pub(super) fn report(self, report: &mut Report) {
+        report.requested = self.requested;
+        report.answers.unjudged = self.context.unsettled.load(Ordering::Relaxed);
+        report.resumed_answers = self.resumed_answers;
+        report::add_topics(report, &self.plan, &self.ledger);
+        if self.was_cut_short {
+            report.notes.push(KILLED.to_owned());
+        }
+        report.diversity = caught("the memory of the deduplicator", || {
+            measured(&self.metrics, &self.memory)
+        })
+        .unwrap_or_default();
+        self.stats.add_to(report, &self.context.parts);
+    }
+
+    /// Says how many records are missing, and why, of the first topic that was given up.
+    pub(super) fn incomplete(&self) -> Error {
+        let requested = self.requested;
+        let missing = requested - self.ledger.accepted();
+        let stats = self.ledger.stats().iter();
+        let given_up = stats.filter(|stats| stats.given_up.is_some()).count();
+        let why = self.stats.first_given_up();
+        let why = why.map_or_else(String::new, |(topic, why)| {
+            format!("; of the first, \"{}\", {why}", self.context.topics[topic])
+        });
+        Error::new(
+            ErrorKind::Short,
+            format!(
+                "{missing} of {requested} records are missing; {given_up} topics were given up{why}"
+            ),
+        )
+    }
+
+    fn gave_up(&mut self, task: &Task, why: GiveUp, last_error: Option<String>) {
+        let topic = &self.context.topics[task.topic];
+        self.context
+            .parts
+            .notify(&RunEvent::TopicGivenUp { topic, why });
+        self.stats.given_up(task.topic, why, last_error);
+    }
+
+    fn answered(
+        &mut self,
+        task: &Task,
+        topic: &Topic,
+        judged: Judged,
+        failed_calls: usize,
+        model: Option<&Arc<str>>,
+    ) -> Option<(GiveUp, Option<String>)> {
+        let answered_by = model.unwrap_or(&self.model);
+        self.stats.answer(answered_by, &judged);
+        let is_excused = match (judged.mode, judged.is_usable()) {
+            (Some(mode), Some(is_usable)) => self.unproven.excuses(answered_by, mode, is_usable),
+            _ => false,
+        };
+        self.note_answer(task, topic, &judged);
+        let fault = judged.fault;
+        let mut miss = Some(Miss::Answer(fault.unwrap_or(AnswerFault::NoRecords)));
+        let mut last_error = None;
+        for candidate in judged.candidates {
+            match self.candidate(task, topic, candidate, model, &mut last_error) {
+                Some(Ok(())) => miss = None,
+                Some(Err(rejection)) => miss = miss.map(|_| Miss::Rejected(rejection)),
+                // Neither it nor what follows it became anything.
+                None => break,
+            }
+            self.ledger.found(task.topic, 1);
+        }
+        debug!(
+            task = task.id,
+            gave_something = miss.is_none(),
+            "answer settled"
+        );
+        if let Some(miss) = miss.filter(|_| is_excused) {
+            self.ledger.excused(task, miss, fault, failed_calls);
+            return None;
+        }
+        let given_up = self.ledger.answered(task, miss, fault, failed_calls)?;
+        Some((given_up, last_error))
+    }
+
+    /// Takes note of an answer as a whole: how long it was, what was wrong with it, and what to tell the model.
+    fn note_answer(&mut self, task: &Task, topic: &Topic, judged: &Judged) {
+        if judged.at_limit {
+            self.leave_more_room(task, judged.candidates.len());
+        } else {
+            self.limits.saw_whole(judged.output_tokens);
+        }
+        let parts = &self.context.parts;
+        parts.notify(&RunEvent::AnswerJudged {
+            topic,
+            task: task.id,
+            candidates: judged.candidates.len(),
+            mends: &judged.mends,
+            coercions: &judged.coercions,
+        });
+        if let Some(fault) = judged.fault {
+            parts.notify(&RunEvent::AnswerFaulty { topic, fault });
+            if matches!(fault, AnswerFault::Refused | AnswerFault::ContentFiltered) {
+                self.prompt_memory.declined(task.topic);
+            }
+        }
+        if let Some(advice) = &judged.advice {
+            self.prompt_memory.note(task.topic, advice.clone());
+        }
+    }
+
+    /// Books a candidate, and returns what became of it; `None` where nobody can say whether it is new.
+    fn candidate(
+        &mut self,
+        task: &Task,
+        topic: &Topic,
+        candidate: Result<Ready, Refused>,
+        model: Option<&Arc<str>>,
+        last_error: &mut Option<String>,
+    ) -> Option<Result<(), Rejection>> {
+        let ready = match candidate {
+            Ok(ready) => ready,
+            Err(refused) => {
+                *last_error = refused.in_words();
+                return Some(Err(self.refused(task, topic, refused)));
+            }
+        };
+        if !self.ledger.has_room(task.topic) {
+            self.ledger.reject(task.topic, Rejection::Surplus);
+            self.show_rejected(task, topic, &Why::new(Rejection::Surplus), ready.json);
+            return Some(Err(Rejection::Surplus));
+        }
+        if let Some(found) = &ready.placeholder
+            && !self
+                .asked_again
+                .is_second(task, found, &ready.excerpt, self.ledger.next_task())
+        {
+            *last_error = Some(found.to_string());
+            let refused = Refused {
+                json: ready.json,
+                ..Refused::invalid(std::slice::from_ref(found))
+            };
+            return Some(Err(self.refused(task, topic, refused)));
+        }
+        Some(match self.admit(ready.fingerprint)? {
+            Verdict::Unique => {
+                let excerpt = &ready.excerpt;
+                self.metrics.observe(task.topic, excerpt);
+                self.stats.accepted();
+                self.prompt_memory
+                    .accepted(task.topic, self.ledger.accepted(), excerpt);
+                self.accept(task, topic, ready.data, ready.json, model);
+                if let Some(found) = &ready.placeholder {
+                    self.stats.unfinished(found.reason());
+                }
+                Ok(())
+            }
+            Verdict::Duplicate(found) => {
+                *last_error = None;
+                self.duplicate(task, topic, &found, &ready.excerpt, ready.json);
+                Err(Rejection::Duplicate)
+            }
+        })
+    }
+
+    /// Asks the memory, which says nothing once it has panicked.
+    fn admit(&mut self, fingerprint: AnyFingerprint) -> Option<Verdict> {
+        let memory = &mut self.memory;
+        let verdict = caught("the memory of the deduplicator", || {
+            memory.admit(fingerprint)
+        });
+        self.admits = verdict.is_ok();
+        self.context.parts.panic_trap.keep(verdict)
+    }
+
+    /// After an answer that ran into the output limit: raises it for the topic's next tasks, or asks them for as
+    /// many records as came whole, if the caller left no room.
+    fn leave_more_room(&mut self, task: &Task, came_whole: usize) {
+        let next_task = self.ledger.next_task();
+        if !self.limits.cut(task.topic, task.id, next_task) {
+            self.ledger.ask_for_at_most(task.topic, came_whole as u64);
+        }
+    }
+
+    fn refused(&mut self, task: &Task, topic: &Topic, refused: Refused) -> Rejection {
+        let rejection = refused.rejection;
+        self.ledger.reject(task.topic, rejection);
+        let reason = refused.in_words();
+        let why = Why {
+            reason: reason.as_deref(),
+            filter: refused.filter,
+            disagreement: refused.disagreement.as_ref(),
+            ..Why::new(rejection)
+        };
+        self.show_rejected(task, topic, &why, refused.json);
+        self.stats.invalid(refused.reasons.into_vec());
+        if let Some(reason) = refused.filter {
+            self.stats.filtered(reason);
+        }
+        if let Some(advice) = refused.advice {
+            self.prompt_memory.note(task.topic, advice);
+        }
+        if let Some(fault) = refused.disagreement {
+            self.stats.disagreement(fault);
+        }
+        rejection
+    }
+
+    fn duplicate(
+        &mut self,
+        task: &Task,
+        topic: &Topic,
+        found: &Match,
+        excerpt: &str,
+        json: Option<Box<JsonRecord>>,
+    ) {
+        let of = match found.of {
+            Reference::Record(ordinal) => Some(ordinal),
+            Reference::Given(_) => None,
+        };
+        let differs = self.prompt_memory.repeated(task.topic, of, excerpt);
+        if self.stats.duplicate(found.method, differs) && !self.is_replaying {
+            let warning = mostly_repeats(&self.context.parts.deduplicator.describe());
+            self.context
+                .parts
+                .notify(&RunEvent::Warned { warning: &warning });
+        }
+        self.metrics.observe_duplicate();
+        self.ledger.repeated(task.topic, of);
+        let why = Why {
+            repeats: Some(found),
+            ..Why::new(Rejection::Duplicate)
+        };
+        self.show_rejected(task, topic, &why, json);
+    }
+
+    /// Tells observers and hooks of a candidate that was booked as rejected.
+    #[allow(clippy::needless_pass_by_value)] // It ends here.
+    fn show_rejected(
+        &self,
+        task: &Task,
+        topic: &Topic,
+        why: &Why<'_>,
+        json: Option<Box<JsonRecord>>,
+    ) {
+        self.context.parts.notify(&RunEvent::Rejected {
+            topic,
+            rejection: why.rejection,
+            filter: why.filter,
+            disagreement: why.disagreement,
+        });
+        let candidate = Rejected {
+            topic,
+            task: task.id,
+            rejection: why.rejection,
+            reason: why.reason,
+            repeats: why.repeats,
+            data: json.as_deref(),
+            is_replayed: self.is_replaying,
+        };
+        self.context
+            .parts
+            .call_hooks("a hook (`on_rejected`)", |hooks| hooks.rejected(&candidate));
+    }
+
+    fn accept(
+        &mut self,
+        task: &Task,
+        topic: &Topic,
+        data: Decoded,
+        json: Option<Box<JsonRecord>>,
+        model: Option<&Arc<str>>,
+    ) {
+        let model = Arc::clone(model.unwrap_or(&self.model));
+        let meta = RecordMeta::new(self.ledger.accepted(), task.id, model);
+        self.ledger.accept(task.topic);
+        self.context.parts.notify(&RunEvent::Accepted {
+            topic,
+            accepted: self.ledger.accepted(),
+            requested: self.requested,
+        });
+        if let Some(json) = json {
+            let record = Accepted {
+                topic,
+                data: &json,
+                meta: &meta,
+                is_replayed: self.is_replaying,
+            };
+            self.context
+                .parts
+                .call_hooks("a hook (`on_accepted`)", |hooks| hooks.accepted(&record));
+        }
+        self.outbox.push(Record::new(topic.clone(), data, meta));
+    }
+
+    fn failed(
+        &mut self,
+        task: &Task,
+        topic: &Topic,
+        error: &CallError,
+        calls: usize,
+    ) -> Option<(GiveUp, Option<String>)> {
+        let kind = error.kind;
+        debug!(task = task.id, kind = kind.as_str(), "call failed");
+        self.context
+            .parts
+            .notify(&RunEvent::CallFailed { topic, kind });
+        self.show_failed(&Failed {
+            topic,
+            task: task.id,
+            error,
+            calls,
+            ends_run: false,
+            is_replayed: self.is_replaying,
+        });
+        if kind == ErrorKind::ContentFilter {
+            self.prompt_memory.declined(task.topic);
+        }
+        self.last_failure = Some(error.message.clone());
+        let given_up = self.ledger.failed(task, kind, calls)?;
+        Some((given_up, Some(error.message.clone())))
+    }
+
+    fn show_failed(&self, task: &Failed<'_>) {
+        self.context
+            .parts
+            .call_hooks("a hook (`on_failed`)", |hooks| hooks.failed(task));
+    }
+
+    /// Books a task whose error ends the run.
+    pub(super) fn ends_run(&mut self, task: &Task, error: &Error) {
+        let error = CallError::from(error);
+        self.show_failed(&Failed {
+            topic: &self.context.topics[task.topic],
+            task: task.id,
+            error: &error,
+            calls: 0,
+            ends_run: true,
+            is_replayed: false,
+        });
+        if let Some(why) = self.ledger.failed(task, error.kind, 0) {
+            self.gave_up(task, why, Some(error.message));
+        }
+    }
+}
+
+/// Why a candidate is rejected, as far as it is known.
+struct Why<'a> {
+    rejection: Rejection,
+    reason: Option<&'a str>,
+    filter: Option<&'static str>,
+    disagreement: Option<&'a DecodeFault>,
+    repeats: Option<&'a Match>,
+}
+
+impl Why<'_> {
+    fn new(rejection: Rejection) -> Self {
+        Self {
+            rejection,
+            reason: None,
+            filter: None,
+            disagreement: None,
+            repeats: None,
+        }
+    }
+}
+
+fn new_ledger(parts: &RunParts, plan: &Plan, seed: u64) -> Ledger {
+    let quotas: Vec<u64> = plan.topics.iter().map(|topic| topic.quota).collect();
+    let settings = parts.settings();
+    let rules = LedgerRules {
+        miss_threshold: settings.dead_queue_threshold,
+        records_per_request: settings.records_per_request,
+        breaker_rounds: settings.job_run_stop_threshold,
+        reallocate: parts.reallocates(),
+        seed,
+    };
+    Ledger::new(&quotas, rules)
+}
+
+fn measured(metrics: &Metrics, memory: &AnyMemory) -> DiversityReport {
+    let mut report = metrics.finish();
+    let embeddings = memory.embeddings(MOST_EMBEDDINGS);
+    if !embeddings.is_empty() {
+        report.vendi = Some(vendi(&embeddings));
+    }
+    report
+}
