@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use topicloom::filter::filter_fn;
 use topicloom::llm::models::ModelRegistry;
+use topicloom::outcome::Rejection;
 use topicloom::{GenerateByTopicInput, Pipeline};
 
 /// A support ticket as a customer would write it.
@@ -62,7 +63,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .filter(urgent)
         .build();
     let dataset = pipeline.generate(input).await?;
-    let rejected = dataset.report().candidates.filtered;
+    let rejected = dataset.report().candidates.rejected[Rejection::Filtered];
     println!(
         "{} urgent tickets; {rejected} others were refused and replaced",
         dataset.len()

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use crate::counts::counted;
 // The one import that points up: plain numbers a provider sent along with its refusal.
 use crate::rate::RateSnapshot;
 
@@ -13,93 +14,61 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// What went wrong, in terms of what a caller would do about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The input is wrong: change what the message names.
-    InvalidInput,
-    /// A part of the pipeline is set up wrongly, such as a missing key or an unknown provider.
-    Config,
-    /// The topics could not be settled.
-    Topics,
-    /// A prompt could not be rendered: a variable is missing or a template is wrong.
-    Prompt,
-    /// The provider does not know the key, or the key may not do this.
-    Auth,
-    /// No credit, or a spending limit is reached. Not a rate limit: waiting does not help.
-    Quota,
-    /// Too many requests or tokens in a short time: wait, then ask again.
-    RateLimited,
-    /// The provider is overloaded or failing: ask again later, and less.
-    Overloaded,
-    /// No answer arrived in time.
-    Timeout,
-    /// The connection failed or broke off.
-    Network,
-    /// The model does not exist, or is not open to this key.
-    UnknownModel,
-    /// The provider refuses the request as it stands.
-    BadRequest,
-    /// The provider refuses this schema, or this way of asking for structured output.
-    SchemaRefused,
-    /// The prompt and the asked-for output do not fit into the model's context.
-    ContextLength,
-    /// The provider's content filter stopped the prompt or the answer.
-    ContentFilter,
-    /// The provider answered something that is not the format it documents.
-    Malformed,
-    /// The provider answered successfully but with nothing in it.
-    Empty,
-    /// The run ended with fewer records than asked for; the report says what is missing and why.
-    Short,
-    /// The run was stopped by the caller.
-    Cancelled,
-    /// A cap on money, tokens or calls leaves no room for another call.
-    Budget,
-    /// The breaker opened: the provider failed too often in a row.
-    Unavailable,
-    /// The journal could not be written, read or matched to the input.
-    Journal,
-    /// A sink could not take a record or finish.
-    Sink,
-    /// A deduplicator, filter or other part of the caller's own failed.
-    Plugin,
+counted! {
+    /// What went wrong, in terms of what a caller would do about it.
+    pub enum ErrorKind {
+        /// The input is wrong: change what the message names.
+        InvalidInput => "invalid_input",
+        /// A part of the pipeline is set up wrongly, such as a missing key or an unknown provider.
+        Config => "config",
+        /// The topics could not be settled.
+        Topics => "topics",
+        /// A prompt could not be rendered: a variable is missing or a template is wrong.
+        Prompt => "prompt",
+        /// The provider does not know the key, or the key may not do this.
+        Auth => "auth",
+        /// No credit, or a spending limit is reached. Not a rate limit: waiting does not help.
+        Quota => "quota",
+        /// Too many requests or tokens in a short time: wait, then ask again.
+        RateLimited => "rate_limited",
+        /// The provider is overloaded or failing: ask again later, and less.
+        Overloaded => "overloaded",
+        /// No answer arrived in time.
+        Timeout => "timeout",
+        /// The connection failed or broke off.
+        Network => "network",
+        /// The model does not exist, or is not open to this key.
+        UnknownModel => "unknown_model",
+        /// The provider refuses the request as it stands.
+        BadRequest => "bad_request",
+        /// The provider refuses this schema, or this way of asking for structured output.
+        SchemaRefused => "schema_refused",
+        /// The prompt and the asked-for output do not fit into the model's context.
+        ContextLength => "context_length",
+        /// The provider's content filter stopped the prompt or the answer.
+        ContentFilter => "content_filter",
+        /// The provider answered something that is not the format it documents.
+        Malformed => "malformed",
+        /// The provider answered successfully but with nothing in it.
+        Empty => "empty",
+        /// The run ended with fewer records than asked for; the report says what is missing and why.
+        Short => "short",
+        /// The run was stopped by the caller.
+        Cancelled => "cancelled",
+        /// A cap on money, tokens or calls leaves no room for another call.
+        Budget => "budget",
+        /// The breaker opened: the provider failed too often in a row.
+        Unavailable => "unavailable",
+        /// The journal could not be written, read or matched to the input.
+        Journal => "journal",
+        /// A sink could not take a record or finish.
+        Sink => "sink",
+        /// A deduplicator, filter or other part of the caller's own failed.
+        Plugin => "plugin",
+    }
 }
 
 impl ErrorKind {
-    /// Returns the name used in reports and logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidInput => "invalid_input",
-            Self::Config => "config",
-            Self::Topics => "topics",
-            Self::Prompt => "prompt",
-            Self::Auth => "auth",
-            Self::Quota => "quota",
-            Self::RateLimited => "rate_limited",
-            Self::Overloaded => "overloaded",
-            Self::Timeout => "timeout",
-            Self::Network => "network",
-            Self::UnknownModel => "unknown_model",
-            Self::BadRequest => "bad_request",
-            Self::SchemaRefused => "schema_refused",
-            Self::ContextLength => "context_length",
-            Self::ContentFilter => "content_filter",
-            Self::Malformed => "malformed",
-            Self::Empty => "empty",
-            Self::Short => "short",
-            Self::Cancelled => "cancelled",
-            Self::Budget => "budget",
-            Self::Unavailable => "unavailable",
-            Self::Journal => "journal",
-            Self::Sink => "sink",
-            Self::Plugin => "plugin",
-        }
-    }
-
     fn default_retry(self) -> Retry {
         match self {
             Self::RateLimited
@@ -139,12 +108,6 @@ impl ErrorKind {
             | Self::Malformed
             | Self::Empty => false,
         }
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

@@ -54,6 +54,7 @@
 
 pub mod candidate;
 mod closest;
+mod counts;
 pub mod dedup;
 mod disk;
 pub mod diversity;

@@ -1,5 +1,6 @@
 //! How answers, candidates, topics and runs can end.
 
+use crate::counts::counted;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -7,82 +8,39 @@ use serde::{Deserialize, Serialize};
 use crate::diversity::Dry;
 use crate::error::{Error, ErrorKind};
 
-/// Why a candidate was not accepted. A normal outcome: it is counted, and another record is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Rejection {
-    /// It does not fit the schema.
-    Invalid,
-    /// It fits the schema but does not decode to the caller's type: the two disagree.
-    Undecodable,
-    /// A filter of the caller's refused it.
-    Filtered,
-    /// It repeats something.
-    Duplicate,
-    /// Its topic had all its records already.
-    Surplus,
-}
-
-impl Rejection {
-    /// Returns the name used in reports and logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Invalid => "invalid",
-            Self::Undecodable => "undecodable",
-            Self::Filtered => "filtered",
-            Self::Duplicate => "duplicate",
-            Self::Surplus => "surplus",
-        }
+counted! {
+    /// Why a candidate was not accepted. A normal outcome: it is counted, and another record is asked for.
+    pub enum Rejection {
+        /// It does not fit the schema.
+        Invalid => "invalid",
+        /// It fits the schema but does not decode to the caller's type: the two disagree.
+        Undecodable => "undecodable",
+        /// A filter of the caller's refused it.
+        Filtered => "filtered",
+        /// It repeats something.
+        Duplicate => "duplicate",
+        /// Its topic had all its records already.
+        Surplus => "surplus",
     }
 }
 
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Why an answer held no candidate at all, or was cut off after some.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum AnswerFault {
-    /// The model declined.
-    Refused,
-    /// The provider's content filter stopped it.
-    ContentFiltered,
-    /// The output limit was reached before the answer was whole. The records before the cut are kept, and the rest is
-    /// asked for again: with `max_tokens` doubled up to `max_tokens_ceiling` where both are set and leave room, else
-    /// for fewer records at a time. The report says which setting to raise.
-    Truncated,
-    /// There was no text.
-    Empty,
-    /// No JSON was found, or it could not be mended.
-    Unreadable,
-    /// There was JSON, but no record in it.
-    NoRecords,
-}
-
-impl AnswerFault {
-    /// Returns the name used in reports and logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::ContentFiltered => "content_filtered",
-            Self::Truncated => "truncated",
-            Self::Empty => "empty",
-            Self::Unreadable => "unreadable",
-            Self::NoRecords => "no_records",
-        }
-    }
-}
-
-impl fmt::Display for AnswerFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+counted! {
+    /// Why an answer held no candidate at all, or was cut off after some.
+    pub enum AnswerFault {
+        /// The model declined.
+        Refused => "refused",
+        /// The provider's content filter stopped it.
+        ContentFiltered => "content_filtered",
+        /// The output limit was reached before the answer was whole. The records before the cut are kept, and the rest is
+        /// asked for again: with `max_tokens` doubled up to `max_tokens_ceiling` where both are set and leave room, else
+        /// for fewer records at a time. The report says which setting to raise.
+        Truncated => "truncated",
+        /// There was no text.
+        Empty => "empty",
+        /// No JSON was found, or it could not be mended.
+        Unreadable => "unreadable",
+        /// There was JSON, but no record in it.
+        NoRecords => "no_records",
     }
 }
 
@@ -194,36 +152,16 @@ impl fmt::Display for GiveUp {
     }
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// Exactly the records asked for were made.
-    Complete,
-    /// Some topics were given up, or a cap was reached; the report says what is missing and why.
-    Short,
-    /// The caller stopped it.
-    Cancelled,
-    /// A fatal error ended it.
-    Failed,
-}
-
-impl Outcome {
-    /// Returns the name used in reports and logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Short => "short",
-            Self::Cancelled => "cancelled",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+counted! {
+    /// How a run ended.
+    pub enum Outcome {
+        /// Exactly the records asked for were made.
+        Complete => "complete",
+        /// Some topics were given up, or a cap was reached; the report says what is missing and why.
+        Short => "short",
+        /// The caller stopped it.
+        Cancelled => "cancelled",
+        /// A fatal error ended it.
+        Failed => "failed",
     }
 }

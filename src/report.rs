@@ -7,9 +7,12 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::diversity::DiversityReport;
+use crate::error::ErrorKind;
 use crate::llm::layers::Spending;
 use crate::llm::{OutputMode, Usage};
-use crate::outcome::{AnswerFault, GiveUp, Miss, Outcome};
+use crate::outcome::{AnswerFault, GiveUp, Miss, Outcome, Rejection};
+
+pub use crate::counts::{Counted, Counts};
 use crate::parse::Mends;
 use crate::plan::Origin;
 use crate::schema::dialect::LocalCheck;
@@ -101,7 +104,7 @@ pub struct CallCounts {
     /// Calls that were answered, whatever the answer was worth.
     pub answered: u64,
     /// Calls that failed, by kind of error.
-    pub failed: BTreeMap<String, u64>,
+    pub failed: Counts<ErrorKind>,
     /// Calls that were dropped before they ended, because the run was stopped or had all it needed.
     pub cancelled: u64,
     /// Tokens of the answered calls.
@@ -112,7 +115,7 @@ impl CallCounts {
     /// Returns how many calls failed.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.failed.values().sum()
+        self.failed.total()
     }
 }
 
@@ -150,7 +153,7 @@ pub struct AnswerCounts {
     /// All answers.
     pub total: u64,
     /// Answers with a fault; a truncated one may still have given records.
-    pub faults: BTreeMap<AnswerFault, u64>,
+    pub faults: Counts<AnswerFault>,
     /// Answers that arrived and were not judged, because the journal, a filter or the deduplicator failed.
     pub unjudged: u64,
 }
@@ -163,36 +166,26 @@ pub struct CandidateCounts {
     pub total: u64,
     /// Became records.
     pub accepted: u64,
-    /// Did not fit the schema.
-    pub invalid: u64,
-    /// Fitted the schema but did not decode to the caller's type.
-    pub undecodable: u64,
-    /// Were refused by a filter of the caller's.
-    pub filtered: u64,
-    /// Repeated something.
-    pub duplicate: u64,
-    /// Came when their topic had all its records.
-    pub surplus: u64,
+    /// Did not, by why.
+    #[serde(flatten, serialize_with = "with_zeros")]
+    pub rejected: Counts<Rejection>,
+}
+
+/// So that each reason has its key, whether it occurred or not.
+fn with_zeros<S: Serializer>(counts: &Counts<Rejection>, serializer: S) -> Result<S::Ok, S::Error> {
+    let named = |(rejection, count): (Rejection, u64)| (rejection.as_str(), count);
+    serializer.collect_map(counts.all().map(named))
 }
 
 impl CandidateCounts {
     fn parts(&self) -> u64 {
-        self.accepted
-            + self.invalid
-            + self.undecodable
-            + self.filtered
-            + self.duplicate
-            + self.surplus
+        self.accepted + self.rejected.total()
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
         self.total += other.total;
         self.accepted += other.accepted;
-        self.invalid += other.invalid;
-        self.undecodable += other.undecodable;
-        self.filtered += other.filtered;
-        self.duplicate += other.duplicate;
-        self.surplus += other.surplus;
+        self.rejected.merge(&other.rejected);
     }
 }
 
@@ -215,11 +208,11 @@ pub struct TopicReport {
     /// Tasks that were answered.
     pub answers: u64,
     /// Tasks whose call failed for good, by kind of error.
-    pub failed: BTreeMap<String, u64>,
+    pub failed: Counts<ErrorKind>,
     /// Tasks that were cancelled.
     pub cancelled: u64,
     /// What was wrong with answers.
-    pub faults: BTreeMap<AnswerFault, u64>,
+    pub faults: Counts<AnswerFault>,
     /// What became of its candidates.
     pub candidates: CandidateCounts,
     /// Why it was given up, where it was.
@@ -398,7 +391,7 @@ impl Report {
         let mut answers = 0;
         for topic in &self.topics {
             let name = &topic.topic;
-            let failed = topic.failed.values().sum::<u64>();
+            let failed = topic.failed.total();
             let ends = topic.answers + failed + topic.cancelled;
             balance.equal(
                 format_args!("tasks of {name} = answers + failed + cancelled"),
@@ -441,12 +434,12 @@ impl Report {
         );
         balance.equal(
             format_args!("filtered candidates = those of each reason"),
-            self.candidates.filtered,
+            self.candidates.rejected[Rejection::Filtered],
             self.filtered.values().sum(),
         );
         balance.equal(
             format_args!("duplicates = those of each method"),
-            self.candidates.duplicate,
+            self.candidates.rejected[Rejection::Duplicate],
             self.duplicates.values().sum(),
         );
         balance.equal(

@@ -122,8 +122,7 @@ impl Counts {
     }
 
     fn fail(&mut self, purpose: Purpose, kind: ErrorKind) {
-        let failed = &mut self.of(purpose).failed;
-        *failed.entry(kind.as_str().to_owned()).or_default() += 1;
+        self.of(purpose).failed.add(kind, 1);
     }
 }
 

@@ -11,9 +11,7 @@ use crate::ledger::{Ledger, TopicStats};
 use crate::outcome::{GiveUp, Outcome};
 use crate::parse::Mends;
 use crate::plan::{Plan, PlannedTopic};
-use crate::report::{
-    AskedReport, CandidateCounts, GivenUpTopic, GivenUpTopics, Report, TopicReport,
-};
+use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report, TopicReport};
 use crate::schedule::TopicProgress;
 use crate::schema::{CoercionKind, DecodeFault};
 
@@ -227,9 +225,7 @@ pub(super) fn add_topics(report: &mut Report, plan: &Plan, ledger: &Ledger) {
     for topic in &report.topics {
         report.candidates.add(&topic.candidates);
         report.answers.total += topic.answers;
-        for (&fault, count) in &topic.faults {
-            *report.answers.faults.entry(fault).or_default() += count;
-        }
+        report.answers.faults.merge(&topic.faults);
     }
     report.accepted = report.candidates.accepted;
     let notes = plan.notes.iter().map(ToString::to_string);
@@ -258,18 +254,10 @@ fn topic_report(
         tasks: stats.tasks,
         calls: stats.calls,
         answers: stats.answers,
-        failed: by_name(&stats.failures),
+        failed: stats.failures,
         cancelled: stats.cancelled,
-        faults: stats.faults.clone(),
-        candidates: CandidateCounts {
-            total: stats.candidates,
-            accepted: stats.accepted,
-            invalid: stats.invalid,
-            undecodable: stats.undecodable,
-            filtered: stats.filtered,
-            duplicate: stats.duplicate,
-            surplus: stats.surplus,
-        },
+        faults: stats.faults,
+        candidates: stats.candidates,
         given_up: stats.given_up,
         last_miss: stats.last_miss,
     }

@@ -7,14 +7,14 @@ mod asked_again;
 mod breaker;
 mod open_topics;
 
-use std::collections::BTreeMap;
-
 use self::breaker::Breaker;
 use self::open_topics::OpenTopics;
+use crate::counts::Counts;
 use crate::diversity::{Patience, Sightings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::{AnswerFault, GiveUp, Miss, Rejection};
 use crate::random::Random;
+use crate::report::CandidateCounts;
 use crate::schedule::{SchedulingPolicy, TopicProgress};
 
 pub(crate) use self::asked_again::AskedAgain;
@@ -82,15 +82,9 @@ pub(crate) struct TopicStats {
     pub(crate) calls: u64,
     pub(crate) answers: u64,
     pub(crate) cancelled: u64,
-    pub(crate) faults: BTreeMap<AnswerFault, u64>,
-    pub(crate) failures: BTreeMap<&'static str, u64>,
-    pub(crate) candidates: u64,
-    pub(crate) accepted: u64,
-    pub(crate) invalid: u64,
-    pub(crate) undecodable: u64,
-    pub(crate) filtered: u64,
-    pub(crate) duplicate: u64,
-    pub(crate) surplus: u64,
+    pub(crate) faults: Counts<AnswerFault>,
+    pub(crate) failures: Counts<ErrorKind>,
+    pub(crate) candidates: CandidateCounts,
     pub(crate) given_up: Option<GiveUp>,
     pub(crate) moved_away: u64,
     pub(crate) moved_in: u64,
@@ -210,7 +204,7 @@ impl Ledger {
 
     /// Books that candidates were found, before each is accepted or rejected.
     pub(crate) fn found(&mut self, topic: usize, candidates: usize) {
-        self.stats[topic].candidates += candidates as u64;
+        self.stats[topic].candidates.total += candidates as u64;
     }
 
     /// Books an accepted record; the caller has asked [`has_room`](Self::has_room).
@@ -218,7 +212,7 @@ impl Ledger {
         debug_assert!(self.has_room(topic), "nothing over quota is accepted");
         self.sightings[topic].seen_new(self.accepted);
         self.progress[topic].accepted += 1;
-        self.stats[topic].accepted += 1;
+        self.stats[topic].candidates.accepted += 1;
         self.accepted += 1;
     }
 
@@ -233,14 +227,7 @@ impl Ledger {
 
     /// Books a rejected candidate.
     pub(crate) fn reject(&mut self, topic: usize, rejection: Rejection) {
-        let stats = &mut self.stats[topic];
-        *match rejection {
-            Rejection::Invalid => &mut stats.invalid,
-            Rejection::Undecodable => &mut stats.undecodable,
-            Rejection::Filtered => &mut stats.filtered,
-            Rejection::Duplicate => &mut stats.duplicate,
-            Rejection::Surplus => &mut stats.surplus,
-        } += 1;
+        self.stats[topic].candidates.rejected.add(rejection, 1);
     }
 
     /// Closes a task that was answered, after its candidates were booked. Returns the topic's end, if this is it.
@@ -290,7 +277,7 @@ impl Ledger {
         stats.answers += 1;
         stats.calls += failed_calls as u64 + 1;
         if let Some(fault) = fault {
-            *stats.faults.entry(fault).or_default() += 1;
+            stats.faults.add(fault, 1);
         }
         self.breaker
             .answered(failed_calls, !miss.is_some_and(is_of_no_use));
@@ -301,7 +288,7 @@ impl Ledger {
     /// Closes a task whose call failed for good. Returns the topic's end, if this is it.
     pub(crate) fn failed(&mut self, task: &Task, kind: ErrorKind, calls: usize) -> Option<GiveUp> {
         let stats = &mut self.stats[task.topic];
-        *stats.failures.entry(kind.as_str()).or_default() += 1;
+        stats.failures.add(kind, 1);
         stats.calls += calls as u64;
         let were_paid = matches!(kind, ErrorKind::Malformed | ErrorKind::Empty);
         self.breaker.failed(calls, task.epoch, were_paid);

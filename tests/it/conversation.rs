@@ -1,6 +1,7 @@
 //! Runs that read as a conversation between the library and a model.
 
 use serde_json::json;
+use topicloom::outcome::Rejection;
 use topicloom::testing::{MockHandle, MockLlm, mock_llm};
 use topicloom::{Dataset, ErrorKind, GenerateByTopicInput, Pipeline, RunError};
 
@@ -60,7 +61,10 @@ async fn the_next_prompt_shows_what_was_accepted() {
     let third = last_prompt(&mut handle, "What is a cycle?").await;
     assert!(third.contains("What is a tree?"), "{third}");
     let dataset = run.await.expect("no panic").expect("complete");
-    assert_eq!(dataset.report().candidates.duplicate, 1);
+    assert_eq!(
+        dataset.report().candidates.rejected[Rejection::Duplicate],
+        1
+    );
     handle.no_more_calls();
 }
 
@@ -81,7 +85,7 @@ async fn an_invalid_record_is_asked_for_again_with_what_was_wrong() {
         "the prompt says what was wrong: {prompt}"
     );
     let dataset = run.await.expect("no panic").expect("complete");
-    assert_eq!(dataset.report().candidates.invalid, 1);
+    assert_eq!(dataset.report().candidates.rejected[Rejection::Invalid], 1);
     handle.no_more_calls();
 }
 
@@ -99,7 +103,7 @@ async fn prose_is_asked_for_again() {
     last_prompt(&mut handle, "What is a graph?").await;
     let dataset = run.await.expect("no panic").expect("complete");
     assert_eq!(dataset.report().answers.total, 2);
-    assert_eq!(dataset.report().answers.faults.values().sum::<u64>(), 1);
+    assert_eq!(dataset.report().answers.faults.total(), 1);
     handle.no_more_calls();
 }
 
@@ -114,7 +118,10 @@ async fn a_rate_limited_call_is_made_again() {
     last_prompt(&mut handle, "What is a graph?").await;
     let dataset = run.await.expect("no panic").expect("complete");
     assert_eq!(dataset.report().record_calls.made, 2);
-    assert_eq!(dataset.report().record_calls.failed["rate_limited"], 1);
+    assert_eq!(
+        dataset.report().record_calls.failed[ErrorKind::RateLimited],
+        1
+    );
     handle.no_more_calls();
 }
 

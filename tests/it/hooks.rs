@@ -197,10 +197,10 @@ fn balances(counts: &Counts, report: &Report) {
             of("filtered")
         ],
         [
-            found.invalid,
-            found.duplicate,
-            found.surplus,
-            found.filtered
+            found.rejected[Rejection::Invalid],
+            found.rejected[Rejection::Duplicate],
+            found.rejected[Rejection::Surplus],
+            found.rejected[Rejection::Filtered]
         ]
     );
 }

@@ -10,6 +10,7 @@ use topicloom::candidate::Candidate;
 use topicloom::dedup::{Deduplicator, Memory, NearDuplicates, Reference};
 use topicloom::llm::models::ModelRegistry;
 use topicloom::llm::providers::{ClientOptions, OpenAiClient};
+use topicloom::outcome::Rejection;
 use topicloom::random::Random;
 use topicloom::testing::{ProviderServer, ProviderServerBuilder, Question, ServerFault, Wire};
 use topicloom::{Dataset, GenerateByTopicInput, JsonRecord, Pipeline};
@@ -126,8 +127,9 @@ async fn a_thousand_records_come_through_a_storm_and_every_call_is_explained() {
     assert_eq!(report.imbalances(), Vec::<String>::new());
     assert_eq!(report.record_calls.made, books.calls);
     // Each call beyond the thousand failed, or its answer was unusable, or repeated another.
-    let faulty = report.answers.faults.values().sum::<u64>();
-    let further = report.record_calls.failures() + faulty + report.candidates.duplicate;
+    let faulty = report.answers.faults.total();
+    let further =
+        report.record_calls.failures() + faulty + report.candidates.rejected[Rejection::Duplicate];
     assert_eq!(books.calls - 1_000, further);
     assert_eq!(report.usage(), books.usage);
     assert!(further > 50, "the storm did blow: {further}");

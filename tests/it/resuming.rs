@@ -168,3 +168,38 @@ async fn invented_topics_are_not_asked_for_again() {
         first.report().topic_calls.made
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_of_version_1_gives_its_records_without_a_call() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let path = directory.path().join("run.journal");
+    std::fs::copy("tests/cases/journal/version-1.journal", &path).expect("it can be copied");
+    let input = GenerateByTopicInput::from_json_value(json!({
+        "user_instruction": "about the sea", "num_records": 24, "topics": ["tides", "waves"],
+        "generation_model_name": "offline/loom",
+        "data_factory_config": {"seed": 5, "records_per_request": 3},
+    }))
+    .expect("the test's input is valid");
+    let silent = FaultyModel::new(1);
+    let journal = FileJournal::open(&path).expect("version 1 is read");
+    let dataset = journalled_input(silent.clone(), journal, input).await;
+    assert_eq!(dataset.len(), 24);
+    assert_eq!(silent.books().counts().calls, 0, "the model is not asked");
+    assert_eq!(dataset.report().record_calls.answered, 8);
+    let first = dataset.records()[0].data["question"].as_str();
+    assert_eq!(
+        first,
+        Some(
+            "How would you visualise a bold value so that it perceives a polished harbour in rural development?"
+        )
+    );
+}
+
+async fn journalled_input(
+    model: FaultyModel,
+    journal: impl Journal,
+    input: GenerateByTopicInput,
+) -> Dataset {
+    let pipeline = Pipeline::builder(model).journal(journal).build();
+    pipeline.generate(input).await.expect("complete")
+}

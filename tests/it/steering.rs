@@ -8,6 +8,7 @@ use topicloom::dedup::Given;
 use topicloom::input::GenerateByTopicInputBuilder;
 use topicloom::journal::MemoryJournal;
 use topicloom::llm::{ChatRequest, Purpose};
+use topicloom::outcome::Rejection;
 use topicloom::testing::{ScriptedAnswer, ScriptedLlm, scripted};
 use topicloom::topic::Angles;
 use topicloom::{GenerateByTopicInput, Pipeline};
@@ -134,7 +135,10 @@ async fn what_repeats_given_material_is_no_record() {
     };
     let kept = ["Why are there comets?", "Why are there harps?"];
     assert_eq!(questions(&dataset), kept);
-    assert_eq!(dataset.report().topics[0].candidates.duplicate, 2);
+    assert_eq!(
+        dataset.report().topics[0].candidates.rejected[Rejection::Duplicate],
+        2
+    );
     let said = "repeats a record that already exists";
     let requests = model.requests();
     assert!(

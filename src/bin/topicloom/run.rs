@@ -4,6 +4,7 @@ use std::path::Path;
 
 use topicloom::journal::{Entry, FileJournal, JournalReader, OpenedJournal};
 use topicloom::llm::models::ModelRegistry;
+use topicloom::outcome::Rejection;
 use topicloom::report::TopicReport;
 use topicloom::{
     Error, ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Report, Result, Run,
@@ -321,11 +322,11 @@ fn summarise(report: &Report) {
     if rejected > 0 {
         eprintln!(
             "{rejected} candidates rejected: {} duplicate, {} invalid, {} undecodable, {} filtered, {} surplus",
-            report.candidates.duplicate,
-            report.candidates.invalid,
-            report.candidates.undecodable,
-            report.candidates.filtered,
-            report.candidates.surplus,
+            report.candidates.rejected[Rejection::Duplicate],
+            report.candidates.rejected[Rejection::Invalid],
+            report.candidates.rejected[Rejection::Undecodable],
+            report.candidates.rejected[Rejection::Filtered],
+            report.candidates.rejected[Rejection::Surplus],
         );
     }
     for (reason, count) in report.most_invalid() {

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::codec::{Decoder, Encoder};
-use super::frame::MAGIC;
+use super::frame::{MAGIC, put_number};
 use super::open::continue_at_end;
 use super::storage::Storage;
 use super::*;
@@ -501,8 +501,8 @@ fn any_answer() -> impl Strategy<Value = Entry> {
                 if truncated {
                     response.finish_reason = FinishReason::Length;
                 }
-                // JSON keeps sums of up to some million dollars exactly.
-                let cost = Usd::from_nano(task >> 12);
+                // JSON keeps sums of up to a million dollars exactly.
+                let cost = Usd::from_nano(task >> 16);
                 let unconfirmed = UnconfirmedCost::new(wanted, u64::from(round), cost);
                 let mut attempts = vec![Attempt::new(None)];
                 let mut prompt = PromptChoice::default();
@@ -549,4 +549,32 @@ proptest! {
             Ok(found) => prop_assert_eq!(&found[..], &entries[..found.len()]),
         }
     }
+}
+
+#[test]
+fn an_answer_of_version_1_keeps_how_its_calls_failed_and_what_they_may_have_cost() {
+    let meta = json!({"model": "test/loom", "finish_reason": "stop", "failed_calls": ["timeout", "network"]});
+    let meta = meta.to_string();
+    let mut body = vec![b'U', 0];
+    put_number(&mut body, meta.len() as u64);
+    body.extend_from_slice(meta.as_bytes());
+    // The task and what was asked, tokens, counts of cached and reasoning tokens, and what two calls may have cost.
+    for number in [7, 1, 3, 1, 612, 95, 20, 0, 30, 2, 1_600, 98_000] {
+        put_number(&mut body, number);
+    }
+    body.extend_from_slice(b"[]");
+    let Ok(Some(Entry::Answered(answer))) = Decoder::default().decode(&body) else {
+        panic!("it is an answer");
+    };
+    assert_eq!(
+        (answer.task, answer.response.usage.reasoning_tokens),
+        (7, 30)
+    );
+    let failed: Vec<ErrorKind> = crate::llm::failures(&answer.attempts).collect();
+    assert_eq!(failed, [ErrorKind::Timeout, ErrorKind::Network]);
+    let unconfirmed = UnconfirmedCost::of(&answer.attempts);
+    assert_eq!(
+        unconfirmed,
+        UnconfirmedCost::new(2, 1_600, Usd::from_nano(98_000))
+    );
 }
