@@ -1,5 +1,6 @@
 //! The layers a run puts around its clients.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -7,10 +8,12 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::call_stats::CallStats;
+use super::log::Log;
 use super::{Backend, Model, Observer, RunParts};
 use crate::error::{Error, Result};
 use crate::event::RunEvent;
 use crate::input::Settings;
+use crate::journal::{CallNote, CallOf};
 use crate::llm::layers::{
     Adaptive, Budget, Budgeted, ConcurrencyLimited, Fallback, FirstAnswer, FirstAnswers, Metered,
     OutputModeFallback, OutputModes, ParameterFallback, Retrying, TimedOut, Traced, Warn, Weighted,
@@ -24,6 +27,7 @@ pub(super) struct ClientContext {
     pub(super) output_modes: Arc<OutputModes>,
     pub(super) warnings: Arc<Warnings>,
     budget: Arc<Budget>,
+    log: Arc<Log>,
     observers: Vec<Observer>,
     first_answers: Arc<FirstAnswers>,
     /// Backends that have their layers, which know what was learned of them.
@@ -31,7 +35,7 @@ pub(super) struct ClientContext {
 }
 
 impl ClientContext {
-    pub(super) fn new(parts: &RunParts) -> Self {
+    pub(super) fn new(parts: &RunParts, log: &Arc<Log>) -> Self {
         let observers = parts.plug_ins.observers.clone();
         let warnings = Arc::new(Warnings::new(observers.clone()));
         let output_modes = OutputModes::new()
@@ -43,6 +47,7 @@ impl ClientContext {
             output_modes: Arc::new(output_modes),
             warnings,
             budget: Arc::clone(&parts.budget),
+            log: Arc::clone(log),
             observers,
             first_answers: Arc::default(),
             layered: Mutex::default(),
@@ -87,7 +92,11 @@ impl ClientContext {
         let client = TimedOut::new(Arc::clone(&backend.client), settings.task_runner_timeout);
         let client = self.first_answer(client);
         let client = Traced::new(client);
-        let client = Metered::new(client, calls);
+        let client = Noted {
+            inner: Metered::new(client, calls),
+            log: Arc::clone(&self.log),
+            budget: Arc::clone(&self.budget),
+        };
         let client = ConcurrencyLimited::new(client, Arc::clone(&self.permits));
         match &backend.lane {
             Some(lane) => {
@@ -198,6 +207,45 @@ fn retrying<C: LlmClient>(client: C, max_retries: u32, seed: u64) -> Retrying<C>
     Retrying::new(client)
         .max_attempts(max_retries.saturating_add(1))
         .seed(seed)
+}
+
+/// Notes each call in the journal before it is sent, with the most that it can cost.
+struct Noted<C> {
+    inner: C,
+    log: Arc<Log>,
+    budget: Arc<Budget>,
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<C: LlmClient> LlmClient for Noted<C> {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        let note = || {
+            let of = match request.task {
+                Some(task) => CallOf::Task(task.id),
+                None => CallOf::Topics(request.seed),
+            };
+            CallNote::new(of, self.budget.most_of(self.inner.model(), request))
+        };
+        self.log.note(note).await?;
+        self.inner.complete(request).await
+    }
+
+    fn model(&self) -> &str {
+        self.inner.model()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+}
+
+impl<C: fmt::Debug> fmt::Debug for Noted<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Noted")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Writes on each answer which backend gave it, where there are several.

@@ -108,7 +108,7 @@ pub(crate) async fn drive(
     let started = Instant::now();
     let parts = Arc::new(parts);
     let log = Arc::new(Log::new(parts.plug_ins.journal.clone()));
-    let clients = Arc::new(ClientContext::new(&parts));
+    let clients = Arc::new(ClientContext::new(&parts, &log));
     let mut state = None;
     let running = async {
         let made = match setup(&parts, &log, &clients, &stop).await {
@@ -279,7 +279,8 @@ async fn replay(
             }
         }
     }
-    state.end_of_replay(context.log.was_cut_short());
+    context.log.book_lost_calls(&context.parts.budget).await?;
+    state.end_of_replay();
     Ok(())
 }
 

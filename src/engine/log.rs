@@ -10,7 +10,8 @@ use futures::stream::BoxStream;
 use tokio::sync::oneshot;
 
 use crate::error::Result;
-use crate::journal::{Entry, Journal};
+use crate::journal::{CallNote, Entry, Journal, LostCalls};
+use crate::llm::layers::Budget;
 use crate::llm::{TaskRef, UnconfirmedCost};
 use crate::outcome::Outcome;
 
@@ -58,6 +59,8 @@ pub(super) struct Log {
     asides: Mutex<BTreeSet<u64>>,
     /// Whether the last entry of an earlier process that was read is an end.
     ended: AtomicBool,
+    /// Calls of earlier processes of which nothing but a note is known.
+    lost: Mutex<LostCalls>,
 }
 
 impl Log {
@@ -68,6 +71,7 @@ impl Log {
             appended: AtomicBool::new(false),
             asides: Mutex::default(),
             ended: AtomicBool::new(true),
+            lost: Mutex::default(),
         }
     }
 
@@ -78,7 +82,12 @@ impl Log {
                 .read()
                 .await?
                 .inspect(|entry| {
-                    self.next.fetch_add(1, Ordering::Relaxed);
+                    if let Ok(entry) = entry {
+                        self.lost().take(entry);
+                    }
+                    if !matches!(entry, Ok(Entry::Called(_))) {
+                        self.next.fetch_add(1, Ordering::Relaxed);
+                    }
                     let is_end = matches!(entry, Ok(Entry::Finished { .. }));
                     self.ended.store(is_end, Ordering::Relaxed);
                 })
@@ -97,8 +106,42 @@ impl Log {
     }
 
     /// Returns whether an earlier process ended without saying so, once all it appended is read.
-    pub(super) fn was_cut_short(&self) -> bool {
+    fn was_cut_short(&self) -> bool {
         !self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Books the calls that the process before this one had in flight when it was killed, once all it appended is read.
+    pub(super) async fn book_lost_calls(&self, budget: &Budget) -> Result<()> {
+        let most = self.lost().most();
+        if most.is_none() {
+            return Ok(());
+        }
+        let interrupted = Entry::Interrupted { unconfirmed: most };
+        self.lost().take(&interrupted);
+        budget.book_unattributed(&most);
+        self.append_aside(|| interrupted).await
+    }
+
+    /// Notes that a call is about to be sent.
+    pub(super) async fn note(&self, call: impl FnOnce() -> CallNote) -> Result<()> {
+        match &self.journal {
+            Some(journal) => journal.note(call()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Returns whether what an earlier process had in flight when it was killed is in no account.
+    pub(super) fn lost_without_notes(&self) -> bool {
+        self.was_cut_short() && !self.lost().has_notes()
+    }
+
+    /// Returns what calls may have cost that were in flight when earlier processes were killed.
+    pub(super) fn killed_calls(&self) -> UnconfirmedCost {
+        self.lost().killed()
+    }
+
+    fn lost(&self) -> MutexGuard<'_, LostCalls> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the tasks of an earlier process whose calls go on.

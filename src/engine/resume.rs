@@ -64,10 +64,11 @@ pub(super) async fn open<'a>(
     let mut scan = JournalScan::new(readable(&header)?.seed);
     scan.header = Some(header);
     while whole || scan.plan.is_none() {
-        match past.next().await.transpose()? {
-            Some(entry) => scan.take(entry, parts, calls)?,
-            None => break,
-        }
+        let Some(entry) = past.next().await.transpose()? else {
+            log.book_lost_calls(&parts.budget).await?;
+            break;
+        };
+        scan.take(entry, parts, calls)?;
     }
     if !whole {
         return Ok(scan.into_state(past));
@@ -135,7 +136,8 @@ impl JournalScan {
             Entry::Finished { uncertain, .. } => {
                 parts.budget.book_unattributed(&uncertain);
             }
-            Entry::Embedded(_) => {}
+            Entry::Interrupted { unconfirmed } => parts.budget.book_unattributed(&unconfirmed),
+            Entry::Embedded(_) | Entry::Called(_) => {}
             _ if self.plan.is_none() => {
                 return Err(damaged("the journal has answers before a plan"));
             }

@@ -60,8 +60,6 @@ pub(super) struct RunState {
     admits: bool,
     /// Answers that came from the journal.
     resumed_answers: u64,
-    /// Whether an earlier process was killed, so that its last calls are not in the account.
-    was_cut_short: bool,
 }
 
 impl RunState {
@@ -90,7 +88,6 @@ impl RunState {
             is_replaying: true,
             admits: true,
             resumed_answers: 0,
-            was_cut_short: false,
             context,
             plan,
         }
@@ -153,8 +150,9 @@ impl RunState {
                      say that the input may have changed",
                 );
             }
-            // Read before: see `RunEmbedder`.
-            Entry::Embedded(_) => {}
+            Entry::Interrupted { unconfirmed } => budget.book_unattributed(&unconfirmed),
+            // Read before: see `RunEmbedder` and `Log`.
+            Entry::Embedded(_) | Entry::Called(_) => {}
             _ => return damaged("the journal has an entry out of place"),
         }
         Ok(())
@@ -166,8 +164,7 @@ impl RunState {
     }
 
     /// Books that all of the journal is settled.
-    pub(super) fn end_of_replay(&mut self, was_cut_short: bool) {
-        self.was_cut_short = was_cut_short;
+    pub(super) fn end_of_replay(&mut self) {
         self.is_replaying = false;
         self.ledger.forget_outage();
         if self.resumed_answers > 0 {
@@ -209,8 +206,15 @@ impl RunState {
         report.answers.unjudged = self.context.unsettled.load(Ordering::Relaxed);
         report.resumed_answers = self.resumed_answers;
         report::add_topics(report, &self.plan, &self.ledger);
-        if self.was_cut_short {
+        if self.context.log.lost_without_notes() {
             report.notes.push(KILLED.to_owned());
+        }
+        let killed = self.context.log.killed_calls();
+        if !killed.is_none() {
+            report.notes.push(format!(
+                "{} calls were in flight when a process of this run was killed; they stay booked at the most that they can have cost",
+                killed.calls
+            ));
         }
         report.diversity = caught("the memory of the deduplicator", || {
             measured(&self.metrics, &self.memory)

@@ -29,6 +29,13 @@ pub enum Entry {
     Answered(Answer),
     /// The call of a task failed for good.
     Failed(CallFailure),
+    /// A call is about to be sent. Has no number; see [`Journal::note`](super::Journal::note).
+    Called(CallNote),
+    /// The process before this one was killed, and its calls in flight may have cost this.
+    Interrupted {
+        /// The most that they can have cost.
+        unconfirmed: UnconfirmedCost,
+    },
     /// An embedding model answered.
     Embedded(Embedding),
     /// The run ended; entries may follow if it was resumed after that.
@@ -273,6 +280,34 @@ pub struct Answer {
     /// The attempts that it took, in order.
     #[serde(flatten, with = "kept_attempts")]
     pub attempts: Vec<Attempt>,
+}
+
+/// A call that is about to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CallNote {
+    /// What it is made for.
+    pub of: CallOf,
+    /// The most that it can cost.
+    pub most: UnconfirmedCost,
+}
+
+/// What a call is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallOf {
+    /// A task.
+    Task(u64),
+    /// Topics or angles, by the seed of the request.
+    Topics(u64),
+}
+
+impl CallNote {
+    /// Creates the note of a call that can cost no more than this.
+    #[must_use]
+    pub fn new(of: CallOf, most: UnconfirmedCost) -> Self {
+        Self { of, most }
+    }
 }
 
 /// A task whose call failed for good.

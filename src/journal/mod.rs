@@ -4,6 +4,7 @@
 
 mod entry;
 mod file;
+mod lost_calls;
 mod memory;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
@@ -16,8 +17,12 @@ use futures::stream::BoxStream;
 use crate::error::Result;
 use crate::llm::TaskRef;
 
-pub use entry::{Answer, CallFailure, Embedding, Entry, FORMAT, Header, PromptChoice, TopicAnswer};
+pub use entry::{
+    Answer, CallFailure, CallNote, CallOf, Embedding, Entry, FORMAT, Header, PromptChoice,
+    TopicAnswer,
+};
 pub use file::{Durability, FileJournal, JournalReader, MovedJournal, OpenedJournal};
+pub use lost_calls::LostCalls;
 pub use memory::MemoryJournal;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresJournal, PostgresOptions, PostgresReader, RunState};
@@ -52,6 +57,19 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
     ///
     /// Where it cannot be written; this ends the run.
     async fn append(&self, entry: Entry) -> Result<u64>;
+
+    /// Notes that a call is about to be sent, before it is: a run that goes on after a kill then knows what was in flight.
+    ///
+    /// The note is read as [`Entry::Called`] in its place, takes no number, and must survive the death of the process, not a
+    /// power failure. The default keeps none, so that what a killed process had in flight is in no account.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written; this ends the run.
+    async fn note(&self, call: CallNote) -> Result<()> {
+        let _ = call;
+        Ok(())
+    }
 
     /// Returns the tasks whose calls go on although the process that asked is gone, and which are neither answered nor
     /// failed in the log. The run asks for each of them once more, with the same seed, and gets the answer of the

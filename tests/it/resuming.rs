@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use topicloom::journal::{Entry, FileJournal, Journal, MemoryJournal};
-use topicloom::testing::FaultyModel;
+use topicloom::testing::{FaultyModel, mock_llm};
 use topicloom::{Dataset, ErrorKind, GenerateByTopicInput, Pipeline};
 
 fn input(concurrency: usize) -> GenerateByTopicInput {
@@ -167,6 +167,55 @@ async fn invented_topics_are_not_asked_for_again() {
         resumed.report().topic_calls.made,
         first.report().topic_calls.made
     );
+}
+
+#[tokio::test]
+async fn calls_that_were_in_flight_at_a_kill_count_under_the_caps_of_all_that_follow() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let journal = |name: &str| FileJournal::open(directory.path().join(name)).expect("it opens");
+    let input = |calls: u64| {
+        GenerateByTopicInput::from_json_value(json!({
+            "num_records": 20, "topics": ["tides"],
+            "data_factory_config": {"seed": 1, "max_concurrency": 4, "max_calls": calls, "max_retries": 0},
+        }))
+        .expect("the test's input is valid")
+    };
+    let (client, mut handle) = mock_llm();
+    let pipeline = Pipeline::builder(client).journal(journal("first")).build();
+    let run = pipeline.run(input(10)).expect("the run starts");
+    for _ in 0..4 {
+        handle.next_call().await.hang();
+    }
+    // What a process leaves that is killed now.
+    let copy = |to: &str| {
+        let path = |name: &str| directory.path().join(name);
+        std::fs::copy(path("first"), path(to)).expect("it can be copied");
+    };
+    copy("killed");
+    drop(run);
+
+    let model = FaultyModel::new(1);
+    for (resumes, cap, made) in [(1, 10, 6), (2, 13, 3)] {
+        let pipeline = Pipeline::builder(model.clone())
+            .journal(journal("killed"))
+            .build();
+        let before = model.books().counts().calls;
+        let error = pipeline
+            .generate(input(cap))
+            .await
+            .expect_err("the cap is reached");
+        assert_eq!(error.error().kind(), ErrorKind::Budget);
+        assert_eq!(
+            model.books().counts().calls - before,
+            made,
+            "resume {resumes}"
+        );
+        let spent = error.report().spending;
+        assert_eq!((spent.calls, spent.uncertain_calls), (cap, 4));
+        let notes = error.report().notes.join("\n");
+        assert!(notes.contains("4 calls were in flight"), "{notes}");
+        assert_eq!(error.report().accepted, cap - 4);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use topicloom::Result;
-use topicloom::journal::{CallFailure, Entry, JournalReader};
+use topicloom::journal::{CallFailure, Entry, JournalReader, LostCalls};
 use topicloom::llm::layers::Budget;
 use topicloom::llm::price::{PriceTable, Usd};
 use topicloom::llm::{Attempt, UnconfirmedCost, failures};
@@ -107,6 +107,7 @@ struct Seen {
     topics: Vec<SeenTopic>,
     failed_calls: BTreeMap<&'static str, u64>,
     budget: Budget,
+    lost: LostCalls,
     ended: Option<Outcome>,
 }
 
@@ -126,6 +127,7 @@ impl Default for Seen {
             topics: Vec::new(),
             failed_calls: BTreeMap::new(),
             budget: Budget::new(PriceTable::known()),
+            lost: LostCalls::default(),
             ended: None,
         }
     }
@@ -169,8 +171,10 @@ impl Seen {
                 self.ended = Some(*outcome);
                 self.budget.book_unattributed(uncertain);
             }
+            Entry::Interrupted { unconfirmed } => self.budget.book_unattributed(unconfirmed),
             _ => {}
         }
+        self.lost.take(entry);
     }
 
     fn attempts(&mut self, attempts: &[Attempt]) {
@@ -213,6 +217,14 @@ impl fmt::Display for Seen {
                 f,
                 "calls of unknown cost: {}, at most {} tokens and {}",
                 spent.uncertain_calls, spent.uncertain_tokens, spent.uncertain_cost
+            )?;
+        }
+        let open = self.lost.most();
+        if open.calls > 0 {
+            writeln!(
+                f,
+                "calls in flight, or lost with a process that was killed: {}, at most {} tokens and {}",
+                open.calls, open.tokens, open.cost
             )?;
         }
         if !self.failed_calls.is_empty() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::frame::{LONGEST_BODY, put_frame, put_number, take_number};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::entry::kept_attempts;
-use crate::journal::{Answer, Entry, PromptChoice};
+use crate::journal::{Answer, CallNote, CallOf, Entry, PromptChoice};
 use crate::llm::price::Usd;
 use crate::llm::{Attempt, ChatResponse, FinishReason, OutputMode, UnconfirmedCost, Usage};
 use crate::schema::Dialect;
@@ -29,6 +29,8 @@ const ANSWER_1: u8 = b'A';
 const DETAILED_ANSWER_1: u8 = b'D';
 /// The same with these counts, and with what calls of unknown cost can have used.
 const UNCERTAIN_ANSWER_1: u8 = b'U';
+/// A call that is about to be sent: no entry, but read as one.
+const CALL: u8 = b'N';
 /// No entry: the journal was closed here.
 const SEAL: u8 = b'S';
 
@@ -72,7 +74,7 @@ fn is_zero(count: &u64) -> bool {
 
 /// Whether a byte can be the first of a body.
 pub(super) fn is_kind(byte: u8) -> bool {
-    matches!(byte & !STARTS_GROUP, JSON | SEAL) || is_answer(byte & !STARTS_GROUP)
+    matches!(byte & !STARTS_GROUP, JSON | SEAL | CALL) || is_answer(byte & !STARTS_GROUP)
 }
 
 fn is_answer(kind: u8) -> bool {
@@ -89,6 +91,8 @@ pub(super) struct Encoder {
     /// Where the next frame begins.
     offset: u64,
     body: Vec<u8>,
+    /// Whether the write before the next one does not wait for the disk.
+    is_behind_notes: bool,
 }
 
 impl Encoder {
@@ -100,7 +104,13 @@ impl Encoder {
             metas,
             offset,
             body: Vec::new(),
+            is_behind_notes: false,
         }
+    }
+
+    /// Says whether the write that was taken last is of notes alone, which do not wait for the disk.
+    pub(super) fn is_behind_notes(&mut self, is_behind: bool) {
+        self.is_behind_notes = is_behind;
     }
 
     /// Appends an entry to `bytes`, which are empty where a write begins.
@@ -108,6 +118,7 @@ impl Encoder {
         self.body.clear();
         match entry {
             Entry::Answered(answer) => self.answer(answer)?,
+            Entry::Called(note) => put_note(&mut self.body, &note),
             entry => {
                 self.body.push(JSON);
                 write_json(&mut self.body, &entry)?;
@@ -131,7 +142,7 @@ impl Encoder {
     }
 
     fn frame(&mut self, bytes: &mut Vec<u8>) {
-        if bytes.is_empty() {
+        if bytes.is_empty() && !self.is_behind_notes {
             self.body[0] |= STARTS_GROUP;
         }
         let before = bytes.len();
@@ -220,6 +231,35 @@ impl Encoder {
     }
 }
 
+fn put_note(body: &mut Vec<u8>, note: &CallNote) {
+    let (kind, call) = match note.of {
+        CallOf::Task(task) => (0, task),
+        CallOf::Topics(seed) => (1, seed),
+    };
+    let UnconfirmedCost {
+        calls,
+        tokens,
+        cost,
+        ..
+    } = note.most;
+    body.push(CALL);
+    for number in [kind, call, calls, tokens, cost.nano()] {
+        put_number(body, number);
+    }
+}
+
+fn read_note(mut rest: &[u8]) -> Option<Entry> {
+    let mut number = || take_number(&mut rest);
+    let of = match number()? {
+        0 => CallOf::Task(number()?),
+        1 => CallOf::Topics(number()?),
+        _ => return None,
+    };
+    let most = UnconfirmedCost::new(number()?, number()?, Usd::from_nano(number()?));
+    rest.is_empty()
+        .then(|| Entry::Called(CallNote::new(of, most)))
+}
+
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut json = Vec::new();
     write_json(&mut json, value)?;
@@ -247,6 +287,7 @@ impl Decoder {
         let (kind, mut rest) = split(body)?;
         match kind {
             SEAL => Ok(None),
+            CALL => read_note(rest).map(Some).ok_or(NotAnEntry),
             JSON => serde_json::from_slice(rest)
                 .map(Some)
                 .map_err(|_| NotAnEntry),
@@ -267,13 +308,13 @@ impl Decoder {
         (kind == JSON && json.starts_with(b"{\"started\"")).then_some(json)
     }
 
-    /// Takes notice of what later bodies refer to, and returns whether the body is an entry.
+    /// Takes notice of what later bodies refer to, and returns whether the body is an entry with a number.
     pub(super) fn skim(&mut self, body: &[u8]) -> Result<bool, NotAnEntry> {
         let (kind, mut rest) = split(body)?;
         if is_answer(kind) {
             self.meta(&mut rest)?;
         }
-        Ok(kind != SEAL)
+        Ok(!matches!(kind, SEAL | CALL))
     }
 
     fn meta(&mut self, rest: &mut &[u8]) -> Result<&AnswerMeta, NotAnEntry> {

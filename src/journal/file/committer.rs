@@ -14,7 +14,7 @@ use super::codec::Encoder;
 use super::reader::{Entries, Skimmed};
 use super::storage::Storage;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Entry, Header};
+use crate::journal::{CallNote, Entry, Header};
 
 /// The most room that is kept for the next group. A larger one is rare, and its room is given back.
 const KEPT_ROOM: usize = 4 << 20;
@@ -55,6 +55,8 @@ struct Queue {
 struct Group {
     frames: Vec<u8>,
     waiters: Vec<Waiter>,
+    /// Whether it holds more than notes, and so is worth waiting for the disk.
+    has_entries: bool,
 }
 
 type Waiter = oneshot::Sender<Result<(), Failure>>;
@@ -146,6 +148,7 @@ impl Committer {
             }
             let Queue { encoder, group, .. } = &mut *queue;
             encoder.encode(entry, &mut group.frames)?;
+            group.has_entries = true;
             let number = queue.entries;
             queue.entries += 1;
             let (waiter, written) = oneshot::channel();
@@ -155,6 +158,23 @@ impl Committer {
         };
         self.outcome(written).await?;
         Ok(number)
+    }
+
+    /// Writes a note, and waits until the system has it: no process that dies takes it along.
+    pub(super) async fn note(self: &Arc<Self>, call: CallNote) -> Result<()> {
+        let written = {
+            let mut queue = self.queue();
+            if let Some(failure) = queue.failure {
+                return Err(self.error(failure));
+            }
+            let Queue { encoder, group, .. } = &mut *queue;
+            encoder.encode(Entry::Called(call), &mut group.frames)?;
+            let (waiter, written) = oneshot::channel();
+            queue.group.waiters.push(waiter);
+            self.see_to(queue);
+            written
+        };
+        self.outcome(written).await
     }
 
     /// Writes and syncs everything, marks the journal as closed and lets go of the file.
@@ -293,7 +313,15 @@ impl Writer {
             }
             if !queue.group.frames.is_empty() {
                 let group = mem::take(&mut queue.group);
-                return Some(Step::Write(group, queue.durability));
+                let durability = match queue.durability {
+                    Durability::Synced if !group.has_entries => Durability::System,
+                    durability => durability,
+                };
+                // A group that is not on the disk when the next one is written must not look as if it was.
+                let is_behind =
+                    durability == Durability::System && queue.durability == Durability::Synced;
+                queue.encoder.is_behind_notes(is_behind);
+                return Some(Step::Write(group, durability));
             }
             if let Some(waiter) = queue.closing.take() {
                 let mut seal = Vec::new();
@@ -375,7 +403,9 @@ impl Disk {
         }
         self.length += frames.len() as u64;
         self.written = true;
-        if durability != Durability::Synced {
+        if durability == Durability::Synced {
+            self.unsynced = None;
+        } else {
             self.unsynced.get_or_insert_with(Instant::now);
         }
         Ok(())

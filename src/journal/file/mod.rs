@@ -27,7 +27,7 @@ use futures::stream::{BoxStream, StreamExt};
 use self::ahead::entries_ahead;
 use self::committer::Committer;
 use self::open::open;
-use super::{Entry, Journal};
+use super::{CallNote, Entry, Journal};
 use crate::error::Result;
 
 pub use for_input::{MovedJournal, OpenedJournal};
@@ -145,6 +145,10 @@ impl Journal for FileJournal {
 
     async fn append(&self, entry: Entry) -> Result<u64> {
         self.committer().append(entry).await
+    }
+
+    async fn note(&self, call: CallNote) -> Result<()> {
+        self.committer().note(call).await
     }
 
     async fn close(&self) -> Result<()> {

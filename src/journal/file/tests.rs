@@ -16,7 +16,7 @@ use super::open::continue_at_end;
 use super::storage::Storage;
 use super::*;
 use crate::error::{Error, ErrorKind};
-use crate::journal::{Answer, Header, PromptChoice};
+use crate::journal::{Answer, CallNote, CallOf, Header, PromptChoice};
 use crate::llm::price::Usd;
 use crate::llm::{Attempt, ChatResponse, FinishReason, UnconfirmedCost, Usage};
 use crate::outcome::Outcome;
@@ -549,6 +549,26 @@ proptest! {
             Ok(found) => prop_assert_eq!(&found[..], &entries[..found.len()]),
         }
     }
+}
+
+#[test]
+fn a_note_is_written_without_waiting_for_the_disk_and_marks_nothing_as_safe() {
+    let disk = FakeDisk::of(&journal_of(&[], false));
+    let committer = disk.open().unwrap();
+    let before = disk.0.lock().unwrap().syncs;
+    let note = CallNote::new(CallOf::Task(7), UnconfirmedCost::new(1, 600, Usd::ZERO));
+    let noted = committer.note(note).now_or_never();
+    noted.expect("nobody is waited for").unwrap();
+    assert_eq!(disk.0.lock().unwrap().syncs, before);
+    let behind_the_note = disk.bytes().len();
+    let entry = answer(1);
+    let appended = committer.append(entry.clone()).now_or_never();
+    assert_eq!(appended.unwrap().unwrap(), 0, "a note has no number");
+    assert_eq!(all(&committer).unwrap(), [Entry::Called(note), entry]);
+    // The note may be lost in a power failure although what is behind it is not: that is a cut end, not damage.
+    let mut bytes = disk.bytes();
+    bytes[behind_the_note - 1] ^= 1;
+    assert_eq!(FakeDisk::of(&bytes).entries().unwrap(), []);
 }
 
 #[test]

@@ -184,6 +184,13 @@ impl Budget {
         self.most(model, self.prices.get(model), &request).map(drop)
     }
 
+    /// Returns the most that a call can cost, as far as that is known.
+    pub(crate) fn most_of(&self, model: &str, request: &ChatRequest) -> UnconfirmedCost {
+        let need = self.most(model, self.prices.get(model), request);
+        let (_, need) = need.unwrap_or_default();
+        UnconfirmedCost::new(1, need.tokens, need.cost)
+    }
+
     /// Reserves the most that the call can cost, waiting for calls in flight to be settled where the caps
     /// leave no room before that.
     ///

@@ -2,12 +2,14 @@
 
 use std::pin::pin;
 
-use futures::future::{join_all, poll_immediate};
-use futures::{StreamExt, TryStreamExt};
+use futures::future::{self, join_all, poll_immediate};
+use futures::{Stream, StreamExt, TryStreamExt};
 use serde_json::json;
 
 use crate::error::{ErrorKind, Result};
-use crate::journal::{Answer, CallFailure, Entry, Header, Journal, PromptChoice, TopicAnswer};
+use crate::journal::{
+    Answer, CallFailure, CallNote, CallOf, Entry, Header, Journal, PromptChoice, TopicAnswer,
+};
 use crate::llm::price::Usd;
 use crate::llm::{Attempt, ChatResponse, FinishReason, OutputMode, UnconfirmedCost, Usage};
 use crate::outcome::Outcome;
@@ -51,6 +53,9 @@ pub async fn journal<J: Journal>(open: impl AsyncFn() -> Result<J>) {
     // Closed, resumed, and then the process dies.
     let second = reopened(&open, &entries).await;
     append_at_once(&second, &mut entries).await;
+    if let Err(error) = second.note(a_note()).await {
+        panic!("a call cannot be noted: {error}");
+    }
     append(&second, answer(1, "after the crowd"), &mut entries).await;
     drop(second);
 
@@ -79,7 +84,7 @@ async fn append_while_reading_again<J: Journal>(journal: &J, entries: &mut Vec<E
         Err(error) => panic!("the journal cannot be read a second time: {error}"),
     };
     append(journal, answer(3, "while it is read again"), entries).await;
-    let mut again = again.take(before).enumerate();
+    let mut again = pin!(without_notes(again).take(before).enumerate());
     let mut found = 0;
     while let Some((number, entry)) = again.next().await {
         match entry {
@@ -98,6 +103,21 @@ async fn append_while_reading_again<J: Journal>(journal: &J, entries: &mut Vec<E
     );
 }
 
+/// A note that a call is about to be sent, which may be kept and is no entry with a number.
+fn a_note() -> CallNote {
+    let most = UnconfirmedCost::new(1, 600, Usd::from_nano(1));
+    CallNote::new(CallOf::Task(u64::MAX), most)
+}
+
+fn without_notes<'a>(
+    entries: impl Stream<Item = Result<Entry>> + 'a,
+) -> impl Stream<Item = Result<Entry>> + 'a {
+    entries.filter(|entry| {
+        let is_note = matches!(entry, Ok(Entry::Called(note)) if *note == a_note());
+        future::ready(!is_note)
+    })
+}
+
 /// Opens the journal and finds the entries in it.
 async fn reopened<J: Journal>(open: &impl AsyncFn() -> Result<J>, entries: &[Entry]) -> J {
     let journal = match open().await {
@@ -105,7 +125,7 @@ async fn reopened<J: Journal>(open: &impl AsyncFn() -> Result<J>, entries: &[Ent
         Err(error) => panic!("the journal cannot be opened: {error}"),
     };
     let found = match journal.read().await {
-        Ok(found) => found.boxed().try_collect::<Vec<_>>().await,
+        Ok(found) => without_notes(found).try_collect::<Vec<_>>().await,
         Err(error) => Err(error),
     };
     let found = match found {
@@ -263,6 +283,9 @@ fn one_of_each() -> Vec<Entry> {
             message: "the \"model\"\nis busy".into(),
             attempts,
         }),
+        Entry::Interrupted {
+            unconfirmed: uncertain,
+        },
         Entry::Finished {
             outcome: Outcome::Short,
             uncertain,
