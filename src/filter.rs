@@ -14,7 +14,7 @@ use crate::error::Result;
 /// # For implementors
 ///
 /// Keep no state that assumes an order. A refusal is normal: it is counted, and another record is asked for.
-/// An error is not: it ends the run.
+/// An error is not: it costs the candidate, and several in a row end the run, as a fatal one does at once.
 ///
 /// A closure from [`Candidate`] to `bool` becomes a filter with [`filter_fn`].
 #[async_trait]
@@ -23,8 +23,17 @@ pub trait RecordFilter: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Where the decision cannot be made; this ends the run.
+    /// Where the decision cannot be made.
     async fn check(&self, candidate: &Candidate<'_>) -> Result<FilterVerdict>;
+
+    /// Names the filter and its configuration, so that a run asks it once about each record: what it said is kept in the journal
+    /// under this key and the record's hash, and a resume or replay asks only what is missing or has changed.
+    ///
+    /// Default: no key, and it is asked again each time. Give one to a filter that costs money or time, such as a model that
+    /// judges, and change it with whatever its word depends on.
+    fn key(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A filter's word.
@@ -52,13 +61,27 @@ pub fn filter_fn<F>(reason: &'static str, keep: F) -> FilterFn<F>
 where
     F: Fn(&Candidate<'_>) -> bool + Send + Sync + 'static,
 {
-    FilterFn { reason, keep }
+    FilterFn {
+        reason,
+        keep,
+        key: None,
+    }
 }
 
 /// A filter made of a closure; see [`filter_fn`].
 pub struct FilterFn<F> {
     reason: &'static str,
     keep: F,
+    key: Option<String>,
+}
+
+impl<F> FilterFn<F> {
+    /// Has a run ask once about each record; see [`RecordFilter::key`].
+    #[must_use]
+    pub fn with_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
 }
 
 impl<F> fmt::Debug for FilterFn<F> {
@@ -80,5 +103,9 @@ where
         } else {
             Ok(FilterVerdict::Reject(self.reason))
         }
+    }
+
+    fn key(&self) -> Option<String> {
+        self.key.clone()
     }
 }

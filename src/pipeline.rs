@@ -12,7 +12,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::dedup::{AnyDeduplicator, Deduplicator, Given};
-use crate::engine::{Backend, Extent, Model, PlugIns, ResumePolicy, RunEmbedder, RunParts, drive};
+use crate::engine::{
+    Backend, Extent, FilterVerdicts, Model, PlugIns, ResumePolicy, RunEmbedder, RunParts, drive,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::{Estimate, Rates, estimate_with, most_tokens_of_a_record};
 use crate::event::RunEvent;
@@ -538,6 +540,7 @@ impl Pipeline {
             topic_model,
             own_limit,
             embedder,
+            verdicts: FilterVerdicts::default(),
             known_records: parts.known_records.into_iter().chain(seen_files).collect(),
             budget,
             notes: Vec::new(),

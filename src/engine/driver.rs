@@ -13,6 +13,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument, debug_span, info};
 
+use super::asked_once;
 use super::client_stack::ClientContext;
 use super::log::{Line, Log};
 use super::planner::Planner;
@@ -190,18 +191,17 @@ async fn setup<'a>(
     Ok((state, resume.rest))
 }
 
-/// Reads the beginning of the log, and what embeddings there are in it.
+/// Reads the beginning of the log, and what embedders and filters said in it.
 async fn open<'a>(
     parts: &RunParts,
     log: &'a Arc<Log>,
     clients: &ClientContext,
 ) -> Result<ResumeState<'a>> {
-    let Some(embedder) = &parts.embedder else {
-        return resume::open(parts, log, &clients.calls).await;
-    };
-    embedder.recall(parts.plug_ins.journal.as_ref()).await?;
+    asked_once::recall(parts).await?;
     let resume = resume::open(parts, log, &clients.calls).await?;
-    embedder.keep_in(log);
+    if let Some(embedder) = &parts.embedder {
+        embedder.keep_in(log);
+    }
     Ok(resume)
 }
 

@@ -8,10 +8,11 @@ use futures::future::try_join_all;
 use serde_json::Value;
 
 use super::RunParts;
+use super::log::Log;
 use crate::candidate::Candidate;
 use crate::dedup::AnyFingerprint;
 use crate::diversity::excerpt;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::filter::FilterVerdict;
 use crate::guard::{bounded, longest};
 use crate::llm::{ChatResponse, FinishReason, OutputMode};
@@ -26,9 +27,13 @@ use crate::schema::{CoercionKind, DecodeFault, Dialect, RECORDS_KEY, Violation, 
 /// The most violations of one record that are told to the model.
 const MOST_VIOLATIONS: usize = 3;
 
+/// Under what a candidate is counted about which a filter could not decide.
+const FILTER_FAILED: &str = "the filter failed";
+
 /// Judges answers against the schema, the caller's type and filters.
 pub(super) struct Judge {
     parts: Arc<RunParts>,
+    log: Arc<Log>,
     shape: Shape,
     limits: Limits,
     /// Whether candidates are kept as JSON, for hooks that are shown them.
@@ -84,9 +89,11 @@ pub(super) struct Refused {
     /// What was wrong, in words that a model can use.
     pub(super) advice: Option<String>,
     /// Where the type and the schema disagree.
-    pub(super) disagreement: Option<DecodeFault>,
+    pub(super) disagreement: Option<Box<DecodeFault>>,
     /// What the filter said.
     pub(super) filter: Option<&'static str>,
+    /// Why the filter could not decide.
+    pub(super) filter_error: Option<Box<Error>>,
     /// Where it is invalid, and by which keyword.
     pub(super) reasons: Box<[String]>,
     /// The candidate as far as it got, where it is kept.
@@ -114,7 +121,7 @@ impl Judged {
 }
 
 impl Judge {
-    pub(super) fn new(parts: Arc<RunParts>) -> Self {
+    pub(super) fn new(parts: Arc<RunParts>, log: Arc<Log>) -> Self {
         let schema = &parts.schema;
         let shape = Shape::new(schema.property_names().iter().cloned())
             .required(schema.required_names().iter().cloned())
@@ -126,6 +133,7 @@ impl Judge {
             longest: longest(parts.settings().task_runner_timeout),
             dialects: Mutex::default(),
             parts,
+            log,
         }
     }
 
@@ -267,14 +275,27 @@ impl Judge {
         };
         let candidate = Candidate::new(topic, &fields);
         for filter in &self.parts.plug_ins.filters {
-            let verdict = bounded("a filter", self.longest, filter.check(&candidate)).await?;
-            if let FilterVerdict::Reject(reason) = verdict {
-                return Ok(Err(Refused {
+            let verdicts = &self.parts.verdicts;
+            let verdict = verdicts
+                .ask(&**filter, &candidate, self.longest, &self.log)
+                .await?;
+            let refused = match verdict {
+                Ok(FilterVerdict::Keep) => continue,
+                Ok(FilterVerdict::Reject(reason)) => Refused {
                     filter: Some(reason),
-                    json: self.kept(Value::Object(fields)),
                     ..Refused::new(Rejection::Filtered, Some(reason.to_owned()))
-                }));
-            }
+                },
+                Err(error) if error.is_fatal() => return Err(error),
+                Err(error) => Refused {
+                    filter: Some(FILTER_FAILED),
+                    filter_error: Some(Box::new(error)),
+                    ..Refused::new(Rejection::Filtered, None)
+                },
+            };
+            return Ok(Err(Refused {
+                json: self.kept(Value::Object(fields)),
+                ..refused
+            }));
         }
         let fingerprint = self.parts.deduplicator.fingerprint(&candidate);
         let part = "the deduplicator, or its embedder,";
@@ -307,7 +328,7 @@ impl Judge {
             Ok(data) => Ok(data),
             // The model cannot mend that: the attributes of the caller's type disagree with one another.
             Err(fault) => Err(Refused {
-                disagreement: Some(fault),
+                disagreement: Some(Box::new(fault)),
                 ..Refused::new(Rejection::Undecodable, None)
             }),
         }
@@ -328,6 +349,7 @@ impl Refused {
             advice,
             disagreement: None,
             filter: None,
+            filter_error: None,
             reasons: Box::default(),
             json: None,
         }

@@ -2,10 +2,10 @@
 //! [`RunState`](state::RunState), what it knows, which the driver owns; and [`WorkerContext`](worker::WorkerContext), what each
 //! task needs. The ledger decides, workers do, the driver loops and alone spawns.
 
+mod asked_once;
 mod call_stats;
 mod client_stack;
 mod driver;
-mod embeddings;
 mod judge;
 mod log;
 mod planner;
@@ -34,10 +34,10 @@ use crate::report::Report;
 use crate::schema::{RecordSchema, SchemaRenderer};
 use crate::topic::TopicProvider;
 
+pub(crate) use asked_once::{FilterVerdicts, RunEmbedder};
 #[cfg(feature = "postgres")]
 pub(crate) use client_stack::caller_layers;
 pub(crate) use driver::drive;
-pub(crate) use embeddings::RunEmbedder;
 
 /// Is told what happens in a run.
 pub(crate) type Observer = Arc<dyn Fn(&RunEvent<'_>) + Send + Sync>;
@@ -82,6 +82,8 @@ pub(crate) struct RunParts {
     pub(crate) deduplicator: AnyDeduplicator,
     /// What the deduplicator asks for embeddings, where the input names a model.
     pub(crate) embedder: Option<Arc<RunEmbedder>>,
+    /// What filters said that are asked once.
+    pub(crate) verdicts: FilterVerdicts,
     /// What counts as seen before the first record.
     pub(crate) known_records: Vec<Given>,
     /// Keeps the account of this run, and its caps.

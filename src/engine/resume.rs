@@ -137,7 +137,7 @@ impl JournalScan {
                 parts.budget.book_unattributed(&uncertain);
             }
             Entry::Interrupted { unconfirmed } => parts.budget.book_unattributed(&unconfirmed),
-            Entry::Embedded(_) | Entry::Called(_) => {}
+            Entry::Embedded(_) | Entry::Filtered(_) | Entry::Called(_) => {}
             _ if self.plan.is_none() => {
                 return Err(damaged("the journal has answers before a plan"));
             }

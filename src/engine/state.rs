@@ -35,6 +35,9 @@ const KILLED: &str = "the process before this one did not end its run: what the 
 /// twenty milliseconds; it grows with the third power.
 const MOST_EMBEDDINGS: usize = 256;
 
+/// Candidates in a row about which filters may fail to decide.
+const MOST_FILTER_FAILURES: u32 = 5;
+
 /// What a run knows. The driver is its one owner.
 pub(super) struct RunState {
     pub(super) context: Arc<WorkerContext>,
@@ -52,6 +55,8 @@ pub(super) struct RunState {
     /// Accepted records that the consumer has not taken yet.
     pub(super) outbox: Vec<DecodedRecord>,
     asked_again: AskedAgain,
+    /// Candidates in a row about which a filter could not decide.
+    filter_failures: u32,
     /// What the last call that failed for good died of, in words.
     pub(super) last_failure: Option<String>,
     /// Whether what is settled was in the journal when the run began.
@@ -84,6 +89,7 @@ impl RunState {
             limits: limits.or_own(parts.own_limit),
             outbox: Vec::new(),
             asked_again: AskedAgain::default(),
+            filter_failures: 0,
             last_failure: None,
             is_replaying: true,
             admits: true,
@@ -151,8 +157,8 @@ impl RunState {
                 );
             }
             Entry::Interrupted { unconfirmed } => budget.book_unattributed(&unconfirmed),
-            // Read before: see `RunEmbedder` and `Log`.
-            Entry::Embedded(_) | Entry::Called(_) => {}
+            // Read before: see `asked_once` and `Log`.
+            Entry::Embedded(_) | Entry::Filtered(_) | Entry::Called(_) => {}
             _ => return damaged("the journal has an entry out of place"),
         }
         Ok(())
@@ -350,6 +356,7 @@ impl RunState {
         }
         Some(match self.admit(ready.fingerprint)? {
             Verdict::Unique => {
+                self.filter_failures = 0;
                 let excerpt = &ready.excerpt;
                 self.metrics.observe(task.topic, excerpt);
                 self.stats.accepted();
@@ -388,14 +395,22 @@ impl RunState {
         }
     }
 
-    fn refused(&mut self, task: &Task, topic: &Topic, refused: Refused) -> Rejection {
+    fn refused(&mut self, task: &Task, topic: &Topic, mut refused: Refused) -> Rejection {
         let rejection = refused.rejection;
+        if let Some(error) = refused.filter_error.take() {
+            self.filter_failures += 1;
+            if self.filter_failures >= MOST_FILTER_FAILURES {
+                self.context.parts.panic_trap.keep::<()>(Err(*error));
+            }
+        } else if rejection == Rejection::Filtered {
+            self.filter_failures = 0;
+        }
         self.ledger.reject(task.topic, rejection);
         let reason = refused.in_words();
         let why = Why {
             reason: reason.as_deref(),
             filter: refused.filter,
-            disagreement: refused.disagreement.as_ref(),
+            disagreement: refused.disagreement.as_deref(),
             ..Why::new(rejection)
         };
         self.show_rejected(task, topic, &why, refused.json);
@@ -407,7 +422,7 @@ impl RunState {
             self.prompt_memory.note(task.topic, advice);
         }
         if let Some(fault) = refused.disagreement {
-            self.stats.disagreement(fault);
+            self.stats.disagreement(*fault);
         }
         rejection
     }

@@ -131,7 +131,7 @@ impl WorkerContext {
             format: RecordsFormat::new(&parts.schema, settings.records_per_request),
             topics: plan.topics.iter().map(|it| it.topic.clone()).collect(),
             angles,
-            judge: Judge::new(Arc::clone(parts)),
+            judge: Judge::new(Arc::clone(parts), Arc::clone(log)),
             parts: Arc::clone(parts),
             clients: Arc::clone(clients),
             log: Arc::clone(log),

@@ -38,6 +38,8 @@ pub enum Entry {
     },
     /// An embedding model answered.
     Embedded(Embedding),
+    /// A filter that has a key decided.
+    Filtered(Filtered),
     /// The run ended; entries may follow if it was resumed after that.
     Finished {
         /// How it ended.
@@ -47,6 +49,32 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "UnconfirmedCost::is_none")]
         uncertain: UnconfirmedCost,
     },
+}
+
+/// What a filter said of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Filtered {
+    /// The filter's key.
+    pub filter: String,
+    /// A hash of the record and its topic.
+    #[serde(with = "hexadecimal")]
+    pub record: u128,
+    /// Why it was refused; `None` where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Filtered {
+    /// Creates what a filter of this key said.
+    #[must_use]
+    pub fn new(filter: String, record: u128, reason: Option<&str>) -> Self {
+        Self {
+            filter,
+            record,
+            reason: reason.map(str::to_owned),
+        }
+    }
 }
 
 /// The embedding of a text, in one byte a dimension, as it is compared.

@@ -18,8 +18,8 @@ use crate::error::Result;
 use crate::llm::TaskRef;
 
 pub use entry::{
-    Answer, CallFailure, CallNote, CallOf, Embedding, Entry, FORMAT, Header, PromptChoice,
-    TopicAnswer,
+    Answer, CallFailure, CallNote, CallOf, Embedding, Entry, FORMAT, Filtered, Header,
+    PromptChoice, TopicAnswer,
 };
 pub use file::{Durability, FileJournal, JournalReader, MovedJournal, OpenedJournal};
 pub use lost_calls::LostCalls;

@@ -1,9 +1,14 @@
 //! Runs that go on from a journal.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::json;
+use topicloom::filter::{FilterVerdict, RecordFilter};
 use topicloom::journal::{Entry, FileJournal, Journal, MemoryJournal};
+use topicloom::outcome::Rejection;
 use topicloom::testing::{FaultyModel, mock_llm};
-use topicloom::{Dataset, ErrorKind, GenerateByTopicInput, Pipeline};
+use topicloom::{Candidate, Dataset, ErrorKind, GenerateByTopicInput, Pipeline};
 
 fn input(concurrency: usize) -> GenerateByTopicInput {
     GenerateByTopicInput::from_json_value(json!({
@@ -167,6 +172,105 @@ async fn invented_topics_are_not_asked_for_again() {
         resumed.report().topic_calls.made,
         first.report().topic_calls.made
     );
+}
+
+/// Refuses every third record that it is asked about, and fails where it is told to.
+#[derive(Debug, Clone)]
+struct Judge {
+    asked: Arc<AtomicU64>,
+    key: Option<&'static str>,
+    fails: fn(u64) -> bool,
+}
+
+#[async_trait::async_trait]
+impl RecordFilter for Judge {
+    async fn check(&self, candidate: &Candidate<'_>) -> topicloom::Result<FilterVerdict> {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        if (self.fails)(asked) {
+            return Err(topicloom::Error::new(
+                ErrorKind::Network,
+                "the judge is away",
+            ));
+        }
+        let length = candidate.text("question").map_or(0, str::len);
+        Ok(if length % 3 == 0 {
+            FilterVerdict::Reject("a third")
+        } else {
+            FilterVerdict::Keep
+        })
+    }
+
+    fn key(&self) -> Option<String> {
+        self.key.map(str::to_owned)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_with_a_key_is_asked_once_and_again_only_when_its_key_changes() {
+    let journal = MemoryJournal::default();
+    let run = async |key, records: u64| {
+        let asked = Arc::new(AtomicU64::new(0));
+        let judge = Judge {
+            asked: Arc::clone(&asked),
+            key,
+            fails: |_| false,
+        };
+        let pipeline = Pipeline::builder(model(3))
+            .filter(judge)
+            .journal(journal.clone())
+            .resume_changed_input()
+            .build();
+        let input = GenerateByTopicInput::from_json_value(json!({
+            "num_records": records, "topics": ["tides"],
+            "data_factory_config": {"seed": 1, "dead_queue_threshold": 50},
+        }))
+        .expect("the test's input is valid");
+        let dataset = pipeline.generate(input).await.expect("complete");
+        (
+            texts(&dataset),
+            dataset.report().candidates,
+            asked.load(Ordering::Relaxed),
+        )
+    };
+    let (first, candidates, asked) = run(Some("judge 1"), 30).await;
+    assert!(asked > 30 && candidates.rejected[Rejection::Filtered] > 5);
+    assert_eq!(
+        run(Some("judge 1"), 30).await,
+        (first.clone(), candidates, 0)
+    );
+    let (more, _, for_the_gap) = run(Some("judge 1"), 40).await;
+    assert_eq!(more[..30], first);
+    assert!((10..asked).contains(&for_the_gap), "{for_the_gap}");
+    let (_, _, changed) = run(Some("judge 2"), 40).await;
+    assert!(
+        changed >= asked + for_the_gap,
+        "another judge is asked of all"
+    );
+    let (_, _, without) = run(None, 40).await;
+    assert_eq!(without, changed, "without a key it is asked each time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_fails_costs_the_candidate_and_ends_the_run_when_it_goes_on_failing() {
+    let run = async |fails| {
+        let asked = Arc::default();
+        let judge = Judge {
+            asked,
+            key: Some("judge"),
+            fails,
+        };
+        let pipeline = Pipeline::builder(FaultyModel::new(1)).filter(judge).build();
+        pipeline.generate(input(1)).await
+    };
+    let dataset = run(|asked| asked % 4 == 3).await.expect("complete");
+    let filtered = &dataset.report().filtered;
+    assert!(filtered["the filter failed"] > 2, "{filtered:?}");
+    assert!(dataset.report().imbalances().is_empty());
+    let error = run(|asked| asked >= 5)
+        .await
+        .expect_err("the judge is away");
+    assert_eq!(error.error().kind(), ErrorKind::Network);
+    assert!(!error.dataset().is_empty(), "what was made is there");
 }
 
 #[tokio::test]
