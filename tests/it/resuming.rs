@@ -193,7 +193,7 @@ impl RecordFilter for Judge {
             ));
         }
         let length = candidate.text("question").map_or(0, str::len);
-        Ok(if length % 3 == 0 {
+        Ok(if length.is_multiple_of(3) {
             FilterVerdict::Reject("a third")
         } else {
             FilterVerdict::Keep
