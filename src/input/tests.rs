@@ -278,6 +278,17 @@ fn a_changed_input_has_another_fingerprint_and_a_changed_pace_has_not() {
 }
 
 #[test]
+fn an_input_that_sets_everything_keeps_its_fingerprint() {
+    let text = include_str!("../../tests/cases/input/ok_everything.json");
+    let input: GenerateByTopicInput = text.parse().unwrap();
+    // Pinned, as its canonical form is by the snapshot: journals are told apart by it across versions.
+    assert_eq!(
+        format!("{:032x}", input.fingerprint()),
+        "00aef1d83bc5d004b783f8e3191bde48"
+    );
+}
+
+#[test]
 fn a_builder_made_of_an_input_without_topics_takes_topics() {
     let input = GenerateByTopicInput::from_json_str(r#"{"user_instruction": "x"}"#).unwrap();
     let more = input.to_builder().topic("a").build().unwrap();
