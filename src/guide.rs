@@ -8,6 +8,9 @@ pub mod concepts {}
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
 
+#[doc = include_str!("../docs/input.md")]
+pub mod input {}
+
 #[doc = include_str!("../docs/models.md")]
 pub mod models {}
 

@@ -146,12 +146,9 @@ pub enum Method {
 }
 
 impl Method {
-    /// Every method.
-    pub(crate) const ALL: [Self; 3] = [Self::Near, Self::Exact, Self::Off];
-
     /// Returns its name in the input.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Near => "near",
             Self::Exact => "exact",

@@ -2,10 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::reader::{Reader, kind, whole};
+use super::form::Form;
+use super::reader::{Place, whole};
 use crate::topic::{AngleSource, Angles};
-
-const KEY: &str = "angles";
 
 const ADVICE: &str =
     r#"write "neutral", a list such as ["for a child", "a common mistake"], or {"generated": 8}"#;
@@ -16,21 +15,48 @@ const MOST: u64 = 100;
 /// As many topics as an input may ask for.
 const MOST_ASKS: u64 = 1_000_000;
 
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<Angles> {
-    let value = reader.take(KEY)?;
-    let read = match &value {
-        Value::String(name) if name == "neutral" => Ok(Angles::neutral()),
-        Value::String(_) => Err("is not a known source of angles".to_owned()),
-        Value::Array(angles) => given(angles),
-        Value::Object(object) => generated(object),
-        other => Err(format!("is {}", kind(other))),
-    };
-    match read {
-        Ok(angles) => Some(angles),
-        Err(problem) => {
-            reader.fault(KEY, problem, ADVICE);
-            None
+pub(super) struct AnglesForm;
+
+impl Form<Option<Angles>> for AnglesForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<Angles>> {
+        let read = match &value {
+            Value::String(name) if name == "neutral" => Ok(Angles::neutral()),
+            Value::String(_) => Err("is not a known source of angles".to_owned()),
+            Value::Array(angles) => given(angles),
+            Value::Object(object) => generated(object),
+            other => return place.refuse(other, ADVICE),
+        };
+        match read {
+            Ok(angles) => Some(Some(angles)),
+            Err(problem) => place.fault(problem, ADVICE),
         }
+    }
+
+    fn write(&self, angles: &Option<Angles>) -> Value {
+        angles.as_ref().map_or(Value::Null, to_json)
+    }
+
+    fn schema(&self) -> Value {
+        let count = |about: &str, maximum: u64| json!({"description": about, "type": "integer", "minimum": 1, "maximum": maximum});
+        json!({"oneOf": [
+            {"const": "neutral", "description": "A dozen that suit most topics."},
+            {"type": "array", "description": "Your own, for every topic.", "items": {"type": "string"}, "minItems": 1},
+            {
+                "type": "object",
+                "description": "Invented by the topic model, when the run is planned.",
+                "minProperties": 1,
+                "maxProperties": 2,
+                "properties": {
+                    "generated": count("So many for each topic, in one call per topic.", MOST),
+                    "generated_once": count("So many for all topics alike, in one call.", MOST),
+                    "most_asks": count(
+                        "With `generated`, the most calls that are made for angles; topics beyond share what the last one brings. 100 unless given.",
+                        MOST_ASKS,
+                    ),
+                },
+                "additionalProperties": false,
+            },
+        ]})
     }
 }
 

@@ -4,15 +4,17 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::angles::AnglesForm;
+use super::deduplication::{self, DeduplicationForm};
+use super::form::Form as _;
+use super::providers::ProvidersForm;
 use super::read::{Source, read};
-use super::settings::seconds;
-use super::{GenerateByTopicInput, angles, deduplication, providers, topics};
+use super::{GenerateByTopicInput, topics};
 use crate::dedup::Deduplication;
 use crate::error::Result;
 use crate::fault::InputFault;
@@ -136,7 +138,7 @@ impl<T> GenerateByTopicInputBuilder<T> {
     pub fn provider(self, name: impl Into<String>, settings: &ProviderSettings) -> Self {
         let name = name.into();
         let one = [(name.clone(), settings.clone())].into();
-        let settings = providers::to_json(&one)[&name].take();
+        let settings = ProvidersForm.write(&one)[&name].take();
         self.set_in("providers", name, settings)
     }
 
@@ -180,36 +182,6 @@ impl<T> GenerateByTopicInputBuilder<T> {
         self.schema(Ok(schema))
     }
 
-    /// Sets how many calls are in flight at once. The default is 10.
-    #[must_use]
-    pub fn max_concurrency(self, calls: usize) -> Self {
-        self.configure("max_concurrency", calls)
-    }
-
-    /// Sets how long one model call may take, once it is sent. The default is 60 seconds.
-    #[must_use]
-    pub fn task_runner_timeout(self, timeout: Duration) -> Self {
-        self.configure("task_runner_timeout", seconds(timeout))
-    }
-
-    /// Sets how many attempts in a row that gave nothing lead to a topic being given up. The default is 3.
-    #[must_use]
-    pub fn dead_queue_threshold(self, attempts: u32) -> Self {
-        self.configure("dead_queue_threshold", attempts)
-    }
-
-    /// Sets after how many rounds of calls that all fail the run stops. The default is 3.
-    #[must_use]
-    pub fn job_run_stop_threshold(self, rounds: u32) -> Self {
-        self.configure("job_run_stop_threshold", rounds)
-    }
-
-    /// Sets whether the command line shows progress. It does by default.
-    #[must_use]
-    pub fn show_progress(self, show: bool) -> Self {
-        self.configure("show_progress", show)
-    }
-
     /// Keeps the run's answers in a journal in this directory, so that one that was interrupted goes on. By default there is
     /// none.
     #[must_use]
@@ -217,37 +189,12 @@ impl<T> GenerateByTopicInputBuilder<T> {
         self.configure("storage", json!({"local": directory.into()}))
     }
 
-    /// Makes what is left to chance here repeat itself. By default the seed is drawn.
-    #[must_use]
-    pub fn seed(self, seed: u64) -> Self {
-        self.configure("seed", seed)
-    }
-
-    /// Sets how many records are asked for in one call. The default is 1.
-    #[must_use]
-    pub fn records_per_request(self, records: u64) -> Self {
-        self.configure("records_per_request", records)
-    }
-
-    /// Sets how many times a failed call is made again. The default is 7.
-    #[must_use]
-    pub fn max_retries(self, retries: u32) -> Self {
-        self.configure("max_retries", retries)
-    }
-
-    /// Sets how many accepted records of a topic are shown in its next prompt, so as not to be repeated. The
-    /// default is 10.
-    #[must_use]
-    pub fn avoid_examples(self, records: usize) -> Self {
-        self.configure("avoid_examples", records)
-    }
-
     /// Sets how many US dollars the run may spend. By default there is no cap.
     #[must_use]
     pub fn max_cost_usd(mut self, dollars: f64) -> Self {
         if !dollars.is_finite() {
             // JSON has no such number: it would pass for one that was not set.
-            self.source.faults.push(InputFault::new(
+            self.source.notes.faults.push(InputFault::new(
                 "data_factory_config.max_cost_usd",
                 format!("is {dollars}"),
                 "write an amount above 0, or leave it out for no cap",
@@ -256,59 +203,13 @@ impl<T> GenerateByTopicInputBuilder<T> {
         self.configure("max_cost_usd", dollars)
     }
 
-    /// Sets how many tokens the run may use, prompts and answers together. By default there is no cap.
-    #[must_use]
-    pub fn max_tokens_total(self, tokens: u64) -> Self {
-        self.configure("max_tokens_total", tokens)
-    }
-
-    /// Sets how many model calls the run may make. By default there is no cap.
-    #[must_use]
-    pub fn max_calls(self, calls: u64) -> Self {
-        self.configure("max_calls", calls)
-    }
-
-    /// Sets whether the records that a given-up topic still owes move to other topics. They do not by default.
-    #[must_use]
-    pub fn reallocate(self, reallocate: bool) -> Self {
-        self.configure("reallocate", reallocate)
-    }
-
-    /// Sets whether a value of another type than the schema asks for is turned into it where nothing is lost,
-    /// such as `"3"` into `3`. Such a record is rejected by default.
-    #[must_use]
-    pub fn coerce_types(self, coerce: bool) -> Self {
-        self.configure("coerce_types", coerce)
-    }
-
-    /// Sets whether `TODO`, `Example question` and the like, equal texts in a record and the schema's own words are
-    /// accepted at once. By default they are asked for again, and accepted when they come again.
-    #[must_use]
-    pub fn allow_placeholders(self, allow: bool) -> Self {
-        self.configure("allow_placeholders", allow)
-    }
-
-    /// Sets whether a record must keep to the `format` keywords of the schema, such as `email`. They are
-    /// annotations by default.
-    #[must_use]
-    pub fn assert_formats(self, assert: bool) -> Self {
-        self.configure("assert_formats", assert)
-    }
-
-    /// Sets how far `max_tokens` of the generation model is doubled for a topic whose answer was cut off. By
-    /// default it never is, and fewer records are asked for at a time.
-    #[must_use]
-    pub fn max_tokens_ceiling(self, tokens: u64) -> Self {
-        self.configure("max_tokens_ceiling", tokens)
-    }
-
     /// Sets points of view that take turns in a topic's prompts, so that calls do not start from the same place. There are
     /// none by default.
     ///
     /// Generated ones are asked for once, when the run is planned: one call for each topic, of up to 100 topics.
     #[must_use]
     pub fn angles(self, angles: &Angles) -> Self {
-        self.configure("angles", angles::to_json(angles))
+        self.configure("angles", AnglesForm.write(&Some(angles.clone())))
     }
 
     /// Sets what is taken for a repeat. By default a record that says what another says in slightly other words.
@@ -324,7 +225,7 @@ impl<T> GenerateByTopicInputBuilder<T> {
     pub fn deduplication(self, deduplication: impl Into<Deduplication>) -> Self {
         self.configure(
             deduplication::KEY,
-            deduplication::to_json(&deduplication.into()),
+            DeduplicationForm.write(&deduplication.into()),
         )
     }
 
@@ -381,7 +282,7 @@ impl<T> GenerateByTopicInputBuilder<T> {
         value
     }
 
-    fn configure(self, key: &str, value: impl Into<Value>) -> Self {
+    pub(super) fn configure(self, key: &str, value: impl Into<Value>) -> Self {
         self.set_in("data_factory_config", key, value)
     }
 

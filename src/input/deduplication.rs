@@ -1,118 +1,134 @@
 //! `deduplication` in its JSON form.
 
-use serde_json::{Map, Value, json};
+use std::ops::Bound;
 
-use super::reader::{Reader, kind};
+use serde_json::{Value, json};
+
+use super::described::{Described, described};
+use super::document::ModelForm;
+use super::form::{Choice, Form, Number};
+use super::reader::{Notes, Place, Reader, presentable};
 use crate::closest::closest;
 use crate::dedup::{Deduplication, Method, Scope};
-use crate::fault::{InputFault, InputFaults};
+use crate::fault::InputFault;
+use crate::llm::ModelName;
 use crate::schema::RecordSchema;
 
 pub(super) const KEY: &str = "deduplication";
 
-const ADVICE: &str = r#"write "near", "exact", "off", or an object such as {"method": "near", "fields": ["question"]}"#;
+const METHODS: Choice<Method> = Choice(&[
+    (Method::Near.as_str(), Method::Near, "The same in slightly other words."),
+    (
+        Method::Exact.as_str(),
+        Method::Exact,
+        "Equal but for case, spaces and marks at the ends.",
+    ),
+    (Method::Off.as_str(), Method::Off, "Repeats are accepted."),
+]);
 
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<Deduplication> {
-    let value = reader.take(KEY)?;
-    let read = match &value {
-        Value::String(name) => method(name).map(Deduplication::new),
-        Value::Object(object) => from_object(object),
-        other => Err(format!("is {}", kind(other))),
-    };
-    match read {
-        Ok(deduplication) => Some(deduplication),
-        Err(problem) => {
-            reader.fault(KEY, problem, ADVICE);
-            None
-        }
+const SCOPES: Choice<Scope> = Choice(&[
+    ("run", Scope::Run, "No record of the run is repeated."),
+    (
+        "topic",
+        Scope::Topic,
+        "No record of the same topic is repeated.",
+    ),
+]);
+
+const THRESHOLD: Number<Option<f32>> = Number {
+    bounds: (Bound::Included(0.0), Bound::Included(1.0)),
+    advice: "write a number from 0 to 1",
+    #[allow(clippy::cast_possible_truncation)] // From 0 to 1.
+    read: |cosine| Some(cosine as f32),
+    // By way of its decimal form: 0.9 is not to become 0.8999999761581421.
+    write: |cosine| cosine.and_then(|cosine| cosine.to_string().parse::<f64>().ok()).into(),
+};
+
+described! {
+    impl Deduplication {
+        /// How records are compared.
+        method: Method, METHODS;
+        /// The fields that decide, as names or paths such as `meta.source`. Unless given, those that do not follow from others.
+        fields: Option<Vec<String>>, Names;
+        /// With which records a record is compared.
+        scope: Scope, SCOPES;
+        /// The cosine from which on two embeddings are the same; 0.9 unless given.
+        threshold: Option<f32>, THRESHOLD;
+        /// A model, as `provider/model`, that is asked for embeddings as well, and finds free rewordings.
+        embedding_model: Option<ModelName>, ModelForm;
     }
 }
 
-fn method(name: &str) -> Result<Method, String> {
-    let found = Method::ALL
-        .into_iter()
-        .find(|method| method.as_str() == name);
-    found.ok_or_else(|| format!("is \"{}\", which is no method", presentable(name)))
-}
+pub(super) struct DeduplicationForm;
 
-fn from_object(object: &Map<String, Value>) -> Result<Deduplication, String> {
-    let mut read = Deduplication::default();
-    for (key, value) in object {
-        let wrong = |what: &str| format!("has a `{key}` that is {}, not {what}", kind(value));
-        match key.as_str() {
-            _ if value.is_null() => {}
-            "method" => read.method = method(value.as_str().ok_or_else(|| wrong("a method"))?)?,
-            "scope" => {
-                read.scope = match value.as_str() {
-                    Some("run") => Scope::Run,
-                    Some("topic") => Scope::Topic,
-                    _ => {
-                        return Err(r#"has a `scope` that is neither "run" nor "topic""#.to_owned());
-                    }
-                }
+impl Form<Deduplication> for DeduplicationForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Deduplication> {
+        const ADVICE: &str = r#"write "near", "exact", "off", or an object such as {"method": "near", "fields": ["question"]}"#;
+        match value {
+            Value::String(name) => {
+                let method = METHODS.find(&name).map(Deduplication::new);
+                let problem = || format!("is \"{}\", which is no method", presentable(&name));
+                method.or_else(|| place.fault(problem(), ADVICE))
             }
-            "fields" => {
-                let names = names(value);
-                read.fields =
-                    Some(names.ok_or("has `fields` that are no list of names, or an empty one")?);
+            Value::Object(object) => {
+                let mut reader = Reader::new(object, place.here());
+                reader.refuse_unknown_keys(&Deduplication::names());
+                Some(Deduplication::read(&mut reader))
             }
-            "threshold" => {
-                let cosine = value
-                    .as_f64()
-                    .ok_or_else(|| wrong("a number from 0 to 1"))?;
-                if !(0.0..=1.0).contains(&cosine) {
-                    return Err(format!(
-                        "has a `threshold` of {cosine}, which is not from 0 to 1"
-                    ));
-                }
-                #[allow(clippy::cast_possible_truncation)] // From 0 to 1.
-                let cosine = cosine as f32;
-                read.threshold = Some(cosine);
-            }
-            "embedding_model" => {
-                let name = value.as_str().ok_or_else(|| wrong("`provider/model`"))?;
-                let model = name.parse().map_err(|_| {
-                    "has an `embedding_model` that is not `provider/model`".to_owned()
-                })?;
-                read.embedding_model = Some(model);
-            }
-            other => {
-                let known = ["method", "fields", "scope", "threshold", "embedding_model"];
-                let meant = closest(other, known)
-                    .map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
-                return Err(format!(
-                    "has a key `{}` that is not known{meant}",
-                    presentable(other)
-                ));
-            }
+            other => place.refuse(&other, ADVICE),
         }
     }
-    Ok(read)
+
+    fn write(&self, deduplication: &Deduplication) -> Value {
+        let default = Deduplication::default().write();
+        let mut object = deduplication.write();
+        object.retain(|key, value| key == "method" || default.get(key) != Some(value));
+        if object.len() == 1 {
+            return object["method"].take();
+        }
+        object.into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"anyOf": [Form::<Method>::schema(&METHODS), Deduplication::schema()]})
+    }
 }
 
-/// Returns the beginning of what may be anything.
-fn presentable(text: &str) -> String {
-    text.chars().take(40).filter(|c| !c.is_control()).collect()
-}
+/// A name, or a list of names.
+struct Names;
 
-fn names(value: &Value) -> Option<Vec<String>> {
-    let names: Option<Vec<String>> = match value {
-        Value::String(name) => Some(vec![name.clone()]),
-        Value::Array(names) => names
-            .iter()
-            .map(|name| name.as_str().map(str::to_owned))
-            .collect(),
-        _ => None,
-    };
-    names.filter(|names| !names.is_empty() && names.iter().all(|name| !name.trim().is_empty()))
+impl Form<Option<Vec<String>>> for Names {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<Vec<String>>> {
+        let names: Option<Vec<_>> = match &value {
+            Value::String(name) => Some(vec![name.clone()]),
+            Value::Array(names) => {
+                let names = names.iter().map(|name| name.as_str().map(str::to_owned));
+                names.collect()
+            }
+            _ => None,
+        };
+        let is_named = |name: &String| !name.trim().is_empty();
+        match names {
+            Some(names) if !names.is_empty() && names.iter().all(is_named) => Some(Some(names)),
+            _ => place.fault(
+                "is no list of names, or an empty one",
+                r#"write names of fields, such as ["question"]"#,
+            ),
+        }
+    }
+
+    fn write(&self, names: &Option<Vec<String>>) -> Value {
+        names.clone().into()
+    }
+
+    fn schema(&self) -> Value {
+        let list = json!({"type": "array", "items": {"type": "string"}, "minItems": 1});
+        json!({"anyOf": [{"type": "string"}, list]})
+    }
 }
 
 /// Checks that the fields which decide are in the schema.
-pub(super) fn check(
-    deduplication: &Deduplication,
-    schema: &RecordSchema,
-    faults: &mut InputFaults,
-) {
+pub(super) fn check(deduplication: &Deduplication, schema: &RecordSchema, notes: &mut Notes) {
     for field in deduplication.fields.iter().flatten() {
         let Err((unknown, known)) = find(schema.as_json(), schema.as_json(), field) else {
             continue;
@@ -122,7 +138,7 @@ pub(super) fn check(
             None if known.is_empty() => "name the field that holds it".to_owned(),
             None => format!("write one of these: {}", known.join(", ")),
         };
-        faults.push(InputFault::new(
+        notes.faults.push(InputFault::new(
             format!("data_factory_config.{KEY}.fields"),
             format!(
                 "names `{}`, which the schema does not have",
@@ -161,32 +177,4 @@ fn find<'a>(
             None => Err((first, properties.keys().map(String::as_str).collect())),
         },
     }
-}
-
-pub(super) fn to_json(deduplication: &Deduplication) -> Value {
-    if *deduplication == Deduplication::new(deduplication.method) {
-        return deduplication.method.as_str().into();
-    }
-    let mut object = Map::from_iter([("method".to_owned(), json!(deduplication.method.as_str()))]);
-    let mut set = |key: &str, value: Value| object.insert(key.to_owned(), value);
-    if let Some(fields) = &deduplication.fields {
-        set("fields", json!(fields));
-    }
-    if deduplication.scope == Scope::Topic {
-        set("scope", json!("topic"));
-    }
-    if let Some(threshold) = deduplication.threshold {
-        // By way of its decimal form: 0.9 is not to become 0.8999999761581421.
-        set(
-            "threshold",
-            threshold
-                .to_string()
-                .parse()
-                .map_or(Value::Null, |number: f64| json!(number)),
-        );
-    }
-    if let Some(model) = &deduplication.embedding_model {
-        set("embedding_model", json!(model.as_str()));
-    }
-    object.into()
 }

@@ -1,407 +1,230 @@
-//! The JSON Schema of an input file, for editors and the command line.
+//! The keys of an input, and the JSON Schema of all of it.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::{Value, json};
+use std::sync::Arc;
 
-use crate::dedup::Method;
+use serde_json::{Map, Value, json};
+
+use super::deduplication::{self, DeduplicationForm};
+use super::described::{Described, described, entry};
+use super::form::{Form, Object, Text, Whole};
+use super::parameters::ParametersForm;
+use super::providers::{Providers, ProvidersForm};
+use super::reader::Place;
+use super::settings::Settings;
+use super::topics::Topics;
+use crate::llm::price::PriceTable;
+use crate::llm::{ModelName, Parameters};
+use crate::plan::TopicSpec;
+
+described! {
+    pub(super) struct Document {
+        /// What to generate, in words.
+        user_instruction: Option<String> = None, Text;
+        /// Total number of records wanted. With null, each of the given topics gets `records_per_topic`.
+        num_records: Option<u64> = Some(10), Whole(0..=u64::MAX);
+        /// How many records a topic gets where nothing else decides it.
+        records_per_topic: u64 = 10, Whole(0..=u64::MAX);
+        /// Names of topics, or names with a count of their own, such as `{"tides": 3}`. Without it, topics are generated.
+        topics: Option<Vec<TopicSpec>> = None, Topics;
+        /// Model that invents topics, as `provider/model`.
+        topic_model_name: ModelName = default_model(), ModelForm;
+        /// Parameters for it, and whatever else the provider takes; never a key. `temperature` is 1 unless given.
+        topic_model_kwargs: Arc<Parameters> = Arc::default(), ParametersForm;
+        /// Model that writes records, as `provider/model`.
+        generation_model_name: ModelName = default_model(), ModelForm;
+        /// Parameters for it, and whatever else the provider takes; never a key.
+        generation_model_kwargs: Arc<Parameters> = Arc::default(), ParametersForm;
+        /// Shape of a record: a list of fields, or a JSON Schema of any draft.
+        output_schema: Value = question_and_answer(), OutputSchema;
+        /// How the run is driven: the settings below.
+        data_factory_config: Map<String, Value> = Map::new(), Config;
+        /// How providers are reached, by the name that stands before the slash of a model's name.
+        providers: Providers = Providers::new(), ProvidersForm;
+        /// What models cost, by `provider/model` or `provider/*`, in dollars per million tokens.
+        prices: Prices = Prices::default(), PricesForm;
+    }
+}
 
 /// Returns the JSON Schema of an input.
 ///
 /// It knows keys, types and defaults. What depends on several keys together, such as counts that add up to
 /// more than `num_records`, is checked when an input is read.
 pub(super) fn json_schema() -> Value {
-    let generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
-    generator.into_root_schema_for::<Document>().to_value()
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "GenerateByTopicInput",
+        "description": "What to generate, how much of it, and with which models.",
+    });
+    let all = schema.as_object_mut().expect("it was made as one");
+    all.extend(Document::schema().as_object().cloned().unwrap_or_default());
+    schema["properties"][deduplication::KEY] = entry(
+        DeduplicationForm.schema(),
+        "The same as `deduplication` in `data_factory_config`.",
+        Value::Null,
+    );
+    schema["$defs"] = json!({"Settings": Settings::json_schema()});
+    schema
 }
 
-/// What to generate, how much of it, and with which models.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "GenerateByTopicInput", inline)]
-#[allow(dead_code)] // Never made: it stands for the keys that `input/mod.rs` reads.
-struct Document {
-    /// What to generate, in words.
-    #[schemars(default)]
-    user_instruction: Option<String>,
-    /// Total number of records wanted. With `null`, each of the given topics gets `records_per_topic`.
-    #[schemars(default = "ten", range(min = 1, max = 1_000_000_000))]
-    num_records: Option<u64>,
-    /// How many records a topic gets where nothing else decides it.
-    #[schemars(default = "ten")]
-    records_per_topic: Option<u64>,
-    /// Names of topics, or names with a count of their own. Without it, topics are generated.
-    #[schemars(default, length(min = 1))]
-    topics: Option<Vec<TopicEntry>>,
-    /// Model that invents topics, as `provider/model`.
-    #[schemars(default = "default_model", regex(pattern = ".+/.+"))]
-    topic_model_name: Option<String>,
-    /// Extra parameters for it. `temperature` is 1 unless given.
-    #[schemars(default)]
-    topic_model_kwargs: Option<ModelParameters>,
-    /// Model that writes records, as `provider/model`.
-    #[schemars(default = "default_model", regex(pattern = ".+/.+"))]
-    generation_model_name: Option<String>,
-    /// Extra parameters for it.
-    #[schemars(default)]
-    generation_model_kwargs: Option<ModelParameters>,
-    /// Shape of a record: a list of fields, or a JSON Schema. A question and an answer unless given.
-    #[schemars(default)]
-    output_schema: Option<OutputSchema>,
-    /// How the run is driven.
-    #[schemars(default)]
-    data_factory_config: Option<Config>,
-    /// How providers are reached, by the name that stands before the slash of a model's name.
-    #[schemars(default)]
-    providers: Option<std::collections::BTreeMap<String, Provider>>,
-    /// What models cost, by `provider/model` or `provider/*`.
-    #[schemars(default)]
-    prices: Option<std::collections::BTreeMap<String, ModelPrice>>,
-    /// What is taken for a repeat; the same as `deduplication` in `data_factory_config`.
-    #[schemars(default)]
-    deduplication: Option<DeduplicationEntry>,
+fn default_model() -> ModelName {
+    let name = "openai/gpt-4o-mini";
+    name.parse().expect("it is `provider/model`")
 }
 
-/// How a provider is reached. What is not set comes from the environment and from what is known of it.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[allow(dead_code)]
-struct Provider {
-    /// Where it is, such as `http://10.0.0.7:8000/v1`.
-    #[schemars(default)]
-    base_url: Option<String>,
-    /// The environment variable that holds its key.
-    #[schemars(default)]
-    api_key_env: Option<String>,
-    /// Headers of every request. `$NAME` and `${NAME}` stand for what an environment variable holds.
-    #[schemars(default)]
-    headers: Option<std::collections::BTreeMap<String, String>>,
-    /// The part of JSON Schema that it understands.
-    #[schemars(default)]
-    dialect: Option<DialectName>,
-    /// The firmest way in which it can be asked for structured output.
-    #[schemars(default)]
-    output_mode: Option<OutputModeName>,
+fn question_and_answer() -> Value {
+    json!([
+        {"name": "question", "type": "str"},
+        {"name": "answer", "type": "str"},
+    ])
 }
 
-/// What a model costs, in dollars per million tokens.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[allow(dead_code)]
-struct ModelPrice {
-    /// Prompt tokens.
-    #[schemars(range(min = 0))]
-    input: f64,
-    /// Answer tokens, hidden reasoning included.
-    #[schemars(range(min = 0))]
-    output: f64,
-    /// Prompt tokens read from the provider's cache.
-    #[schemars(default, range(min = 0))]
-    cached_input: Option<f64>,
-    /// Prompt tokens written into the provider's cache.
-    #[schemars(default, range(min = 0))]
-    cache_write: Option<f64>,
-    /// Prices of a call with a long prompt.
-    #[schemars(default)]
-    long: Option<serde_json::Map<String, Value>>,
-    /// The most tokens that an answer can have.
-    #[schemars(default, range(min = 1))]
-    max_output_tokens: Option<u64>,
-}
+pub(super) struct ModelForm;
 
-/// The name of a dialect.
-struct DialectName;
-
-impl JsonSchema for DialectName {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Dialect".into()
+impl Form<ModelName> for ModelForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<ModelName> {
+        let text: String = Text.read(value, place)?;
+        match text.parse::<ModelName>() {
+            Ok(name) => {
+                // LiteLLM, and so Starfish, takes such a name.
+                if !text.contains('/') {
+                    place.warn(format!("names no provider and is taken for `{name}`"));
+                }
+                Some(name)
+            }
+            Err(error) => place.fault_of(error.message()),
+        }
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"enum": crate::schema::Dialect::ALL})
+    fn write(&self, name: &ModelName) -> Value {
+        name.as_str().into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "string", "pattern": ".+/.+"})
     }
 }
 
-/// The name of a way to ask for structured output.
-struct OutputModeName;
-
-impl JsonSchema for OutputModeName {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "OutputMode".into()
+impl Form<Option<ModelName>> for ModelForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<ModelName>> {
+        Form::<ModelName>::read(self, value, place).map(Some)
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        use crate::llm::OutputMode::{Json, Prompt, Schema, Strict, Tool};
-        json_schema!({"enum": [Strict, Schema, Tool, Json, Prompt]})
-    }
-}
-
-// The signatures that schemars asks of a default.
-#[allow(clippy::unnecessary_wraps)]
-fn ten() -> Option<u64> {
-    Some(10)
-}
-
-#[allow(clippy::unnecessary_wraps)]
-fn default_model() -> Option<String> {
-    Some(super::DEFAULT_MODEL.to_owned())
-}
-
-/// Parameters of a call: the ones below, and whatever else the provider takes. Never a key.
-#[derive(JsonSchema)]
-#[allow(dead_code)]
-struct ModelParameters {
-    /// Sampling temperature.
-    #[schemars(default, range(min = 0))]
-    temperature: Option<f64>,
-    /// The most tokens an answer may have.
-    #[schemars(default, range(min = 1))]
-    max_tokens: Option<u64>,
-}
-
-/// A name, or a name with a count.
-struct TopicEntry;
-
-impl JsonSchema for TopicEntry {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "TopicEntry".into()
+    fn write(&self, name: &Option<ModelName>) -> Value {
+        name.as_ref().map(ModelName::as_str).into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "A name, or a name with its own count.",
-            "anyOf": [
-                {"type": "string", "pattern": "\\S"},
-                {
-                    "type": "object",
-                    "minProperties": 1,
-                    "maxProperties": 1,
-                    "additionalProperties": {"type": "integer", "minimum": 0},
-                },
-            ],
-        })
+    fn schema(&self) -> Value {
+        Form::<ModelName>::schema(self)
     }
 }
 
-/// A list of fields, or a JSON Schema.
+/// The shape of a record as it is written; what it comes to depends on the builder too.
 struct OutputSchema;
 
-impl JsonSchema for OutputSchema {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "OutputSchema".into()
+impl Form<Value> for OutputSchema {
+    fn read(&self, value: Value, _: &mut Place<'_>) -> Option<Value> {
+        Some(value)
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn write(&self, value: &Value) -> Value {
+        value.clone()
+    }
+
+    fn schema(&self) -> Value {
         let types = ["str", "int", "float", "bool", "list", "dict", "null"];
-        json_schema!({
-            "anyOf": [
-                {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {
-                        "type": "object",
-                        "required": ["name", "type"],
-                        "properties": {
-                            "name": {"type": "string"},
-                            "type": {"enum": types},
-                            "description": {"type": ["string", "null"]},
-                            "required": true,
-                            "items": true,
-                            "properties": true,
-                        },
-                    },
-                },
-                {"type": "object", "description": "A JSON Schema whose root describes an object."},
-            ],
-        })
+        let field = json!({
+            "type": "object",
+            "required": ["name", "type"],
+            "properties": {
+                "name": {"type": "string"},
+                "type": {"enum": types},
+                "description": {"type": ["string", "null"]},
+                "required": true,
+                "items": true,
+                "properties": true,
+            },
+        });
+        json!({"anyOf": [
+            {"type": "array", "minItems": 1, "items": field},
+            {"type": "object", "description": "A JSON Schema whose root describes an object."},
+        ]})
     }
 }
 
-/// How a run is driven.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "Settings")]
-#[allow(dead_code)]
-struct Config {
-    /// Calls in flight at once, over the whole run. 10 unless given.
-    #[schemars(default, range(min = 1, max = 10_000))]
-    max_concurrency: Option<u64>,
-    /// Seconds one model call may take, once it is sent. 60 unless given.
-    #[schemars(default, range(max = 86_400))]
-    task_runner_timeout: Option<f64>,
-    /// Attempts in a row that gave nothing before a topic is given up. 3 unless given.
-    #[schemars(default, range(min = 1, max = 1_000))]
-    dead_queue_threshold: Option<u64>,
-    /// Rounds of calls that all fail before the run stops. 3 unless given.
-    #[schemars(default, range(min = 1, max = 1_000))]
-    job_run_stop_threshold: Option<u64>,
-    /// Whether the command line shows progress. True unless given.
-    #[schemars(default)]
-    show_progress: Option<bool>,
-    /// Where the run's answers are kept.
-    #[schemars(default)]
-    storage: Option<StorageEntry>,
-    /// Makes what is left to chance repeat itself.
-    #[schemars(default)]
-    seed: Option<u64>,
-    /// Records asked for in one call. 1 unless given.
-    #[schemars(default, range(min = 1, max = 100))]
-    records_per_request: Option<u64>,
-    /// Times a failed call is made again. 7 unless given.
-    #[schemars(default, range(max = 100))]
-    max_retries: Option<u64>,
-    /// Accepted records of a topic shown in its next prompt, so as not to be repeated. 10 unless given.
-    #[schemars(default, range(max = 200))]
-    avoid_examples: Option<u64>,
-    /// US dollars the run may spend.
-    #[schemars(default)]
-    max_cost_usd: Option<f64>,
-    /// Tokens the run may use, prompts and answers together.
-    #[schemars(default, range(min = 1))]
-    max_tokens_total: Option<u64>,
-    /// Model calls the run may make.
-    #[schemars(default, range(min = 1))]
-    max_calls: Option<u64>,
-    /// Whether the records a given-up topic still owes move to other topics. False unless given.
-    #[schemars(default)]
-    reallocate: Option<bool>,
-    /// Whether a value of another type than the schema asks for is turned into it where nothing is lost. False
-    /// unless given.
-    #[schemars(default)]
-    coerce_types: Option<bool>,
-    /// Whether texts that are placeholders are accepted at once, not only when they come again. False unless given.
-    #[schemars(default)]
-    allow_placeholders: Option<bool>,
-    /// Whether a record must keep to the `format` keywords of the schema. False unless given.
-    #[schemars(default)]
-    assert_formats: Option<bool>,
-    /// How far `max_tokens` of the generation model is doubled for a topic whose answer was cut off. Never unless
-    /// given.
-    #[schemars(default, range(min = 1))]
-    max_tokens_ceiling: Option<u64>,
-    /// Points of view that take turns in a topic's prompts. None unless given.
-    #[schemars(default)]
-    angles: Option<AnglesEntry>,
-    /// What is taken for a repeat. `near` unless given.
-    #[schemars(default)]
-    deduplication: Option<DeduplicationEntry>,
-    /// JSONL files of records that count as seen. None unless given.
-    #[schemars(default)]
-    already_seen: Option<Vec<String>>,
-    /// Accepted from Starfish files; has no effect.
-    #[schemars(default)]
-    batch_size: Option<u64>,
-    /// Accepted from Starfish files; has no effect.
-    #[schemars(default)]
-    target_count: Option<u64>,
-    /// Accepted from Starfish files; has no effect.
-    #[schemars(default)]
-    initial_state_values: Option<Value>,
-}
+/// The settings as they are written; they are read when the schema is known.
+struct Config;
 
-/// `in_memory`, `local`, or `local` with a directory.
-struct StorageEntry;
-
-impl JsonSchema for StorageEntry {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Storage".into()
+impl Form<Map<String, Value>> for Config {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Map<String, Value>> {
+        Object.read(value, place)
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "anyOf": [
-                {"enum": ["in_memory", "local"]},
-                {
-                    "type": "object",
-                    "required": ["local"],
-                    "properties": {"local": {"type": "string", "description": "A directory."}},
-                    "additionalProperties": false,
-                },
-            ],
-        })
+    fn write(&self, value: &Map<String, Value>) -> Value {
+        value.clone().into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"$ref": "#/$defs/Settings"})
     }
 }
 
-/// A method, or an object with its settings.
-struct DeduplicationEntry;
+/// Prices as they are written, and over those that are known.
+pub(super) struct Prices {
+    json: Map<String, Value>,
+    pub(super) table: PriceTable,
+}
 
-impl JsonSchema for DeduplicationEntry {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Deduplication".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let method = json!({"enum": Method::ALL.map(Method::as_str)});
-        json_schema!({
-            "anyOf": [
-                method,
-                {
-                    "type": "object",
-                    "properties": {
-                        "method": method,
-                        "fields": {
-                            "description": "The fields that decide, as names or paths.",
-                            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
-                        },
-                        "scope": {"enum": ["run", "topic"]},
-                        "embedding_model": {"type": "string", "description": "As `provider/model`."},
-                        "threshold": {"type": "number", "minimum": 0, "maximum": 1},
-                    },
-                    "additionalProperties": false,
-                },
-            ],
-        })
+impl Default for Prices {
+    fn default() -> Self {
+        Self {
+            json: Map::new(),
+            table: PriceTable::known(),
+        }
     }
 }
 
-/// `neutral`, a list, or how many are to be generated.
-struct AnglesEntry;
+struct PricesForm;
 
-impl JsonSchema for AnglesEntry {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Angles".into()
+impl Form<Prices> for PricesForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Prices> {
+        let json = Object.read(value, place)?;
+        match PriceTable::known().with_json(&json) {
+            Ok(table) => Some(Prices { json, table }),
+            Err(error) => place.fault_of(error.message()),
+        }
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let count = json!({"type": "integer", "minimum": 1, "maximum": 100});
-        json_schema!({
-            "anyOf": [
-                {"enum": ["neutral"]},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1},
-                {
-                    "type": "object",
-                    "minProperties": 1,
-                    "maxProperties": 2,
-                    "properties": {
-                        "generated": count,
-                        "generated_once": count,
-                        "most_asks": {"type": "integer", "minimum": 1},
-                    },
-                    "additionalProperties": false,
+    fn write(&self, prices: &Prices) -> Value {
+        if prices.json.is_empty() {
+            return Value::Null;
+        }
+        prices.json.clone().into()
+    }
+
+    fn schema(&self) -> Value {
+        let rate = |about| json!({"description": about, "type": ["number", "null"], "minimum": 0});
+        let price = json!({
+            "type": "object",
+            "required": ["input", "output"],
+            "properties": {
+                "input": {"description": "Prompt tokens.", "type": "number", "minimum": 0},
+                "output": {"description": "Answer tokens, hidden reasoning included.", "type": "number", "minimum": 0},
+                "cached_input": rate("Prompt tokens read from the provider's cache."),
+                "cache_write": rate("Prompt tokens written into the provider's cache."),
+                "long": {"description": "Prices of a call with a long prompt.", "type": ["object", "null"]},
+                "max_output_tokens": {
+                    "description": "The most tokens that an answer can have.", "type": ["integer", "null"], "minimum": 1,
                 },
-            ],
-        })
+            },
+            "additionalProperties": false,
+        });
+        json!({"type": "object", "additionalProperties": price})
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Settings;
     use super::*;
-
-    fn keys(schema: &Value, pointer: &str) -> Vec<String> {
-        let object = schema.pointer(pointer).and_then(Value::as_object);
-        object.expect("it is an object").keys().cloned().collect()
-    }
-
-    #[test]
-    fn the_schema_knows_the_keys_that_are_read() {
-        let schema = json_schema();
-        let mut known = super::super::KEYS.to_vec();
-        known.push(super::super::deduplication::KEY);
-        assert_eq!(keys(&schema, "/properties"), known);
-        assert!(schema.get("required").is_none(), "{schema}");
-        let mut settings = keys(&schema, "/$defs/Settings/properties");
-        assert_eq!(settings.split_off(Settings::KEYS.len()).len(), 3);
-        assert_eq!(settings, Settings::KEYS);
-    }
 
     #[test]
     fn the_schema_accepts_the_example_and_refuses_a_slip() {

@@ -3,8 +3,10 @@
 mod angles;
 mod builder;
 mod deduplication;
+mod described;
 mod document;
 mod encoding;
+mod form;
 mod parameters;
 mod providers;
 mod read;
@@ -35,26 +37,12 @@ use crate::llm::{ModelName, Parameters, ProviderSettings};
 use crate::plan::{Allocation, TopicSpec};
 use crate::record::JsonRecord;
 use crate::schema::{RecordSchema, canonical};
-use providers::Providers;
+use described::Described as _;
+use document::Document;
+use form::Form as _;
+use providers::ProvidersForm;
 use read::Source;
-
-/// The keys of the JSON form.
-const KEYS: [&str; 12] = [
-    "user_instruction",
-    "num_records",
-    "records_per_topic",
-    "topics",
-    "topic_model_name",
-    "topic_model_kwargs",
-    "generation_model_name",
-    "generation_model_kwargs",
-    "output_schema",
-    "data_factory_config",
-    "providers",
-    "prices",
-];
-
-const DEFAULT_MODEL: &str = "openai/gpt-4o-mini";
+use reader::Notes;
 
 const EXAMPLE: &str = include_str!("example.json");
 
@@ -63,22 +51,8 @@ const EXAMPLE: &str = include_str!("example.json");
 /// `T` is the type of a record: [`JsonRecord`] for an input read from JSON, your own type with
 /// [`output`](GenerateByTopicInputBuilder::output). Cheap to clone.
 ///
-/// The JSON form has the ten keys of Starfish's `generate_by_topic` and two of its own, all of which may be left out:
-///
-/// | key | type | default | meaning |
-/// |---|---|---|---|
-/// | `user_instruction` | string or null | null | what to generate, in words |
-/// | `num_records` | integer or null | 10 | total number of records; with null, each given topic gets `records_per_topic` |
-/// | `records_per_topic` | integer | 10 | how many records a topic gets where nothing else decides it |
-/// | `topics` | list or null | null | names, and names with a count: `{"tides": 3}`; generated if null |
-/// | `topic_model_name` | string | `openai/gpt-4o-mini` | model that invents topics, as `provider/model` |
-/// | `topic_model_kwargs` | object or null | null | parameters for it; `temperature` is 1 unless given |
-/// | `generation_model_name` | string | `openai/gpt-4o-mini` | model that writes records |
-/// | `generation_model_kwargs` | object or null | null | parameters for it |
-/// | `output_schema` | field list or JSON Schema | question and answer | shape of a record |
-/// | `data_factory_config` | object | `{}` | how the run is driven, see [`Settings`] |
-/// | `providers` | object | `{}` | how providers are reached, by name: `base_url`, `api_key_env`, `headers`, `dialect`, `output_mode`; see [`ProviderSettings`] |
-/// | `prices` | object | `{}` | what models cost, by `provider/model`: `input`, `output` ... in dollars per million tokens; see [`PriceTable::with_json`] |
+/// The JSON form has the ten keys of Starfish's `generate_by_topic` and a few of its own, all of which may be left out;
+/// [`guide::input`](crate::guide::input) lists them.
 ///
 /// ```
 /// use topicloom::GenerateByTopicInput;
@@ -103,21 +77,10 @@ pub struct GenerateByTopicInput<T = JsonRecord> {
 }
 
 struct Inner {
-    user_instruction: Option<String>,
-    num_records: Option<u64>,
-    records_per_topic: u64,
-    topics: Option<Vec<TopicSpec>>,
+    document: Document,
     allocation: Allocation,
-    topic_model: ModelName,
-    topic_parameters: Arc<Parameters>,
-    generation_model: ModelName,
-    generation_parameters: Arc<Parameters>,
     schema: RecordSchema,
-    schema_json: Value,
     settings: Settings,
-    providers: Providers,
-    prices_json: Map<String, Value>,
-    prices: PriceTable,
     warnings: Vec<InputWarning>,
 }
 
@@ -237,35 +200,37 @@ impl<T> GenerateByTopicInput<T> {
     #[must_use]
     pub fn to_builder(&self) -> GenerateByTopicInputBuilder<T> {
         GenerateByTopicInputBuilder::from_source(Source {
-            document: self.document(&self.inner.providers),
+            document: self.document(),
             schema: Some(Ok(self.inner.schema.clone())),
-            warnings: self.inner.warnings.clone(),
-            ..Source::default()
+            notes: Notes {
+                faults: InputFaults::new(),
+                warnings: self.inner.warnings.clone(),
+            },
         })
     }
 
     /// Returns what to generate, in words.
     #[must_use]
     pub fn user_instruction(&self) -> Option<&str> {
-        self.inner.user_instruction.as_deref()
+        self.inner.document.user_instruction.as_deref()
     }
 
     /// Returns how many records are wanted in total; `None` where the topics decide it.
     #[must_use]
     pub fn num_records(&self) -> Option<u64> {
-        self.inner.num_records
+        self.inner.document.num_records
     }
 
     /// Returns how many records a topic gets where nothing else decides it.
     #[must_use]
     pub fn records_per_topic(&self) -> u64 {
-        self.inner.records_per_topic
+        self.inner.document.records_per_topic
     }
 
     /// Returns the topics as they were given; `None` has all of them generated.
     #[must_use]
     pub fn topics(&self) -> Option<&[TopicSpec]> {
-        self.inner.topics.as_deref()
+        self.inner.document.topics.as_deref()
     }
 
     /// Returns how the records are shared out over the given topics, and how many topics are to be generated.
@@ -286,25 +251,25 @@ impl<T> GenerateByTopicInput<T> {
     /// Returns the name of the model that invents topics.
     #[must_use]
     pub fn topic_model(&self) -> &ModelName {
-        &self.inner.topic_model
+        &self.inner.document.topic_model_name
     }
 
     /// Returns the parameters of the model that invents topics.
     #[must_use]
     pub fn topic_parameters(&self) -> &Arc<Parameters> {
-        &self.inner.topic_parameters
+        &self.inner.document.topic_model_kwargs
     }
 
     /// Returns the name of the model that writes records.
     #[must_use]
     pub fn generation_model(&self) -> &ModelName {
-        &self.inner.generation_model
+        &self.inner.document.generation_model_name
     }
 
     /// Returns the parameters of the model that writes records.
     #[must_use]
     pub fn generation_parameters(&self) -> &Arc<Parameters> {
-        &self.inner.generation_parameters
+        &self.inner.document.generation_model_kwargs
     }
 
     /// Returns the shape of a record.
@@ -322,13 +287,13 @@ impl<T> GenerateByTopicInput<T> {
     /// Returns how providers are reached, by their names.
     #[must_use]
     pub fn providers(&self) -> &BTreeMap<String, ProviderSettings> {
-        &self.inner.providers
+        &self.inner.document.providers
     }
 
     /// Returns what models cost: what the input says, and what is known to this release.
     #[must_use]
     pub fn prices(&self) -> &PriceTable {
-        &self.inner.prices
+        &self.inner.document.prices.table
     }
 
     /// Returns what was accepted and has no effect.
@@ -341,9 +306,13 @@ impl<T> GenerateByTopicInput<T> {
     /// name no environment variable: their values are masked, since this is what journals keep.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let providers = self.inner.providers.iter();
-        let masked = providers.map(|(name, settings)| (name.clone(), settings.masked()));
-        self.document(&masked.collect()).into()
+        let mut document = self.document();
+        if let Some(written) = document.get_mut("providers") {
+            let providers = self.providers().iter();
+            let masked = providers.map(|(name, settings)| (name.clone(), settings.masked()));
+            *written = ProvidersForm.write(&masked.collect());
+        }
+        document.into()
     }
 
     /// Returns a hash of everything that decides what comes of a run: the same for every order of keys, on
@@ -353,15 +322,13 @@ impl<T> GenerateByTopicInput<T> {
     /// out, so that a run can be resumed with others.
     #[must_use]
     pub fn fingerprint(&self) -> u128 {
-        let mut document = self.document(&Providers::new());
+        let mut document = self.document();
+        document.shift_remove("providers");
         document.shift_remove("prices");
-        if let Some(Value::Object(config)) = document.get_mut("data_factory_config") {
-            // Nor is what has its default, so that a setting added later changes no fingerprint.
-            let default = Settings::default().to_json();
-            config.retain(|key, value| {
-                !Settings::DRIVING.contains(&key.as_str()) && default.get(key) != Some(value)
-            });
-        }
+        document.insert(
+            "data_factory_config".to_owned(),
+            self.settings().deciding().into(),
+        );
         // The same shape may be written as a list of fields or as a JSON Schema.
         let shape = format!("{:032x}", self.inner.schema.fingerprint());
         document.insert("output_schema".to_owned(), shape.into());
@@ -382,32 +349,9 @@ impl<T> GenerateByTopicInput<T> {
         format!("{hash:032x}.journal")
     }
 
-    fn document(&self, providers: &Providers) -> Map<String, Value> {
-        let inner = &*self.inner;
-        let topics = inner.topics.as_ref();
-        let topics: Option<Vec<Value>> =
-            topics.map(|topics| topics.iter().map(topics::to_json).collect());
-        let values: [Value; KEYS.len()] = [
-            inner.user_instruction.clone().into(),
-            inner.num_records.into(),
-            inner.records_per_topic.into(),
-            topics.into(),
-            inner.topic_model.as_str().into(),
-            parameters::to_json(&inner.topic_parameters),
-            inner.generation_model.as_str().into(),
-            parameters::to_json(&inner.generation_parameters),
-            inner.schema_json.clone(),
-            inner.settings.to_json().into(),
-            providers::to_json(providers),
-            inner.prices_json.clone().into(),
-        ];
-        let mut document: Map<_, _> = KEYS.map(str::to_owned).into_iter().zip(values).collect();
-        let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
-        for key in ["providers", "prices"] {
-            if document.get(key).is_some_and(is_empty) {
-                document.shift_remove(key);
-            }
-        }
+    fn document(&self) -> Map<String, Value> {
+        let mut document = self.inner.document.write();
+        document.retain(|key, value| !value.is_null() || !matches!(&**key, "providers" | "prices"));
         document
     }
 }
@@ -422,12 +366,12 @@ impl<T> Clone for GenerateByTopicInput<T> {
 impl<T> fmt::Debug for GenerateByTopicInput<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GenerateByTopicInput")
-            .field("num_records", &self.inner.num_records)
-            .field("records_per_topic", &self.inner.records_per_topic)
-            .field("topics", &self.inner.topics.as_ref().map(Vec::len))
-            .field("topic_model", &self.inner.topic_model.as_str())
-            .field("generation_model", &self.inner.generation_model.as_str())
-            .field("settings", &self.inner.settings)
+            .field("num_records", &self.num_records())
+            .field("records_per_topic", &self.records_per_topic())
+            .field("topics", &self.topics().map(<[_]>::len))
+            .field("topic_model", &self.topic_model().as_str())
+            .field("generation_model", &self.generation_model().as_str())
+            .field("settings", self.settings())
             .finish_non_exhaustive()
     }
 }

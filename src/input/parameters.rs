@@ -1,10 +1,11 @@
 //! `topic_model_kwargs` and `generation_model_kwargs`.
 
-use serde_json::{Map, Value};
+use std::sync::Arc;
 
-use super::reader::{Reader, kind};
-use super::warning::InputWarning;
-use crate::fault::{InputFault, InputFaults};
+use serde_json::{Map, Value, json};
+
+use super::form::{Form, Object, POSITIVE};
+use super::reader::{Place, Reader};
 use crate::llm::Parameters;
 
 /// What the library itself puts into a call, so that a value given here would break it.
@@ -23,75 +24,77 @@ const OURS: [&str; 9] = [
 /// What OpenAI's own client and LiteLLM put into the body of a request as it is, over what else is there.
 const EXTRA_BODY: &str = "extra_body";
 
+pub(super) struct ParametersForm;
+
+impl Form<Arc<Parameters>> for ParametersForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Arc<Parameters>> {
+        let object = Object.read(value, place)?;
+        Some(Arc::new(from_object(object, place)))
+    }
+
+    fn write(&self, parameters: &Arc<Parameters>) -> Value {
+        let mut object = Map::new();
+        let temperature = parameters.temperature.map(Value::from);
+        object.extend(temperature.map(|value| ("temperature".to_owned(), value)));
+        let max_tokens = parameters.max_tokens.map(Value::from);
+        object.extend(max_tokens.map(|value| ("max_tokens".to_owned(), value)));
+        object.extend(parameters.extra.clone());
+        object.into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "object", "properties": {
+            "temperature": {"type": ["number", "null"], "minimum": 0},
+            "max_tokens": {"type": ["integer", "null"], "minimum": 1},
+        }})
+    }
+}
+
 /// Reads what the library understands out of a model's parameters, and passes on the rest.
-pub(super) fn read(
-    mut object: Map<String, Value>,
-    path: &'static str,
-    faults: &mut InputFaults,
-    warnings: &mut Vec<InputWarning>,
-) -> Parameters {
+fn from_object(mut object: Map<String, Value>, place: &mut Place<'_>) -> Parameters {
     match object.shift_remove(EXTRA_BODY) {
         Some(Value::Object(extra)) => object.extend(extra),
         None | Some(Value::Null) => {}
         Some(other) => {
-            let problem = format!("is {}", kind(&other));
-            let field = format!("{path}.{EXTRA_BODY}");
-            faults.push(InputFault::new(field, problem, "write an object"));
+            place.at(EXTRA_BODY).refuse::<()>(&other, "write an object");
         }
     }
-    let mut reader = Reader::new(object, path, faults);
-    let mut parameters = Parameters {
-        temperature: reader.number("temperature"),
-        ..Parameters::default()
-    };
-    if parameters
-        .temperature
-        .is_some_and(|temperature| temperature < 0.0)
-    {
-        reader.fault("temperature", "is negative", "write 0 or more");
-    }
-    parameters.max_tokens = reader.count_within("max_tokens", 1..=u64::MAX);
-    let newer = reader.count_within("max_completion_tokens", 1..=u64::MAX);
-    if newer.is_some()
-        && parameters
-            .max_tokens
-            .is_some_and(|older| Some(older) != newer)
-    {
-        reader.fault(
-            "max_completion_tokens",
+    let mut reader = Reader::new(object, place.here());
+    let temperature = reader.take("temperature").and_then(|value| {
+        let mut place = reader.at("temperature");
+        match value.as_f64() {
+            Some(temperature) if temperature >= 0.0 => Some(temperature),
+            Some(_) => place.fault("is negative", "write 0 or more"),
+            None => place.refuse(&value, "write a number"),
+        }
+    });
+    let older: Option<u64> = reader.read(&["max_tokens"], &POSITIVE);
+    let newer = reader.read(&["max_completion_tokens"], &POSITIVE);
+    if newer.is_some() && older.is_some() && older != newer {
+        reader.at("max_completion_tokens").fault::<()>(
             "differs from `max_tokens`",
             "give one of the two; each provider gets the one it understands",
         );
     }
-    parameters.max_tokens = newer.or(parameters.max_tokens);
     for key in OURS {
         if reader.take(key).is_some() {
-            let reason = "is ignored, since the library sets it for each call";
-            warnings.push(InputWarning::new(format!("{path}.{key}"), reason));
+            reader
+                .at(key)
+                .warn("is ignored, since the library sets it for each call");
         }
     }
     let mut extra = reader.rest();
     extra.retain(|_, value| !value.is_null());
     if holds_a_key(&extra) {
-        faults.push(InputFault::new(
-            path,
+        place.fault::<()>(
             "holds an API key or another secret, which would be written into journals",
             "take it out and set it in the environment, such as `OPENAI_API_KEY`, or on the client",
-        ));
+        );
     }
+    let mut parameters = Parameters::default();
+    (parameters.temperature, parameters.max_tokens) = (temperature, newer.or(older));
     parameters.extra = extra;
     parameters
-}
-
-/// Returns the JSON form.
-pub(super) fn to_json(parameters: &Parameters) -> Value {
-    let mut object = Map::new();
-    let temperature = parameters.temperature.map(Value::from);
-    object.extend(temperature.map(|value| ("temperature".to_owned(), value)));
-    let max_tokens = parameters.max_tokens.map(Value::from);
-    object.extend(max_tokens.map(|value| ("max_tokens".to_owned(), value)));
-    object.extend(parameters.extra.clone());
-    object.into()
 }
 
 /// Whether a name anywhere in the object says that its value is a secret, or a value shows that it is one.
@@ -143,16 +146,16 @@ fn is_secret(text: &str) -> bool {
 mod tests {
     use serde_json::json;
 
+    use super::super::reader::Notes;
     use super::*;
 
     fn parameters(given: Value) -> Result<Parameters, String> {
-        let (mut faults, mut warnings) = (InputFaults::default(), Vec::new());
-        let Value::Object(given) = given else {
-            panic!("it is an object");
-        };
-        let read = read(given, "generation_model_kwargs", &mut faults, &mut warnings);
-        let faults: crate::Result<()> = faults.or(()).map_err(Into::into);
-        faults.map(|()| read).map_err(|error| error.to_string())
+        let mut notes = Notes::default();
+        let mut place = Place::new("generation_model_kwargs", &mut notes);
+        let read = ParametersForm.read(given, &mut place);
+        let read = notes.faults.or(read).map_err(crate::Error::from);
+        let read = read.map_err(|error| error.to_string())?;
+        Ok(Arc::unwrap_or_clone(read.expect("it is an object")))
     }
 
     #[test]

@@ -2,98 +2,168 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::reader::{Reader, kind};
-use crate::llm::ProviderSettings;
+use super::described::{Described, described};
+use super::form::{Choice, Form, Object, Text};
+use super::reader::{Place, Reader};
+use crate::llm::{OutputMode, ProviderSettings};
+use crate::schema::Dialect;
 
-const KEYS: [&str; 5] = [
-    "base_url",
-    "api_key_env",
-    "headers",
-    "dialect",
-    "output_mode",
-];
+const DIALECTS: Choice<Dialect> = Choice(&[
+    (
+        "azure",
+        Dialect::Azure,
+        "Azure's deployment of OpenAI's strict mode.",
+    ),
+    (
+        "open_ai_strict",
+        Dialect::OpenAiStrict,
+        "OpenAI's strict mode, and xAI's.",
+    ),
+    (
+        "groq",
+        Dialect::Groq,
+        "OpenAI's strict rules on the models that enforce them.",
+    ),
+    ("mistral", Dialect::Mistral, "Near OpenAI's strict mode."),
+    (
+        "anthropic",
+        Dialect::Anthropic,
+        "Structured output and strict tools.",
+    ),
+    ("gemini", Dialect::Gemini, "`responseJsonSchema`."),
+    ("vllm", Dialect::Vllm, "vLLM with xgrammar."),
+    ("llama_cpp", Dialect::LlamaCpp, "llama.cpp and Ollama."),
+    ("full", Dialect::Full, "All of JSON Schema."),
+]);
+
+const OUTPUT_MODES: Choice<OutputMode> = Choice(&[
+    (
+        "strict",
+        OutputMode::Strict,
+        "The provider enforces the schema.",
+    ),
+    (
+        "schema",
+        OutputMode::Schema,
+        "The provider is given the schema and tries.",
+    ),
+    (
+        "tool",
+        OutputMode::Tool,
+        "The schema is the parameter of a tool that the model has to call.",
+    ),
+    (
+        "json",
+        OutputMode::Json,
+        "The provider enforces JSON; the schema is in the prompt.",
+    ),
+    (
+        "prompt",
+        OutputMode::Prompt,
+        "The schema is in the prompt, and nothing is enforced.",
+    ),
+]);
+
+described! {
+    impl ProviderSettings {
+        /// Where it is, such as `http://10.0.0.7:8000/v1`.
+        base_url: Option<String>, Text;
+        /// The environment variable that holds its key.
+        api_key_env: Option<String>, Text;
+        /// Headers of every request. `$NAME` and `${NAME}` stand for what an environment variable holds.
+        headers: BTreeMap<String, String>, Headers;
+        /// The part of JSON Schema that it understands.
+        dialect: Option<Dialect>, DIALECTS;
+        /// The firmest way in which it can be asked for structured output.
+        output_mode: Option<OutputMode>, OUTPUT_MODES;
+    }
+}
 
 pub(super) type Providers = BTreeMap<String, ProviderSettings>;
 
-/// Reads the settings of each provider.
-pub(super) fn read(reader: &mut Reader<'_>) -> Providers {
-    let mut providers = Providers::new();
-    for (name, value) in reader.object("providers").unwrap_or_default() {
-        if name.is_empty() || name.contains('/') {
-            let advice = "write what stands before the slash of a model's name";
-            reader.fault(
-                "providers",
-                "names a provider that no model can have",
-                advice,
-            );
-            continue;
+pub(super) struct ProvidersForm;
+
+impl Form<Providers> for ProvidersForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Providers> {
+        let mut providers = Providers::new();
+        for (name, value) in Object.read(value, place)? {
+            if name.is_empty() || name.contains('/') {
+                let advice = "write what stands before the slash of a model's name";
+                place.fault::<()>("names a provider that no model can have", advice);
+                continue;
+            }
+            let mut place = place.at(&name);
+            match value {
+                Value::Object(object) => {
+                    let settings = read_one(Reader::new(object, place));
+                    providers.insert(name, settings);
+                }
+                other => {
+                    place.refuse::<()>(&other, "write an object");
+                }
+            }
         }
-        let Value::Object(object) = value else {
-            let problem = format!("is {}", kind(&value));
-            reader.fault(&format!("providers.{name}"), problem, "write an object");
-            continue;
-        };
-        let mut inner = Reader::new(object, format!("providers.{name}"), reader.faults);
-        let settings = read_one(&mut inner);
-        providers.insert(name, settings);
+        Some(providers)
     }
-    providers
+
+    fn write(&self, providers: &Providers) -> Value {
+        if providers.is_empty() {
+            return Value::Null;
+        }
+        let entries = providers.iter();
+        entries
+            .map(|(name, settings)| (name.clone(), settings.write_set()))
+            .collect()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "object", "additionalProperties": ProviderSettings::schema()})
+    }
 }
 
-fn read_one(reader: &mut Reader<'_>) -> ProviderSettings {
+fn read_one(mut reader: Reader<'_>) -> ProviderSettings {
     if reader.take("api_key").is_some() {
         let advice = "name the environment variable that holds it in `api_key_env`";
-        reader.fault("api_key", "would be written into journals", advice);
+        reader
+            .at("api_key")
+            .fault::<()>("would be written into journals", advice);
     }
-    reader.refuse_unknown_keys(&KEYS);
-    let base_url = reader.text("base_url");
-    if base_url.as_deref().is_some_and(holds_a_secret) {
-        let advice = "put it into an environment variable and name that here, such as `${TOKEN}`";
-        reader.fault(
-            "base_url",
+    reader.refuse_unknown_keys(&ProviderSettings::names());
+    let settings = ProviderSettings::read(&mut reader);
+    if settings.base_url.as_deref().is_some_and(holds_a_secret) {
+        reader.at("base_url").fault::<()>(
             "holds a password or a key, which would be written into journals",
-            advice,
+            "put it into an environment variable and name that here, such as `${TOKEN}`",
         );
     }
-    let mut headers = BTreeMap::new();
-    for (name, value) in reader.object("headers").unwrap_or_default() {
-        match value {
-            Value::String(value) => {
-                headers.insert(name, value);
-            }
-            other => reader.fault(
-                &format!("headers.{name}"),
-                format!("is {}", kind(&other)),
-                "write a string",
-            ),
-        }
-    }
-    ProviderSettings {
-        base_url,
-        api_key_env: reader.text("api_key_env"),
-        headers,
-        dialect: choice(reader, "dialect"),
-        output_mode: choice(reader, "output_mode"),
-    }
+    settings
 }
 
-/// Takes one of a few names.
-fn choice<T: serde::de::DeserializeOwned>(reader: &mut Reader<'_>, key: &str) -> Option<T> {
-    let name = reader.text(key)?;
-    let read = serde_json::from_value(name.clone().into());
-    if read.is_err() {
-        // serde's message lists the names there are.
-        let error = read
-            .as_ref()
-            .err()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let (_, names) = error.split_once("expected ").unwrap_or_default();
-        reader.fault(key, format!("is `{name}`"), format!("write {names}"));
+struct Headers;
+
+impl Form<BTreeMap<String, String>> for Headers {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<BTreeMap<String, String>> {
+        let mut headers = BTreeMap::new();
+        for (name, value) in Object.read(value, place)? {
+            if let Some(value) = Text.read(value, &mut place.at(&name)) {
+                headers.insert(name, value);
+            }
+        }
+        Some(headers)
     }
-    read.ok()
+
+    fn write(&self, headers: &BTreeMap<String, String>) -> Value {
+        if headers.is_empty() {
+            return Value::Null;
+        }
+        json!(headers)
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "object", "additionalProperties": {"type": "string"}})
+    }
 }
 
 /// Whether a URL has a user's password, or a pair in its query whose name says that it is a secret.
@@ -113,27 +183,6 @@ fn holds_a_secret(url: &str) -> bool {
                     .iter()
                     .any(|word| name.contains(word))
         })
-}
-
-/// Returns the JSON form.
-pub(super) fn to_json(providers: &Providers) -> Value {
-    let entries = providers.iter().map(|(name, settings)| {
-        let mut object = Map::new();
-        let mut put = |key: &str, value: Value| {
-            if !value.is_null() {
-                object.insert(key.to_owned(), value);
-            }
-        };
-        put("base_url", settings.base_url.clone().into());
-        put("api_key_env", settings.api_key_env.clone().into());
-        if !settings.headers.is_empty() {
-            put("headers", json!(settings.headers));
-        }
-        put("dialect", json!(settings.dialect));
-        put("output_mode", json!(settings.output_mode));
-        (name.clone(), object.into())
-    });
-    Value::Object(entries.collect())
 }
 
 #[cfg(test)]

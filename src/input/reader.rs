@@ -1,51 +1,110 @@
 //! Takes values out of a JSON object, and notes every fault on the way.
 
-use std::borrow::Cow;
-use std::ops::RangeInclusive;
-
 use serde_json::{Map, Value};
 
+use super::form::Form;
+use super::warning::InputWarning;
 use crate::closest::closest;
 use crate::fault::{InputFault, InputFaults};
 
 /// The largest whole number that every JSON reader keeps exactly, 2⁵³.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// What there is to say of an input.
+#[derive(Default)]
+pub(super) struct Notes {
+    pub(super) faults: InputFaults,
+    pub(super) warnings: Vec<InputWarning>,
+}
+
+/// Where in an input a value stands. The path of the whole document is empty.
+pub(super) struct Place<'a> {
+    path: String,
+    notes: &'a mut Notes,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn new(path: impl Into<String>, notes: &'a mut Notes) -> Self {
+        Self {
+            path: path.into(),
+            notes,
+        }
+    }
+
+    /// Returns this place, for a reader of what stands here.
+    pub(super) fn here(&mut self) -> Place<'_> {
+        Place::new(&*self.path, self.notes)
+    }
+
+    /// Returns the place of a key in the object here, or of `[index]` in the list.
+    pub(super) fn at(&mut self, key: &str) -> Place<'_> {
+        let path = match &*self.path {
+            "" => key.to_owned(),
+            path if key.starts_with('[') => format!("{path}{key}"),
+            path => format!("{path}.{key}"),
+        };
+        Place::new(path, self.notes)
+    }
+
+    /// Notes a fault, for which nothing is read.
+    pub(super) fn fault<T>(
+        &mut self,
+        problem: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Option<T> {
+        let fault = InputFault::new(&*self.path, problem, advice);
+        self.notes.faults.push(fault);
+        None
+    }
+
+    /// Notes that the value is of a kind that cannot stand here.
+    pub(super) fn refuse<T>(&mut self, value: &Value, advice: impl Into<String>) -> Option<T> {
+        self.fault(format!("is {}", kind(value)), advice)
+    }
+
+    /// Notes a fault that a message tells as `problem; advice`.
+    pub(super) fn fault_of<T>(&mut self, message: &str) -> Option<T> {
+        let (problem, advice) = message.split_once("; ").unwrap_or((message, ""));
+        self.fault(problem, advice)
+    }
+
+    pub(super) fn warn(&mut self, reason: impl Into<String>) {
+        let warning = InputWarning::new(&*self.path, reason);
+        // An input that is built again brings its warnings along.
+        if !self.notes.warnings.contains(&warning) {
+            self.notes.warnings.push(warning);
+        }
+    }
+}
+
 /// An object that is read key by key. A key that is missing and one that is `null` are the same to it.
 pub(super) struct Reader<'a> {
     object: Map<String, Value>,
-    path: Cow<'static, str>,
-    pub(super) faults: &'a mut InputFaults,
+    place: Place<'a>,
+    faulty: Vec<&'static str>,
 }
 
 impl<'a> Reader<'a> {
-    /// Starts to read the object at a path; the path of the whole document is empty.
-    pub(super) fn new(
-        object: Map<String, Value>,
-        path: impl Into<Cow<'static, str>>,
-        faults: &'a mut InputFaults,
-    ) -> Self {
+    pub(super) fn new(object: Map<String, Value>, place: Place<'a>) -> Self {
         Self {
             object,
-            path: path.into(),
-            faults,
+            place,
+            faulty: Vec::new(),
         }
     }
 
     /// Notes every key that is not known.
     pub(super) fn refuse_unknown_keys(&mut self, known: &[&str]) {
-        for key in self
-            .object
-            .keys()
-            .filter(|key| !known.contains(&key.as_str()))
-        {
+        for key in self.object.keys() {
+            if known.contains(&key.as_str()) {
+                continue;
+            }
             let advice = match closest(key, known.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("known keys are `{}`", known.join("`, `")),
             };
-            let field = join(&self.path, &presentable(key));
-            self.faults
-                .push(InputFault::new(field, "is not a known key", advice));
+            let mut place = self.place.at(&presentable(key));
+            place.fault::<()>("is not a known key", advice);
         }
     }
 
@@ -56,98 +115,37 @@ impl<'a> Reader<'a> {
             .filter(|value| !value.is_null())
     }
 
-    /// Returns whether a key is there with the value `null`.
-    pub(super) fn is_null(&self, key: &str) -> bool {
-        self.object.get(key).is_some_and(Value::is_null)
+    /// Reads the value of a key that has one or more names.
+    pub(super) fn read<T>(&mut self, names: &[&'static str], form: &impl Form<T>) -> Option<T> {
+        let mut written = names
+            .iter()
+            .filter_map(|name| Some((name, self.take(name)?)));
+        let (name, value) = written.next()?;
+        let again = written.next();
+        let before = self.place.notes.faults.len();
+        let read = form.read(value, &mut self.place.at(name));
+        if let Some((other, _)) = again {
+            let problem = format!("is said twice, as `{name}` too");
+            self.at(other).fault::<()>(problem, "leave one of them out");
+        }
+        if self.place.notes.faults.len() > before {
+            self.faulty.push(names[0]);
+        }
+        read
+    }
+
+    /// Returns whether something was wrong with what was read of these keys.
+    pub(super) fn found_fault_with(&self, keys: &[&str]) -> bool {
+        self.faulty.iter().any(|key| keys.contains(key))
+    }
+
+    pub(super) fn at(&mut self, key: &str) -> Place<'_> {
+        self.place.at(key)
     }
 
     /// Returns what is left.
     pub(super) fn rest(self) -> Map<String, Value> {
         self.object
-    }
-
-    pub(super) fn fault(
-        &mut self,
-        key: &str,
-        problem: impl Into<String>,
-        advice: impl Into<String>,
-    ) {
-        self.faults
-            .push(InputFault::new(join(&self.path, key), problem, advice));
-    }
-
-    pub(super) fn text(&mut self, key: &str) -> Option<String> {
-        match self.take(key)? {
-            Value::String(text) => Some(text),
-            other => {
-                self.fault(key, format!("is {}", kind(&other)), "write a string");
-                None
-            }
-        }
-    }
-
-    pub(super) fn flag(&mut self, key: &str) -> Option<bool> {
-        match self.take(key)? {
-            Value::Bool(flag) => Some(flag),
-            other => {
-                self.fault(
-                    key,
-                    format!("is {}", kind(&other)),
-                    "write `true` or `false`",
-                );
-                None
-            }
-        }
-    }
-
-    pub(super) fn object(&mut self, key: &str) -> Option<Map<String, Value>> {
-        match self.take(key)? {
-            Value::Object(object) => Some(object),
-            other => {
-                self.fault(
-                    key,
-                    format!("is {}", kind(&other)),
-                    "write an object, such as `{}`",
-                );
-                None
-            }
-        }
-    }
-
-    /// Takes a whole number that is not negative.
-    pub(super) fn count(&mut self, key: &str) -> Option<u64> {
-        let value = self.take(key)?;
-        match whole(&value) {
-            Ok(number) => Some(number),
-            Err((problem, advice)) => {
-                self.fault(key, problem, advice);
-                None
-            }
-        }
-    }
-
-    /// Takes a whole number between bounds.
-    pub(super) fn count_within(&mut self, key: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
-        let number = self.count(key)?;
-        if bounds.contains(&number) {
-            return Some(number);
-        }
-        let advice = match (*bounds.start(), *bounds.end()) {
-            (start, u64::MAX) => format!("write at least {start}"),
-            (start, end) => format!("write a number from {start} to {end}"),
-        };
-        self.fault(key, format!("is {number}"), advice);
-        None
-    }
-
-    /// Takes a number.
-    pub(super) fn number(&mut self, key: &str) -> Option<f64> {
-        let value = self.take(key)?;
-        let number = value.as_f64();
-        if number.is_none() {
-            self.fault(key, format!("is {}", kind(&value)), "write a number");
-        }
-        number
     }
 }
 
@@ -184,15 +182,8 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
-fn join(path: &str, key: &str) -> String {
-    match path {
-        "" => key.to_owned(),
-        _ => format!("{path}.{key}"),
-    }
-}
-
-/// Returns a key as a message can show it: on one line, and not endless.
-fn presentable(key: &str) -> String {
+/// Returns what a user wrote as a message can show it: on one line, and not endless.
+pub(super) fn presentable(key: &str) -> String {
     /// Twice the longest key there is.
     const LONGEST: usize = 50;
     let plain: String = key

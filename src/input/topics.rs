@@ -1,36 +1,52 @@
 //! The list of given topics in its JSON form.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::reader::{Reader, kind, whole};
+use super::form::Form;
+use super::reader::{Place, kind, whole};
 use crate::plan::TopicSpec;
 
 const ADVICE: &str = r#"write a name, or a name with a count such as {"tides": 3}"#;
 
-/// Reads the list: names, and names with a count. Entries with a fault are left out.
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<Vec<TopicSpec>> {
-    match reader.take("topics")? {
-        Value::Array(entries) => {
-            let mut topics = Vec::with_capacity(entries.len());
-            for (index, entry) in entries.into_iter().enumerate() {
-                match read_entry(entry) {
-                    Ok(topic) => topics.push(topic),
-                    Err((problem, advice)) => {
-                        reader.fault(&format!("topics[{index}]"), problem, advice);
-                    }
-                }
-            }
-            Some(topics)
-        }
-        other => {
-            let problem = format!("is {}", kind(&other));
-            reader.fault(
-                "topics",
-                problem,
+pub(super) struct Topics;
+
+impl Form<Option<Vec<TopicSpec>>> for Topics {
+    /// Reads names, and names with a count. Entries with a fault are left out.
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<Vec<TopicSpec>>> {
+        let Value::Array(entries) = value else {
+            return place.refuse(
+                &value,
                 r#"write a list, such as ["tides", {"currents": 3}]"#,
             );
-            None
+        };
+        let mut topics = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.into_iter().enumerate() {
+            match read_entry(entry) {
+                Ok(topic) => topics.push(topic),
+                Err((problem, advice)) => {
+                    place.at(&format!("[{index}]")).fault::<()>(problem, advice);
+                }
+            }
         }
+        Some(Some(topics))
+    }
+
+    fn write(&self, topics: &Option<Vec<TopicSpec>>) -> Value {
+        let topics = topics.as_ref();
+        topics.map_or(Value::Null, |topics| topics.iter().map(to_json).collect())
+    }
+
+    fn schema(&self) -> Value {
+        let entry = json!({"anyOf": [
+            {"type": "string", "pattern": "\\S"},
+            {
+                "type": "object",
+                "minProperties": 1,
+                "maxProperties": 1,
+                "additionalProperties": {"type": "integer", "minimum": 0},
+            },
+        ]});
+        json!({"type": "array", "minItems": 1, "items": entry})
     }
 }
 

@@ -1,0 +1,248 @@
+//! The forms that values have in JSON: how they are read, written, and told in the JSON Schema.
+
+use std::ops::{Bound, RangeBounds, RangeInclusive};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::reader::{Place, presentable, whole};
+
+/// How a `T` stands in JSON.
+pub(super) trait Form<T> {
+    /// Reads a value that is not null; what is wrong with it is noted where it stands.
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<T>;
+    /// Returns the JSON form, null where there is nothing to say.
+    fn write(&self, value: &T) -> Value;
+    /// Returns the JSON Schema of a value that is not null.
+    fn schema(&self) -> Value;
+}
+
+pub(super) struct Flag;
+
+impl Form<bool> for Flag {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<bool> {
+        let flag = value.as_bool();
+        flag.or_else(|| place.refuse(&value, "write `true` or `false`"))
+    }
+
+    fn write(&self, value: &bool) -> Value {
+        (*value).into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "boolean"})
+    }
+}
+
+/// A whole number that is not negative, within bounds.
+pub(super) struct Whole(pub(super) RangeInclusive<u64>);
+
+/// Any such number but 0.
+pub(super) const POSITIVE: Whole = Whole(1..=u64::MAX);
+
+impl<T: TryFrom<u64> + Clone + Into<Value>> Form<T> for Whole {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<T> {
+        let number = match whole(&value) {
+            Ok(number) => number,
+            Err((problem, advice)) => return place.fault(problem, advice),
+        };
+        if self.0.contains(&number) {
+            return number.try_into().ok();
+        }
+        let advice = match (*self.0.start(), *self.0.end()) {
+            (start, u64::MAX) => format!("write at least {start}"),
+            (start, end) => format!("write a number from {start} to {end}"),
+        };
+        place.fault(format!("is {number}"), advice)
+    }
+
+    fn write(&self, value: &T) -> Value {
+        value.clone().into()
+    }
+
+    fn schema(&self) -> Value {
+        let mut schema = json!({"type": "integer", "minimum": self.0.start()});
+        if *self.0.end() < u64::MAX {
+            schema["maximum"] = json!(self.0.end());
+        }
+        schema
+    }
+}
+
+/// A number that stands for a `T`, within bounds.
+pub(super) struct Number<T> {
+    pub(super) bounds: (Bound<f64>, Bound<f64>),
+    pub(super) advice: &'static str,
+    pub(super) read: fn(f64) -> T,
+    pub(super) write: fn(&T) -> Value,
+}
+
+impl<T> Form<T> for Number<T> {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<T> {
+        let Some(number) = value.as_f64() else {
+            return place.refuse(&value, "write a number");
+        };
+        if self.bounds.contains(&number) {
+            return Some((self.read)(number));
+        }
+        place.fault(format!("is {number}"), self.advice)
+    }
+
+    fn write(&self, value: &T) -> Value {
+        (self.write)(value)
+    }
+
+    fn schema(&self) -> Value {
+        let mut schema = json!({"type": "number"});
+        let (least, most) = self.bounds;
+        for (bound, inclusive, exclusive) in [
+            (least, "minimum", "exclusiveMinimum"),
+            (most, "maximum", "exclusiveMaximum"),
+        ] {
+            match bound {
+                Bound::Included(number) => schema[inclusive] = json!(number),
+                Bound::Excluded(number) => schema[exclusive] = json!(number),
+                Bound::Unbounded => {}
+            }
+        }
+        schema
+    }
+}
+
+/// Seconds, up to a day: whoever waits longer for one answer does not mean a timeout.
+pub(super) const SECONDS: Number<Duration> = Number {
+    bounds: (Bound::Excluded(0.0), Bound::Included(86_400.0)),
+    advice: "write seconds above 0 and up to 86400",
+    read: Duration::from_secs_f64,
+    // Whole ones without a fraction.
+    write: |duration| match duration.subsec_nanos() {
+        0 => duration.as_secs().into(),
+        _ => duration.as_secs_f64().into(),
+    },
+};
+
+pub(super) const DOLLARS: Number<Option<f64>> = Number {
+    bounds: (Bound::Excluded(0.0), Bound::Unbounded),
+    advice: "write an amount above 0, or leave it out for no cap",
+    read: Some,
+    write: |dollars| (*dollars).into(),
+};
+
+pub(super) struct Text;
+
+impl<T: From<String> + Clone + Into<Value>> Form<T> for Text {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<T> {
+        match value {
+            Value::String(text) => Some(text.into()),
+            other => place.refuse(&other, "write a string"),
+        }
+    }
+
+    fn write(&self, value: &T) -> Value {
+        value.clone().into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "string"})
+    }
+}
+
+/// An object whose keys are read later.
+pub(super) struct Object;
+
+impl Form<Map<String, Value>> for Object {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Map<String, Value>> {
+        match value {
+            Value::Object(object) => Some(object),
+            other => place.refuse(&other, "write an object, such as `{}`"),
+        }
+    }
+
+    fn write(&self, value: &Map<String, Value>) -> Value {
+        value.clone().into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "object"})
+    }
+}
+
+/// A list of files.
+pub(super) struct Paths;
+
+impl Form<Vec<PathBuf>> for Paths {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Vec<PathBuf>> {
+        const ADVICE: &str = r#"write a list of files, such as ["benchmark.jsonl"]"#;
+        let Value::Array(entries) = &value else {
+            return place.refuse(&value, ADVICE);
+        };
+        let path = |entry: &Value| {
+            let path = entry.as_str().filter(|path| !path.trim().is_empty());
+            path.map(PathBuf::from)
+        };
+        let paths = entries.iter().map(path).collect::<Option<_>>();
+        paths.or_else(|| place.fault("is a list of something else than names of files", ADVICE))
+    }
+
+    fn write(&self, paths: &Vec<PathBuf>) -> Value {
+        if paths.is_empty() {
+            return Value::Null;
+        }
+        paths.iter().map(|path| path.to_string_lossy()).collect()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "array", "items": {"type": "string"}})
+    }
+}
+
+/// The parts, or ways, that a file may choose by their names.
+pub(super) struct Choice<T: 'static>(pub(super) &'static [Part<T>]);
+
+/// One of them: its name, what it stands for, and what it does.
+pub(super) type Part<T> = (&'static str, T, &'static str);
+
+impl<T: Copy + PartialEq> Choice<T> {
+    pub(super) fn find(&self, name: &str) -> Option<T> {
+        let part = self.0.iter().find(|(known, ..)| *known == name);
+        part.map(|(_, part, _)| *part)
+    }
+}
+
+impl<T: Copy + PartialEq> Form<T> for Choice<T> {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<T> {
+        let Value::String(name) = value else {
+            return place.refuse(&value, "write a string");
+        };
+        self.find(&name).or_else(|| {
+            let names: Vec<_> = self.0.iter().map(|(name, ..)| *name).collect();
+            let advice = format!("write one of `{}`", names.join("`, `"));
+            place.fault(format!("is `{}`", presentable(&name)), advice)
+        })
+    }
+
+    fn write(&self, value: &T) -> Value {
+        let part = self.0.iter().find(|(_, part, _)| part == value);
+        part.map_or(Value::Null, |(name, ..)| (*name).into())
+    }
+
+    fn schema(&self) -> Value {
+        let part = |(name, _, about): &Part<T>| json!({"const": name, "description": about});
+        json!({"oneOf": self.0.iter().map(part).collect::<Vec<_>>()})
+    }
+}
+
+impl<T: Copy + PartialEq> Form<Option<T>> for Choice<T> {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<T>> {
+        Form::<T>::read(self, value, place).map(Some)
+    }
+
+    fn write(&self, value: &Option<T>) -> Value {
+        value.map_or(Value::Null, |value| self.write(&value))
+    }
+
+    fn schema(&self) -> Value {
+        Form::<T>::schema(self)
+    }
+}
