@@ -199,6 +199,25 @@ fn a_preview_or_dry_run_that_cannot_be_written_is_an_error() {
     assert!(said(&output).contains("no folder"), "{}", said(&output));
 }
 
+#[test]
+fn any_setting_can_be_set_on_the_command_line() {
+    let place = Place::new();
+    let run = |set: &str| place.runs(&["run", "input.json", "--offline", "--set", set]);
+    for (set, told) in [
+        ("max_calls=0", "max_calls: is 0"),
+        ("storage=nowhere", "storage: is not a known storage"),
+        ("max_call=3", "did you mean `max_calls`?"),
+        ("max_calls", "KEY=VALUE"),
+    ] {
+        let output = run(set);
+        assert_eq!(output.status.code(), Some(2), "{set}: {}", said(&output));
+        assert!(said(&output).contains(told), "{set}: {}", said(&output));
+    }
+    let capped = run("max_calls=1");
+    assert_eq!(capped.status.code(), Some(3), "{}", said(&capped));
+    assert_eq!(records(&String::from_utf8_lossy(&capped.stdout)).len(), 1);
+}
+
 #[cfg(unix)]
 #[test]
 fn whoever_stops_reading_is_not_told_off() {

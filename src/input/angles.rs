@@ -17,8 +17,8 @@ const MOST_ASKS: u64 = 1_000_000;
 
 pub(super) struct AnglesForm;
 
-impl Form<Option<Angles>> for AnglesForm {
-    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<Angles>> {
+impl Form<Angles> for AnglesForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Angles> {
         let read = match &value {
             Value::String(name) if name == "neutral" => Ok(Angles::neutral()),
             Value::String(_) => Err("is not a known source of angles".to_owned()),
@@ -27,13 +27,19 @@ impl Form<Option<Angles>> for AnglesForm {
             other => return place.refuse(other, ADVICE),
         };
         match read {
-            Ok(angles) => Some(Some(angles)),
+            Ok(angles) => Some(angles),
             Err(problem) => place.fault(problem, ADVICE),
         }
     }
 
-    fn write(&self, angles: &Option<Angles>) -> Value {
-        angles.as_ref().map_or(Value::Null, to_json)
+    fn write(&self, angles: &Angles) -> Value {
+        match angles.source() {
+            AngleSource::Given(angles) => angles.iter().map(|angle| &**angle).collect(),
+            AngleSource::PerTopic(count) => {
+                json!({"generated": count, "most_asks": angles.asks_at_most()})
+            }
+            AngleSource::Once(count) => json!({"generated_once": count}),
+        }
     }
 
     fn schema(&self) -> Value {
@@ -43,7 +49,7 @@ impl Form<Option<Angles>> for AnglesForm {
             {"type": "array", "description": "Your own, for every topic.", "items": {"type": "string"}, "minItems": 1},
             {
                 "type": "object",
-                "description": "Invented by the topic model, when the run is planned.",
+                "description": "Invented by the topic model, when the run is planned:",
                 "minProperties": 1,
                 "maxProperties": 2,
                 "properties": {
@@ -97,14 +103,4 @@ fn count_of(key: &str, count: &Value) -> Result<usize, String> {
 
 fn small(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
-}
-
-pub(super) fn to_json(angles: &Angles) -> Value {
-    match angles.source() {
-        AngleSource::Given(angles) => angles.iter().map(|angle| &**angle).collect(),
-        AngleSource::PerTopic(count) => {
-            json!({"generated": count, "most_asks": angles.asks_at_most()})
-        }
-        AngleSource::Once(count) => json!({"generated_once": count}),
-    }
 }

@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 
 use super::angles::AnglesForm;
 use super::deduplication::{self, DeduplicationForm};
+use super::described::Described as _;
 use super::form::Form as _;
 use super::providers::ProvidersForm;
 use super::read::{Source, read};
-use super::{GenerateByTopicInput, topics};
+use super::{GenerateByTopicInput, Settings, topics};
 use crate::dedup::Deduplication;
 use crate::error::Result;
 use crate::fault::InputFault;
@@ -209,7 +210,7 @@ impl<T> GenerateByTopicInputBuilder<T> {
     /// Generated ones are asked for once, when the run is planned: one call for each topic, of up to 100 topics.
     #[must_use]
     pub fn angles(self, angles: &Angles) -> Self {
-        self.configure("angles", AnglesForm.write(&Some(angles.clone())))
+        self.configure("angles", AnglesForm.write(angles))
     }
 
     /// Sets what is taken for a repeat. By default a record that says what another says in slightly other words.
@@ -229,10 +230,11 @@ impl<T> GenerateByTopicInputBuilder<T> {
         )
     }
 
-    /// Sets what is taken for a repeat, in its JSON form: a word, or an object as [`Deduplication`] describes it.
+    /// Sets a setting, a key of `data_factory_config`, in its JSON form.
     #[must_use]
-    pub fn deduplication_json(self, deduplication: impl Into<Value>) -> Self {
-        self.configure(deduplication::KEY, deduplication)
+    pub fn setting(self, name: &str, value: impl Into<Value>) -> Self {
+        let known = Settings::KEYS.iter().find(|key| key.names.contains(&name));
+        self.configure(known.map_or(name, |key| key.names[0]), value)
     }
 
     /// Adds a JSONL file of records that count as seen, such as a test set that must not leak into the data. A record

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::described::{Described, described};
 use super::document::ModelForm;
-use super::form::{Choice, Form, Number};
+use super::form::{Choice, Form, Maybe, Number};
 use super::reader::{Notes, Place, Reader, presentable};
 use crate::closest::closest;
 use crate::dedup::{Deduplication, Method, Scope};
@@ -17,7 +17,11 @@ use crate::schema::RecordSchema;
 pub(super) const KEY: &str = "deduplication";
 
 const METHODS: Choice<Method> = Choice(&[
-    (Method::Near.as_str(), Method::Near, "The same in slightly other words."),
+    (
+        Method::Near.as_str(),
+        Method::Near,
+        "The same in slightly other words.",
+    ),
     (
         Method::Exact.as_str(),
         Method::Exact,
@@ -49,13 +53,13 @@ described! {
         /// How records are compared.
         method: Method, METHODS;
         /// The fields that decide, as names or paths such as `meta.source`. Unless given, those that do not follow from others.
-        fields: Option<Vec<String>>, Names;
+        fields: Option<Vec<String>>, Maybe(Names);
         /// With which records a record is compared.
         scope: Scope, SCOPES;
         /// The cosine from which on two embeddings are the same; 0.9 unless given.
         threshold: Option<f32>, THRESHOLD;
         /// A model, as `provider/model`, that is asked for embeddings as well, and finds free rewordings.
-        embedding_model: Option<ModelName>, ModelForm;
+        embedding_model: Option<ModelName>, Maybe(ModelForm);
     }
 }
 
@@ -72,7 +76,7 @@ impl Form<Deduplication> for DeduplicationForm {
             }
             Value::Object(object) => {
                 let mut reader = Reader::new(object, place.here());
-                reader.refuse_unknown_keys(&Deduplication::names());
+                reader.refuse_unknown_keys::<Deduplication>(&[]);
                 Some(Deduplication::read(&mut reader))
             }
             other => place.refuse(&other, ADVICE),
@@ -90,15 +94,17 @@ impl Form<Deduplication> for DeduplicationForm {
     }
 
     fn schema(&self) -> Value {
-        json!({"anyOf": [Form::<Method>::schema(&METHODS), Deduplication::schema()]})
+        let mut object = Deduplication::schema();
+        object["description"] = json!("A method with its settings:");
+        json!({"anyOf": [METHODS.schema(), object]})
     }
 }
 
 /// A name, or a list of names.
 struct Names;
 
-impl Form<Option<Vec<String>>> for Names {
-    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<Vec<String>>> {
+impl Form<Vec<String>> for Names {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Vec<String>> {
         let names: Option<Vec<_>> = match &value {
             Value::String(name) => Some(vec![name.clone()]),
             Value::Array(names) => {
@@ -109,7 +115,7 @@ impl Form<Option<Vec<String>>> for Names {
         };
         let is_named = |name: &String| !name.trim().is_empty();
         match names {
-            Some(names) if !names.is_empty() && names.iter().all(is_named) => Some(Some(names)),
+            Some(names) if !names.is_empty() && names.iter().all(is_named) => Some(names),
             _ => place.fault(
                 "is no list of names, or an empty one",
                 r#"write names of fields, such as ["question"]"#,
@@ -117,7 +123,7 @@ impl Form<Option<Vec<String>>> for Names {
         }
     }
 
-    fn write(&self, names: &Option<Vec<String>>) -> Value {
+    fn write(&self, names: &Vec<String>) -> Value {
         names.clone().into()
     }
 

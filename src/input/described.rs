@@ -32,15 +32,6 @@ pub(super) trait Described: Default {
         written
     }
 
-    /// Returns every name that is read.
-    fn names() -> Vec<&'static str> {
-        Self::KEYS
-            .iter()
-            .flat_map(|key| key.names)
-            .copied()
-            .collect()
-    }
-
     fn schema() -> Value {
         let entry = |key: &Key| (key.names[0].to_owned(), (key.schema)());
         let properties: Map<_, _> = Self::KEYS.iter().map(entry).collect();

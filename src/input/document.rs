@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::deduplication::{self, DeduplicationForm};
-use super::described::{Described, described, entry};
-use super::form::{Form, Object, Text, Whole};
+use super::deduplication;
+use super::described::{Described, described};
+use super::form::{Form, Maybe, Text, Whole, object};
 use super::parameters::ParametersForm;
 use super::providers::{Providers, ProvidersForm};
 use super::reader::Place;
@@ -14,7 +14,7 @@ use super::settings::Settings;
 use super::topics::Topics;
 use crate::llm::price::PriceTable;
 use crate::llm::{ModelName, Parameters};
-use crate::plan::TopicSpec;
+use crate::plan::{MOST_RECORDS, TopicSpec};
 
 described! {
     pub(super) struct Document {
@@ -25,7 +25,7 @@ described! {
         /// How many records a topic gets where nothing else decides it.
         records_per_topic: u64 = 10, Whole(0..=u64::MAX);
         /// Names of topics, or names with a count of their own, such as `{"tides": 3}`. Without it, topics are generated.
-        topics: Option<Vec<TopicSpec>> = None, Topics;
+        topics: Option<Vec<TopicSpec>> = None, Maybe(Topics);
         /// Model that invents topics, as `provider/model`.
         topic_model_name: ModelName = default_model(), ModelForm;
         /// Parameters for it, and whatever else the provider takes; never a key. `temperature` is 1 unless given.
@@ -57,11 +57,13 @@ pub(super) fn json_schema() -> Value {
     });
     let all = schema.as_object_mut().expect("it was made as one");
     all.extend(Document::schema().as_object().cloned().unwrap_or_default());
-    schema["properties"][deduplication::KEY] = entry(
-        DeduplicationForm.schema(),
-        "The same as `deduplication` in `data_factory_config`.",
-        Value::Null,
-    );
+    // The plan checks these, with the topics in view.
+    schema["properties"]["num_records"]["minimum"] = json!(1);
+    schema["properties"]["num_records"]["maximum"] = json!(MOST_RECORDS);
+    schema["properties"][deduplication::KEY] = json!({
+        "description": "The same as in `data_factory_config`.",
+        "$ref": "#/$defs/Settings/properties/deduplication",
+    });
     schema["$defs"] = json!({"Settings": Settings::json_schema()});
     schema
 }
@@ -104,20 +106,6 @@ impl Form<ModelName> for ModelForm {
     }
 }
 
-impl Form<Option<ModelName>> for ModelForm {
-    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<ModelName>> {
-        Form::<ModelName>::read(self, value, place).map(Some)
-    }
-
-    fn write(&self, name: &Option<ModelName>) -> Value {
-        name.as_ref().map(ModelName::as_str).into()
-    }
-
-    fn schema(&self) -> Value {
-        Form::<ModelName>::schema(self)
-    }
-}
-
 /// The shape of a record as it is written; what it comes to depends on the builder too.
 struct OutputSchema;
 
@@ -145,7 +133,7 @@ impl Form<Value> for OutputSchema {
             },
         });
         json!({"anyOf": [
-            {"type": "array", "minItems": 1, "items": field},
+            {"type": "array", "description": "Fields, each with a `name` and a `type`.", "minItems": 1, "items": field},
             {"type": "object", "description": "A JSON Schema whose root describes an object."},
         ]})
     }
@@ -156,7 +144,7 @@ struct Config;
 
 impl Form<Map<String, Value>> for Config {
     fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Map<String, Value>> {
-        Object.read(value, place)
+        object(value, place)
     }
 
     fn write(&self, value: &Map<String, Value>) -> Value {
@@ -187,7 +175,7 @@ struct PricesForm;
 
 impl Form<Prices> for PricesForm {
     fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Prices> {
-        let json = Object.read(value, place)?;
+        let json = object(value, place)?;
         match PriceTable::known().with_json(&json) {
             Ok(table) => Some(Prices { json, table }),
             Err(error) => place.fault_of(error.message()),

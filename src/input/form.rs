@@ -18,6 +18,25 @@ pub(super) trait Form<T> {
     fn schema(&self) -> Value;
 }
 
+/// A form of what may be missing.
+pub(super) struct Maybe<F>(pub(super) F);
+
+impl<T, F: Form<T>> Form<Option<T>> for Maybe<F> {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<T>> {
+        self.0.read(value, place).map(Some)
+    }
+
+    fn write(&self, value: &Option<T>) -> Value {
+        value
+            .as_ref()
+            .map_or(Value::Null, |value| self.0.write(value))
+    }
+
+    fn schema(&self) -> Value {
+        self.0.schema()
+    }
+}
+
 pub(super) struct Flag;
 
 impl Form<bool> for Flag {
@@ -148,23 +167,11 @@ impl<T: From<String> + Clone + Into<Value>> Form<T> for Text {
     }
 }
 
-/// An object whose keys are read later.
-pub(super) struct Object;
-
-impl Form<Map<String, Value>> for Object {
-    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Map<String, Value>> {
-        match value {
-            Value::Object(object) => Some(object),
-            other => place.refuse(&other, "write an object, such as `{}`"),
-        }
-    }
-
-    fn write(&self, value: &Map<String, Value>) -> Value {
-        value.clone().into()
-    }
-
-    fn schema(&self) -> Value {
-        json!({"type": "object"})
+/// Reads an object whose keys are read later.
+pub(super) fn object(value: Value, place: &mut Place<'_>) -> Option<Map<String, Value>> {
+    match value {
+        Value::Object(object) => Some(object),
+        other => place.refuse(&other, "write an object, such as `{}`"),
     }
 }
 
@@ -230,19 +237,5 @@ impl<T: Copy + PartialEq> Form<T> for Choice<T> {
     fn schema(&self) -> Value {
         let part = |(name, _, about): &Part<T>| json!({"const": name, "description": about});
         json!({"oneOf": self.0.iter().map(part).collect::<Vec<_>>()})
-    }
-}
-
-impl<T: Copy + PartialEq> Form<Option<T>> for Choice<T> {
-    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<T>> {
-        Form::<T>::read(self, value, place).map(Some)
-    }
-
-    fn write(&self, value: &Option<T>) -> Value {
-        value.map_or(Value::Null, |value| self.write(&value))
-    }
-
-    fn schema(&self) -> Value {
-        Form::<T>::schema(self)
     }
 }

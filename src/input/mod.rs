@@ -4,6 +4,8 @@ mod angles;
 mod builder;
 mod deduplication;
 mod described;
+#[cfg(test)]
+mod docs;
 mod document;
 mod encoding;
 mod form;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::form::{Form, Object, POSITIVE};
+use super::form::{Form, POSITIVE, object};
 use super::reader::{Place, Reader};
 use crate::llm::Parameters;
 
@@ -28,7 +28,7 @@ pub(super) struct ParametersForm;
 
 impl Form<Arc<Parameters>> for ParametersForm {
     fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Arc<Parameters>> {
-        let object = Object.read(value, place)?;
+        let object = object(value, place)?;
         Some(Arc::new(from_object(object, place)))
     }
 
@@ -44,8 +44,8 @@ impl Form<Arc<Parameters>> for ParametersForm {
 
     fn schema(&self) -> Value {
         json!({"type": "object", "properties": {
-            "temperature": {"type": ["number", "null"], "minimum": 0},
-            "max_tokens": {"type": ["integer", "null"], "minimum": 1},
+            "temperature": {"description": "Sampling temperature.", "type": ["number", "null"], "minimum": 0},
+            "max_tokens": {"description": "The most tokens an answer may have.", "type": ["integer", "null"], "minimum": 1},
         }})
     }
 }

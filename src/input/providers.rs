@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::described::{Described, described};
-use super::form::{Choice, Form, Object, Text};
+use super::form::{Choice, Form, Maybe, Text, object};
 use super::reader::{Place, Reader};
 use crate::llm::{OutputMode, ProviderSettings};
 use crate::schema::Dialect;
@@ -75,9 +75,9 @@ described! {
         /// Headers of every request. `$NAME` and `${NAME}` stand for what an environment variable holds.
         headers: BTreeMap<String, String>, Headers;
         /// The part of JSON Schema that it understands.
-        dialect: Option<Dialect>, DIALECTS;
+        dialect: Option<Dialect>, Maybe(DIALECTS);
         /// The firmest way in which it can be asked for structured output.
-        output_mode: Option<OutputMode>, OUTPUT_MODES;
+        output_mode: Option<OutputMode>, Maybe(OUTPUT_MODES);
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) struct ProvidersForm;
 impl Form<Providers> for ProvidersForm {
     fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Providers> {
         let mut providers = Providers::new();
-        for (name, value) in Object.read(value, place)? {
+        for (name, value) in object(value, place)? {
             if name.is_empty() || name.contains('/') {
                 let advice = "write what stands before the slash of a model's name";
                 place.fault::<()>("names a provider that no model can have", advice);
@@ -130,7 +130,7 @@ fn read_one(mut reader: Reader<'_>) -> ProviderSettings {
             .at("api_key")
             .fault::<()>("would be written into journals", advice);
     }
-    reader.refuse_unknown_keys(&ProviderSettings::names());
+    reader.refuse_unknown_keys::<ProviderSettings>(&[]);
     let settings = ProviderSettings::read(&mut reader);
     if settings.base_url.as_deref().is_some_and(holds_a_secret) {
         reader.at("base_url").fault::<()>(
@@ -146,7 +146,7 @@ struct Headers;
 impl Form<BTreeMap<String, String>> for Headers {
     fn read(&self, value: Value, place: &mut Place<'_>) -> Option<BTreeMap<String, String>> {
         let mut headers = BTreeMap::new();
-        for (name, value) in Object.read(value, place)? {
+        for (name, value) in object(value, place)? {
             if let Some(value) = Text.read(value, &mut place.at(&name)) {
                 headers.insert(name, value);
             }

@@ -49,8 +49,7 @@ pub(super) fn read(source: Source) -> Result<Inner> {
         .get("output_schema")
         .is_some_and(|schema| !schema.is_null());
     let mut reader = Reader::new(document, Place::new("", &mut notes));
-    let known = [Document::names(), vec![deduplication::KEY]].concat();
-    reader.refuse_unknown_keys(&known);
+    reader.refuse_unknown_keys::<Document>(&[deduplication::KEY]);
     let mut document = Document::read(&mut reader);
     let amounts_are_clear =
         !reader.found_fault_with(&["num_records", "records_per_topic", "topics"]);

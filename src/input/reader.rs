@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::described::Described;
 use super::form::Form;
 use super::warning::InputWarning;
 use crate::closest::closest;
@@ -94,14 +95,17 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes every key that is not known.
-    pub(super) fn refuse_unknown_keys(&mut self, known: &[&str]) {
+    pub(super) fn refuse_unknown_keys<T: Described>(&mut self, more: &[&'static str]) {
+        let first = T::KEYS.iter().map(|key| &key.names[0]).chain(more);
+        let known = first.copied().collect::<Vec<_>>().join("`, `");
+        let names = T::KEYS.iter().flat_map(|key| key.names).chain(more);
         for key in self.object.keys() {
-            if known.contains(&key.as_str()) {
+            if names.clone().any(|name| name == key) {
                 continue;
             }
-            let advice = match closest(key, known.iter().copied()) {
+            let advice = match closest(key, names.clone().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("known keys are `{}`", known.join("`, `")),
+                None => format!("known keys are `{known}`"),
             };
             let mut place = self.place.at(&presentable(key));
             place.fault::<()>("is not a known key", advice);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::angles::AnglesForm;
 use super::deduplication::DeduplicationForm;
 use super::described::{Described, described};
-use super::form::{DOLLARS, Flag, Form, POSITIVE, Paths, SECONDS, Whole};
+use super::form::{DOLLARS, Flag, Form, Maybe, POSITIVE, Paths, SECONDS, Whole};
 use super::reader::{Notes, Place, Reader};
 use crate::dedup::Deduplication;
 use crate::topic::Angles;
@@ -91,7 +91,7 @@ described! {
         max_tokens_ceiling: Option<u64> = None, POSITIVE => (tokens: u64), runtime_only;
         // They cost tokens or a call, and change what is written about.
         /// Points of view that take turns in a topic's prompts, so that calls do not start from the same place.
-        angles: Option<Angles> = None, AnglesForm;
+        angles: Option<Angles> = None, Maybe(AnglesForm);
         // What is accepted may change with it, as with filters: that is judged anew, and nothing is asked again.
         /// What is taken for a repeat: the name of a method, or an object. May also stand beside `output_schema`.
         deduplication: Deduplication = Deduplication::default(), DeduplicationForm, runtime_only;
@@ -121,9 +121,7 @@ const PATH: &str = "data_factory_config";
 impl Settings {
     pub(super) fn from_json(object: Map<String, Value>, notes: &mut Notes) -> Self {
         let mut reader = Reader::new(object, Place::new(PATH, notes));
-        let ignored = WITHOUT_MEANING.iter().map(|(key, _)| *key);
-        let known: Vec<_> = Self::names().into_iter().chain(ignored).collect();
-        reader.refuse_unknown_keys(&known);
+        reader.refuse_unknown_keys::<Self>(&WITHOUT_MEANING.map(|(key, _)| key));
         for (key, reason) in WITHOUT_MEANING {
             if reader.take(key).is_some() {
                 reader.at(key).warn(reason);
@@ -205,9 +203,9 @@ impl Form<Storage> for StorageForm {
             {"const": "local", "description": "In a journal on this machine, in `.topicloom`, or beside the command's output."},
             {
                 "type": "object",
-                "description": "In a journal on this machine, in this directory.",
+                "description": "In a journal on this machine, in a directory of your own:",
                 "required": ["local"],
-                "properties": {"local": {"type": "string", "description": "A directory."}},
+                "properties": {"local": {"type": "string", "description": "The directory."}},
                 "additionalProperties": false,
             },
         ]})

@@ -10,9 +10,9 @@ const ADVICE: &str = r#"write a name, or a name with a count such as {"tides": 3
 
 pub(super) struct Topics;
 
-impl Form<Option<Vec<TopicSpec>>> for Topics {
+impl Form<Vec<TopicSpec>> for Topics {
     /// Reads names, and names with a count. Entries with a fault are left out.
-    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<Vec<TopicSpec>>> {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Vec<TopicSpec>> {
         let Value::Array(entries) = value else {
             return place.refuse(
                 &value,
@@ -28,12 +28,11 @@ impl Form<Option<Vec<TopicSpec>>> for Topics {
                 }
             }
         }
-        Some(Some(topics))
+        Some(topics)
     }
 
-    fn write(&self, topics: &Option<Vec<TopicSpec>>) -> Value {
-        let topics = topics.as_ref();
-        topics.map_or(Value::Null, |topics| topics.iter().map(to_json).collect())
+    fn write(&self, topics: &Vec<TopicSpec>) -> Value {
+        topics.iter().map(to_json).collect()
     }
 
     fn schema(&self) -> Value {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
 
 /// Turns an instruction and topics into a synthetic data set with language models.
 #[derive(Debug, Parser)]
@@ -180,12 +181,27 @@ pub(crate) struct AdjustArgs {
     pub(crate) seed: Option<u64>,
     /// What is taken for a repeat, over what the input says: `near`, `exact` or `off`, or an object such as `{"fields":
     /// ["question"], "scope": "topic"}`.
-    #[arg(long, value_name = "METHOD|JSON")]
-    pub(crate) deduplication: Option<String>,
+    #[arg(long, value_name = "METHOD|JSON", value_parser = value)]
+    pub(crate) deduplication: Option<Value>,
+    /// A setting, over what `data_factory_config` of the input says, such as `max_retries=2`; the value in JSON, or a text. May be
+    /// given more than once.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) set: Vec<(String, Value)>,
     /// What models cost, over what the input says and what is known: a JSON file of `"provider/model": {"input": 0.5,
     /// "output": 2}` in dollars per million tokens, or LiteLLM's `model_prices_and_context_window.json`.
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
+}
+
+/// Reads a setting; what is no JSON is a text.
+fn setting(said: &str) -> Result<(String, Value), String> {
+    let (key, said) = said.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.to_owned(), value(said)?))
+}
+
+#[allow(clippy::unnecessary_wraps)] // The signature of a parser.
+fn value(said: &str) -> Result<Value, String> {
+    Ok(serde_json::from_str(said).unwrap_or_else(|_| said.into()))
 }
 
 /// How a run is driven and where its records go.

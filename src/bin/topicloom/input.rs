@@ -88,9 +88,10 @@ pub(crate) fn adjusted(
         builder = builder.seed(seed);
     }
     if let Some(said) = &args.deduplication {
-        // What is no JSON is the name of a method, or reported as if it were meant for one.
-        let value: Value = serde_json::from_str(said).unwrap_or_else(|_| said.as_str().into());
-        builder = builder.deduplication_json(value);
+        builder = builder.setting("deduplication", said.clone());
+    }
+    for (name, value) in &args.set {
+        builder = builder.setting(name, value.clone());
     }
     builder.build()
 }
