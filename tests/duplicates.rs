@@ -160,7 +160,7 @@ async fn calls_for(records: Vec<Value>, deduplication: Deduplication) -> u64 {
         .topics(["everything"])
         .output_json_schema(json!({"type": "object", "properties": properties}))
         .deduplication(deduplication)
-        .dead_queue_threshold(1_000)
+        .give_up_after(1_000)
         .max_concurrency(4)
         .build()
         .expect("an input");

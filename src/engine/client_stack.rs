@@ -89,7 +89,7 @@ impl ClientContext {
             let client = Budgeted::new(client, Arc::clone(&self.budget));
             return Arc::new(self.watched(client, settings, seed));
         }
-        let client = TimedOut::new(Arc::clone(&backend.client), settings.task_runner_timeout);
+        let client = TimedOut::new(Arc::clone(&backend.client), settings.call_timeout);
         let client = self.first_answer(client);
         let client = Traced::new(client);
         let client = Noted {
@@ -151,7 +151,7 @@ pub(crate) fn caller_layers(
     max_concurrency: usize,
 ) -> Arc<dyn LlmClient> {
     choice(model, |backend| {
-        let client = TimedOut::new(Arc::clone(&backend.client), settings.task_runner_timeout);
+        let client = TimedOut::new(Arc::clone(&backend.client), settings.call_timeout);
         let client = Traced::new(client);
         let client: Arc<dyn LlmClient> = match &backend.lane {
             Some(lane) => Arc::new(Adaptive::new(client, Arc::clone(lane), max_concurrency)),

@@ -130,7 +130,7 @@ impl Judge {
             shape,
             limits: Limits::default(),
             keeps_data: parts.plug_ins.hooks.want_data(),
-            longest: longest(parts.settings().task_runner_timeout),
+            longest: longest(parts.settings().call_timeout),
             dialects: Mutex::default(),
             parts,
             log,

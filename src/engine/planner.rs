@@ -120,7 +120,7 @@ impl<'a> Planner<'a> {
         part: &str,
         call: impl Future<Output = Result<R>>,
     ) -> Result<R> {
-        let longest = guard::longest(self.parts.settings().task_runner_timeout);
+        let longest = guard::longest(self.parts.settings().call_timeout);
         let mut call = pin!(guard::caught_async(part, call));
         loop {
             let asked = self.client.asked.load(Ordering::Relaxed);

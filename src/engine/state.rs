@@ -590,9 +590,9 @@ fn new_ledger(parts: &RunParts, plan: &Plan, seed: u64) -> Ledger {
     let quotas: Vec<u64> = plan.topics.iter().map(|topic| topic.quota).collect();
     let settings = parts.settings();
     let rules = LedgerRules {
-        miss_threshold: settings.dead_queue_threshold,
+        miss_threshold: settings.give_up_after,
         records_per_request: settings.records_per_request,
-        breaker_rounds: settings.job_run_stop_threshold,
+        breaker_rounds: settings.stop_after_failed_rounds,
         reallocate: parts.reallocates(),
         seed,
     };

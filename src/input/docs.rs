@@ -20,7 +20,8 @@ const SETTINGS: &str = "
 ## Settings
 
 The keys of `data_factory_config`, which `--set KEY=VALUE` sets on the command line. Those with a star say how a run is driven and
-not what comes of it, so a resumed run may change them.
+not what comes of it, so a resumed run may change them. Where there are two names, the first is Starfish's, and the second is the one
+in Rust.
 ";
 
 #[test]
@@ -28,17 +29,16 @@ fn the_docs_say_what_is_read() {
     let mut docs = format!("{HEAD}\n```json\n{}\n```\n", EXAMPLE.trim());
     let schema = GenerateByTopicInput::json_schema();
     let keys = properties(&schema).expect("the input is an object");
-    docs += &table("key", keys, |_| "");
+    docs += &table("key", keys, |_| String::new());
     docs += &parts(keys);
     docs += SETTINGS;
     let settings = properties(&schema["$defs"]["Settings"]).expect("they are an object");
     docs += &table("setting", settings, |name| {
-        let key = Settings::KEYS.iter().find(|key| key.names[0] == name);
-        if key.is_some_and(|key| key.runtime_only) {
-            " *"
-        } else {
-            ""
-        }
+        let Some(key) = Settings::KEYS.iter().find(|key| key.names[0] == name) else {
+            return String::new();
+        };
+        let other = key.names.get(1).map(|other| format!(", `{other}`"));
+        other.unwrap_or_default() + if key.runtime_only { " *" } else { "" }
     });
     docs += &parts(settings);
 
@@ -58,7 +58,7 @@ fn properties(schema: &Value) -> Option<&Map<String, Value>> {
 }
 
 /// Returns a table of keys, each with a mark.
-fn table(what: &str, keys: &Map<String, Value>, mark: impl Fn(&str) -> &'static str) -> String {
+fn table(what: &str, keys: &Map<String, Value>, mark: impl Fn(&str) -> String) -> String {
     let mut table = format!("\n| {what} | default | bounds | meaning |\n|---|---|---|---|\n");
     for (name, schema) in keys {
         let default = schema.get("default").map(|default| format!("`{default}`"));
@@ -87,7 +87,12 @@ fn parts(keys: &Map<String, Value>) -> String {
                     "These keys:"
                 };
                 let what = if part == schema { what } else { about(part) };
-                write!(objects, "\n{what}\n{}", table("key", keys, |_| "")).unwrap();
+                write!(
+                    objects,
+                    "\n{what}\n{}",
+                    table("key", keys, |_| String::new())
+                )
+                .unwrap();
                 for (name, schema) in keys {
                     let parts = alternatives(schema).into_iter();
                     let parts = parts.filter_map(|part| Some((part.get("const")?, about(part))));

@@ -42,11 +42,14 @@ described! {
         /// Calls in flight at once, over the whole run.
         max_concurrency: usize = 10, Whole(1..=10_000) => (calls: usize), runtime_only;
         /// How long one model call may take, once it is sent; in JSON in seconds, whole or with a fraction.
-        task_runner_timeout: Duration = Duration::from_secs(60), SECONDS => (timeout: Duration), runtime_only;
+        #[written("task_runner_timeout")]
+        call_timeout: Duration = Duration::from_secs(60), SECONDS => (timeout: Duration), runtime_only;
         /// Attempts in a row that gave nothing before a topic is given up; a topic that gave records before has more.
-        dead_queue_threshold: u32 = 3, Whole(1..=1_000) => (attempts: u32);
+        #[written("dead_queue_threshold")]
+        give_up_after: u32 = 3, Whole(1..=1_000) => (attempts: u32);
         /// Rounds of calls that all fail before the run stops.
-        job_run_stop_threshold: u32 = 3, Whole(1..=1_000) => (rounds: u32), runtime_only;
+        #[written("job_run_stop_threshold")]
+        stop_after_failed_rounds: u32 = 3, Whole(1..=1_000) => (rounds: u32), runtime_only;
         /// Whether the command line shows progress.
         show_progress: bool = true, Flag => (show: bool), runtime_only;
         /// Where the run's answers are kept, so that one that was interrupted goes on. Unless given, the command keeps them in a

@@ -94,7 +94,7 @@ fn the_builder_says_what_the_reference_example_says() {
             Field::str("difficulty"),
         ])
         .max_concurrency(4)
-        .task_runner_timeout(Duration::from_secs(120))
+        .call_timeout(Duration::from_secs(120))
         .build()
         .unwrap();
     let read: GenerateByTopicInput = GenerateByTopicInput::reference_example().parse().unwrap();
@@ -147,9 +147,9 @@ fn every_builder_setting_arrives() {
         .topic("a")
         .no_num_records()
         .max_concurrency(2)
-        .task_runner_timeout(Duration::from_millis(1_500))
-        .dead_queue_threshold(4)
-        .job_run_stop_threshold(5)
+        .call_timeout(Duration::from_millis(1_500))
+        .give_up_after(4)
+        .stop_after_failed_rounds(5)
         .show_progress(false)
         .local_storage("runs")
         .seed(u64::MAX)
@@ -173,9 +173,9 @@ fn every_builder_setting_arrives() {
         .unwrap();
     let expected = Settings {
         max_concurrency: 2,
-        task_runner_timeout: Duration::from_millis(1_500),
-        dead_queue_threshold: 4,
-        job_run_stop_threshold: 5,
+        call_timeout: Duration::from_millis(1_500),
+        give_up_after: 4,
+        stop_after_failed_rounds: 5,
         show_progress: false,
         storage: Storage::Local(Some("runs".into())),
         seed: Some(u64::MAX),
@@ -197,6 +197,39 @@ fn every_builder_setting_arrives() {
     };
     assert_eq!(input.settings(), &expected);
     assert_eq!(input.num_records(), None);
+}
+
+#[test]
+fn a_setting_may_have_the_name_it_has_in_rust() {
+    let read = |config: Value| {
+        let document = json!({"topics": ["a"], "data_factory_config": config});
+        GenerateByTopicInput::from_json_value(document)
+    };
+    let input = read(json!({"call_timeout": 5, "give_up_after": 6, "stop_after_failed_rounds": 7}));
+    let starfish = json!({
+        "task_runner_timeout": 5, "dead_queue_threshold": 6, "job_run_stop_threshold": 7,
+    });
+    let same = read(starfish).unwrap();
+    let input = input.unwrap();
+    assert_eq!(input.settings(), same.settings());
+    assert_eq!(input.to_json(), same.to_json());
+    assert_eq!(input.fingerprint(), same.fingerprint());
+    let set = input.to_builder().setting("call_timeout", 8).build();
+    assert_eq!(set.unwrap().settings().call_timeout.as_secs(), 8);
+
+    let validator = jsonschema::validator_for(&GenerateByTopicInput::json_schema()).unwrap();
+    for (timeout, is_valid) in [(5, true), (0, false)] {
+        let document = json!({"data_factory_config": {"call_timeout": timeout}});
+        assert_eq!(validator.is_valid(&document), is_valid);
+    }
+    let wrong = read(json!({"give_up_after": 0, "call_timeout": 1, "task_runner_timeout": 2}));
+    let wrong = wrong.unwrap_err().to_string();
+    for told in [
+        "data_factory_config.give_up_after: is 0; write a number from 1 to 1000",
+        "data_factory_config.call_timeout: is said twice, as `task_runner_timeout` too",
+    ] {
+        assert!(wrong.contains(told), "{wrong}");
+    }
 }
 
 #[test]

@@ -168,7 +168,7 @@ pub(crate) async fn drive(
     files: Files,
     args: DriveArgs,
 ) -> Result<(), Failure> {
-    let longest_call = input.settings().task_runner_timeout;
+    let longest_call = input.settings().call_timeout;
     let run = files.keep_rejected(builder).build().run(input)?;
     stop_at_signals(run.stop_handle(), longest_call);
     if way.journal.is_none() {
