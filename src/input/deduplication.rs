@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::described::{Described, described};
 use super::document::ModelForm;
-use super::form::{Choice, Form, Maybe, Number};
+use super::form::{Choice, Form, Maybe, Number, parts};
 use super::reader::{Notes, Place, Reader, presentable};
 use crate::closest::closest;
 use crate::dedup::{Deduplication, Method, Scope};
@@ -16,28 +16,20 @@ use crate::schema::RecordSchema;
 
 pub(super) const KEY: &str = "deduplication";
 
-const METHODS: Choice<Method> = Choice(&[
-    (
-        Method::Near.as_str(),
-        Method::Near,
-        "The same in slightly other words.",
-    ),
-    (
-        Method::Exact.as_str(),
-        Method::Exact,
-        "Equal but for case, spaces and marks at the ends.",
-    ),
-    (Method::Off.as_str(), Method::Off, "Repeats are accepted."),
-]);
+const METHODS: Choice<Method> = parts! {
+    Method {
+        Method::Near.as_str() => Near, "The same in slightly other words.";
+        Method::Exact.as_str() => Exact, "Equal but for case, spaces and marks at the ends.";
+        Method::Off.as_str() => Off, "Repeats are accepted.";
+    }
+};
 
-const SCOPES: Choice<Scope> = Choice(&[
-    ("run", Scope::Run, "No record of the run is repeated."),
-    (
-        "topic",
-        Scope::Topic,
-        "No record of the same topic is repeated.",
-    ),
-]);
+const SCOPES: Choice<Scope> = parts! {
+    Scope {
+        "run" => Run, "No record of the run is repeated.";
+        "topic" => Topic, "No record of the same topic is repeated.";
+    }
+};
 
 const THRESHOLD: Number<Option<f32>> = Number {
     bounds: (Bound::Included(0.0), Bound::Included(1.0)),

@@ -204,11 +204,19 @@ impl Form<Vec<PathBuf>> for Paths {
     }
 }
 
-/// The parts, or ways, that a file may choose by their names.
+/// The parts, or ways, that a file may choose by their names; made with [`parts!`].
 pub(super) struct Choice<T: 'static>(pub(super) &'static [Part<T>]);
 
 /// One of them: its name, what it stands for, and what it does.
 pub(super) type Part<T> = (&'static str, T, &'static str);
+
+/// Registers parts: `"name" => Variant, "what it does.";`
+macro_rules! parts {
+    ($type:ident { $($name:expr => $variant:ident, $about:literal;)+ }) => {
+        $crate::input::form::Choice(&[$(($name, $type::$variant, $about)),+])
+    };
+}
+pub(super) use parts;
 
 impl<T: Copy + PartialEq> Choice<T> {
     pub(super) fn find(&self, name: &str) -> Option<T> {

@@ -5,66 +5,34 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::described::{Described, described};
-use super::form::{Choice, Form, Maybe, Text, object};
+use super::form::{Choice, Form, Maybe, Text, object, parts};
 use super::reader::{Place, Reader};
 use crate::llm::{OutputMode, ProviderSettings};
 use crate::schema::Dialect;
 
-const DIALECTS: Choice<Dialect> = Choice(&[
-    (
-        "azure",
-        Dialect::Azure,
-        "Azure's deployment of OpenAI's strict mode.",
-    ),
-    (
-        "open_ai_strict",
-        Dialect::OpenAiStrict,
-        "OpenAI's strict mode, and xAI's.",
-    ),
-    (
-        "groq",
-        Dialect::Groq,
-        "OpenAI's strict rules on the models that enforce them.",
-    ),
-    ("mistral", Dialect::Mistral, "Near OpenAI's strict mode."),
-    (
-        "anthropic",
-        Dialect::Anthropic,
-        "Structured output and strict tools.",
-    ),
-    ("gemini", Dialect::Gemini, "`responseJsonSchema`."),
-    ("vllm", Dialect::Vllm, "vLLM with xgrammar."),
-    ("llama_cpp", Dialect::LlamaCpp, "llama.cpp and Ollama."),
-    ("full", Dialect::Full, "All of JSON Schema."),
-]);
+const DIALECTS: Choice<Dialect> = parts! {
+    Dialect {
+        "azure" => Azure, "Azure's deployment of OpenAI's strict mode.";
+        "open_ai_strict" => OpenAiStrict, "OpenAI's strict mode, and xAI's.";
+        "groq" => Groq, "OpenAI's strict rules on the models that enforce them.";
+        "mistral" => Mistral, "Near OpenAI's strict mode.";
+        "anthropic" => Anthropic, "Structured output and strict tools.";
+        "gemini" => Gemini, "`responseJsonSchema`.";
+        "vllm" => Vllm, "vLLM with xgrammar.";
+        "llama_cpp" => LlamaCpp, "llama.cpp and Ollama.";
+        "full" => Full, "All of JSON Schema.";
+    }
+};
 
-const OUTPUT_MODES: Choice<OutputMode> = Choice(&[
-    (
-        "strict",
-        OutputMode::Strict,
-        "The provider enforces the schema.",
-    ),
-    (
-        "schema",
-        OutputMode::Schema,
-        "The provider is given the schema and tries.",
-    ),
-    (
-        "tool",
-        OutputMode::Tool,
-        "The schema is the parameter of a tool that the model has to call.",
-    ),
-    (
-        "json",
-        OutputMode::Json,
-        "The provider enforces JSON; the schema is in the prompt.",
-    ),
-    (
-        "prompt",
-        OutputMode::Prompt,
-        "The schema is in the prompt, and nothing is enforced.",
-    ),
-]);
+const OUTPUT_MODES: Choice<OutputMode> = parts! {
+    OutputMode {
+        "strict" => Strict, "The provider enforces the schema.";
+        "schema" => Schema, "The provider is given the schema and tries.";
+        "tool" => Tool, "The schema is the parameter of a tool that the model has to call.";
+        "json" => Json, "The provider enforces JSON; the schema is in the prompt.";
+        "prompt" => Prompt, "The schema is in the prompt, and nothing is enforced.";
+    }
+};
 
 described! {
     impl ProviderSettings {
