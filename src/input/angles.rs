@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::form::Form;
-use super::reader::{Place, whole};
+use super::place::{Place, whole};
 use crate::topic::{AngleSource, Angles};
 
 const ADVICE: &str =

@@ -5,9 +5,9 @@ use std::ops::Bound;
 use serde_json::{Value, json};
 
 use super::described::{Described, described};
-use super::document::ModelForm;
-use super::form::{Choice, Form, Maybe, Number, parts};
-use super::reader::{Notes, Place, Reader, presentable};
+use super::form::{Choice, Form, Maybe, ModelForm, Number, parts};
+use super::place::{Notes, Place, presentable};
+use super::reader::Reader;
 use crate::closest::closest;
 use crate::dedup::{Deduplication, Method, Scope};
 use crate::fault::InputFault;
@@ -68,7 +68,7 @@ impl Form<Deduplication> for DeduplicationForm {
             }
             Value::Object(object) => {
                 let mut reader = Reader::new(object, place.here());
-                reader.refuse_unknown_keys::<Deduplication>(&[]);
+                reader.refuse_unknown_keys(Deduplication::KEYS, &[]);
                 Some(Deduplication::read(&mut reader))
             }
             other => place.refuse(&other, ADVICE),

@@ -3,17 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::reader::Reader;
-
-/// What is known of a key.
-pub(super) struct Key {
-    /// Its name, and another one that is read.
-    pub(super) names: &'static [&'static str],
-    /// Whether it says how a run is driven and not what comes of it: a resumed run may change it.
-    pub(super) runtime_only: bool,
-    /// What stands under it, with what it is for and its default.
-    pub(super) schema: fn() -> Value,
-}
+use super::reader::{Key, Reader};
 
 /// An object whose keys are described with [`described!`].
 pub(super) trait Described: Default {
@@ -97,7 +87,7 @@ macro_rules! described {
         }
     ) => {
         impl $crate::input::described::Described for $struct {
-            const KEYS: &'static [$crate::input::described::Key] = &[$($crate::input::described::Key {
+            const KEYS: &'static [$crate::input::reader::Key] = &[$($crate::input::reader::Key {
                 names: &[$($written,)? stringify!($name)],
                 runtime_only: described!(@flag $($flag)?),
                 schema: || {

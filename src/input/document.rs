@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::deduplication;
 use super::described::{Described, described};
-use super::form::{Form, Maybe, Text, Whole, object};
+use super::form::{Form, Maybe, ModelForm, Text, Whole, object};
 use super::parameters::ParametersForm;
+use super::place::Place;
 use super::providers::{Providers, ProvidersForm};
-use super::reader::Place;
 use super::settings::Settings;
 use super::topics::Topics;
 use crate::llm::price::PriceTable;
@@ -78,32 +78,6 @@ fn question_and_answer() -> Value {
         {"name": "question", "type": "str"},
         {"name": "answer", "type": "str"},
     ])
-}
-
-pub(super) struct ModelForm;
-
-impl Form<ModelName> for ModelForm {
-    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<ModelName> {
-        let text: String = Text.read(value, place)?;
-        match text.parse::<ModelName>() {
-            Ok(name) => {
-                // LiteLLM, and so Starfish, takes such a name.
-                if !text.contains('/') {
-                    place.warn(format!("names no provider and is taken for `{name}`"));
-                }
-                Some(name)
-            }
-            Err(error) => place.fault_of(error.message()),
-        }
-    }
-
-    fn write(&self, name: &ModelName) -> Value {
-        name.as_str().into()
-    }
-
-    fn schema(&self) -> Value {
-        json!({"type": "string", "pattern": ".+/.+"})
-    }
 }
 
 /// The shape of a record as it is written; what it comes to depends on the builder too.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::reader::{Place, presentable, whole};
+use super::place::{Place, presentable, whole};
+use crate::llm::ModelName;
 
 /// How a `T` stands in JSON.
 pub(super) trait Form<T> {
@@ -164,6 +165,33 @@ impl<T: From<String> + Clone + Into<Value>> Form<T> for Text {
 
     fn schema(&self) -> Value {
         json!({"type": "string"})
+    }
+}
+
+/// The name of a model.
+pub(super) struct ModelForm;
+
+impl Form<ModelName> for ModelForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<ModelName> {
+        let text: String = Text.read(value, place)?;
+        match text.parse::<ModelName>() {
+            Ok(name) => {
+                // LiteLLM, and so Starfish, takes such a name.
+                if !text.contains('/') {
+                    place.warn(format!("names no provider and is taken for `{name}`"));
+                }
+                Some(name)
+            }
+            Err(error) => place.fault_of(error.message()),
+        }
+    }
+
+    fn write(&self, name: &ModelName) -> Value {
+        name.as_str().into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "string", "pattern": ".+/.+"})
     }
 }
 

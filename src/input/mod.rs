@@ -10,6 +10,7 @@ mod document;
 mod encoding;
 mod form;
 mod parameters;
+mod place;
 mod providers;
 mod read;
 mod reader;
@@ -42,9 +43,9 @@ use crate::schema::{RecordSchema, canonical};
 use described::Described as _;
 use document::Document;
 use form::Form as _;
+use place::Notes;
 use providers::ProvidersForm;
 use read::Source;
-use reader::Notes;
 
 const EXAMPLE: &str = include_str!("example.json");
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::form::{Form, POSITIVE, object};
-use super::reader::{Place, Reader};
+use super::place::Place;
+use super::reader::Reader;
 use crate::llm::Parameters;
 
 /// What the library itself puts into a call, so that a value given here would break it.
@@ -146,7 +147,7 @@ fn is_secret(text: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::reader::Notes;
+    use super::super::place::Notes;
     use super::*;
 
     fn parameters(given: Value) -> Result<Parameters, String> {

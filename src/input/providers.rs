@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::described::{Described, described};
 use super::form::{Choice, Form, Maybe, Text, object, parts};
-use super::reader::{Place, Reader};
+use super::place::Place;
+use super::reader::Reader;
 use crate::llm::{OutputMode, ProviderSettings};
 use crate::schema::Dialect;
 
@@ -98,7 +99,7 @@ fn read_one(mut reader: Reader<'_>) -> ProviderSettings {
             .at("api_key")
             .fault::<()>("would be written into journals", advice);
     }
-    reader.refuse_unknown_keys::<ProviderSettings>(&[]);
+    reader.refuse_unknown_keys(ProviderSettings::KEYS, &[]);
     let settings = ProviderSettings::read(&mut reader);
     if settings.base_url.as_deref().is_some_and(holds_a_secret) {
         reader.at("base_url").fault::<()>(

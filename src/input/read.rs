@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::described::Described;
 use super::document::Document;
-use super::reader::{Notes, Place, Reader, kind};
+use super::place::{Notes, Place, kind};
+use super::reader::Reader;
 use super::warning::InputWarning;
 use super::{Inner, Settings, deduplication};
 use crate::error::{Error, Result};
@@ -49,7 +50,7 @@ pub(super) fn read(source: Source) -> Result<Inner> {
         .get("output_schema")
         .is_some_and(|schema| !schema.is_null());
     let mut reader = Reader::new(document, Place::new("", &mut notes));
-    reader.refuse_unknown_keys::<Document>(&[deduplication::KEY]);
+    reader.refuse_unknown_keys(Document::KEYS, &[deduplication::KEY]);
     let mut document = Document::read(&mut reader);
     let amounts_are_clear =
         !reader.found_fault_with(&["num_records", "records_per_topic", "topics"]);

@@ -2,80 +2,18 @@
 
 use serde_json::{Map, Value};
 
-use super::described::Described;
 use super::form::Form;
-use super::warning::InputWarning;
+use super::place::{Place, presentable};
 use crate::closest::closest;
-use crate::fault::{InputFault, InputFaults};
 
-/// The largest whole number that every JSON reader keeps exactly, 2⁵³.
-const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
-
-/// What there is to say of an input.
-#[derive(Default)]
-pub(super) struct Notes {
-    pub(super) faults: InputFaults,
-    pub(super) warnings: Vec<InputWarning>,
-}
-
-/// Where in an input a value stands. The path of the whole document is empty.
-pub(super) struct Place<'a> {
-    path: String,
-    notes: &'a mut Notes,
-}
-
-impl<'a> Place<'a> {
-    pub(super) fn new(path: impl Into<String>, notes: &'a mut Notes) -> Self {
-        Self {
-            path: path.into(),
-            notes,
-        }
-    }
-
-    /// Returns this place, for a reader of what stands here.
-    pub(super) fn here(&mut self) -> Place<'_> {
-        Place::new(&*self.path, self.notes)
-    }
-
-    /// Returns the place of a key in the object here, or of `[index]` in the list.
-    pub(super) fn at(&mut self, key: &str) -> Place<'_> {
-        let path = match &*self.path {
-            "" => key.to_owned(),
-            path if key.starts_with('[') => format!("{path}{key}"),
-            path => format!("{path}.{key}"),
-        };
-        Place::new(path, self.notes)
-    }
-
-    /// Notes a fault, for which nothing is read.
-    pub(super) fn fault<T>(
-        &mut self,
-        problem: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Option<T> {
-        let fault = InputFault::new(&*self.path, problem, advice);
-        self.notes.faults.push(fault);
-        None
-    }
-
-    /// Notes that the value is of a kind that cannot stand here.
-    pub(super) fn refuse<T>(&mut self, value: &Value, advice: impl Into<String>) -> Option<T> {
-        self.fault(format!("is {}", kind(value)), advice)
-    }
-
-    /// Notes a fault that a message tells as `problem; advice`.
-    pub(super) fn fault_of<T>(&mut self, message: &str) -> Option<T> {
-        let (problem, advice) = message.split_once("; ").unwrap_or((message, ""));
-        self.fault(problem, advice)
-    }
-
-    pub(super) fn warn(&mut self, reason: impl Into<String>) {
-        let warning = InputWarning::new(&*self.path, reason);
-        // An input that is built again brings its warnings along.
-        if !self.notes.warnings.contains(&warning) {
-            self.notes.warnings.push(warning);
-        }
-    }
+/// What is known of a key.
+pub(super) struct Key {
+    /// Its name, and another one that is read.
+    pub(super) names: &'static [&'static str],
+    /// Whether it says how a run is driven and not what comes of it: a resumed run may change it.
+    pub(super) runtime_only: bool,
+    /// What stands under it, with what it is for and its default.
+    pub(super) schema: fn() -> Value,
 }
 
 /// An object that is read key by key. A key that is missing and one that is `null` are the same to it.
@@ -95,10 +33,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes every key that is not known.
-    pub(super) fn refuse_unknown_keys<T: Described>(&mut self, more: &[&'static str]) {
-        let first = T::KEYS.iter().map(|key| &key.names[0]).chain(more);
+    pub(super) fn refuse_unknown_keys(&mut self, keys: &[Key], more: &[&'static str]) {
+        let first = keys.iter().map(|key| &key.names[0]).chain(more);
         let known = first.copied().collect::<Vec<_>>().join("`, `");
-        let names = T::KEYS.iter().flat_map(|key| key.names).chain(more);
+        let names = keys.iter().flat_map(|key| key.names).chain(more);
         for key in self.object.keys() {
             if names.clone().any(|name| name == key) {
                 continue;
@@ -126,13 +64,13 @@ impl<'a> Reader<'a> {
             .filter_map(|name| Some((name, self.take(name)?)));
         let (name, value) = written.next()?;
         let again = written.next();
-        let before = self.place.notes.faults.len();
+        let before = self.place.faults();
         let read = form.read(value, &mut self.place.at(name));
         if let Some((other, _)) = again {
             let problem = format!("is said twice, as `{name}` too");
             self.at(other).fault::<()>(problem, "leave one of them out");
         }
-        if self.place.notes.faults.len() > before {
+        if self.place.faults() > before {
             self.faulty.push(names[0]);
         }
         read
@@ -150,54 +88,5 @@ impl<'a> Reader<'a> {
     /// Returns what is left.
     pub(super) fn rest(self) -> Map<String, Value> {
         self.object
-    }
-}
-
-/// Reads a whole number that is not negative, or says what is wrong and what to do. `10.0` is whole.
-pub(super) fn whole(value: &Value) -> Result<u64, (String, &'static str)> {
-    let Value::Number(number) = value else {
-        return Err((format!("is {}", kind(value)), "write a whole number"));
-    };
-    if let Some(number) = number.as_u64() {
-        return Ok(number);
-    }
-    match number.as_f64() {
-        Some(float) if float < 0.0 => Err((format!("is {number}"), "write 0 or more")),
-        Some(float) if float > LARGEST_EXACT => Err((
-            format!("is {number}, which is too large"),
-            "write a smaller number",
-        )),
-        // Lossless: whole, not negative, and at most 2⁵³.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        Some(float) if float.fract() == 0.0 => Ok(float as u64),
-        _ => Err((format!("is {number}"), "write a whole number")),
-    }
-}
-
-/// Says what kind of value this is, and nothing of the value.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-/// Returns what a user wrote as a message can show it: on one line, and not endless.
-pub(super) fn presentable(key: &str) -> String {
-    /// Twice the longest key there is.
-    const LONGEST: usize = 50;
-    let plain: String = key
-        .chars()
-        .take(LONGEST)
-        .flat_map(char::escape_debug)
-        .collect();
-    match key.chars().nth(LONGEST) {
-        _ if key.is_empty() => "``".to_owned(),
-        Some(_) => plain + "…",
-        None => plain,
     }
 }

@@ -9,7 +9,8 @@ use super::angles::AnglesForm;
 use super::deduplication::DeduplicationForm;
 use super::described::{Described, described};
 use super::form::{DOLLARS, Flag, Form, Maybe, POSITIVE, Paths, SECONDS, Whole};
-use super::reader::{Notes, Place, Reader};
+use super::place::{Notes, Place};
+use super::reader::Reader;
 use crate::dedup::Deduplication;
 use crate::topic::Angles;
 
@@ -124,7 +125,7 @@ const PATH: &str = "data_factory_config";
 impl Settings {
     pub(super) fn from_json(object: Map<String, Value>, notes: &mut Notes) -> Self {
         let mut reader = Reader::new(object, Place::new(PATH, notes));
-        reader.refuse_unknown_keys::<Self>(&WITHOUT_MEANING.map(|(key, _)| key));
+        reader.refuse_unknown_keys(Self::KEYS, &WITHOUT_MEANING.map(|(key, _)| key));
         for (key, reason) in WITHOUT_MEANING {
             if reader.take(key).is_some() {
                 reader.at(key).warn(reason);

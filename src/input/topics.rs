@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::form::Form;
-use super::reader::{Place, kind, whole};
+use super::place::{Place, kind, whole};
 use crate::plan::TopicSpec;
 
 const ADVICE: &str = r#"write a name, or a name with a count such as {"tides": 3}"#;
