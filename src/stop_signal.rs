@@ -9,6 +9,10 @@ use tokio_util::sync::CancellationToken;
 /// lost with it where there is a journal.
 const LONGEST: Duration = Duration::from_millis(900);
 
+/// How long the journal may take for an entry once the run makes no further calls: a disk or a database that is busy
+/// needs a moment, and each answer was paid for.
+const LONGEST_FOR_THE_JOURNAL: Duration = Duration::from_secs(5);
+
 /// The two ways in which a run can be told to stop.
 #[derive(Debug, Clone)]
 pub(crate) struct StopSignal {
@@ -27,6 +31,22 @@ impl StopSignal {
             () = self.after_calls.cancelled() => {}
         }
         sleep(LONGEST).await;
+    }
+
+    /// Waits until what asks the journal now has waited long enough.
+    pub(crate) async fn is_due_for_the_journal(&self) {
+        let after_calls = async {
+            self.after_calls.cancelled().await;
+            sleep(LONGEST_FOR_THE_JOURNAL).await;
+        };
+        let at_once = async {
+            self.at_once.cancelled().await;
+            sleep(LONGEST).await;
+        };
+        tokio::select! {
+            () = after_calls => {}
+            () = at_once => {}
+        }
     }
 
     /// Returns a signal that can be given `at_once` to workers alone.

@@ -1,5 +1,5 @@
-//! A run that several processes share, while they are killed, the one that drives it is killed or stopped, and the database
-//! is restarted.
+//! A run that several processes share, while they are killed, the one that leads it is killed or stopped, and the database
+//! crashes and drops connections.
 //!
 //! What the model's server answers depends on the request alone, so there is one right set of records, whatever happens.
 //! The server counts its calls: those that are not in the journal were made in vain.
@@ -11,6 +11,8 @@ mod counted;
 #[path = "support/postgres.rs"]
 #[allow(dead_code)] // Each test uses some of it.
 mod postgres;
+#[path = "support/proxy.rs"]
+mod proxy;
 
 use std::fs;
 use std::path::PathBuf;
@@ -28,6 +30,7 @@ use topicloom::testing::{ProviderServer, Question, Wire};
 
 use counted::{answer, random, text, texts};
 use postgres::{PostgresServer, connect};
+use proxy::Proxy;
 
 /// Set to `full` for what the crate promises; the default is a smaller storm of the same kinds.
 const STORM: &str = "TOPICLOOM_STORM";
@@ -36,6 +39,9 @@ const RUN: &str = "storm";
 const PROCESSES: usize = 4;
 const LEASE_SECONDS: u64 = 2;
 const GIVES_UP_AFTER: Duration = Duration::from_secs(400);
+
+/// Whatever happens, the next answer comes within this time.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// What happens to the processes of a run.
 struct Storm {
@@ -46,8 +52,9 @@ struct Storm {
     between_kills: Duration,
     /// Answers after which the process that drives the run is killed.
     leader_kills: &'static [u64],
-    /// Answers after which the database is restarted.
-    restart: u64,
+    /// Answers after which the database crashes and comes back, and after which it drops all connections.
+    crashes: &'static [u64],
+    cut: u64,
     /// Answers after which the process that drives the run is stopped, until another does.
     pause: u64,
 }
@@ -58,7 +65,8 @@ const SMALL: Storm = Storm {
     delay: Duration::from_millis(100),
     between_kills: Duration::from_millis(700),
     leader_kills: &[40, 160],
-    restart: 100,
+    crashes: &[80, 110],
+    cut: 135,
     pause: 200,
 };
 
@@ -68,7 +76,8 @@ const FULL: Storm = Storm {
     delay: Duration::from_millis(200),
     between_kills: Duration::from_secs(1),
     leader_kills: &[300, 900, 1_500],
-    restart: 600,
+    crashes: &[600, 750],
+    cut: 1_000,
     pause: 1_200,
 };
 
@@ -242,11 +251,12 @@ impl Place {
     }
 }
 
-/// What was done to the processes.
+/// What was done to the processes, and how long nothing came because of it.
 #[derive(Debug, Default)]
 struct Kills {
     workers: u32,
     leaders: u32,
+    longest_wait: Duration,
 }
 
 impl Place {
@@ -263,16 +273,34 @@ impl Place {
         let mut kills = Kills::default();
         let mut chance = 7;
         let mut next_kill = Instant::now() + self.storm.between_kills;
-        let (mut restarted, mut paused) = (false, false);
+        let (mut crashes, mut cut, mut paused) = (0, false, false);
+        let (mut entries, mut last_growth) = (0, Instant::now());
         loop {
             assert!(begun.elapsed() < GIVES_UP_AFTER, "the run does not end");
             let state = self.state().expect("the database is there");
             if state.ended.is_some() {
                 break;
             }
-            if !restarted && state.entries >= self.storm.restart {
-                restarted = true;
-                self.database.restart();
+            if state.entries > entries {
+                entries = state.entries;
+                kills.longest_wait = kills.longest_wait.max(last_growth.elapsed());
+                last_growth = Instant::now();
+            }
+            if self
+                .storm
+                .crashes
+                .get(crashes)
+                .is_some_and(|&due| entries >= due)
+            {
+                crashes += 1;
+                self.database.crash_and_restart();
+            }
+            if !cut && entries >= self.storm.cut {
+                cut = true;
+                let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                let cutting = async { connect(&self.url).await.query(sql, &[]).await };
+                self.runtime.block_on(cutting).expect("it may");
             }
             let leader = self.leader();
             let lead = processes
@@ -317,7 +345,11 @@ impl Place {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        assert!(restarted && paused, "the run was over before the storm was");
+        assert_eq!(
+            (crashes, cut, paused),
+            (self.storm.crashes.len(), true, true),
+            "the run was over before the storm was"
+        );
         for mut process in processes {
             if process.is_paused {
                 process.signal("-CONT");
@@ -362,10 +394,11 @@ fn a_shared_run_is_exact_whatever_is_killed() {
     let (answers, kept) = place.kept();
     let repeated = calls - kept;
     println!(
-        "{records} records in {took:.1?}: {} workers and {} leaders killed, one stopped, one restart; {} writers; {answers} answers, \
-         {calls} calls, {repeated} repeated, {} leases lost",
-        kills.workers, kills.leaders, state.writers, state.leases_lost
+        "{records} records in {took:.1?}: {} workers and {} leaders killed, one stopped, two crashes of the database; {} writers; \
+         {answers} answers, {calls} calls, {repeated} repeated, {} leases lost; no wait above {:.1?}",
+        kills.workers, kills.leaders, state.writers, state.leases_lost, kills.longest_wait
     );
+    assert!(kills.longest_wait < LONGEST_WAIT);
     assert_eq!(kills.leaders as usize, leader_kills);
     assert!(
         state.writers > kills.leaders.into(),
@@ -398,6 +431,11 @@ fn what_is_wrong_is_said_without_the_password() {
     let input = "examples/input.json";
     let nowhere = "postgres://weaver:hunter2@127.0.0.1:1/runs";
     let tls = "postgres://weaver:hunter2@127.0.0.1:1/runs?sslmode=require";
+    let (tls_status, tls_says) = if cfg!(feature = "postgres-tls") {
+        (1, "cannot be reached")
+    } else {
+        (2, "postgres-tls")
+    };
     let nonsense = "postgres://weaver:hunter2@127.0.0.1:port/runs";
     for (status, says, arguments) in [
         (2, "--run-id", &["run", input, "--journal", nowhere][..]),
@@ -440,7 +478,7 @@ fn what_is_wrong_is_said_without_the_password() {
             ],
         ),
         (1, "cannot be reached", &["work", nowhere, "a"]),
-        (2, "TLS", &["work", tls, "a"]),
+        (tls_status, tls_says, &["work", tls, "a"]),
         (2, "not given by a URL", &["work", nonsense, "a"]),
     ] {
         let (code, _, said) = command(arguments);
@@ -483,4 +521,77 @@ fn a_run_of_one_process_is_kept_resumed_extended_and_inspected_in_a_database() {
     assert!(answer.contains('{'), "{answer}");
     let (code, _, said) = command(&["work", url, "one"]);
     assert_eq!(code, Some(2), "{said}");
+}
+
+#[test]
+fn a_run_whose_database_hangs_hears_each_signal_within_a_second() {
+    let Some(database) = postgres::server() else {
+        return;
+    };
+    let runtime = Runtime::new().expect("a runtime starts");
+    let (url, proxy) = runtime.block_on(async {
+        let proxy = Proxy::to(database.port()).await;
+        (proxy.url(&database.database().await), proxy)
+    });
+    let folder = tempfile::tempdir().expect("there is room");
+    let model = ProviderServer::builder(Wire::OpenAi, |question: &Question<'_>| answer(question))
+        .delay(Duration::from_millis(100))
+        .start_on_thread()
+        .expect("a port is free");
+    let input = json!({
+        "num_records": 1_000, "topics": ["tides"], "generation_model_name": "openai/counted",
+        "output_schema": [{"name": "text", "type": "str"}],
+    });
+    let path = folder.path().join("input.json");
+    fs::write(&path, input.to_string()).expect("there is room");
+    for signals in [1, 2] {
+        let said = folder.path().join(format!("said{signals}"));
+        let id = signals.to_string();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_topicloom"))
+            .arg("run")
+            .arg(&path)
+            .args(["--journal", &url, "--run-id", &id])
+            .env("OPENAI_BASE_URL", model.base_url())
+            .env("OPENAI_API_KEY", "a key of no worth")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&said).expect("there is room"))
+            .spawn()
+            .expect("the command starts");
+        let calls = model.calls();
+        while model.calls() < calls + 30 {
+            thread::sleep(Duration::from_millis(10));
+        }
+        proxy.fall_silent();
+        thread::sleep(Duration::from_millis(500));
+        let signal = || {
+            let mut kill = Command::new("kill");
+            kill.args(["-INT", &child.id().to_string()]);
+            assert!(kill.status().expect("there is `kill`").success());
+        };
+        signal();
+        let begun = Instant::now();
+        let said = || fs::read_to_string(&said).unwrap_or_default();
+        while !said().contains("SIGINT") {
+            assert!(begun.elapsed() < Duration::from_secs(1), "{}", said());
+            thread::sleep(Duration::from_millis(10));
+        }
+        if signals == 2 {
+            signal();
+        }
+        let limit = [8, 2][signals - 1];
+        let status = child.wait().expect("it ends");
+        assert!(
+            begun.elapsed() < Duration::from_secs(limit),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert!(!status.success());
+        assert!(
+            signals == 2 || said().contains("the journal did not answer"),
+            "{}",
+            said()
+        );
+        proxy.lead_to(database.port());
+    }
 }

@@ -108,7 +108,7 @@ pub(crate) async fn drive(
 ) -> RunEnd {
     let started = Instant::now();
     let parts = Arc::new(parts);
-    let log = Arc::new(Log::new(parts.plug_ins.journal.clone()));
+    let log = Arc::new(Log::new(parts.plug_ins.journal.clone(), stop.clone()));
     let clients = Arc::new(ClientContext::new(&parts, &log));
     let mut state = None;
     let running = async {
@@ -155,7 +155,11 @@ async fn setup<'a>(
     clients: &Arc<ClientContext>,
     stop: &StopSignal,
 ) -> Result<(RunState, BoxStream<'a, Result<Entry>>), Halt> {
-    let resume = open(parts, log, clients).await?;
+    let resume = tokio::select! {
+        biased;
+        resume = open(parts, log, clients) => resume?,
+        () = stop.long_ago() => return Err(Halt::Cancelled),
+    };
     // Before any call to a model that writes, since a file that is missing should cost none.
     let memory = tokio::select! {
         biased;

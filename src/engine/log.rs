@@ -9,11 +9,12 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::oneshot;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{CallNote, Entry, Journal, LostCalls};
 use crate::llm::layers::Budget;
 use crate::llm::{TaskRef, UnconfirmedCost};
 use crate::outcome::Outcome;
+use crate::stop_signal::StopSignal;
 
 /// A place in a line: who has it waits for the one before, and lets the next one go.
 pub(super) struct Turn {
@@ -61,10 +62,13 @@ pub(super) struct Log {
     ended: AtomicBool,
     /// Calls of earlier processes of which nothing but a note is known.
     lost: Mutex<LostCalls>,
+    stop: StopSignal,
+    /// Whether the run ended without an answer of the journal, which is waited for once.
+    is_silent: AtomicBool,
 }
 
 impl Log {
-    pub(super) fn new(journal: Option<Arc<dyn Journal>>) -> Self {
+    pub(super) fn new(journal: Option<Arc<dyn Journal>>, stop: StopSignal) -> Self {
         Self {
             journal,
             next: AtomicU64::new(0),
@@ -72,14 +76,34 @@ impl Log {
             asides: Mutex::default(),
             ended: AtomicBool::new(true),
             lost: Mutex::default(),
+            stop,
+            is_silent: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits for the journal, but not much longer than the run goes on.
+    async fn answered<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
+        let silence = async {
+            if !self.is_silent.load(Ordering::Relaxed) {
+                self.stop.is_due_for_the_journal().await;
+                self.is_silent.store(true, Ordering::Relaxed);
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            () = silence => Err(Error::new(
+                ErrorKind::Journal,
+                "the journal did not answer before the run was to end; what it had not confirmed may be lost",
+            )),
         }
     }
 
     /// Returns what an earlier process appended.
     pub(super) async fn past(&self) -> Result<BoxStream<'_, Result<Entry>>> {
         match &self.journal {
-            Some(journal) => Ok(journal
-                .read()
+            Some(journal) => Ok(self
+                .answered(journal.read())
                 .await?
                 .inspect(|entry| {
                     if let Ok(entry) = entry {
@@ -125,7 +149,7 @@ impl Log {
     /// Notes that a call is about to be sent.
     pub(super) async fn note(&self, call: impl FnOnce() -> CallNote) -> Result<()> {
         match &self.journal {
-            Some(journal) => journal.note(call()).await,
+            Some(journal) => self.answered(journal.note(call())).await,
             None => Ok(()),
         }
     }
@@ -147,7 +171,7 @@ impl Log {
     /// Returns the tasks of an earlier process whose calls go on.
     pub(super) async fn outstanding(&self) -> Result<Vec<TaskRef>> {
         match &self.journal {
-            Some(journal) => journal.outstanding().await,
+            Some(journal) => self.answered(journal.outstanding()).await,
             None => Ok(Vec::new()),
         }
     }
@@ -162,7 +186,7 @@ impl Log {
         let Some(journal) = &self.journal else {
             return Ok(self.next.fetch_add(1, Ordering::Relaxed));
         };
-        let number = journal.append(entry()).await?;
+        let number = self.answered(journal.append(entry())).await?;
         self.appended.store(true, Ordering::Relaxed);
         self.next.fetch_max(number + 1, Ordering::Relaxed);
         Ok(number)
@@ -216,15 +240,18 @@ impl Log {
         let Some(journal) = &self.journal else {
             return Ok(());
         };
-        let written = if self.appended.load(Ordering::Relaxed) || !uncertain.is_none() {
-            let end = Entry::Finished { outcome, uncertain };
-            journal.append(end).await.map(drop)
-        } else {
-            Ok(())
+        let finish = async {
+            let written = if self.appended.load(Ordering::Relaxed) || !uncertain.is_none() {
+                let end = Entry::Finished { outcome, uncertain };
+                journal.append(end).await.map(drop)
+            } else {
+                Ok(())
+            };
+            // What holds the journal is let go however the run ended.
+            let closed = journal.close().await;
+            written.and(closed)
         };
-        // What holds the journal is let go however the run ended.
-        let closed = journal.close().await;
-        written.and(closed)
+        self.answered(finish).await
     }
 }
 
@@ -233,7 +260,6 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::error::{Error, ErrorKind};
 
     /// A journal that takes so many entries, and one run at a time.
     #[derive(Debug)]
@@ -271,7 +297,10 @@ mod tests {
                 room: room.into(),
                 is_open: true.into(),
             });
-            let log = Log::new(Some(Arc::<Small>::clone(&journal) as _));
+            let log = Log::new(
+                Some(Arc::<Small>::clone(&journal) as _),
+                StopSignal::default(),
+            );
             let uncertain = UnconfirmedCost::default();
             log.append(|| Entry::Finished { outcome, uncertain })
                 .await

@@ -12,7 +12,7 @@ use super::desk::Desk;
 use super::leases::Leases;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::PostgresJournal;
-use crate::journal::postgres::{Channel, Link, try_lock};
+use crate::journal::postgres::{Channel, END_HOLDER, Link, try_lock};
 use crate::outcome::Outcome;
 use crate::pipeline::Pipeline;
 use crate::run::Run;
@@ -50,6 +50,7 @@ where
     T: DeserializeOwned + Send + 'static,
 {
     let mut state = link.heard(Channel::State);
+    let silence = shared.lease_time * SILENCE;
     loop {
         // The connection that gets the lock becomes that of the writer.
         let candidate = shared.database.link(&shared.run, &[]);
@@ -70,7 +71,7 @@ where
                 () = sleep(BETWEEN_TRIES) => {}
             }
         }
-        match PostgresJournal::of_elected(&shared.database, &shared.run, candidate).await {
+        match PostgresJournal::of_elected(&shared.database, &shared.run, candidate, silence).await {
             Ok(journal) => {
                 if let Term::Over = drive(shared, pipeline, link, journal).await? {
                     return Ok(());
@@ -218,11 +219,8 @@ async fn is_silent<T>(link: &Link, shared: &SharedRun<T>) -> Result<bool> {
 /// Ends the connection of whoever has the lock. A process that was stopped, and not killed, keeps it for good
 /// otherwise; when it goes on, it finds that its term is over.
 async fn unseat<T>(link: &Link, shared: &SharedRun<T>) -> Result<()> {
-    let sql = "SELECT pg_terminate_backend(pid) FROM pg_locks
-        WHERE locktype = 'advisory' AND granted AND objsubid = 1
-            AND ((classid::bigint << 32) | objid::bigint) = $1
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    link.query(sql, &[&shared.run.lock()]).await?;
+    let any: Option<i32> = None;
+    link.query(END_HOLDER, &[&shared.run.lock(), &any]).await?;
     Ok(())
 }
 

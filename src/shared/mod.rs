@@ -25,7 +25,7 @@ use self::replay::{Ended, NoMore, ReadOnly};
 use self::worker::Worker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::GenerateByTopicInput;
-use crate::journal::postgres::{Channel, Database, Link, RunId, Server, no_such_run};
+use crate::journal::postgres::{Channel, Database, Link, RunId, Server, lost, no_such_run};
 use crate::journal::{PostgresOptions, PostgresReader};
 use crate::outcome::Outcome;
 use crate::pipeline::Pipeline;
@@ -191,7 +191,14 @@ impl<T> SharedRun<T> {
     /// Sets how long a server that goes away is waited for. The default is 60 seconds.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
-        self.database.options = PostgresOptions::new().patience(patience);
+        self.database.options.patience = patience;
+        self
+    }
+
+    /// Sets how long a connection or a statement may take before it is given up and tried again. The default is 10 seconds.
+    #[must_use]
+    pub fn statement_timeout(mut self, limit: Duration) -> Self {
+        self.database.options.statement_timeout = limit;
         self
     }
 
@@ -213,37 +220,60 @@ impl<T> SharedRun<T> {
         LeaveHandle(self.left.clone())
     }
 
-    /// Returns how the run ended, or `None` while it goes on.
-    async fn ended(&self, link: &Link) -> Result<Option<Ended>> {
-        let sql = "SELECT ended, reason FROM topicloom.runs WHERE id = $1";
+    /// Returns how far the run is, if it is there.
+    async fn progress(&self, link: &Link) -> Result<Option<Progress>> {
+        let sql = "SELECT term, entries, ended, reason FROM topicloom.runs WHERE id = $1";
         let rows = link.query(sql, &[&self.run.as_str()]).await?;
-        let row = rows.first().ok_or_else(|| no_such_run(&self.run))?;
-        let Some(outcome) = row.get::<_, Option<String>>(0) else {
+        let Some(row) = rows.first() else {
             return Ok(None);
         };
-        let outcome = serde_json::from_value(Value::String(outcome)).map_err(|_| {
+        let outcome: Option<String> = row.get(2);
+        let outcome = outcome.map(|outcome| serde_json::from_value(Value::String(outcome)));
+        let outcome = outcome.transpose().map_err(|_| {
             Error::new(
                 ErrorKind::Journal,
                 "the run ended in a way that this version of the library does not know",
             )
         })?;
-        let reason = row.get(1);
-        Ok(Some(Ended { outcome, reason }))
+        let reason: Option<String> = row.get(3);
+        Ok(Some(Progress {
+            term: row.get(0),
+            entries: row.get(1),
+            ended: outcome.map(|outcome| Ended { outcome, reason }),
+        }))
+    }
+
+    /// Returns how the run ended, or `None` while it goes on.
+    async fn ended(&self, link: &Link) -> Result<Option<Ended>> {
+        let progress = self.progress(link).await?;
+        Ok(progress.ok_or_else(|| lost(&self.run))?.ended)
     }
 
     async fn until_ended(&self, link: &Link) -> Result<Ended> {
         let mut state = link.heard(Channel::State);
+        let (mut term, mut entries) = (0, 0);
         loop {
             state.mark_unchanged();
-            if let Some(ended) = self.ended(link).await? {
+            let progress = self.progress(link).await?;
+            let progress = progress.filter(|now| now.term >= term && now.entries >= entries);
+            let progress = progress.ok_or_else(|| lost(&self.run))?;
+            if let Some(ended) = progress.ended {
                 return Ok(ended);
             }
+            (term, entries) = (progress.term, progress.entries);
             tokio::select! {
                 _ = state.changed() => {}
                 () = sleep(POLL) => {}
             }
         }
     }
+}
+
+/// How far a run is. Term and entries only grow, unless another database has taken the place of the one that was there.
+struct Progress {
+    term: i64,
+    entries: i64,
+    ended: Option<Ended>,
 }
 
 impl<T: DeserializeOwned + Send + 'static> SharedRun<T> {

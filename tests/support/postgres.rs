@@ -1,5 +1,6 @@
 //! A PostgreSQL server of the test's own, on a free port of the loopback device, gone when the test is.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::net::TcpListener;
@@ -85,6 +86,51 @@ impl PostgresServer {
         self.go();
     }
 
+    /// Ends the server as a crash does, without a word to anybody, and starts it again.
+    pub(crate) fn crash_and_restart(&self) {
+        let leader = self.data().join("postmaster.pid");
+        let leader = fs::read_to_string(leader).expect("it runs");
+        let mut kill = Command::new("kill");
+        kill.args([
+            "-QUIT",
+            leader.lines().next().expect("its process is there"),
+        ]);
+        assert!(kill.status().expect("there is `kill`").success());
+        self.stop();
+        self.go();
+    }
+
+    /// Has the server speak TLS too, with a certificate made as its manual says. Returns the file of that.
+    pub(crate) async fn speak_tls(&self) -> PathBuf {
+        let output = self
+            .as_user("openssl")
+            .current_dir(self.data())
+            .args([
+                "req",
+                "-new",
+                "-x509",
+                "-days",
+                "2",
+                "-nodes",
+                "-subj",
+                "/CN=localhost",
+            ])
+            .args(["-out", "server.crt", "-keyout", "server.key"])
+            .output()
+            .expect("openssl is installed");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "openssl: {said}");
+        let admin = connect(&self.url("postgres")).await;
+        let sql = "ALTER SYSTEM SET ssl = on";
+        admin.batch_execute(sql).await.expect("it may");
+        self.restart();
+        self.data().join("server.crt")
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
@@ -120,7 +166,7 @@ impl PostgresServer {
         let child = Command::new("sh")
             .arg("-c")
             .arg(
-                "\"$@\" <&- & server=$!; cat >/dev/null; kill -INT $(head -1 \"$0\"); wait $server",
+                "\"$@\" <&- & server=$!; cat >/dev/null; kill -INT $(head -1 \"$0\") 2>/dev/null; wait $server",
             )
             .arg(self.data().join("postmaster.pid"))
             .arg(server.get_program())
@@ -166,7 +212,10 @@ impl PostgresServer {
     }
 
     fn program(&self, name: &str) -> Command {
-        let program = self.programs.join(name);
+        self.as_user(self.programs.join(name))
+    }
+
+    fn as_user(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = match self.user {
             Some(user) => {
                 let mut command = Command::new("setpriv");

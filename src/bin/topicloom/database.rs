@@ -15,7 +15,7 @@ use crate::journal::Shown;
 use crate::out;
 use crate::place::Row;
 use crate::run::{builder, builder_for, drive, write};
-use crate::signals::Signals;
+use crate::signals::{Signals, stop_at_signals};
 
 pub(crate) async fn run(
     way: &Way,
@@ -78,7 +78,9 @@ async fn take_part(
     let run = SharedRun::create(&row.url, row.run_id, input).await?;
     let run = set_up(run.pipeline(pipeline));
     until_over(&run).await?;
-    write(way, run.records().await?, files, &args).await
+    let records = run.records().await?;
+    stop_at_signals(records.stop_handle(), Duration::ZERO);
+    write(way, records, files, &args).await
 }
 
 /// Joins a shared run, and makes calls for it until it is over.
@@ -106,15 +108,14 @@ pub(crate) async fn work(args: WorkArgs) -> Result<()> {
 /// Takes part in a run until it is over, or until the user has enough.
 async fn until_over(run: &SharedRun) -> Result<Outcome> {
     let leave = run.leave_handle();
-    let interrupted = tokio::spawn(async move {
+    // Not only until it is over: a second signal also ends what comes then.
+    tokio::spawn(async move {
         let mut signals = Signals::new();
         signals.next().await;
         leave.leave();
         signals.next().await.exits_soon();
     });
-    let outcome = run.run().await;
-    interrupted.abort();
-    outcome
+    run.run().await
 }
 
 pub(crate) async fn inspect(row: Row, args: &InspectArgs) -> Result<()> {

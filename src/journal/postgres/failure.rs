@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::io;
+use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 
@@ -12,6 +13,27 @@ use crate::error::{Error, ErrorKind};
 pub(super) struct Failure {
     pub(super) error: Error,
     pub(super) is_lost: bool,
+}
+
+impl Failure {
+    /// An error that another try may not have.
+    pub(super) fn passing(error: Error) -> Self {
+        Self {
+            error,
+            is_lost: true,
+        }
+    }
+
+    /// The failure of a server that said nothing for so long.
+    pub(super) fn silence(limit: Duration) -> Self {
+        Self::passing(Error::new(
+            ErrorKind::Journal,
+            format!(
+                "the PostgreSQL server has said nothing for {} s",
+                limit.as_secs_f64()
+            ),
+        ))
+    }
 }
 
 impl From<Error> for Failure {
@@ -28,8 +50,15 @@ impl From<tokio_postgres::Error> for Failure {
         let Some(said) = error.as_db_error() else {
             return unconnected(&error);
         };
+        let message = match *said.code() {
+            // They are made when a process connects for the first time.
+            SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME => {
+                "the database has lost its tables, as after a fail-over to an empty replica; nothing more was written"
+            }
+            _ => "the PostgreSQL server refused",
+        };
         // Not the detail, which may quote a row, and so what is in it.
-        let message = Error::new(ErrorKind::Journal, "the PostgreSQL server refused")
+        let message = Error::new(ErrorKind::Journal, message)
             .with_context("said", said.message())
             .with_context("sqlstate", said.code().code());
         Self {
@@ -54,16 +83,24 @@ fn unconnected(error: &tokio_postgres::Error) -> Failure {
     let io = error
         .source()
         .and_then(|source| source.downcast_ref::<io::Error>());
+    #[cfg(feature = "postgres-tls")]
+    if let Some(rustls::Error::InvalidCertificate(cause)) =
+        io.and_then(|io| io.get_ref()?.downcast_ref())
+    {
+        let message = "the PostgreSQL server's certificate is not trusted; name the file of it, or of its issuer, with \
+                       `sslrootcert` in the URL";
+        let error = Error::new(ErrorKind::Config, message);
+        return error.with_context("cause", cause.to_string()).into();
+    }
     let is_lost = error.is_closed() || io.is_some();
     let message = if is_lost {
         "the PostgreSQL server cannot be reached"
     } else {
         "the connection to the PostgreSQL server cannot be used"
     };
-    let said = match io {
-        Some(io) => io.to_string(),
-        None => error.to_string(),
-    };
+    let said = error
+        .source()
+        .map_or_else(|| error.to_string(), ToString::to_string);
     Failure {
         error: Error::new(ErrorKind::Journal, message).with_context("cause", said),
         is_lost,

@@ -2,28 +2,33 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::StreamExt;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Row, Statement};
 
+use super::PostgresOptions;
 use super::failure::Failure;
 use super::migrate::migrate;
 use super::run_id::{Channel, RunId};
 use super::server::Server;
 use crate::error::{Error, ErrorKind, Result, Retry};
 
-/// How long a server that is gone is waited for by default: a restart takes seconds, a fail-over about half a minute.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Waits between tries double from the first to the longest: short beside a restart, and no load on a server that
 /// is down.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+
+/// Ends the session that holds a lock: whichever it is, or only this one.
+pub(crate) const END_HOLDER: &str = "SELECT pg_terminate_backend(pid) FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+        AND ((classid::bigint << 32) | objid::bigint) = $1 AND pid = coalesce($2::integer, pid)
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// What a statement is given.
 pub(crate) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -35,19 +40,23 @@ pub(crate) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 pub(crate) struct Link {
     server: Server,
     channels: Vec<(Channel, String)>,
-    patience: Duration,
+    options: PostgresOptions,
     /// What is taken again with each connection.
-    office: OnceLock<Office>,
+    leadership: OnceLock<Arc<Leadership>>,
     // Held while a new connection comes about, so that it is one for all who wait for it.
     live: tokio::sync::Mutex<Option<Arc<Live>>>,
-    wakes: Arc<Wakes>,
+    notifier: Arc<Notifier>,
 }
 
-/// The right to write to a run.
-#[derive(Debug, Clone)]
-pub(crate) struct Office {
+/// The right to write to a run: a lock, which goes with a connection, and a term, which is the fencing token.
+#[derive(Debug)]
+pub(crate) struct Leadership {
     pub(crate) run: RunId,
     pub(crate) term: i64,
+    /// Entries that are known to be in the database.
+    pub(crate) written: AtomicI64,
+    /// The session of the server that has the lock.
+    pub(crate) session: AtomicI32,
 }
 
 struct Live {
@@ -56,10 +65,10 @@ struct Live {
 }
 
 /// Counts what was heard, by channel.
-struct Wakes(Vec<(Channel, watch::Sender<u64>)>);
+struct Notifier(Vec<(Channel, watch::Sender<u64>)>);
 
-impl Wakes {
-    fn wake(&self, heard: impl Fn(Channel) -> bool) {
+impl Notifier {
+    fn notify(&self, heard: impl Fn(Channel) -> bool) {
         for (channel, count) in &self.0 {
             if heard(*channel) {
                 count.send_modify(|count| *count = count.wrapping_add(1));
@@ -72,7 +81,7 @@ impl Link {
     /// Prepares a connection that listens to channels of a run.
     pub(super) fn new(
         server: &Server,
-        patience: Duration,
+        options: PostgresOptions,
         run: &RunId,
         channels: &[Channel],
     ) -> Self {
@@ -81,10 +90,10 @@ impl Link {
         Self {
             server: server.clone(),
             channels: named,
-            patience,
-            office: OnceLock::new(),
+            options,
+            leadership: OnceLock::new(),
             live: tokio::sync::Mutex::new(None),
-            wakes: Arc::new(Wakes(counts.collect())),
+            notifier: Arc::new(Notifier(counts.collect())),
         }
     }
 
@@ -100,7 +109,7 @@ impl Link {
     /// waits has to look.
     pub(crate) fn heard(&self, channel: Channel) -> watch::Receiver<u64> {
         let (_, count) = self
-            .wakes
+            .notifier
             .0
             .iter()
             .find(|(known, _)| *known == channel)
@@ -108,24 +117,27 @@ impl Link {
         count.subscribe()
     }
 
-    /// Holds an office from now on: each new connection takes its lock again.
-    pub(super) fn hold(&self, office: Office) {
-        let first = self.office.set(office);
-        debug_assert!(first.is_ok(), "an office is taken once");
+    /// Leads the run from now on: each new connection takes the lock again.
+    pub(super) fn lead(&self, leadership: Arc<Leadership>) {
+        let first = self.leadership.set(leadership);
+        debug_assert!(first.is_ok(), "a link leads once");
     }
 
-    /// Sends one statement, and again where the connection breaks.
+    /// Sends one statement, and again where the connection breaks or the server says nothing.
     pub(crate) async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>> {
-        let mut waits = Waits::new(self.patience);
+        let mut waits = Waits::new(self.options.patience);
         loop {
             let live = self.live(&mut waits).await?;
-            match live.query(sql, values).await {
-                Ok(rows) => return Ok(rows),
-                Err(failure) => {
-                    self.leave(&live).await;
-                    waits.after(self.server.located(failure)).await?;
-                }
+            let answered = timeout(self.options.statement_timeout, live.query(sql, values));
+            let (failure, is_over) = match answered.await {
+                Ok(Ok(rows)) => return Ok(rows),
+                Ok(Err(failure)) => (failure, live.client.is_closed()),
+                Err(_) => (Failure::silence(self.options.statement_timeout), true),
+            };
+            if is_over {
+                self.let_go_of(&live).await;
             }
+            waits.after(self.server.located(failure)).await?;
         }
     }
 
@@ -139,7 +151,13 @@ impl Link {
 
     /// Returns the connection, which may be a new one.
     async fn live(&self, waits: &mut Waits) -> Result<Arc<Live>> {
-        let mut slot = self.live.lock().await;
+        // Not longer than one's own patience, while others try in vain.
+        let slot = timeout_at(waits.deadline, self.live.lock()).await;
+        let mut slot = slot.map_err(|_| {
+            self.server
+                .located(Failure::silence(self.options.patience))
+                .error
+        })?;
         loop {
             if let Some(live) = &*slot
                 && !live.client.is_closed()
@@ -150,32 +168,39 @@ impl Link {
                 Ok(live) => {
                     *slot = Some(Arc::new(live));
                     // Whatever was said meanwhile was not heard.
-                    self.wakes.wake(|_| true);
+                    self.notifier.notify(|_| true);
                 }
                 Err(failure) => waits.after(failure).await?,
             }
         }
     }
 
-    /// Lets go of a connection that failed.
-    async fn leave(&self, failed: &Arc<Live>) {
+    async fn let_go_of(&self, failed: &Arc<Live>) {
         let mut slot = self.live.lock().await;
-        if slot.as_ref().is_some_and(|live| Arc::ptr_eq(live, failed)) && failed.client.is_closed()
-        {
+        if slot.as_ref().is_some_and(|live| Arc::ptr_eq(live, failed)) {
             *slot = None;
         }
     }
 
+    /// Connects, which includes all that is said before the first statement.
     async fn connect(&self, migrates: bool) -> Result<Live, Failure> {
-        let (mut client, mut connection) = self.server.connect().await?;
-        let wakes = Arc::clone(&self.wakes);
+        let limit = self.options.statement_timeout;
+        // Boxed, since it is large, and part of whatever asks the database.
+        let connected = timeout(limit, Box::pin(self.connected(migrates))).await;
+        connected
+            .unwrap_or_else(|_| Err(Failure::silence(limit)))
+            .map_err(|failure| self.server.located(failure))
+    }
+
+    async fn connected(&self, migrates: bool) -> Result<Live, Failure> {
+        let (mut client, mut messages) = self.server.connect().await?;
+        let notifier = Arc::clone(&self.notifier);
         let channels = self.channels.clone();
         // Carries what the client sends and gets; it ends with the client or the connection.
         tokio::spawn(async move {
-            let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
             while let Some(Ok(message)) = messages.next().await {
                 if let AsyncMessage::Notification(notification) = message {
-                    wakes.wake(|channel| {
+                    notifier.notify(|channel| {
                         let heard = channels.iter().find(|(known, _)| *known == channel);
                         heard.is_some_and(|(_, name)| name == notification.channel())
                     });
@@ -190,8 +215,8 @@ impl Link {
             // Not data: letters, digits and a hash.
             client.batch_execute(&format!("LISTEN {name}")).await?;
         }
-        if let Some(office) = self.office.get() {
-            office.resume(&client).await?;
+        if let Some(leadership) = self.leadership.get() {
+            leadership.resume(&client).await?;
         }
         Ok(Live {
             client,
@@ -200,25 +225,31 @@ impl Link {
     }
 }
 
-impl Office {
-    /// Takes the lock again, unless the office has gone to another.
+impl Leadership {
+    /// Takes the lock again, unless the run has another leader, or the database is not the one that was written to.
     async fn resume(&self, client: &Client) -> Result<(), Failure> {
-        let sql = "SELECT term FROM topicloom.runs WHERE id = $1";
+        let sql = "SELECT term, entries FROM topicloom.runs WHERE id = $1";
         let row = client.query_opt(sql, &[&self.run.as_str()]).await?;
-        if row.is_none_or(|row| row.get::<_, i64>(0) != self.term) {
+        let (term, entries): (i64, i64) = row.map_or((0, 0), |row| (row.get(0), row.get(1)));
+        if term > self.term {
             return Err(superseded(&self.run).into());
         }
-        let sql = "SELECT pg_try_advisory_lock($1)";
+        if term < self.term || entries < self.written.load(Ordering::Relaxed) {
+            return Err(lost(&self.run).into());
+        }
+        let sql = "SELECT pg_try_advisory_lock($1), pg_backend_pid()";
         let row = client.query_one(sql, &[&self.run.lock()]).await?;
         if row.get(0) {
+            self.session.store(row.get(1), Ordering::Relaxed);
             return Ok(());
         }
-        // Our own earlier connection may hold it until the server has noticed; or another process does, and
-        // will have raised the term the next time we look.
-        Err(Failure {
-            error: in_use(&self.run),
-            is_lost: true,
-        })
+        // Our own earlier connection may hold it until the server notices that it is dead, which we know already; or another
+        // process does, and will have raised the term the next time we look.
+        let session = Some(self.session.load(Ordering::Relaxed));
+        client
+            .query(END_HOLDER, &[&self.run.lock(), &session])
+            .await?;
+        Err(Failure::passing(in_use(&self.run)))
     }
 }
 
@@ -228,6 +259,16 @@ pub(super) fn superseded(run: &RunId) -> Error {
         "another process writes the journal of this run now; nothing more was written by this one",
     )
     .with_retry(Retry::Backoff)
+    .with_context("run", run.as_str())
+}
+
+/// Says that what was written is not there.
+pub(crate) fn lost(run: &RunId) -> Error {
+    Error::new(
+        ErrorKind::Journal,
+        "the database has lost the run, or the end of it, as after a fail-over to a replica that was empty or behind; \
+         nothing more was written",
+    )
     .with_context("run", run.as_str())
 }
 

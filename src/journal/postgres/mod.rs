@@ -7,6 +7,8 @@ mod pages;
 mod reader;
 mod run_id;
 mod server;
+#[cfg(feature = "postgres-tls")]
+mod tls;
 mod writer;
 
 use std::fmt;
@@ -23,7 +25,7 @@ use crate::llm::TaskRef;
 
 pub use reader::{PostgresReader, RunState};
 
-pub(crate) use link::{Link, PATIENCE};
+pub(crate) use link::{END_HOLDER, Link, lost};
 pub(crate) use run_id::{Channel, RunId};
 pub(crate) use server::Server;
 pub(crate) use writer::{no_such_run, try_lock};
@@ -53,7 +55,7 @@ pub(crate) use writer::{no_such_run, try_lock};
 /// Durable is what the server calls so: with `synchronous_commit = off` there, a power failure may cost the last moment. Not
 /// promised: that it works through a pooler which gives each transaction another session, since a lock belongs to
 /// a session; that an append whose outcome could not be learnt before [patience](PostgresOptions::patience) ran out is not
-/// there when the run is resumed. TLS is not built in: a URL with `sslmode=require` is an error that says so.
+/// there when the run is resumed.
 #[derive(Clone)]
 pub struct PostgresJournal(Arc<Inner>);
 
@@ -72,19 +74,32 @@ pub struct PostgresOptions {
     /// How long a server that went away is waited for. The default is 60 seconds: a restart takes a few, a fail-over
     /// about half a minute. It must be there when a process begins.
     pub patience: Duration,
+    /// How long a connection or a statement may take before it is given up and tried again. The default is 10 seconds:
+    /// a server that is at work needs milliseconds.
+    pub statement_timeout: Duration,
 }
 
 impl PostgresOptions {
     /// Creates the default options.
     #[must_use]
     pub fn new() -> Self {
-        Self { patience: PATIENCE }
+        Self {
+            patience: Duration::from_secs(60),
+            statement_timeout: Duration::from_secs(10),
+        }
     }
 
     /// Sets how long a server that went away is waited for.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Sets how long a connection or a statement may take before it is given up and tried again.
+    #[must_use]
+    pub fn statement_timeout(mut self, limit: Duration) -> Self {
+        self.statement_timeout = limit;
         self
     }
 }
@@ -112,7 +127,7 @@ impl Database {
 
     /// Returns a connection that comes about when it is used, however long the server takes within patience.
     pub(crate) fn link(&self, run: &RunId, channels: &[Channel]) -> Link {
-        Link::new(&self.server, self.options.patience, run, channels)
+        Link::new(&self.server, self.options, run, channels)
     }
 }
 
@@ -152,8 +167,15 @@ impl PostgresJournal {
     }
 
     /// Opens the journal of a run that is shared, for the process that drives it, whose link holds the lock.
-    pub(crate) async fn of_elected(database: &Database, run: &RunId, link: Link) -> Result<Self> {
-        let writer = Writer::begin(link, run).await?;
+    ///
+    /// Nobody takes its place before it has been silent for so long.
+    pub(crate) async fn of_elected(
+        database: &Database,
+        run: &RunId,
+        link: Link,
+        silence: Duration,
+    ) -> Result<Self> {
+        let writer = Writer::begin(link, run, Some(silence)).await?;
         Ok(Self(Arc::new(Inner {
             database: database.clone(),
             run: run.clone(),

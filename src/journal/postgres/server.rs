@@ -3,15 +3,18 @@
 use std::fmt;
 use std::time::Duration;
 
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{Client, Config, Connection, NoTls, Socket};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
 
 use super::failure::Failure;
+#[cfg(feature = "postgres-tls")]
+use super::tls::Tls;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long a connection may take to come about, unless the URL says otherwise with `connect_timeout`.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a connection carries. Nothing moves before it is polled.
+pub(super) type Messages = BoxStream<'static, Result<AsyncMessage, tokio_postgres::Error>>;
 
 /// A peer that vanished without a word is noticed within about half a minute.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -28,7 +31,11 @@ const SETTINGS: &str = "SELECT set_config(name, value, false)
 
 /// A PostgreSQL database, by its URL.
 #[derive(Clone)]
-pub(crate) struct Server(Config);
+pub(crate) struct Server {
+    config: Config,
+    #[cfg(feature = "postgres-tls")]
+    tls: Option<Tls>,
+}
 
 impl Server {
     /// Reads a URL such as `postgres://user@host/database`. The password may be in it, or in `PGPASSWORD`.
@@ -36,15 +43,9 @@ impl Server {
         if !is_url(url) {
             return Err(not_a_url());
         }
-        // Modes that the client library does not know, and takes for a wrong URL.
-        if url.contains("sslmode=verify") {
-            return Err(no_tls());
-        }
+        let (url, asked) = TlsAsked::take_from(url);
         // Its error may quote the URL.
         let mut config: Config = url.parse().map_err(|_| not_a_url())?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(no_tls());
-        }
         if config.get_password().is_none()
             && let Ok(password) = std::env::var("PGPASSWORD")
         {
@@ -53,25 +54,42 @@ impl Server {
         if config.get_application_name().is_none() {
             config.application_name("topicloom");
         }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_TIMEOUT);
-        }
         config
+            .ssl_mode(if asked.is_required {
+                SslMode::Require
+            } else {
+                SslMode::Disable
+            })
             .keepalives_idle(SILENCE)
             .keepalives_interval(BETWEEN_PROBES)
             .keepalives_retries(PROBES)
             .tcp_user_timeout(SILENCE + BETWEEN_PROBES * PROBES);
-        Ok(Self(config))
+        #[cfg(not(feature = "postgres-tls"))]
+        if asked.is_required {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "the URL asks for TLS with `sslmode`: build with the feature `postgres-tls`",
+            ));
+        }
+        Ok(Self {
+            config,
+            #[cfg(feature = "postgres-tls")]
+            tls: asked
+                .is_required
+                .then(|| Tls::new(asked.root_certificates.as_deref()))
+                .transpose()?,
+        })
     }
 
-    /// Opens a connection. Whoever gets it has to poll the second half.
-    pub(super) async fn connect(
-        &self,
-    ) -> Result<(Client, Connection<Socket, NoTlsStream>), Failure> {
-        self.0
-            .connect(NoTls)
-            .await
-            .map_err(|error| self.located(error.into()))
+    /// Opens a connection.
+    pub(super) async fn connect(&self) -> Result<(Client, Messages), Failure> {
+        #[cfg(feature = "postgres-tls")]
+        if let Some(tls) = &self.tls {
+            let (client, connection) = self.config.connect(tls.clone()).await?;
+            return Ok((client, messages(connection)));
+        }
+        let (client, connection) = self.config.connect(NoTls).await?;
+        Ok((client, messages(connection)))
     }
 
     /// Says on a new connection what holds for all of them.
@@ -100,25 +118,58 @@ fn not_a_url() -> Error {
     )
 }
 
-fn no_tls() -> Error {
-    Error::new(
-        ErrorKind::Config,
-        "the URL asks for TLS with `sslmode`, which the feature `postgres` is not built with; use `sslmode=prefer` \
-         on a network you trust, or a tunnel",
-    )
+/// What a URL says of TLS, in the words of PostgreSQL's own clients.
+#[derive(Debug, Default)]
+struct TlsAsked {
+    is_required: bool,
+    /// A file in the PEM form.
+    root_certificates: Option<String>,
+}
+
+impl TlsAsked {
+    /// Takes these parameters out of a URL, since the client library does not know them all.
+    fn take_from(url: &str) -> (String, Self) {
+        let mut asked = Self::default();
+        let Some((before, parameters)) = url.split_once('?') else {
+            return (url.to_owned(), asked);
+        };
+        let others = parameters.split('&').filter(|parameter| {
+            match parameter.split_once('=') {
+                Some(("sslmode", "require" | "verify-ca" | "verify-full")) => {
+                    asked.is_required = true;
+                }
+                Some(("sslmode", "disable" | "allow" | "prefer")) => {}
+                Some(("sslrootcert", path)) => {
+                    asked.root_certificates = Some(path.to_owned());
+                }
+                _ => return true,
+            }
+            false
+        });
+        let others: Vec<&str> = others.collect();
+        (format!("{before}?{}", others.join("&")), asked)
+    }
+}
+
+fn messages<S, T>(mut connection: Connection<S, T>) -> Messages
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    stream::poll_fn(move |context| connection.poll_message(context)).boxed()
 }
 
 /// Shows host, port and database; never user or password.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.get_hosts().first() {
+        match self.config.get_hosts().first() {
             Some(Host::Tcp(host)) => f.write_str(host)?,
             #[cfg(unix)]
             Some(Host::Unix(path)) => write!(f, "{}", path.display())?,
             None => f.write_str("?")?,
         }
-        let port = self.0.get_ports().first().copied().unwrap_or(5432);
-        write!(f, ":{port}/{}", self.0.get_dbname().unwrap_or(""))
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        write!(f, ":{port}/{}", self.config.get_dbname().unwrap_or(""))
     }
 }
 
@@ -139,8 +190,8 @@ mod tests {
         assert_eq!(format!("{server:?}"), "Server(db.example:5433/runs)");
         for wrong in [
             "postgres://weaver:hunter2@db.example:port/runs",
-            "postgres://weaver:hunter2@db/runs?sslmode=verify-full",
-            "postgres://weaver:hunter2@db/runs?sslmode=require",
+            "postgres://weaver:hunter2@db/runs?sslmode=no",
+            "postgres://weaver:hunter2@db/runs?sslmode=require&sslrootcert=missing",
             "postgres://weaver:hunter2@db/runs?no_such_option=hunter2",
             "host=db password=hunter2",
         ] {
@@ -151,13 +202,42 @@ mod tests {
     }
 
     #[test]
+    fn what_a_url_says_of_tls_is_read_and_taken_out_of_it() {
+        for (url, rest, is_required, root) in [
+            ("postgres://db/runs", "postgres://db/runs", false, None),
+            (
+                "postgres://db/runs?sslmode=prefer&a=b",
+                "postgres://db/runs?a=b",
+                false,
+                None,
+            ),
+            (
+                "postgres://db/runs?sslmode=verify-full",
+                "postgres://db/runs?",
+                true,
+                None,
+            ),
+            (
+                "postgres://db/runs?a=b&sslmode=require&sslrootcert=/ca.pem",
+                "postgres://db/runs?a=b",
+                true,
+                Some("/ca.pem"),
+            ),
+        ] {
+            let (left, asked) = TlsAsked::take_from(url);
+            assert_eq!(left, rest);
+            assert_eq!(asked.is_required, is_required);
+            assert_eq!(asked.root_certificates.as_deref(), root);
+        }
+        Server::parse("postgres://db/runs?sslmode=allow").unwrap();
+        let error = Server::parse("postgres://db/runs?sslmode=no").unwrap_err();
+        assert!(error.message().contains("not given by a URL"), "{error}");
+    }
+
+    #[cfg(not(feature = "postgres-tls"))]
+    #[test]
     fn tls_that_is_required_is_said_to_be_missing() {
-        for mode in ["require", "verify-ca", "verify-full"] {
-            let error = Server::parse(&format!("postgres://db/runs?sslmode={mode}")).unwrap_err();
-            assert!(error.message().contains("TLS"), "{error}");
-        }
-        for mode in ["disable", "prefer"] {
-            Server::parse(&format!("postgres://db/runs?sslmode={mode}")).unwrap();
-        }
+        let error = Server::parse("postgres://db/runs?sslmode=require").unwrap_err();
+        assert!(error.message().contains("postgres-tls"), "{error}");
     }
 }

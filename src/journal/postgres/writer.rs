@@ -3,19 +3,22 @@
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::link::{Link, Office, in_use, superseded};
+use super::link::{Leadership, Link, in_use, lost, superseded};
 use super::pages;
 use super::run_id::{Channel, RunId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::Entry;
 
-/// Entries and bytes that are written together at most. A group this large costs no less an entry if it grows.
+/// Entries and bytes that are written together at most. A group this large costs no less an entry if it grows, and is
+/// sent within the time limit of a statement over a slow line.
 const LARGEST_GROUP: usize = 512;
-const LARGEST_BYTES: usize = 4 << 20;
+const LARGEST_BYTES: usize = 1 << 20;
 
 /// Appends that wait before more of them have to wait for room.
 const WAITING: usize = 1_024;
@@ -23,13 +26,13 @@ const WAITING: usize = 1_024;
 /// Tries to get the lock, and the time between them: a process that was killed, or a run that was dropped, may need
 /// a moment to let go.
 const LOCK_TRIES: u32 = 40;
-const BETWEEN_LOCK_TRIES: std::time::Duration = std::time::Duration::from_millis(50);
+const BETWEEN_LOCK_TRIES: Duration = Duration::from_millis(50);
 
 /// Who may write to a run, one process at a time.
 pub(super) struct Writer {
     commands: mpsc::Sender<Command>,
     abandoned: CancellationToken,
-    office: Office,
+    leadership: Arc<Leadership>,
 }
 
 enum Command {
@@ -55,33 +58,40 @@ impl Writer {
     pub(super) async fn take(link: Link, run: &RunId) -> Result<Self> {
         for _ in 0..LOCK_TRIES {
             if try_lock(&link, run).await? {
-                return Self::begin(link, run).await;
+                return Self::begin(link, run, None).await;
             }
             tokio::time::sleep(BETWEEN_LOCK_TRIES).await;
         }
         Err(in_use(run))
     }
 
-    /// Becomes the writer of a run whose lock the link holds.
-    pub(super) async fn begin(link: Link, run: &RunId) -> Result<Self> {
+    /// Becomes the writer of a run whose lock the link holds. Of a shared run, nobody takes its place before it has been
+    /// silent for so long.
+    pub(super) async fn begin(link: Link, run: &RunId, silence: Option<Duration>) -> Result<Self> {
         // The lock on the row keeps out whoever does something in the name of the term before. An append of that
         // term that is on its way is waited for here, and so is seen by what comes after.
         let sql = "WITH locked AS (SELECT id FROM topicloom.runs WHERE id = $1 FOR UPDATE)
-            UPDATE topicloom.runs SET term = term + 1 FROM locked WHERE runs.id = locked.id
-            RETURNING term";
-        let rows = link.query(sql, &[&run.as_str()]).await?;
-        let term = rows.first().ok_or_else(|| no_such_run(run))?.get(0);
-        let office = Office {
+            UPDATE topicloom.runs
+            SET term = term + 1, driven_until = clock_timestamp() + make_interval(secs => $2)
+            FROM locked WHERE runs.id = locked.id
+            RETURNING term, pg_backend_pid()";
+        let silence = silence.map(|silence| silence.as_secs_f64());
+        let rows = link.query(sql, &[&run.as_str(), &silence]).await?;
+        let row = rows.first().ok_or_else(|| lost(run))?;
+        let leadership = Arc::new(Leadership {
             run: run.clone(),
-            term,
-        };
-        link.hold(office.clone());
+            term: row.get(0),
+            written: AtomicI64::new(0),
+            session: AtomicI32::new(row.get(1)),
+        });
+        link.lead(Arc::clone(&leadership));
         let next = pages::count(&link, run).await?;
+        leadership.written.store(next, Ordering::Relaxed);
         let (commands, queue) = mpsc::channel(WAITING);
         let abandoned = CancellationToken::new();
         let writing = Writing {
             link,
-            office: office.clone(),
+            leadership: Arc::clone(&leadership),
             next,
             refusal: None,
         };
@@ -97,12 +107,12 @@ impl Writer {
         Ok(Self {
             commands,
             abandoned,
-            office,
+            leadership,
         })
     }
 
     pub(super) fn term(&self) -> i64 {
-        self.office.term
+        self.leadership.term
     }
 
     pub(super) async fn append(&self, entry: Entry) -> Result<u64> {
@@ -190,7 +200,7 @@ fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
 /// The state of the task that writes.
 struct Writing {
     link: Link,
-    office: Office,
+    leadership: Arc<Leadership>,
     next: i64,
     /// Ends the journal: nothing is appended after what could not be written.
     refusal: Option<Refusal>,
@@ -273,8 +283,8 @@ impl Writing {
             .query_one(
                 sql,
                 &[
-                    &self.office.run.as_str(),
-                    &self.office.term,
+                    &self.leadership.run.as_str(),
+                    &self.leadership.term,
                     &self.next,
                     &group.numbers,
                     &group.bodies,
@@ -285,8 +295,11 @@ impl Writing {
             )
             .await?;
         match row.get(0) {
-            1_i64 => Ok(()),
-            _ => Err(superseded(&self.office.run)),
+            1_i64 => {
+                self.leadership.written.store(self.next, Ordering::Relaxed);
+                Ok(())
+            }
+            _ => Err(superseded(&self.leadership.run)),
         }
     }
 
@@ -296,7 +309,7 @@ impl Writing {
             return Err(refusal);
         }
         let sql = "SELECT pg_advisory_unlock($1), pg_notify($2, '')";
-        let run = &self.office.run;
+        let run = &self.leadership.run;
         let channel = run.channel(Channel::State);
         self.link
             .query(sql, &[&run.lock(), &channel])
@@ -332,7 +345,7 @@ impl Group {
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Writer")
-            .field("office", &self.office)
+            .field("leadership", &self.leadership)
             .finish_non_exhaustive()
     }
 }
