@@ -36,7 +36,7 @@ use crate::stop_signal::StopSignal;
 use crate::topic::{GeneratedTopics, TopicProvider};
 
 #[cfg(feature = "postgres")]
-pub(crate) use shared::Callers;
+pub(crate) use shared::ProcessClients;
 
 /// Batches of records that are accepted and not yet taken: one that is taken next, while more gather in the driver,
 /// which bounds what a slow consumer may leave lying.

@@ -50,12 +50,12 @@ struct Storm {
     /// How long the model takes for an answer.
     delay: Duration,
     between_kills: Duration,
-    /// Answers after which the process that drives the run is killed.
+    /// Answers after which the process that leads the run is killed.
     leader_kills: &'static [u64],
     /// Answers after which the database crashes and comes back, and after which it drops all connections.
     crashes: &'static [u64],
     cut: u64,
-    /// Answers after which the process that drives the run is stopped, until another does.
+    /// Answers after which the process that leads the run is stopped, until another does.
     pause: u64,
 }
 
@@ -203,7 +203,7 @@ impl Place {
         })
     }
 
-    /// Returns the name of the process that drives the run.
+    /// Returns the name of the process that leads the run.
     fn leader(&self) -> Option<String> {
         let sql = "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
             WHERE locktype = 'advisory' AND granted
@@ -307,7 +307,7 @@ impl Place {
                 .iter()
                 .position(|one| Some(&one.name) == leader.as_ref());
             match (processes.iter().position(|one| one.is_paused), lead) {
-                // Another drives the run, which is all that the rest was waiting for.
+                // Another leads the run, which is all that the rest was waiting for.
                 (Some(idle), Some(lead)) if idle != lead => {
                     processes[idle].signal("-CONT");
                     processes[idle].is_paused = false;

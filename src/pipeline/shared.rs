@@ -10,14 +10,18 @@ use crate::journal::Journal;
 use crate::llm::{LlmClient, Parameters};
 
 /// Whom a process asks for the calls it makes.
-pub(crate) struct Callers {
+pub(crate) struct ProcessClients {
     pub(crate) records: Arc<dyn LlmClient>,
     pub(crate) topics: Arc<dyn LlmClient>,
 }
 
 impl Pipeline {
     /// Returns the models with the layers that are about one call.
-    pub(crate) fn callers(&self, settings: &Settings, max_concurrency: usize) -> Callers {
+    pub(crate) fn process_clients(
+        &self,
+        settings: &Settings,
+        max_concurrency: usize,
+    ) -> ProcessClients {
         let parts = &self.parts;
         let model = |choices, fallbacks| Model {
             choices,
@@ -30,7 +34,7 @@ impl Pipeline {
             Some(backend) => model(vec![(backend.clone(), 1)], Vec::new()),
             None => records.clone(),
         };
-        Callers {
+        ProcessClients {
             records: caller_layers(&records, settings, max_concurrency),
             topics: caller_layers(&topics, settings, max_concurrency),
         }

@@ -2,9 +2,9 @@
 //!
 #![doc = include_str!("../../docs/shared.md")]
 
-mod desk;
-mod lead;
-mod leases;
+mod leader;
+mod queue;
+mod remote_client;
 mod replay;
 mod wire;
 mod worker;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::leases::Leases;
+use self::queue::CallQueue;
 use self::replay::{Ended, NoMore, ReadOnly};
 use self::worker::Worker;
 use crate::error::{Error, ErrorKind, Result};
@@ -44,7 +44,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// One process's part in a run that several share.
 ///
-/// Each process makes calls with a model of its own, and one of them, whichever it is, drives the run. Any of them may be
+/// Each process makes calls with a model of its own, and one of them, whichever it is, leads the run. Any of them may be
 /// killed at any time.
 ///
 /// ```no_run
@@ -102,7 +102,7 @@ impl SharedRun {
 
     /// Decodes records into another type, which must fit the schema of the run.
     ///
-    /// All processes that may drive a run must agree on what a record is: one that is refused here must be refused by all.
+    /// All processes that may lead a run must agree on what a record is: one that is refused here must be refused by all.
     #[must_use]
     pub fn decoded_as<U: DeserializeOwned + Send + 'static>(self) -> SharedRun<U> {
         SharedRun {
@@ -162,10 +162,10 @@ impl<T> SharedRun<T> {
         }
     }
 
-    /// Sets the parts that this process uses: its models for the calls it makes, everything else where it drives the run.
+    /// Sets the parts that this process uses: its models for the calls it makes, everything else where it leads the run.
     ///
     /// The default is [`Pipeline::from_input`]. The journal of the pipeline is not used. Deduplicator, filters, prompts
-    /// and scheduling should be the same in all processes, since any may drive the run.
+    /// and scheduling should be the same in all processes, since any may lead the run.
     #[must_use]
     pub fn pipeline(mut self, pipeline: Pipeline) -> Self {
         self.pipeline = Some(pipeline);
@@ -173,7 +173,7 @@ impl<T> SharedRun<T> {
     }
 
     /// Sets how many calls this process makes at once. The default is `max_concurrency` of the input, which also bounds
-    /// the calls of all processes together. With 0 it makes none, and only stands by to drive the run.
+    /// the calls of all processes together. With 0 it makes none, and only stands by to lead the run.
     #[must_use]
     pub fn concurrency(mut self, calls: usize) -> Self {
         self.concurrency = Some(calls);
@@ -291,13 +291,13 @@ impl<T: DeserializeOwned + Send + 'static> SharedRun<T> {
         let pipeline = self.parts()?;
         let channels = [Channel::Work, Channel::Done, Channel::State];
         let link = Arc::new(self.database.link(&self.run, &channels));
-        let leases = Arc::new(Leases::new(Arc::clone(&link), self.run.clone()));
+        let queue = Arc::new(CallQueue::new(Arc::clone(&link), self.run.clone()));
         let settings = self.input.settings();
         let concurrency = self.concurrency.unwrap_or(settings.max_concurrency);
         let worker = Worker {
             name: worker_name(),
-            leases: Arc::clone(&leases),
-            callers: pipeline.callers(settings, concurrency.max(1)),
+            queue: Arc::clone(&queue),
+            clients: pipeline.process_clients(settings, concurrency.max(1)),
             concurrency,
             lease_time: self.lease_time,
         };
@@ -310,7 +310,7 @@ impl<T: DeserializeOwned + Send + 'static> SharedRun<T> {
                 }
             });
             let leading = Box::pin(async {
-                lead::lead(self, &pipeline, &link).await?;
+                leader::lead(self, &pipeline, &link).await?;
                 // Over, which the process learns as all others do.
                 std::future::pending::<Result<()>>().await
             });
@@ -327,7 +327,7 @@ impl<T: DeserializeOwned + Send + 'static> SharedRun<T> {
         };
         if ended.is_err() {
             // What cannot be given back is handed out again after its deadline.
-            let _ = timeout(FAREWELL, leases.give_back(&worker.name)).await;
+            let _ = timeout(FAREWELL, queue.give_back(&worker.name)).await;
         }
         ended.map(|ended| ended.outcome)
     }

@@ -8,11 +8,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::leases::{End, Lease, Leases};
+use super::queue::{CallQueue, CallResult, Lease};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::postgres::Channel;
 use crate::llm::{LlmClient, Purpose};
-use crate::pipeline::Callers;
+use crate::pipeline::ProcessClients;
 
 /// A notification may be lost with its connection, and nobody tells of a deadline that passed: after this time it is
 /// looked all the same, while there is room for a call.
@@ -24,14 +24,14 @@ const RENEWALS: u32 = 3;
 /// Makes calls of a run.
 pub(super) struct Worker {
     pub(super) name: String,
-    pub(super) leases: Arc<Leases>,
-    pub(super) callers: Callers,
+    pub(super) queue: Arc<CallQueue>,
+    pub(super) clients: ProcessClients,
     pub(super) concurrency: usize,
     pub(super) lease_time: Duration,
 }
 
 /// Takes how a call went, and says when it was told.
-type Teller = mpsc::Sender<(End, oneshot::Sender<()>)>;
+type ResultSender = mpsc::Sender<(CallResult, oneshot::Sender<()>)>;
 
 /// The calls that a worker is making. Dropping it stops them.
 #[derive(Default)]
@@ -64,14 +64,14 @@ impl Worker {
     ///
     /// Where this process can make no more calls: its model refuses it, or the database cannot be reached.
     pub(super) async fn work(&self) -> Result<()> {
-        let (teller, ends) = mpsc::channel(self.concurrency);
-        tokio::try_join!(self.call(teller), self.tell(ends)).map(drop)
+        let (results, ends) = mpsc::channel(self.concurrency);
+        tokio::try_join!(self.call(results), self.tell(ends)).map(drop)
     }
 
     /// Claims calls and has them made.
-    async fn call(&self, teller: Teller) -> Result<()> {
+    async fn call(&self, results: ResultSender) -> Result<()> {
         let mut calls = Calls::default();
-        let mut work = self.leases.link().heard(Channel::Work);
+        let mut work = self.queue.link().heard(Channel::Work);
         let between = self.lease_time / RENEWALS;
         let mut renewal = Instant::now() + between;
         loop {
@@ -79,9 +79,9 @@ impl Worker {
             if free > 0 {
                 work.mark_unchanged();
                 let keys = calls.keys();
-                let claimed = self.leases.claim(&self.name, free, self.lease_time, &keys);
+                let claimed = self.queue.claim(&self.name, free, self.lease_time, &keys);
                 for lease in claimed.await? {
-                    self.begin(lease, &teller, &mut calls);
+                    self.begin(lease, &results, &mut calls);
                 }
             }
             let has_room = calls.by_key.len() < self.concurrency;
@@ -97,7 +97,7 @@ impl Worker {
                 () = sleep_until(renewal) => {
                     let keys = calls.keys();
                     if !keys.is_empty() {
-                        let waited_for = self.leases.renew(&self.name, self.lease_time, &keys);
+                        let waited_for = self.queue.renew(&self.name, self.lease_time, &keys);
                         calls.keep(&waited_for.await?);
                     }
                     renewal = Instant::now() + between;
@@ -110,11 +110,14 @@ impl Worker {
 
     /// Tells how calls went, those together that end while the ones before are being told: each time costs the
     /// database a trip to its disk.
-    async fn tell(&self, mut ends: mpsc::Receiver<(End, oneshot::Sender<()>)>) -> Result<()> {
+    async fn tell(
+        &self,
+        mut ends: mpsc::Receiver<(CallResult, oneshot::Sender<()>)>,
+    ) -> Result<()> {
         let mut group = Vec::new();
         while ends.recv_many(&mut group, self.concurrency).await > 0 {
-            let (ends, told): (Vec<End>, Vec<_>) = group.drain(..).unzip();
-            self.leases.finish(&self.name, &ends).await?;
+            let (ends, told): (Vec<CallResult>, Vec<_>) = group.drain(..).unzip();
+            self.queue.finish(&self.name, &ends).await?;
             for told in told {
                 // Of a call that was stopped meanwhile nobody needs to know.
                 let _ = told.send(());
@@ -123,13 +126,13 @@ impl Worker {
         Ok(())
     }
 
-    fn begin(&self, lease: Lease, teller: &Teller, calls: &mut Calls) {
+    fn begin(&self, lease: Lease, results: &ResultSender, calls: &mut Calls) {
         let client = match lease.request.purpose {
-            Purpose::Topics => &self.callers.topics,
-            Purpose::Records => &self.callers.records,
+            Purpose::Topics => &self.clients.topics,
+            Purpose::Records => &self.clients.records,
         };
         let key = lease.key;
-        let call = call(Arc::clone(client), teller.clone(), lease);
+        let call = call(Arc::clone(client), results.clone(), lease);
         // Beside the loop, so that a database that is gone for a moment keeps no call waiting.
         let handle = calls.running.spawn(async move { (key, call.await) });
         calls.by_key.insert(key, handle);
@@ -137,15 +140,15 @@ impl Worker {
 }
 
 /// Makes a call, and waits until it was told how it went.
-async fn call(client: Arc<dyn LlmClient>, teller: Teller, lease: Lease) -> Result<()> {
+async fn call(client: Arc<dyn LlmClient>, results: ResultSender, lease: Lease) -> Result<()> {
     let result = match client.complete(&lease.request).await {
         Err(error) if is_own(&error) => return Err(error),
         result => result,
     };
     let (told, heard) = oneshot::channel();
-    let end = End::new(&lease, client.model(), result);
+    let end = CallResult::new(&lease, client.model(), result);
     // Where nobody tells any more, the worker has failed, and says so itself.
-    if teller.send((end, told)).await.is_ok() {
+    if results.send((end, told)).await.is_ok() {
         let _ = heard.await;
     }
     Ok(())

@@ -180,7 +180,7 @@ async fn whoever_drives_next_takes_over_the_calls_that_are_being_made() {
     first.abort();
     let second = joined(&url, Held::for_calls(0)).await.concurrency(0);
     let third = begun(joined(&url, Held::for_calls(0)).await.concurrency(0));
-    // Answers arrive while nobody, or somebody else, drives the run.
+    // Answers arrive while nobody, or somebody else, leads the run.
     model.let_go.add_permits(1 << 20);
     complete(&second).await;
     for process in [worker, third] {

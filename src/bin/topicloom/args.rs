@@ -149,7 +149,7 @@ pub(crate) struct WorkArgs {
     pub(crate) url: String,
     /// The run's name in the database.
     pub(crate) run_id: String,
-    /// Calls to make at once, instead of what the input says; 0 only stands by to drive the run.
+    /// Calls to make at once, instead of what the input says; 0 only stands by to lead the run.
     #[arg(long, value_name = "N")]
     pub(crate) concurrency: Option<usize>,
     /// Ask this model, as `provider/model`, instead of those in the input.

@@ -166,7 +166,7 @@ impl PostgresJournal {
         Ok(journal)
     }
 
-    /// Opens the journal of a run that is shared, for the process that drives it, whose link holds the lock.
+    /// Opens the journal of a run that is shared, for the process that leads it, whose link holds the lock.
     ///
     /// Nobody takes its place before it has been silent for so long.
     pub(crate) async fn of_elected(
@@ -282,7 +282,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn close(&self) -> Result<()> {
-        // Of a shared run the end is to be told first, by whoever drives it.
+        // Of a shared run the end is to be told first, by whoever leads it.
         if self.0.is_shared {
             return Ok(());
         }

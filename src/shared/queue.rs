@@ -1,6 +1,6 @@
-//! The leases of a run: calls that are asked for, being made, or answered and not in the log yet.
+//! The queue of a run: calls that are asked for, being made, or answered and not in the log yet.
 //!
-//! The driver of a run puts a call there and takes its result; workers claim it, renew it while they make it, and
+//! The leader of a run puts a call there and takes its result; workers claim it, renew it while they make it, and
 //! finish it. Whatever is done is one statement that can be done twice.
 
 use std::fmt;
@@ -13,8 +13,8 @@ use crate::llm::{ChatRequest, ChatResponse, TaskRef};
 
 use super::wire;
 
-/// The leases of a run.
-pub(super) struct Leases {
+/// The queue of calls of a run.
+pub(super) struct CallQueue {
     link: Arc<Link>,
     run: RunId,
 }
@@ -33,7 +33,7 @@ pub(super) enum Put {
     Asked,
     /// Some are there already, asked for by an earlier process, and may have been made.
     Found,
-    /// Another process drives the run now.
+    /// Another process leads the run now.
     Superseded,
 }
 
@@ -51,14 +51,14 @@ impl Put {
 }
 
 /// How a call went, to be told.
-pub(super) struct End {
+pub(super) struct CallResult {
     key: u64,
     attempt: i32,
     is_answer: bool,
     result: Vec<u8>,
 }
 
-impl End {
+impl CallResult {
     /// Says how a call to a model went.
     pub(super) fn new(lease: &Lease, model: &str, result: Result<ChatResponse>) -> Self {
         Self {
@@ -78,7 +78,7 @@ pub(super) struct Finished {
     pub(super) result: Result<ChatResponse>,
 }
 
-impl Leases {
+impl CallQueue {
     pub(super) fn new(link: Arc<Link>, run: RunId) -> Self {
         Self { link, run }
     }
@@ -250,7 +250,7 @@ impl Leases {
 
     /// Tells how calls went. The first answer counts, also one of a worker that lost the lease, since it is paid for; a
     /// failure counts where the worker still has the lease.
-    pub(super) async fn finish(&self, worker: &str, ends: &[End]) -> Result<()> {
+    pub(super) async fn finish(&self, worker: &str, ends: &[CallResult]) -> Result<()> {
         let sql = "WITH finished AS (
                 UPDATE topicloom.leases SET result = made.result
                 FROM unnest($3::bigint[], $4::integer[], $5::boolean[], $6::bytea[])
@@ -301,9 +301,9 @@ fn signed(keys: &[u64]) -> Vec<i64> {
 }
 
 /// Shows whose they are.
-impl fmt::Debug for Leases {
+impl fmt::Debug for CallQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Leases")
+        f.debug_struct("CallQueue")
             .field("run", &self.run)
             .finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! The side of the driver: asks for calls that others make, and waits for them.
+//! The side of the leader: asks for calls that others make, and waits for them.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
-use super::leases::{Finished, Leases, Put};
+use super::queue::{CallQueue, Finished, Put};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::postgres::Channel;
 use crate::llm::{ChatRequest, ChatResponse, LlmClient};
@@ -18,20 +18,20 @@ use crate::llm::{ChatRequest, ChatResponse, LlmClient};
 /// A notification may be lost with its connection; after this time it is looked all the same.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Where the driver of a run waits for the calls it has asked for.
+/// Where the leader of a run waits for the calls it has asked for.
 #[derive(Debug)]
-pub(super) struct Desk {
-    leases: Leases,
+pub(super) struct RemoteCalls {
+    queue: CallQueue,
     /// The term in whose name calls are asked for.
     term: i64,
-    books: Mutex<Books>,
+    pending: Mutex<Pending>,
     /// Wakes for calls that are to be asked for, and for calls that were there.
     asked: Notify,
     found: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Books {
+struct Pending {
     /// To be asked for; together, since each time costs the database a trip to its disk.
     asked: HashMap<u64, ChatRequest>,
     /// Being asked for. Nobody is told of a result before the database has confirmed it: the row of a call whose answer
@@ -56,26 +56,26 @@ impl From<Error> for Closed {
     }
 }
 
-impl Desk {
-    pub(super) fn new(leases: Leases, term: i64) -> Self {
+impl RemoteCalls {
+    pub(super) fn new(queue: CallQueue, term: i64) -> Self {
         Self {
-            leases,
+            queue,
             term,
-            books: Mutex::default(),
+            pending: Mutex::default(),
             asked: Notify::new(),
             found: Notify::new(),
         }
     }
 
     /// Returns a client of this name, whose calls are made elsewhere.
-    pub(super) fn client(self: &Arc<Self>, model: impl Into<String>) -> LeasingClient {
-        LeasingClient {
-            desk: Arc::clone(self),
+    pub(super) fn client(self: &Arc<Self>, model: impl Into<String>) -> RemoteClient {
+        RemoteClient {
+            calls: Arc::clone(self),
             model: model.into(),
         }
     }
 
-    /// Asks for calls and hands out their results, until another process drives the run.
+    /// Asks for calls and hands out their results, until another process leads the run.
     ///
     /// # Errors
     ///
@@ -94,31 +94,31 @@ impl Desk {
     async fn ask(&self) -> Result<Infallible, Closed> {
         loop {
             self.asked.notified().await;
-            let (asked, failed) = self.books().take_asked();
+            let (asked, failed) = self.pending().take_asked();
             let mut puts = Vec::new();
             if !asked.is_empty() {
-                puts.push(self.leases.put(self.term, &asked).await?);
+                puts.push(self.queue.put(self.term, &asked).await?);
             }
             if !failed.is_empty() {
-                puts.push(self.leases.put_again(self.term, &failed).await?);
+                puts.push(self.queue.put_again(self.term, &failed).await?);
             }
             if puts.contains(&Put::Superseded) {
                 return Err(Closed::Superseded);
             }
-            if self.books().confirmed() || puts.contains(&Put::Found) {
+            if self.pending().confirmed() || puts.contains(&Put::Found) {
                 self.found.notify_one();
             }
         }
     }
 
     async fn collect(&self) -> Result<Infallible, Closed> {
-        let mut done = self.leases.link().heard(Channel::Done);
+        let mut done = self.queue.link().heard(Channel::Done);
         loop {
             done.mark_unchanged();
-            let keys: Vec<u64> = self.books().waiting.keys().copied().collect();
+            let keys: Vec<u64> = self.pending().waiting.keys().copied().collect();
             if !keys.is_empty() {
-                for finished in self.leases.results(&keys).await? {
-                    self.books().hand_over(finished);
+                for finished in self.queue.results(&keys).await? {
+                    self.pending().hand_over(finished);
                 }
             }
             tokio::select! {
@@ -134,24 +134,24 @@ impl Desk {
         let (told, finished) = oneshot::channel();
         {
             // Waited for before it is asked for: a worker may be quicker than the answer of the database.
-            let mut books = self.books();
-            books.waiting.insert(key, told);
-            books.asked.insert(key, request.clone());
+            let mut pending = self.pending();
+            pending.waiting.insert(key, told);
+            pending.asked.insert(key, request.clone());
         }
-        let waits = Waits { desk: self, key };
+        let waits = Waits { calls: self, key };
         self.asked.notify_one();
         let finished = finished.await.map_err(|_| asked_twice())?;
         drop(waits);
         finished.result
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
         // Maps stay whole whoever panics.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Books {
+impl Pending {
     /// Returns the calls that are to be asked for: new ones, and failed attempts that are to be made again.
     fn take_asked(&mut self) -> (Vec<ChatRequest>, Vec<(u64, i32)>) {
         let (mut new, mut again) = (Vec::new(), Vec::new());
@@ -195,15 +195,15 @@ impl Books {
 
 /// Forgets a call when nobody waits for it any more.
 struct Waits<'a> {
-    desk: &'a Desk,
+    calls: &'a RemoteCalls,
     key: u64,
 }
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        let mut books = self.desk.books();
-        books.waiting.remove(&self.key);
-        books.asked.remove(&self.key);
+        let mut pending = self.calls.pending();
+        pending.waiting.remove(&self.key);
+        pending.asked.remove(&self.key);
     }
 }
 
@@ -216,15 +216,15 @@ fn asked_twice() -> Error {
 
 /// A model whose calls are made by whichever process of the run claims them.
 #[derive(Debug)]
-pub(super) struct LeasingClient {
-    desk: Arc<Desk>,
+pub(super) struct RemoteClient {
+    calls: Arc<RemoteCalls>,
     model: String,
 }
 
 #[async_trait]
-impl LlmClient for LeasingClient {
+impl LlmClient for RemoteClient {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
-        self.desk.call(request).await
+        self.calls.call(request).await
     }
 
     fn model(&self) -> &str {
@@ -248,45 +248,45 @@ mod tests {
         Err(Error::new(ErrorKind::Timeout, "too late"))
     }
 
-    fn asks(books: &mut Books, key: u64) -> oneshot::Receiver<Finished> {
+    fn asks(pending: &mut Pending, key: u64) -> oneshot::Receiver<Finished> {
         let (told, waits) = oneshot::channel();
-        books.waiting.insert(key, told);
+        pending.waiting.insert(key, told);
         let request = ChatRequest::new(Vec::new()).with_seed(key);
-        books.asked.insert(key, request);
+        pending.asked.insert(key, request);
         waits
     }
 
     #[test]
     fn a_result_is_not_told_before_the_call_is_known_to_be_asked_for() {
-        let mut books = Books::default();
-        let mut waits = asks(&mut books, 7);
-        assert_eq!(books.take_asked().0.len(), 1);
-        books.hand_over(finished(7, 1, Ok(ChatResponse::new("early"))));
+        let mut pending = Pending::default();
+        let mut waits = asks(&mut pending, 7);
+        assert_eq!(pending.take_asked().0.len(), 1);
+        pending.hand_over(finished(7, 1, Ok(ChatResponse::new("early"))));
         assert!(waits.try_recv().is_err());
-        assert!(books.confirmed(), "it is to be looked for again");
-        books.hand_over(finished(7, 1, Ok(ChatResponse::new("early"))));
+        assert!(pending.confirmed(), "it is to be looked for again");
+        pending.hand_over(finished(7, 1, Ok(ChatResponse::new("early"))));
         assert!(waits.try_recv().is_ok());
-        assert!(!books.confirmed());
+        assert!(!pending.confirmed());
     }
 
     #[test]
     fn a_call_that_failed_is_asked_for_as_its_next_attempt() {
-        let mut books = Books::default();
-        let mut waits = asks(&mut books, 7);
-        books.take_asked();
-        books.confirmed();
-        books.hand_over(finished(7, 1, failed()));
+        let mut pending = Pending::default();
+        let mut waits = asks(&mut pending, 7);
+        pending.take_asked();
+        pending.confirmed();
+        pending.hand_over(finished(7, 1, failed()));
         assert!(waits.try_recv().expect("it is told").result.is_err());
 
-        let mut waits = asks(&mut books, 7);
-        let (new, again) = books.take_asked();
+        let mut waits = asks(&mut pending, 7);
+        let (new, again) = pending.take_asked();
         assert_eq!((new.len(), again), (0, vec![(7, 1)]));
-        books.confirmed();
+        pending.confirmed();
         // What the first attempt left is read once more.
-        books.hand_over(finished(7, 1, failed()));
+        pending.hand_over(finished(7, 1, failed()));
         assert!(waits.try_recv().is_err());
-        books.hand_over(finished(7, 2, Ok(ChatResponse::new("at last"))));
+        pending.hand_over(finished(7, 2, Ok(ChatResponse::new("at last"))));
         assert!(waits.try_recv().expect("it is told").result.is_ok());
-        assert!(books.failed.is_empty());
+        assert!(pending.failed.is_empty());
     }
 }

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 
 use super::SharedRun;
-use super::desk::Desk;
-use super::leases::Leases;
+use super::queue::CallQueue;
+use super::remote_client::RemoteCalls;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::PostgresJournal;
 use crate::journal::postgres::{Channel, END_HOLDER, Link, try_lock};
@@ -21,7 +21,7 @@ use crate::run::Run;
 /// statement that waits for hours would keep the server from tidying its tables.
 const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
-/// How long whoever drives the run may be silent, in lease times. Longer than that of a worker: to be replaced for nothing
+/// How long the leader may be silent, in lease times. Longer than that of a worker: to be replaced for nothing
 /// costs reading the journal.
 const SILENCE: u32 = 2;
 
@@ -32,7 +32,7 @@ const SIGNS: u32 = 6;
 enum Term {
     /// The run is over.
     Over,
-    /// Another process drives it now.
+    /// Another process leads it now.
     Lost,
 }
 
@@ -40,7 +40,7 @@ enum Term {
 ///
 /// # Errors
 ///
-/// Where this process cannot drive it: the database cannot be reached, or the journal not be read.
+/// Where this process cannot lead it: the database cannot be reached, or the journal not be read.
 pub(super) async fn lead<T>(
     shared: &SharedRun<T>,
     pipeline: &Pipeline,
@@ -59,7 +59,7 @@ where
             let is_silent = is_silent(link, shared).await?;
             // Seen twice, since who has just got the lock has not said anything yet.
             if is_silent && was_silent {
-                tracing::warn!(run = %shared.run, "whoever drives the run is silent, and is replaced");
+                tracing::warn!(run = %shared.run, "the leader of the run is silent, and is replaced");
                 // Of a process with another role of the database that may not be allowed.
                 if let Err(error) = unseat(link, shared).await {
                     tracing::warn!(%error, "it could not be unseated");
@@ -99,13 +99,13 @@ where
         return Ok(Term::Over);
     }
     let term = journal.term()?;
-    tracing::info!(run = %shared.run, term, "this process drives the run");
-    let leases = Leases::new(Arc::clone(link), shared.run.clone());
-    let desk = Arc::new(Desk::new(leases, term));
+    tracing::info!(run = %shared.run, term, "this process leads the run");
+    let queue = CallQueue::new(Arc::clone(link), shared.run.clone());
+    let calls = Arc::new(RemoteCalls::new(queue, term));
     let run = pipeline
         .leased(
-            desk.client(shared.input.generation_model().as_str()),
-            desk.client(shared.input.topic_model().as_str()),
+            calls.client(shared.input.generation_model().as_str()),
+            calls.client(shared.input.topic_model().as_str()),
             journal.clone(),
         )
         .run(shared.input.clone())?;
@@ -113,7 +113,7 @@ where
     let mut driven = Driven { journal, run };
     let failure = tokio::select! {
         failure = driven.run_to_end() => failure,
-        lost = desk.serve() => return lost.map(|()| Term::Lost),
+        lost = calls.serve() => return lost.map(|()| Term::Lost),
         lost = stay(link, shared, term) => return lost.map(|()| Term::Lost),
     };
     let outcome = driven
@@ -192,7 +192,7 @@ async fn say_ended<T>(
     Ok(row.get(0))
 }
 
-/// Says again and again that the process which drives the run lives. Ends when another has taken its place.
+/// Says again and again that the process which leads the run lives. Ends when another has taken its place.
 async fn stay<T>(link: &Link, shared: &SharedRun<T>, term: i64) -> Result<()> {
     let sql =
         "UPDATE topicloom.runs SET driven_until = clock_timestamp() + make_interval(secs => $3)
