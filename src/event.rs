@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
+use crate::llm::layers::Spending;
 use crate::outcome::{AnswerFault, GiveUp, Rejection};
 use crate::parse::Mends;
 use crate::plan::Plan;
@@ -45,6 +46,8 @@ pub enum RunEvent<'a> {
         mends: &'a Mends,
         /// How values were given the type that the schema asks for.
         coercions: &'a [CoercionKind],
+        /// What the run has spent so far, earlier processes included.
+        spent: Spending,
     },
     /// A record was accepted.
     #[non_exhaustive]

@@ -309,6 +309,7 @@ impl RunState {
             candidates: judged.candidates.len(),
             mends: &judged.mends,
             coercions: &judged.coercions,
+            spent: parts.budget.spending(),
         });
         if let Some(fault) = judged.fault {
             parts.notify(&RunEvent::AnswerFaulty { topic, fault });

@@ -13,6 +13,9 @@ use serde_json::Value;
                   at once, with 128 and its number if need be. What an incomplete run made is in FILE.partial."
 )]
 pub(crate) struct Cli {
+    /// Show what happens inside: spans and events, as `RUST_LOG=topicloom=debug` does.
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

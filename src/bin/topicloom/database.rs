@@ -14,6 +14,7 @@ use crate::input::{OFFLINE, adjusted};
 use crate::journal::Shown;
 use crate::out;
 use crate::place::Row;
+use crate::progress::Progress;
 use crate::run::{builder, builder_for, drive, write};
 use crate::signals::{Signals, stop_at_signals};
 
@@ -91,7 +92,9 @@ pub(crate) async fn work(args: WorkArgs) -> Result<()> {
     if let Some(model) = model {
         models = models.generation_model(model).topic_model(model);
     }
-    let pipeline = builder_for(&models.build()?, args.offline, args.quiet, false)?.build();
+    let shows = !args.quiet && run.input().settings().show_progress;
+    let progress = Progress::standing_by(shows, true, false);
+    let pipeline = builder_for(&models.build()?, args.offline, args.quiet, progress)?.build();
     let mut run = run
         .pipeline(pipeline)
         .lease_time(Duration::from_secs(args.lease_time.max(1)));

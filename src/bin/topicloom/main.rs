@@ -33,13 +33,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, InputFaults, JsonRecord};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::{self, format::FmtSpan};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use args::{Cli, Command};
 use ending::Failure;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = Cli::parse().command;
+    let Cli { verbose, command } = Cli::parse();
+    log(verbose);
     let shows_words = command.shows_provider_errors();
     let ended = match command {
         Command::Run(args) => return status_of(run::run(args).await, shows_words),
@@ -59,6 +64,30 @@ async fn main() -> ExitCode {
         }
     };
     status_of(ended.map_err(Failure::from), shows_words)
+}
+
+/// Shows spans and events on standard error: what `RUST_LOG` asks for, or those of this crate with `-v`.
+fn log(verbose: bool) {
+    let asked = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|asked| !asked.is_empty());
+    let Some(asked) = asked.or_else(|| verbose.then(|| "topicloom=debug".to_owned())) else {
+        return;
+    };
+    match asked.parse::<Targets>() {
+        Ok(targets) => tracing_subscriber::registry()
+            .with(
+                fmt::layer()
+                    .with_ansi(false)
+                    .with_span_events(FmtSpan::CLOSE)
+                    .with_writer(|| out::Notes),
+            )
+            .with(targets)
+            .init(),
+        Err(_) => eprintln!(
+            "warning: `RUST_LOG` is not a list of targets and levels, such as `topicloom=debug`"
+        ),
+    }
 }
 
 fn status_of(ended: Result<(), Failure>, shows_words: bool) -> ExitCode {

@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
+use indicatif::ProgressBar;
 use topicloom::{Error, ErrorKind, Result};
 
 /// Writes a line to standard output. When the reader has had enough, as `head` has, the command is done.
@@ -18,9 +20,27 @@ pub(crate) fn words(text: &str) -> Result<()> {
     write(text)
 }
 
+/// The bar that is to make room for whatever else is printed.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+pub(crate) fn share_screen_with(bar: Option<ProgressBar>) {
+    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
+}
+
+/// Prints while there is no bar.
+fn beside_bar<T>(print: impl FnOnce() -> T) -> T {
+    match BAR.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+        Some(bar) => bar.suspend(print),
+        None => print(),
+    }
+}
+
 fn write(text: &str) -> Result<()> {
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    let write = || {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}").and_then(|()| out.flush())
+    };
+    match beside_bar(write) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => {
@@ -32,11 +52,26 @@ fn write(text: &str) -> Result<()> {
 
 /// Writes a line to standard error, if it is still there: the terminal of a run may have been closed.
 pub(crate) fn note(text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{}", clean(&text.to_string()));
+    let text = clean(&text.to_string());
+    let _ = beside_bar(|| writeln!(io::stderr().lock(), "{text}"));
+}
+
+/// Takes what is logged, a line at a time.
+pub(crate) struct Notes;
+
+impl Write for Notes {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        note(String::from_utf8_lossy(line).trim_end());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes control characters as JSON escapes, so that no text of a user or a model changes what a terminal shows.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let is_order = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     let parts = text.split_inclusive(is_order).map(|part| {
         let order = part.chars().next_back().filter(|c| is_order(*c));

@@ -1,12 +1,17 @@
-//! Shows how far a run is and what is in its way: a bar on a terminal, a line every few seconds elsewhere.
+//! Shows how far a run is, what it costs and what is in its way: a bar on a terminal, a line every few seconds elsewhere.
 
-use std::fmt::Write as _;
+use std::collections::VecDeque;
+use std::fmt::{self, Write as _};
 use std::io::IsTerminal;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use topicloom::llm::layers::Spending;
+use topicloom::llm::price::Usd;
 use topicloom::{Error, RunEvent};
+
+use crate::out;
 
 /// Time between lines where standard error is not a terminal: often enough to see that it lives, and a run of a
 /// day leaves a log that can be read.
@@ -15,8 +20,17 @@ const BETWEEN_LINES: Duration = Duration::from_secs(5);
 /// A silence that is longer is explained.
 const SILENCE: Duration = Duration::from_secs(10);
 
-const PLAIN: &str = "{bar:30} {pos}/{len} records  {per_sec}  {eta} left  {msg}";
-const TROUBLED: &str = "{bar:30} {pos}/{len} records  {per_sec}\n{wide_msg}";
+/// Time between changes of the bar.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The rate is that of this last while, and is not known before a part of it has passed.
+const RATE_OF: Duration = Duration::from_secs(30);
+const RATE_AFTER: Duration = Duration::from_secs(2);
+
+/// Records after which their cost tells what the rest will cost.
+const TELLING: u64 = 5;
+
+const STYLE: &str = "{bar:20} {prefix}\n{wide_msg}";
 
 /// Shows events on standard error. Clones share what is shown.
 #[derive(Clone)]
@@ -29,41 +43,59 @@ struct Shown {
     state: Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
     accepted: u64,
     requested: Option<u64>,
+    calls_failed: u64,
+    spent: Spending,
+    /// Records and money of earlier processes.
+    before: (u64, Usd),
+    /// How many records there were at some moments of the last while.
+    lately: VecDeque<(Instant, u64)>,
     last_line: Option<Instant>,
-    last_event: Instant,
+    /// `None` while another process of a shared run is told what happens.
+    last_event: Option<Instant>,
+    /// What is new since the last line.
+    has_news: bool,
     /// The failure that is shown, until a record comes.
     trouble: Option<String>,
+    /// When the call that failed is made again.
+    again_at: Option<Instant>,
     /// Whether what it waits for is still to be said.
     wait_is_due: bool,
 }
 
 impl Progress {
-    /// Creates what suits the terminal; `shows_words` adds what providers themselves say of a failure.
-    pub(crate) fn new(show: bool, shows_words: bool) -> Self {
+    /// Creates what suits the terminal, on which a bar may have no place; `shows_words` adds what providers themselves say
+    /// of a failure.
+    pub(crate) fn new(show: bool, has_bar: bool, shows_words: bool) -> Self {
+        let progress = Self::standing_by(show, has_bar, shows_words);
+        if let Some(shown) = &progress.0 {
+            shown.state().last_event = Some(Instant::now());
+        }
+        progress
+    }
+
+    /// Creates what is silent for as long as another process of a shared run leads it.
+    pub(crate) fn standing_by(show: bool, has_bar: bool, shows_words: bool) -> Self {
         if !show {
             return Self(None);
         }
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let has_bar = has_bar && std::io::stderr().is_terminal();
+        let bar = has_bar.then(|| {
             let bar = ProgressBar::no_length();
-            bar.set_style(style(PLAIN));
+            let style = ProgressStyle::with_template(STYLE);
+            bar.set_style(style.expect("the template names known keys"));
+            out::share_screen_with(Some(bar.clone()));
             bar
         });
         let shown = Arc::new(Shown {
             bar,
             shows_words,
-            state: Mutex::new(State {
-                accepted: 0,
-                requested: None,
-                last_line: None,
-                last_event: Instant::now(),
-                trouble: None,
-                wait_is_due: false,
-            }),
+            state: Mutex::default(),
         });
-        tokio::spawn(explain_silence(Arc::downgrade(&shown)));
+        tokio::spawn(refresh(Arc::downgrade(&shown)));
         Self(Some(shown))
     }
 
@@ -72,94 +104,110 @@ impl Progress {
         let Some(shown) = &self.0 else {
             return;
         };
-        let mut state = shown.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.last_event = Instant::now();
+        let mut state = shown.state();
+        let now = Instant::now();
+        state.last_event = Some(now);
+        state.has_news = true;
         match event {
             RunEvent::Planned { plan, .. } => {
                 state.requested = Some(plan.total());
-                if let Some(bar) = &shown.bar {
-                    bar.set_length(plan.total());
-                }
+                state.begin(now);
             }
-            RunEvent::Resumed { accepted, .. } => shown.accepted(&mut state, *accepted),
+            RunEvent::Resumed { accepted, .. } => {
+                state.accepted = *accepted;
+                state.begin(now);
+            }
+            RunEvent::AnswerJudged { spent, .. } => state.spent = *spent,
             RunEvent::Accepted { accepted, .. } => {
-                shown.accepted(&mut state, *accepted);
-                if shown.bar.is_none() && state.is_line_due() {
-                    eprintln!("{}", state.count());
-                }
+                state.accepted = *accepted;
+                (state.trouble, state.again_at) = (None, None);
             }
             RunEvent::AttemptFailed { error, .. } => shown.trouble(&mut state, error),
-            RunEvent::RetryPlanned { wait, .. } => shown.wait(&mut state, *wait),
-            RunEvent::Warned { warning, .. } => shown.line(format_args!("warning: {warning}")),
-            RunEvent::TopicGivenUp { topic, why, .. } => {
-                shown.line(format_args!("gave up the topic \"{topic}\": {why}"));
-            }
-            RunEvent::Finished { .. } => {
-                if let Some(bar) = &shown.bar {
-                    bar.finish_and_clear();
+            RunEvent::RetryPlanned { wait, .. } => {
+                state.again_at = Some(now + *wait);
+                if shown.bar.is_none() && state.trouble.is_some() && state.wait_is_due {
+                    eprintln!("{}", Again(*wait));
                 }
+                state.wait_is_due = false;
             }
+            RunEvent::Warned { warning, .. } => eprintln!("warning: {warning}"),
+            RunEvent::TopicGivenUp { topic, why, .. } => {
+                eprintln!("gave up the topic \"{topic}\": {why}");
+            }
+            RunEvent::Finished { .. } => shown.clear(),
             _ => {}
         }
     }
 }
 
 impl Shown {
-    fn accepted(&self, state: &mut State, accepted: u64) {
-        state.accepted = accepted;
-        if let Some(bar) = &self.bar {
-            bar.set_position(accepted);
-            if state.trouble.is_some() {
-                bar.set_style(style(PLAIN));
-                bar.set_message("");
-            }
-        }
-        state.trouble = None;
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Shows a failure: the first at once, and those that follow as often as there is a line.
     fn trouble(&self, state: &mut State, error: &Error) {
         let is_first = state.trouble.is_none();
-        let said = in_short(error);
-        if let Some(bar) = &self.bar {
-            if is_first {
-                bar.set_style(style(TROUBLED));
-                bar.enable_steady_tick(Duration::from_secs(1));
-            }
-            bar.set_message(said.clone());
-        }
-        state.trouble = Some(said);
-        let is_due = state.is_line_due();
-        if !is_due && !is_first {
+        state.calls_failed += 1;
+        state.trouble = Some(in_short(error));
+        if !state.is_line_due(Instant::now()) && !is_first {
             return;
         }
         state.wait_is_due = true;
         if self.bar.is_none() {
-            eprintln!("{}; a call failed: {error}", state.count());
+            eprintln!("{}; a call failed: {error}", state.facts());
         }
         if self.shows_words
             && let Some(words) = error.provider_words()
         {
-            self.line(format_args!("the provider's words: {words}"));
+            eprintln!("the provider's words: {words}");
         }
     }
 
-    /// Shows what is waited for after a failure.
-    fn wait(&self, state: &mut State, wait: Duration) {
-        let again = format!("trying again in {:.1} s", wait.as_secs_f64());
-        match (&self.bar, &state.trouble) {
-            (Some(bar), Some(trouble)) => bar.set_message(format!("{again}; {trouble}")),
-            (None, Some(_)) if state.wait_is_due => eprintln!("{again}"),
-            _ => {}
+    fn refresh(&self) {
+        let mut state = self.state();
+        let now = Instant::now();
+        state.remember(now);
+        let Some(last_event) = state.last_event else {
+            return;
+        };
+        let silence = now.duration_since(last_event);
+        let waiting = (silence >= SILENCE)
+            .then(|| format!("waiting for an answer for {} s", silence.as_secs()));
+        let Some(bar) = &self.bar else {
+            let is_due = state.has_news || waiting.is_some();
+            if is_due && state.is_line_due(now) {
+                state.has_news = false;
+                let waiting = waiting.map(|waiting| format!("; {waiting}"));
+                eprintln!("{}{}", state.facts(), waiting.unwrap_or_default());
+            }
+            return;
+        };
+        if let Some(requested) = state.requested {
+            bar.set_length(requested);
         }
-        state.wait_is_due = false;
+        bar.set_position(state.accepted);
+        bar.set_prefix(out::clean(&state.count()));
+        let again = state
+            .again_at
+            .filter(|at| *at > now && state.trouble.is_some());
+        let again = again.map(|at| Again(at - now).to_string());
+        let parts = [again.or(waiting), state.trouble.clone(), state.money()];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        bar.set_message(out::clean(&parts.join("; ")));
     }
 
-    fn line(&self, line: std::fmt::Arguments<'_>) {
-        match &self.bar {
-            Some(bar) => bar.println(line.to_string()),
-            None => eprintln!("{line}"),
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            out::share_screen_with(None);
+            bar.finish_and_clear();
         }
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -177,46 +225,176 @@ fn in_short(error: &Error) -> String {
     said
 }
 
+/// How long it takes until a call is made again.
+struct Again(Duration);
+
+impl fmt::Display for Again {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "trying again in {:.1} s", self.0.as_secs_f64())
+    }
+}
+
 impl State {
-    fn is_line_due(&mut self) -> bool {
+    /// Takes what there is now for what earlier processes made.
+    fn begin(&mut self, now: Instant) {
+        self.before = (self.accepted, self.spent.cost);
+        self.lately = VecDeque::from([(now, self.accepted)]);
+    }
+
+    fn remember(&mut self, now: Instant) {
+        self.lately.push_back((now, self.accepted));
+        let is_old = |(then, _): &(Instant, u64)| now.duration_since(*then) > RATE_OF;
+        while self.lately.front().is_some_and(is_old) {
+            self.lately.pop_front();
+        }
+    }
+
+    /// Returns the records a second, where some came lately.
+    fn rate(&self) -> Option<f64> {
+        let ((first, before), (last, now)) = (self.lately.front()?, self.lately.back()?);
+        let time = last.duration_since(*first);
+        let is_known = time >= RATE_AFTER && now > before;
+        #[allow(clippy::cast_precision_loss)] // It is shown with a digit or two.
+        is_known.then(|| (now - before) as f64 / time.as_secs_f64())
+    }
+
+    fn is_line_due(&mut self, now: Instant) -> bool {
         let is_due = self
             .last_line
-            .is_none_or(|last| last.elapsed() >= BETWEEN_LINES);
+            .is_none_or(|last| now.duration_since(last) >= BETWEEN_LINES);
         if is_due {
-            self.last_line = Some(Instant::now());
+            self.last_line = Some(now);
         }
         is_due
     }
 
+    /// Says how far the run is, how fast, and how much failed.
     fn count(&self) -> String {
-        match self.requested {
+        let mut said = match self.requested {
             Some(requested) => format!("{} of {requested} records", self.accepted),
             None => format!("{} records", self.accepted),
+        };
+        if let Some(rate) = self.rate() {
+            let _ = write!(said, ", {rate:.1} a second");
+            let left = self.requested.unwrap_or(0).saturating_sub(self.accepted);
+            #[allow(clippy::cast_precision_loss)]
+            let seconds = left as f64 / rate;
+            if left > 0 {
+                let _ = write!(said, ", {} left", InTime(seconds));
+            }
+        }
+        match self.calls_failed {
+            0 => {}
+            1 => said.push_str("; 1 call failed"),
+            failed => _ = write!(said, "; {failed} calls failed"),
+        }
+        said
+    }
+
+    /// Says what was used and what it will come to, once there is something.
+    fn money(&self) -> Option<String> {
+        let usage = self.spent.usage;
+        if usage.total() == 0 {
+            return None;
+        }
+        let mut said = format!(
+            "{} tokens in, {} out",
+            Short(usage.input_tokens),
+            Short(usage.output_tokens)
+        );
+        if self.spent.cost > Usd::ZERO {
+            let cost = self.spent.cost.as_dollars();
+            let _ = write!(said, "; ${cost:.4}");
+            let (records, money) = self.before;
+            let made = self.accepted.saturating_sub(records);
+            let left = self.requested.unwrap_or(0).saturating_sub(self.accepted);
+            if made >= TELLING && left > 0 {
+                #[allow(clippy::cast_precision_loss)]
+                let whole = cost + (cost - money.as_dollars()) * left as f64 / made as f64;
+                let _ = write!(said, " of about ${whole:.4}");
+            }
+        }
+        Some(said)
+    }
+
+    fn facts(&self) -> String {
+        match self.money() {
+            Some(money) => format!("{}; {money}", self.count()),
+            None => self.count(),
         }
     }
 }
 
-/// Says what is waited for while nothing happens, until nobody shows anything any more.
-async fn explain_silence(shown: Weak<Shown>) {
+/// A number of tokens with three digits.
+struct Short(u64);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[allow(clippy::cast_precision_loss)]
+        let number = self.0 as f64;
+        match self.0 {
+            0..1_000 => write!(f, "{}", self.0),
+            1_000..1_000_000 => write!(f, "{:.1}k", number / 1e3),
+            _ => write!(f, "{:.1}M", number / 1e6),
+        }
+    }
+}
+
+/// A time in its two largest units.
+struct InTime(f64);
+
+impl fmt::Display for InTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let seconds = self.0.ceil() as u64;
+        match seconds {
+            0..60 => write!(f, "{seconds} s"),
+            60..3_600 => write!(f, "{} min {} s", seconds / 60, seconds % 60),
+            _ => write!(f, "{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        }
+    }
+}
+
+/// Keeps what is shown up to date, until nobody shows anything any more.
+async fn refresh(shown: Weak<Shown>) {
     loop {
-        tokio::time::sleep(SILENCE).await;
+        tokio::time::sleep(TICK).await;
         let Some(shown) = shown.upgrade() else {
             return;
         };
-        let state = shown.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let silence = state.last_event.elapsed();
-        if silence < SILENCE {
-            continue;
-        }
-        let waiting = format!("waiting for an answer for {} s", silence.as_secs());
-        match &shown.bar {
-            Some(bar) if state.trouble.is_none() => bar.set_message(waiting),
-            Some(_) => {}
-            None => eprintln!("{}; {waiting}", state.count()),
-        }
+        shown.refresh();
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the template names known keys")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_told_where_a_rate_is_known_and_the_cost_where_records_tell_it() {
+        let mut state = State {
+            requested: Some(1_000),
+            accepted: 100,
+            ..State::default()
+        };
+        let begun = Instant::now();
+        state.spent.cost = Usd::from_nano(1_000_000_000);
+        state.begin(begun);
+        assert_eq!(state.facts(), "100 of 1000 records");
+
+        state.accepted = 200;
+        state.calls_failed = 1;
+        state.spent.usage.input_tokens = 52_140;
+        state.spent.usage.output_tokens = 999;
+        state.spent.cost = Usd::from_nano(1_500_000_000);
+        state.remember(begun + Duration::from_secs(10));
+        assert_eq!(
+            state.facts(),
+            "200 of 1000 records, 10.0 a second, 1 min 20 s left; 1 call failed; 52.1k tokens in, 999 out; \
+             $1.5000 of about $5.5000"
+        );
+        // Nothing came for longer than the rate is one of.
+        state.remember(begun + Duration::from_secs(60));
+        assert!(!state.facts().contains("left"), "{}", state.facts());
+    }
 }

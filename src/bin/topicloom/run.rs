@@ -1,9 +1,13 @@
 //! `topicloom run`: from an input to records.
 
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use topicloom::journal::{Entry, FileJournal, JournalReader, OpenedJournal};
+use topicloom::llm::layers::Spending;
 use topicloom::llm::models::ModelRegistry;
+use topicloom::llm::price::Usd;
 use topicloom::outcome::Rejection;
 use topicloom::report::TopicReport;
 use topicloom::{
@@ -231,12 +235,11 @@ async fn dry_run(way: &Way, input: GenerateByTopicInput, args: RunArgs) -> Resul
 /// Starts with the models of the input, and shows progress.
 pub(crate) fn builder(input: &GenerateByTopicInput, args: &DriveArgs) -> Result<PipelineBuilder> {
     let prices = input::prices(input, args.adjust.prices.as_deref())?;
-    let builder = builder_for(
-        input,
-        args.adjust.offline,
-        args.quiet,
-        args.show_provider_errors,
-    )?;
+    let shows = !args.quiet && input.settings().show_progress;
+    // Records on the same screen are no place for a bar.
+    let has_bar = !(files::is_stdout(&args.output) && io::stdout().is_terminal());
+    let progress = Progress::new(shows, has_bar, args.show_provider_errors);
+    let builder = builder_for(input, args.adjust.offline, args.quiet, progress)?;
     Ok(builder.prices(prices))
 }
 
@@ -244,14 +247,13 @@ pub(crate) fn builder_for(
     input: &GenerateByTopicInput,
     offline: bool,
     quiet: bool,
-    shows_words: bool,
+    progress: Progress,
 ) -> Result<PipelineBuilder> {
     if offline && !quiet {
         eprintln!(
             "{OFFLINE} is a stand-in, not a language model: its records have the right shape, and mean nothing"
         );
     }
-    let progress = Progress::new(!quiet && input.settings().show_progress, shows_words);
     let builder = Pipeline::builder_from_input(input, &ModelRegistry::new())?;
     Ok(builder.on_event(move |event| progress.observe(event)))
 }
@@ -270,10 +272,9 @@ fn conclude(
     if !args.quiet {
         summarise(report);
         if let Some(journal) = way.journal.as_ref().filter(|_| report.resumed_answers > 0) {
-            eprintln!(
-                "{} answers were in {journal} already",
-                report.resumed_answers
-            );
+            let (answered, resumed) = (report.record_calls.answered, report.resumed_answers);
+            let new = answered.saturating_sub(resumed);
+            eprintln!("{resumed} of {answered} answers were in {journal} already, {new} are new");
         }
     }
     if way.has_lost_its_journal() {
@@ -303,12 +304,35 @@ fn conclude(
     }
 }
 
+/// Says what the calls cost, as far as that is known.
+fn cost(spending: &Spending) -> String {
+    let mut said = String::new();
+    if spending.cost > Usd::ZERO {
+        let _ = write!(said, "; {}", spending.cost);
+        if spending.unpriced_calls > 0 {
+            let _ = write!(
+                said,
+                " and {} calls without a known price",
+                spending.unpriced_calls
+            );
+        }
+    }
+    if spending.uncertain_cost > Usd::ZERO {
+        let _ = write!(
+            said,
+            "; up to {} more for {} calls whose cost is not known",
+            spending.uncertain_cost, spending.uncertain_calls
+        );
+    }
+    said
+}
+
 /// Says in a few lines what was made, what it took and what is missing.
 fn summarise(report: &Report) {
     let calls = &report.record_calls;
     let usage = report.usage();
     eprintln!(
-        "{} of {} records, {} topics; {} calls ({} failed); {} tokens in, {} out; {:.1} s",
+        "{} of {} records, {} topics; {} calls ({} failed); {} tokens in, {} out{}; {:.1} s",
         report.accepted,
         report.requested,
         report.topics.len(),
@@ -316,6 +340,7 @@ fn summarise(report: &Report) {
         calls.failures() + report.topic_calls.failures(),
         usage.input_tokens,
         usage.output_tokens,
+        cost(&report.spending),
         report.elapsed.as_secs_f64(),
     );
     let rejected = report.candidates.total - report.candidates.accepted;
