@@ -8,10 +8,16 @@ use serde_json::Value;
 /// Turns an instruction and topics into a synthetic data set with language models.
 #[derive(Debug, Parser)]
 #[command(name = "topicloom", version, about, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit status: 0 complete, 1 fatal, 2 invalid input, 3 short or stopped by a signal; a second signal ends it \
-                  at once, with 128 and its number if need be. What an incomplete run made is in FILE.partial."
-)]
+#[command(after_help = "Examples:
+  topicloom example > input.json                     an input to begin with
+  topicloom run input.json --offline | head -3       what comes out, without a key
+  topicloom preview input.json                       a few prompts and answers, word for word
+  topicloom estimate input.json                      what it will cost
+  topicloom run input.json -o data.jsonl             the data set; again, and it goes on where it was
+  topicloom inspect data.jsonl.journal               what happened
+
+Exit status: 0 complete, 1 fatal, 2 invalid input, 3 short or stopped by a signal; a second signal ends it \
+                  at once, with 128 and its number if need be. What an incomplete run made is in FILE.partial.")]
 pub(crate) struct Cli {
     /// Show what happens inside: spans and events, as `RUST_LOG=topicloom=debug` does.
     #[arg(long, short, global = true)]
@@ -59,6 +65,10 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag of the command line.
+#[command(after_help = "Examples:
+  topicloom run input.json -o data.jsonl --report report.json
+  topicloom run input.json --offline --dry-run
+  topicloom run input.json -o data.jsonl --journal postgres://user@host/db --run-id questions --shared")]
 pub(crate) struct RunArgs {
     /// The input, a JSON file, or `-` for standard input.
     pub(crate) input: PathBuf,

@@ -27,6 +27,9 @@ const TICK: Duration = Duration::from_millis(250);
 const RATE_OF: Duration = Duration::from_secs(30);
 const RATE_AFTER: Duration = Duration::from_secs(2);
 
+/// After a standstill of this time nobody knows what the rate will be.
+const STANDSTILL: Duration = Duration::from_secs(8);
+
 /// Records after which their cost tells what the rest will cost.
 const TELLING: u64 = 5;
 
@@ -60,8 +63,8 @@ struct State {
     has_news: bool,
     /// The failure that is shown, until a record comes.
     trouble: Option<String>,
-    /// When the call that failed is made again.
-    again_at: Option<Instant>,
+    /// When the calls that failed are made again.
+    again_at: Vec<Instant>,
     /// Whether what it waits for is still to be said.
     wait_is_due: bool,
 }
@@ -120,11 +123,12 @@ impl Progress {
             RunEvent::AnswerJudged { spent, .. } => state.spent = *spent,
             RunEvent::Accepted { accepted, .. } => {
                 state.accepted = *accepted;
-                (state.trouble, state.again_at) = (None, None);
+                state.trouble = None;
+                state.again_at.clear();
             }
             RunEvent::AttemptFailed { error, .. } => shown.trouble(&mut state, error),
             RunEvent::RetryPlanned { wait, .. } => {
-                state.again_at = Some(now + *wait);
+                state.again_at.extend(now.checked_add(*wait));
                 if shown.bar.is_none() && state.trouble.is_some() && state.wait_is_due {
                     eprintln!("{}", Again(*wait));
                 }
@@ -188,10 +192,9 @@ impl Shown {
         }
         bar.set_position(state.accepted);
         bar.set_prefix(out::clean(&state.count()));
-        let again = state
-            .again_at
-            .filter(|at| *at > now && state.trouble.is_some());
-        let again = again.map(|at| Again(at - now).to_string());
+        state.again_at.retain(|at| *at > now);
+        let again = state.again_at.iter().min();
+        let again = again.map(|at| Again(*at - now).to_string());
         let parts = [again.or(waiting), state.trouble.clone(), state.money()];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         bar.set_message(out::clean(&parts.join("; ")));
@@ -253,7 +256,9 @@ impl State {
     fn rate(&self) -> Option<f64> {
         let ((first, before), (last, now)) = (self.lately.front()?, self.lately.back()?);
         let time = last.duration_since(*first);
-        let is_known = time >= RATE_AFTER && now > before;
+        let moved = self.lately.iter().rev().find(|(_, then)| then < now);
+        let stands_still = moved.is_none_or(|(then, _)| last.duration_since(*then) > STANDSTILL);
+        let is_known = time >= RATE_AFTER && !stands_still;
         #[allow(clippy::cast_precision_loss)] // It is shown with a digit or two.
         is_known.then(|| (now - before) as f64 / time.as_secs_f64())
     }
@@ -387,14 +392,13 @@ mod tests {
         state.spent.usage.input_tokens = 52_140;
         state.spent.usage.output_tokens = 999;
         state.spent.cost = Usd::from_nano(1_500_000_000);
-        state.remember(begun + Duration::from_secs(10));
+        state.remember(begun + Duration::from_secs(8));
         assert_eq!(
             state.facts(),
-            "200 of 1000 records, 10.0 a second, 1 min 20 s left; 1 call failed; 52.1k tokens in, 999 out; \
+            "200 of 1000 records, 12.5 a second, 1 min 4 s left; 1 call failed; 52.1k tokens in, 999 out; \
              $1.5000 of about $5.5000"
         );
-        // Nothing came for longer than the rate is one of.
-        state.remember(begun + Duration::from_secs(60));
+        state.remember(begun + Duration::from_secs(20));
         assert!(!state.facts().contains("left"), "{}", state.facts());
     }
 }
