@@ -84,7 +84,8 @@ impl ClientContext {
     ) -> Arc<dyn LlmClient> {
         let calls = Arc::<CallStats>::clone(&self.calls) as _;
         if backend.is_leased {
-            let client = Metered::new(Arc::clone(&backend.client), calls);
+            let client = self.first_answer(Arc::clone(&backend.client));
+            let client = Metered::new(client, calls);
             let client = ConcurrencyLimited::new(client, Arc::clone(&self.permits));
             let client = Budgeted::new(client, Arc::clone(&self.budget));
             return Arc::new(self.watched(client, settings, seed));

@@ -41,6 +41,27 @@ struct Calls {
 }
 
 impl Calls {
+    fn begin(&mut self, key: u64, call: impl Future<Output = Result<()>> + Send + 'static) {
+        let call = self.running.spawn(async move { (key, call.await) });
+        self.by_key.insert(key, call);
+    }
+
+    /// Waits until one has ended, and returns how; `None` where there is none.
+    async fn next_end(&mut self) -> Option<Result<()>> {
+        let ended = match self.running.join_next_with_id().await? {
+            Ok((id, (key, ended))) => {
+                // The next attempt of a call may have begun before it is seen that this one has ended.
+                if self.by_key.get(&key).is_some_and(|call| call.id() == id) {
+                    self.by_key.remove(&key);
+                }
+                ended
+            }
+            Err(stopped) if stopped.is_cancelled() => Ok(()),
+            Err(panic) => Err(panicked(panic)),
+        };
+        Some(ended)
+    }
+
     fn keys(&self) -> Vec<u64> {
         self.by_key.keys().copied().collect()
     }
@@ -86,14 +107,7 @@ impl Worker {
             }
             let has_room = calls.by_key.len() < self.concurrency;
             tokio::select! {
-                Some(ended) = calls.running.join_next() => match ended {
-                    Ok((key, told)) => {
-                        calls.by_key.remove(&key);
-                        told?;
-                    }
-                    Err(stopped) if stopped.is_cancelled() => {}
-                    Err(panic) => return Err(panicked(panic)),
-                },
+                Some(ended) = calls.next_end() => ended?,
                 () = sleep_until(renewal) => {
                     let keys = calls.keys();
                     if !keys.is_empty() {
@@ -131,11 +145,8 @@ impl Worker {
             Purpose::Topics => &self.clients.topics,
             Purpose::Records => &self.clients.records,
         };
-        let key = lease.key;
-        let call = call(Arc::clone(client), results.clone(), lease);
         // Beside the loop, so that a database that is gone for a moment keeps no call waiting.
-        let handle = calls.running.spawn(async move { (key, call.await) });
-        calls.by_key.insert(key, handle);
+        calls.begin(lease.key, call(Arc::clone(client), results.clone(), lease));
     }
 }
 
@@ -164,4 +175,25 @@ fn is_own(error: &Error) -> bool {
 
 fn panicked(error: tokio::task::JoinError) -> Error {
     Error::new(ErrorKind::Plugin, "a call panicked in its client").with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_attempt_that_ended_is_not_taken_for_the_next_one_of_its_call() {
+        let mut calls = Calls::default();
+        calls.begin(7, ready(Ok(())));
+        tokio::task::yield_now().await;
+        calls.begin(7, pending());
+        assert!(calls.next_end().await.expect("one has ended").is_ok());
+        assert_eq!(
+            calls.keys(),
+            [7],
+            "or it would be claimed and made once more"
+        );
+    }
 }

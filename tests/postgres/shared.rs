@@ -16,7 +16,8 @@ use topicloom::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, Offline
 use topicloom::outcome::Outcome;
 use topicloom::testing::FaultyModel;
 use topicloom::{
-    Error, ErrorKind, GenerateByTopicInput, JsonRecord, Pipeline, Record, Result, SharedRun,
+    Error, ErrorKind, GenerateByTopicInput, JsonRecord, Pipeline, Record, Result, RunEvent,
+    SharedRun,
 };
 
 use crate::support::{connect, server};
@@ -293,8 +294,18 @@ async fn failed_calls_are_tried_again_and_accounted_for() {
     let run = SharedRun::create(&url, "run", input.unwrap())
         .await
         .unwrap();
-    let run = with_model(run, model.clone());
-    let second = begun(joined(&url, model.clone()).await);
+    // Told by whichever of them leads.
+    let told = Arc::new(AtomicU64::new(0));
+    let watched = |run: SharedRun| {
+        let told = Arc::clone(&told);
+        let watch = move |event: &RunEvent<'_>| {
+            let failed = matches!(event, RunEvent::AttemptFailed { .. });
+            told.fetch_add(failed.into(), Ordering::SeqCst);
+        };
+        run.pipeline(Pipeline::builder(model.clone()).on_event(watch).build())
+    };
+    let run = watched(run);
+    let second = begun(watched(joined(&url, model.clone()).await));
     complete(&run).await;
     second.await.unwrap().unwrap();
     let dataset = run.records().await.unwrap().collect().await.unwrap();
@@ -303,6 +314,7 @@ async fn failed_calls_are_tried_again_and_accounted_for() {
     assert_eq!(dataset.len(), 30);
     assert_eq!(report.record_calls.made, model.books().counts().calls);
     assert!(report.record_calls.failures() > 0);
+    assert_eq!(told.load(Ordering::SeqCst), report.record_calls.failures());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
