@@ -10,7 +10,7 @@ use topicloom::{GenerateByTopicInput, Result, SharedRun};
 use crate::args::{DriveArgs, InspectArgs, ResumeArgs, RunArgs, WorkArgs};
 use crate::ending::{Failure, Way};
 use crate::files::{self, Files};
-use crate::input::{OFFLINE, adjusted};
+use crate::input::{OFFLINE, adjusted, prices};
 use crate::journal::Shown;
 use crate::out;
 use crate::place::Row;
@@ -74,7 +74,11 @@ async fn take_part(
     set_up: impl FnOnce(SharedRun) -> SharedRun,
 ) -> Result<(), Failure> {
     let input = adjusted(&input, &args.adjust)?;
-    let pipeline = builder(&input, &args)?.build();
+    let prices = prices(&input, args.adjust.prices.as_deref())?;
+    let shows = !args.quiet && input.settings().show_progress;
+    let progress = Progress::standing_by(shows, true, args.show_provider_errors);
+    let pipeline = builder_for(&input, args.adjust.offline, args.quiet, progress)?;
+    let pipeline = pipeline.prices(prices).build();
     let files = Files::open(&args)?;
     let run = SharedRun::create(&row.url, row.run_id, input).await?;
     let run = set_up(run.pipeline(pipeline));

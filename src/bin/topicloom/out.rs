@@ -29,7 +29,8 @@ pub(crate) fn share_screen_with(bar: Option<ProgressBar>) {
 
 /// Prints while there is no bar.
 fn beside_bar<T>(print: impl FnOnce() -> T) -> T {
-    match BAR.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+    let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match bar {
         Some(bar) => bar.suspend(print),
         None => print(),
     }
