@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Row, Statement};
 
-use super::PostgresOptions;
 use super::failure::Failure;
 use super::migrate::migrate;
+use super::options::PostgresOptions;
 use super::run_id::{Channel, RunId};
 use super::server::Server;
 use crate::error::{Error, ErrorKind, Result, Retry};

@@ -3,6 +3,7 @@
 mod failure;
 mod link;
 mod migrate;
+mod options;
 mod pages;
 mod reader;
 mod run_id;
@@ -23,6 +24,7 @@ use super::{Entry, Journal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::TaskRef;
 
+pub use options::PostgresOptions;
 pub use reader::{PostgresReader, RunState};
 
 pub(crate) use link::{END_HOLDER, Link, lost};
@@ -65,49 +67,6 @@ struct Inner {
     /// Whether the calls of the run are handed out as leases.
     is_shared: bool,
     writer: Mutex<Option<Arc<Writer>>>,
-}
-
-/// How a database is dealt with.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct PostgresOptions {
-    /// How long a server that went away is waited for. The default is 60 seconds: a restart takes a few, a fail-over
-    /// about half a minute. It must be there when a process begins.
-    pub patience: Duration,
-    /// How long a connection or a statement may take before it is given up and tried again. The default is 10 seconds:
-    /// a server that is at work needs milliseconds.
-    pub statement_timeout: Duration,
-}
-
-impl PostgresOptions {
-    /// Creates the default options.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            patience: Duration::from_secs(60),
-            statement_timeout: Duration::from_secs(10),
-        }
-    }
-
-    /// Sets how long a server that went away is waited for.
-    #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
-        self
-    }
-
-    /// Sets how long a connection or a statement may take before it is given up and tried again.
-    #[must_use]
-    pub fn statement_timeout(mut self, limit: Duration) -> Self {
-        self.statement_timeout = limit;
-        self
-    }
-}
-
-impl Default for PostgresOptions {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 /// A server, and how it is dealt with.
