@@ -141,6 +141,14 @@ fn quick() -> Service {
     service
 }
 
+/// Takes so many times as long as usual.
+fn slower(times: u32) -> Service {
+    let mut service = Service::default();
+    service.first_token *= times;
+    service.per_token *= times;
+    service
+}
+
 /// Returns the conditions that issue trackers and providers' documents tell of.
 #[must_use]
 #[allow(clippy::too_many_lines)] // A list.
@@ -212,12 +220,7 @@ pub fn scenarios() -> Vec<Scenario> {
             name: "a queue of 4 places, slow: too many time out",
             workers: 128,
             optimum: 4.0 / (4.0 * mean) * seconds,
-            make: |provider| {
-                let mut service = Service::default();
-                service.first_token *= 4;
-                service.per_token *= 4;
-                provider.with_slots(4).with_service(service)
-            },
+            make: |provider| provider.with_slots(4).with_service(slower(4)),
             ..base
         },
         Scenario {
@@ -318,6 +321,54 @@ pub fn scenarios() -> Vec<Scenario> {
                 provider
                     .with_rule(refusing(0.03))
                     .with_rule(RequestBucket::per_minute(600, 60).in_silence())
+            },
+            ..base
+        },
+        Scenario {
+            name: "a queue of 3 places, 20 s an answer: too many time out",
+            workers: 96,
+            optimum: 3.0 / (8.0 * mean) * seconds,
+            make: |provider| provider.with_slots(3).with_service(slower(8)),
+            ..base
+        },
+        Scenario {
+            name: "a queue of 10 places, and 2 % refused by chance",
+            workers: 200,
+            optimum: 10.0 / mean * seconds,
+            by_chance: 0.02,
+            make: |provider| provider.with_slots(10).with_rule(refusing(0.02)),
+            ..base
+        },
+        Scenario {
+            name: "20 requests a minute, one at once, refused in silence",
+            workers: 8,
+            optimum: 1.0 + seconds / 3.0,
+            make: |provider| provider.with_rule(RequestBucket::per_minute(20, 1).in_silence()),
+            ..base
+        },
+        Scenario {
+            name: "3 000 requests a minute, two at once, answers of 0.25 s, retry-after only",
+            workers: 32,
+            lasts: 5 * MINUTE,
+            warm_up: MINUTE,
+            optimum: 2.0 + 50.0 * 300.0,
+            make: |provider| {
+                provider
+                    .with_service(quick())
+                    .with_rule(RequestBucket::per_minute(3_000, 2).without_headers())
+            },
+            ..base
+        },
+        Scenario {
+            name: "90 requests a minute, five at once, 10 s an answer, refused in silence, and 1 % by chance",
+            workers: 48,
+            optimum: 5.0 + 1.5 * seconds,
+            by_chance: 0.01,
+            make: |provider| {
+                provider
+                    .with_service(slower(4))
+                    .with_rule(refusing(0.01))
+                    .with_rule(RequestBucket::per_minute(90, 5).in_silence())
             },
             ..base
         },

@@ -4,6 +4,8 @@
 //! now and then drops the same share at every load. So a single refusal says nothing: many do at once, and so does whether
 //! they stop when less is asked.
 
+use tokio::time::Instant;
+
 /// The share of calls that gateways refuse by chance, and what a provider refuses of which too much is asked. What lies
 /// between is settled by asking less for a while.
 const BY_CHANCE: f64 = 0.06;
@@ -25,13 +27,18 @@ const EXPECTED: f64 = 3.0;
 /// about what is enough evidence without a trial.
 const LESS: f64 = 0.8;
 
-/// Refusals in a row at a load that should have been taken, after which they are taken for chance.
-const UNEXPLAINED: u32 = 8;
-const MOST_BY_CHANCE: f64 = 0.08;
+/// Calls that are sent at once after a refusal that nothing explains. A provider at its limit has less than one call to
+/// give, and refuses one of them; a gateway that refuses one in a hundred takes all of them 97 times in a hundred.
+const AT_ONCE: u64 = 3;
 
-/// Answers in a row after which there is no more chance to reckon with: of three refusals in a hundred calls, one time in
-/// a hundred.
-const CLEAN: u32 = 150;
+/// Calls after which it no longer matters what became of those.
+const FORGOTTEN: u64 = 64;
+
+/// Of a provider that confirmed its limit so often, twice as many refusals each time are believed: three of four at last.
+const MOST_TRUSTED: u32 = 2;
+
+/// For so many calls after a refusal by chance, there may be others.
+const SUSPECTED: u64 = 1_000;
 
 /// Weighs good ends of calls against bad ones.
 #[derive(Debug, Clone, Default)]
@@ -68,23 +75,28 @@ pub(super) struct Load {
     refused: u64,
     next_trial: u64,
     trial: Option<Trial>,
-    /// Whether there are refusals that do not, as far as is known.
-    strays: bool,
-    /// Refusals in a row at a load that should have been taken, and the calls with them.
-    unexplained: (u32, u32),
-    /// Calls answered since the last refusal.
-    clean: u32,
+    finding_out: Option<FindingOut>,
+    /// So many refusals are of the limit without finding out: more, the oftener in a row they were.
+    trusted: u32,
+    confirmed: u32,
+    /// Up to which call refusals by chance are suspected.
+    suspected: u64,
 }
 
-/// What a refusal says of the load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// Nothing, or nothing new.
-    Stray,
-    /// More was asked than is taken.
-    TooMuch,
-    /// The ones before it said nothing, and were taken for more.
-    StraysBefore,
+/// A time in which calls find out what a refusal meant.
+#[derive(Debug, Clone, Copy)]
+struct FindingOut {
+    /// The first of those calls.
+    first: u64,
+    answered: u64,
+    /// When a provider at its limit has something to give again, so that it would take what is sent later.
+    until: Instant,
+}
+
+impl FindingOut {
+    fn includes(&self, call: u64) -> bool {
+        (self.first..self.first + AT_ONCE).contains(&call)
+    }
 }
 
 /// A time in which less is asked.
@@ -106,9 +118,10 @@ impl Default for Load {
             refused: 0,
             next_trial: FIRST_TRIAL,
             trial: None,
-            strays: false,
-            unexplained: (0, 0),
-            clean: 0,
+            finding_out: None,
+            trusted: 0,
+            confirmed: 0,
+            suspected: 0,
         }
     }
 }
@@ -122,54 +135,66 @@ impl Load {
     /// A call was answered, of so many in flight; `next` is the number of the next call to be sent.
     pub(super) fn answered(&mut self, call: u64, in_flight: usize, next: u64) {
         self.refusals.good();
-        self.clean += 1;
-        if self.clean >= CLEAN {
-            self.strays = false;
+        if let Some(it) = self.finding_out.as_mut().filter(|it| it.includes(call)) {
+            it.answered += 1;
+            if it.answered == AT_ONCE {
+                self.finding_out = None;
+                self.suspected = call + SUSPECTED;
+                self.confirmed = 0;
+            }
         }
         self.count(call, false, in_flight, next);
     }
 
-    /// A call was refused, which should have been taken by what is known of the rate, or not. Returns what that says.
+    /// A call is sent.
+    pub(super) fn sent(&mut self, call: u64, now: Instant) {
+        let late = |it: &mut FindingOut| it.includes(call) && now > it.until;
+        if self.finding_out.take_if(late).is_some() {
+            self.trusted = self.trusted.max(1);
+        }
+    }
+
+    /// A call was refused, which may be chance by what is known of the rate, or not; a provider at its limit has one more
+    /// to give at that time. Returns whether more was asked than is taken.
     pub(super) fn refused(
         &mut self,
         call: u64,
         in_flight: usize,
         next: u64,
-        should_take: bool,
-    ) -> Refusal {
-        let clean = std::mem::take(&mut self.clean);
+        may_be_chance: bool,
+        until: Instant,
+    ) -> bool {
         self.refusals.bad();
         self.count(call, true, in_flight, next);
         self.limited |= self.refusals.is_enough();
-        if !self.limited {
-            return Refusal::Stray;
+        if !self.limited || self.refusals.is_enough() {
+            return self.limited;
         }
-        if self.strays {
-            return if self.refusals.is_enough() {
-                self.refusals = Evidence::default();
-                Refusal::TooMuch
-            } else {
-                Refusal::Stray
-            };
+        if self.is_finding_out(call) {
+            self.finding_out = None;
+            self.confirmed += 1;
+            self.trusted = (1 << self.confirmed.min(MOST_TRUSTED)) - 1;
+            return true;
         }
-        self.unexplained = match self.unexplained {
-            (count, calls) if should_take => (count + 1, calls + clean + 1),
-            _ => (0, 0),
-        };
-        if self.unexplained.0 >= UNEXPLAINED {
-            let (count, calls) = std::mem::take(&mut self.unexplained);
-            // More of them than chance brings come while a rate is found that was thought to be higher.
-            self.strays = f64::from(count) < f64::from(calls) * MOST_BY_CHANCE;
-            if self.strays {
-                return Refusal::StraysBefore;
-            }
+        if call >= self.suspected && !may_be_chance {
+            return true;
         }
-        Refusal::TooMuch
+        if call >= self.suspected && self.trusted > 0 {
+            self.trusted -= 1;
+            return true;
+        }
+        let before = self.finding_out.filter(|it| next <= it.first + FORGOTTEN);
+        self.finding_out = before.or(Some(FindingOut {
+            first: next,
+            answered: 0,
+            until,
+        }));
+        false
     }
 
-    /// Returns whether some refusals do not depend on the load.
-    pub(super) fn has_strays(&self) -> bool {
-        self.strays
+    /// Returns whether this call finds out what a refusal meant.
+    pub(super) fn is_finding_out(&self, call: u64) -> bool {
+        self.finding_out.is_some_and(|it| it.includes(call))
     }
 
     #[allow(
@@ -184,10 +209,7 @@ impl Load {
         }
         match &mut self.trial {
             Some(trial) if call < trial.from => {}
-            Some(_) if refused => {
-                self.strays = true;
-                self.end_trial();
-            }
+            Some(_) if refused => self.end_trial(),
             Some(trial) if trial.calls == 1 => {
                 // Not one, where three would have come by chance.
                 self.limited = true;
@@ -218,6 +240,8 @@ impl Load {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::random::Random;
 
@@ -230,7 +254,7 @@ mod tests {
             let share = if load.most() < 10 { LESS } else { 1.0 };
             in_trials += u64::from(share < 1.0);
             if random.unit_f64() < refuses(share) {
-                if load.refused(call, 10, call + 1, false) == Refusal::TooMuch {
+                if load.refused(call, 10, call + 1, false, Instant::now()) {
                     return (Some(call), 0.0);
                 }
             } else {
@@ -273,33 +297,41 @@ mod tests {
         }
     }
 
-    #[test]
-    fn refusals_that_go_on_below_the_limit_are_chance() {
-        let mut load = Load {
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_that_nothing_explains_is_one_of_a_limit_where_the_next_calls_meet_it_too() {
+        let limited = || Load {
             limited: true,
             ..Load::default()
         };
-        let mut refuse = |calls: u64, should_take| {
-            (0..calls).for_each(|_| load.answered(1, 10, 2));
-            load.refused(1, 10, 2, should_take)
-        };
-        for _ in 1..UNEXPLAINED {
-            assert_eq!(refuse(30, true), Refusal::TooMuch);
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        for is_limit in [true, false] {
+            let mut load = limited();
+            assert!(!load.refused(10, 1, 14, true, now + second));
+            assert!(!load.is_finding_out(13) && load.is_finding_out(14));
+            // Those that were in flight say nothing new.
+            assert!(!load.refused(13, 1, 14, true, now + second));
+            (14..17).for_each(|call| load.sent(call, now));
+            load.answered(14, 1, 17);
+            load.answered(16, 1, 17);
+            if is_limit {
+                assert!(load.refused(15, 1, 17, true, now + second));
+            } else {
+                load.answered(15, 1, 17);
+                // There may be more by chance, even above the rate that is known.
+                assert!(!load.refused(20, 1, 21, false, now + second));
+            }
         }
-        assert_eq!(refuse(200, false), Refusal::TooMuch);
-        for _ in 0..UNEXPLAINED {
-            assert_eq!(refuse(9, true), Refusal::TooMuch);
-        }
-        for _ in 1..UNEXPLAINED {
-            assert_eq!(refuse(30, true), Refusal::TooMuch);
-        }
-        assert_eq!(refuse(30, true), Refusal::StraysBefore);
-        assert_eq!(refuse(30, true), Refusal::Stray);
-        // Many at once are more than chance, again and again.
-        for _ in 0..2 {
-            let seen: Vec<_> = (0..8).map(|_| refuse(1, true)).collect();
-            assert_eq!(seen.iter().filter(|it| **it == Refusal::TooMuch).count(), 1);
-        }
-        assert_eq!(refuse(1_000, true), Refusal::TooMuch);
+        // Above the rate that is known, nothing has to be found out, and many at once are no chance.
+        assert!(limited().refused(10, 1, 14, false, now + second));
+        let mut load = limited();
+        let seen: Vec<_> = (0..8)
+            .map(|call| load.refused(call, 1, 8, true, now + second))
+            .collect();
+        assert_eq!((seen[0], seen[7]), (false, true));
+        // What is sent too late finds out nothing.
+        let mut load = limited();
+        assert!(!load.refused(10, 1, 11, true, now));
+        load.sent(11, now + second);
+        assert!(!load.is_finding_out(11) && load.refused(30, 1, 31, true, now));
     }
 }

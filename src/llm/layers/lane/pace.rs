@@ -18,6 +18,9 @@ const LEAST_CALLS: u64 = 5;
 /// A longer time between two refusals measures better, but this much is enough.
 const ENOUGH_TIME: Duration = Duration::from_secs(10);
 
+/// A lesson comes with other refusals, and those of the first calls after it met what they left.
+const AFTERMATH: Duration = Duration::from_millis(200);
+
 /// Older refusals are forgotten.
 const KEPT: usize = 64;
 
@@ -44,21 +47,6 @@ const TRY_SECONDS: f64 = 10.0;
 pub(super) struct Pace {
     refusals: VecDeque<Mark>,
     learned: Option<Learned>,
-    /// The rate before doubtful lessons.
-    undoubted: Option<f64>,
-}
-
-/// What there is to learn from a refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lesson {
-    /// Nothing.
-    None,
-    /// The pace was too high.
-    Plain,
-    /// The same, though it should not have been.
-    Doubtful,
-    /// The pace was too high, for some time, and says nothing of the rate: what was accepted does.
-    Measured,
 }
 
 /// A refusal: when the refused call was sent, and how many were accepted before it.
@@ -86,6 +74,11 @@ impl Pace {
         self.learned.as_ref().map(|learned| learned.rate)
     }
 
+    /// Returns the time between two calls at that rate; a tenth of a second before it is known.
+    pub(super) fn interval(&self) -> Duration {
+        Duration::from_secs_f64(1.0 / self.per_second().unwrap_or(10.0))
+    }
+
     /// Returns how long the next call has to wait.
     pub(super) fn wait(&mut self, now: Instant) -> Duration {
         self.learned.as_mut().map_or(Duration::ZERO, |learned| {
@@ -102,57 +95,41 @@ impl Pace {
         }
     }
 
-    /// Returns whether a call that was sent then should have been taken, as far as the rate is known: few were sent since
-    /// the last refusal, and none above the rate.
-    pub(super) fn should_take(&self, sent: Instant) -> bool {
-        self.learned
-            .as_ref()
-            .is_some_and(|learned| learned.known && learned.calls < SOON && sent >= learned.since)
+    /// Returns whether the refusal of a call that was sent then may be chance, as far as the rate is known: none was sent
+    /// above it.
+    pub(super) fn may_be_chance(&self, sent: Instant, now: Instant) -> bool {
+        self.learned.as_ref().is_none_or(|learned| {
+            sent >= learned.since && !(learned.known && learned.pace(now) > learned.rate)
+        })
     }
 
-    /// Takes back what doubtful lessons took.
-    pub(super) fn restore(&mut self, now: Instant) {
-        if let (Some(learned), Some(rate)) = (&mut self.learned, self.undoubted.take()) {
-            *learned = Learned {
-                known: true,
-                ..Learned::new(rate.max(learned.rate), now)
-            };
-        }
-    }
-
-    /// A call was refused: when it was sent, how many calls had been accepted before it, and what there is to learn.
-    pub(super) fn refused(&mut self, sent: Instant, accepted: u64, lesson: Lesson, now: Instant) {
+    /// A call was refused: when it was sent, how many calls had been accepted before it, and whether the pace was too high.
+    pub(super) fn refused(&mut self, sent: Instant, accepted: u64, too_fast: bool, now: Instant) {
         let mark = Mark { at: sent, accepted };
         let measured = self.measure(mark);
         self.refusals.push_back(mark);
         if self.refusals.len() > KEPT {
             self.refusals.pop_front();
         }
-        // A call that was sent before the last lesson was sent at another pace.
+        // A call that was sent before the last lesson was sent at another pace, and the first ones after it still met what
+        // that left.
         let news = self
             .learned
             .as_ref()
-            .is_none_or(|learned| sent >= learned.since);
-        let Some(measured) = measured.filter(|_| news && lesson != Lesson::None) else {
-            return;
-        };
-        self.undoubted = match (lesson, self.undoubted) {
-            (Lesson::Doubtful, None) => self.per_second(),
-            (Lesson::Doubtful, before) => before,
-            _ => None,
-        };
-        self.learned = Some(match &self.learned {
-            None => Learned::new(measured, now),
-            Some(_) if lesson == Lesson::Measured => Learned {
-                known: true,
-                ..Learned::new(measured, now)
-            },
-            Some(learned) => learned.refused(measured, now),
-        });
+            .is_none_or(|learned| sent >= learned.since + AFTERMATH);
+        if let Some(measured) = measured.filter(|_| news && too_fast) {
+            self.learned = Some(match &self.learned {
+                None => Learned::new(measured, BELOW, now),
+                Some(learned) => learned.refused(measured, now),
+            });
+        }
     }
 
     fn measure(&self, now: Mark) -> Option<f64> {
-        let long_ago = |mark: &&Mark| now.at.saturating_duration_since(mark.at) >= ENOUGH_TIME;
+        let long_ago = |mark: &&Mark| {
+            now.at.saturating_duration_since(mark.at) >= ENOUGH_TIME
+                && now.accepted >= mark.accepted + LEAST_CALLS
+        };
         let from = self
             .refusals
             .iter()
@@ -168,7 +145,7 @@ impl Pace {
 }
 
 impl Learned {
-    fn new(rate: f64, now: Instant) -> Self {
+    fn new(rate: f64, below: f64, now: Instant) -> Self {
         let mut bucket = Bucket::new(rate, burst(rate), now);
         bucket.set_level(0.0, now);
         Self {
@@ -177,7 +154,7 @@ impl Learned {
             since: now,
             calls: 0,
             known: false,
-            below: BELOW,
+            below,
             bucket,
         }
     }
@@ -189,18 +166,20 @@ impl Learned {
         // The provider's bucket may have overflowed while the pace was below its rate, and then less was
         // taken than it had to give. So it surely takes nearly all of the refused pace where it had nothing
         // saved up and refused at once, less where it may have had, or where the pace grew fast.
-        let surely = match (self.known, known) {
-            (true, _) if refused < self.rate * 1.04 => 0.99,
-            (true, _) => 0.97,
-            (false, true) => 0.95,
-            (false, false) => 0.8,
-        };
+        let surely = refused
+            * match (self.known, known) {
+                (true, _) if refused < self.rate * 1.04 => 0.99,
+                (true, _) => 0.97,
+                (false, true) => 0.95,
+                // The truth lies between what was taken while the pace grew and what was refused.
+                (false, false) => (measured / refused).sqrt(),
+            };
         Self {
             refused,
             known: known || self.known && refused < self.refused,
-            below: self.next_below(),
             ..Self::new(
-                measured.max(refused * surely).min(refused.max(measured)),
+                measured.max(surely).min(refused.max(measured)),
+                self.next_below(),
                 now,
             )
         }
@@ -219,7 +198,11 @@ impl Learned {
         if !self.known {
             let seconds = now.saturating_duration_since(self.since).as_secs_f64();
             let doubling = DOUBLING.max(DOUBLING_CALLS / self.rate);
-            return self.rate * self.below * 2_f64.powf((seconds / doubling).min(32.0));
+            let grown = 2_f64.powf((seconds / doubling).min(32.0));
+            // What is sent more slowly for another reason proves no more than that.
+            #[allow(clippy::cast_precision_loss)]
+            let sent = 2.0 * self.calls as f64 / (seconds * self.rate).max(DOUBLING_CALLS);
+            return self.rate * self.below * grown.min(sent.max(2.0));
         }
         // Flat near the known limit, then ever steeper, in case the limit was raised.
         #[allow(clippy::cast_precision_loss)]
@@ -243,10 +226,10 @@ mod tests {
     async fn what_was_accepted_between_two_refusals_is_the_rate() {
         let start = Instant::now();
         let mut pace = Pace::default();
-        pace.refused(start, 100, Lesson::Plain, start);
+        pace.refused(start, 100, true, start);
         assert_eq!(pace.per_second(), None);
         let later = start + Duration::from_secs(20);
-        pace.refused(later, 300, Lesson::Plain, later);
+        pace.refused(later, 300, true, later);
         assert_eq!(pace.per_second(), Some(10.0));
     }
 
@@ -256,7 +239,7 @@ mod tests {
         let mut pace = Pace::default();
         for tenth in 0..15 {
             let at = start + Duration::from_millis(tenth * 100);
-            pace.refused(at, 100 + tenth, Lesson::Plain, at);
+            pace.refused(at, 100 + tenth, true, at);
         }
         assert_eq!(pace.per_second(), None);
     }
@@ -267,7 +250,7 @@ mod tests {
         let learned = |calls| Learned {
             calls,
             known: true,
-            ..Learned::new(10.0, now)
+            ..Learned::new(10.0, BELOW, now)
         };
         assert!((learned(0).pace(now) - 9.8).abs() < 1e-9);
         assert!((learned(195).pace(now) - 10.0).abs() < 1e-9);

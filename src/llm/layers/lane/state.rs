@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bucket::Bucket;
-use super::load::{Evidence, Load, Refusal};
+use super::load::{Evidence, Load};
 use super::outage::{Call, Gate, Outage};
-use super::pace::{Lesson, Pace};
+use super::pace::Pace;
 use super::reported::{Reported, Sent};
 use super::window::{Sample, Window};
 use crate::error::{Error, ErrorKind, Result, Retry};
@@ -82,10 +82,23 @@ pub(in crate::llm::layers) enum Rules {
 pub(super) struct Ticket {
     sent: Sent,
     tokens: f64,
+    /// Calls in flight when it was sent, itself included.
+    in_flight: usize,
     probe: bool,
 }
 
 impl Ticket {
+    /// Returns how long the call took; without tokens, it was given up.
+    fn sample(&self, tokens: Option<u64>, now: Instant) -> Sample {
+        Sample {
+            call: self.sent.calls,
+            latency: now.saturating_duration_since(self.sent.at),
+            tokens: tokens.unwrap_or(0),
+            timed_out: tokens.is_none(),
+            in_flight: self.in_flight,
+        }
+    }
+
     fn call(&self) -> Call {
         Call {
             number: self.sent.calls,
@@ -236,6 +249,7 @@ impl State {
         let paced = match (rules, &self.reported.requests) {
             // The provider says what it takes, so there is nothing to guess.
             (_, Some(_)) | (Rules::Limits, _) => Duration::ZERO,
+            (Rules::Adaptive, None) if self.load.is_finding_out(self.calls + 1) => Duration::ZERO,
             (Rules::Adaptive, None) => self.pace.wait(now),
         };
         let requests = [&mut self.given.requests, &mut self.reported.requests];
@@ -266,9 +280,11 @@ impl State {
         }
         self.calls += 1;
         self.in_flight += 1;
+        self.load.sent(self.calls, now);
         Ticket {
             sent: self.sent(now),
             tokens,
+            in_flight: self.in_flight,
             probe,
         }
     }
@@ -293,7 +309,6 @@ impl State {
     }
 
     pub(super) fn end(&mut self, ticket: Ticket, end: &End<'_>, now: Instant) {
-        let in_flight = self.in_flight;
         self.in_flight -= 1;
         match end {
             End::Answered(response) => {
@@ -304,16 +319,12 @@ impl State {
                 let latency = now.saturating_duration_since(ticket.sent.at);
                 let usual = self.latency.get_or_insert(latency.as_secs_f64());
                 *usual += (latency.as_secs_f64() - *usual) * RECENT;
-                let sample = Sample {
-                    call: ticket.sent.calls,
-                    latency,
-                    tokens: response.usage.output_tokens,
-                    in_flight,
-                };
                 self.load
-                    .answered(ticket.sent.calls, in_flight, self.calls + 1);
+                    .answered(ticket.sent.calls, ticket.in_flight, self.calls + 1);
                 self.failures.good();
-                self.window.answered(sample, self.calls + 1, now);
+                let sample = ticket.sample(Some(response.usage.output_tokens), now);
+                self.window
+                    .answered(sample, self.in_flight + 1, self.calls + 1, now);
                 self.learn(response.rate.as_ref(), ticket, now);
             }
             End::Failed(error) => {
@@ -335,45 +346,44 @@ impl State {
             ErrorKind::RateLimited => {
                 self.use_tokens(-ticket.tokens);
                 self.alive(ticket);
-                let should_take = self.pace.should_take(ticket.sent.at);
-                let in_flight = self.in_flight + 1;
-                let refusal = self
-                    .load
-                    .refused(ticket.sent.calls, in_flight, next, should_take);
-                if refusal == Refusal::TooMuch {
-                    // Little's law, and a quarter more since latency varies.
+                let may_be_chance = self.pace.may_be_chance(ticket.sent.at, now);
+                let next_is_due =
+                    self.paused.map_or(now, |paused| paused.max(now)) + self.pace.interval();
+                let too_much = self.load.refused(
+                    ticket.sent.calls,
+                    ticket.in_flight,
+                    next,
+                    may_be_chance,
+                    next_is_due,
+                );
+                if too_much {
+                    // Little's law, and two standard deviations more since latency varies.
                     let rate = self.pace.per_second().unwrap_or(0.0);
-                    let needs = rate * self.latency.unwrap_or(0.0) * 1.25;
+                    let usual = rate * self.latency.unwrap_or(0.0);
+                    let needs = usual + 2.0 * usual.sqrt();
                     self.window
                         .refused(ticket.sent.calls, self.in_flight, needs, next);
                 }
-                if refusal == Refusal::StraysBefore {
-                    self.pace.restore(now);
-                    self.window.restore();
-                }
                 let accepted = ticket.sent.calls.saturating_sub(1 + self.refused);
                 self.refused += 1;
-                let lesson = match refusal {
-                    Refusal::TooMuch if self.load.has_strays() => Lesson::Measured,
-                    Refusal::TooMuch if should_take => Lesson::Doubtful,
-                    Refusal::TooMuch => Lesson::Plain,
-                    _ => Lesson::None,
-                };
-                self.pace.refused(ticket.sent.at, accepted, lesson, now);
+                self.pace.refused(ticket.sent.at, accepted, too_much, now);
             }
             kind @ (ErrorKind::Overloaded | ErrorKind::Network | ErrorKind::Timeout) => {
-                // A connection that breaks says nothing about load, and a single failure little.
-                let depends_on_load = match kind {
+                let in_outage = self.outage.is_on();
+                match kind {
                     ErrorKind::Overloaded => {
                         self.failures.bad();
-                        self.failures.is_enough()
+                        // A single failure says little about load.
+                        if self.failures.is_enough() && !in_outage {
+                            self.window.failed(ticket.sent.calls, self.in_flight, next);
+                        }
                     }
-                    kind => kind == ErrorKind::Timeout,
-                };
-                if depends_on_load && !self.outage.is_on() {
-                    let timed_out = kind == ErrorKind::Timeout;
-                    self.window
-                        .failed(ticket.sent.calls, self.in_flight, timed_out, next);
+                    ErrorKind::Timeout if !in_outage => {
+                        let sample = ticket.sample(None, now);
+                        self.window.timed_out(sample, self.in_flight, next, now);
+                    }
+                    // A connection that breaks says nothing about load.
+                    _ => {}
                 }
                 self.outage.failed(ticket.call(), now);
             }

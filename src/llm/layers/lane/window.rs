@@ -23,6 +23,10 @@ const STEP: f64 = 1.0 / 8.0;
 /// settles where it is reached, so a server that queues is kept busy with half as much again in line.
 const TOLERANCE: f64 = 1.5;
 
+/// Where calls time out in line, half the tolerated line is left each round that they do, and a tenth more comes back each
+/// round that none does; the lengths of answers alone make a round so much slower.
+const LEAST_TOLERANCE: f64 = 1.1;
+
 /// Answers needed before latency says anything, since they vary in length.
 const SAMPLES: u32 = 8;
 
@@ -60,7 +64,9 @@ pub(super) struct Sample {
     pub(super) latency: Duration,
     /// Tokens of the answer, zero if unknown.
     pub(super) tokens: u64,
-    /// Calls in flight when it ended, itself included.
+    /// Whether it was not waited for any longer.
+    pub(super) timed_out: bool,
+    /// Calls in flight when it was sent, itself included: those it may have stood in line behind.
     pub(super) in_flight: usize,
 }
 
@@ -91,30 +97,26 @@ impl Window {
         self.size.max(1.0) as usize
     }
 
-    /// Grows fast again: what made it smaller had nothing to do with its size.
-    pub(super) fn restore(&mut self) {
-        self.size = self.size.max(self.peak);
-        self.threshold = f64::INFINITY;
-    }
-
-    /// A call was answered; `next` is the number of the next call to be sent.
-    pub(super) fn answered(&mut self, sample: Sample, next: u64, now: Instant) {
+    /// A call was answered, of so many that were in flight until then; `next` is the number of the next call to be sent.
+    pub(super) fn answered(&mut self, sample: Sample, in_flight: usize, next: u64, now: Instant) {
         // Answers come in bursts, in which few are left in flight before more are sent.
-        self.latency.most = self.latency.most.max(sample.in_flight);
+        self.latency.most = self.latency.most.max(in_flight);
         #[allow(clippy::cast_precision_loss)]
         let in_use = self.latency.most as f64;
         // A window that is not used proves nothing, so it does not grow, and neither do answers that stood in line.
         if in_use * 2.0 >= self.size && !self.latency.stood_in_line(&sample) {
             self.grow();
         }
-        if let Some(verdict) = self.latency.add(sample, self.size, next, now) {
-            match verdict {
-                Verdict::Fine => {}
-                Verdict::Queueing(size) => self.shrink(size, next),
-                Verdict::Resize(size) => {
-                    self.size = size;
-                    self.after = next;
-                }
+        self.judge(sample, next, now);
+    }
+
+    fn judge(&mut self, sample: Sample, next: u64, now: Instant) {
+        match self.latency.add(sample, self.size, next, now) {
+            None | Some(Verdict::Fine) => {}
+            Some(Verdict::Queueing(size)) => self.shrink(size, next),
+            Some(Verdict::Resize(size)) => {
+                self.size = size;
+                self.after = next;
             }
         }
     }
@@ -122,22 +124,39 @@ impl Window {
     /// A call was refused or timed out: fewer at a time, though no fewer than the provider's known rate
     /// `needs`. Refusals of calls that were sent before the last decrease count as one.
     pub(super) fn refused(&mut self, call: u64, in_flight: usize, needs: f64, next: u64) {
-        if call < self.after {
-            return;
-        }
         #[allow(clippy::cast_precision_loss)]
         let used = self.size.min(in_flight as f64 + 1.0);
-        self.shrink((used * AFTER_REFUSAL).max(needs.min(self.size)), next);
+        let needs = needs.min(self.size);
+        if call < self.after {
+            // What is left of those that were sent together was taken.
+            self.size = used.max(needs).max(self.peak * STEP);
+        } else {
+            self.shrink((used * AFTER_REFUSAL).max(needs), next);
+        }
     }
 
-    /// A call failed, as in an outage. One that timed out may have stood in line for too long.
-    pub(super) fn failed(&mut self, call: u64, in_flight: usize, timed_out: bool, next: u64) {
-        let before = *self.before_failures.get_or_insert(self.size);
+    /// A call failed, as in an outage.
+    pub(super) fn failed(&mut self, call: u64, in_flight: usize, next: u64) {
+        self.before_failures.get_or_insert(self.size);
         self.refused(call, in_flight, 0.0, next);
-        if timed_out {
-            let half = (self.peak / 2.0).max(1.0);
-            self.before_failures = Some(before.min(half));
+    }
+
+    /// A call timed out. It may have stood in line for too long: whether it did shows in what the others took.
+    pub(super) fn timed_out(
+        &mut self,
+        sample: Sample,
+        now_in_flight: usize,
+        next: u64,
+        now: Instant,
+    ) {
+        let before = *self.before_failures.get_or_insert(self.size);
+        if self.latency.unloaded.is_some() {
+            self.judge(sample, next, now);
+        } else {
+            self.refused(sample.call, now_in_flight, 0.0, next);
         }
+        let half = (self.peak / 2.0).max(1.0);
+        self.before_failures = Some(before.min(half));
     }
 
     /// The failures were not an outage.
@@ -171,7 +190,7 @@ impl Window {
         self.size = size.max(1.0);
         self.threshold = self.size;
         self.after = next;
-        self.latency.restart(self.size, next);
+        self.latency.next_round(self.size);
     }
 }
 
@@ -188,6 +207,8 @@ struct Latency {
     unloaded: Option<(Speed, Instant)>,
     /// The first calls, until all of them were answered.
     first: Answers,
+    /// What latency may grow to.
+    tolerance: f64,
     /// Load and speed where a series of decreases began.
     shrinking: Option<(f64, Speed)>,
     /// The window to come back to after the unloaded latency was measured again.
@@ -200,15 +221,26 @@ struct Answers {
     count: u32,
     seconds: f64,
     tokens: f64,
+    in_flight: f64,
+    /// Those that took longer than one does with nothing in line.
+    in_line: u32,
+    timed_out: bool,
 }
 
 impl Answers {
     fn add(&mut self, sample: &Sample) {
         #[allow(clippy::cast_precision_loss)]
-        let tokens = sample.tokens as f64;
+        let (tokens, in_flight) = (sample.tokens as f64, sample.in_flight as f64);
         self.count += 1;
+        self.in_flight += in_flight;
+        self.timed_out |= sample.timed_out;
         self.seconds += sample.latency.as_secs_f64();
         self.tokens += tokens + FIXED_TOKENS;
+    }
+
+    /// Returns how many calls were in flight with each, on average.
+    fn load(&self) -> f64 {
+        self.in_flight / f64::from(self.count)
     }
 
     fn speed(&self) -> Speed {
@@ -259,26 +291,38 @@ impl Latency {
             answers: Answers::default(),
             unloaded: None,
             first: Answers::default(),
+            tolerance: TOLERANCE,
             shrinking: None,
             measuring: None,
         }
     }
 
-    fn restart(&mut self, size: f64, next: u64) {
-        (self.from, self.size, self.most) = (next, size, 0);
+    fn next_round(&mut self, size: f64) {
+        (self.size, self.most) = (size, 0);
         self.answers = Answers::default();
+    }
+
+    /// Begins a round of which only calls from the next one on are a part.
+    fn restart(&mut self, size: f64, next: u64) {
+        self.from = next;
+        self.next_round(size);
     }
 
     /// Returns whether an answer took longer than one does with nothing in line.
     fn stood_in_line(&self, sample: &Sample) -> bool {
         let mut answer = Answers::default();
         answer.add(sample);
-        self.is_slow(answer.speed())
+        answer.in_line = 1;
+        self.is_slow(&answer)
     }
 
-    fn is_slow(&self, speed: Speed) -> bool {
+    /// Returns whether answers took too long, and not just a few of them.
+    fn is_slow(&self, answers: &Answers) -> bool {
         let unloaded = self.unloaded.as_ref();
-        unloaded.is_some_and(|(unloaded, _)| speed.slower_than(*unloaded) > TOLERANCE)
+        answers.in_line * 2 >= answers.count
+            && unloaded.is_some_and(|(unloaded, _)| {
+                answers.speed().slower_than(*unloaded) > self.tolerance
+            })
     }
 
     /// Adds a call, and judges the round once it has enough.
@@ -292,20 +336,24 @@ impl Latency {
         if sample.call < self.from {
             return None;
         }
+        self.answers.in_line += u32::from(self.stood_in_line(&sample));
         self.answers.add(&sample);
-        let speed = self.answers.speed();
-        let is_whole = f64::from(self.answers.count) >= self.size;
+        let answers = self.answers;
+        let is_whole = f64::from(answers.count) >= self.size;
         // The first of a round to be answered are the fastest: where they were slow, the rest will be slower.
-        if self.answers.count < SAMPLES || !(is_whole || self.is_slow(speed)) {
+        if answers.count < SAMPLES || !(is_whole || self.is_slow(&answers)) {
             return None;
         }
-        // The window grew during the round; its answers tell of what lies between.
-        let load = f64::midpoint(self.size, size);
-        self.restart(size, next);
-        Some(self.judge(speed, load, size, now))
+        self.next_round(size);
+        let verdict = self.judge(&answers, size, now);
+        if let Verdict::Resize(size) = verdict {
+            self.restart(size, next);
+        }
+        Some(verdict)
     }
 
-    fn judge(&mut self, speed: Speed, load: f64, size: f64, now: Instant) -> Verdict {
+    fn judge(&mut self, answers: &Answers, size: f64, now: Instant) -> Verdict {
+        let (speed, load) = (answers.speed(), answers.load());
         if let Some(before) = self.measuring.take() {
             self.unloaded = Some((speed, now));
             return Verdict::Resize(before);
@@ -315,7 +363,12 @@ impl Latency {
         if slower < 1.0 {
             self.unloaded = Some((speed.quicker(unloaded), now));
         }
-        if slower > TOLERANCE {
+        self.tolerance = if answers.timed_out && slower > LEAST_TOLERANCE {
+            f64::midpoint(self.tolerance, 1.0).max(LEAST_TOLERANCE)
+        } else {
+            ((self.tolerance - 1.0) * 1.1 + 1.0).min(TOLERANCE)
+        };
+        if self.is_slow(answers) {
             let (first_load, first_speed) = *self.shrinking.get_or_insert((load, speed));
             if load < first_load * 0.6 && speed.slower_than(first_speed) > 0.8 {
                 // Fewer calls did not make it faster, so it is not our queue: this is its pace now.
@@ -323,8 +376,8 @@ impl Latency {
                 self.shrinking = None;
                 return Verdict::Fine;
             }
-            let bearable = load * TOLERANCE / slower;
-            return Verdict::Queueing(bearable.max(size / 2.0).min(size));
+            let bearable = load * self.tolerance / slower;
+            return Verdict::Queueing(bearable.min(size));
         }
         self.shrinking = None;
         if now.saturating_duration_since(measured) > STALE {
@@ -370,9 +423,10 @@ mod tests {
                         call,
                         latency,
                         tokens: 100,
+                        timed_out: false,
                         in_flight: size,
                     };
-                    self.window.answered(sample, self.call, self.now);
+                    self.window.answered(sample, size, self.call, self.now);
                 }
             }
         }
@@ -424,9 +478,10 @@ mod tests {
                 call,
                 latency: Duration::from_secs(1),
                 tokens: 9,
+                timed_out: false,
                 in_flight: 1,
             };
-            window.answered(sample, call + 1, now);
+            window.answered(sample, 1, call + 1, now);
         }
         assert_eq!(window.size(), 8);
     }
@@ -451,16 +506,38 @@ mod tests {
             size: 20.0,
             ..Window::default()
         };
-        window.failed(1, 20, false, 21);
-        window.failed(21, 14, false, 35);
+        window.failed(1, 20, 21);
+        window.failed(21, 14, 35);
         assert_eq!(window.size(), 9);
         window.recovered(40);
         assert_eq!(window.size(), 20);
 
-        window.failed(41, 20, false, 61);
+        window.failed(41, 20, 61);
         window.working();
         window.recovered(70);
         assert_eq!(window.size(), 14);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_time_out_by_chance_take_nothing_and_those_in_line_do() {
+        for (slots, sizes) in [(1_000, 64..=128), (4, 4..=8)] {
+            let mut server = Server::new();
+            server.window = Window::starting(64);
+            server.play(2, 1_000, 10.0);
+            let sample = Sample {
+                call: server.call,
+                latency: Duration::from_secs(60),
+                tokens: 0,
+                timed_out: true,
+                in_flight: 64,
+            };
+            server
+                .window
+                .timed_out(sample, 63, server.call + 1, server.now);
+            server.play(1, slots, 10.0);
+            let size = server.window.size();
+            assert!(sizes.contains(&size), "{slots} places: {size}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
