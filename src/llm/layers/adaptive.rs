@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::in_line;
 use super::lane::{Lane, Rules};
 use crate::error::{Error, Result};
-use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
+use crate::llm::{ChatRequest, ChatResponse, LlmClient};
 
 /// Asks as much of a provider as it takes, and less when it struggles: the rules of a [`Lane`], all of them.
 ///
@@ -74,11 +74,5 @@ impl<C: LlmClient> LlmClient for Adaptive<C> {
         result
     }
 
-    fn model(&self) -> &str {
-        self.inner.model()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    passes_on_the_rest!();
 }

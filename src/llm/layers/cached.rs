@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::request_key::RequestKey;
 use crate::error::{Error, ErrorKind, Result};
-use crate::llm::{Capabilities, ChatRequest, ChatResponse, FinishReason, LlmClient};
+use crate::llm::{ChatRequest, ChatResponse, FinishReason, LlmClient};
 
 /// Answers exactly the same request again from memory or a file, without a call.
 ///
@@ -93,13 +93,7 @@ impl<C: LlmClient> LlmClient for Cached<C> {
         Ok(response)
     }
 
-    fn model(&self) -> &str {
-        self.inner.model()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    passes_on_the_rest!();
 }
 
 enum Store {

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::in_line;
 use crate::error::{Error, ErrorKind, Result};
-use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
+use crate::llm::{ChatRequest, ChatResponse, LlmClient};
 
 /// Bounds how many attempts are in flight, over all clients that share the semaphore.
 ///
@@ -56,13 +56,7 @@ impl<C: LlmClient> LlmClient for ConcurrencyLimited<C> {
         self.inner.complete(request).await
     }
 
-    fn model(&self) -> &str {
-        self.inner.model()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    passes_on_the_rest!();
 }
 
 #[cfg(test)]

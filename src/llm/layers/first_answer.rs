@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
+use crate::llm::{ChatRequest, ChatResponse, LlmClient};
 
 /// A server that is just being started, or a name server that stumbles, is given this time and so many attempts.
 const GRACE: Duration = Duration::from_secs(2);
@@ -143,13 +143,7 @@ impl<C: LlmClient> LlmClient for FirstAnswer<C> {
         result
     }
 
-    fn model(&self) -> &str {
-        self.inner.model()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    passes_on_the_rest!();
 }
 
 #[cfg(test)]

@@ -1,5 +1,18 @@
 #![doc = include_str!("../../../docs/layers.md")]
 
+/// Passes on what a layer around one client does not change.
+macro_rules! passes_on_the_rest {
+    () => {
+        fn model(&self) -> &str {
+            self.inner.model()
+        }
+
+        fn capabilities(&self) -> $crate::llm::Capabilities {
+            self.inner.capabilities()
+        }
+    };
+}
+
 mod adaptive;
 mod budget;
 mod budgeted;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::Warn;
 use crate::error::{Error, ErrorKind, Result};
-use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
+use crate::llm::{ChatRequest, ChatResponse, LlmClient};
 
 /// The names of the output limit in the requests of those who speak `OpenAI`'s format.
 const OLD_LIMIT: &str = "max_tokens";
@@ -190,13 +190,7 @@ impl<C: LlmClient> LlmClient for ParameterFallback<C> {
         }
     }
 
-    fn model(&self) -> &str {
-        self.inner.model()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    passes_on_the_rest!();
 }
 
 #[cfg(test)]

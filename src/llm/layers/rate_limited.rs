@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::in_line;
 use super::lane::{Lane, Rules};
 use crate::error::Result;
-use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
+use crate::llm::{ChatRequest, ChatResponse, LlmClient};
 
 /// Keeps to the rate limits of a [`Lane`]: those given, those that the provider reports in its headers, and
 /// the pauses it asks for.
@@ -56,11 +56,5 @@ impl<C: LlmClient> LlmClient for RateLimited<C> {
         result
     }
 
-    fn model(&self) -> &str {
-        self.inner.model()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    passes_on_the_rest!();
 }

@@ -139,13 +139,7 @@ impl<C: LlmClient> LlmClient for Recorded<C> {
         result
     }
 
-    fn model(&self) -> &str {
-        self.inner.model()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    passes_on_the_rest!();
 }
 
 /// Answers from a cassette that [`Recorded`] wrote, without a model.

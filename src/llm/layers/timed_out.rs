@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
+use crate::llm::{ChatRequest, ChatResponse, LlmClient};
 
 /// Gives up an attempt after a time, with [`ErrorKind::Timeout`].
 ///
@@ -49,13 +49,7 @@ impl<C: LlmClient> LlmClient for TimedOut<C> {
             })
     }
 
-    fn model(&self) -> &str {
-        self.inner.model()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    passes_on_the_rest!();
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::error::Result;
-use crate::llm::{Capabilities, ChatRequest, ChatResponse, FinishReason, LlmClient, OutputFormat};
+use crate::llm::{ChatRequest, ChatResponse, FinishReason, LlmClient, OutputFormat};
 
 /// Opens a `tracing` span for every call, named and filled as OpenTelemetry's conventions for generative
 /// models ask (`gen_ai.*`, version 1.37), so that collectors which know them show tokens and models.
@@ -93,13 +93,7 @@ impl<C: LlmClient> LlmClient for Traced<C> {
         result
     }
 
-    fn model(&self) -> &str {
-        self.inner.model()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    passes_on_the_rest!();
 }
 
 /// In the words that providers use most.

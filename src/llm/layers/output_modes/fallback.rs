@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{Failure, Next, OutputModes};
 use crate::error::{Error, ErrorKind, Result};
-use crate::llm::{Capabilities, ChatRequest, ChatResponse, FinishReason, LlmClient, OutputFormat};
+use crate::llm::{ChatRequest, ChatResponse, FinishReason, LlmClient, OutputFormat};
 
 /// Puts a request's schema into the backend's dialect, and falls back to the next output mode where one does not work.
 ///
@@ -16,7 +16,7 @@ use crate::llm::{Capabilities, ChatRequest, ChatResponse, FinishReason, LlmClien
 ///
 /// - at once where the provider refuses the request, whatever its words: the schema may be why;
 /// - after two failures in a row of the kind that a server's own trouble with a schema looks like: an internal error,
-///   or an answer that is empty or cannot be read;
+///   no answer in time, or one that is empty or cannot be read;
 /// - where its answers are of no use, as [`OutputModes::judged`] is told.
 ///
 /// When a mode below works, one that was left for a reason that may have been another is tried once more; so an
@@ -85,7 +85,10 @@ fn failure(error: &Error) -> Option<Failure> {
         ErrorKind::SchemaRefused => Some(Failure::Refused),
         // A schema is part of what has to fit.
         ErrorKind::BadRequest | ErrorKind::ContextLength => Some(Failure::RequestRefused),
-        ErrorKind::Overloaded | ErrorKind::Malformed | ErrorKind::Empty => Some(Failure::Broken),
+        // A server may compile a schema for ever, or write what fits it without end.
+        ErrorKind::Overloaded | ErrorKind::Timeout | ErrorKind::Malformed | ErrorKind::Empty => {
+            Some(Failure::Broken)
+        }
         _ => None,
     }
 }
@@ -130,9 +133,12 @@ impl<C: LlmClient> LlmClient for OutputModeFallback<C> {
                 }
                 Err(error) => error,
             };
-            let Some(failure) = failure(&error) else {
+            let inconclusive = |mode| {
                 self.modes
                     .update(&self.model, schema, |known| known.choice.inconclusive(mode));
+            };
+            let Some(failure) = failure(&error) else {
+                inconclusive(mode);
                 return Err(error);
             };
             let next = self.modes.update(&self.model, schema, |known| {
@@ -147,20 +153,13 @@ impl<C: LlmClient> LlmClient for OutputModeFallback<C> {
             }
             (mode, format) = self.modes.next(&self.model, schema, capabilities);
             if seen.contains(&mode) {
-                self.modes
-                    .update(&self.model, schema, |known| known.choice.inconclusive(mode));
+                inconclusive(mode);
                 return Err(error);
             }
         }
     }
 
-    fn model(&self) -> &str {
-        self.inner.model()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    passes_on_the_rest!();
 }
 
 #[cfg(all(test, feature = "testing"))]
@@ -168,7 +167,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::llm::{OutputMode, OutputSchema};
+    use crate::llm::{Capabilities, OutputMode, OutputSchema};
     use crate::schema::Dialect;
     use crate::testing::{MockHandle, mock_llm};
 
@@ -248,6 +247,32 @@ mod tests {
         )
         .await;
         call(&client, &mut handle, request(), refused, &["Tool"]).await;
+        handle.no_more_calls();
+    }
+
+    #[tokio::test]
+    async fn a_mode_in_which_nothing_is_answered_in_time_is_left_and_one_that_worked_is_not() {
+        let (model, mut handle) = mock_llm();
+        let client = Arc::new(OutputModeFallback::new(model.with_capabilities(MODES)));
+        let fail = async |handle: &mut MockHandle, mode: &str| {
+            let asking = Arc::clone(&client);
+            let answer = tokio::spawn(async move { asking.complete(&request()).await });
+            let call = handle.next_call().await;
+            assert_eq!(shown(&call.request().output), mode);
+            call.fail(ErrorKind::Timeout);
+            answer.await.expect("no panic").expect_err("no answer")
+        };
+        let error = fail(&mut handle, "Strict").await;
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        let late = ErrorKind::Timeout;
+        let tried = ["Strict", "Tool"];
+        call(&client, &mut handle, request(), late, &tried).await;
+        // Once more, since the model may just have been loaded.
+        call(&client, &mut handle, request(), late, &tried).await;
+        for _ in 0..3 {
+            fail(&mut handle, "Tool").await;
+        }
+        call(&client, &mut handle, request(), late, &["Tool"]).await;
         handle.no_more_calls();
     }
 
