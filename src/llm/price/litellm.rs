@@ -15,49 +15,68 @@ pub(super) fn is_row(row: &Value) -> bool {
 /// Reads the price of a model and its name here, if the row has a price per token.
 pub(super) fn price(name: &str, row: &Value) -> Option<(String, Price)> {
     let row = row.as_object()?;
-    let mut rates = rates(row, "")?;
-    // Hidden reasoning is counted as output, so the dearer of the two holds for both.
-    if let Some(reasoning) = dollars(row, "output_cost_per_reasoning_token") {
-        rates.output = rates.output.max(reasoning);
-    }
+    let tiers = tiers(row);
     let count = |key: &str| {
         let value = row.get(key)?;
         value.as_u64().or_else(|| value.as_str()?.parse().ok())
     };
     let price = Price {
-        rates,
-        long: long_prompt(row),
+        rates: rates(row, "").or(tiers.first().map(|(_, rates)| *rates))?,
+        long: long_prompt(row).or_else(|| above(tiers.get(1)?.0, &tiers[1..])),
         max_output_tokens: count("max_output_tokens").or_else(|| count("max_tokens")),
     };
     Some((name_of(name, row)?, price))
 }
 
 fn rates(row: &Map<String, Value>, end: &str) -> Option<Rates> {
+    let output = dollars(row, &format!("output_cost_per_token{end}"))?;
+    // Hidden reasoning is counted as output, so the dearer of the two holds for both.
+    let reasoning = dollars(row, &format!("output_cost_per_reasoning_token{end}"));
     Some(Rates {
         input: dollars(row, &format!("input_cost_per_token{end}"))?,
-        output: dollars(row, &format!("output_cost_per_token{end}"))?,
+        output: reasoning.map_or(output, |reasoning| output.max(reasoning)),
         cached_input: dollars(row, &format!("cache_read_input_token_cost{end}")),
         cache_write: dollars(row, &format!("cache_creation_input_token_cost{end}")),
     })
 }
 
-/// Reads `input_cost_per_token_above_200k_tokens` and what belongs to it; of several bounds the lowest with its rates,
-/// which are raised to the highest, so that a cap holds.
-fn long_prompt(row: &Map<String, Value>) -> Option<LongPrompt> {
-    let thousands = row.keys().filter_map(|key| {
-        let bound = key.strip_prefix("input_cost_per_token_above_")?;
-        bound.strip_suffix("k_tokens")?.parse::<u64>().ok()
+/// Reads `tiered_pricing`: where the prompts of each tier begin, and its rates.
+fn tiers(row: &Map<String, Value>) -> Vec<(u64, Rates)> {
+    let tiers = row.get("tiered_pricing").and_then(Value::as_array);
+    let tiers = tiers.into_iter().flatten().filter_map(|tier| {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // It saturates.
+        let from = tier.get("range")?.get(0)?.as_f64()? as u64;
+        Some((from, rates(tier.as_object()?, "")?))
     });
-    let bounds: Vec<u64> = thousands.collect();
-    let of = |bound: &u64| rates(row, &format!("_above_{bound}k_tokens"));
-    let highest = bounds.iter().filter_map(of).reduce(|one, other| Rates {
+    let mut tiers: Vec<_> = tiers.collect();
+    tiers.sort_by_key(|(from, _)| *from);
+    tiers
+}
+
+/// Reads `input_cost_per_token_above_200k_tokens` and what belongs to it.
+fn long_prompt(row: &Map<String, Value>) -> Option<LongPrompt> {
+    let bounds = row.keys().filter_map(|key| {
+        let bound = key.strip_prefix("input_cost_per_token_above_")?;
+        let bound: u64 = bound.strip_suffix("k_tokens")?.parse().ok()?;
+        let rates = rates(row, &format!("_above_{bound}k_tokens"))?;
+        Some((bound.saturating_mul(1_000), rates))
+    });
+    let bounds: Vec<_> = bounds.collect();
+    let lowest = bounds.iter().map(|(bound, _)| *bound).min()?;
+    above(lowest, &bounds)
+}
+
+/// The price of prompts above a bound, of several the highest, so that a cap holds.
+fn above(bound: u64, rates: &[(u64, Rates)]) -> Option<LongPrompt> {
+    let rates = rates.iter().map(|(_, rates)| *rates);
+    let highest = rates.reduce(|one, other| Rates {
         input: one.input.max(other.input),
         output: one.output.max(other.output),
         cached_input: one.cached_input.max(other.cached_input),
         cache_write: one.cache_write.max(other.cache_write),
     })?;
     Some(LongPrompt {
-        above: bounds.iter().min()?.saturating_mul(1_000),
+        above: bound,
         rates: highest,
     })
 }
@@ -135,6 +154,23 @@ mod tests {
         assert_eq!(price.max_output_tokens, Some(65_536));
         let long = price.long.unwrap();
         assert_eq!((long.above, long.rates.output), (200_000, usd(15.0)));
+    }
+
+    #[test]
+    fn a_price_in_tiers_is_read() {
+        let row = json!({"litellm_provider": "dashscope", "mode": "chat", "tiered_pricing": [
+            {"range": [0, 256_000.0], "input_cost_per_token": 5e-8, "output_cost_per_token": 4e-7},
+            {"range": [1_000_000.0, 2e6], "input_cost_per_token": 2e-7, "output_cost_per_token": 3e-6},
+            {"range": [256_000.0, 1_000_000.0], "input_cost_per_token": 2.5e-7, "output_cost_per_token": 2e-6},
+        ]});
+        let (name, price) = price("dashscope/qwen-flash", &row).unwrap();
+        let usd = |dollars| Usd::from_dollars(dollars).unwrap();
+        let long = price.long.unwrap();
+        assert_eq!(
+            (&*name, price.rates.input, long.above),
+            ("dashscope/qwen-flash", usd(0.05), 256_000)
+        );
+        assert_eq!((long.rates.input, long.rates.output), (usd(0.25), usd(3.0)));
     }
 
     #[test]
