@@ -12,6 +12,8 @@ mod errors;
 mod faults;
 mod leaks;
 mod mutations;
+#[cfg(feature = "cli")]
+mod proxies;
 mod requests;
 mod storm;
 mod untidy;

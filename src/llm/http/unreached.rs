@@ -12,6 +12,7 @@ use super::Endpoint;
 enum Cause {
     Refused,
     NameNotFound,
+    NameNotFoundForSocks,
     Untrusted(&'static str),
     NoTls,
     NoAnswer,
@@ -50,6 +51,9 @@ fn cause(error: &(dyn StdError + 'static)) -> Option<Cause> {
         if error.to_string().starts_with("dns error") {
             return Some(Cause::NameNotFound);
         }
+        if error.to_string() == "error resolving for socks proxy" {
+            return Some(Cause::NameNotFoundForSocks);
+        }
         next = match io.and_then(io::Error::get_ref) {
             Some(wrapped) => Some(wrapped),
             None => error.source(),
@@ -86,6 +90,10 @@ fn sentence(cause: Cause, endpoint: &Endpoint, proxy: Option<&str>) -> String {
         Cause::NameNotFound => {
             format!("the host of {url} is not found (DNS); check {place} and the network")
         }
+        Cause::NameNotFoundForSocks => format!(
+            "the host of {url} is not found on this machine (DNS); a proxy with `socks5h://` instead of `socks5://` looks \
+             it up itself"
+        ),
         Cause::Untrusted(why) => format!(
             "the certificate of {url} is not trusted: {why}; name a file with your company's certificates in SSL_CERT_FILE, \
              or check {place}"
@@ -99,7 +107,10 @@ fn sentence(cause: Cause, endpoint: &Endpoint, proxy: Option<&str>) -> String {
         Cause::Other => format!("no connection to {url}; check {place} and the network"),
     };
     if let Some(variable) = proxy {
-        let _ = write!(said, ". A proxy is set in {variable}");
+        let _ = write!(
+            said,
+            ". A proxy is set in {variable}: it may be what is not reached"
+        );
     }
     said
 }
@@ -129,6 +140,7 @@ mod tests {
         for (cause, parts) in [
             (Cause::Refused, ["is the server running?", "HOUSE_API_BASE"]),
             (Cause::NameNotFound, ["DNS", "HOUSE_API_BASE"]),
+            (Cause::NameNotFoundForSocks, ["DNS", "socks5h://"]),
             (
                 Cause::Untrusted("it has expired"),
                 ["SSL_CERT_FILE", "expired"],
