@@ -2,13 +2,18 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderName};
 
 use super::moment::{delay, rfc3339, until};
 use crate::llm::RateSnapshot;
 
 /// Returns what headers announce in one of the ways that are known here.
 pub(crate) fn announced_limits(headers: &HeaderMap, now: SystemTime) -> Option<RateSnapshot> {
+    // Most servers announce none, and this is asked of every answer.
+    let announces = |name: &HeaderName| name.as_str().contains("ratelimit");
+    if !headers.keys().any(announces) {
+        return None;
+    }
     rate_openai(headers).or_else(|| rate_anthropic(headers, now))
 }
 

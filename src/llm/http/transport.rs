@@ -21,8 +21,6 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     /// When the headers arrived, to which their dates are compared.
     pub(crate) at: SystemTime,
-    endpoint: Endpoint,
-    secrets: Vec<String>,
 }
 
 impl Reply {
@@ -33,10 +31,11 @@ impl Reply {
 
     /// Adds to the error of this reply where it came from, and what it said, without what was sent in secret headers and in
     /// the URL.
-    pub(crate) fn explain(&self, error: Error) -> Error {
+    pub(crate) fn explain(&self, error: Error, endpoint: &Endpoint, sent: &HeaderMap) -> Error {
+        let secrets = words::secrets(endpoint, sent);
         error
-            .with_context("url", self.endpoint.shown())
-            .with_provider_words(words::without(&self.secrets, &self.body))
+            .with_context("url", endpoint.shown())
+            .with_provider_words(words::without(&secrets, &self.body))
     }
 
     /// Returns the JSON of the body.
@@ -97,7 +96,6 @@ impl Transport {
             shared = pool::shared(endpoint);
             &shared
         };
-        let secrets = words::secrets(endpoint, &headers);
         let sent = client
             .post(endpoint.url().clone())
             .headers(headers)
@@ -130,8 +128,6 @@ impl Transport {
             headers: std::mem::take(response.headers_mut()),
             body,
             at,
-            endpoint: endpoint.clone(),
-            secrets,
         })
     }
 

@@ -42,7 +42,7 @@ impl Connection {
                 Some(said) => (self.refused)(&self.call(request), &reply, &said),
                 None => self.unreadable(&values).with_rate(rate),
             })
-            .map_err(|error| reply.explain(error))?
+            .map_err(|error| self.explain(&reply, error))?
             .with_rate(rate);
         response.served_by.take_if(|model| !self.is_name(model));
         Ok(response)
@@ -63,12 +63,16 @@ impl Connection {
         let reply = sent.await.map_err(in_context)?;
         if !reply.is_success() {
             let error = (self.refused)(&self.call(request), &reply, &reply.explanation());
-            return Err(reply.explain(error));
+            return Err(self.explain(&reply, error));
         }
         let values = reply
             .json()
-            .map_err(|error| reply.explain(in_context(error)))?;
+            .map_err(|error| self.explain(&reply, in_context(error)))?;
         Ok((reply, values))
+    }
+
+    fn explain(&self, reply: &Reply, error: Error) -> Error {
+        reply.explain(error, &self.endpoint, &self.headers)
     }
 
     pub(super) fn call<'a>(&'a self, request: &'a ChatRequest) -> Call<'a> {
