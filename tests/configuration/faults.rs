@@ -68,7 +68,7 @@ fn without_counts(said: &str) -> String {
         words[at].bytes().all(|byte| byte.is_ascii_digit())
             && matches!(
                 words.get(at + 1..at + 4),
-                Some(["attempts" | "calls" | "answers", "in", "a"])
+                Some(["attempts" | "calls" | "answers", "in", "a"] | ["calls", "was", "answered"])
             )
     };
     let shown = (0..words.len()).map(|at| if is_count(at) { "N" } else { words[at] });
