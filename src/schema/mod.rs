@@ -41,6 +41,7 @@ pub use dialect::Dialect;
 pub use field::{Field, FieldType, Items};
 pub use files::include_files;
 pub use render::{AnnotatedJson, SchemaRenderer, TypeScript};
+pub(crate) use validate::PartValidator;
 pub use violation::Violation;
 
 /// The key under which records are wrapped, because providers want an object at the root of an answer.

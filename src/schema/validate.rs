@@ -5,10 +5,10 @@ use std::fmt;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::{Draft, JsonType, ValidationError};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::violation::Violation;
-use super::ways;
+use super::{walk, ways};
 
 /// More faults than this in one value do not help a model that is asked again, and cost tokens.
 const MAX_VIOLATIONS: usize = 16;
@@ -72,6 +72,35 @@ impl Validator {
             return Ok(());
         }
         Err(violations(self.compiled.iter_errors(value), Some(schema)))
+    }
+}
+
+/// A part of a schema compiled on its own, which says yes or no.
+#[derive(Debug)]
+pub(crate) struct PartValidator(jsonschema::Validator);
+
+impl PartValidator {
+    /// Compiles `part`, whose references lead into `root`; `None` if it is no schema of draft 2020-12.
+    pub(crate) fn new(part: &Value, root: &Value) -> Option<Self> {
+        let (mut whole, mut root) = (json!({ "allOf": [part] }), super::compilable(root));
+        let mut refers = false;
+        let mut lead_inside = |reference: &str| {
+            refers = true;
+            let below = reference.strip_prefix('#')?;
+            let is_pointer = below.is_empty() || below.starts_with('/');
+            is_pointer.then(|| format!("#/$defs/root{below}"))
+        };
+        walk::each_reference_mut(&mut whole, &mut lead_inside);
+        walk::each_reference_mut(&mut root, &mut lead_inside);
+        if refers {
+            whole["$defs"] = json!({ "root": root });
+        }
+        let validator = Validator::new(&whole, false).ok()?;
+        Some(Self(validator.compiled))
+    }
+
+    pub(crate) fn is_valid(&self, value: &Value) -> bool {
+        self.0.is_valid(value)
     }
 }
 

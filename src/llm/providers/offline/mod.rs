@@ -1,13 +1,12 @@
 //! A stand-in for a language model: no key, no network, no intelligence.
 
-mod format;
 mod number;
 mod pattern;
 mod sample;
+mod subject;
 mod text;
 
-use std::collections::HashSet;
-use std::fmt;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use crate::random::Random;
 use crate::schema::Dialect;
 
 use sample::Sampler;
-use text::{Length, Scribe};
+use text::{Length, Writer};
 
 /// Answers every request at once, on its own, with made-up data that fits the asked-for schema.
 ///
@@ -46,10 +45,10 @@ use text::{Length, Scribe};
 ///
 /// Tokens are counted as one for every four bytes of the messages, the schema and the answer.
 ///
-/// It understands JSON Schema up to draft 2020-12 with references inside the schema (recursive ones too),
-/// `allOf`, `anyOf`, `oneOf`, `not`, `if`, and patterns without back-references and lookbehind. What it cannot
-/// satisfy it refuses, naming keyword and place; `unevaluatedProperties`, `unevaluatedItems` and
-/// `dependentSchemas` are kept more strictly than they ask.
+/// It understands JSON Schema of draft 2020-12 with references inside the schema (recursive ones too), `allOf`,
+/// `anyOf`, `oneOf`, `not`, `if`, and patterns without back-references and lookbehind. What it cannot satisfy it
+/// refuses, naming keyword and place; `unevaluatedProperties`, `unevaluatedItems` and `dependentSchemas` are kept
+/// more strictly than they ask.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -76,7 +75,7 @@ use text::{Length, Scribe};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct OfflineModel {
     name: Arc<str>,
     seed: u64,
@@ -108,32 +107,22 @@ impl OfflineModel {
         self
     }
 
-    fn answer(&self, request: &ChatRequest) -> Result<String> {
-        let random = Random::new(self.seed ^ fingerprint(request)).nth(request.seed);
-        let asks_for_topics =
-            request.purpose == Purpose::Topics || schema_of(request).is_some_and(has_topics);
-        let in_use = if asks_for_topics {
-            text::topics_in_use(request)
-        } else {
-            HashSet::new()
-        };
-        let topic = text::topic_line(request).map(str::to_owned);
-        let subject = if topic.is_none() || asks_for_topics {
-            text::instruction_subject(request)
-        } else {
-            None
-        };
-        let mut scribe = Scribe::new(random, topic, subject, in_use);
-        match &request.output {
-            OutputFormat::Schema(output) => {
-                let value = Sampler::new(&output.schema, &mut scribe).draw()?;
-                Ok(value.to_string())
+    fn answer(&self, request: &ChatRequest, asked: u64) -> Result<String> {
+        let schema = schema_of(request);
+        let topics = schema.and_then(|schema| schema.pointer("/properties/topics"));
+        let asks_for_topics = request.purpose == Purpose::Topics || topics.is_some();
+        let mut writer = Writer::new(
+            Random::new(self.seed ^ asked).nth(request.seed),
+            request,
+            asks_for_topics,
+        );
+        Ok(match schema {
+            Some(schema) => Sampler::new(schema, &mut writer).value(schema)?.to_string(),
+            None if matches!(request.output, OutputFormat::Json) => {
+                json!({ "text": writer.text("text", Length::default()) }).to_string()
             }
-            OutputFormat::Json => {
-                Ok(json!({ "text": scribe.text("text", Length::default()) }).to_string())
-            }
-            OutputFormat::Text => Ok(scribe.text("text", Length::default())),
-        }
+            None => writer.text("text", Length::default()),
+        })
     }
 }
 
@@ -149,10 +138,11 @@ impl LlmClient for OfflineModel {
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
+        let asked = Asked::of(request);
         let text = self
-            .answer(request)
+            .answer(request, asked.hash.digest())
             .map_err(|error| error.with_context("model", &*self.name))?;
-        let usage = Usage::new(tokens(asked_bytes(request)), tokens(text.len()));
+        let usage = Usage::new(tokens(asked.bytes), tokens(text.len()));
         Ok(ChatResponse::new(text)
             .with_usage(usage)
             .with_served_by(&*self.name))
@@ -167,16 +157,6 @@ impl LlmClient for OfflineModel {
     }
 }
 
-impl fmt::Debug for OfflineModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OfflineModel")
-            .field("name", &self.name)
-            .field("seed", &self.seed)
-            .field("latency", &self.latency)
-            .finish()
-    }
-}
-
 fn schema_of(request: &ChatRequest) -> Option<&Value> {
     match &request.output {
         OutputFormat::Schema(output) => Some(&output.schema),
@@ -184,87 +164,43 @@ fn schema_of(request: &ChatRequest) -> Option<&Value> {
     }
 }
 
-fn has_topics(schema: &Value) -> bool {
-    schema
-        .get("properties")
-        .is_some_and(|properties| properties.get("topics").is_some())
-}
-
 /// Four bytes a token is what English text comes to with the tokenisers of the day.
 fn tokens(bytes: usize) -> u64 {
     bytes.div_ceil(4) as u64
 }
 
-fn asked_bytes(request: &ChatRequest) -> usize {
-    let messages: usize = request
-        .messages
-        .iter()
-        .map(|message| message.text.len())
-        .sum();
-    messages + schema_of(request).map_or(0, json_bytes)
+/// What was asked: messages, schema and purpose, hashed and counted.
+struct Asked {
+    hash: Xxh3,
+    bytes: usize,
 }
 
-/// About how long a value is as JSON, without writing it.
-fn json_bytes(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 4,
-        Value::String(text) => text.len() + 2,
-        Value::Array(items) => 2 + items.iter().map(|item| json_bytes(item) + 1).sum::<usize>(),
-        Value::Object(fields) => {
-            let fields = fields
-                .iter()
-                .map(|(name, value)| name.len() + 4 + json_bytes(value));
-            2 + fields.sum::<usize>()
+impl Asked {
+    fn of(request: &ChatRequest) -> Self {
+        let (mut hash, bytes) = (Xxh3::new(), 0);
+        hash.update(&[request.purpose as u8]);
+        let mut asked = Self { hash, bytes };
+        for message in &request.messages {
+            asked.hash.update(&[message.role as u8, 0]);
+            asked.hash.update(message.text.as_bytes());
+            asked.bytes += message.text.len();
         }
+        if let Some(schema) = schema_of(request) {
+            serde_json::to_writer(&mut asked, schema).expect("hashing takes everything");
+        }
+        asked
     }
 }
 
-/// Hashes what was asked: messages, schema and purpose.
-fn fingerprint(request: &ChatRequest) -> u64 {
-    let mut hash = Xxh3::new();
-    hash.update(&[request.purpose as u8]);
-    for message in &request.messages {
-        hash.update(&[message.role as u8]);
-        hash.update(&(message.text.len() as u64).to_le_bytes());
-        hash.update(message.text.as_bytes());
+impl Write for Asked {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hash.update(bytes);
+        self.bytes += bytes.len();
+        Ok(bytes.len())
     }
-    if let Some(schema) = schema_of(request) {
-        hash_value(schema, &mut hash);
-    }
-    hash.digest()
-}
 
-fn hash_value(value: &Value, hash: &mut Xxh3) {
-    let mut sized = |mark: u8, len: usize| {
-        hash.update(&[mark]);
-        hash.update(&(len as u64).to_le_bytes());
-    };
-    match value {
-        Value::Null => sized(b'n', 0),
-        Value::Bool(is_true) => sized(b'b', usize::from(*is_true)),
-        Value::Number(number) => {
-            let text = number.to_string();
-            sized(b'0', text.len());
-            hash.update(text.as_bytes());
-        }
-        Value::String(text) => {
-            sized(b'"', text.len());
-            hash.update(text.as_bytes());
-        }
-        Value::Array(items) => {
-            sized(b'[', items.len());
-            for item in items {
-                hash_value(item, hash);
-            }
-        }
-        Value::Object(fields) => {
-            sized(b'{', fields.len());
-            for (name, value) in fields {
-                hash.update(&(name.len() as u64).to_le_bytes());
-                hash.update(name.as_bytes());
-                hash_value(value, hash);
-            }
-        }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -17,8 +17,12 @@ fn request(schema: &Value) -> ChatRequest {
     .with_output(OutputFormat::Schema(Arc::new(output)))
 }
 
+fn text(model: &OfflineModel, request: &ChatRequest) -> Result<String, Error> {
+    model.answer(request, Asked::of(request).hash.digest())
+}
+
 fn answer(schema: &Value, seed: u64) -> Result<Value, Error> {
-    let text = OfflineModel::default().answer(&request(schema).with_seed(seed))?;
+    let text = text(&OfflineModel::default(), &request(schema).with_seed(seed))?;
     Ok(serde_json::from_str(&text).unwrap())
 }
 
@@ -205,6 +209,141 @@ fn what_cannot_be_satisfied_is_refused_by_keyword_and_place() {
 }
 
 #[test]
+fn texts_match_their_patterns() {
+    for pattern in [
+        "^[A-Z]{3}-\\d{4}$",
+        "^(foo|ba[rz])+$",
+        "^\\+?[1-9]\\d{1,14}$",
+        "[^,;]+",
+        "^#[0-9a-fA-F]{6}$",
+        "^(?=.*[A-Z])(?=.*\\d)[A-Za-z\\d]{8,}$",
+        "^(?!0)\\d{3}$",
+        "^[\\w.+-]+@[\\w-]+\\.[\\w.-]+$",
+        "^\\p{Lu}\\p{L}*$",
+        "^(?<year>\\d{4})-(?:0[1-9]|1[0-2])$",
+        "\\bword\\b",
+        "^.{0,5}$",
+        "^[^\\s]{2,3}$",
+        "^a{2}b{1,}?c{0}$",
+        "",
+        "^\\u00e9\\x41$",
+        "^[\\]\\-^]+$",
+        "^[[&~]+$",
+        "^\\/\\{\\}$",
+        "^$",
+    ] {
+        assert_valid(&json!({"type": "string", "pattern": pattern}), 50);
+    }
+    for (min, max) in [(1, 1), (5, 5), (40, 44), (300, 600)] {
+        let pattern = "^[a-z]+( [a-z]+)*$";
+        let schema =
+            json!({"type": "string", "pattern": pattern, "minLength": min, "maxLength": max});
+        assert_valid(&schema, 5);
+    }
+}
+
+#[test]
+fn patterns_that_are_not_understood_are_refused() {
+    let deep = "(".repeat(100_000);
+    for pattern in [
+        "(?<=a)b", "(a)\\1", "[z-a]", "(", ")", "[a", "a{3,2}", "*a", &deep,
+    ] {
+        let error = answer(&json!({"type": "string", "pattern": pattern}), 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SchemaRefused, "{error}");
+    }
+}
+
+#[test]
+fn numbers_keep_narrow_limits_exactly() {
+    for (schema, expected) in [
+        (
+            json!({"type": "integer", "exclusiveMinimum": 4, "exclusiveMaximum": 6}),
+            json!(5),
+        ),
+        (
+            json!({"type": "integer", "minimum": 4.2, "maximum": 5.1}),
+            json!(5),
+        ),
+        (
+            json!({"type": "number", "minimum": 0.35, "maximum": 0.45, "multipleOf": 0.1}),
+            json!(0.4),
+        ),
+        (
+            json!({"type": "integer", "minimum": 1, "maximum": 20,
+                "allOf": [{"multipleOf": 4}, {"multipleOf": 6}]}),
+            json!(12),
+        ),
+    ] {
+        assert_eq!(answer(&schema, 1).unwrap(), expected, "{schema}");
+    }
+    assert_valid(
+        &json!({"type": "number", "exclusiveMinimum": 0.999, "exclusiveMaximum": 1}),
+        20,
+    );
+    assert_valid(
+        &json!({"type": "number", "minimum": -1e300, "maximum": 1e300}),
+        20,
+    );
+    assert!(answer(&json!({"type": "integer", "minimum": 1e300}), 1).is_err());
+}
+
+#[test]
+fn the_name_of_a_field_says_what_to_write() {
+    for (field, pattern) in [
+        ("question", r"^[A-Z].*\?$"),
+        ("followUpQuestions", r"^[A-Z].*\?$"),
+        ("product_name", r"^[A-Z]\w+ [A-Z0-9]\w*"),
+        ("authorName", r"^[A-Z]\w+ [A-Z]\w+$"),
+        ("contact-email", r"^\S+@example\.(com|org|net)$"),
+        ("email_address", r"^\S+@example\.(com|org|net)$"),
+        ("created_at", r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"),
+        ("categories", "^[a-z]+"),
+        ("topic", "^neural networks$"),
+        ("xyzzy", r"^[A-Z].*\.$"),
+    ] {
+        let drawn = json!({"type": "object", "properties": {field: {"type": "string"}}});
+        let wanted = json!({"properties": {field: {"pattern": pattern}}});
+        for seed in 0..30 {
+            let value = answer(&drawn, seed).unwrap();
+            assert!(jsonschema::is_valid(&wanted, &value), "{value}");
+        }
+    }
+    let rating = json!({"type": "object", "properties": {
+        "starRating": {"type": "integer"}, "score": {"type": "number"}}});
+    for seed in 0..30 {
+        let value = answer(&rating, seed).unwrap();
+        assert!((1..=5).contains(&value["starRating"].as_i64().unwrap()));
+        assert!((0.0..=1.0).contains(&value["score"].as_f64().unwrap()));
+    }
+}
+
+#[test]
+fn every_length_can_be_met() {
+    for field in ["question", "name", "summary", "tag", "code"] {
+        for (min, max) in [
+            (0, 0),
+            (1, 1),
+            (3, 3),
+            (0, 9),
+            (17, 17),
+            (60, 64),
+            (400, 410),
+        ] {
+            let text = json!({"type": "string", "minLength": min, "maxLength": max});
+            assert_valid(&json!({"type": "object", "properties": {field: text}}), 3);
+        }
+    }
+}
+
+#[test]
+fn texts_speak_of_the_topic() {
+    let schema = records_of(&json!({"question": {"type": "string"}}), 200);
+    let value = answer(&schema, 2).unwrap();
+    let about = value.to_string().matches("neural networks").count();
+    assert!(about > 30, "{about}");
+}
+
+#[test]
 fn recursion_that_never_ends_is_refused() {
     let schema =
         json!({"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]});
@@ -240,7 +379,7 @@ fn schemas_that_rust_types_make_are_satisfied() {
 #[test]
 fn the_same_question_has_the_same_answer_and_another_has_not() {
     let schema = records_of(&json!({"question": {"type": "string"}}), 2);
-    let ask = |model: &OfflineModel, request: &ChatRequest| model.answer(request).unwrap();
+    let ask = |model: &OfflineModel, request: &ChatRequest| text(model, request).unwrap();
     let model = OfflineModel::default().with_seed(3);
     let base = request(&schema);
     let first = ask(&model, &base);
@@ -347,7 +486,7 @@ fn topics_are_new_and_about_the_instruction() {
         .with_seed(seed)
         .with_output(OutputFormat::Schema(Arc::new(output)));
         let value: Value =
-            serde_json::from_str(&OfflineModel::default().answer(&request).unwrap()).unwrap();
+            serde_json::from_str(&text(&OfflineModel::default(), &request).unwrap()).unwrap();
         for topic in value["topics"].as_array().unwrap() {
             known.push(topic.as_str().unwrap().to_owned());
         }
