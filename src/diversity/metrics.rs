@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::compression::Compression;
 use super::distinct::Distinct;
 use super::neighbours::Neighbours;
 use super::words::{for_each_word, join};
@@ -50,7 +49,6 @@ pub struct Metrics {
     windows: Vec<Window>,
     window_size: u64,
     neighbours: Neighbours,
-    compression: Compression,
 }
 
 /// The sequences of n words.
@@ -89,7 +87,6 @@ impl Metrics {
             windows: Vec::new(),
             window_size: FIRST_WINDOW,
             neighbours: Neighbours::new(0),
-            compression: Compression::new(),
         }
     }
 
@@ -106,7 +103,6 @@ impl Metrics {
         let opening = self.words(text);
         self.open_with(opening);
         self.neighbours.add(text);
-        self.compression.add(text);
     }
 
     /// Counts a candidate that was refused because it repeats something.
@@ -121,7 +117,6 @@ impl Metrics {
     #[must_use]
     pub fn finish(&self) -> DiversityReport {
         let [one, two, three] = &self.grams;
-        let some = self.records > 0;
         DiversityReport {
             records: self.records,
             duplicates: self.duplicates,
@@ -131,7 +126,6 @@ impl Metrics {
             distinct_2: two.share(),
             distinct_3: three.share(),
             self_similarity: self.neighbours.mean_nearest(),
-            compression_ratio: some.then(|| self.compression.ratio()),
             topics: Spread::of(self.topics.iter().copied()),
             openings: Spread::of(tallied(&self.openings).into_values()),
             vendi: None,
@@ -241,8 +235,6 @@ pub struct DiversityReport {
     /// The similarity of a record to the nearest other one, on average over a sample of up to 512; lower is more
     /// diverse.
     pub self_similarity: Option<f64>,
-    /// The size of the texts by their size after compression; lower is more diverse.
-    pub compression_ratio: Option<f64>,
     /// How records spread over topics.
     pub topics: Spread,
     /// How records spread over openings: their first three words, of a sample of up to 4 096.
@@ -385,7 +377,6 @@ mod tests {
             (same.distinct_2, diverse.distinct_2),
             (same.distinct_3, diverse.distinct_3),
             (diverse.self_similarity, same.self_similarity),
-            (diverse.compression_ratio, same.compression_ratio),
             (Some(same.topics.bits), Some(diverse.topics.bits)),
             (Some(same.openings.bits), Some(diverse.openings.bits)),
         ] {

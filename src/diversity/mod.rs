@@ -8,7 +8,6 @@
 //! - [`Metrics`] measures the accepted records as they come.
 
 mod avoid;
-mod compression;
 mod distinct;
 mod kept;
 mod metrics;

@@ -20,7 +20,6 @@
 //!
 //! The other way round, every text of a failed batch would be tried again by itself.
 
-pub(crate) mod base64;
 mod batched;
 mod from_fn;
 mod quantised;

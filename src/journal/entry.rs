@@ -1,9 +1,10 @@
 //! What is written.
 
+use data_encoding::BASE64_NOPAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::embedding::{base64, quantised};
+use crate::embedding::quantised;
 use crate::error::ErrorKind;
 use crate::llm::{Attempt, ChatResponse, UnconfirmedCost};
 use crate::outcome::Outcome;
@@ -94,18 +95,19 @@ impl Embedding {
     /// Keeps the direction of a vector.
     #[must_use]
     pub fn new(text: u128, model: &str, vector: &[f32]) -> Self {
-        let bytes = quantised(vector).unwrap_or_default();
+        let numbers = quantised(vector).unwrap_or_default();
+        let bytes: Vec<u8> = numbers.iter().map(|x| x.cast_unsigned()).collect();
         Self {
             text,
             model: model.to_owned(),
-            direction: base64::encode(bytes.iter().map(|x| x.cast_unsigned())),
+            direction: BASE64_NOPAD.encode(&bytes),
         }
     }
 
     /// Returns a vector of that direction; nothing where what is kept is none.
     #[must_use]
     pub fn vector(&self) -> Option<Vec<f32>> {
-        let bytes = base64::decode(&self.direction)?;
+        let bytes = BASE64_NOPAD.decode(self.direction.as_bytes()).ok()?;
         Some(
             bytes
                 .into_iter()

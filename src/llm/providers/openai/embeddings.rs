@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use data_encoding::BASE64_NOPAD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::connection::Connection;
 use super::super::options::ClientOptions;
 use super::{connect, error, preset_for};
-use crate::embedding::{Embedder, base64};
+use crate::embedding::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::{ChatRequest, Message, ModelName, Usage};
 
@@ -193,7 +194,9 @@ fn vector(value: &Value) -> Option<Vec<f32>> {
 }
 
 fn floats(text: &str) -> Option<Vec<f32>> {
-    let bytes = base64::decode(text.trim_end_matches('='))?;
+    let bytes = BASE64_NOPAD
+        .decode(text.trim_end_matches('=').as_bytes())
+        .ok()?;
     let (numbers, rest) = bytes.as_chunks::<4>();
     let vector = || numbers.iter().copied().map(f32::from_le_bytes).collect();
     (!numbers.is_empty() && rest.is_empty()).then(vector)
