@@ -1,13 +1,16 @@
 //! How close the limits come to the best that could be done, against simulated providers under paused time.
 //!
-//! `cargo bench --bench limits --features testing` prints the table of `docs/limits.md`: of ten seeds, the
+//! `cargo bench --bench limits` prints the table of `docs/limits.md`: of ten seeds, the
 //! worst figure in each column. `ONLY=queue` in the environment picks conditions by a part of their name.
 
 #![allow(clippy::print_stdout)] // It is what this program is for.
 
+#[path = "../tests/support/simulator/mod.rs"]
+mod simulator;
+
 use std::time::Duration;
 
-use topicloom::testing::simulator::{Figures, Scenario, scenarios};
+use simulator::{Figures, Scenario, scenarios};
 
 const SEEDS: u64 = 10;
 

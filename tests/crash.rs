@@ -9,6 +9,8 @@
 
 #[path = "support/counted.rs"]
 mod counted;
+#[path = "support/server/mod.rs"]
+mod server;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,10 +18,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use crate::server::{ProviderServer, Question, Wire};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use topicloom::journal::{Entry, JournalReader};
-use topicloom::testing::{ProviderServer, Question, Wire};
 
 use counted::{answer, random, text, texts};
 

@@ -1,7 +1,8 @@
 //! How close the limits come to the best that could be done, against simulated providers under paused time.
 //! `benches/limits.rs` prints the figures; here are the bounds that they keep.
 
-#![cfg(feature = "testing")]
+#[path = "support/simulator/mod.rs"]
+mod simulator;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use topicloom::llm::layers::{Adaptive, ConcurrencyLimited, Lane, Retrying};
 use topicloom::llm::{ChatRequest, LlmClient, Message};
-use topicloom::testing::simulator::{Service, Simulator, scenarios};
+
+use simulator::{Service, Simulator, scenarios};
 
 #[tokio::test(start_paused = true)]
 async fn every_condition_is_met_at_nearly_the_optimum_with_little_waste() {
@@ -50,9 +52,11 @@ async fn every_condition_is_met_at_nearly_the_optimum_with_little_waste() {
 #[tokio::test(start_paused = true)]
 async fn a_short_run_is_near_the_ideal_from_its_first_call() {
     for (calls, at_once, milliseconds) in [(600, 32, 150), (5_000, 64, 50), (2_000, 64, 500)] {
-        let mut service = Service::default();
-        service.first_token = Duration::from_millis(milliseconds);
-        service.per_token = Duration::ZERO;
+        let service = Service {
+            first_token: Duration::from_millis(milliseconds),
+            per_token: Duration::ZERO,
+            ..Service::default()
+        };
         let provider = Simulator::new(1).with_service(service);
         let client = ConcurrencyLimited::new(provider, Arc::new(Semaphore::new(at_once)));
         let client = Adaptive::new(client, Arc::new(Lane::new("test/quick")), at_once);

@@ -13,6 +13,8 @@ mod counted;
 mod postgres;
 #[path = "support/proxy.rs"]
 mod proxy;
+#[path = "support/server/mod.rs"]
+mod server;
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,13 +22,13 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::server::{ProviderServer, Question, Wire};
 use futures::StreamExt;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use topicloom::journal::{Entry, PostgresReader, RunState};
 use topicloom::llm::failures;
-use topicloom::testing::{ProviderServer, Question, Wire};
 
 use counted::{answer, random, text, texts};
 use postgres::{PostgresServer, connect};

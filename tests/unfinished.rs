@@ -7,6 +7,8 @@
 
 #[path = "support/counted.rs"]
 mod counted;
+#[path = "support/server/mod.rs"]
+mod server;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -17,10 +19,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::server::{ProviderServer, Question, ServedAnswer, ServerFault, Wire};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use topicloom::journal::{Entry, JournalReader};
-use topicloom::testing::{ProviderServer, Question, ServedAnswer, ServerFault, Wire};
 
 use counted::{answer, random, text, texts};
 

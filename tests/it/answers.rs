@@ -41,9 +41,9 @@ fn prompt(call: &Call) -> String {
 #[cfg(feature = "providers")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_schema_moves_down_the_ladder_and_costs_no_attempt() {
+    use crate::server::{ProviderServer, Question, ServedAnswer, ServerFault, Wire};
     use topicloom::llm::models::ModelRegistry;
     use topicloom::llm::providers::ClientOptions;
-    use topicloom::testing::{ProviderServer, Question, ServedAnswer, ServerFault, Wire};
 
     fn rung(body: &Value) -> &'static str {
         match body["response_format"]["type"].as_str() {

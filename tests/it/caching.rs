@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use crate::server::{ProviderServer, Question, RawReply, ServedAnswer, Wire};
 use serde_json::{Value, json};
 use topicloom::llm::price::{Price, PriceTable, Usd};
 use topicloom::llm::providers::{AnthropicClient, ClientOptions};
-use topicloom::testing::{ProviderServer, Question, RawReply, ServedAnswer, Wire, mock_llm};
+use topicloom::testing::mock_llm;
 use topicloom::{GenerateByTopicInput, Pipeline};
 
 fn input() -> GenerateByTopicInput {

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
+use crate::server::{ProviderServer, Question, RawReply, ServedAnswer, ServerFault, Wire};
 use serde_json::json;
 use topicloom::dedup::ExactDuplicates;
 use topicloom::journal::FileJournal;
 use topicloom::llm::layers::Recorded;
 use topicloom::llm::providers::{ClientOptions, OpenAiClient};
 use topicloom::outcome::Outcome;
-use topicloom::testing::{ProviderServer, Question, RawReply, ServedAnswer, ServerFault, Wire};
 use topicloom::{GenerateByTopicInput, Pipeline};
 use tracing::field::{Field, Visit};
 use tracing::span;

@@ -1,5 +1,8 @@
 //! Whole runs, against models that a test answers for or that fail at seeded rates. Time is paused.
 
+#[path = "../support/server/mod.rs"]
+mod server;
+
 mod adopting;
 mod answers;
 #[cfg(feature = "providers")]

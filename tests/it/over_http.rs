@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::server::{ProviderServer, ProviderServerBuilder, Question, ServerFault, Wire};
 use serde_json::{Value, json};
 use topicloom::candidate::Candidate;
 use topicloom::dedup::{Deduplicator, Memory, NearDuplicates, Reference};
@@ -12,7 +13,6 @@ use topicloom::llm::models::ModelRegistry;
 use topicloom::llm::providers::{ClientOptions, OpenAiClient};
 use topicloom::outcome::Rejection;
 use topicloom::random::Random;
-use topicloom::testing::{ProviderServer, ProviderServerBuilder, Question, ServerFault, Wire};
 use topicloom::{Dataset, GenerateByTopicInput, JsonRecord, Pipeline};
 
 /// Answers every call with a record that no other answer holds.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::server::{ProviderServer, Question, RawReply, ServedAnswer, Wire};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use topicloom::llm::models::ModelRegistry;
 use topicloom::llm::providers::{AnthropicClient, ClientOptions, GeminiClient, OpenAiClient};
 use topicloom::llm::{LlmClient, ModelName};
-use topicloom::testing::{ProviderServer, Question, RawReply, ServedAnswer, Wire};
 use topicloom::{ErrorKind, GenerateByTopicInput, Pipeline, Report, Result};
 
 use crate::over_http::word;

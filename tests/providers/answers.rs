@@ -1,9 +1,9 @@
 //! What is read from answers, as each provider forms them.
 
+use crate::server::{ProviderServer, RawReply, Wire};
 use serde_json::{Value, json};
 use topicloom::ErrorKind;
 use topicloom::llm::{ChatResponse, FinishReason, Usage};
-use topicloom::testing::{ProviderServer, RawReply, Wire};
 
 use crate::common::{client, text};
 

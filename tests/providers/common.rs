@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::server::Wire;
 use serde_json::{Value, json};
 use topicloom::LlmClient;
 use topicloom::llm::providers::{AnthropicClient, ClientOptions, GeminiClient, OpenAiClient};
 use topicloom::llm::{
     ApiKey, ChatRequest, Message, ModelName, OutputFormat, OutputMode, OutputSchema,
 };
-use topicloom::testing::Wire;
 
 pub(crate) const WIRES: [Wire; 3] = [Wire::OpenAi, Wire::Anthropic, Wire::Gemini];
 
@@ -22,7 +22,7 @@ pub(crate) fn client_with(wire: Wire, options: ClientOptions) -> Arc<dyn LlmClie
     let name = match wire {
         Wire::OpenAi => "openai/gpt-4o-mini",
         Wire::Anthropic => "anthropic/claude-haiku-4-5",
-        _ => "gemini/gemini-2.5-flash",
+        Wire::Gemini => "gemini/gemini-2.5-flash",
     };
     named(name, options)
 }

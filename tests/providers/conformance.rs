@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use topicloom::llm::providers::{ClientOptions, OpenAiClient};
-use topicloom::testing::{Wire, conformance};
 
 use crate::common::{KEY, WIRES, client};
+use crate::over_http::checked;
+use crate::server::Wire;
 
 #[tokio::test]
 async fn our_clients_keep_their_promises() {
     for wire in WIRES {
-        let report = conformance::llm_over_http(wire, KEY, |base_url| client(wire, base_url))
+        let report = checked(wire, KEY, |base_url| client(wire, base_url))
             .await
             .unwrap();
         report.assert_kept();
@@ -23,7 +24,7 @@ async fn our_clients_keep_their_promises() {
 async fn every_preset_keeps_its_promises() {
     for preset in topicloom::llm::providers::presets() {
         let name = format!("{}/a-model", preset.name).parse().unwrap();
-        let report = conformance::llm_over_http(Wire::OpenAi, KEY, |base_url| {
+        let report = checked(Wire::OpenAi, KEY, |base_url| {
             let options = ClientOptions::new().base_url(base_url).api_key(KEY);
             Arc::new(OpenAiClient::new(&name, options).unwrap())
         })

@@ -4,8 +4,8 @@
 
 use std::process::Command;
 
+use crate::server::{ProviderServer, Question, Wire};
 use topicloom::llm::models::client_for;
-use topicloom::testing::{ProviderServer, Question, Wire};
 
 use crate::common::text;
 

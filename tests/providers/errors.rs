@@ -10,11 +10,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::server::{ProviderServer, RawReply, Wire};
 use serde::Deserialize;
 use serde_json::Value;
 use topicloom::llm::OutputMode;
 use topicloom::llm::models::known_providers;
-use topicloom::testing::{ProviderServer, RawReply, Wire};
 use topicloom::{ErrorKind, Retry};
 
 use crate::common::{KEY, named, options, structured};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::server::{ProviderServer, ServedAnswer, ServerFault, Wire};
 use topicloom::llm::providers::{ClientOptions, http_client_builder};
 use topicloom::llm::{FinishReason, OutputMode};
-use topicloom::testing::{ProviderServer, ServedAnswer, ServerFault, Wire};
 use topicloom::{Error, ErrorKind, LlmClient, Retry};
 
 use crate::common::{KEY, WIRES, client, client_with, structured, text};

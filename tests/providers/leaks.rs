@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, Once};
 use std::time::Duration;
 
+use crate::server::{ProviderServer, RawReply, ServedAnswer, ServerFault};
 use serde_json::json;
 use topicloom::LlmClient;
 use topicloom::llm::models::ModelRegistry;
 use topicloom::llm::providers::{ClientOptions, http_client_builder};
 use topicloom::llm::{ApiKey, Message, OutputFormat, OutputMode, OutputSchema, Parameters};
 use topicloom::llm::{ChatRequest, ModelName};
-use topicloom::testing::{ProviderServer, RawReply, ServedAnswer, ServerFault};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
@@ -170,12 +170,11 @@ async fn nothing_shows_a_key_or_a_prompt() {
         let mut replies: Vec<ServedAnswer> = faults().into_iter().map(Into::into).collect();
         replies.extend(echoes().into_iter().map(ServedAnswer::from));
         let calls = replies.len();
-        let server =
-            ProviderServer::start(wire, move |question: &topicloom::testing::Question<'_>| {
-                replies[usize::try_from(question.call()).unwrap()].clone()
-            })
-            .await
-            .unwrap();
+        let server = ProviderServer::start(wire, move |question: &crate::server::Question<'_>| {
+            replies[usize::try_from(question.call()).unwrap()].clone()
+        })
+        .await
+        .unwrap();
         let options = options(&server.base_url());
         printed.push(format!("{options:?} {options:#?} {server:?}"));
         let client = client_with(wire, options);

@@ -4,6 +4,9 @@
 // A helper of tests is a test, which clippy sees only where it has the attribute.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/server/mod.rs"]
+mod server;
+
 mod answers;
 mod common;
 mod conformance;
@@ -14,6 +17,7 @@ mod leaks;
 mod mutations;
 #[cfg(feature = "cli")]
 mod proxies;
+mod over_http;
 mod requests;
 mod storm;
 mod untidy;

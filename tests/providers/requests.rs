@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::server::{ProviderServer, Question, Wire};
 use serde_json::{Value, json};
 use topicloom::ErrorKind;
 use topicloom::llm::providers::ClientOptions;
 use topicloom::llm::{ChatRequest, Message, OutputFormat, OutputMode, OutputSchema, Parameters};
-use topicloom::testing::{ProviderServer, Question, Wire};
 
 use crate::common::{KEY, named, schema, structured, text};
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::server::{ProviderServer, Question, ServerFault};
 use futures::StreamExt as _;
 use topicloom::LlmClient;
 use topicloom::llm::Usage;
 use topicloom::llm::layers::Retrying;
-use topicloom::testing::{ProviderServer, Question, ServerFault};
 
 use crate::common::{WIRES, client, text};
 

@@ -5,9 +5,9 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
+use crate::server::{ProviderServer, RawReply, Wire};
 use serde_json::{Value, json};
 use topicloom::llm::{ChatResponse, FinishReason, OutputMode, Usage};
-use topicloom::testing::{ProviderServer, RawReply, Wire};
 use topicloom::{ErrorKind, Result};
 
 use crate::common::{KEY, WIRES, client, client_with, options, structured, text};

@@ -1,8 +1,8 @@
 //! Records that depend on the request alone, so that whatever order calls end in, a topic of quota `n` ends with the
 //! same `n` records.
 
+use crate::server::Question;
 use serde_json::{Value, json};
-use topicloom::testing::Question;
 
 /// Answers with the first record of the topic that the request does not show.
 pub(crate) fn answer(question: &Question<'_>) -> String {

@@ -19,7 +19,7 @@ pub use dedup::{dedup, dedup_with};
 pub use embedder::embedder;
 pub use filter::filter;
 pub use journal::journal;
-pub use llm::{LlmBackend, Scene, Situation, llm, llm_over_http};
+pub use llm::{LlmBackend, Scene, Situation, llm};
 pub use prompts::prompts;
 pub use report::Report;
 pub use schedule::schedule;

@@ -1,15 +1,11 @@
 //! What a model backend promises.
 
 mod checks;
-mod over_http;
 mod situation;
-
-use std::sync::Arc;
 
 pub use situation::{Scene, Situation};
 
 use super::Report;
-use crate::llm::LlmClient;
 
 /// A model backend to be checked by [`llm`]: a client that answers, and clients in trouble.
 ///
@@ -99,23 +95,10 @@ pub async fn llm(backend: &LlmBackend) -> Report {
     report
 }
 
-/// Checks a client for one of the wire formats that [`ProviderServer`](crate::testing::ProviderServer) speaks in every
-/// situation, over real sockets. `make` creates the client for a base URL; it has to use `key` as its key.
-///
-/// # Errors
-///
-/// Where no port of the loopback device can be had.
-pub async fn llm_over_http(
-    wire: crate::testing::Wire,
-    key: &str,
-    make: impl Fn(&str) -> Arc<dyn LlmClient>,
-) -> std::io::Result<Report> {
-    Ok(llm(&over_http::backend(wire, key, make).await?).await)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fmt;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
@@ -123,7 +106,9 @@ mod tests {
 
     use super::*;
     use crate::error::{Error, ErrorKind, Result, Retry};
-    use crate::llm::{Capabilities, ChatRequest, ChatResponse, FinishReason, OutputMode, Usage};
+    use crate::llm::{
+        Capabilities, ChatRequest, ChatResponse, FinishReason, LlmClient, OutputMode, Usage,
+    };
     use crate::schema::Dialect;
 
     /// What a client does, and the calls that reached its backend.

@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Ledger, Outage, Quota, Ramp, RequestBucket, Service, Simulator, Stray, TokenBucket};
-use crate::error::ErrorKind;
-use crate::llm::layers::{Adaptive, ConcurrencyLimited, Lane, Retrying, TimedOut};
-use crate::llm::{ChatRequest, LlmClient, Message};
+use topicloom::error::ErrorKind;
+use topicloom::llm::layers::{Adaptive, ConcurrencyLimited, Lane, Retrying, TimedOut};
+use topicloom::llm::{ChatRequest, LlmClient, Message};
 
 /// A prompt of a hundred tokens, at four bytes each.
 const PROMPT_TOKENS: usize = 100;
@@ -19,48 +19,46 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A provider, a run against it, and the best that could be done.
 #[derive(Debug)]
-#[non_exhaustive]
-pub struct Scenario {
+pub(crate) struct Scenario {
     /// What it is about.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// How many calls may be in flight, and how many workers want one.
-    pub workers: usize,
+    pub(crate) workers: usize,
     /// How long it lasts; less where a quota ends it.
-    pub lasts: Duration,
+    pub(crate) lasts: Duration,
     /// From when on wasted calls count.
-    pub warm_up: Duration,
+    pub(crate) warm_up: Duration,
     /// Answers that a client could get that knew everything beforehand.
-    pub optimum: f64,
+    pub(crate) optimum: f64,
     /// When an outage ends.
-    pub outage_ends: Option<Duration>,
+    pub(crate) outage_ends: Option<Duration>,
     /// The share of calls that come to nothing whatever the load.
-    pub by_chance: f64,
+    pub(crate) by_chance: f64,
     make: fn(Simulator) -> Simulator,
 }
 
 /// What came of a scenario.
 #[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Answers.
-    pub answered: usize,
+    pub(crate) answered: usize,
     /// Answers as a share of the optimum.
-    pub throughput: f64,
+    pub(crate) throughput: f64,
     /// Calls that came to nothing before the warm-up ended.
-    pub wasted_early: usize,
+    pub(crate) wasted_early: usize,
     /// Calls that came to nothing after it, as a share of all calls after it.
-    pub wasted: f64,
+    pub(crate) wasted: f64,
     /// From the end of an outage until calls are sent, and accepted, at nine tenths of the rate before it.
-    pub recovery: Option<Duration>,
+    pub(crate) recovery: Option<Duration>,
     /// From the end of an outage to the first answer.
-    pub first_answer: Option<Duration>,
+    pub(crate) first_answer: Option<Duration>,
     /// The most calls at the provider at once.
-    pub most_in_flight: usize,
+    pub(crate) most_in_flight: usize,
 }
 
 impl Scenario {
     /// Runs it, with the layers in the order that the pipeline uses. Needs a runtime with paused time.
-    pub async fn run(&self, seed: u64) -> Figures {
+    pub(crate) async fn run(&self, seed: u64) -> Figures {
         let provider = Arc::new((self.make)(Simulator::new(seed)));
         let client = TimedOut::new(Arc::clone(&provider), MINUTE);
         let client = ConcurrencyLimited::new(client, Arc::new(Semaphore::new(self.workers)));
@@ -150,9 +148,8 @@ fn slower(times: u32) -> Service {
 }
 
 /// Returns the conditions that issue trackers and providers' documents tell of.
-#[must_use]
 #[allow(clippy::too_many_lines)] // A list.
-pub fn scenarios() -> Vec<Scenario> {
+pub(crate) fn scenarios() -> Vec<Scenario> {
     let service = Service::default();
     let mean = service.mean().as_secs_f64();
     let twenty_minutes = 20 * MINUTE;

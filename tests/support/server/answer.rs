@@ -4,8 +4,7 @@ use super::fault::ServerFault;
 
 /// What a server is told to answer to one call.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum ServedAnswer {
+pub(crate) enum ServedAnswer {
     /// The model is done and said this.
     Text(String),
     /// The model ran into the output limit and said this much.
@@ -46,19 +45,18 @@ impl From<RawReply> for ServedAnswer {
 
 /// A reply given byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RawReply {
+pub(crate) struct RawReply {
     /// The status code.
-    pub status: u16,
+    pub(crate) status: u16,
     /// Headers beside the length; `content-type: application/json` is added unless one is given.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// The body.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl RawReply {
     /// Creates a reply of JSON.
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
             headers: Vec::new(),
@@ -67,8 +65,7 @@ impl RawReply {
     }
 
     /// Adds a header.
-    #[must_use]
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }

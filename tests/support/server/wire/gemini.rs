@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::{Bill, Question};
-use crate::llm::FinishReason;
+use topicloom::llm::FinishReason;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use crate::random::Random;
+use topicloom::random::Random;
 
 /// A way to break a call, as providers and the gateways before them do.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum ServerFault {
+pub(crate) enum ServerFault {
     /// 429, with `retry-after` where a delay is given (for Gemini in the body, as its servers do).
     RateLimited(Option<Duration>),
     /// 429 or what the provider has for it: no credit is left.
@@ -58,8 +57,7 @@ pub enum ServerFault {
 
 impl ServerFault {
     /// Returns the name under which the books count it.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::RateLimited(_) => "rate_limited",
             Self::NoCredit => "no_credit",
@@ -88,8 +86,7 @@ impl ServerFault {
     }
 
     /// Returns whether an answer that costs tokens arrives all the same.
-    #[must_use]
-    pub fn is_answered(&self) -> bool {
+    pub(crate) fn is_answered(&self) -> bool {
         matches!(
             self,
             Self::WrongContentType | Self::KeepAlive(_) | Self::Slow(_) | Self::BrokenText

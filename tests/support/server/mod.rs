@@ -1,9 +1,14 @@
 //! A server on this machine that plays a model provider, faults included, and keeps its own books.
 
+// Each test uses a part of it.
+#![allow(dead_code, unused_imports)]
+
 mod answer;
 mod books;
 mod connection;
 mod fault;
+#[path = "../../../src/testing/gauge.rs"]
+mod gauge;
 mod wire;
 
 use std::fmt;
@@ -15,13 +20,13 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-pub use answer::{RawReply, ServedAnswer};
-pub use books::ServerBooks;
-pub use fault::ServerFault;
-pub use wire::{Question, Wire};
+pub(crate) use answer::{RawReply, ServedAnswer};
+pub(crate) use books::ServerBooks;
+pub(crate) use fault::ServerFault;
+pub(crate) use wire::{Question, Wire};
 
-use super::gauge::Gauge;
-use crate::random::Random;
+use gauge::Gauge;
+use topicloom::random::Random;
 
 type Respond = dyn Fn(&Question<'_>) -> ServedAnswer + Send + Sync;
 
@@ -30,21 +35,7 @@ type Respond = dyn Fn(&Question<'_>) -> ServedAnswer + Send + Sync;
 /// It speaks one provider's format, answers with what a closure says, breaks what it is told to break, and
 /// keeps its own books of calls and tokens to compare with a run's report. Dropping it closes it and all of
 /// its connections.
-///
-/// ```
-/// use topicloom::testing::{ProviderServer, Wire};
-///
-/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// let server = ProviderServer::start(Wire::OpenAi, |question| {
-///     format!("an answer to {} bytes", question.prompt().len())
-/// })
-/// .await
-/// .unwrap();
-/// assert!(server.base_url().starts_with("http://127.0.0.1:"));
-/// assert_eq!(server.books().calls, 0);
-/// # });
-/// ```
-pub struct ProviderServer {
+pub(crate) struct ProviderServer {
     wire: Wire,
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -76,7 +67,7 @@ impl ProviderServer {
     /// # Errors
     ///
     /// Where no port of the loopback device can be had.
-    pub async fn start<R, A>(wire: Wire, respond: R) -> std::io::Result<Self>
+    pub(crate) async fn start<R, A>(wire: Wire, respond: R) -> std::io::Result<Self>
     where
         R: Fn(&Question<'_>) -> A + Send + Sync + 'static,
         A: Into<ServedAnswer>,
@@ -85,7 +76,7 @@ impl ProviderServer {
     }
 
     /// Prepares a server with delays, faults or headers.
-    pub fn builder<R, A>(wire: Wire, respond: R) -> ProviderServerBuilder
+    pub(crate) fn builder<R, A>(wire: Wire, respond: R) -> ProviderServerBuilder
     where
         R: Fn(&Question<'_>) -> A + Send + Sync + 'static,
         A: Into<ServedAnswer>,
@@ -100,34 +91,29 @@ impl ProviderServer {
     }
 
     /// Returns the base URL to give to a client, with the version path that the provider's own has.
-    #[must_use]
-    pub fn base_url(&self) -> String {
+    pub(crate) fn base_url(&self) -> String {
         format!("http://{}{}", self.address, self.wire.base_path())
     }
 
     /// Returns what the server was asked and what it answered so far.
-    #[must_use]
-    pub fn books(&self) -> ServerBooks {
+    pub(crate) fn books(&self) -> ServerBooks {
         let mut books = self.shared.books().clone();
         books.peak_concurrency = self.shared.gauge.peak();
         books
     }
 
     /// Returns how many calls arrived.
-    #[must_use]
-    pub fn calls(&self) -> u64 {
+    pub(crate) fn calls(&self) -> u64 {
         self.shared.books().calls
     }
 
     /// Returns how many calls are being answered right now.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.shared.gauge.inside()
     }
 
     /// Returns the most calls that were ever being answered at the same time.
-    #[must_use]
-    pub fn peak_concurrency(&self) -> usize {
+    pub(crate) fn peak_concurrency(&self) -> usize {
         self.shared.gauge.peak()
     }
 }
@@ -142,7 +128,7 @@ impl fmt::Debug for ProviderServer {
 }
 
 /// Prepares a [`ProviderServer`].
-pub struct ProviderServerBuilder {
+pub(crate) struct ProviderServerBuilder {
     wire: Wire,
     respond: Box<Respond>,
     delay: Duration,
@@ -152,37 +138,32 @@ pub struct ProviderServerBuilder {
 
 impl ProviderServerBuilder {
     /// Waits this long before each answer. The default is not at all.
-    #[must_use]
-    pub fn delay(mut self, delay: Duration) -> Self {
+    pub(crate) fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
     /// Breaks this share of calls, from 0 to 1, in this way. Shares of several faults add up to at most 1;
     /// which call is hit depends on the seed and on the order of arrival.
-    #[must_use]
-    pub fn fault(mut self, fault: ServerFault, share: f64) -> Self {
+    pub(crate) fn fault(mut self, fault: ServerFault, share: f64) -> Self {
         self.faults.add(fault, share);
         self
     }
 
     /// Breaks the first calls in these ways, in this order, before anything is left to chance.
-    #[must_use]
-    pub fn first(mut self, faults: impl IntoIterator<Item = ServerFault>) -> Self {
+    pub(crate) fn first(mut self, faults: impl IntoIterator<Item = ServerFault>) -> Self {
         self.faults.begin_with(faults);
         self
     }
 
     /// Sets the seed of chance. The default is 0.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
+    pub(crate) fn seed(mut self, seed: u64) -> Self {
         self.faults.random = Random::new(seed);
         self
     }
 
     /// Sends one more header with every answer, such as `x-ratelimit-remaining-requests`.
-    #[must_use]
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
@@ -192,7 +173,7 @@ impl ProviderServerBuilder {
     /// # Errors
     ///
     /// Where no port of the loopback device can be had.
-    pub async fn start(self) -> std::io::Result<ProviderServer> {
+    pub(crate) async fn start(self) -> std::io::Result<ProviderServer> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
@@ -212,7 +193,7 @@ impl ProviderServerBuilder {
     /// # Errors
     ///
     /// Where no port of the loopback device or no thread can be had.
-    pub fn start_on_thread(self) -> std::io::Result<ProviderServer> {
+    pub(crate) fn start_on_thread(self) -> std::io::Result<ProviderServer> {
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;

@@ -4,18 +4,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LlmBackend, Scene, Situation};
-use crate::llm::LlmClient;
-use crate::testing::{ProviderServer, ServedAnswer, ServerFault, Wire};
+use topicloom::LlmClient;
+use topicloom::testing::conformance::{self, LlmBackend, Report, Scene, Situation};
+
+use crate::server::{ProviderServer, ServedAnswer, ServerFault, Wire};
 
 /// Long enough that nobody waits for it.
 const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) async fn backend(
+/// Checks a client for one of the wire formats that the server speaks, over real sockets. `make` creates the client for a
+/// base URL; it has to use `key` as its key.
+pub(crate) async fn checked(
     wire: Wire,
     key: &str,
     make: impl Fn(&str) -> Arc<dyn LlmClient>,
-) -> io::Result<LlmBackend> {
+) -> io::Result<Report> {
     let answering = serve(wire, "{\"answer\": \"yes\"}".into(), Duration::ZERO).await?;
     let mut backend = LlmBackend::new(scene(answering, &make)).secret(key);
     for situation in Situation::all() {
@@ -32,7 +35,7 @@ pub(super) async fn backend(
         let server = serve(wire, answer, wait).await?;
         backend = backend.situation(situation, scene(server, &make));
     }
-    Ok(backend)
+    Ok(conformance::llm(&backend).await)
 }
 
 fn answer(situation: Situation) -> ServedAnswer {
@@ -51,6 +54,7 @@ fn answer(situation: Situation) -> ServedAnswer {
         Situation::Refusal => ServedAnswer::Refusal,
         Situation::Filtered => ServedAnswer::Filtered,
         Situation::Hanging => "{}".into(),
+        other => panic!("the server cannot bring about {other:?}"),
     }
 }
 

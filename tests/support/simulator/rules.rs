@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::llm::{RateSnapshot, Usage};
-use crate::random::Random;
+use topicloom::error::{Error, ErrorKind, Result, Retry};
+use topicloom::llm::{RateSnapshot, Usage};
+use topicloom::random::Random;
 
 /// A rule that decides on each call when it arrives.
-pub trait Rule: fmt::Debug + Send + 'static {
+pub(crate) trait Rule: fmt::Debug + Send + 'static {
     /// Lets a call pass or refuses it.
     ///
     /// # Errors
@@ -63,7 +63,6 @@ impl Bucket {
 
 /// What a refusal and an answer say about a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub(super) enum Tells {
     /// Limit, remaining and reset in headers, and `retry-after`, as `OpenAI` does.
     Everything,
@@ -91,15 +90,14 @@ fn counts(bucket: &Bucket, at: Duration) -> (u64, u64, Duration) {
 
 /// A limit of requests.
 #[derive(Debug, Clone)]
-pub struct RequestBucket {
+pub(crate) struct RequestBucket {
     bucket: Bucket,
     tells: Tells,
 }
 
 impl RequestBucket {
     /// Creates a limit of so many requests a minute, of which the given number may come at once.
-    #[must_use]
-    pub fn per_minute(requests: u32, at_once: u32) -> Self {
+    pub(crate) fn per_minute(requests: u32, at_once: u32) -> Self {
         Self {
             bucket: Bucket::new(f64::from(requests) / 60.0, f64::from(at_once)),
             tells: Tells::Everything,
@@ -107,15 +105,13 @@ impl RequestBucket {
     }
 
     /// Sends no headers, but says when to try again.
-    #[must_use]
-    pub fn without_headers(mut self) -> Self {
+    pub(crate) fn without_headers(mut self) -> Self {
         self.tells = Tells::RetryAfter;
         self
     }
 
     /// Says nothing at all.
-    #[must_use]
-    pub fn in_silence(mut self) -> Self {
+    pub(crate) fn in_silence(mut self) -> Self {
         self.tells = Tells::Nothing;
         self
     }
@@ -129,26 +125,27 @@ impl Rule for RequestBucket {
 
     fn rate(&self, at: Duration) -> Option<RateSnapshot> {
         let (limit, remaining, reset) = counts(&self.bucket, at);
-        (self.tells == Tells::Everything).then_some(RateSnapshot {
-            requests_limit: Some(limit),
-            requests_remaining: Some(remaining),
-            requests_reset: Some(reset),
-            ..RateSnapshot::default()
-        })
+        if self.tells != Tells::Everything {
+            return None;
+        }
+        let mut told = RateSnapshot::default();
+        told.requests_limit = Some(limit);
+        told.requests_remaining = Some(remaining);
+        told.requests_reset = Some(reset);
+        Some(told)
     }
 }
 
 /// A limit of tokens, prompts and answers together.
 #[derive(Debug, Clone)]
-pub struct TokenBucket {
+pub(crate) struct TokenBucket {
     bucket: Bucket,
     tells: Tells,
 }
 
 impl TokenBucket {
     /// Creates a limit of so many tokens a minute, all of which may come at once.
-    #[must_use]
-    pub fn per_minute(tokens: u32) -> Self {
+    pub(crate) fn per_minute(tokens: u32) -> Self {
         Self {
             bucket: Bucket::new(f64::from(tokens) / 60.0, f64::from(tokens)),
             tells: Tells::Everything,
@@ -156,8 +153,7 @@ impl TokenBucket {
     }
 
     /// Sends no headers, but says when to try again.
-    #[must_use]
-    pub fn without_headers(mut self) -> Self {
+    pub(crate) fn without_headers(mut self) -> Self {
         self.tells = Tells::RetryAfter;
         self
     }
@@ -172,26 +168,27 @@ impl Rule for TokenBucket {
 
     fn rate(&self, at: Duration) -> Option<RateSnapshot> {
         let (limit, remaining, reset) = counts(&self.bucket, at);
-        (self.tells == Tells::Everything).then_some(RateSnapshot {
-            tokens_limit: Some(limit),
-            tokens_remaining: Some(remaining),
-            tokens_reset: Some(reset),
-            ..RateSnapshot::default()
-        })
+        if self.tells != Tells::Everything {
+            return None;
+        }
+        let mut told = RateSnapshot::default();
+        told.tokens_limit = Some(limit);
+        told.tokens_remaining = Some(remaining);
+        told.tokens_reset = Some(reset);
+        Some(told)
     }
 }
 
 /// A time in which every call fails.
 #[derive(Debug, Clone)]
-pub struct Outage {
+pub(crate) struct Outage {
     from: Duration,
     until: Duration,
 }
 
 impl Outage {
     /// Creates an outage between two times since the start.
-    #[must_use]
-    pub fn between(from: Duration, until: Duration) -> Self {
+    pub(crate) fn between(from: Duration, until: Duration) -> Self {
         Self { from, until }
     }
 }
@@ -207,7 +204,7 @@ impl Rule for Outage {
 
 /// Faults that come by chance, whatever the load.
 #[derive(Debug, Clone)]
-pub struct Stray {
+pub(crate) struct Stray {
     kind: ErrorKind,
     share: f64,
     chance: Random,
@@ -215,8 +212,7 @@ pub struct Stray {
 
 impl Stray {
     /// Creates faults of this kind that hit this share of calls.
-    #[must_use]
-    pub fn new(kind: ErrorKind, share: f64, seed: u64) -> Self {
+    pub(crate) fn new(kind: ErrorKind, share: f64, seed: u64) -> Self {
         Self {
             kind,
             share,
@@ -236,15 +232,14 @@ impl Rule for Stray {
 
 /// An end of all answers, as with a daily quota or a spending limit.
 #[derive(Debug, Clone)]
-pub struct Quota {
+pub(crate) struct Quota {
     calls: u64,
     tokens: u64,
 }
 
 impl Quota {
     /// Creates a quota of calls.
-    #[must_use]
-    pub fn of_calls(calls: u64) -> Self {
+    pub(crate) fn of_calls(calls: u64) -> Self {
         Self {
             calls,
             tokens: u64::MAX,
@@ -252,8 +247,7 @@ impl Quota {
     }
 
     /// Creates a quota of tokens, as a spending limit is.
-    #[must_use]
-    pub fn of_tokens(tokens: u64) -> Self {
+    pub(crate) fn of_tokens(tokens: u64) -> Self {
         Self {
             calls: u64::MAX,
             tokens,
@@ -275,7 +269,7 @@ impl Rule for Quota {
 /// A limit on how fast the load may grow: in each window at most twice what was accepted in the one before.
 /// Whoever exceeds it is refused for a while.
 #[derive(Debug, Clone)]
-pub struct Ramp {
+pub(crate) struct Ramp {
     window: Duration,
     least: u64,
     penalty: Duration,
@@ -288,8 +282,7 @@ pub struct Ramp {
 impl Ramp {
     /// Creates a limit for windows of ten seconds that always takes the given number of calls, and refuses
     /// for five seconds once it is exceeded.
-    #[must_use]
-    pub fn from(least: u64) -> Self {
+    pub(crate) fn from(least: u64) -> Self {
         Self {
             window: Duration::from_secs(10),
             least,

@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 use super::Shared;
 use super::answer::{RawReply, ServedAnswer};
 use super::fault::ServerFault;
+use super::gauge::Inside;
 use super::wire::{Bill, Question, Wire};
-use crate::llm::FinishReason;
-use crate::testing::gauge::Inside;
+use topicloom::llm::FinishReason;
 
 /// A prompt with a schema and examples has some kilobytes; more than this is no test.
 const LONGEST_REQUEST: usize = 64 * 1024 * 1024;

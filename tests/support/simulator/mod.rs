@@ -4,6 +4,8 @@
 //! is printed again. The conditions are simplified from what providers document; what they leave out is the
 //! network, and other customers.
 
+#![allow(dead_code, unused_imports)] // A test uses a part of it, and the benchmark another.
+
 mod rules;
 mod scenario;
 
@@ -15,32 +17,18 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
-pub use rules::{Outage, Quota, Ramp, RequestBucket, Rule, Stray, TokenBucket};
-pub use scenario::{Figures, Scenario, scenarios};
+pub(crate) use rules::{Outage, Quota, Ramp, RequestBucket, Rule, Stray, TokenBucket};
+pub(crate) use scenario::{Figures, Scenario, scenarios};
 
-use crate::error::Result;
-use crate::llm::{ChatRequest, ChatResponse, LlmClient, Usage};
-use crate::random::Random;
+use topicloom::error::Result;
+use topicloom::llm::{ChatRequest, ChatResponse, LlmClient, Usage};
+use topicloom::random::Random;
 
 /// What a refusal takes to arrive: a gateway answers in about this time.
 const REFUSAL: Duration = Duration::from_millis(100);
 
 /// A provider that plays by rules, and keeps a ledger of what it did.
-///
-/// ```
-/// use std::time::Duration;
-/// use topicloom::llm::{ChatRequest, LlmClient, Message};
-/// use topicloom::testing::simulator::{Quota, Simulator};
-///
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-/// let provider = Simulator::new(7).with_rule(Quota::of_calls(1));
-/// let request = ChatRequest::new(vec![Message::user("a question")]);
-/// assert!(provider.complete(&request).await.is_ok());
-/// assert!(provider.complete(&request).await.unwrap_err().is_fatal());
-/// assert_eq!(provider.ledger().answered.len(), 1);
-/// # }
-/// ```
-pub struct Simulator {
+pub(crate) struct Simulator {
     started: Instant,
     service: Service,
     slots: Option<Arc<Semaphore>>,
@@ -49,16 +37,15 @@ pub struct Simulator {
 
 /// How long an answer takes: some time to the first token, and some for each further one.
 #[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Service {
+pub(crate) struct Service {
     /// Time to the first token.
-    pub first_token: Duration,
+    pub(crate) first_token: Duration,
     /// Time for each token.
-    pub per_token: Duration,
+    pub(crate) per_token: Duration,
     /// The fewest tokens of an answer.
-    pub least_tokens: u64,
+    pub(crate) least_tokens: u64,
     /// The most tokens of an answer; all counts between are equally likely.
-    pub most_tokens: u64,
+    pub(crate) most_tokens: u64,
 }
 
 impl Default for Service {
@@ -75,8 +62,7 @@ impl Default for Service {
 
 impl Service {
     /// Returns what an answer takes on average.
-    #[must_use]
-    pub fn mean(&self) -> Duration {
+    pub(crate) fn mean(&self) -> Duration {
         let twice = u32::try_from(self.least_tokens + self.most_tokens).unwrap_or(u32::MAX);
         self.first_token + self.per_token * twice / 2
     }
@@ -90,26 +76,24 @@ struct State {
 
 /// What a simulated provider did, by the time since its start.
 #[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct Ledger {
+pub(crate) struct Ledger {
     /// When each call arrived that was accepted.
-    pub accepted: Vec<Duration>,
+    pub(crate) accepted: Vec<Duration>,
     /// When each answer was sent off.
-    pub answered: Vec<Duration>,
+    pub(crate) answered: Vec<Duration>,
     /// When each call arrived that came to nothing: refused, failed, or nobody waited for its answer.
-    pub wasted: Vec<Duration>,
+    pub(crate) wasted: Vec<Duration>,
     /// Tokens of all answers.
-    pub usage: Usage,
+    pub(crate) usage: Usage,
     /// Calls being answered now.
-    pub in_flight: usize,
+    pub(crate) in_flight: usize,
     /// The most calls that were being answered at once, those in line included.
-    pub most_in_flight: usize,
+    pub(crate) most_in_flight: usize,
 }
 
 impl Simulator {
     /// Creates a provider without limits.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             started: Instant::now(),
             service: Service::default(),
@@ -123,29 +107,25 @@ impl Simulator {
     }
 
     /// Sets how long answers take.
-    #[must_use]
-    pub fn with_service(mut self, service: Service) -> Self {
+    pub(crate) fn with_service(mut self, service: Service) -> Self {
         self.service = service;
         self
     }
 
     /// Lets it work on so many calls at a time; more stand in line and are never refused, as with vLLM.
-    #[must_use]
-    pub fn with_slots(mut self, slots: usize) -> Self {
+    pub(crate) fn with_slots(mut self, slots: usize) -> Self {
         self.slots = Some(Arc::new(Semaphore::new(slots)));
         self
     }
 
     /// Adds a rule that a call must pass.
-    #[must_use]
-    pub fn with_rule(self, rule: impl Rule) -> Self {
+    pub(crate) fn with_rule(self, rule: impl Rule) -> Self {
         self.state().rules.push(Box::new(rule));
         self
     }
 
     /// Returns a copy of what it did so far.
-    #[must_use]
-    pub fn ledger(&self) -> Ledger {
+    pub(crate) fn ledger(&self) -> Ledger {
         self.state().ledger.clone()
     }
 

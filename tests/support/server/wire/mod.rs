@@ -11,12 +11,11 @@ use serde_json::Value;
 
 use super::answer::RawReply;
 use super::connection::header;
-use crate::llm::{FinishReason, Usage};
+use topicloom::llm::{FinishReason, Usage};
 
 /// A provider's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Wire {
+pub(crate) enum Wire {
     /// OpenAI's chat completions.
     OpenAi,
     /// Anthropic's messages.
@@ -27,7 +26,7 @@ pub enum Wire {
 
 /// A call as the server understands it.
 #[derive(Debug)]
-pub struct Question<'a> {
+pub(crate) struct Question<'a> {
     call: u64,
     model: Cow<'a, str>,
     prompt: String,
@@ -39,38 +38,32 @@ pub struct Question<'a> {
 
 impl Question<'_> {
     /// Returns the number of the call, from 0, in order of arrival.
-    #[must_use]
-    pub fn call(&self) -> u64 {
+    pub(crate) fn call(&self) -> u64 {
         self.call
     }
 
     /// Returns the model that is asked.
-    #[must_use]
-    pub fn model(&self) -> &str {
+    pub(crate) fn model(&self) -> &str {
         &self.model
     }
 
     /// Returns the texts of all messages, with line breaks between them.
-    #[must_use]
-    pub fn prompt(&self) -> &str {
+    pub(crate) fn prompt(&self) -> &str {
         &self.prompt
     }
 
     /// Returns whether the caller asks for structured output by more than words.
-    #[must_use]
-    pub fn is_structured(&self) -> bool {
+    pub(crate) fn is_structured(&self) -> bool {
         self.structured
     }
 
     /// Returns the key that the call came with, as its header has it.
-    #[must_use]
-    pub fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
     /// Returns the body as it arrived.
-    #[must_use]
-    pub fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         serde_json::from_slice(self.body).unwrap_or_default()
     }
 }
