@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::kept::{Kept, Weighed, first};
-use super::word_set::WordSet;
+use super::words::WordSet;
 
 /// Refusals after which an earlier one counts half: what a topic repeats changes as it is steered.
 const HALF_LIFE: f64 = 64.0;

@@ -245,15 +245,6 @@ pub struct DiversityReport {
     pub vendi: Option<f64>,
 }
 
-impl DiversityReport {
-    /// Adds the Vendi score of a sample.
-    #[must_use]
-    pub fn with_vendi(mut self, score: f64) -> Self {
-        self.vendi = Some(score);
-        self
-    }
-}
-
 /// How things spread over kinds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -433,7 +424,9 @@ mod tests {
 
     #[test]
     fn the_report_is_json() {
-        let json = serde_json::to_value(Metrics::new().finish().with_vendi(2.0)).unwrap();
+        let mut report = Metrics::new().finish();
+        report.vendi = Some(2.0);
+        let json = serde_json::to_value(report).unwrap();
         assert_eq!(json["vendi"], 2.0);
         assert!(json["distinct_1"].is_null());
     }

@@ -14,12 +14,10 @@ mod metrics;
 mod neighbours;
 mod prompt_memory;
 mod saturation;
-mod vendi;
-mod word_set;
 mod words;
 
 pub use avoid::{AvoidBudget, AvoidMemory};
 pub use metrics::{DiversityReport, Metrics, Spread, Window};
+pub use neighbours::vendi;
 pub(crate) use prompt_memory::{PromptMemory, excerpt};
 pub use saturation::{Dry, Patience, Saturation, Sightings};
-pub use vendi::vendi;
