@@ -18,7 +18,7 @@ mod render;
 mod shape;
 #[cfg(test)]
 mod tests;
-mod types;
+pub(crate) mod types;
 mod validate;
 mod violation;
 mod ways;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Returns the name of a value's type; a number that is stored as an integer is one.
-pub(super) fn type_of(value: &Value) -> &'static str {
+pub(crate) fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
@@ -16,7 +16,7 @@ pub(super) fn type_of(value: &Value) -> &'static str {
 }
 
 /// Returns the names that a `type` keyword lists, be it one or several.
-pub(super) fn names(kind: &Value) -> Vec<&str> {
+pub(crate) fn names(kind: &Value) -> Vec<&str> {
     match kind {
         Value::String(name) => vec![name],
         Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
@@ -25,6 +25,6 @@ pub(super) fn names(kind: &Value) -> Vec<&str> {
 }
 
 /// Returns whether one of the types `names` allows a value whose type is called `kind`.
-pub(super) fn allow(names: &[&str], kind: &str) -> bool {
+pub(crate) fn allow(names: &[&str], kind: &str) -> bool {
     names.contains(&kind) || (kind == "integer" && names.contains(&"number"))
 }

@@ -7,7 +7,7 @@ use crate::schema::walk;
 
 /// What both schemas together allow.
 #[derive(Debug)]
-pub(super) enum Merged {
+pub(crate) enum Merged {
     /// Nothing satisfies both.
     Never,
     /// One schema, and the keywords of the second that could not be put into it.
@@ -32,7 +32,7 @@ pub(super) fn cost(first: &Map<String, Value>, second: &Map<String, Value>) -> u
 
 /// Merges `second` into `first`, both [without `const`](with_enum). Where both describe the value in words,
 /// the first speaks.
-pub(super) fn merge(mut first: Map<String, Value>, mut second: Map<String, Value>) -> Merged {
+pub(crate) fn merge(mut first: Map<String, Value>, mut second: Map<String, Value>) -> Merged {
     close_against(&mut first, &mut second);
     let positions = prefix(&first).len().max(prefix(&second).len());
     lengthen(&mut first, positions);
@@ -134,7 +134,7 @@ fn combine(keyword: &str, ours: &Value, theirs: Value) -> Combined {
 }
 
 /// Writes `const` as an enum of one value, which every dialect takes.
-pub(super) fn with_enum(mut map: Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn with_enum(mut map: Map<String, Value>) -> Map<String, Value> {
     if let Some(value) = map.shift_remove("const") {
         let one = Value::Array(vec![value.clone()]);
         match map.get_mut("enum") {

@@ -12,7 +12,7 @@
 
 mod compiler;
 mod limits;
-mod merge;
+pub(crate) mod merge;
 mod nulls;
 mod plan;
 mod rules;

@@ -6,13 +6,13 @@ mod sample;
 mod subject;
 mod text;
 
-use std::io::{self, Write};
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Result;
 use crate::llm::{
@@ -107,12 +107,12 @@ impl OfflineModel {
         self
     }
 
-    fn answer(&self, request: &ChatRequest, asked: u64) -> Result<String> {
+    fn answer(&self, request: &ChatRequest, asked: &str) -> Result<String> {
         let schema = schema_of(request);
         let topics = schema.and_then(|schema| schema.pointer("/properties/topics"));
         let asks_for_topics = request.purpose == Purpose::Topics || topics.is_some();
         let mut writer = Writer::new(
-            Random::new(self.seed ^ asked).nth(request.seed),
+            Random::new(self.seed ^ xxh3_64(asked.as_bytes())).nth(request.seed),
             request,
             asks_for_topics,
         );
@@ -138,11 +138,11 @@ impl LlmClient for OfflineModel {
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
-        let asked = Asked::of(request);
+        let asked = asked(request);
         let text = self
-            .answer(request, asked.hash.digest())
+            .answer(request, &asked)
             .map_err(|error| error.with_context("model", &*self.name))?;
-        let usage = Usage::new(tokens(asked.bytes), tokens(text.len()));
+        let usage = Usage::new(tokens(asked.len()), tokens(text.len()));
         Ok(ChatResponse::new(text)
             .with_usage(usage)
             .with_served_by(&*self.name))
@@ -169,39 +169,16 @@ fn tokens(bytes: usize) -> u64 {
     bytes.div_ceil(4) as u64
 }
 
-/// What was asked: messages, schema and purpose, hashed and counted.
-struct Asked {
-    hash: Xxh3,
-    bytes: usize,
-}
-
-impl Asked {
-    fn of(request: &ChatRequest) -> Self {
-        let (mut hash, bytes) = (Xxh3::new(), 0);
-        hash.update(&[request.purpose as u8]);
-        let mut asked = Self { hash, bytes };
-        for message in &request.messages {
-            asked.hash.update(&[message.role as u8, 0]);
-            asked.hash.update(message.text.as_bytes());
-            asked.bytes += message.text.len();
-        }
-        if let Some(schema) = schema_of(request) {
-            serde_json::to_writer(&mut asked, schema).expect("hashing takes everything");
-        }
-        asked
+/// What was asked, in one text: purpose, messages and schema.
+fn asked(request: &ChatRequest) -> String {
+    let mut asked = format!("{:?}", request.purpose);
+    for message in &request.messages {
+        write!(asked, "\n{:?} {}", message.role, message.text).expect("a String takes all");
     }
-}
-
-impl Write for Asked {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hash.update(bytes);
-        self.bytes += bytes.len();
-        Ok(bytes.len())
+    if let Some(schema) = schema_of(request) {
+        asked.push_str(&schema.to_string());
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    asked
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use super::number;
 use super::pattern::Pattern;
 use super::text::{Length, Writer, usual_range};
 use crate::error::{Error, ErrorKind};
+use crate::schema::dialect::merge::{Merged, merge, with_enum};
+use crate::schema::types::{allow, names, type_of};
 use crate::schema::{PartValidator, walk};
 
 type Fields = Map<String, Value>;
@@ -26,6 +28,8 @@ const MAX_NESTING: usize = 10;
 const ROOMY_NESTING: usize = 2;
 /// The longest text and list.
 const MAX_LENGTH: usize = 1_000_000;
+/// The most fields that are written; keys are drawn until they differ, so there must be enough of them.
+const MAX_ENTRIES: usize = 10_000;
 /// How many topics are invented where the schema does not say how many.
 const USUAL_TOPICS: usize = 5;
 
@@ -161,6 +165,7 @@ impl<'s, 'w> Sampler<'s, 'w> {
             Value::Bool(false) => return self.refuse("false"),
             _ => return self.refuse("schema"),
         };
+        let mut own = Map::new();
         for (keyword, value) in map {
             let parts: Vec<&Value> = match (keyword.as_str(), value) {
                 ("$ref", Value::String(reference)) => {
@@ -192,13 +197,10 @@ impl<'s, 'w> Sampler<'s, 'w> {
                 }
                 // Stricter than asked for, and simple: what holds if a field is there holds always.
                 ("dependentSchemas", Value::Object(schemas)) => schemas.values().collect(),
-                ("const", value) => {
-                    add("enum", &json!([value]), chance, into);
-                    continue;
-                }
-                (keyword, _) if is_among(keyword, ANNOTATIONS) => continue,
                 (keyword, value) => {
-                    add(keyword, value, chance, into);
+                    if !is_among(keyword, ANNOTATIONS) {
+                        own.insert(keyword.to_owned(), value.clone());
+                    }
                     continue;
                 }
             };
@@ -206,7 +208,18 @@ impl<'s, 'w> Sampler<'s, 'w> {
                 self.merge(part, first, chance, into)?;
             }
         }
-        Ok(())
+        let own = with_enum(own);
+        let are_listed = own.contains_key("enum") && into.contains_key("enum");
+        match merge(std::mem::take(into), own) {
+            Merged::Never => self.refuse(if are_listed { "enum" } else { "type" }),
+            Merged::Schema(both, left_out) => {
+                if !left_out.is_empty() {
+                    chance.check = Some("allOf");
+                }
+                *into = both;
+                Ok(())
+            }
+        }
     }
 
     fn branch<'a>(&mut self, branches: &'a [Value], chance: &mut Chance) -> &'a Value {
@@ -234,7 +247,8 @@ impl<'s, 'w> Sampler<'s, 'w> {
     }
 
     fn value_of_shape(&mut self, map: &Fields, chance: &mut Chance) -> Drawn<Value> {
-        let is_allowed = |name: &&str| map.get("type").is_none_or(|keyword| allows(keyword, name));
+        let known = map.get("type").map(names);
+        let is_allowed = |name: &&str| known.as_ref().is_none_or(|known| allow(known, name));
         if let Some(Value::Array(values)) = map.get("enum") {
             let values: Vec<_> = values
                 .iter()
@@ -394,6 +408,9 @@ impl<'s, 'w> Sampler<'s, 'w> {
         if min.max(needed.len()) > max {
             return self.refuse("maxProperties");
         }
+        if min > MAX_ENTRIES {
+            return self.refuse("minProperties");
+        }
         // In the order of the schema, then what is required beyond it.
         let properties = map.get("properties").and_then(Value::as_object);
         let declared = properties
@@ -459,7 +476,7 @@ impl<'s, 'w> Sampler<'s, 'w> {
             0
         };
         let wanted = usual.clamp(min, max);
-        for _ in 0..MAX_DRAWS.saturating_add(4 * wanted.min(MAX_LENGTH)) {
+        for _ in 0..MAX_DRAWS + 4 * wanted {
             if fields.len() >= wanted {
                 break;
             }
@@ -551,67 +568,8 @@ impl<'s, 'w> Sampler<'s, 'w> {
     }
 }
 
-/// Adds a keyword to what holds already. What cannot be put into it is checked once a value is there.
-fn add(keyword: &str, value: &Value, chance: &mut Chance, into: &mut Fields) {
-    let Some(ours) = into.get_mut(keyword) else {
-        into.insert(keyword.to_owned(), value.clone());
-        return;
-    };
-    match (keyword, &mut *ours, value) {
-        ("type", known, _) => {
-            let names = TYPES
-                .split(' ')
-                .filter(|name| allows(known, name) && allows(value, name));
-            *ours = names.collect();
-        }
-        ("enum", Value::Array(ours), Value::Array(values)) => {
-            ours.retain(|value| values.contains(value));
-        }
-        ("required", Value::Array(ours), Value::Array(names)) => ours.extend(names.iter().cloned()),
-        ("properties" | "patternProperties", Value::Object(ours), Value::Object(schemas)) => {
-            for (name, schema) in schemas {
-                let both = ours.get(name).map(|ours| json!({"allOf": [ours, schema]}));
-                ours.insert(name.clone(), both.unwrap_or_else(|| schema.clone()));
-            }
-        }
-        ("items" | "additionalProperties" | "propertyNames", known, _) => {
-            *ours = json!({"allOf": [known, value]});
-        }
-        (_, Value::Number(known), Value::Number(number)) if keyword != "multipleOf" => {
-            let is_less = number.as_f64() < known.as_f64();
-            if is_less == keyword.to_ascii_lowercase().contains("max") {
-                *ours = value.clone();
-            }
-        }
-        (_, known, value) if known == value => {}
-        _ => chance.check = Some("allOf"),
-    }
-}
-
 fn is_index(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Whether the keyword `type` allows a type; a whole number is a number.
-fn allows(keyword: &Value, name: &str) -> bool {
-    let is_it = |known: &Value| known == name || (known == "number" && name == "integer");
-    keyword
-        .as_array()
-        .map_or_else(|| is_it(keyword), |names| names.iter().any(is_it))
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.as_f64().is_some_and(|number| number.fract() != 0.0) => {
-            "number"
-        }
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 /// Reads a keyword that counts something; it may be written as `3.0`, and one beyond memory is as good as the largest.

@@ -18,7 +18,7 @@ fn request(schema: &Value) -> ChatRequest {
 }
 
 fn text(model: &OfflineModel, request: &ChatRequest) -> Result<String, Error> {
-    model.answer(request, Asked::of(request).hash.digest())
+    model.answer(request, &asked(request))
 }
 
 fn answer(schema: &Value, seed: u64) -> Result<Value, Error> {

@@ -146,8 +146,11 @@ impl Writer {
         if length.max.is_some_and(|max| text.chars().count() > max) {
             text = self.named("noun");
         }
-        while text.chars().count() < length.min {
-            text = text + " " + &self.named("body");
+        let mut chars = text.chars().count();
+        while chars < length.min {
+            let more = self.named("body");
+            chars += 1 + more.chars().count();
+            text.extend([" ", &more]);
         }
         // Cut after a word if that leaves enough.
         if let Some((end, _)) = length.max.and_then(|max| text.char_indices().nth(max)) {
