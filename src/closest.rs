@@ -1,7 +1,5 @@
 //! What someone probably meant by a name that does not exist.
 
-use strsim::osa_distance;
-
 /// Returns the candidate that a misspelt name is closest to, if one is close enough to be meant.
 ///
 /// Close enough is a third of the name's length, and at least two edits: `topic` is near `topics`, and `size`
@@ -19,8 +17,7 @@ pub(crate) fn closest<'a>(
     let most = (name.len() / 3).max(2);
     candidates
         .into_iter()
-        // A letter that changed places with its neighbour is one edit.
-        .map(|candidate| (osa_distance(&name, &plain(candidate)), candidate))
+        .map(|candidate| (edits(&name, &plain(candidate)), candidate))
         .filter(|(edits, candidate)| *edits <= most && *edits < candidate.len().min(name.len()))
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
@@ -30,9 +27,30 @@ fn plain(name: &str) -> String {
     name.to_ascii_lowercase().replace(['-', ' ', '.'], "_")
 }
 
+/// Returns how many characters have to be put in, taken out or replaced (Levenshtein).
+fn edits(one: &str, other: &str) -> usize {
+    let mut above: Vec<usize> = (0..=other.chars().count()).collect();
+    for (row, character) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut above[0], row + 1);
+        for (column, counterpart) in other.chars().enumerate() {
+            let replaced = diagonal + usize::from(character != counterpart);
+            diagonal = above[column + 1];
+            above[column + 1] = replaced.min(above[column] + 1).min(diagonal + 1);
+        }
+    }
+    above.last().copied().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn edits_are_insertions_deletions_and_replacements() {
+        assert_eq!(edits("topic", "topics"), 1);
+        assert_eq!(edits("kitten", "sitting"), 3);
+        assert_eq!(edits("", "abc"), 3);
+    }
 
     #[test]
     fn a_slip_finds_its_word_and_a_stranger_finds_none() {
