@@ -69,7 +69,7 @@ impl LlmBackend {
     }
 }
 
-/// Checks the promises that [`LlmClient`] asks of its implementors.
+/// Checks the promises that [`LlmClient`](crate::llm::LlmClient) asks of its implementors.
 ///
 /// The client's name is a good one, plain and structured requests are answered, also many at once, usage is
 /// counted; and for each [`Situation`] that was given: the call is made once, its failure is of the right kind,
