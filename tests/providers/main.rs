@@ -15,9 +15,9 @@ mod errors;
 mod faults;
 mod leaks;
 mod mutations;
+mod over_http;
 #[cfg(feature = "cli")]
 mod proxies;
-mod over_http;
 mod requests;
 mod storm;
 mod untidy;
