@@ -121,6 +121,94 @@ fn every_mend_has_a_case() {
     assert!(unseen.is_empty(), "{unseen:?}");
 }
 
+fn of_questions() -> Shape {
+    Shape::new(["q"]).required(["q"])
+}
+
+#[test]
+fn each_limit_has_its_fault_and_keeps_what_came_whole() {
+    let limits = Limits::default();
+    let deep = format!(r#"[{{"q": 1}}, {{"q": {}}}]"#, "[".repeat(200));
+    let answer = records(&deep, &of_questions(), &limits);
+    assert_eq!(
+        (answer.values, answer.fault),
+        (vec![json!({"q": 1})], Some(Fault::TooDeep))
+    );
+
+    let many = r#"[{"q": 1}, {"q": [1, 2, 3, 4, 5, 6, 7, 8, 9]}]"#;
+    let answer = records(many, &of_questions(), &limits.max_values(8));
+    assert_eq!(
+        (answer.values, answer.fault),
+        (vec![json!({"q": 1})], Some(Fault::TooMany))
+    );
+
+    let answer = records(many, &of_questions(), &limits.max_bytes(many.len() - 1));
+    assert_eq!(answer.fault, Some(Fault::TooLong));
+    let answer = records(many, &of_questions(), &limits.max_bytes(many.len()));
+    assert_eq!((answer.values.len(), answer.fault), (2, None));
+}
+
+#[test]
+fn a_record_that_was_not_closed_is_left_out_while_a_property_is_missing() {
+    let shape = Shape::new(["question", "answer", "hint"]).required(["question", "answer"]);
+    for start in ["", r#"{"question": "x", "answer": "y"}, "#] {
+        for end in ["", "\n", ",", ",\n", " \n ", r#", "hi"#, r#", "hint": "#] {
+            let text = format!(r#"{{"records": [{start}{{"question": "a", "answer": "b"{end}"#);
+            let answer = records(&text, &shape, &Limits::default());
+            let whole = usize::from(!start.is_empty());
+            assert_eq!(answer.values.len(), whole, "{text}");
+            assert_eq!(answer.fault, Some(Fault::Truncated), "{text}");
+        }
+    }
+}
+
+#[test]
+fn nesting_up_to_the_limit_is_read_by_either_reader() {
+    for depth in [100, 126, 300, 510] {
+        let nested = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let limits = Limits::default().max_depth(depth + 2);
+        for text in [
+            format!(r#"[{{"q": {nested}}}]"#),
+            format!(r#"[{{"q": {nested}}},]"#),
+        ] {
+            let answer = records(&text, &of_questions(), &limits);
+            assert_eq!((answer.values.len(), answer.fault), (1, None), "{depth}");
+        }
+    }
+}
+
+#[test]
+fn long_runs_of_brackets_overflow_nothing() {
+    for unit in ["[", "{", "[{", "{\"q\":", "[[{\"q\":"] {
+        let text = unit.repeat(20_000);
+        let answer = records(
+            &text,
+            &of_questions(),
+            &Limits::default().max_depth(usize::MAX),
+        );
+        assert!(answer.values.is_empty());
+        assert!(answer.fault.is_some());
+    }
+}
+
+#[test]
+fn errors_and_advice_never_hold_what_the_answer_said() {
+    let answer = records("my secret answer", &of_questions(), &Limits::default());
+    let fault = answer.fault.unwrap();
+    assert!(!format!("{fault} {fault:?} {}", fault.advice()).contains("secret"));
+}
+
+#[test]
+fn names_are_the_serialised_ones_and_in_order() {
+    for (index, mend) in Mend::ALL.into_iter().enumerate() {
+        assert_eq!(mend as usize, index);
+        assert_eq!(serde_json::to_value(mend).unwrap(), mend.as_str());
+    }
+    for fault in [Fault::NoJson, Fault::OnlyThinking, Fault::NotRecords] {
+        assert_eq!(serde_json::to_value(fault).unwrap(), fault.as_str());
+    }
+}
+
 /// Any JSON value without the characters that JSON escapes and LaTeX share.
 fn any_value() -> impl Strategy<Value = Value> {
     let text = "[^\\x08\\x0c\\t\\n\\r]{0,12}";

@@ -80,15 +80,3 @@ impl fmt::Display for Fault {
         f.write_str(self.as_str())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_the_serialised_one() {
-        for fault in [Fault::NoJson, Fault::OnlyThinking, Fault::NotRecords] {
-            assert_eq!(serde_json::to_value(fault).unwrap(), fault.as_str());
-        }
-    }
-}

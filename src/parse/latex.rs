@@ -47,13 +47,17 @@ const IN_MATHS: [(u8, &[&str]); 3] = [
     (b'r', &["m", "ef", "eal"]),
 ];
 
-/// What is known of the author's way with backslashes in one string.
+/// The escapes in one string, by the places of what they became, in order: the author's way with backslashes.
 #[derive(Default)]
-pub(super) struct Habit {
-    /// How many backslashes before letters were escaped as JSON wants.
-    pub(super) doubled: u32,
-    /// Where one stands alone before something that JSON does not know.
+pub(super) struct Escapes {
+    /// Control characters that may be a backslash and a letter.
+    pub(super) suspects: Vec<usize>,
+    /// Backslashes that stand alone before something that JSON does not know.
     pub(super) singles: Vec<usize>,
+    /// Backslashes that were two and stand before no letter, as at the end of a matrix row.
+    pub(super) rows: Vec<usize>,
+    /// How many backslashes before letters were escaped as JSON wants.
+    pub(super) doubled: usize,
 }
 
 /// Undoes LaTeX in a string that was valid JSON, and returns how many escapes were undone.
@@ -63,15 +67,14 @@ pub(super) fn undo_valid(text: &mut String) -> u32 {
     if suspects.is_empty() {
         return 0;
     }
-    let doubled = bytes
-        .windows(2)
-        .filter(|pair| pair[0] == b'\\' && pair[1].is_ascii_alphabetic())
-        .count();
-    let habit = Habit {
-        doubled: u32::try_from(doubled).unwrap_or(u32::MAX),
-        singles: Vec::new(),
+    let is_command = |pair: &&[u8]| pair[0] == b'\\' && pair[1].is_ascii_alphabetic();
+    let doubled = bytes.windows(2).filter(is_command).count();
+    let escapes = Escapes {
+        suspects,
+        doubled,
+        ..Escapes::default()
     };
-    undo(text, &suspects, &habit)
+    undo(text, escapes)
 }
 
 /// Finds the control characters that may be the start of a command.
@@ -131,24 +134,37 @@ fn in_path(bytes: &[u8], at: usize) -> bool {
     })
 }
 
-/// Undoes LaTeX, and what paths and patterns need, at the control characters among `suspects`, which are byte offsets of control characters
-/// that were written as escapes and stand before a letter. Returns how many were undone.
-pub(super) fn undo(text: &mut String, suspects: &[usize], habit: &Habit) -> u32 {
-    if suspects.is_empty() {
+/// Undoes LaTeX, and what paths and patterns need, at the suspects. Returns how many escapes were undone.
+pub(super) fn undo(text: &mut String, escapes: Escapes) -> u32 {
+    let Escapes {
+        suspects,
+        singles,
+        rows,
+        doubled,
+    } = escapes;
+    let has_matrix = || text.contains("\\begin{") || text.contains("\u{8}egin{");
+    // An author who does not escape wrote both backslashes at the end of a row.
+    let doubles_rows = doubled == 0 && !singles.is_empty() && !rows.is_empty() && has_matrix();
+    if suspects.is_empty() && !doubles_rows {
         return 0;
     }
     let bytes = text.as_bytes();
     let strong = |at: usize| matches!(bytes[at], 0x08 | 0x0c);
-    let careless = !habit.singles.is_empty() || suspects.iter().any(|&at| strong(at));
-    let careful = habit.doubled > 0 && !careless;
+    let careless = !singles.is_empty() || suspects.iter().any(|&at| strong(at));
+    let careful = doubled > 0 && !careless;
     let mut maths: Option<Vec<(usize, usize)>> = None;
-    let mut undone = verbatim::find(text, suspects, &habit.singles);
-    for &at in suspects {
+    let mut undone = verbatim::find(text, &suspects, &singles);
+    if doubles_rows {
+        undone.extend(&rows);
+    }
+    let ends_row = |at: usize| doubles_rows && rows.binary_search(&at.wrapping_sub(1)).is_ok();
+    for &at in &suspects {
         let found = strong(at)
             || (!careful
                 && (is_command(bytes, at, &SURE)
                     || (is_command(bytes, at, &IN_MATHS)
                         && !opens_display(bytes, at)
+                        && !(bytes[at] == b'\n' && ends_row(at))
                         && inside(maths.get_or_insert_with(|| maths_spans(bytes)), at))));
         if found {
             undone.push(at);
@@ -164,7 +180,7 @@ pub(super) fn undo(text: &mut String, suspects: &[usize], habit: &Habit) -> u32 
     for &at in &undone {
         mended.push_str(&text[from..at]);
         mended.push('\\');
-        mended.push(char::from(letter(text.as_bytes()[at])));
+        mended.push(char::from(letter(bytes[at])));
         from = at + 1;
     }
     mended.push_str(&text[from..]);

@@ -194,16 +194,3 @@ impl Serialize for Mends {
         map.end()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_the_serialised_ones_and_in_order() {
-        for (index, mend) in Mend::ALL.into_iter().enumerate() {
-            assert_eq!(mend as usize, index);
-            assert_eq!(serde_json::to_value(mend).unwrap(), mend.as_str());
-        }
-    }
-}

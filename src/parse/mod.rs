@@ -18,6 +18,7 @@
 //! unescaped quote made its text look finished cannot be told from a finished one by any reader; such cases
 //! are refused as far as the text gives a sign.
 
+mod breakage;
 mod choose;
 mod close;
 mod fault;
@@ -25,6 +26,7 @@ mod forms;
 mod label;
 mod latex;
 mod limits;
+mod look;
 mod mend;
 mod names;
 mod quote;
@@ -49,9 +51,8 @@ pub use self::mend::{Mend, Mends};
 pub use self::shape::Shape;
 
 use self::choose::Taken;
-use self::label::Label;
 use self::scan::{Find, Scan};
-use self::tolerant::{End, Found};
+use self::tolerant::Found;
 
 /// What was found in an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,7 +151,7 @@ fn read(
     if text.len() > limits.max_bytes {
         return Answer::faulty(Fault::TooLong);
     }
-    let blank = |c: char| c.is_whitespace() || trivia::is_invisible(c);
+    let blank = |c: char| c.is_whitespace() || look::is_invisible(c);
     let bare = text.trim_matches(blank);
     if bare.is_empty() {
         return Answer::faulty(Fault::Blank);
@@ -174,23 +175,7 @@ fn find(bare: &str, text: &str, shape: &Shape, limits: &Limits) -> Scan {
             }
             Value::Array(_) | Value::Object(_) => {
                 return Scan {
-                    finds: vec![Find {
-                        found: Found {
-                            value,
-                            open: 0,
-                            end: End::Whole,
-                            span: 0..bare.len(),
-                            mends,
-                            serious: true,
-                            record: None,
-                            dropped: 0,
-                        },
-                        joined: false,
-                        after_break: false,
-                        label: Label::of(""),
-                        tag: None,
-                        in_sentence: false,
-                    }],
+                    finds: vec![Find::of(Found::strict((value, mends), 0..bare.len()))],
                     ..Scan::default()
                 };
             }
@@ -203,84 +188,4 @@ fn find(bare: &str, text: &str, shape: &Shape, limits: &Limits) -> Scan {
         return scan;
     }
     scan::scan(text, shape, limits)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn shape() -> Shape {
-        Shape::new(["q"]).required(["q"])
-    }
-
-    #[test]
-    fn each_limit_has_its_fault_and_keeps_what_came_whole() {
-        let limits = Limits::default();
-        let deep = format!(r#"[{{"q": 1}}, {{"q": {}}}]"#, "[".repeat(200));
-        let answer = records(&deep, &shape(), &limits);
-        assert_eq!(
-            (answer.values, answer.fault),
-            (vec![json!({"q": 1})], Some(Fault::TooDeep))
-        );
-
-        let many = r#"[{"q": 1}, {"q": [1, 2, 3, 4, 5, 6, 7, 8, 9]}]"#;
-        let answer = records(many, &shape(), &limits.max_values(8));
-        assert_eq!(
-            (answer.values, answer.fault),
-            (vec![json!({"q": 1})], Some(Fault::TooMany))
-        );
-
-        let answer = records(many, &shape(), &limits.max_bytes(many.len() - 1));
-        assert_eq!(answer.fault, Some(Fault::TooLong));
-        let answer = records(many, &shape(), &limits.max_bytes(many.len()));
-        assert_eq!((answer.values.len(), answer.fault), (2, None));
-    }
-
-    #[test]
-    fn a_record_that_was_not_closed_is_left_out_while_a_property_is_missing() {
-        let shape = Shape::new(["question", "answer", "hint"]).required(["question", "answer"]);
-        for start in ["", r#"{"question": "x", "answer": "y"}, "#] {
-            for end in ["", "\n", ",", ",\n", " \n ", r#", "hi"#, r#", "hint": "#] {
-                let text = format!(r#"{{"records": [{start}{{"question": "a", "answer": "b"{end}"#);
-                let answer = records(&text, &shape, &Limits::default());
-                let whole = usize::from(!start.is_empty());
-                assert_eq!(answer.values.len(), whole, "{text}");
-                assert_eq!(answer.fault, Some(Fault::Truncated), "{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn nesting_up_to_the_limit_is_read_by_either_reader() {
-        for depth in [100, 126, 300, 510] {
-            let nested = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-            let limits = Limits::default().max_depth(depth + 2);
-            for text in [
-                format!(r#"[{{"q": {nested}}}]"#),
-                format!(r#"[{{"q": {nested}}},]"#),
-            ] {
-                let answer = records(&text, &shape(), &limits);
-                assert_eq!((answer.values.len(), answer.fault), (1, None), "{depth}");
-            }
-        }
-    }
-
-    #[test]
-    fn long_runs_of_brackets_overflow_nothing() {
-        for unit in ["[", "{", "[{", "{\"q\":", "[[{\"q\":"] {
-            let text = unit.repeat(20_000);
-            let answer = records(&text, &shape(), &Limits::default().max_depth(usize::MAX));
-            assert!(answer.values.is_empty());
-            assert!(answer.fault.is_some());
-        }
-    }
-
-    #[test]
-    fn errors_and_advice_never_hold_what_the_answer_said() {
-        let answer = records("my secret answer", &shape(), &Limits::default());
-        let fault = answer.fault.unwrap();
-        assert!(!format!("{fault} {fault:?} {}", fault.advice()).contains("secret"));
-    }
 }

@@ -1,6 +1,7 @@
 //! Walks an answer and reads every value in it, leaving out prose, fences and thinking.
 
 use super::label::Label;
+use super::look::View;
 use super::thinking::{self, Tag};
 use super::tolerant::{self, End, Found, Frame};
 use super::{Limits, Mend, Mends, Shape, strict};
@@ -27,6 +28,20 @@ pub(super) struct Find {
     pub(super) tag: Option<String>,
     /// Whether it is a part of a sentence, rather than standing by itself or behind a label.
     pub(super) in_sentence: bool,
+}
+
+impl Find {
+    /// A value that stands by itself.
+    pub(super) fn of(found: Found) -> Self {
+        Self {
+            found,
+            joined: false,
+            after_break: false,
+            label: Label::of(""),
+            tag: None,
+            in_sentence: false,
+        }
+    }
 }
 
 /// How many values of a list one that stands alone counts for, since it takes some twenty times as long.
@@ -415,24 +430,19 @@ impl Walk<'_> {
             // From the first byte to the last, it has been tried before the walk.
             let all = start == 0 && end == Some(self.text.trim_end().len());
             if let Some(end) = end.filter(|_| !all)
-                && let Some((value, mends)) = strict::read(&self.text[start..end], self.limits)
+                && let Some(read) = strict::read(&self.text[start..end], self.limits)
             {
-                return Found {
-                    value,
-                    open: 0,
-                    end: End::Whole,
-                    span: start..end,
-                    mends,
-                    serious: true,
-                    record: None,
-                    dropped: 0,
-                };
+                return Found::strict(read, start..end);
             }
         }
+        let view = View {
+            text: self.text,
+            bytes: self.bytes,
+            shape: self.shape,
+        };
         tolerant::read(
-            self.text,
+            view,
             start,
-            self.shape,
             self.limits,
             &mut self.values_left,
             &mut self.stack,

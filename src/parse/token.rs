@@ -1,48 +1,60 @@
-//! Tokens of the tolerant reader that stand without quotes: numbers, words, keys.
+//! Tokens of the tolerant reader that stand without quotes: numbers, words, texts, keys.
 
 use serde_json::Value;
 
-use super::tolerant::{End, Frame, Machine, Step};
-use super::trivia::is_invisible;
+use super::look::is_invisible;
+use super::tolerant::{End, Machine, Step};
 use super::{Mend, scalar};
 
 /// The longest text without quotes, in bytes.
 const MAX_BARE: usize = 1024;
 
+fn is_of_number(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"._+-".contains(&byte)
+}
+
 impl Machine<'_> {
     pub(super) fn number(&mut self) -> Step<Value> {
-        let start = self.pos;
-        let mut end = start + self.token_length(start);
-        if matches!(self.frames.last(), Some(Frame::Object(_))) {
-            end = self.thousands(start, end);
+        let mut end = self.run(self.pos, usize::MAX, is_of_number);
+        if self.in_object() {
+            end = self.thousands(end);
         }
-        if end == self.bytes.len() {
+        let token = &self.text[self.pos..end];
+        let number = scalar::number(token).filter(|_| self.ends_scalar(end));
+        self.scalar(end, number)
+    }
+
+    pub(super) fn word(&mut self) -> Step<Value> {
+        let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        let end = self.run(self.pos, usize::MAX, is_of_word);
+        let word = &self.text[self.pos..end];
+        let literal = scalar::literal(word).filter(|_| self.ends_scalar(end));
+        // One word alone needs no known key before it.
+        let bare = || {
+            (self.in_object() && word.len() <= 64 && self.ends_member(end))
+                .then(|| (word.into(), Some(Mend::UnquotedValue)))
+        };
+        let value = literal.or_else(bare);
+        self.scalar(end, value)
+    }
+
+    /// Takes the token before `end` for what it is, if it is one and ends there; else it may be the start of a text.
+    fn scalar(&mut self, end: usize, value: Option<(Value, Option<Mend>)>) -> Step<Value> {
+        if self.is_end(end) {
             return Err(End::Cut);
         }
-        let number = scalar::number(&self.text[start..end]).filter(|_| self.ends_scalar(end));
-        let Some((value, mend)) = number else {
+        let Some((value, mend)) = value else {
             return self.bare_text();
         };
-        if let Some(mend) = mend {
-            self.mend(mend);
-        }
+        mend.into_iter().for_each(|mend| self.mend(mend));
         self.pos = end;
         self.firm = true;
         Ok(value)
     }
 
-    pub(super) fn token_length(&self, start: usize) -> usize {
-        self.bytes[start..]
-            .iter()
-            .take_while(|byte| {
-                byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'+' | b'-')
-            })
-            .count()
-    }
-
     /// Extends digits by groups of three after commas, which inside an object can be nothing else.
-    pub(super) fn thousands(&self, start: usize, end: usize) -> usize {
-        let digits = self.text[start..end].trim_start_matches(['+', '-']);
+    fn thousands(&self, end: usize) -> usize {
+        let digits = self.text[self.pos..end].trim_start_matches(['+', '-']);
         if !(1..=3).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return end;
         }
@@ -54,141 +66,90 @@ impl Machine<'_> {
             at += 4;
         }
         if at > end && self.bytes.get(at) == Some(&b'.') {
-            at += self.token_length(at);
+            at = self.run(at, usize::MAX, is_of_number);
         }
         at
     }
 
-    pub(super) fn ends_token(&self, at: usize) -> bool {
-        self.bytes[at].is_ascii_whitespace()
-            || matches!(
-                self.bytes[at],
-                b',' | b'}' | b']' | b'/' | b'#' | b'`' | b';'
-            )
-            || self.mark(at).is_some()
-            || self.invisible(at).is_some()
-    }
-
-    pub(super) fn word(&mut self) -> Step<Value> {
-        let start = self.pos;
-        let end = start
-            + self.bytes[start..]
-                .iter()
-                .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-                .count();
-        if end == self.bytes.len() {
-            return Err(End::Cut);
-        }
-        let word = &self.text[start..end];
-        let value =
-            if let Some((value, mend)) = scalar::literal(word).filter(|_| self.ends_scalar(end)) {
-                if let Some(mend) = mend {
-                    self.mends.add(mend);
-                }
-                value
-            } else if matches!(self.frames.last(), Some(Frame::Object(_)))
-                && word.len() <= 64
-                && self.ends_member(end)
-            {
-                self.mends.add(Mend::UnquotedValue);
-                Value::String(word.to_owned())
-            } else {
-                return self.bare_text();
-            };
-        self.pos = end;
-        self.firm = true;
-        Ok(value)
-    }
-
-    /// Reads a text that has no quotes, or no opening one: up to where the record must go on or end.
+    /// Reads a text that has no quotes, or no opening one: up to where the record must go on or end. Only under a key of
+    /// the record, and with none of JSON's own marks in it.
     pub(super) fn bare_text(&mut self) -> Step<Value> {
-        let known = match self.frames.last() {
-            Some(Frame::Object(object)) => object
-                .key
-                .as_deref()
-                .is_some_and(|key| self.shape.recognises(key)),
-            _ => false,
-        };
+        let key = self.top_object().and_then(|object| object.key.as_deref());
+        if !key.is_some_and(|key| self.shape.recognises(key)) {
+            return Err(self.broken());
+        }
         let start = self.pos;
-        let mut at = start;
+        let mut end = start;
         let mut commas = false;
-        let end = loop {
-            let Some(byte) = self
-                .bytes
-                .get(at)
-                .filter(|_| known && at - start < MAX_BARE)
-            else {
-                return Err(if at == self.bytes.len() && known {
-                    End::Cut
-                } else {
-                    self.broken()
-                });
-            };
-            let after = self.look(at + 1, false).0;
+        loop {
+            let byte = *self.bytes.get(end).ok_or(End::Cut)?;
+            let after = self.next(end + 1);
+            let member = || self.member_at(after) || self.bare_key_known(after);
             match byte {
-                b'"' if !commas && self.is_end_of_bare(after) => break at,
-                b',' if self.member_at(after) || self.bare_key_known(after) => break at,
-                b'}' if !commas && self.object_may_end(at + 1, true) => break at,
-                b'\n'
-                    if self.member_at(after)
-                        || self.bare_key_known(after)
-                        || self.mark(after) == Some((b'}', 1)) =>
-                {
-                    break at;
-                }
+                _ if end - start >= MAX_BARE => return Err(self.broken()),
+                b'"' if !commas && self.ends_bare_text(after) => break,
+                b',' if member() => break,
+                b'}' if !commas && self.object_may_end(end + 1, true) => break,
+                b'\n' if self.bytes.get(after) == Some(&b'}') || member() => break,
                 b'{' | b'[' | b'}' | b']' | b'"' | b'\\' | b'\n' | b'`' | 0x08 | 0x0c => {
                     return Err(self.broken());
                 }
-                _ => commas |= *byte == b',',
+                _ => commas |= byte == b',',
             }
-            at += 1;
-        };
-        let text = self.text[start..end]
-            .trim_end()
-            .trim_end_matches(',')
-            .to_owned();
+            end += 1;
+        }
+        let text = self.text[start..end].trim_end().trim_end_matches(',');
         // A sum is for the author to work out, and so is a number that is none.
         let sum = text.starts_with(|c: char| c.is_ascii_digit()) && text.contains(['+', '*', '=']);
         if sum || text.parse::<f64>().is_ok() {
             return Err(self.broken());
         }
-        let closed = self.bytes[end] == b'"';
+        let value = text.into();
         self.mend(Mend::UnquotedValue);
-        self.pos = end + usize::from(closed);
+        self.pos = end + usize::from(self.bytes[end] == b'"');
         self.firm = true;
-        Ok(Value::String(text))
+        Ok(value)
     }
 
     /// Whether a quote before this place can only be the closing one of a text that has no opening one.
-    fn is_end_of_bare(&self, next: usize) -> bool {
+    fn ends_bare_text(&self, next: usize) -> bool {
+        let past = self.past(next);
         match self.mark(next) {
-            Some((b',', length)) => self.member_at(self.look(next + length, false).0),
-            Some((b'}', length)) => self.object_may_end(next + length, true),
+            b',' => self.member_at(self.next(past)),
+            b'}' => self.object_may_end(past, true),
             _ => false,
         }
     }
 
     /// Whether a number or a literal ends here, rather than being the first word of more.
     fn ends_scalar(&self, at: usize) -> bool {
-        let (next, newline) = self.look(at, true);
+        if self.is_end(at) {
+            return true;
+        }
+        let ends = b",}]/#`;".contains(&self.bytes[at])
+            || self.bytes[at].is_ascii_whitespace()
+            || self.mark(at) != 0
+            || self.is_invisible(at);
+        let next = self.look(at, true);
         let goes_on = |byte: &u8| byte.is_ascii_alphanumeric() || b"-/%:(+*".contains(byte);
-        self.ends_token(at)
-            && (newline || !self.bytes.get(next).is_some_and(goes_on) || self.bare_key_known(next))
+        ends && (next.newline
+            || !self.bytes.get(next.at).is_some_and(goes_on)
+            || self.bare_key_known(next.at))
     }
 
     /// Whether nothing more of a value can follow on this line.
-    pub(super) fn ends_member(&self, at: usize) -> bool {
-        let (next, newline) = self.look(at, true);
-        newline || matches!(self.mark(next), Some((b',' | b'}' | b']', _)))
+    fn ends_member(&self, at: usize) -> bool {
+        let next = self.look(at, true);
+        next.newline || matches!(next.mark, b',' | b'}' | b']')
     }
 
     pub(super) fn bare_key(&mut self) -> Step<String> {
         let start = self.pos;
-        let length = bare_key_length(&self.text[start..]);
+        let length = self.bare_key_length(start);
         if length == 0 {
             return Err(self.broken());
         }
-        if start + length == self.bytes.len() {
+        if self.is_end(start + length) {
             return Err(End::Cut);
         }
         self.pos += length;
@@ -197,30 +158,11 @@ impl Machine<'_> {
 
     /// Takes invisible characters off the rim of a key if that makes it a known one.
     pub(super) fn bare_of_invisibles(&mut self, key: String) -> String {
-        if self.shape.knows(&key) {
+        let bare = key.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
+        if bare.len() == key.len() || self.shape.knows(&key) || !self.shape.knows(bare) {
             return key;
         }
-        let bare = key.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
-        if bare.len() < key.len() && self.shape.knows(bare) {
-            let bare = bare.to_owned();
-            self.mend(Mend::InvisibleCharacter);
-            return bare;
-        }
-        key
+        self.mend(Mend::InvisibleCharacter);
+        bare.to_owned()
     }
-}
-
-/// The length of a key without quotes: letters of any script, digits, `_`, `-`, `$`. Longer than 64 bytes is none.
-pub(super) fn bare_key_length(text: &str) -> usize {
-    let mut length = 0;
-    for c in text.chars() {
-        if !(c.is_alphanumeric() || matches!(c, '_' | '-' | '$')) {
-            break;
-        }
-        length += c.len_utf8();
-        if length > 64 {
-            return 0;
-        }
-    }
-    length
 }

@@ -1,0 +1,244 @@
+//! What may be broken between values: marks, keys and brackets that are missing, too many or something else.
+//!
+//! One function for each place, and in it one arm for each kind of breakage, in the order they are tried. Each looks
+//! whether the kind is here; if so it mends that, says under which name, and puts the machine where it goes on. The keys of
+//! the record are what makes them decidable: where they do not tell, nothing is done and the grammar gives up.
+
+use serde_json::Value;
+
+use super::Mend;
+use super::tolerant::{End, Frame, Machine, Object, State, Step};
+
+impl Machine<'_> {
+    /// Mends what stands where a value must come; returns whether the machine has moved on.
+    pub(super) fn is_broken_before_value(&mut self) -> Step<bool> {
+        let Some(Frame::Array(items)) = self.frames.last() else {
+            return Ok(false);
+        };
+        let around = self.parent_object();
+        let may_be_member = items
+            .last()
+            .map_or(true, |item| item.is_object() || around.is_some());
+        let at_words = self.record_after_words(self.pos);
+        // `1. {"key": …`: words before a record.
+        if let Some(start) = at_words {
+            self.mend(Mend::StrayText);
+            self.pos = start;
+            return Ok(false);
+        }
+        if !may_be_member || !self.member_at(self.pos) {
+            return Ok(false);
+        }
+        let goes_on = around
+            .zip(self.key_text(self.pos))
+            .is_some_and(|(around, key)| {
+                self.shape.overlap(&around.map) > 0 && !around.map.contains_key(key)
+            });
+        if goes_on {
+            // `"list": ["a", "key": …`: the bracket of a list before the next member.
+            self.mend(Mend::MissingClose);
+            self.close_array()?;
+            self.state = State::Key { comma: true };
+        } else {
+            // `["key": …`: the brace of a record in a list.
+            self.mend(Mend::MissingOpen);
+            self.open_object()?;
+        }
+        Ok(true)
+    }
+
+    /// Mends what stands where a key must come; returns whether the machine has moved on.
+    pub(super) fn is_broken_before_key(&mut self, comma: bool) -> Step<bool> {
+        match self.mark(self.pos) {
+            b',' => self.leave_out(Mend::ExtraComma)?,
+            // `{"a": 1, {"a": 2}`: the brace before the comma is missing.
+            b'{' if comma && self.parent_object().is_none() && self.top_is_filled() => {
+                self.mend(Mend::MissingClose);
+                self.close_object()?;
+                self.state = State::Value;
+            }
+            // A symbol of Ruby, or bold.
+            _ if matches!(self.peek(), Some(b':' | b'*')) => self.leave_out(Mend::StrayText)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Reads the colon behind a key, or what stands for it; returns whether a value comes.
+    pub(super) fn takes_colon(&mut self, known: bool, mut quoted: bool) -> Step<bool> {
+        // `key": …`: the opening quote of a key.
+        if known && !quoted && self.peek() == Some(b'"') {
+            self.leave_out(Mend::MissingQuote)?;
+            quoted = true;
+        }
+        while self.peek() == Some(b'*') {
+            self.leave_out(Mend::StrayText)?;
+        }
+        self.skip_trivia();
+        if let Some((length, mend)) = self.colon(self.pos) {
+            self.pos += length;
+            mend.into_iter().for_each(|mend| self.mend(mend));
+            while let Some((length, _)) = self.colon(self.pos) {
+                self.pos += length;
+                self.mend(Mend::StrayText);
+            }
+        } else if self.peek().is_none() {
+            return Err(End::Cut);
+        } else if quoted && known && self.starts_value() {
+            self.mend(Mend::MissingColon);
+        } else if !quoted && self.pairs > 0 && self.words_before_key(self.pos) {
+            // `, and "key": …`: words between members.
+            self.mend(Mend::StrayText);
+            return Ok(false);
+        } else {
+            return Err(self.broken());
+        }
+        if !quoted {
+            self.mend(Mend::UnquotedKey);
+            if let Some(Frame::Object(object)) = self.frames.last_mut() {
+                object.bare_keys = true;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Mends what stands where a comma or the closing bracket must come; returns whether the machine has moved on.
+    pub(super) fn is_broken_behind_value(&mut self) -> Step<bool> {
+        let object = self.in_object();
+        let next = self.past(self.pos);
+        match self.mark(self.pos) {
+            b',' => return Ok(false),
+            // `{"a": 1}, "b": 2}`: a brace too early.
+            b'}' if object && self.record_goes_on(next) => self.leave_out(Mend::ExtraClose)?,
+            // `[{"a": 1}}, {`: a brace too many.
+            b'}' if !object && self.list_goes_on(next) => self.leave_out(Mend::ExtraClose)?,
+            // `{"list": ["a"}`: a bracket missing, or a brace in its place if the record goes on.
+            b'}' if !object => {
+                let Some(around) = self.parent_object() else {
+                    return Err(self.broken());
+                };
+                if self.new_member_at(next, around) {
+                    self.pos = next;
+                }
+                self.mend(Mend::MissingClose);
+                self.close_array()?;
+            }
+            // `[{"a": 1]`: a brace missing, or a bracket in its place if another record follows.
+            b']' if object && self.is_whole_element() => {
+                if self.frames.len() > 1 && self.record_follows(next) {
+                    self.pos = next;
+                }
+                self.mend(Mend::MissingClose);
+                self.close_object()?;
+            }
+            // `{"a": 1 {"a": 2}`: a brace missing before the next record.
+            b'{' if object && self.is_whole_element() => {
+                self.mend(Mend::MissingClose);
+                self.close_object()?;
+            }
+            b'}' | b']' => return Ok(false),
+            b'{' if object => return Err(self.broken()),
+            b';' => self.leave_out(Mend::ExtraComma)?,
+            _ if self.firm && self.stray_quote(self.pos) => self.leave_out(Mend::StrayText)?,
+            _ if object && matches!(self.peek(), Some(b'.' | b'|')) => {
+                self.leave_out(Mend::MissingComma)?;
+                self.state = State::Key { comma: true };
+            }
+            // A closing fence ends the answer, so brackets still open were forgotten, not cut off.
+            _ if self.at_fence(self.pos) && !(object && self.pairs == 0) => {
+                self.mend(Mend::MissingClose);
+                if object {
+                    self.close_object()?
+                } else {
+                    self.close_array()?
+                }
+            }
+            _ if object && (self.quote_at(self.pos).is_some() || self.bare_key_known(self.pos)) => {
+                self.mend(Mend::MissingComma);
+                self.state = State::Key { comma: false };
+            }
+            _ if !object && self.starts_value() && !self.bytes[self.pos].is_ascii_alphabetic() => {
+                self.mend(Mend::MissingComma);
+                self.state = State::Value;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Leaves out further commas behind one in an array, and a comma before the end.
+    pub(super) fn after_comma(&mut self) -> State {
+        self.state = State::Element;
+        self.skip_trivia();
+        while self.mark(self.pos) == b',' {
+            let _ = self.leave_out(Mend::ExtraComma);
+            self.skip_trivia();
+        }
+        if self.mark(self.pos) == b']' {
+            self.mend(Mend::ExtraComma);
+            return State::After;
+        }
+        State::Value
+    }
+
+    /// Whether the innermost object has all of a record, and stands alone or in a list.
+    fn is_whole_element(&self) -> bool {
+        self.parent_object().is_none() && self.top_is_filled()
+    }
+
+    /// Whether the object whose brace seems to be here goes on: a comma, and one of its keys that it has not got yet.
+    fn record_goes_on(&self, after: usize) -> bool {
+        self.parent_object().is_none()
+            && self.top_object().is_some_and(|object| {
+                self.shape.overlap(&object.map) > 0 && self.new_member_at(after, object)
+            })
+    }
+
+    /// Whether a list goes on, or ends, behind a brace that follows one of its objects.
+    fn list_goes_on(&self, after: usize) -> bool {
+        let Some(Frame::Array(items)) = self.frames.last() else {
+            return false;
+        };
+        let next = self.look(after, true);
+        items.last().is_some_and(Value::is_object)
+            && match next.mark {
+                b',' => self.look(self.past(next.at), true).mark == b'{',
+                mark => matches!(mark, b'{' | b']'),
+            }
+    }
+
+    /// Whether a comma comes, and after it a member that the object lacks and a record has.
+    fn new_member_at(&self, after: usize, object: &Object) -> bool {
+        self.behind_comma(after).is_some_and(|at| {
+            let key = self.key_text(at);
+            self.member_at(at) && key.is_some_and(|key| !object.map.contains_key(key))
+        })
+    }
+
+    /// Whether a comma and another record come.
+    fn record_follows(&self, after: usize) -> bool {
+        self.behind_comma(after)
+            .is_some_and(|at| self.mark(at) == b'{' && self.record_starts(at))
+    }
+
+    fn behind_comma(&self, after: usize) -> Option<usize> {
+        let next = self.look(after, true);
+        (next.mark == b',').then(|| self.look(self.past(next.at), true).at)
+    }
+
+    /// Whether a quote here belongs to nothing: only closing brackets follow, or nothing.
+    pub(super) fn stray_quote(&self, at: usize) -> bool {
+        self.bytes.get(at) == Some(&b'"') && {
+            let next = self.look(at + 1, false);
+            self.is_end(next.at) || matches!(next.mark, b'}' | b']')
+        }
+    }
+
+    fn starts_value(&self) -> bool {
+        self.quote_at(self.pos).is_some()
+            || matches!(self.mark(self.pos), b'{' | b'[')
+            || self
+                .peek()
+                .is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    }
+}
