@@ -18,7 +18,7 @@ impl Machine<'_> {
         let around = self.parent_object();
         let may_be_member = items
             .last()
-            .map_or(true, |item| item.is_object() || around.is_some());
+            .is_none_or(|item| item.is_object() || around.is_some());
         let at_words = self.record_after_words(self.pos);
         // `1. {"key": …`: words before a record.
         if let Some(start) = at_words {
@@ -36,8 +36,7 @@ impl Machine<'_> {
             });
         if goes_on {
             // `"list": ["a", "key": …`: the bracket of a list before the next member.
-            self.mend(Mend::MissingClose);
-            self.close_array()?;
+            self.close_unmarked()?;
             self.state = State::Key { comma: true };
         } else {
             // `["key": …`: the brace of a record in a list.
@@ -50,15 +49,14 @@ impl Machine<'_> {
     /// Mends what stands where a key must come; returns whether the machine has moved on.
     pub(super) fn is_broken_before_key(&mut self, comma: bool) -> Step<bool> {
         match self.mark(self.pos) {
-            b',' => self.leave_out(Mend::ExtraComma)?,
+            b',' => self.leave_out(Mend::ExtraComma),
             // `{"a": 1, {"a": 2}`: the brace before the comma is missing.
-            b'{' if comma && self.parent_object().is_none() && self.top_is_filled() => {
-                self.mend(Mend::MissingClose);
-                self.close_object()?;
+            b'{' if comma && self.is_whole_element() => {
+                self.close_unmarked()?;
                 self.state = State::Value;
             }
             // A symbol of Ruby, or bold.
-            _ if matches!(self.peek(), Some(b':' | b'*')) => self.leave_out(Mend::StrayText)?,
+            _ if matches!(self.peek(), Some(b':' | b'*')) => self.leave_out(Mend::StrayText),
             _ => return Ok(false),
         }
         Ok(true)
@@ -68,11 +66,11 @@ impl Machine<'_> {
     pub(super) fn takes_colon(&mut self, known: bool, mut quoted: bool) -> Step<bool> {
         // `key": …`: the opening quote of a key.
         if known && !quoted && self.peek() == Some(b'"') {
-            self.leave_out(Mend::MissingQuote)?;
+            self.leave_out(Mend::MissingQuote);
             quoted = true;
         }
         while self.peek() == Some(b'*') {
-            self.leave_out(Mend::StrayText)?;
+            self.leave_out(Mend::StrayText);
         }
         self.skip_trivia();
         if let Some((length, mend)) = self.colon(self.pos) {
@@ -107,11 +105,10 @@ impl Machine<'_> {
         let object = self.in_object();
         let next = self.past(self.pos);
         match self.mark(self.pos) {
-            b',' => return Ok(false),
             // `{"a": 1}, "b": 2}`: a brace too early.
-            b'}' if object && self.record_goes_on(next) => self.leave_out(Mend::ExtraClose)?,
+            b'}' if object && self.record_goes_on(next) => self.leave_out(Mend::ExtraClose),
             // `[{"a": 1}}, {`: a brace too many.
-            b'}' if !object && self.list_goes_on(next) => self.leave_out(Mend::ExtraClose)?,
+            b'}' if !object && self.list_goes_on(next) => self.leave_out(Mend::ExtraClose),
             // `{"list": ["a"}`: a bracket missing, or a brace in its place if the record goes on.
             b'}' if !object => {
                 let Some(around) = self.parent_object() else {
@@ -120,38 +117,28 @@ impl Machine<'_> {
                 if self.new_member_at(next, around) {
                     self.pos = next;
                 }
-                self.mend(Mend::MissingClose);
-                self.close_array()?;
+                self.close_unmarked()?;
             }
             // `[{"a": 1]`: a brace missing, or a bracket in its place if another record follows.
             b']' if object && self.is_whole_element() => {
                 if self.frames.len() > 1 && self.record_follows(next) {
                     self.pos = next;
                 }
-                self.mend(Mend::MissingClose);
-                self.close_object()?;
+                self.close_unmarked()?;
             }
             // `{"a": 1 {"a": 2}`: a brace missing before the next record.
-            b'{' if object && self.is_whole_element() => {
-                self.mend(Mend::MissingClose);
-                self.close_object()?;
-            }
-            b'}' | b']' => return Ok(false),
+            b'{' if object && self.is_whole_element() => self.close_unmarked()?,
+            b',' | b'}' | b']' => return Ok(false),
             b'{' if object => return Err(self.broken()),
-            b';' => self.leave_out(Mend::ExtraComma)?,
-            _ if self.firm && self.stray_quote(self.pos) => self.leave_out(Mend::StrayText)?,
+            b';' => self.leave_out(Mend::ExtraComma),
+            _ if self.firm && self.stray_quote(self.pos) => self.leave_out(Mend::StrayText),
             _ if object && matches!(self.peek(), Some(b'.' | b'|')) => {
-                self.leave_out(Mend::MissingComma)?;
+                self.leave_out(Mend::MissingComma);
                 self.state = State::Key { comma: true };
             }
             // A closing fence ends the answer, so brackets still open were forgotten, not cut off.
             _ if self.at_fence(self.pos) && !(object && self.pairs == 0) => {
-                self.mend(Mend::MissingClose);
-                if object {
-                    self.close_object()?
-                } else {
-                    self.close_array()?
-                }
+                self.close_unmarked()?
             }
             _ if object && (self.quote_at(self.pos).is_some() || self.bare_key_known(self.pos)) => {
                 self.mend(Mend::MissingComma);
@@ -171,7 +158,7 @@ impl Machine<'_> {
         self.state = State::Element;
         self.skip_trivia();
         while self.mark(self.pos) == b',' {
-            let _ = self.leave_out(Mend::ExtraComma);
+            self.leave_out(Mend::ExtraComma);
             self.skip_trivia();
         }
         if self.mark(self.pos) == b']' {
@@ -183,7 +170,8 @@ impl Machine<'_> {
 
     /// Whether the innermost object has all of a record, and stands alone or in a list.
     fn is_whole_element(&self) -> bool {
-        self.parent_object().is_none() && self.top_is_filled()
+        let filled = |object: &Object| self.shape.is_filled(&object.map);
+        self.parent_object().is_none() && self.top_object().is_some_and(filled)
     }
 
     /// Whether the object whose brace seems to be here goes on: a comma, and one of its keys that it has not got yet.

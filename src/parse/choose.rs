@@ -14,8 +14,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::label::{Cue, Label};
-use super::scan::{Find, Scan};
+use super::label::Cue;
+use super::scan::{Place, Scan};
 use super::tolerant::{End, Found};
 use super::{Answer, Fault, Mend, Mends};
 
@@ -30,15 +30,22 @@ pub(super) struct Taken {
     pub(super) mends: Mends,
 }
 
+/// Pairs each child of a value with how many of its levels were not closed. Only those of the last one may be.
+pub(super) fn with_open<T>(
+    children: impl ExactSizeIterator<Item = T>,
+    open: usize,
+) -> impl Iterator<Item = (T, usize)> {
+    let last = children.len().saturating_sub(1);
+    let inner = open.saturating_sub(1);
+    children
+        .enumerate()
+        .map(move |(at, child)| (child, if at == last { inner } else { 0 }))
+}
+
 struct Block {
-    values: Vec<Value>,
-    list: bool,
-    strays: usize,
+    taken: Taken,
+    place: Place,
     serious: bool,
-    label: Label,
-    tag: Option<String>,
-    in_sentence: bool,
-    mends: Mends,
     finds: usize,
     fault: Option<Fault>,
 }
@@ -49,48 +56,35 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
     let mut blocks: Vec<Block> = Vec::new();
     let mut idle = false;
     let thinking = scan.mends.count(Mend::Thinking) > 0 && scan.mends.count(Mend::Prose) == 0;
-    for Find {
-        mut found,
-        joined,
-        after_break,
-        label,
-        tag,
-        in_sentence,
-    } in scan.finds
-    {
-        let taken = take(&mut found, after_break);
-        let fault = fault_of(&found);
-        let mut mends = found.mends;
-        mends.merge(&taken.mends);
+    for mut find in scan.finds {
+        let found = &mut find.found;
+        let mut taken = take(found, find.after_break);
+        let fault = fault_of(found);
+        taken.mends.merge(&found.mends);
         // A whole value with nothing in it, such as an echoed schema, belongs to no block.
         if taken.values.is_empty() && found.end == End::Whole && found.dropped == 0 {
             idle = true;
             continue;
         }
         let belongs = |block: &&mut Block| {
-            joined
-                && block.tag == tag
-                && (block.list || !taken.list || block.label.cue == Cue::None)
+            let announced = taken.list && !block.taken.list && block.place.label.cue != Cue::None;
+            find.joined && block.place.tag == find.place.tag && !announced
         };
         match blocks.last_mut().filter(belongs) {
             Some(block) => {
-                block.list |= taken.list || !(block.values.is_empty() || taken.values.is_empty());
-                block.values.extend(taken.values);
-                block.strays += taken.strays;
+                let several = !(block.taken.values.is_empty() || taken.values.is_empty());
+                block.taken.list |= taken.list || several;
+                block.taken.values.extend(taken.values);
+                block.taken.strays += taken.strays;
+                block.taken.mends.merge(&taken.mends);
                 block.serious |= found.serious;
-                block.mends.merge(&mends);
                 block.finds += 1;
                 block.fault = graver(block.fault, fault);
             }
             None => blocks.push(Block {
-                values: taken.values,
-                list: taken.list,
-                strays: taken.strays,
-                serious: found.serious,
-                label,
-                tag,
-                in_sentence,
-                mends,
+                taken,
+                place: find.place,
+                serious: find.found.serious,
                 finds: 1,
                 fault,
             }),
@@ -98,13 +92,12 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
     }
     let empty = blocks.is_empty() && !idle;
     // Brackets that are about something else only matter if there is nothing better.
-    let any = blocks.iter().any(|block| !block.values.is_empty());
+    let any = blocks.iter().any(|block| !block.is_empty());
     let broken = blocks
         .iter()
-        .filter(|block| block.serious || !block.values.is_empty() || !any)
-        .map(|block| block.fault)
-        .fold(None, graver);
-    let found: usize = blocks.iter().map(|block| block.values.len()).sum();
+        .filter(|block| block.serious || !block.is_empty() || !any)
+        .fold(None, |fault, block| graver(fault, block.fault));
+    let found: usize = blocks.iter().map(|block| block.taken.values.len()).sum();
     narrow(&mut blocks);
 
     let mut mends = scan.mends;
@@ -112,19 +105,22 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
     let mut strays = 0;
     let several = blocks.len() > 1;
     let mut seen = HashSet::new();
-    for mut block in blocks {
-        mends.merge(&block.mends);
-        if block.finds > 1 {
+    for Block {
+        mut taken, finds, ..
+    } in blocks
+    {
+        mends.merge(&taken.mends);
+        if finds > 1 {
             mends.add(Mend::ValueSequence);
         }
-        strays += block.strays;
+        strays += taken.strays;
         if several {
-            block.values.retain(|value| seen.insert(value.to_string()));
+            taken.values.retain(|value| seen.insert(value.to_string()));
         }
         if values.is_empty() {
-            values = block.values;
+            values = taken.values;
         } else {
-            values.append(&mut block.values);
+            values.append(&mut taken.values);
         }
     }
     (values.len()..found).for_each(|_| mends.add(Mend::Superseded));
@@ -172,45 +168,60 @@ fn graver(one: Option<Fault>, other: Option<Fault>) -> Option<Fault> {
     }
 }
 
+impl Block {
+    fn is_empty(&self) -> bool {
+        self.taken.values.is_empty()
+    }
+
+    fn is_list(&self) -> bool {
+        self.taken.list
+    }
+
+    fn cue(&self) -> Cue {
+        self.place.label.cue
+    }
+
+    fn is_outside(&self) -> bool {
+        self.place.tag.is_none()
+    }
+
+    fn is_example(&self) -> bool {
+        matches!(self.cue(), Cue::Format | Cue::Aside)
+    }
+}
+
 /// Leaves out blocks that are not the answer.
 fn narrow(blocks: &mut Vec<Block>) {
-    blocks.retain(|block| !block.values.is_empty());
-    let cue = |block: &Block| block.label.cue;
-    let outside = |block: &Block| block.tag.is_none();
-    if blocks.iter().any(|block| {
-        outside(block) && (block.list || (cue(block) == Cue::None && !block.in_sentence))
-    }) {
-        blocks.retain(outside);
+    blocks.retain(|block| !block.is_empty());
+    let stands = |block: &Block| block.cue() == Cue::None && !block.place.in_sentence;
+    if blocks
+        .iter()
+        .any(|block| block.is_outside() && (block.is_list() || stands(block)))
+    {
+        blocks.retain(Block::is_outside);
     }
-    if blocks.iter().any(|block| block.list) {
-        blocks.retain(|block| {
-            block.list || !(block.in_sentence || matches!(cue(block), Cue::Format | Cue::Aside))
-        });
+    if blocks.iter().any(Block::is_list) {
+        blocks.retain(|block| block.is_list() || !(block.place.in_sentence || block.is_example()));
     }
     if let Some(last) = (1..blocks.len()).rev().find(|at| revises(blocks, *at)) {
         blocks.drain(..last);
     }
-    let (one, others) = match blocks.split_first() {
-        Some(split) if !split.1.is_empty() => split,
-        _ => {
-            blocks.retain(|block| block.list || cue(block) != Cue::Aside);
-            return;
-        }
-    };
-    let counted = blocks.iter().filter(|block| block.label.counts).count() > 1;
-    let announced = |block: &Block| {
-        matches!(cue(block), Cue::Format | Cue::Aside) && !(counted && block.label.counts)
-    };
-    if announced(one) && others.iter().all(|other| other.label.is_like(&one.label)) {
+    if blocks.len() < 2 {
+        return blocks.retain(|block| block.is_list() || block.cue() != Cue::Aside);
+    }
+    let counts = |block: &&Block| block.place.label.counts;
+    let counted = blocks.iter().filter(counts).count() > 1;
+    let announced = |block: &Block| block.is_example() && !(counted && block.place.label.counts);
+    let one = &blocks[0].place.label;
+    if announced(&blocks[0]) && blocks.iter().all(|other| other.place.label.is_like(one)) {
         return;
     }
-    match blocks.iter().position(|block| !announced(block)) {
-        Some(real) => blocks.drain(..real),
-        None => blocks.drain(..blocks.len() - 1),
-    };
+    let real = blocks.iter().position(|block| !announced(block));
+    blocks.drain(..real.unwrap_or(blocks.len() - 1));
     let mut first = true;
     blocks.retain(|block| {
-        std::mem::take(&mut first) || block.list || cue(block) != Cue::Aside || !announced(block)
+        let aside = !block.is_list() && block.cue() == Cue::Aside && announced(block);
+        std::mem::take(&mut first) || !aside
     });
 }
 
@@ -218,23 +229,25 @@ fn narrow(blocks: &mut Vec<Block>) {
 fn revises(blocks: &[Block], at: usize) -> bool {
     let (before, block) = (&blocks[..at], &blocks[at]);
     // After a draft in its own tag, a tag that is named as an answer is holds it.
-    if block.tag.is_some()
-        && before
-            .iter()
-            .all(|other| other.tag.is_some() && other.tag != block.tag)
-    {
-        return block.label.is_plain;
+    let label = &block.place.label;
+    let other_tag = |other: &Block| !other.is_outside() && other.place.tag != block.place.tag;
+    if !block.is_outside() && before.iter().all(other_tag) {
+        return label.is_plain;
     }
-    if block.label.cue != Cue::Revision {
+    if label.cue != Cue::Revision {
         return false;
     }
-    let labels: Vec<&Label> = before.iter().map(|block| &block.label).collect();
-    if block.label.is_plain {
-        return !block.label.ends_series(&labels);
+    if label.is_plain {
+        return !label.ends_series(before.iter().map(|block| &block.place.label));
     }
     // Each text is looked up once: both sides are parts of one answer.
     let texts = |block: &Block| -> HashSet<String> {
-        let members = block.values.iter().filter_map(Value::as_object).flatten();
+        let members = block
+            .taken
+            .values
+            .iter()
+            .filter_map(Value::as_object)
+            .flatten();
         members
             .filter_map(|(key, value)| value.as_str().map(|text| format!("{key} {text}")))
             .collect()

@@ -6,16 +6,12 @@ use super::Mend;
 use super::tolerant::{End, Frame, Machine, State, Step};
 
 impl Machine<'_> {
-    pub(super) fn close_array(&mut self) -> Step {
-        match self.frames.pop() {
-            Some(Frame::Array(items)) => self.finish(Value::Array(items)),
-            _ => Err(End::Broken),
-        }
-    }
-
-    pub(super) fn close_object(&mut self) -> Step {
-        let Some(Frame::Object(object)) = self.frames.pop() else {
-            return Err(End::Broken);
+    /// Ends the innermost array or object.
+    pub(super) fn close(&mut self) -> Step {
+        let object = match self.frames.pop() {
+            Some(Frame::Array(items)) => return self.finish(Value::Array(items)),
+            Some(Frame::Object(object)) => object,
+            None => return Err(End::Broken),
         };
         let alike = object.split.iter().all(|one| {
             one.len() == object.map.len() && one.keys().all(|key| object.map.contains_key(key))
@@ -39,6 +35,12 @@ impl Machine<'_> {
         }
         let records = records.collect();
         self.finish(records)
+    }
+
+    /// Ends what is innermost although its bracket is missing.
+    pub(super) fn close_unmarked(&mut self) -> Step {
+        self.mend(Mend::MissingClose);
+        self.close()
     }
 
     /// Completes a container: the whole value if none is open around it.
@@ -118,11 +120,8 @@ impl Machine<'_> {
                 }
                 None => false,
             };
-            if closes {
-                self.mend(Mend::MissingClose);
-                if self.close_object() == Err(End::Whole) {
-                    return (std::mem::take(&mut self.done), 0, End::Whole);
-                }
+            if closes && self.close_unmarked() == Err(End::Whole) {
+                return (std::mem::take(&mut self.done), 0, End::Whole);
             }
         }
         if end == End::Broken {

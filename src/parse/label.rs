@@ -33,41 +33,29 @@ pub(super) struct Label {
 /// How far back words are looked at, in bytes: a sentence.
 const REACH: usize = 120;
 
-const REVISIONS: [&str; 9] = [
-    "correct", "revis", "final", "instead", "improved", "fixed", "redo", "better", "actual",
-];
+const REVISIONS: &str = "correct revis final instead improved fixed redo better actual";
 
-const FORMATS: [&str; 8] = [
-    "example",
-    "format",
-    "schema",
-    "template",
-    "structure",
-    "draft",
-    "sample",
-    "instruction",
-];
+const FORMATS: &str = "example format schema template structure draft sample instruction";
 
 /// What an answer is called.
-const ANSWERS: [&str; 14] = [
-    "answer", "version", "json", "output", "response", "list", "result", "record", "object",
-    "array", "set", "data", "attempt", "one",
-];
+const ANSWERS: &str =
+    "answer version json output response list result record object array set data attempt one";
 
 /// Words that say nothing of a subject.
-const SMALL: [&str; 34] = [
-    "a", "an", "the", "this", "these", "that", "here", "is", "are", "s", "ll", "my", "your", "i",
-    "you", "we", "it", "let", "me", "will", "now", "now", "of", "for", "to", "in", "with", "as",
-    "and", "use", "please", "gave", "was", "new",
-];
+const SMALL: &str = "a an the this these that here is are s ll my your i you we it let me will now of for to in \
+    with as and use please gave was new";
+
+/// Whether a word starts with one of those listed.
+fn starts(word: &str, list: &str) -> bool {
+    list.split(' ').any(|start| word.starts_with(start))
+}
 
 impl Label {
     pub(super) fn of(gap: &str) -> Self {
-        let mut from = gap.len().saturating_sub(REACH);
-        while !gap.is_char_boundary(from) {
-            from += 1;
-        }
-        let gap = &gap[from..];
+        let from = gap.len().saturating_sub(REACH);
+        let gap = (from..)
+            .find_map(|from| gap.get(from..))
+            .unwrap_or_default();
         let mut label = Self {
             cue: Cue::None,
             word: String::new(),
@@ -79,27 +67,24 @@ impl Label {
         let mut at = 0;
         for piece in gap.split(|c: char| !c.is_alphanumeric()) {
             let start = at;
-            at += piece.len()
-                + gap[at + piece.len()..]
-                    .chars()
-                    .next()
-                    .map_or(0, char::len_utf8);
+            let end = at + piece.len();
+            at = end + gap[end..].chars().next().map_or(0, char::len_utf8);
             if piece.is_empty() {
                 continue;
             }
             let word = piece.to_lowercase();
-            let (cue, counted) = cue(&label.last, &word);
+            let cue = cue(&label.last, &word);
             if start >= clause {
-                let is = |words: &[&str]| words.iter().any(|start| word.starts_with(start));
-                label.is_plain &=
-                    cue != Cue::None || is(&ANSWERS) || SMALL.contains(&word.as_str());
+                let small = || SMALL.split(' ').any(|small| small == word);
+                label.is_plain &= cue != Cue::None || starts(&word, ANSWERS) || small();
             }
             if cue > label.cue {
                 label.cue = cue;
                 label.counts = false;
                 label.word.clone_from(&word);
             } else if label.cue != Cue::None && label.last == label.word {
-                label.counts = counted || (piece.len() == 1 && piece != "a");
+                let counts = word.starts_with(char::is_numeric);
+                label.counts = counts || (piece.len() == 1 && piece != "a");
             }
             label.last = word;
         }
@@ -112,11 +97,9 @@ impl Label {
     }
 
     /// Whether this label goes on with a series, as the last of "First record", "Second record", "Final record".
-    pub(super) fn ends_series(&self, before: &[&Self]) -> bool {
-        let alike = |other: &&&Self| {
-            other.cue == Cue::None && other.last == self.last && !self.last.is_empty()
-        };
-        before.iter().filter(alike).count() > 1
+    pub(super) fn ends_series<'a>(&self, before: impl Iterator<Item = &'a Self>) -> bool {
+        let alike = |other: &&Self| other.cue == Cue::None && other.last == self.last;
+        !self.last.is_empty() && before.filter(alike).count() > 1
     }
 }
 
@@ -131,24 +114,13 @@ fn clause_start(gap: &str) -> usize {
     sentence.map_or(line, |at| line + at + 1)
 }
 
-/// What one word announces, and whether it is a number.
-fn cue(before: &str, word: &str) -> (Cue, bool) {
-    let starts = |beginnings: &[&str]| {
-        beginnings
-            .iter()
-            .any(|beginning| word.starts_with(beginning))
-    };
-    let cue = if starts(&REVISIONS) {
-        Cue::Revision
-    } else if matches!(
-        (before, word),
-        ("for", "example" | "instance") | ("e", "g") | ("such", "as") | ("looks" | "look", "like")
-    ) {
-        Cue::Aside
-    } else if starts(&FORMATS) {
-        Cue::Format
-    } else {
-        Cue::None
-    };
-    (cue, word.starts_with(|c: char| c.is_numeric()))
+/// What a word announces behind another.
+fn cue(before: &str, word: &str) -> Cue {
+    match (before, word) {
+        _ if starts(word, REVISIONS) => Cue::Revision,
+        ("for", "example" | "instance") | ("e", "g") | ("such", "as") => Cue::Aside,
+        ("looks" | "look", "like") => Cue::Aside,
+        _ if starts(word, FORMATS) => Cue::Format,
+        _ => Cue::None,
+    }
 }

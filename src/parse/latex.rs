@@ -7,45 +7,33 @@
 
 use super::verbatim;
 
-/// Commands whose rest after the first letter begins no word, so that no maths around them is needed.
-const SURE: [(u8, &[&str]); 3] = [
+/// Commands that begin with the letter of an escape, without it: those whose rest begins no word, so that no maths around
+/// them is needed, and those that are believed only inside maths.
+const COMMANDS: [(u8, &str, &str); 3] = [
     (
         b't',
-        &[
-            "heta", "imes", "frac", "extbf", "extit", "extrm", "exttt", "extsf", "herefore",
-            "riangle", "ilde", "binom",
-        ],
-    ),
-    (b'n', &["abla", "otin", "subseteq"]),
-    (
-        b'r',
-        &[
-            "ho",
-            "ight",
-            "ightarrow",
-            "angle",
-            "ceil",
-            "floor",
-            "vert",
-            "brace",
-        ],
-    ),
-];
-
-/// Commands that are believed only inside maths, since their rest may be a word or a name.
-const IN_MATHS: [(u8, &[&str]); 3] = [
-    (
-        b't',
-        &["o", "au", "an", "anh", "op", "ext", "riangleq", "iny"],
+        "heta imes frac extbf extit extrm exttt extsf herefore riangle ilde binom",
+        "o au an anh op ext riangleq iny",
     ),
     (
         b'n',
-        &[
-            "u", "e", "eq", "i", "ot", "eg", "mid", "leq", "geq", "exists", "parallel", "earrow",
-        ],
+        "abla otin subseteq",
+        "u e eq i ot eg mid leq geq exists parallel earrow",
     ),
-    (b'r', &["m", "ef", "eal"]),
+    (
+        b'r',
+        "ho ight ightarrow angle ceil floor vert brace",
+        "m ef eal",
+    ),
 ];
+
+/// What a control character and the letters behind it complete.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Command {
+    Sure,
+    InMaths,
+    No,
+}
 
 /// The escapes in one string, by the places of what they became, in order: the author's way with backslashes.
 #[derive(Default)]
@@ -101,20 +89,13 @@ fn suspects(bytes: &[u8]) -> impl Iterator<Item = usize> {
         .filter(|at| is_suspect(bytes, *at))
 }
 
-/// Whether a control character and what follows it may be a command.
+/// Whether a control character and what follows it may be a command, or a part of a path.
 fn is_suspect(bytes: &[u8], at: usize) -> bool {
-    let control = bytes[at];
-    let next = bytes.get(at + 1).copied().unwrap_or(b' ');
-    // The letters a command may go on with, so that most line breaks need no closer look.
-    let may_go_on: &[u8] = match control {
-        0x08 | 0x0c => return true,
-        b'\t' | b'\n' | b'\r' if in_path(bytes, at) => return true,
-        b'\t' => b"hiferboa",
-        b'\n' => b"aosueimlgp",
-        b'\r' => b"hiacfvbme",
-        _ => return false,
-    };
-    may_go_on.contains(&next) && (is_command(bytes, at, &SURE) || is_command(bytes, at, &IN_MATHS))
+    match bytes[at] {
+        0x08 | 0x0c => true,
+        b'\t' | b'\n' | b'\r' => in_path(bytes, at) || command(bytes, at) != Command::No,
+        _ => false,
+    }
 }
 
 /// Whether a drive letter stands before a place, in the same word but for control characters.
@@ -158,14 +139,15 @@ pub(super) fn undo(text: &mut String, escapes: Escapes) -> u32 {
         undone.extend(&rows);
     }
     let ends_row = |at: usize| doubles_rows && rows.binary_search(&at.wrapping_sub(1)).is_ok();
+    let feeds_line = |at| opens_display(bytes, at) || (bytes[at] == b'\n' && ends_row(at));
+    let mut in_maths = |at| inside(maths.get_or_insert_with(|| maths_spans(bytes)), at);
     for &at in &suspects {
-        let found = strong(at)
-            || (!careful
-                && (is_command(bytes, at, &SURE)
-                    || (is_command(bytes, at, &IN_MATHS)
-                        && !opens_display(bytes, at)
-                        && !(bytes[at] == b'\n' && ends_row(at))
-                        && inside(maths.get_or_insert_with(|| maths_spans(bytes)), at))));
+        let found = match command(bytes, at) {
+            _ if strong(at) => true,
+            Command::Sure => !careful,
+            Command::InMaths => !careful && !feeds_line(at) && in_maths(at),
+            Command::No => false,
+        };
         if found {
             undone.push(at);
         }
@@ -199,19 +181,20 @@ fn letter(control: u8) -> u8 {
     }
 }
 
-fn is_command(bytes: &[u8], at: usize, commands: &[(u8, &[&str])]) -> bool {
+fn command(bytes: &[u8], at: usize) -> Command {
     // The longest command has eight letters; a longer run is none.
-    let run = bytes[at + 1..]
-        .iter()
-        .take(10)
+    let letters = bytes[at + 1..].iter().take(10);
+    let run = letters
         .take_while(|byte| byte.is_ascii_alphabetic())
         .count();
     let run = &bytes[at + 1..at + 1 + run];
     let first = letter(bytes[at]);
-    commands
-        .iter()
-        .filter(|(of, _)| *of == first)
-        .any(|(_, rests)| rests.iter().any(|rest| rest.as_bytes() == run))
+    let is_in = |rests: &str| rests.split(' ').any(|rest| rest.as_bytes() == run);
+    match COMMANDS.iter().find(|(of, ..)| *of == first) {
+        Some((_, sure, _)) if is_in(sure) => Command::Sure,
+        Some((_, _, in_maths)) if is_in(in_maths) => Command::InMaths,
+        _ => Command::No,
+    }
 }
 
 /// A line feed right after the opening of display maths, or after a row's end, is a line feed.

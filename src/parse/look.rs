@@ -287,12 +287,17 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Returns the key whose opening quote is here, if its colon follows.
+    pub(super) fn member_name(&self, at: usize) -> Option<&'a str> {
+        let (key, end) = self.key_and_end(at)?;
+        let end = self.run(end, usize::MAX, |byte| byte == b'*');
+        self.has_colon(end).then_some(key)
+    }
+
     /// Whether a key that a record has, and its colon, stand here.
     pub(super) fn member_at(&self, at: usize) -> bool {
-        self.key_and_end(at).is_some_and(|(key, end)| {
-            self.shape.recognises(key)
-                && self.has_colon(self.run(end, usize::MAX, |byte| byte == b'*'))
-        })
+        self.member_name(at)
+            .is_some_and(|key| self.shape.recognises(key))
     }
 
     /// Returns the length of a key without quotes: letters of any script, digits, `_`, `-`, `$`. Longer than 64 bytes is none.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::choose::Taken;
+use super::choose::{Taken, with_open};
 use super::tolerant::Found;
 
 /// Keys under which an object holds its name, best first.
@@ -11,30 +11,20 @@ const NAME_KEYS: [&str; 6] = ["topic", "name", "title", "topic_name", "subtopic"
 /// Takes the names out of a value that was found.
 pub(super) fn take(found: &mut Found) -> Taken {
     let mut taken = Taken::default();
+    let open = found.open;
     match std::mem::take(&mut found.value) {
-        Value::Array(items) => from_list(items, found.open, &mut taken),
+        Value::Array(items) => from_list(items, open, &mut taken),
         Value::Object(object) => {
-            let last = object.len().saturating_sub(1);
-            let open = found.open;
-            let numbered = open == 0
-                && !object.is_empty()
-                && object.iter().all(|(key, value)| {
-                    value.is_string() && key.ends_with(|c: char| c.is_ascii_digit())
-                });
-            if numbered {
+            let is_numbered = |(key, value): (&String, &Value)| {
+                value.is_string() && key.ends_with(|c: char| c.is_ascii_digit())
+            };
+            if open == 0 && !object.is_empty() && object.iter().all(is_numbered) {
                 taken.list = true;
                 taken.values = object.into_iter().map(|(_, name)| name).collect();
-            } else if open == 0
-                && let Some(name) = name_of(&object)
-            {
+            } else if let Some(name) = name_of(&object).filter(|_| open == 0) {
                 taken.values.push(name);
             } else {
-                for (at, (_, child)) in object.into_iter().enumerate() {
-                    let open = if at == last {
-                        open.saturating_sub(1)
-                    } else {
-                        0
-                    };
+                for ((_, child), open) in with_open(object.into_iter(), open) {
                     if let Value::Array(items) = child {
                         from_list(items, open, &mut taken);
                     }
@@ -43,9 +33,7 @@ pub(super) fn take(found: &mut Found) -> Taken {
         }
         _ => {}
     }
-    if taken.values.is_empty() {
-        taken.strays += 1;
-    }
+    taken.strays += usize::from(taken.values.is_empty());
     taken
 }
 
@@ -53,25 +41,22 @@ fn from_list(items: Vec<Value>, open: usize, taken: &mut Taken) {
     taken.list = true;
     let whole = items.len() - usize::from(open > 1 && !items.is_empty());
     for item in items.into_iter().take(whole) {
-        match item {
-            Value::String(name) if !name.trim().is_empty() => {
-                taken.values.push(Value::String(name));
-            }
-            Value::Object(object) => match name_of(&object) {
-                Some(name) => taken.values.push(name),
-                None => taken.strays += 1,
-            },
-            _ => taken.strays += 1,
-        }
+        let name = match item {
+            Value::Object(object) => name_of(&object),
+            item => Some(item).filter(is_name),
+        };
+        taken.strays += usize::from(name.is_none());
+        taken.values.extend(name);
     }
 }
 
 fn name_of(object: &serde_json::Map<String, Value>) -> Option<Value> {
-    NAME_KEYS
-        .iter()
-        .find_map(|key| object.get(*key))
-        .filter(|name| name.as_str().is_some_and(|name| !name.trim().is_empty()))
-        .cloned()
+    let name = NAME_KEYS.iter().find_map(|key| object.get(*key));
+    name.filter(|name| is_name(name)).cloned()
+}
+
+fn is_name(value: &Value) -> bool {
+    value.as_str().is_some_and(|name| !name.trim().is_empty())
 }
 
 /// Reads lines that are JSON strings each, at least two of them: one alone is more likely a sentence than a name.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::choose::Taken;
+use super::choose::{Taken, with_open};
 use super::tolerant::Found;
 use super::{Limits, Mend, Shape, strict};
 
@@ -35,29 +35,19 @@ struct Taker<'a> {
 impl Taker<'_> {
     /// Takes what a value gives. Its outermost `open` levels were not closed.
     fn take(&mut self, value: Value, open: usize, depth: usize) {
-        if depth == 0 {
-            self.taken.strays += 1;
-            return;
-        }
         match value {
+            _ if depth == 0 => self.taken.strays += 1,
             Value::Array(items) => {
                 self.taken.list = true;
                 self.taken.values.reserve(items.len());
-                let last = items.len().saturating_sub(1);
-                for (at, item) in items.into_iter().enumerate() {
-                    let open = if at == last {
-                        open.saturating_sub(1)
-                    } else {
-                        0
-                    };
+                for (item, open) in with_open(items.into_iter(), open) {
                     self.take(item, open, depth - 1);
                 }
             }
             Value::Object(mut object) => {
                 if !self.shape.is_plainly(&object) {
-                    for _ in 0..self.shape.rename(&mut object) {
-                        self.taken.mends.add(Mend::RenamedKey);
-                    }
+                    let renamed = self.shape.rename(&mut object);
+                    (0..renamed).for_each(|_| self.taken.mends.add(Mend::RenamedKey));
                 }
                 if open > 0 {
                     self.take_unclosed(object, open, depth);
@@ -65,8 +55,9 @@ impl Taker<'_> {
                     self.take_object(object, depth);
                 }
             }
-            Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
-                match strict::read(text.trim(), self.limits) {
+            value if holds_json(&value) => {
+                let text = value.as_str().unwrap_or_default().trim();
+                match strict::read(text, self.limits) {
                     Some((value, mends)) => {
                         self.taken.mends.add(Mend::DoubleEncoded);
                         self.taken.mends.merge(&mends);
@@ -80,88 +71,60 @@ impl Taker<'_> {
     }
 
     /// An object that was cut off is no record, but its whole children may be, if it is a wrapper.
-    fn take_unclosed(&mut self, mut object: Map<String, Value>, open: usize, depth: usize) {
-        let last = object.len().saturating_sub(1);
-        if self.shape.overlap(&object) > 0 {
-            let key = self.shape.wrapper_key();
-            if !self.shape.knows(key)
-                && let Some(at) = object.keys().position(|other| other == key)
-                && let Some(list) = object.remove(key)
-                && list.is_array()
-            {
-                self.take(list, if at == last { open - 1 } else { 0 }, depth - 1);
-            }
+    fn take_unclosed(&mut self, object: Map<String, Value>, open: usize, depth: usize) {
+        let shape = self.shape;
+        let wrapper = shape.wrapper_key();
+        let is_record = shape.overlap(&object) > 0;
+        let is_list_key = |key: &String| LIST_KEYS.contains(&key.as_str()) || key == wrapper;
+        if shape.is_open() && !object.keys().all(is_list_key) {
             return;
         }
-        if self.shape.is_open()
-            && !object
-                .keys()
-                .all(|key| LIST_KEYS.contains(&key.as_str()) || key == self.shape.wrapper_key())
-        {
-            return;
-        }
-        for (at, (_, child)) in object.into_iter().enumerate() {
-            let open = if at == last { open - 1 } else { 0 };
-            if child.is_array() || child.is_object() {
+        for ((key, child), open) in with_open(object.into_iter(), open) {
+            let holds = if is_record {
+                key == wrapper && !shape.knows(wrapper) && child.is_array()
+            } else {
+                !is_scalar(&child)
+            };
+            if holds {
                 self.take(child, open, depth - 1);
             }
         }
     }
 
     fn take_object(&mut self, mut object: Map<String, Value>, depth: usize) {
-        let plain = self.shape.is_plainly(&object) && !self.shape.knows(self.shape.wrapper_key());
-        if plain && !is_placeholder(&object) {
-            self.taken.values.push(Value::Object(object));
-            return;
-        }
-        if is_schema(&object, self.shape) {
-            match object
-                .remove("properties")
-                .filter(|inner| self.holds_records(inner))
-            {
-                Some(inner) => {
-                    self.taken.mends.add(Mend::SchemaEcho);
-                    self.take(inner, 0, depth - 1);
-                }
-                None => self.taken.strays += 1,
+        let shape = self.shape;
+        let plain = shape.is_plainly(&object) && !shape.knows(shape.wrapper_key());
+        let placeholder = is_placeholder(&object);
+        let wrapped = if plain && !placeholder {
+            None
+        } else if is_schema(&object, shape) {
+            let inner = object.remove("properties");
+            if let Some(inner) = inner.filter(|inner| self.holds_records(inner)) {
+                self.taken.mends.add(Mend::SchemaEcho);
+                return self.take(inner, 0, depth - 1);
             }
-            return;
-        }
-        if is_placeholder(&object) {
-            self.taken.strays += 1;
-            return;
-        }
-        match self.wrapped(&object) {
-            Wrapped::No => self.taken.values.push(Value::Object(object)),
-            Wrapped::Under(key) => {
-                let mut object = object;
-                if let Some(child) = object.remove(&key) {
-                    self.take(child, 0, depth - 1);
-                }
-            }
-            Wrapped::Lists => {
-                for (_, child) in object {
-                    if child.is_array() || self.shape.is_filled_by(&child) {
-                        self.take(child, 0, depth - 1);
-                    }
-                }
-            }
-            Wrapped::Somewhere => {
-                let before = self.taken.values.len();
-                for (_, child) in object {
-                    if child.is_object() || child.is_array() {
-                        self.take(child, 0, depth - 1);
-                    } else if let Value::String(text) = &child
-                        && text.trim_start().starts_with(['{', '['])
-                    {
-                        self.take(child, 0, depth - 1);
-                    }
-                }
-                if self.taken.values.len() == before {
-                    self.taken.strays += 1;
-                }
+            return self.taken.strays += 1;
+        } else if placeholder {
+            return self.taken.strays += 1;
+        } else {
+            self.wrapped(&object)
+        };
+        let Some(wrapped) = wrapped else {
+            return self.taken.values.push(Value::Object(object));
+        };
+        let before = self.taken.values.len();
+        for (key, child) in object {
+            let holds = match &wrapped {
+                Wrapped::Under(one) => key == *one,
+                Wrapped::Lists => child.is_array() || shape.is_filled_by(&child),
+                Wrapped::Somewhere => !is_scalar(&child) || holds_json(&child),
+            };
+            if holds {
+                self.take(child, 0, depth - 1);
             }
         }
+        let nothing = self.taken.values.len() == before;
+        self.taken.strays += usize::from(nothing && matches!(wrapped, Wrapped::Somewhere));
     }
 
     /// Whether what stands under a schema's `properties` is a record, or the records under their wrapper.
@@ -169,68 +132,45 @@ impl Taker<'_> {
         properties.as_object().is_some_and(|inner| {
             let record = !self.shape.is_open() && self.shape.is_filled(inner);
             let says = |value: &Value| value.is_string() || value.is_array() || value.is_number();
-            (record && inner.values().any(says))
-                || inner
-                    .get(self.shape.wrapper_key())
-                    .is_some_and(holds_objects)
+            let wrapped = inner.get(self.shape.wrapper_key());
+            (record && inner.values().any(says)) || wrapped.is_some_and(holds_objects)
         })
     }
 
-    /// Says whether, and where, a whole object holds the records rather than being one.
-    fn wrapped(&self, object: &Map<String, Value>) -> Wrapped {
+    /// Says where a whole object holds the records, if it is not one itself, or the nearest thing to one.
+    fn wrapped(&self, object: &Map<String, Value>) -> Option<Wrapped> {
         let shape = self.shape;
-        let own = shape.overlap(object);
+        let wrapper = shape.wrapper_key();
         if shape.is_open() {
-            let key = std::iter::once(shape.wrapper_key())
-                .chain(LIST_KEYS)
-                .find(|key| object.get(*key).is_some_and(holds_objects));
-            return match key {
-                Some(key)
-                    if object
-                        .iter()
-                        .all(|(other, value)| other == key || is_scalar(value)) =>
-                {
-                    Wrapped::Under(key.to_owned())
-                }
-                _ => Wrapped::No,
-            };
+            let mut keys = std::iter::once(wrapper).chain(LIST_KEYS);
+            let key = keys.find(|key| object.get(*key).is_some_and(holds_objects))?;
+            let mut others = object.iter().filter(|(other, _)| *other != key);
+            let alone = others.all(|(_, value)| is_scalar(value));
+            return alone.then(|| Wrapped::Under(key.to_owned()));
         }
         // With every required key it is a record, unless nothing is required and what it holds fits better.
-        let fits = shape.fits(object);
-        if fits && shape.has_required() {
-            return Wrapped::No;
+        if shape.has_required() && shape.fits(object) {
+            return None;
         }
-        let holds_better = |key: &str, value: &Value| {
-            let inner = match value {
-                Value::Array(items) => items
-                    .iter()
-                    .filter_map(Value::as_object)
-                    .map(|item| shape.overlap(item))
-                    .max(),
-                _ => None,
-            };
-            inner.is_some_and(|inner| inner > own && (!shape.knows(key) || own == 1))
+        let own = shape.overlap(object);
+        let holds_better = |(key, value): (&String, &Value)| {
+            let items = value.as_array().into_iter().flatten();
+            let inner = items
+                .filter_map(Value::as_object)
+                .map(|item| shape.overlap(item));
+            inner.max() > Some(own) && (!shape.knows(key) || own == 1)
         };
-        if object
-            .get(shape.wrapper_key())
-            .is_some_and(|value| holds_better(shape.wrapper_key(), value))
-        {
-            return Wrapped::Under(shape.wrapper_key().to_owned());
-        }
-        if object.iter().any(|(key, value)| holds_better(key, value)) {
-            return Wrapped::Lists;
-        }
-        if own > 0 {
-            Wrapped::No
+        if object.get_key_value(wrapper).is_some_and(holds_better) {
+            Some(Wrapped::Under(wrapper.to_owned()))
+        } else if object.iter().any(holds_better) {
+            Some(Wrapped::Lists)
         } else {
-            Wrapped::Somewhere
+            (own == 0).then_some(Wrapped::Somewhere)
         }
     }
 }
 
 enum Wrapped {
-    /// The object is a record, or the nearest thing to one.
-    No,
     Under(String),
     /// In the lists under its keys.
     Lists,
@@ -242,10 +182,15 @@ fn is_scalar(value: &Value) -> bool {
     !value.is_array() && !value.is_object()
 }
 
+/// Whether a value is a text that looks like JSON of its own.
+fn holds_json(value: &Value) -> bool {
+    let text = value.as_str().map(str::trim_start);
+    text.is_some_and(|text| text.starts_with(['{', '[']))
+}
+
 fn holds_objects(value: &Value) -> bool {
-    value
-        .as_array()
-        .is_some_and(|items| !items.is_empty() && items.iter().all(Value::is_object))
+    let items = value.as_array();
+    items.is_some_and(|items| !items.is_empty() && items.iter().all(Value::is_object))
 }
 
 /// A JSON Schema that was echoed instead of followed.
@@ -261,43 +206,21 @@ fn is_schema(object: &Map<String, Value>, shape: &Shape) -> bool {
 /// A template whose values name types or stand for something: `{"question": "string", "answer": "..."}`, or a schema's
 /// properties.
 fn is_placeholder(object: &Map<String, Value>) -> bool {
+    const TYPES: [&str; 13] = [
+        "string", "integer", "number", "boolean", "array", "object", "null", "str", "int", "float",
+        "bool", "list", "dict",
+    ];
+    let names_type = |value: &Value| {
+        let named = value.get("type").and_then(Value::as_str);
+        named.is_some_and(|named| TYPES.contains(&named))
+    };
     !object.is_empty()
-        && (object.values().all(is_placeholder_text)
-            || object.values().all(|value| {
-                value
-                    .as_object()
-                    .and_then(|inner| inner.get("type"))
-                    .is_some_and(|named| named.as_str().is_some_and(is_type_name))
-            }))
+        && (object.values().all(is_placeholder_text) || object.values().all(names_type))
 }
 
 fn is_placeholder_text(value: &Value) -> bool {
-    let Value::String(text) = value else {
-        return false;
-    };
-    let text = text.trim();
-    matches!(text, "..." | "…" | "string" | "str")
-        || (text.len() <= 64
-            && text.starts_with('<')
-            && text.ends_with('>')
-            && !text.contains("</"))
-}
-
-fn is_type_name(name: &str) -> bool {
-    matches!(
-        name,
-        "string"
-            | "integer"
-            | "number"
-            | "boolean"
-            | "array"
-            | "object"
-            | "null"
-            | "str"
-            | "int"
-            | "float"
-            | "bool"
-            | "list"
-            | "dict"
-    )
+    value.as_str().map(str::trim).is_some_and(|text| {
+        let in_brackets = text.starts_with('<') && text.ends_with('>') && !text.contains("</");
+        matches!(text, "..." | "…" | "string" | "str") || (text.len() <= 64 && in_brackets)
+    })
 }

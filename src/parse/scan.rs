@@ -1,5 +1,7 @@
 //! Walks an answer and reads every value in it, leaving out prose, fences and thinking.
 
+use std::ops::Deref;
+
 use super::label::Label;
 use super::look::View;
 use super::thinking::{self, Tag};
@@ -23,6 +25,12 @@ pub(super) struct Find {
     pub(super) joined: bool,
     /// Whether an earlier value broke off, so that this one may be part of it.
     pub(super) after_break: bool,
+    pub(super) place: Place,
+}
+
+/// What stands around a value.
+#[derive(Debug)]
+pub(super) struct Place {
     pub(super) label: Label,
     /// The outermost pair of tags around it.
     pub(super) tag: Option<String>,
@@ -37,9 +45,11 @@ impl Find {
             found,
             joined: false,
             after_break: false,
-            label: Label::of(""),
-            tag: None,
-            in_sentence: false,
+            place: Place {
+                label: Label::of(""),
+                tag: None,
+                in_sentence: false,
+            },
         }
     }
 }
@@ -53,9 +63,11 @@ const MOST_TAGS: usize = 16;
 /// Finds every value in a text.
 pub(super) fn scan(text: &str, shape: &Shape, limits: &Limits) -> Scan {
     let mut walk = Walk {
-        text,
-        bytes: text.as_bytes(),
-        shape,
+        view: View {
+            text,
+            bytes: text.as_bytes(),
+            shape,
+        },
         limits,
         values_left: limits.max_values,
         pos: 0,
@@ -71,7 +83,7 @@ pub(super) fn scan(text: &str, shape: &Shape, limits: &Limits) -> Scan {
         stack: Vec::new(),
         scan: Scan::default(),
     };
-    walk.run();
+    walk.walk();
     walk.scan
 }
 
@@ -80,9 +92,7 @@ pub(super) fn scan(text: &str, shape: &Shape, limits: &Limits) -> Scan {
     reason = "each is a fact of its own about the place"
 )]
 struct Walk<'a> {
-    text: &'a str,
-    bytes: &'a [u8],
-    shape: &'a Shape,
+    view: View<'a>,
     limits: &'a Limits,
     values_left: usize,
     pos: usize,
@@ -119,8 +129,16 @@ struct Resync {
     indent: Option<usize>,
 }
 
+impl<'a> Deref for Walk<'a> {
+    type Target = View<'a>;
+
+    fn deref(&self) -> &View<'a> {
+        &self.view
+    }
+}
+
 impl Walk<'_> {
-    fn run(&mut self) {
+    fn walk(&mut self) {
         while let Some(&byte) = self.bytes.get(self.pos) {
             match byte {
                 b'<' | b'[' | b'.' | b'a' | 0xe2 if self.thinking() => {}
@@ -130,11 +148,7 @@ impl Walk<'_> {
                 b'<' => self.markup(),
                 _ => {
                     self.count_bracket(byte);
-                    let c = if byte.is_ascii() {
-                        char::from(byte)
-                    } else {
-                        self.text[self.pos..].chars().next().unwrap_or(' ')
-                    };
+                    let c = self.char_at(self.pos).unwrap_or(' ');
                     // Numbers alone count what they stand before: `1. {…}`, `2. {…}`.
                     self.words |= c.is_alphabetic();
                     self.prose |= c.is_alphanumeric();
@@ -149,39 +163,25 @@ impl Walk<'_> {
 
     /// Deals with a thinking tag; returns whether there was one.
     fn thinking(&mut self) -> bool {
-        match thinking::tag(self.text, self.pos) {
-            None => false,
+        let (length, kind) = match thinking::tag(self.text, self.pos) {
+            None => return false,
             Some(Tag::Close { length }) => {
                 self.forget_before(self.pos + length);
-                true
+                return true;
             }
-            Some(Tag::Open { length, kind }) => {
-                let from = self.pos + length;
-                let end = if self.unclosed[kind] {
-                    None
-                } else {
-                    thinking::end(self.text, from, kind)
-                };
-                match end {
-                    Some(end) => {
-                        self.scan.mends.add(Mend::Thinking);
-                        self.pos = end;
-                        true
-                    }
-                    // A tag in the middle of a sentence is only spoken of.
-                    None if !self.at_line_start() => {
-                        self.unclosed[kind] = true;
-                        false
-                    }
-                    None => {
-                        self.scan.mends.add(Mend::Thinking);
-                        self.scan.unfinished_thinking = true;
-                        self.pos = self.bytes.len();
-                        true
-                    }
-                }
-            }
+            Some(Tag::Open { length, kind }) => (length, kind),
+        };
+        let end = || thinking::end(self.text, self.pos + length, kind);
+        let end = (!self.unclosed[kind]).then(end).flatten();
+        // A tag in the middle of a sentence is only spoken of.
+        if end.is_none() && !self.at_line_start() {
+            self.unclosed[kind] = true;
+            return false;
         }
+        self.scan.mends.add(Mend::Thinking);
+        self.scan.unfinished_thinking |= end.is_none();
+        self.pos = end.unwrap_or(self.bytes.len());
+        true
     }
 
     /// All up to here was thinking whose start was not marked.
@@ -197,107 +197,81 @@ impl Walk<'_> {
     }
 
     fn at_line_start(&self) -> bool {
-        self.text[..self.pos]
-            .trim_end_matches([' ', '\t'])
-            .chars()
-            .next_back()
-            .is_none_or(|c| c == '\n' || c == '\u{feff}')
+        let before = self.text[..self.pos].trim_end_matches([' ', '\t']);
+        before.is_empty() || before.ends_with(['\n', '\u{feff}'])
     }
 
     /// Skips the marks of a fence and the name of its language.
     fn fence(&mut self) -> bool {
         let mark = self.bytes[self.pos];
-        let length = self.bytes[self.pos..]
-            .iter()
-            .take_while(|byte| **byte == mark)
-            .count();
-        if length < 3 {
+        let end = self.run(self.pos, usize::MAX, |byte| byte == mark);
+        if end < self.pos + 3 {
             return false;
         }
-        self.pos += length;
+        self.pos = end;
         self.in_fence = !self.in_fence;
         if self.in_fence {
             self.scan.mends.add(Mend::CodeFence);
-            self.pos += self.bytes[self.pos..]
-                .iter()
-                .take(20)
-                .take_while(|byte| {
-                    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+')
-                })
-                .count();
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+".contains(&byte);
+            self.pos = self.run(end, 20, is_name);
         }
         true
     }
 
     /// Skips a tag such as `<json>` or `</answer>`, so that its name is no word, and sees what a pair of tags holds.
     fn markup(&mut self) {
-        let rest = &self.text[self.pos + 1..];
-        let closes = rest.starts_with('/');
-        let body = &rest[usize::from(closes)..];
-        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '|' | '-');
-        let length = body
-            .bytes()
-            .take(32)
-            .take_while(|byte| is_name(char::from(*byte)))
-            .count();
-        let name = &body[..length];
-        let attributes = body[length..].bytes().take(128);
-        let end = match body.as_bytes().get(length) {
-            Some(b'>') => length,
-            Some(b' ') if length > 0 => match attributes
-                .take_while(|byte| !b"><{\n".contains(byte))
-                .count()
-            {
-                width if body.as_bytes().get(length + width) == Some(&b'>') => length + width,
-                _ => return self.pos += 1,
-            },
-            _ => return self.pos += 1,
-        };
+        let closes = self.starts(self.pos, "</");
+        let start = self.pos + 1 + usize::from(closes);
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"/_|-".contains(&byte);
+        let name_end = self.run(start, 32, is_name);
+        let has_attributes = name_end > start && self.bytes.get(name_end) == Some(&b' ');
+        let reach = if has_attributes { 128 } else { 0 };
+        let end = self.run(name_end, reach, |byte| !b"><{\n".contains(&byte));
+        if self.bytes.get(end) != Some(&b'>') {
+            return self.pos += 1;
+        }
+        let name = &self.text[start..name_end];
         if closes {
             if let Some(at) = self.tags.iter().rposition(|(open, _)| open == name) {
                 let from = self.tags[at].1;
                 self.tags.truncate(at);
                 for find in self.scan.finds.iter_mut().skip(from) {
-                    find.tag = Some(name.to_owned());
+                    find.place.tag = Some(name.to_owned());
                 }
             }
+            self.gap = end + 1;
         } else if self.tags.len() < MOST_TAGS {
             self.tags.push((name.to_owned(), self.scan.finds.len()));
         }
-        self.pos += 1 + usize::from(closes) + end + 1;
-        if closes {
-            self.gap = self.pos;
-        }
+        self.pos = end + 1;
     }
 
     fn starts_value(&self) -> bool {
-        let rest = &self.text[self.pos..];
-        if self.full || !rest.starts_with(['{', '[', '｛', '［']) {
+        if self.full || !matches!(self.mark(self.pos), b'{' | b'[') {
             return false;
         }
         let Some(resync) = self.resync else {
             return !self.is_plain_brace();
         };
-        let back = resync.levels <= 0
-            || (resync.indent.is_some() && resync.indent == indent(self.text, self.pos));
-        back && self.record_starts()
+        let is_in_line = || resync.indent.is_some() && resync.indent == self.indent(self.pos);
+        let list = self.bytes[self.pos] == b'[';
+        let brace = if list {
+            self.next(self.pos + 1)
+        } else {
+            self.pos
+        };
+        (resync.levels <= 0 || is_in_line())
+            && self.mark(brace) == b'{'
+            && self.record_starts(brace)
     }
 
     /// Whether a record starts here whose brace is missing, or the list of them: `"key":` at the start of a line.
     fn starts_member(&self) -> bool {
-        let rest = &self.text[self.pos + 1..];
-        let reach = rest.as_bytes().iter().take(128);
-        let end = reach
-            .take_while(|byte| **byte != b'"' && **byte != b'\n')
-            .count();
-        let known = rest
-            .get(..end)
-            .is_some_and(|key| key == self.shape.wrapper_key() || self.shape.knows(key));
-        known
-            && !self.full
+        let known = |key| key == self.shape.wrapper_key() || self.shape.knows(key);
+        !self.full
             && self.resync.is_none()
             && self.at_line_start()
-            && skip_space(rest[end..].strip_prefix('"').unwrap_or_default()).starts_with(':')
+            && self.member_name(self.pos).is_some_and(known)
     }
 
     /// Whether a brace here cannot open an object, going by what follows. Only saves the trying.
@@ -322,27 +296,6 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether `{"key":` stands here with a key that a record has, or a list that starts with it.
-    fn record_starts(&self) -> bool {
-        let rest = &self.text[self.pos..];
-        let first = rest.strip_prefix('[').map_or(rest, skip_space);
-        let Some(body) = first.strip_prefix('{') else {
-            return false;
-        };
-        let Some(key) = skip_space(body).strip_prefix('"') else {
-            return false;
-        };
-        let reach = key.len().min(128);
-        let Some(end) = key.as_bytes()[..reach]
-            .iter()
-            .position(|byte| *byte == b'"')
-        else {
-            return false;
-        };
-        let known = self.shape.is_open() || self.shape.knows(&key[..end]);
-        known && skip_space(&key[end + 1..]).starts_with(':')
-    }
-
     fn value(&mut self) {
         let start = self.pos;
         let found = self.read();
@@ -362,12 +315,12 @@ impl Walk<'_> {
         }
         let after_break = self.resync.is_some();
         let joined = !self.scan.finds.is_empty() && (!self.words || after_break);
-        let label = Label::of(if joined {
-            ""
-        } else {
-            &self.text[self.gap..start]
-        });
-        let in_sentence = !joined && self.in_sentence(start);
+        let gap = if joined { start } else { self.gap };
+        let place = Place {
+            label: Label::of(&self.text[gap..start]),
+            tag: None,
+            in_sentence: !joined && self.in_sentence(start),
+        };
         self.gap = self.pos;
         // What is not about records parts those before it from those after it, as words do.
         self.words = !found.serious;
@@ -381,7 +334,7 @@ impl Walk<'_> {
             let (record, levels) = found.record.unwrap_or((start, 1));
             self.resync = Some(Resync {
                 levels: isize::try_from(levels).unwrap_or(isize::MAX),
-                indent: indent(self.text, record),
+                indent: self.indent(record),
             });
         } else if let Some(resync) = &mut self.resync {
             resync.levels = 0;
@@ -391,26 +344,19 @@ impl Walk<'_> {
             found,
             joined,
             after_break,
-            label,
-            tag: None,
-            in_sentence,
+            place,
         });
     }
 
     /// Whether words go on behind the value that ends here, or those before it on its line lead up to it without a sign.
     fn in_sentence(&self, start: usize) -> bool {
         let line = self.text[self.gap..start]
-            .rfind('\n')
-            .map_or(self.gap, |at| self.gap + at + 1);
-        let before = self.text[line..start].trim_end_matches([' ', '`', '"', '*']);
-        let mut reach = self.bytes.len().min(self.pos + 80);
-        while !self.text.is_char_boundary(reach) {
-            reach -= 1;
-        }
-        let after = self.text[self.pos..reach]
-            .lines()
+            .rsplit('\n')
             .next()
             .unwrap_or_default();
+        let before = line.trim_end_matches([' ', '`', '"', '*']);
+        let after = self.text[self.pos..].chars().take(80);
+        let after: String = after.take_while(|c| *c != '\n').collect();
         let is_word = |c: char| c.is_alphabetic();
         // The rest of a tag or a row of a table is no sentence.
         let goes_on = !after.contains(['<', '|', '{', '/']) && after.contains(is_word);
@@ -424,9 +370,8 @@ impl Walk<'_> {
         let start = self.pos;
         if !self.strict_tried {
             self.strict_tried = true;
-            let end = self.text[start..]
-                .rfind(['}', ']'])
-                .map(|at| start + at + 1);
+            let end = self.text[start..].rfind(['}', ']']);
+            let end = end.map(|at| start + at + 1);
             // From the first byte to the last, it has been tried before the walk.
             let all = start == 0 && end == Some(self.text.trim_end().len());
             if let Some(end) = end.filter(|_| !all)
@@ -435,18 +380,21 @@ impl Walk<'_> {
                 return Found::strict(read, start..end);
             }
         }
-        let view = View {
-            text: self.text,
-            bytes: self.bytes,
-            shape: self.shape,
-        };
-        tolerant::read(
-            view,
-            start,
-            self.limits,
-            &mut self.values_left,
-            &mut self.stack,
-        )
+        let left = &mut self.values_left;
+        tolerant::read(self.view, start, self.limits, left, &mut self.stack)
+    }
+
+    /// How far in a place is, if only white space stands before it on its line. None beyond 64 bytes.
+    fn indent(&self, at: usize) -> Option<usize> {
+        let before = &self.bytes[..at];
+        let space = before
+            .iter()
+            .rev()
+            .take(64)
+            .take_while(|byte| b" \t".contains(byte));
+        let length = space.count();
+        let starts_line = length == at || before[at - length - 1] == b'\n';
+        starts_line.then_some(length)
     }
 }
 
@@ -460,16 +408,6 @@ fn may_run_over(found: &Found) -> bool {
         Mend::Comment,
     ];
     found.end != End::Whole || guesses.iter().any(|mend| found.mends.count(*mend) > 0)
-}
-
-/// How far in a place is, if only white space stands before it on its line. None beyond 64 bytes.
-fn indent(text: &str, at: usize) -> Option<usize> {
-    let before = text.as_bytes()[..at].iter().rev().take(64);
-    let length = before
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count();
-    let starts_line = length == at || text.as_bytes()[at - length - 1] == b'\n';
-    starts_line.then_some(length)
 }
 
 /// Whether a brace holds nothing but names, as in prose that speaks of `{question, answer}`.

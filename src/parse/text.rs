@@ -188,6 +188,9 @@ impl Machine<'_> {
             self.pos = self.bytes.len();
             return Err(End::Cut);
         };
+        let is_hex = next == b'x' && quote.is_single();
+        let code = is_hex.then(|| self.hex(self.pos + 2, 2)).flatten();
+        let code = code.and_then(char::from_u32);
         let c = match next {
             b'"' | b'/' => char::from(next),
             b'\\' => {
@@ -213,18 +216,17 @@ impl Machine<'_> {
                 char::from(next)
             }
             b'`' if quote.open == "`" => '`',
-            b'x' if quote.is_single() => match self.hex(self.pos + 2, 2).and_then(char::from_u32) {
-                Some(c) => {
-                    self.mend(Mend::InvalidEscape);
-                    draft.text.push(c);
-                    self.pos += 4;
-                    return Ok(());
-                }
-                None => return self.keep_backslash(draft),
-            },
-            _ => return self.keep_backslash(draft),
+            b'x' if code.is_some() => {
+                self.mend(Mend::InvalidEscape);
+                self.pos += 2;
+                code.unwrap_or_default()
+            }
+            _ => {
+                self.keep_backslash(draft);
+                return Ok(());
+            }
         };
-        if c.is_ascii_control() && next.is_ascii_alphabetic() {
+        if b"bfnrt".contains(&next) {
             draft.escapes.suspects.push(draft.text.len());
         }
         draft.text.push(c);
@@ -233,7 +235,7 @@ impl Machine<'_> {
     }
 
     /// Keeps a backslash that JSON does not know. What follows is text, even where it would be a quote or another one.
-    fn keep_backslash(&mut self, draft: &mut Draft) -> Step {
+    fn keep_backslash(&mut self, draft: &mut Draft) {
         self.mend(Mend::InvalidEscape);
         draft.escapes.singles.push(draft.text.len());
         draft.text.push('\\');
@@ -241,7 +243,6 @@ impl Machine<'_> {
         if self.peek().is_some_and(|byte| byte >= 0x20) {
             self.char_of_text(draft);
         }
-        Ok(())
     }
 
     fn unicode(&mut self, draft: &mut Draft) -> Step {
@@ -251,7 +252,8 @@ impl Machine<'_> {
             return Err(End::Cut);
         }
         let Some(unit) = self.hex(self.pos + 2, 4) else {
-            return self.keep_backslash(draft);
+            self.keep_backslash(draft);
+            return Ok(());
         };
         self.pos += 6;
         let second = self

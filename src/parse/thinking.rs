@@ -1,22 +1,11 @@
 //! Thinking sections, whatever tags a model puts around them.
 
 /// Names in `<name>…</name>`, as reasoning models and prompts for them use.
-const NAMES: [&str; 14] = [
-    "think",
-    "thinking",
-    "thought",
-    "thoughts",
-    "reasoning",
-    "reason",
-    "reflection",
-    "scratchpad",
-    "analysis",
-    "inner_monologue",
-    "seed:think",
-    "antthinking",
-    "chain_of_thought",
-    "brainstorm",
-];
+const NAMES: &str = "think thinking thought thoughts reasoning reason reflection scratchpad analysis inner_monologue \
+    seed:think antthinking chain_of_thought brainstorm";
+
+/// The kinds of section from this on have a pair of marks instead of a name.
+const FIRST_PAIR: usize = 14;
 
 /// Tags of other forms: Mistral, Kimi, Sky-T1, Cohere, and the channels of gpt-oss.
 const PAIRS: [(&str, &[&str]); 5] = [
@@ -55,16 +44,14 @@ pub(super) fn tag(text: &str, at: usize) -> Option<Tag> {
     }
     for (index, (open, closes)) in PAIRS.iter().enumerate() {
         if rest.starts_with(open.as_bytes()) {
-            return Some(Tag::Open {
-                length: open.len(),
-                kind: NAMES.len() + index,
-            });
+            let kind = FIRST_PAIR + index;
+            let length = open.len();
+            return Some(Tag::Open { length, kind });
         }
         let close = closes[0].as_bytes();
         if close != b"<|end|>" && rest.starts_with(close) {
-            return Some(Tag::Close {
-                length: close.len(),
-            });
+            let length = close.len();
+            return Some(Tag::Close { length });
         }
     }
     let closing = rest.starts_with(b"</");
@@ -79,14 +66,10 @@ pub(super) fn tag(text: &str, at: usize) -> Option<Tag> {
 
 /// Matches `name>` or `name attributes>`.
 fn named(rest: &[u8]) -> Option<(usize, usize)> {
-    let length = rest
-        .iter()
-        .take(24)
-        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
-        .count();
-    let kind = NAMES
-        .iter()
-        .position(|name| name.as_bytes().eq_ignore_ascii_case(&rest[..length]))?;
+    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_:".contains(byte);
+    let length = rest.iter().take(24).take_while(is_part).count();
+    let is_named = |name: &str| name.as_bytes().eq_ignore_ascii_case(&rest[..length]);
+    let kind = NAMES.split(' ').position(is_named)?;
     let tail = rest[length..]
         .iter()
         .take(64)
@@ -97,12 +80,10 @@ fn named(rest: &[u8]) -> Option<(usize, usize)> {
 
 /// Returns where the section of a kind ends, from `from` on: after its closing tag.
 pub(super) fn end(text: &str, from: usize, kind: usize) -> Option<usize> {
-    if let Some(index) = kind.checked_sub(NAMES.len()) {
-        return PAIRS[index]
-            .1
-            .iter()
-            .filter_map(|close| text[from..].find(close).map(|at| from + at + close.len()))
-            .min();
+    if let Some(index) = kind.checked_sub(FIRST_PAIR) {
+        let closes = PAIRS[index].1.iter();
+        let ends = closes.filter_map(|close| Some(text[from..].find(close)? + close.len()));
+        return ends.min().map(|end| from + end);
     }
     let bytes = text.as_bytes();
     let mut at = from;
@@ -119,13 +100,9 @@ pub(super) fn end(text: &str, from: usize, kind: usize) -> Option<usize> {
 
 /// Returns the end of the last closing tag in a text that no opening tag in it belongs to.
 pub(super) fn lone_close(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
     let mut depth = 0_usize;
     let mut found = None;
-    for (at, byte) in bytes.iter().enumerate() {
-        if !matches!(byte, b'<' | b'[' | 0xe2) {
-            continue;
-        }
+    for (at, _) in text.match_indices(['<', '[', '◁']) {
         match tag(text, at) {
             Some(Tag::Open { .. }) => depth += 1,
             Some(Tag::Close { length }) if depth == 0 => found = Some(at + length),
@@ -137,4 +114,4 @@ pub(super) fn lone_close(text: &str) -> Option<usize> {
 }
 
 /// How many kinds of section there are.
-pub(super) const KINDS: usize = NAMES.len() + PAIRS.len();
+pub(super) const KINDS: usize = FIRST_PAIR + PAIRS.len();

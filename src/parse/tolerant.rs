@@ -195,10 +195,9 @@ impl Machine<'_> {
     }
 
     /// Leaves out the character here.
-    pub(super) fn leave_out(&mut self, mend: Mend) -> Step {
+    pub(super) fn leave_out(&mut self, mend: Mend) {
         self.mend(mend);
         self.pos = self.past(self.pos);
-        Ok(())
     }
 
     /// Takes the punctuation mark here, of whatever width.
@@ -275,7 +274,7 @@ impl Machine<'_> {
     fn element(&mut self) -> Step {
         match self.mark(self.pos) {
             b']' => self.state = State::After,
-            b',' => return self.leave_out(Mend::ExtraComma),
+            b',' => self.leave_out(Mend::ExtraComma),
             _ => return self.value(),
         }
         Ok(())
@@ -330,13 +329,9 @@ impl Machine<'_> {
                 };
                 Ok(())
             }
-            b'}' if object => {
+            mark @ (b'}' | b']') if object == (mark == b'}') => {
                 self.take_mark();
-                self.close_object()
-            }
-            b']' if !object => {
-                self.take_mark();
-                self.close_array()
+                self.close()
             }
             _ => Err(self.broken()),
         }
@@ -351,11 +346,6 @@ impl Machine<'_> {
             Some(Frame::Object(object)) => Some(object),
             _ => None,
         }
-    }
-
-    pub(super) fn top_is_filled(&self) -> bool {
-        let object = self.top_object();
-        object.is_some_and(|object| self.shape.is_filled(&object.map))
     }
 
     /// Returns the object that what is innermost belongs to. Without one, that is an element of an array, or stands alone.
