@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Declares every mend once: its documentation, its name in Rust, and the one in reports.
@@ -172,10 +171,8 @@ impl Mends {
 
     /// Iterates over what was needed, with its count, in the order of declaration.
     pub fn iter(&self) -> impl Iterator<Item = (Mend, u32)> + '_ {
-        Mend::ALL
-            .into_iter()
-            .zip(self.0)
-            .filter(|(_, count)| *count > 0)
+        let all = Mend::ALL.into_iter().zip(self.0);
+        all.filter(|(_, count)| *count > 0)
     }
 }
 
@@ -187,10 +184,6 @@ impl fmt::Debug for Mends {
 
 impl Serialize for Mends {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (mend, count) in self.iter() {
-            map.serialize_entry(mend.as_str(), &count)?;
-        }
-        map.end()
+        serializer.collect_map(self.iter().map(|(mend, count)| (mend.as_str(), count)))
     }
 }

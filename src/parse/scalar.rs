@@ -35,51 +35,37 @@ pub(super) fn number(token: &str) -> Option<(Value, Option<Mend>)> {
 
 /// What `serde_json` makes of a number, so that both readers agree to the last bit.
 fn strict(token: &str) -> Option<Value> {
-    let first = token.as_bytes().first()?;
-    if !(first.is_ascii_digit() || *first == b'-') {
-        return None;
-    }
-    serde_json::from_str::<Number>(token)
-        .ok()
-        .map(Value::Number)
+    let is_plain = token.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+    let number = serde_json::from_str::<Number>(token).ok();
+    number.filter(|_| is_plain).map(Value::Number)
 }
 
 /// Rewrites digits with separators, leading zeros and bare points to JSON's form.
 fn plain_form(sign: &str, body: &str) -> Option<String> {
     let bytes = body.as_bytes();
-    let separated = |at: usize| {
-        let near = |at: Option<usize>| {
-            at.and_then(|at| bytes.get(at))
-                .is_some_and(u8::is_ascii_digit)
-        };
-        near(at.checked_sub(1)) && near(at.checked_add(1))
-    };
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
     let mut digits = String::with_capacity(body.len() + 2);
     for (at, &byte) in bytes.iter().enumerate() {
         match byte {
-            b'_' | b',' if separated(at) => {}
+            b'_' | b',' if is_digit(at.wrapping_sub(1)) && is_digit(at + 1) => {}
             b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-' => digits.push(char::from(byte)),
             _ => return None,
         }
     }
-    let whole = digits.bytes().take_while(u8::is_ascii_digit).count();
-    let (whole, rest) = digits.split_at(whole);
-    let trimmed = whole.trim_start_matches('0');
-    let whole = if trimmed.is_empty() { "0" } else { trimmed };
-    let rest = match rest.strip_prefix('.') {
-        Some(fraction) => {
-            let length = fraction.bytes().take_while(u8::is_ascii_digit).count();
-            if length == 0 && digits.starts_with('.') {
-                return None;
-            }
-            let (fraction, exponent) = fraction.split_at(length);
-            let fraction = if fraction.is_empty() { "0" } else { fraction };
-            format!(".{fraction}{exponent}")
-        }
-        None if digits.starts_with(|first: char| first.is_ascii_digit()) => rest.to_owned(),
-        None => return None,
-    };
-    Some(format!("{sign}{whole}{rest}"))
+    let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+    let (whole, rest) = digits.split_at(length);
+    let fraction = rest.strip_prefix('.');
+    // A point needs a digit on one side at least.
+    let lacks_fraction = fraction.is_some_and(|fraction| !fraction.starts_with(char::is_numeric));
+    if whole.is_empty() && (fraction.is_none() || lacks_fraction) {
+        return None;
+    }
+    let whole = Some(whole.trim_start_matches('0')).filter(|whole| !whole.is_empty());
+    let whole = whole.unwrap_or("0");
+    Some(match fraction {
+        Some(exponent) if lacks_fraction => format!("{sign}{whole}.0{exponent}"),
+        _ => format!("{sign}{whole}{rest}"),
+    })
 }
 
 /// Reads a literal of JSON or of a neighbouring language.

@@ -32,19 +32,12 @@ impl Shape {
         let mut properties: Vec<String> = properties.into_iter().map(Into::into).collect();
         properties.sort_unstable();
         properties.dedup();
-        let plain = properties.iter().enumerate();
-        let mut plain: Vec<_> = plain.map(|(at, name)| (plain_name(name), at)).collect();
-        plain.sort_unstable();
-        let shared: Vec<bool> = (0..plain.len())
-            .map(|at| {
-                let is = |other: Option<&(String, usize)>| {
-                    other.is_some_and(|other| other.0 == plain[at].0)
-                };
-                is(plain.get(at + 1)) || at.checked_sub(1).is_some_and(|at| is(plain.get(at)))
-            })
-            .collect();
-        let mut shared = shared.into_iter();
-        plain.retain(|(name, _)| !shared.next().unwrap_or(true) && !name.is_empty());
+        let names = properties.iter().enumerate();
+        let mut names: Vec<_> = names.map(|(at, name)| (plain_name(name), at)).collect();
+        names.sort_unstable();
+        let groups = names.chunk_by(|one, other| one.0 == other.0);
+        let alone = groups.filter(|group| group.len() == 1 && !group[0].0.is_empty());
+        let plain = alone.map(|group| group[0].clone()).collect();
         Self {
             properties,
             plain,
@@ -79,36 +72,38 @@ impl Shape {
     }
 
     pub(super) fn knows(&self, key: &str) -> bool {
+        self.position(key).is_some()
+    }
+
+    fn position(&self, key: &str) -> Option<usize> {
         // Few names are told apart by their lengths alone, most of the time.
         if self.properties.len() <= 16 {
-            return self.properties.iter().any(|known| known == key);
+            return self.properties.iter().position(|known| known == key);
         }
         let found = self
             .properties
             .binary_search_by(|known| known.as_str().cmp(key));
-        found.is_ok()
+        found.ok()
     }
 
     /// Whether a key is, or means, one of the properties.
     pub(super) fn recognises(&self, key: &str) -> bool {
-        self.knows(key) || self.meant(key).is_some()
+        self.meant(key).is_some()
     }
 
     /// Returns the one property that a key means, be it written in another case, with other signs or with marks.
     pub(super) fn meant(&self, key: &str) -> Option<&str> {
-        if key.len() > 128 || self.knows(key) {
-            return self
-                .properties
-                .iter()
-                .find(|known| *known == key)
-                .map(String::as_str);
-        }
-        let plain = plain_name(key);
-        let found = self
-            .plain
-            .binary_search_by(|(name, _)| name.cmp(&plain))
-            .ok()?;
-        Some(&self.properties[self.plain[found].1])
+        let other = || {
+            let plain = plain_name(key);
+            let found = self
+                .plain
+                .binary_search_by(|(name, _)| name.cmp(&plain))
+                .ok()?;
+            Some(self.plain[found].1)
+        };
+        let short = key.len() <= 128;
+        let at = self.position(key).or_else(|| short.then(other).flatten())?;
+        Some(&self.properties[at])
     }
 
     /// Gives the keys of an object the names of the properties they mean, and returns how many had another.
@@ -117,24 +112,18 @@ impl Shape {
         if object.len() > 512 {
             return 0;
         }
-        let renamed: Vec<Option<String>> = object
-            .keys()
-            .map(|key| {
-                let meant = self.meant(key).filter(|name| !object.contains_key(*name))?;
-                let alone = object
-                    .keys()
-                    .filter(|other| self.meant(other) == Some(meant))
-                    .count()
-                    == 1;
-                alone.then(|| meant.to_owned())
-            })
-            .collect();
-        let count = renamed.iter().flatten().count();
+        let new_name = |key: &String| {
+            let meant = self.meant(key).filter(|name| !object.contains_key(*name))?;
+            let alike = object
+                .keys()
+                .filter(|other| self.meant(other) == Some(meant));
+            (alike.count() == 1).then(|| meant.to_owned())
+        };
+        let names: Vec<Option<String>> = object.keys().map(new_name).collect();
+        let count = names.iter().flatten().count();
         if count > 0 {
-            let members = std::mem::take(object).into_iter().zip(renamed);
-            *object = members
-                .map(|((key, value), name)| (name.unwrap_or(key), value))
-                .collect();
+            let members = std::mem::take(object).into_iter().zip(names);
+            object.extend(members.map(|((key, value), name)| (name.unwrap_or(key), value)));
         }
         count
     }
@@ -146,28 +135,23 @@ impl Shape {
 
     /// How many of the record's properties an object has.
     pub(super) fn overlap(&self, object: &Map<String, Value>) -> usize {
-        self.properties
-            .iter()
-            .filter(|property| object.contains_key(property.as_str()))
-            .count()
+        let has = |property: &&String| object.contains_key(property.as_str());
+        self.properties.iter().filter(has).count()
     }
 
     /// Whether an object has every property that every record has, and at least one at all.
     pub(super) fn fits(&self, object: &Map<String, Value>) -> bool {
-        if self.is_open() {
-            return true;
-        }
-        self.required.iter().all(|key| object.contains_key(key)) && self.overlap(object) > 0
+        let has_required = || self.required.iter().all(|key| object.contains_key(key));
+        self.is_open() || (has_required() && self.overlap(object) > 0)
     }
 
     /// Whether an object has all that a record must have, and so may be taken for whole where its end is
     /// missing: every required property, or every property if none is known to be required.
     pub(super) fn is_filled(&self, object: &Map<String, Value>) -> bool {
-        if self.required.is_empty() {
-            self.has_all(object)
-        } else {
-            self.fits(object)
+        if self.has_required() {
+            return self.fits(object);
         }
+        !self.is_open() && self.overlap(object) == self.properties.len()
     }
 
     /// Whether an object has the properties of a record, all of them, and no others. The quick way to tell one.
@@ -179,21 +163,13 @@ impl Shape {
 
     /// Whether a value is an object that is filled.
     pub(super) fn is_filled_by(&self, value: &Value) -> bool {
-        self.is_open()
-            || value
-                .as_object()
-                .is_some_and(|object| self.is_filled(object))
-    }
-
-    fn has_all(&self, object: &Map<String, Value>) -> bool {
-        !self.is_open() && self.overlap(object) == self.properties.len()
+        let object = value.as_object();
+        self.is_open() || object.is_some_and(|object| self.is_filled(object))
     }
 }
 
 /// What tells a name from others however it is written.
 fn plain_name(name: &str) -> String {
-    name.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
+    let signs = name.chars().filter(|c| c.is_alphanumeric());
+    signs.flat_map(char::to_lowercase).collect()
 }

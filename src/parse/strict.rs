@@ -53,10 +53,9 @@ impl Node<'_> {
     }
 
     fn enter<E: serde::de::Error>(&self) -> Result<(), E> {
-        if self.depth_left == 0 {
-            return Err(E::custom("too deep"));
-        }
-        Ok(())
+        (self.depth_left > 0)
+            .then_some(())
+            .ok_or_else(|| E::custom("too deep"))
     }
 }
 
@@ -64,10 +63,8 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = Value;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        if self.state.values_left == 0 {
-            return Err(D::Error::custom("too many values"));
-        }
-        self.state.values_left -= 1;
+        let left = self.state.values_left.checked_sub(1);
+        self.state.values_left = left.ok_or_else(|| D::Error::custom("too many values"))?;
         deserializer.deserialize_any(self)
     }
 }
