@@ -117,23 +117,15 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
         if several {
             taken.values.retain(|value| seen.insert(value.to_string()));
         }
-        if values.is_empty() {
-            values = taken.values;
-        } else {
-            values.append(&mut taken.values);
-        }
+        values.append(&mut taken.values);
     }
     (values.len()..found).for_each(|_| mends.add(Mend::Superseded));
-    let fault = if broken.is_some() {
-        broken
-    } else if values.is_empty() && (scan.unfinished_thinking || (empty && thinking)) {
-        Some(Fault::OnlyThinking)
-    } else if empty {
-        Some(Fault::NoJson)
-    } else if values.is_empty() || strays > 0 {
-        Some(Fault::NotRecords)
-    } else {
-        None
+    let only_thinking = scan.unfinished_thinking || (empty && thinking);
+    let fault = match values.is_empty() {
+        _ if broken.is_some() => broken,
+        true if only_thinking => Some(Fault::OnlyThinking),
+        _ if empty => Some(Fault::NoJson),
+        none => (none || strays > 0).then_some(Fault::NotRecords),
     };
     Answer {
         values,
@@ -154,18 +146,14 @@ fn fault_of(found: &Found) -> Option<Fault> {
 }
 
 fn graver(one: Option<Fault>, other: Option<Fault>) -> Option<Fault> {
-    let gravity = |fault| match fault {
-        Some(Fault::TooMany) => 4,
-        Some(Fault::TooDeep) => 3,
-        Some(Fault::Truncated) => 2,
-        Some(Fault::Malformed) => 1,
-        _ => 0,
-    };
-    if gravity(other) > gravity(one) {
-        other
-    } else {
-        one
-    }
+    const GRAVITY: [Option<Fault>; 4] = [
+        Some(Fault::Malformed),
+        Some(Fault::Truncated),
+        Some(Fault::TooDeep),
+        Some(Fault::TooMany),
+    ];
+    let gravity = |fault: &Option<Fault>| GRAVITY.iter().position(|one| one == fault);
+    [other, one].into_iter().max_by_key(gravity).flatten()
 }
 
 impl Block {

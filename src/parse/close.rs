@@ -47,7 +47,7 @@ impl Machine<'_> {
     fn finish(&mut self, value: Value) -> Step {
         self.firm = true;
         if self.frames.is_empty() {
-            self.done = value;
+            self.found.value = value;
             return Err(End::Whole);
         }
         self.complete(value);
@@ -56,7 +56,7 @@ impl Machine<'_> {
 
     /// Leaves an object out: one around it lacks a value for its key, and so goes too.
     fn drop_object(&mut self) -> Step {
-        self.dropped += 1;
+        self.found.dropped += 1;
         if self.frames.is_empty() {
             return self.finish(Value::Array(Vec::new()));
         }
@@ -87,9 +87,9 @@ impl Machine<'_> {
                     && self.view.shape.overlap(&object.map) > 0;
                 if starts_over {
                     object.split.push(std::mem::take(&mut object.map));
-                    self.mends.add(Mend::SplitObject);
+                    self.found.mends.add(Mend::SplitObject);
                 } else if repeats {
-                    self.mends.add(Mend::DuplicateKey);
+                    self.found.mends.add(Mend::DuplicateKey);
                 }
                 object.map.insert(key, value);
             }
@@ -97,11 +97,12 @@ impl Machine<'_> {
         }
     }
 
-    /// Hands back what was read when the reading stopped, and how many levels of it are open. Only what is open is
+    /// Gathers what was read when the reading stopped, and how many levels of it are open. Only what is open is
     /// partial: its whole children stay.
-    pub(super) fn unwind(&mut self, mut end: End) -> (Value, usize, End) {
+    pub(super) fn unwind(&mut self, end: End) {
+        self.found.end = end;
         if end == End::Whole {
-            return (std::mem::take(&mut self.done), 0, end);
+            return;
         }
         self.note_record();
         if end == End::Cut && self.state == State::After {
@@ -121,34 +122,33 @@ impl Machine<'_> {
                 None => false,
             };
             if closes && self.close_unmarked() == Err(End::Whole) {
-                return (std::mem::take(&mut self.done), 0, End::Whole);
+                self.found.end = End::Whole;
+                return;
             }
         }
         if end == End::Broken {
-            end = self.broken();
+            self.found.end = self.broken();
         }
-        let mut open = 0;
         let mut partial: Option<Value> = None;
         while let Some(frame) = self.frames.pop() {
-            let value = match frame {
+            partial = Some(match frame {
                 Frame::Array(mut items) => {
-                    items.extend(partial.take());
+                    items.extend(partial);
                     Value::Array(items)
                 }
                 Frame::Object(mut object) => {
-                    match (object.key, partial.take()) {
+                    match (object.key, partial) {
                         (Some(key), Some(child)) if !object.map.contains_key(&key) => {
                             object.map.insert(key, child);
                         }
-                        _ => open = 0,
+                        _ => self.found.open = 0,
                     }
                     Value::Object(object.map)
                 }
-            };
-            open += 1;
-            partial = Some(value);
+            });
+            self.found.open += 1;
         }
-        (partial.unwrap_or(Value::Null), open, end)
+        self.found.value = partial.unwrap_or(Value::Null);
     }
 
     /// Remembers which of the open levels is the record that did not end, for finding the next one after it.
@@ -163,7 +163,7 @@ impl Machine<'_> {
         };
         let level = self.frames.iter().position(is_record);
         let level = level.unwrap_or(self.frames.len().saturating_sub(1));
-        self.record = match self.frames.get(level) {
+        self.found.record = match self.frames.get(level) {
             Some(Frame::Object(object)) => Some((object.start, self.frames.len() - level)),
             _ => None,
         };

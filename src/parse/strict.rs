@@ -14,62 +14,47 @@ use super::{Limits, Mend, Mends, latex};
 ///
 /// Returns `None` for everything else, for duplicate keys, and beyond a limit: the tolerant reader says why.
 pub(super) fn read(text: &str, limits: &Limits) -> Option<(Value, Mends)> {
-    let mut state = State {
+    let mut node = Node {
+        depth_left: limits.max_depth,
         values_left: limits.max_values,
         mends: Mends::default(),
         last_len: 0,
     };
     let mut reader = serde_json::Deserializer::from_str(text);
-    let node = Node {
-        state: &mut state,
-        depth_left: limits.max_depth,
-    };
     let value = node.deserialize(&mut reader).ok()?;
     reader.end().ok()?;
-    Some((value, state.mends))
+    Some((value, node.mends))
 }
 
 /// The most members an object is given room for before they come.
 const MAX_RESERVED: usize = 32;
 
-struct State {
+/// The value being read: what is left to it, and what was seen in it.
+struct Node {
+    depth_left: usize,
     values_left: usize,
     mends: Mends,
     /// How many members the last object had: the next one in a list is like it.
     last_len: usize,
 }
 
-struct Node<'a> {
-    state: &'a mut State,
-    depth_left: usize,
+fn spend<E: serde::de::Error>(left: &mut usize) -> Result<(), E> {
+    *left = left
+        .checked_sub(1)
+        .ok_or_else(|| E::custom("beyond a limit"))?;
+    Ok(())
 }
 
-impl Node<'_> {
-    fn child(&mut self) -> Node<'_> {
-        Node {
-            state: self.state,
-            depth_left: self.depth_left - 1,
-        }
-    }
-
-    fn enter<E: serde::de::Error>(&self) -> Result<(), E> {
-        (self.depth_left > 0)
-            .then_some(())
-            .ok_or_else(|| E::custom("too deep"))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Node<'_> {
+impl<'de> DeserializeSeed<'de> for &mut Node {
     type Value = Value;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        let left = self.state.values_left.checked_sub(1);
-        self.state.values_left = left.ok_or_else(|| D::Error::custom("too many values"))?;
+        spend(&mut self.values_left)?;
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
+impl<'de> Visitor<'de> for &mut Node {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,30 +89,32 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
         let mut value = value.to_owned();
         for _ in 0..latex::undo_valid(&mut value) {
-            self.state.mends.add(Mend::LatexEscape);
+            self.mends.add(Mend::LatexEscape);
         }
         Ok(Value::String(value))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Value, A::Error> {
-        self.enter()?;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        spend(&mut self.depth_left)?;
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(self.child())? {
+        while let Some(item) = seq.next_element_seed(&mut *self)? {
             items.push(item);
         }
+        self.depth_left += 1;
         Ok(Value::Array(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
-        self.enter()?;
-        let mut object = Map::with_capacity(self.state.last_len);
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        spend(&mut self.depth_left)?;
+        let mut object = Map::with_capacity(self.last_len);
         while let Some(key) = map.next_key::<String>()? {
-            let value = map.next_value_seed(self.child())?;
+            let value = map.next_value_seed(&mut *self)?;
             if object.insert(key, value).is_some() {
                 return Err(A::Error::custom("duplicate key"));
             }
         }
-        self.state.last_len = object.len().min(MAX_RESERVED);
+        self.last_len = object.len().min(MAX_RESERVED);
+        self.depth_left += 1;
         Ok(Value::Object(object))
     }
 }

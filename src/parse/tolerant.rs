@@ -77,35 +77,26 @@ pub(super) fn read(
         view,
         pos: start,
         frames: std::mem::take(stack),
-        mends: Mends::default(),
         max_depth: limits.max_depth,
         values_left: *values_left,
         firm: false,
         pairs: 0,
         known: false,
-        record: None,
-        dropped: 0,
         state: State::Value,
-        done: Value::Null,
+        found: Found::strict((Value::Null, Mends::default()), start..start),
     };
     // At a key, its brace is missing.
     if view.quote_at(start).is_some() && machine.open_object().is_ok() {
-        machine.mends.add(Mend::MissingOpen);
+        machine.mend(Mend::MissingOpen);
     }
-    let (value, open, end) = machine.run();
+    machine.run();
     *values_left = machine.values_left;
     machine.frames.clear();
     *stack = machine.frames;
-    Found {
-        value,
-        open,
-        end,
-        span: start..machine.pos,
-        mends: machine.mends,
-        serious: machine.known || view.shape.is_open(),
-        record: machine.record,
-        dropped: machine.dropped,
-    }
+    let mut found = machine.found;
+    found.span.end = machine.pos;
+    found.serious = machine.known || view.shape.is_open();
+    found
 }
 
 /// What one step gives, or how the reading ends.
@@ -146,7 +137,6 @@ pub(super) struct Machine<'a> {
     pub(super) view: View<'a>,
     pub(super) pos: usize,
     pub(super) frames: Vec<Frame>,
-    pub(super) mends: Mends,
     max_depth: usize,
     values_left: usize,
     /// Whether the last value's end is beyond doubt even if the text ends right after it.
@@ -155,11 +145,8 @@ pub(super) struct Machine<'a> {
     pub(super) pairs: usize,
     /// Whether a key of the record was read.
     pub(super) known: bool,
-    pub(super) record: Option<(usize, usize)>,
-    pub(super) dropped: usize,
     pub(super) state: State,
-    /// The whole value, once its last bracket was read.
-    pub(super) done: Value,
+    pub(super) found: Found,
 }
 
 impl<'a> Deref for Machine<'a> {
@@ -171,19 +158,18 @@ impl<'a> Deref for Machine<'a> {
 }
 
 impl Machine<'_> {
-    fn run(&mut self) -> (Value, usize, End) {
-        loop {
+    fn run(&mut self) {
+        let mut step = Ok(());
+        while step.is_ok() {
             self.skip_trivia();
-            let step = match self.state {
+            step = match self.state {
                 State::Value => self.value(),
                 State::Element => self.element(),
                 State::Key { comma } => self.key(comma),
                 State::After => self.after(),
             };
-            if let Err(end) = step {
-                return self.unwind(end);
-            }
         }
+        self.unwind(step.err().unwrap_or(End::Whole));
     }
 
     pub(super) fn peek(&self) -> Option<u8> {
@@ -191,7 +177,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn mend(&mut self, mend: Mend) {
-        self.mends.add(mend);
+        self.found.mends.add(mend);
     }
 
     /// Leaves out the character here.
