@@ -12,14 +12,10 @@ pub(super) fn read(answer: Answer, text: &str, shape: &Shape) -> Answer {
     if shape.is_open() || !matches!(answer.fault, Some(Fault::NoJson | Fault::OnlyThinking)) {
         return answer;
     }
-    let ends = text
-        .bytes()
-        .enumerate()
-        .filter(|(_, byte)| matches!(byte, b'<' | b'[' | b'.' | 0xe2));
-    let mut thought = ends.filter_map(|(at, _)| match thinking::tag(text, at) {
-        Some(thinking::Tag::Close { length }) => Some(at + length),
-        Some(thinking::Tag::Open { .. }) => Some(text.len()),
-        None => None,
+    let marks = text.match_indices(['<', '[', '.', '◁']);
+    let mut thought = marks.filter_map(|(at, _)| match thinking::tag(text, at)? {
+        thinking::Tag::Close { length } => Some(at + length),
+        thinking::Tag::Open { .. } => Some(text.len()),
     });
     let text = &text[thought.next_back().unwrap_or(0)..];
     // What a backslash became is brought back in JSON only.
@@ -33,8 +29,7 @@ pub(super) fn read(answer: Answer, text: &str, shape: &Shape) -> Answer {
         key: None,
         value: Vec::new(),
         spoilt: false,
-        dropped: false,
-        cut: false,
+        fault: None,
     };
     if !reader.table(text) {
         reader.labels(text);
@@ -42,20 +37,16 @@ pub(super) fn read(answer: Answer, text: &str, shape: &Shape) -> Answer {
     if reader.records.is_empty() {
         return answer;
     }
-    let mut found = Answer {
-        values: reader.records,
-        mends: answer.mends,
-        fault: match (reader.cut, reader.dropped) {
-            (true, _) => Some(Fault::Truncated),
-            (false, true) => Some(Fault::Malformed),
-            (false, false) => None,
-        },
-    };
-    found
-        .values
+    let mut mends = answer.mends;
+    reader
+        .records
         .iter()
-        .for_each(|_| found.mends.add(Mend::PlainForm));
-    found
+        .for_each(|_| mends.add(Mend::PlainForm));
+    Answer {
+        values: reader.records,
+        mends,
+        fault: reader.fault,
+    }
 }
 
 struct Reader<'a> {
@@ -67,8 +58,7 @@ struct Reader<'a> {
     value: Vec<&'a str>,
     /// Whether the record holds something that cannot be read.
     spoilt: bool,
-    dropped: bool,
-    cut: bool,
+    fault: Option<Fault>,
 }
 
 impl<'a> Reader<'a> {
@@ -81,16 +71,15 @@ impl<'a> Reader<'a> {
             };
             let is_rule =
                 |line: &&str| line.contains('-') && line.trim().chars().all(|c| "|:- ".contains(c));
-            if !line.contains('|') || lines.peek().is_none_or(|line| !is_rule(line)) {
+            if !line.contains('|') || !lines.peek().is_some_and(is_rule) {
                 continue;
             }
-            let names: Vec<_> = cells(line)
-                .iter()
+            let cells = cells(line).into_iter();
+            let names: Vec<_> = cells
                 .map(|cell| self.shape.meant(cell.trim_matches('*')))
                 .collect();
-            let head = names
-                .iter()
-                .flatten()
+            let known = names.iter().flatten();
+            let head = known
                 .map(|name| ((*name).to_owned(), Value::Null))
                 .collect();
             if self.shape.is_filled(&head) {
@@ -99,11 +88,9 @@ impl<'a> Reader<'a> {
         };
         for line in lines.skip(1).take_while(|line| line.contains('|')) {
             let cells = cells(line);
-            if cells.len() != names.len()
-                || !line.trim_end().ends_with('|') && !line.ends_with('\n')
-            {
-                self.cut |= !line.ends_with('\n');
-                self.dropped = true;
+            let ends = line.ends_with('\n');
+            if cells.len() != names.len() || !(ends || line.trim_end().ends_with('|')) {
+                self.drop(!ends);
                 continue;
             }
             let members = names.iter().zip(cells).filter(|(_, cell)| !cell.is_empty());
@@ -128,9 +115,8 @@ impl<'a> Reader<'a> {
             }
             block = None;
             let label = label(line);
-            if let Some((key, value)) =
-                label.and_then(|(name, value)| Some((self.shape.meant(name)?, value)))
-            {
+            let member = label.and_then(|(name, value)| self.shape.meant(name).zip(Some(value)));
+            if let Some((key, value)) = member {
                 self.finish_value();
                 if self.record.contains_key(key) {
                     self.finish_record();
@@ -161,64 +147,73 @@ impl<'a> Reader<'a> {
             blank = false;
         }
         // Without a line break or a full stop at its end, the last text may go on.
-        let ends = text.ends_with([
-            '\n', '.', '!', '?', '"', ')', ']', '。', '！', '？', '।', '؟',
-        ]);
-        self.cut = self.key.is_some() && !ends;
-        self.spoilt |= self.cut;
+        let ends = text.ends_with(|c| "\n.!?\")]。！？।؟".contains(c));
+        let cut = self.key.is_some() && !ends;
+        self.spoilt |= cut;
         self.finish_value();
         self.finish_record();
+        if cut {
+            self.drop(true);
+        }
+    }
+
+    fn drop(&mut self, cut: bool) {
+        let fault = if cut {
+            Fault::Truncated
+        } else {
+            Fault::Malformed
+        };
+        if self.fault != Some(Fault::Truncated) {
+            self.fault = Some(fault);
+        }
     }
 
     fn finish_value(&mut self) {
-        let lines = std::mem::take(&mut self.value);
+        let value = value(&std::mem::take(&mut self.value));
         if let Some(key) = self.key.take() {
-            match value(&lines) {
-                Some(value) => drop(self.record.insert(key.to_owned(), value)),
-                None => self.spoilt = true,
-            }
+            self.spoilt |= value.is_none();
+            self.record
+                .extend(value.map(|value| (key.to_owned(), value)));
         }
     }
 
     fn finish_record(&mut self) {
         let record = std::mem::take(&mut self.record);
-        if std::mem::take(&mut self.spoilt) || !self.shape.is_filled(&record) {
-            self.dropped |= !record.is_empty();
-        } else {
+        if !std::mem::take(&mut self.spoilt) && self.shape.is_filled(&record) {
             self.records.push(Value::Object(record));
+        } else if !record.is_empty() {
+            self.drop(false);
         }
     }
 }
 
+/// The cells of a row, where a backslash keeps a bar from ending one.
 fn cells(line: &str) -> Vec<String> {
     let line = line.trim();
     let line = line.strip_prefix('|').unwrap_or(line);
     let line = line.strip_suffix('|').unwrap_or(line);
     let mut cells = vec![String::new()];
-    let mut escaped = false;
     for c in line.chars() {
         let cell = cells.last_mut().expect("there is always one");
-        match c {
-            '|' if escaped => {
-                cell.pop();
-                cell.push(c);
-            }
-            '|' => cells.push(String::new()),
-            _ => cell.push(c),
+        let escaped = c == '|' && cell.ends_with('\\');
+        if escaped {
+            cell.pop();
         }
-        escaped = c == '\\';
+        if c == '|' && !escaped {
+            cells.push(String::new());
+        } else {
+            cell.push(c);
+        }
     }
     cells.iter().map(|cell| cell.trim().to_owned()).collect()
 }
 
 /// Splits `- **Key:** value` into its name and value.
 fn label(line: &str) -> Option<(&str, &str)> {
-    let start = line
-        .trim()
-        .trim_start_matches(['-', '*', '>', ' ', '•', '#', '"']);
-    let number = start
-        .trim_start_matches(|c: char| c.is_ascii_digit())
-        .trim_start_matches(['.', ')']);
+    let line = line.trim();
+    let start = line.trim_start_matches(['-', '*', '>', ' ', '•', '#', '"']);
+    let number = start.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = number.trim_start_matches(['.', ')']);
     let start = if number.len() < start.len() {
         number.trim_start()
     } else {
@@ -226,55 +221,43 @@ fn label(line: &str) -> Option<(&str, &str)> {
     };
     let (name, value) = start.split_once([':', '：'])?;
     let spaced = value.is_empty() || value.starts_with([' ', '*', '_']) || start.contains('：');
-    let named = !name.is_empty()
-        && name.len() <= 64
-        && name.split_whitespace().count() <= 3
-        && !name.contains(['.', ',', '?']);
-    (spaced && named).then(|| (name, value.trim_start_matches(['*', '_']).trim()))
+    let named = !name.is_empty() && name.len() <= 64 && !name.contains(['.', ',', '?']);
+    let short = || name.split_whitespace().count() <= 3;
+    (spaced && named && short()).then(|| (name, value.trim_start_matches(['*', '_']).trim()))
 }
 
 /// Makes a value of the lines of one.
-fn value(lines: &[&str]) -> Option<Value> {
+fn value<'a>(lines: &[&'a str]) -> Option<Value> {
     let (first, rest) = lines.split_first()?;
-    let item = |line: &str| {
-        Some(
-            line.trim()
-                .strip_prefix("- ")
-                .or_else(|| line.trim().strip_prefix("* "))?
-                .trim()
-                .to_owned(),
-        )
+    let item = |line: &&'a str| {
+        let line = line.trim();
+        let item = line.strip_prefix("- ").or_else(|| line.strip_prefix("* "));
+        item.map(str::trim)
+    };
+    let is_quoted = |quote: char| {
+        first.len() > 1 && first.starts_with(quote) && first.ends_with(quote) && rest.is_empty()
     };
     Some(match (*first, rest) {
         ("" | "|" | "|-" | ">" | ">-", rest) if !rest.is_empty() => {
-            let items: Option<Vec<String>> = rest.iter().map(|line| item(line)).collect();
-            if let (Some(items), "") = (items, *first) {
-                return items.iter().map(|item| value(&[item])).collect();
+            let items: Option<Vec<&str>> = rest.iter().map(item).collect();
+            if let Some(items) = items.filter(|_| first.is_empty()) {
+                return items.into_iter().map(|item| value(&[item])).collect();
             }
             let full = rest.iter().filter(|line| !line.trim().is_empty());
-            let indent = full
-                .map(|line| line.len() - line.trim_start().len())
-                .min()
-                .unwrap_or(0);
-            let lines: Vec<&str> = rest
-                .iter()
-                .map(|line| line.get(indent..).unwrap_or_default())
-                .collect();
+            let indent = full.map(|line| line.len() - line.trim_start().len()).min();
+            let line = |line: &&'a str| line.get(indent.unwrap_or(0)..).unwrap_or_default();
+            let lines: Vec<&str> = rest.iter().map(line).collect();
             let between = if first.starts_with('>') { " " } else { "\n" };
             lines.join(between).trim().into()
         }
-        (first, []) if first.starts_with('"') && first.ends_with('"') => {
-            strict::read(first, &Limits::default())?.0
-        }
-        (first, []) if first.len() > 1 && first.starts_with('\'') && first.ends_with('\'') => {
-            first[1..first.len() - 1].replace("''", "'").into()
-        }
+        ("" | "|" | "|-" | ">" | ">-", _) => return None,
+        (first, _) if is_quoted('"') => strict::read(first, &Limits::default())?.0,
+        (first, _) if is_quoted('\'') => first[1..first.len() - 1].replace("''", "'").into(),
         (first, []) if first.starts_with('[') && first.ends_with(']') => {
             let items = first[1..first.len() - 1].split(',').map(str::trim);
-            strict::read(first, &Limits::default())
-                .map_or_else(|| items.collect(), |(list, _)| list)
+            let list = strict::read(first, &Limits::default());
+            list.map_or_else(|| items.collect(), |(list, _)| list)
         }
-        ("" | "|" | "|-" | ">" | ">-", []) => return None,
         // A text that opens a quote and closes it nowhere is not all of it.
         (first, _)
             if first.starts_with(['"', '\'']) && first.matches(&first[..1]).count() % 2 == 1 =>
