@@ -4,48 +4,33 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::mend::named;
+
+named! {
 /// What kept an answer, or a part of it, from becoming records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Fault {
+Fault {
     /// The answer is blank.
-    Blank,
+    Blank => "blank",
     /// The answer holds no JSON, such as a refusal in prose.
-    NoJson,
+    NoJson => "no_json",
     /// The answer never got past its thinking section.
-    OnlyThinking,
+    OnlyThinking => "only_thinking",
     /// The answer stops before its JSON ends. Whole records before the cut are kept.
-    Truncated,
+    Truncated => "truncated",
     /// Some of the JSON could not be read without guessing. What could be read is kept.
-    Malformed,
+    Malformed => "malformed",
     /// The answer is JSON, but not records of the wanted shape.
-    NotRecords,
+    NotRecords => "not_records",
     /// The answer has more bytes than [`Limits::max_bytes`](super::Limits::max_bytes).
-    TooLong,
+    TooLong => "too_long",
     /// The JSON is nested deeper than [`Limits::max_depth`](super::Limits::max_depth).
-    TooDeep,
+    TooDeep => "too_deep",
     /// The JSON has more values than [`Limits::max_values`](super::Limits::max_values).
-    TooMany,
+    TooMany => "too_many",
+}
 }
 
 impl Fault {
-    /// Returns the name used in reports and logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Blank => "blank",
-            Self::NoJson => "no_json",
-            Self::OnlyThinking => "only_thinking",
-            Self::Truncated => "truncated",
-            Self::Malformed => "malformed",
-            Self::NotRecords => "not_records",
-            Self::TooLong => "too_long",
-            Self::TooDeep => "too_deep",
-            Self::TooMany => "too_many",
-        }
-    }
-
     /// Returns what to change, in words that a model can use when it is asked again.
     #[must_use]
     pub fn advice(self) -> &'static str {
@@ -72,11 +57,5 @@ impl Fault {
             }
             Self::TooMany => "The JSON had far too many values. Give only what was asked for.",
         }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -51,7 +51,14 @@ pub(super) struct Escapes {
 /// Undoes LaTeX in a string that was valid JSON, and returns how many escapes were undone.
 pub(super) fn undo_valid(text: &mut String) -> u32 {
     let bytes = text.as_bytes();
-    let suspects: Vec<usize> = suspects(bytes).collect();
+    // A drive letter: its path goes on behind other control characters.
+    let is_drive = |(at, _): (usize, &str)| {
+        at > 0
+            && bytes[at - 1].is_ascii_alphabetic()
+            && bytes.get(at + 1).is_some_and(u8::is_ascii_control)
+    };
+    let has_drive = text.match_indices(":").any(is_drive);
+    let suspects: Vec<usize> = suspects(bytes, has_drive).collect();
     if suspects.is_empty() {
         return 0;
     }
@@ -66,7 +73,7 @@ pub(super) fn undo_valid(text: &mut String) -> u32 {
 }
 
 /// Finds the control characters that may be the start of a command.
-fn suspects(bytes: &[u8]) -> impl Iterator<Item = usize> {
+fn suspects(bytes: &[u8], has_drive: bool) -> impl Iterator<Item = usize> {
     // Whole chunks are looked at first, which compiles to a few wide instructions. Few line breaks stand before a
     // small letter, so few chunks need a closer look.
     const CHUNK: usize = 256;
@@ -86,33 +93,16 @@ fn suspects(bytes: &[u8]) -> impl Iterator<Item = usize> {
         .flat_map(|(index, _)| index * CHUNK..(index + 1) * CHUNK)
         .filter(|at| at + 1 < bytes.len())
         .chain(bytes.len().checked_sub(1))
-        .filter(|at| is_suspect(bytes, *at))
+        .filter(move |at| is_suspect(bytes, *at, has_drive))
 }
 
 /// Whether a control character and what follows it may be a command, or a part of a path.
-fn is_suspect(bytes: &[u8], at: usize) -> bool {
+fn is_suspect(bytes: &[u8], at: usize, has_drive: bool) -> bool {
     match bytes[at] {
         0x08 | 0x0c => true,
-        b'\t' | b'\n' | b'\r' => in_path(bytes, at) || command(bytes, at) != Command::No,
+        b'\t' | b'\n' | b'\r' => has_drive || command(bytes, at) != Command::No,
         _ => false,
     }
-}
-
-/// Whether a drive letter stands before a place, in the same word but for control characters.
-fn in_path(bytes: &[u8], at: usize) -> bool {
-    const REACH: usize = 128;
-    let before = &bytes[at.saturating_sub(REACH)..at];
-    let word = before
-        .iter()
-        .rev()
-        .take_while(|byte| **byte != b' ')
-        .count();
-    let word = &before[before.len() - word..];
-    let colon = word.iter().rposition(|byte| *byte == b':');
-    colon.is_some_and(|colon| {
-        let next = word.get(colon + 1).unwrap_or(&bytes[at]);
-        next.is_ascii_control() && colon > 0 && word[colon - 1].is_ascii_alphabetic()
-    })
 }
 
 /// Undoes LaTeX, and what paths and patterns need, at the suspects. Returns how many escapes were undone.

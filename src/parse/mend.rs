@@ -4,35 +4,44 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Declares every mend once: its documentation, its name in Rust, and the one in reports.
-macro_rules! mends {
-    ($($(#[$doc:meta])+ $mend:ident => $name:literal,)+) => {
-        /// One kind of thing that was put right, or set aside, to get at what a model meant.
-        ///
-        /// An answer that is valid JSON and nothing else has none of these.
+/// Declares an enum whose every variant has one name, the same in `serde`, in reports and in logs.
+macro_rules! named {
+    ($(#[$about:meta])+ $name:ident { $($(#[$doc:meta])+ $variant:ident => $text:literal,)+ }) => {
+        $(#[$about])+
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         #[non_exhaustive]
-        pub enum Mend {
-            $($(#[$doc])+ $mend,)+
+        pub enum $name {
+            $($(#[$doc])+ $variant,)+
         }
 
-        impl Mend {
-            /// Every mend, in the order of declaration.
-            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$mend),+];
+        impl $name {
+            /// Every one, in the order of declaration.
+            pub const ALL: [Self; [$($text),+].len()] = [$(Self::$variant),+];
 
             /// Returns the name used in reports and logs.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
-                    $(Self::$mend => $name,)+
+                    $(Self::$variant => $text,)+
                 }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
             }
         }
     };
 }
+pub(super) use named;
 
-mends! {
+named! {
+/// One kind of thing that was put right, or set aside, to get at what a model meant.
+///
+/// An answer that is valid JSON and nothing else has none of these.
+Mend {
     /// Words before, between or after the JSON were set aside.
     Prose => "prose",
     /// The JSON stood in a code fence, closed or not.
@@ -115,11 +124,6 @@ mends! {
     /// An object whose keys start over was split into two.
     SplitObject => "split_object",
 }
-
-impl fmt::Display for Mend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// How often each [`Mend`] was needed.
