@@ -37,7 +37,7 @@ impl Machine<'_> {
         if goes_on {
             // `"list": ["a", "key": …`: the bracket of a list before the next member.
             self.close_unmarked()?;
-            self.state = State::Key { comma: true };
+            self.state = State::Next { comma: true };
         } else {
             // `["key": …`: the brace of a record in a list.
             self.mend(Mend::MissingOpen);
@@ -134,15 +134,15 @@ impl Machine<'_> {
             _ if self.firm && self.stray_quote(self.pos) => self.leave_out(Mend::StrayText),
             _ if object && matches!(self.peek(), Some(b'.' | b'|')) => {
                 self.leave_out(Mend::MissingComma);
-                self.state = State::Key { comma: true };
+                self.state = State::Next { comma: true };
             }
             // A closing fence ends the answer, so brackets still open were forgotten, not cut off.
             _ if self.at_fence(self.pos) && !(object && self.pairs == 0) => {
-                self.close_unmarked()?
+                self.close_unmarked()?;
             }
             _ if object && (self.quote_at(self.pos).is_some() || self.bare_key_known(self.pos)) => {
                 self.mend(Mend::MissingComma);
-                self.state = State::Key { comma: false };
+                self.state = State::Next { comma: false };
             }
             _ if !object && self.starts_value() && !self.bytes[self.pos].is_ascii_alphabetic() => {
                 self.mend(Mend::MissingComma);
@@ -151,21 +151,6 @@ impl Machine<'_> {
             _ => return Ok(false),
         }
         Ok(true)
-    }
-
-    /// Leaves out further commas behind one in an array, and a comma before the end.
-    pub(super) fn after_comma(&mut self) -> State {
-        self.state = State::Element;
-        self.skip_trivia();
-        while self.mark(self.pos) == b',' {
-            self.leave_out(Mend::ExtraComma);
-            self.skip_trivia();
-        }
-        if self.mark(self.pos) == b']' {
-            self.mend(Mend::ExtraComma);
-            return State::After;
-        }
-        State::Value
     }
 
     /// Whether the innermost object has all of a record, and stands alone or in a list.

@@ -118,8 +118,10 @@ fn clause_start(gap: &str) -> usize {
 fn cue(before: &str, word: &str) -> Cue {
     match (before, word) {
         _ if starts(word, REVISIONS) => Cue::Revision,
-        ("for", "example" | "instance") | ("e", "g") | ("such", "as") => Cue::Aside,
-        ("looks" | "look", "like") => Cue::Aside,
+        ("for", "example" | "instance")
+        | ("e", "g")
+        | ("such", "as")
+        | ("looks" | "look", "like") => Cue::Aside,
         _ if starts(word, FORMATS) => Cue::Format,
         _ => Cue::None,
     }

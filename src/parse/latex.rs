@@ -57,7 +57,7 @@ pub(super) fn undo_valid(text: &mut String) -> u32 {
             && bytes[at - 1].is_ascii_alphabetic()
             && bytes.get(at + 1).is_some_and(u8::is_ascii_control)
     };
-    let has_drive = text.match_indices(":").any(is_drive);
+    let has_drive = text.match_indices(':').any(is_drive);
     let suspects: Vec<usize> = suspects(bytes, has_drive).collect();
     if suspects.is_empty() {
         return 0;

@@ -92,12 +92,13 @@ impl Quote {
     #[inline]
     pub(super) fn closing_length(&self, rest: &[u8]) -> Option<usize> {
         // Most bytes close nothing, and need no closer look.
-        let may_close = self.closing_bytes().contains(rest.first()?);
-        let closes = |closer: &&&str| rest.starts_with(closer.as_bytes());
-        let closer = may_close
-            .then(|| self.closers.iter().find(closes))
-            .flatten();
-        closer.map(|closer| closer.len())
+        if !self.closing_bytes().contains(rest.first()?) {
+            return None;
+        }
+        let mut closers = self.closers.iter().map(|closer| closer.as_bytes());
+        closers
+            .find(|closer| rest.starts_with(closer))
+            .map(<[u8]>::len)
     }
 }
 

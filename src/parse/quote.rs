@@ -7,11 +7,6 @@
 //! One function for each place of a string, whose arms are what may follow its quote, in the order of the argument. A string
 //! is *clean* as long as no quote in it was taken for text: then less of a sign is enough to end it.
 
-#![expect(
-    clippy::match_same_arms,
-    reason = "the order of the arms is the argument"
-)]
-
 use super::look::{KEY_REACH, Key, Quote};
 use super::text::{Draft, Role};
 use super::tolerant::Machine;

@@ -125,10 +125,8 @@ pub(super) struct Object {
 pub(super) enum State {
     /// A value must come.
     Value,
-    /// An element may come, or the end of the array.
-    Element,
-    /// A key may come, or the end of the object. Says whether a comma came before.
-    Key { comma: bool },
+    /// An element or a key may come, or the end of what is open. Says whether a comma came before.
+    Next { comma: bool },
     /// A value came.
     After,
 }
@@ -164,8 +162,8 @@ impl Machine<'_> {
             self.skip_trivia();
             step = match self.state {
                 State::Value => self.value(),
-                State::Element => self.element(),
-                State::Key { comma } => self.key(comma),
+                State::Next { comma } if self.in_object() => self.key(comma),
+                State::Next { comma } => self.element(comma),
                 State::After => self.after(),
             };
         }
@@ -219,7 +217,7 @@ impl Machine<'_> {
                 return Ok(());
             }
             b'[' => {
-                self.open(Frame::Array(Vec::new()), State::Element)?;
+                self.open(Frame::Array(Vec::new()))?;
                 self.take_mark();
                 return Ok(());
             }
@@ -245,34 +243,39 @@ impl Machine<'_> {
             start: self.pos,
             ..Object::default()
         };
-        self.open(Frame::Object(object), State::Key { comma: false })
+        self.open(Frame::Object(object))
     }
 
-    fn open(&mut self, frame: Frame, state: State) -> Step {
+    fn open(&mut self, frame: Frame) -> Step {
         if self.frames.len() >= self.max_depth {
             return Err(End::TooDeep);
         }
         self.frames.push(frame);
-        self.state = state;
+        self.state = State::Next { comma: false };
         Ok(())
     }
 
-    fn element(&mut self) -> Step {
+    fn element(&mut self, comma: bool) -> Step {
         match self.mark(self.pos) {
-            b']' => self.state = State::After,
+            b']' => self.end_after(comma),
             b',' => self.leave_out(Mend::ExtraComma),
             _ => return self.value(),
         }
         Ok(())
     }
 
+    /// Sees the closing bracket where an element or a key may come.
+    fn end_after(&mut self, comma: bool) {
+        if comma {
+            self.mend(Mend::ExtraComma);
+        }
+        self.state = State::After;
+    }
+
     fn key(&mut self, comma: bool) -> Step {
         let byte = self.peek().ok_or(End::Cut)?;
         if self.mark(self.pos) == b'}' {
-            if comma {
-                self.mend(Mend::ExtraComma);
-            }
-            self.state = State::After;
+            self.end_after(comma);
             return Ok(());
         }
         if self.is_broken_before_key(comma)? {
@@ -308,11 +311,7 @@ impl Machine<'_> {
         match self.mark(self.pos) {
             b',' => {
                 self.take_mark();
-                self.state = if object {
-                    State::Key { comma: true }
-                } else {
-                    self.after_comma()
-                };
+                self.state = State::Next { comma: true };
                 Ok(())
             }
             mark @ (b'}' | b']') if object == (mark == b'}') => {

@@ -37,13 +37,14 @@ impl Machine<'_> {
             object.hole = true;
         }
         // In `[..., {` the comma belongs to the ellipsis.
-        if matches!(self.state, State::Element | State::Value) {
+        let in_object = self.in_object();
+        if self.state == State::Value || (matches!(self.state, State::Next { .. }) && !in_object) {
             let next = self.look(self.pos, true);
             if next.mark == b',' {
                 self.pos = self.past(next.at);
             }
-            if !self.in_object() {
-                self.state = State::Element;
+            if self.state == State::Value && !in_object {
+                self.state = State::Next { comma: false };
             }
         }
     }
