@@ -176,7 +176,9 @@ impl Machine<'_> {
         items.last().is_some_and(Value::is_object)
             && match next.mark {
                 b',' => self.look(self.past(next.at), true).mark == b'{',
-                mark => matches!(mark, b'{' | b']'),
+                // With nothing behind it, the bracket is that of a list further out.
+                b']' => self.parent_object().is_none() || !self.is_end(self.next(next.at + 1)),
+                mark => mark == b'{',
             }
     }
 

@@ -33,21 +33,30 @@ pub(super) struct Label {
 /// How far back words are looked at, in bytes: a sentence.
 const REACH: usize = 120;
 
-const REVISIONS: &str = "correct revis final instead improved fixed redo better actual";
+const REVISIONS: [&str; 9] = [
+    "correct", "revis", "final", "instead", "improved", "fixed", "redo", "better", "actual",
+];
 
-const FORMATS: &str = "example format schema template structure draft sample instruction";
+const FORMATS: [&str; 8] = [
+    "example", "format", "schema", "template", "structur", "draft", "sample", "instruct",
+];
 
 /// What an answer is called.
-const ANSWERS: &str =
-    "answer version json output response list result record object array set data attempt one";
+const ANSWERS: [&str; 14] = [
+    "answer", "version", "json", "output", "response", "list", "result", "record", "object",
+    "array", "set", "data", "attempt", "one",
+];
 
 /// Words that say nothing of a subject.
-const SMALL: &str = "a an the this these that here is are s ll my your i you we it let me will now of for to in \
-    with as and use please gave was new";
+const SMALL: [&str; 33] = [
+    "a", "an", "the", "this", "these", "that", "here", "is", "are", "s", "ll", "my", "your", "i",
+    "you", "we", "it", "let", "me", "will", "now", "of", "for", "to", "in", "with", "as", "and",
+    "use", "please", "gave", "was", "new",
+];
 
 /// Whether a word starts with one of those listed.
-fn starts(word: &str, list: &str) -> bool {
-    list.split(' ').any(|start| word.starts_with(start))
+fn starts(word: &str, list: &[&str]) -> bool {
+    list.iter().any(|start| word.starts_with(start))
 }
 
 impl Label {
@@ -75,8 +84,8 @@ impl Label {
             let word = piece.to_lowercase();
             let cue = cue(&label.last, &word);
             if start >= clause {
-                let small = || SMALL.split(' ').any(|small| small == word);
-                label.is_plain &= cue != Cue::None || starts(&word, ANSWERS) || small();
+                let is_small = || SMALL.contains(&word.as_str());
+                label.is_plain &= cue != Cue::None || starts(&word, &ANSWERS) || is_small();
             }
             if cue > label.cue {
                 label.cue = cue;
@@ -117,12 +126,12 @@ fn clause_start(gap: &str) -> usize {
 /// What a word announces behind another.
 fn cue(before: &str, word: &str) -> Cue {
     match (before, word) {
-        _ if starts(word, REVISIONS) => Cue::Revision,
+        _ if starts(word, &REVISIONS) => Cue::Revision,
         ("for", "example" | "instance")
         | ("e", "g")
         | ("such", "as")
         | ("looks" | "look", "like") => Cue::Aside,
-        _ if starts(word, FORMATS) => Cue::Format,
+        _ if starts(word, &FORMATS) => Cue::Format,
         _ => Cue::None,
     }
 }

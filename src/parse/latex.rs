@@ -132,12 +132,12 @@ pub(super) fn undo(text: &mut String, escapes: Escapes) -> u32 {
     let feeds_line = |at| opens_display(bytes, at) || (bytes[at] == b'\n' && ends_row(at));
     let mut in_maths = |at| inside(maths.get_or_insert_with(|| maths_spans(bytes)), at);
     for &at in &suspects {
-        let found = match command(bytes, at) {
-            _ if strong(at) => true,
-            Command::Sure => !careful,
-            Command::InMaths => !careful && !feeds_line(at) && in_maths(at),
+        let mut is_command = || match command(bytes, at) {
+            Command::Sure => true,
+            Command::InMaths => !feeds_line(at) && in_maths(at),
             Command::No => false,
         };
+        let found = strong(at) || (!careful && is_command());
         if found {
             undone.push(at);
         }
@@ -178,8 +178,17 @@ fn command(bytes: &[u8], at: usize) -> Command {
         .take_while(|byte| byte.is_ascii_alphabetic())
         .count();
     let run = &bytes[at + 1..at + 1 + run];
+    // Most line breaks stand before a capital.
+    if !run.first().is_some_and(u8::is_ascii_lowercase) {
+        return Command::No;
+    }
     let first = letter(bytes[at]);
-    let is_in = |rests: &str| rests.split(' ').any(|rest| rest.as_bytes() == run);
+    let is_in = |rests: &str| {
+        rests
+            .as_bytes()
+            .split(|byte| *byte == b' ')
+            .any(|rest| rest == run)
+    };
     match COMMANDS.iter().find(|(of, ..)| *of == first) {
         Some((_, sure, _)) if is_in(sure) => Command::Sure,
         Some((_, _, in_maths)) if is_in(in_maths) => Command::InMaths,

@@ -329,7 +329,7 @@ impl<'a> View<'a> {
 
     /// Whether an object that looks like a record starts at a brace.
     pub(super) fn record_starts(&self, brace: usize) -> bool {
-        match self.key_at(self.next(brace + 1)) {
+        match self.key_at(self.next(self.past(brace))) {
             Key::Known | Key::Cut => true,
             Key::Plausible => self.shape.is_open(),
             Key::Odd | Key::No => false,

@@ -260,7 +260,9 @@ impl Machine<'_> {
 
     /// Whether the next record starts at a brace: its first key is one that this record has.
     fn starts_over(&self, brace: usize) -> bool {
-        let object = self.top_object().zip(self.key_text(self.next(brace + 1)));
+        let object = self
+            .top_object()
+            .zip(self.key_text(self.next(self.past(brace))));
         self.record_starts(brace)
             && object.is_some_and(|(object, key)| object.map.contains_key(key))
     }

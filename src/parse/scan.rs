@@ -260,9 +260,9 @@ impl Walk<'_> {
         } else {
             self.pos
         };
-        (resync.levels <= 0 || is_in_line())
-            && self.mark(brace) == b'{'
-            && self.record_starts(brace)
+        let starts =
+            || self.record_starts(brace) || self.bare_key_known(self.next(self.past(brace)));
+        (resync.levels <= 0 || is_in_line()) && self.mark(brace) == b'{' && starts()
     }
 
     /// Whether a record starts here whose brace is missing, or the list of them: `"key":` at the start of a line.

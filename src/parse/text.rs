@@ -111,6 +111,10 @@ impl Machine<'_> {
                 Verdict::Close | Verdict::Broken => return Err(End::Broken),
             }
         }
+        // What a template puts there is for the author's program to say.
+        if quote.open == "`" && draft.text.contains("${") {
+            return Err(End::Broken);
+        }
         let inner = draft.dirty.then_some(Mend::InnerQuote);
         quote
             .mend

@@ -100,7 +100,14 @@ impl Machine<'_> {
         }
         let text = self.text[start..end].trim_end().trim_end_matches(',');
         // A sum is for the author to work out, and so is a number that is none.
-        let sum = text.starts_with(|c: char| c.is_ascii_digit()) && text.contains(['+', '*', '=']);
+        // `6+` is none.
+        let number = text.strip_suffix('+').unwrap_or_default();
+        let parts = if number.ends_with(char::is_numeric) {
+            number
+        } else {
+            text
+        };
+        let sum = text.starts_with(|c: char| c.is_ascii_digit()) && parts.contains(['+', '*', '=']);
         if sum || text.parse::<f64>().is_ok() {
             return Err(self.broken());
         }

@@ -322,6 +322,14 @@ impl Machine<'_> {
         }
     }
 
+    /// The objects that are open, from the outermost on.
+    pub(super) fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.frames.iter().filter_map(|frame| match frame {
+            Frame::Object(object) => Some(object),
+            Frame::Array(_) => None,
+        })
+    }
+
     pub(super) fn in_object(&self) -> bool {
         self.top_object().is_some()
     }

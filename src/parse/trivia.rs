@@ -1,7 +1,7 @@
 //! What the tolerant reader passes over between tokens.
 
 use super::Mend;
-use super::tolerant::{Frame, Machine, State};
+use super::tolerant::{Frame, Machine, Object, State};
 
 impl Machine<'_> {
     /// Skips white space, invisible characters, comments and ellipses.
@@ -33,7 +33,17 @@ impl Machine<'_> {
     fn skip_ellipsis(&mut self) {
         self.mend(Mend::Ellipsis);
         self.pos += 3;
-        if let Some(Frame::Object(object)) = self.frames.last_mut() {
+        let shape = self.view.shape;
+        let holds = |object: &Object| {
+            let key = object.key.as_deref();
+            key.is_some_and(|key| shape.recognises(key))
+        };
+        // Records that are left out are not there; what is left out within one is a part of it.
+        let in_record = self.in_object() || self.objects().any(holds);
+        let mut frames = self.frames.iter_mut().rev();
+        if let Some(Frame::Object(object)) =
+            frames.find(|frame| in_record && matches!(frame, Frame::Object(_)))
+        {
             object.hole = true;
         }
         // In `[..., {` the comma belongs to the ellipsis.
