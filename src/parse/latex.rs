@@ -172,22 +172,20 @@ fn letter(control: u8) -> u8 {
 }
 
 fn command(bytes: &[u8], at: usize) -> Command {
-    // The longest command has eight letters; a longer run is none.
-    let letters = bytes[at + 1..].iter().take(10);
+    // The longest command has nine letters; a longer run is none.
+    let letters = &bytes[at + 1..bytes.len().min(at + 11)];
     let run = letters
-        .take_while(|byte| byte.is_ascii_alphabetic())
-        .count();
-    let run = &bytes[at + 1..at + 1 + run];
+        .split(|byte| !byte.is_ascii_alphabetic())
+        .next()
+        .unwrap_or_default();
     // Most line breaks stand before a capital.
     if !run.first().is_some_and(u8::is_ascii_lowercase) {
         return Command::No;
     }
     let first = letter(bytes[at]);
     let is_in = |rests: &str| {
-        rests
-            .as_bytes()
-            .split(|byte| *byte == b' ')
-            .any(|rest| rest == run)
+        let mut rests = rests.as_bytes().split(|byte| *byte == b' ');
+        rests.any(|rest| rest == run)
     };
     match COMMANDS.iter().find(|(of, ..)| *of == first) {
         Some((_, sure, _)) if is_in(sure) => Command::Sure,
@@ -198,10 +196,11 @@ fn command(bytes: &[u8], at: usize) -> Command {
 
 /// A line feed right after the opening of display maths, or after a row's end, is a line feed.
 fn opens_display(bytes: &[u8], at: usize) -> bool {
-    bytes[at] == b'\n'
-        && [&b"$$"[..], b"\\[", b"\\\\"]
-            .iter()
-            .any(|opening| bytes[..at].ends_with(opening))
+    let openings = [&b"$$"[..], b"\\[", b"\\\\"];
+    let opens = openings
+        .iter()
+        .any(|opening| bytes[..at].ends_with(opening));
+    bytes[at] == b'\n' && opens
 }
 
 fn inside(spans: &[(usize, usize)], at: usize) -> bool {

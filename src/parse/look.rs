@@ -167,18 +167,14 @@ impl<'a> View<'a> {
 
     /// Returns where a comment that starts here ends.
     pub(super) fn comment(&self, at: usize) -> Option<usize> {
-        let (from, close) = if self.starts(at, "/*") {
-            (at + 2, "*/")
+        let end = if self.starts(at, "/*") {
+            self.text[at + 2..].find("*/").map(|end| at + 2 + end + 2)
         } else if self.starts(at, "//") || self.starts(at, "#") {
-            (at, "\n")
+            self.text[at..].find('\n').map(|end| at + end)
         } else {
             return None;
         };
-        let end = self.text[from..].find(close).map(|end| from + end);
-        Some(end.map_or(
-            self.bytes.len(),
-            |end| if close == "\n" { end } else { end + 2 },
-        ))
+        Some(end.unwrap_or(self.bytes.len()))
     }
 
     /// Whether a space or an invisible character beyond ASCII stands here.

@@ -18,14 +18,13 @@ pub(super) fn find(text: &str, suspects: &[usize], singles: &[usize]) -> Vec<usi
     let mut rest = suspects;
     let pattern = singles.iter().any(|at| is_class(bytes, *at));
     while let Some(&first) = rest.first() {
-        let word = word_around(bytes, first, rest, suspects);
-        let count = rest.partition_point(|at| *at < word.end);
-        let (inside, after) = rest.split_at(count);
-        let from = singles.partition_point(|at| *at < word.start);
-        let own = &singles[from..from + singles[from..].partition_point(|at| *at < word.end)];
+        let place = word_around(bytes, first, rest, suspects);
+        let before = |end: usize, places: &[usize]| places.partition_point(|at| *at < end);
+        let (inside, after) = rest.split_at(before(place.end, rest));
+        let own = &singles[before(place.start, singles)..before(place.end, singles)];
         let word = Word {
             bytes,
-            place: word,
+            place,
             inside,
             own,
         };
@@ -76,9 +75,7 @@ impl Word<'_> {
     fn is_path(&self) -> bool {
         let text = &self.bytes[self.place.clone()];
         if let Some(colon) = text.iter().position(|byte| *byte == b':') {
-            let letter = colon
-                .checked_sub(1)
-                .is_some_and(|at| text[at].is_ascii_alphabetic());
+            let letter = colon > 0 && text[colon - 1].is_ascii_alphabetic();
             let alone = colon < 2 || !text[colon - 2].is_ascii_alphanumeric();
             let at = self.place.start + colon + 1;
             if letter && alone && self.is_separator(at) {
@@ -97,11 +94,8 @@ impl Word<'_> {
                 && !self.own.is_empty()
                 && separators().all(joins);
         }
-        let plain = || {
-            text.iter()
-                .all(|byte| is_name(*byte) || b"\\\n\t\r\x08\x0c,;:)\"'`".contains(byte))
-        };
-        if self.own.is_empty() || !separators().all(joins) || !plain() {
+        let is_plain = |byte: &u8| is_name(*byte) || b"\\\n\t\r\x08\x0c,;:)\"'`".contains(byte);
+        if self.own.is_empty() || !separators().all(joins) || !text.iter().all(is_plain) {
             return self.goes_on_after_drive() && separators().all(joins);
         }
         has_ending(text) || self.goes_on_after_drive()
@@ -109,14 +103,9 @@ impl Word<'_> {
 
     /// Whether it goes on with a path that has a space in it.
     fn goes_on_after_drive(&self) -> bool {
-        let before = self.bytes[..self.place.start]
-            .strip_suffix(b" ")
-            .unwrap_or_default();
-        let start = before
-            .iter()
-            .rposition(u8::is_ascii_whitespace)
-            .map_or(0, |at| at + 1);
-        let has_drive = before[start..].windows(3).any(|three| {
+        let before = self.bytes[..self.place.start].strip_suffix(b" ");
+        let mut words = before.unwrap_or_default().rsplit(u8::is_ascii_whitespace);
+        let has_drive = words.next().unwrap_or_default().windows(3).any(|three| {
             three[0].is_ascii_alphabetic()
                 && three[1] == b':'
                 && matches!(three[2], b'\\' | b'\t' | 0x08 | 0x0c)
@@ -128,12 +117,8 @@ impl Word<'_> {
     fn double_start(&self) -> Option<usize> {
         let start = self.place.start;
         let doubled = self.bytes[start] == b'\\' && !self.is_separator(start);
-        (doubled
-            && self
-                .bytes
-                .get(start + 1)
-                .is_some_and(u8::is_ascii_alphanumeric))
-        .then_some(start)
+        let next = self.bytes.get(start + 1);
+        (doubled && next.is_some_and(u8::is_ascii_alphanumeric)).then_some(start)
     }
 
     /// Whether a line feed follows the end of a sentence, and so is one.
@@ -153,18 +138,12 @@ fn is_name(byte: u8) -> bool {
 
 /// Whether a path ends with a file's ending.
 fn has_ending(path: &[u8]) -> bool {
-    let end = path
-        .iter()
-        .rposition(u8::is_ascii_alphanumeric)
-        .map_or(0, |at| at + 1);
-    let ending = path[..end]
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_alphanumeric())
-        .count();
-    (1..=5).contains(&ending)
-        && path[..end - ending].ends_with(b".")
-        && path[..end - ending].len() > 1
+    let end = path.iter().rposition(u8::is_ascii_alphanumeric);
+    let path = &path[..end.map_or(0, |at| at + 1)];
+    let mut parts = path.rsplit(|byte| !byte.is_ascii_alphanumeric());
+    let ending = parts.next().map_or(0, <[u8]>::len);
+    let stem = &path[..path.len() - ending];
+    (1..=5).contains(&ending) && stem.ends_with(b".") && stem.len() > 1
 }
 
 /// Whether a backslash starts a class of characters: `\d`, not the start of a name.

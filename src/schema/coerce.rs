@@ -82,7 +82,8 @@ pub fn coerce(value: Value, schema: &RecordSchema) -> (Value, Vec<Coercion>) {
 }
 
 /// Reads texts that are wholly JSON where a list or an object belongs, and gives no other value another type.
-pub(crate) fn read_json_texts(value: Value, schema: &RecordSchema) -> (Value, Vec<Coercion>) {
+#[must_use]
+pub fn read_json_texts(value: Value, schema: &RecordSchema) -> (Value, Vec<Coercion>) {
     coerced(value, schema, false)
 }
 

@@ -35,7 +35,7 @@ use serde_json::{Value, json};
 use self::known_keys::KnownKeys;
 use crate::error::{Error, ErrorKind, Result};
 
-pub use coerce::{Coercion, CoercionKind, coerce};
+pub use coerce::{Coercion, CoercionKind, coerce, read_json_texts};
 pub use decode::{DecodeFault, decode};
 pub use dialect::Dialect;
 pub use field::{Field, FieldType, Items};

@@ -45,7 +45,8 @@ impl Violation {
 
 impl Violation {
     /// Returns the place and the keyword for counting: `/tags/* maxLength`. Places in a list count together.
-    pub(crate) fn reason(&self) -> String {
+    #[must_use]
+    pub fn reason(&self) -> String {
         let segments = self.path.split('/').skip(1).map(|segment| {
             let is_index = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
             if is_index { "*" } else { segment }

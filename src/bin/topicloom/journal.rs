@@ -1,15 +1,18 @@
 //! `topicloom inspect`: what a journal holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
 use topicloom::Result;
-use topicloom::journal::{CallFailure, Entry, JournalReader, LostCalls};
+use topicloom::input::GenerateByTopicInput;
+use topicloom::journal::{Answer, CallFailure, Entry, JournalReader, LostCalls};
 use topicloom::llm::layers::Budget;
 use topicloom::llm::price::{PriceTable, Usd};
 use topicloom::llm::{Attempt, UnconfirmedCost, failures};
 use topicloom::outcome::Outcome;
+use topicloom::parse::{self, Limits, Mend, Shape};
+use topicloom::schema::{Dialect, coerce, read_json_texts};
 
 use crate::args::InspectArgs;
 use crate::place::Place;
@@ -106,6 +109,10 @@ struct Seen {
     /// Of the last plan; those of an earlier one keep their places in it.
     topics: Vec<SeenTopic>,
     failed_calls: BTreeMap<&'static str, u64>,
+    /// The input, if this version can read it.
+    input: Option<GenerateByTopicInput>,
+    /// Why records were invalid, as the report of a run counts it.
+    invalid: BTreeMap<String, u64>,
     budget: Budget,
     lost: LostCalls,
     ended: Option<Outcome>,
@@ -126,6 +133,8 @@ impl Default for Seen {
             starts: Vec::new(),
             topics: Vec::new(),
             failed_calls: BTreeMap::new(),
+            input: None,
+            invalid: BTreeMap::new(),
             budget: Budget::new(PriceTable::known()),
             lost: LostCalls::default(),
             ended: None,
@@ -137,10 +146,13 @@ impl Seen {
     fn take(&mut self, entry: &Entry) {
         self.ended = None;
         match entry {
-            Entry::Started(header) => self.starts.push(format!(
-                "format {}, written by topicloom {}, seed {}",
-                header.format, header.library, header.seed
-            )),
+            Entry::Started(header) => {
+                self.input = GenerateByTopicInput::from_json_value(header.input.clone()).ok();
+                self.starts.push(format!(
+                    "format {}, written by topicloom {}, seed {}",
+                    header.format, header.library, header.seed
+                ));
+            }
             Entry::TopicAnswered(answer) => {
                 self.budget.book(&answer.model, &answer.response.usage);
                 self.attempts(&answer.attempts);
@@ -156,6 +168,7 @@ impl Seen {
             Entry::Answered(answer) => {
                 self.budget.book(&answer.model, &answer.response.usage);
                 self.attempts(&answer.attempts);
+                self.check(answer);
                 if let Some(topic) = self.topics.get_mut(answer.topic) {
                     topic.answers += 1;
                 }
@@ -175,6 +188,41 @@ impl Seen {
             _ => {}
         }
         self.lost.take(entry);
+    }
+
+    /// Counts why records of an answer are invalid. The journal keeps what was answered, not what became of it.
+    fn check(&mut self, answer: &Answer) {
+        let Some(input) = &self.input else {
+            return;
+        };
+        let schema = input.schema();
+        let asked = answer.response.asked;
+        let Ok(compiled) = schema.compile(asked.map_or(Dialect::Full, |(_, dialect)| dialect))
+        else {
+            return;
+        };
+        let shape = Shape::new(schema.property_names()).required(schema.required_names());
+        let found = parse::records(&answer.response.text, &shape, &Limits::default());
+        let untyped = found.mends.count(Mend::PlainForm) > 0;
+        let typed = if untyped || input.settings().coerce_types {
+            coerce
+        } else {
+            read_json_texts
+        };
+        for value in found.values {
+            let restored = compiled
+                .restore_record(value)
+                .map_err(|violation| vec![violation]);
+            let checked = restored.and_then(|value| {
+                let (value, _) = schema.drop_unknown_keys(typed(value, schema).0);
+                schema.validate(&value)
+            });
+            let violations = checked.err().unwrap_or_default();
+            let reasons: BTreeSet<String> = violations.iter().map(|one| one.reason()).collect();
+            for reason in reasons {
+                *self.invalid.entry(reason).or_default() += 1;
+            }
+        }
     }
 
     fn attempts(&mut self, attempts: &[Attempt]) {
@@ -234,6 +282,11 @@ impl fmt::Display for Seen {
                 .map(|(kind, calls)| format!("{calls} {kind}"))
                 .collect();
             writeln!(f, "failed calls: {}", failed.join(", "))?;
+        }
+        let mut invalid: Vec<_> = self.invalid.iter().collect();
+        invalid.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        for (reason, count) in invalid {
+            writeln!(f, "{count} invalid: {reason}")?;
         }
         match self.ended {
             Some(outcome) => write!(f, "ended: {outcome}"),
@@ -302,6 +355,29 @@ mod tests {
              calls of unknown cost: 3, at most 2000 tokens and $0.05\n\
              failed calls: 3 overloaded, 2 timeout\n\
              not ended: `topicloom resume` goes on with it"
+        );
+    }
+
+    #[test]
+    fn why_records_were_invalid_is_counted_by_place_and_keyword() {
+        let input = json!({
+            "user_instruction": "Questions", "num_records": 2,
+            "output_schema": [
+                {"name": "question", "type": "str"},
+                {"name": "level", "type": "str", "enum": ["easy", "hard"]},
+            ],
+        });
+        let started = json!({"started": {
+            "format": 1, "library": "0.1.0", "seed": 7, "fingerprint": "0", "input": input,
+        }});
+        let mut answer = answered(0, 0);
+        answer["answered"]["response"]["text"] = json!(
+            r#"[{"question": "A?", "level": "mild"}, {"question": 1, "level": "odd"}, {"question": "B?", "level": "easy"}]"#
+        );
+        let shown = entries([started, planned(&[("tides", 2)]), answer]).to_string();
+        assert!(
+            shown.contains("\n2 invalid: /level enum\n1 invalid: /question type\n"),
+            "{shown}"
         );
     }
 }
