@@ -5,6 +5,8 @@
 //! cannot be words after white space, or where the place is maths and the letters are exactly a command.
 //! An author who elsewhere in the same string doubles the backslashes as JSON wants them is believed.
 
+use std::cell::LazyCell;
+
 use super::verbatim;
 
 /// Commands that begin with the letter of an escape, without it: those whose rest begins no word, so that no maths around
@@ -57,8 +59,8 @@ pub(super) fn undo_valid(text: &mut String) -> u32 {
             && bytes[at - 1].is_ascii_alphabetic()
             && bytes.get(at + 1).is_some_and(u8::is_ascii_control)
     };
-    let has_drive = text.match_indices(':').any(is_drive);
-    let suspects: Vec<usize> = suspects(bytes, has_drive).collect();
+    let has_drive = LazyCell::new(|| text.match_indices(':').any(is_drive));
+    let suspects: Vec<usize> = suspects(bytes, || *has_drive).collect();
     if suspects.is_empty() {
         return 0;
     }
@@ -73,7 +75,7 @@ pub(super) fn undo_valid(text: &mut String) -> u32 {
 }
 
 /// Finds the control characters that may be the start of a command.
-fn suspects(bytes: &[u8], has_drive: bool) -> impl Iterator<Item = usize> {
+fn suspects(bytes: &[u8], has_drive: impl Fn() -> bool) -> impl Iterator<Item = usize> {
     // Whole chunks are looked at first, which compiles to a few wide instructions. Few line breaks stand before a
     // small letter, so few chunks need a closer look.
     const CHUNK: usize = 256;
@@ -93,14 +95,14 @@ fn suspects(bytes: &[u8], has_drive: bool) -> impl Iterator<Item = usize> {
         .flat_map(|(index, _)| index * CHUNK..(index + 1) * CHUNK)
         .filter(|at| at + 1 < bytes.len())
         .chain(bytes.len().checked_sub(1))
-        .filter(move |at| is_suspect(bytes, *at, has_drive))
+        .filter(move |at| is_suspect(bytes, *at, &has_drive))
 }
 
 /// Whether a control character and what follows it may be a command, or a part of a path.
-fn is_suspect(bytes: &[u8], at: usize, has_drive: bool) -> bool {
+fn is_suspect(bytes: &[u8], at: usize, has_drive: impl Fn() -> bool) -> bool {
     match bytes[at] {
         0x08 | 0x0c => true,
-        b'\t' | b'\n' | b'\r' => has_drive || command(bytes, at) != Command::No,
+        b'\t' | b'\n' | b'\r' => command(bytes, at) != Command::No || has_drive(),
         _ => false,
     }
 }

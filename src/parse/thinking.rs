@@ -102,7 +102,8 @@ pub(super) fn end(text: &str, from: usize, kind: usize) -> Option<usize> {
 pub(super) fn lone_close(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut found = None;
-    for (at, _) in text.match_indices(['<', '[', '◁']) {
+    let may_open = |(_, byte): &(usize, u8)| matches!(byte, b'<' | b'[' | 0xe2);
+    for (at, _) in text.bytes().enumerate().filter(may_open) {
         match tag(text, at) {
             Some(Tag::Open { .. }) => depth += 1,
             Some(Tag::Close { length }) if depth == 0 => found = Some(at + length),

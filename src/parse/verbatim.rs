@@ -18,7 +18,7 @@ pub(super) fn find(text: &str, suspects: &[usize], singles: &[usize]) -> Vec<usi
     let mut rest = suspects;
     let pattern = singles.iter().any(|at| is_class(bytes, *at));
     while let Some(&first) = rest.first() {
-        let place = word_around(bytes, first, rest, suspects);
+        let place = word_around(bytes, first, suspects);
         let before = |end: usize, places: &[usize]| places.partition_point(|at| *at < end);
         let (inside, after) = rest.split_at(before(place.end, rest));
         let own = &singles[before(place.start, singles)..before(place.end, singles)];
@@ -47,14 +47,11 @@ struct Word<'a> {
     own: &'a [usize],
 }
 
-fn word_around(bytes: &[u8], at: usize, rest: &[usize], suspects: &[usize]) -> Range<usize> {
+fn word_around(bytes: &[u8], at: usize, suspects: &[usize]) -> Range<usize> {
     let is_space =
-        |at: usize| bytes[at].is_ascii_whitespace() && suspects.binary_search(&at).is_err();
-    let start = (0..at)
-        .rev()
-        .find(|at| is_space(*at))
-        .map_or(0, |at| at + 1);
-    let end = (at..bytes.len()).find(|at| is_space(*at) && rest.binary_search(at).is_err());
+        |at: &usize| bytes[*at].is_ascii_whitespace() && suspects.binary_search(at).is_err();
+    let start = (0..at).rev().find(is_space).map_or(0, |at| at + 1);
+    let end = (at..bytes.len()).find(is_space);
     start..end.unwrap_or(bytes.len())
 }
 
