@@ -77,7 +77,17 @@ impl Word<'_> {
             let at = self.place.start + colon + 1;
             if letter && alone && self.is_separator(at) {
                 let rest = &self.bytes[at..self.place.end];
-                let empty = |at: &usize| self.is_separator(at + 1) || at + 1 >= self.place.end;
+                // The letter of an escape is a name of its own before a backslash that starts another.
+                let starts_name = |at: usize| {
+                    self.own.contains(&at)
+                        && self
+                            .bytes
+                            .get(at + 1)
+                            .is_some_and(u8::is_ascii_alphanumeric)
+                };
+                let empty = |at: &usize| {
+                    at + 1 >= self.place.end || (self.is_separator(at + 1) && !starts_name(at + 1))
+                };
                 let names = rest.iter().all(|byte| !b":?*\"<>|".contains(byte))
                     && !self.inside.iter().any(empty);
                 return self.own.contains(&at)
