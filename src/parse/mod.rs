@@ -12,6 +12,13 @@
 //! Text that is valid JSON as it stands comes back as `serde_json` reads it, with one exception: escapes that
 //! are LaTeX (`\frac`, a form feed and "rac" to JSON) are undone and counted as [`Mend::LatexEscape`].
 //!
+//! # Where a kind of breakage is read
+//!
+//! Each kind has one place, and its cases in `tests/cases/parse`: what is wrong between values is an arm in `breakage`,
+//! where a string ends whose quotes are not escaped one in `quote`, what is in a string in `text`, with `latex` and
+//! `verbatim` for backslashes; what stands without quotes in `token`, how a key may be written in `shape`, an answer that
+//! is escaped as a whole in `whole`, and one that is no JSON in `forms`. What stands at a place, `look` says for all of them.
+//!
 //! # What is not promised
 //!
 //! A record found here is whole, but whether it is *valid* is for the schema to say. An answer cut off right where an
