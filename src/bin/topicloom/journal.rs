@@ -12,7 +12,7 @@ use topicloom::llm::price::{PriceTable, Usd};
 use topicloom::llm::{Attempt, UnconfirmedCost, failures};
 use topicloom::outcome::Outcome;
 use topicloom::parse::{self, Limits, Mend, Shape};
-use topicloom::schema::{Dialect, coerce, read_json_texts};
+use topicloom::schema::{Dialect, Violation, coerce, read_json_texts};
 
 use crate::args::InspectArgs;
 use crate::place::Place;
@@ -218,7 +218,7 @@ impl Seen {
                 schema.validate(&value)
             });
             let violations = checked.err().unwrap_or_default();
-            let reasons: BTreeSet<String> = violations.iter().map(|one| one.reason()).collect();
+            let reasons: BTreeSet<String> = violations.iter().map(Violation::reason).collect();
             for reason in reasons {
                 *self.invalid.entry(reason).or_default() += 1;
             }
