@@ -161,10 +161,10 @@ impl Machine<'_> {
 
     /// Whether the object whose brace seems to be here goes on: a comma, and one of its keys that it has not got yet.
     fn record_goes_on(&self, after: usize) -> bool {
-        self.parent_object().is_none()
-            && self.top_object().is_some_and(|object| {
-                self.shape.overlap(&object.map) > 0 && self.new_member_at(after, object)
-            })
+        let is_record = |object: &Object| {
+            self.new_member_at(after, object) && self.shape.overlap(&object.map) > 0
+        };
+        self.parent_object().is_none() && self.top_object().is_some_and(is_record)
     }
 
     /// Whether a list goes on, or ends, behind a brace that follows one of its objects.

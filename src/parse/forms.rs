@@ -12,7 +12,8 @@ pub(super) fn read(answer: Answer, text: &str, shape: &Shape) -> Answer {
     if shape.is_open() || !matches!(answer.fault, Some(Fault::NoJson | Fault::OnlyThinking)) {
         return answer;
     }
-    let marks = text.match_indices(['<', '[', '.', '◁']);
+    let may_be_tag = |(_, byte): &(usize, u8)| matches!(byte, b'<' | b'[' | b'.' | 0xe2);
+    let marks = text.bytes().enumerate().filter(may_be_tag);
     let mut thought = marks.filter_map(|(at, _)| match thinking::tag(text, at)? {
         thinking::Tag::Close { length } => Some(at + length),
         thinking::Tag::Open { .. } => Some(text.len()),

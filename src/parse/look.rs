@@ -76,7 +76,7 @@ impl Quote {
     }
 
     pub(super) fn is_triple(&self) -> bool {
-        TRIPLES.iter().any(|triple| triple.open == self.open)
+        self.open.len() == 3 && self.open.is_ascii()
     }
 
     /// Whether a raw line break is an error between these quotes: not between backticks, nor between three.
@@ -221,15 +221,19 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn quote_at(&self, at: usize) -> Option<&'static Quote> {
-        let first = self.bytes.get(at)?;
-        if !matches!(first, b'"' | b'\'' | b'`' | 0xc2 | 0xe2 | 0xef) || self.at_fence(at) {
-            return None;
+        match self.bytes.get(at)? {
+            b'"' => return Some(&QUOTES[0]),
+            b'\'' | 0xc2 | 0xe2 | 0xef => {}
+            b'`' if !self.at_fence(at) => {}
+            _ => return None,
         }
         QUOTES.iter().find(|quote| self.starts(at, quote.open))
     }
 
     pub(super) fn triple_at(&self, at: usize) -> Option<&'static Quote> {
-        TRIPLES.iter().find(|quote| self.starts(at, quote.open))
+        let doubled = self.bytes.get(at) == self.bytes.get(at + 1);
+        let mut triples = TRIPLES.iter();
+        triples.find(|quote| doubled && self.starts(at, quote.open))
     }
 
     pub(super) fn literal_at(&self, at: usize) -> bool {
