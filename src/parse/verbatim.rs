@@ -112,12 +112,14 @@ impl Word<'_> {
     fn goes_on_after_drive(&self) -> bool {
         let before = self.bytes[..self.place.start].strip_suffix(b" ");
         let mut words = before.unwrap_or_default().rsplit(u8::is_ascii_whitespace);
-        let has_drive = words.next().unwrap_or_default().windows(3).any(|three| {
+        let is_drive = |three: &[u8]| {
             three[0].is_ascii_alphabetic()
                 && three[1] == b':'
                 && matches!(three[2], b'\\' | b'\t' | 0x08 | 0x0c)
-        });
-        has_drive && self.separators() > 1 && self.is_more_than_lines()
+        };
+        self.separators() > 1
+            && self.is_more_than_lines()
+            && words.next().unwrap_or_default().windows(3).any(is_drive)
     }
 
     /// Returns the backslash at its start where there were two: a share.
