@@ -1,6 +1,9 @@
 //! What an observer is told while a run goes on.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tracing::warn;
 
 use crate::error::{Error, ErrorKind};
 use crate::llm::layers::Spending;
@@ -123,4 +126,48 @@ pub enum RunEvent<'a> {
         /// What it did.
         report: &'a Report,
     },
+}
+
+/// Observes what happens in a run.
+pub(crate) type Observer = Arc<dyn Fn(&RunEvent<'_>) + Send + Sync>;
+
+/// Tells observers of what the run does differently than it was asked to, once, and keeps it for the report.
+pub(crate) struct Warnings {
+    said: Mutex<Vec<String>>,
+    observers: Vec<Observer>,
+}
+
+impl Warnings {
+    pub(crate) fn new(observers: Vec<Observer>) -> Self {
+        Self {
+            said: Mutex::default(),
+            observers,
+        }
+    }
+
+    /// Returns what layers warn through.
+    pub(crate) fn listener(self: &Arc<Self>) -> Arc<dyn Fn(&str) + Send + Sync> {
+        let warnings = Arc::clone(self);
+        Arc::new(move |warning| warnings.add(warning))
+    }
+
+    fn add(&self, warning: &str) {
+        {
+            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            if said.iter().any(|known| known == warning) {
+                return;
+            }
+            said.push(warning.to_owned());
+        }
+        warn!("{warning}");
+        for observer in &self.observers {
+            observer(&RunEvent::Warned { warning });
+        }
+    }
+
+    /// Returns all of it.
+    pub(crate) fn said(&self) -> Vec<String> {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.clone()
+    }
 }

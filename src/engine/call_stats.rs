@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::ErrorKind;
-use crate::journal::{Answer, CallFailure, TopicAnswer};
 use crate::llm::layers::{Budget, CallEnd, CallObserver, CallOutcome};
 use crate::llm::{Attempt, ChatRequest, Purpose, UnconfirmedCost, Usage, failures};
 use crate::report::{CallCounts, ModelReport};
@@ -20,57 +19,16 @@ pub(super) struct Counts {
     pub(super) models: BTreeMap<String, ModelReport>,
 }
 
-/// A call that a journal tells of.
-pub(super) struct PastCall<'a> {
-    purpose: Purpose,
-    model: &'a str,
-    attempts: &'a [Attempt],
-    /// Of its answer, if it was answered.
-    usage: Option<Usage>,
-}
-
-impl<'a> From<&'a Answer> for PastCall<'a> {
-    fn from(answer: &'a Answer) -> Self {
-        Self {
-            purpose: Purpose::Records,
-            model: &answer.model,
-            attempts: &answer.attempts,
-            usage: Some(answer.response.usage),
-        }
-    }
-}
-
-impl<'a> From<&'a CallFailure> for PastCall<'a> {
-    fn from(failure: &'a CallFailure) -> Self {
-        Self {
-            purpose: Purpose::Records,
-            model: &failure.model,
-            attempts: &failure.attempts,
-            usage: None,
-        }
-    }
-}
-
-impl<'a> From<&'a TopicAnswer> for PastCall<'a> {
-    fn from(answer: &'a TopicAnswer) -> Self {
-        Self {
-            purpose: Purpose::Topics,
-            model: &answer.model,
-            attempts: &answer.attempts,
-            usage: Some(answer.response.usage),
-        }
-    }
-}
-
 impl CallStats {
-    /// Books a call of an earlier process, here and in the account.
-    pub(super) fn replay<'a>(&self, call: impl Into<PastCall<'a>>, budget: &Budget) {
-        let PastCall {
-            purpose,
-            model,
-            attempts,
-            usage,
-        } = call.into();
+    /// Books a call of an earlier process, here and in the account; `usage` is that of its answer, if it was answered.
+    pub(super) fn replay(
+        &self,
+        purpose: Purpose,
+        model: &str,
+        attempts: &[Attempt],
+        usage: Option<Usage>,
+        budget: &Budget,
+    ) {
         let failed = failures(attempts).count() as u64;
         if let Some(usage) = &usage {
             budget.book(model, usage);

@@ -1,22 +1,21 @@
 //! The layers a run puts around its clients.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
-use tracing::warn;
 
 use super::call_stats::CallStats;
 use super::log::Log;
-use super::{Backend, Model, Observer, RunParts};
+use super::{Backend, Model, RunParts};
 use crate::error::{Error, Result};
-use crate::event::RunEvent;
+use crate::event::{Observer, RunEvent, Warnings};
 use crate::input::Settings;
 use crate::journal::{CallNote, CallOf};
 use crate::llm::layers::{
     Adaptive, Budget, Budgeted, ConcurrencyLimited, Fallback, FirstAnswer, FirstAnswers, Metered,
-    OutputModeFallback, OutputModes, ParameterFallback, Retrying, TimedOut, Traced, Warn, Weighted,
+    OutputModeFallback, OutputModes, ParameterFallback, Retrying, TimedOut, Traced, Weighted,
 };
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 
@@ -271,46 +270,5 @@ impl LlmClient for Labelled {
 
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
-    }
-}
-
-/// Tells observers of what the run does differently than it was asked to, once, and keeps it for the report.
-pub(super) struct Warnings {
-    said: Mutex<Vec<String>>,
-    observers: Vec<Observer>,
-}
-
-impl Warnings {
-    fn new(observers: Vec<Observer>) -> Self {
-        Self {
-            said: Mutex::default(),
-            observers,
-        }
-    }
-
-    /// Returns what layers warn through.
-    fn listener(self: &Arc<Self>) -> Warn {
-        let warnings = Arc::clone(self);
-        Arc::new(move |warning| warnings.add(warning))
-    }
-
-    fn add(&self, warning: &str) {
-        {
-            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-            if said.iter().any(|known| known == warning) {
-                return;
-            }
-            said.push(warning.to_owned());
-        }
-        warn!("{warning}");
-        for observer in &self.observers {
-            observer(&RunEvent::Warned { warning });
-        }
-    }
-
-    /// Returns all of it.
-    pub(super) fn said(&self) -> Vec<String> {
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.clone()
     }
 }

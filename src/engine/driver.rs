@@ -550,18 +550,10 @@ impl Tasks {
 
 /// Says why no more calls are worth their price, if so.
 fn hopeless(state: &mut RunState) -> Option<Error> {
-    let message = match state.ledger.is_hopeless()? {
-        Opened::Down(calls) => {
-            let last = state.last_failure.take();
-            format!(
-                "{calls} calls in a row failed, so the provider is taken to be down; try again later{}",
-                last.map_or_else(String::new, |last| format!("; the last of them: {last}"))
-            )
-        }
-        Opened::Unusable(answers) => format!(
-            "{answers} answers in a row could not be used, so no more are paid for; look at one with `topicloom \
-             preview`, or try another model"
-        ),
-    };
+    let opened = state.ledger.is_hopeless()?;
+    let last = state.last_failure.take();
+    let last = last.filter(|_| matches!(opened, Opened::Down(_)));
+    let last = last.map_or_else(String::new, |last| format!("; the last of them: {last}"));
+    let message = format!("{opened}{last}");
     Some(Error::new(ErrorKind::Unavailable, message))
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::dedup::{AnyDeduplicator, Given};
 use crate::error::Error;
-use crate::event::RunEvent;
+use crate::event::{Observer, RunEvent};
 use crate::filter::RecordFilter;
 use crate::guard::PanicTrap;
 use crate::hooks::Hooks;
@@ -38,9 +38,6 @@ pub(crate) use asked_once::{FilterVerdicts, RunEmbedder};
 #[cfg(feature = "postgres")]
 pub(crate) use client_stack::caller_layers;
 pub(crate) use driver::drive;
-
-/// Is told what happens in a run.
-pub(crate) type Observer = Arc<dyn Fn(&RunEvent<'_>) + Send + Sync>;
 
 /// The caller's parts that a run takes as they are.
 #[derive(Clone)]

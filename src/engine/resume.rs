@@ -20,7 +20,7 @@ use super::{ResumePolicy, RunParts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::task_panicked;
 use crate::journal::{Entry, FORMAT, Header};
-use crate::llm::ChatResponse;
+use crate::llm::{ChatResponse, Purpose};
 use crate::plan::Plan;
 use crate::random::Random;
 
@@ -126,7 +126,9 @@ impl JournalScan {
                 self.is_planned = false;
             }
             Entry::TopicAnswered(answer) => {
-                calls.replay(&answer, &parts.budget);
+                let usage = Some(answer.response.usage);
+                let (model, attempts) = (&answer.model, &answer.attempts);
+                calls.replay(Purpose::Topics, model, attempts, usage, &parts.budget);
                 self.topic_answers.insert(answer.seed, answer.response);
             }
             Entry::Planned(plan) => {

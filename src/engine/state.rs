@@ -19,7 +19,7 @@ use crate::hooks::{Accepted, Failed, Rejected};
 use crate::journal::Entry;
 use crate::ledger::{AskedAgain, Ledger, LedgerRules, Task};
 use crate::llm::layers::UnprovenModes;
-use crate::llm::{OutputLimits, failures};
+use crate::llm::{OutputLimits, Purpose, failures};
 use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
 use crate::plan::Plan;
 use crate::record::{Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
@@ -128,7 +128,9 @@ impl RunState {
                 let Some(judged) = judged else {
                     return damaged("the journal has an answer for a topic that is not planned");
                 };
-                calls.replay(&answer, budget);
+                let usage = Some(answer.response.usage);
+                let (model, attempts) = (&answer.model, &answer.attempts);
+                calls.replay(Purpose::Records, model, attempts, usage, budget);
                 context.unsettled.fetch_add(1, Ordering::Relaxed);
                 self.resumed_answers += 1;
                 let result = TaskResult::Answered {
@@ -140,7 +142,8 @@ impl RunState {
                 self.replay_task(&task, result);
             }
             Entry::Failed(failure) if failure.topic < context.topics.len() => {
-                calls.replay(&failure, budget);
+                let (model, attempts) = (&failure.model, &failure.attempts);
+                calls.replay(Purpose::Records, model, attempts, None, budget);
                 let result = TaskResult::Failed {
                     error: CallError::new(failure.kind, &failure.message),
                     calls: failures(&failure.attempts).count(),

@@ -1,10 +1,9 @@
 //! Carries one task from prompt to judged answer. Stateless: all it has is what it is given.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::sleep;
 
 use super::RunParts;
@@ -16,14 +15,14 @@ use crate::guard::{caught, caught_async};
 use crate::journal::{Answer, CallFailure, Entry, PromptChoice};
 use crate::ledger::Task;
 use crate::llm::{
-    Attempt, AttemptLog, ChatRequest, ChatResponse, LlmClient, Message, OutputFormat, OutputMode,
-    OutputSchema, Parameters, Purpose, TaskRef, UnconfirmedCost, failures,
+    Attempt, AttemptLog, ChatRequest, ChatResponse, LlmClient, Message, Parameters, Purpose,
+    RecordsFormat, TaskRef, UnconfirmedCost, failures,
 };
 use crate::outcome::CallError;
 use crate::plan::Plan;
 use crate::prompt::{AskContext, StableContext};
 use crate::random::Random;
-use crate::schema::{RECORDS_KEY, RecordSchema};
+use crate::schema::RECORDS_KEY;
 use crate::stop_signal::StopSignal;
 use crate::topic::{AngleSet, Topic};
 
@@ -336,42 +335,4 @@ fn cache_key(stable: &str) -> String {
         "topicloom-{:016x}",
         xxhash_rust::xxh3::xxh3_64(stable.as_bytes())
     )
-}
-
-/// The format that answers are asked in: an object holding a list of records, made once for each number of them.
-struct RecordsFormat {
-    wrapped: Value,
-    by_count: Vec<OnceLock<OutputFormat>>,
-}
-
-impl RecordsFormat {
-    /// Prepares the formats for one up to `most` records.
-    fn new(schema: &RecordSchema, most: u64) -> Self {
-        let most = usize::try_from(most).expect("the input bounds records per request");
-        Self {
-            wrapped: schema.wrapped(),
-            by_count: (0..=most).map(|_| OnceLock::new()).collect(),
-        }
-    }
-
-    /// Returns the format for exactly `count` records, which is at most what was prepared for.
-    fn of(&self, count: u64) -> OutputFormat {
-        let place = usize::try_from(count)
-            .ok()
-            .and_then(|count| self.by_count.get(count));
-        let cell = place.expect("no task asks for more records than a request may");
-        cell.get_or_init(|| {
-            let mut schema = self.wrapped.clone();
-            if let Some(list) = schema.pointer_mut(&format!("/properties/{RECORDS_KEY}")) {
-                list["minItems"] = count.into();
-                list["maxItems"] = count.into();
-            }
-            OutputFormat::Schema(Arc::new(OutputSchema::new(
-                "records",
-                schema,
-                OutputMode::Strict,
-            )))
-        })
-        .clone()
-    }
 }

@@ -1,5 +1,7 @@
 //! Tells a provider that is down from a streak of bad luck.
 
+use std::fmt;
+
 /// Chance below which a streak of failed calls is no longer taken for bad luck.
 ///
 /// One in a million per call: a run of 100 000 calls at any failure rate is stopped for nothing about once in
@@ -37,6 +39,22 @@ pub(crate) enum Opened {
     Down(u64),
     /// So many answers in a row could not be used.
     Unusable(u64),
+}
+
+impl fmt::Display for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Down(calls) => write!(
+                f,
+                "{calls} calls in a row failed, so the provider is taken to be down; try again later"
+            ),
+            Self::Unusable(answers) => write!(
+                f,
+                "{answers} answers in a row could not be used, so no more are paid for; look at one with `topicloom \
+                 preview`, or try another model"
+            ),
+        }
+    }
 }
 
 impl Breaker {

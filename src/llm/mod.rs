@@ -12,6 +12,7 @@ mod output_limit;
 pub mod price;
 mod provider_settings;
 pub mod providers;
+mod records_format;
 
 mod usage;
 
@@ -32,6 +33,7 @@ pub use model_name::ModelName;
 pub(crate) use output_limit::{OutputLimits, OwnLimit};
 pub use provider_settings::ProviderSettings;
 pub use providers::OfflineModel;
+pub(crate) use records_format::RecordsFormat;
 pub use usage::Usage;
 
 use crate::error::Result;
