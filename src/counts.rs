@@ -29,7 +29,8 @@ pub trait Counted: Copy + 'static {
 /// use topicloom::report::Counts;
 ///
 /// let mut counts = Counts::default();
-/// counts.add(Rejection::Duplicate, 2);
+/// counts.add(Rejection::Duplicate);
+/// counts.add(Rejection::Duplicate);
 /// assert_eq!(counts[Rejection::Duplicate], 2);
 /// assert_eq!(counts.total(), 2);
 /// ```
@@ -37,8 +38,12 @@ pub trait Counted: Copy + 'static {
 pub struct Counts<K: Counted>(K::Table);
 
 impl<K: Counted> Counts<K> {
-    /// Counts more of a variant.
-    pub fn add(&mut self, variant: K, count: u64) {
+    /// Counts one more of a variant.
+    pub fn add(&mut self, variant: K) {
+        self.add_many(variant, 1);
+    }
+
+    fn add_many(&mut self, variant: K, count: u64) {
         let counted = &mut self.0.as_mut()[variant.index()];
         *counted = counted.saturating_add(count);
     }
@@ -47,7 +52,7 @@ impl<K: Counted> Counts<K> {
     pub fn merge(&mut self, other: &Self) {
         other
             .iter()
-            .for_each(|(variant, count)| self.add(variant, count));
+            .for_each(|(variant, count)| self.add_many(variant, count));
     }
 
     /// Returns how many there were of any variant.
@@ -170,9 +175,9 @@ mod tests {
     fn counts_are_told_by_name_and_only_where_there_are_any() {
         let mut counts = Counts::default();
         assert!(counts.is_empty());
-        counts.add(ErrorKind::Timeout, 2);
+        (0..2).for_each(|_| counts.add(ErrorKind::Timeout));
         let mut more = counts;
-        more.add(ErrorKind::Plugin, 1);
+        more.add(ErrorKind::Plugin);
         counts.merge(&more);
         let json = serde_json::to_value(counts).expect("it is JSON");
         assert_eq!(json, serde_json::json!({"timeout": 4, "plugin": 1}));

@@ -80,7 +80,7 @@ impl Counts {
     }
 
     fn fail(&mut self, purpose: Purpose, kind: ErrorKind) {
-        self.of(purpose).failed.add(kind, 1);
+        self.of(purpose).failed.add(kind);
     }
 }
 

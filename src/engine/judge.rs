@@ -45,6 +45,7 @@ pub(super) struct Judge {
 }
 
 /// What an answer holds.
+#[derive(Default)]
 pub(super) struct Judged {
     /// What is wrong with the answer as a whole.
     pub(super) fault: Option<AnswerFault>,
@@ -144,31 +145,13 @@ impl Judge {
     /// Where a filter or the deduplicator fails.
     pub(super) async fn judge(&self, topic: &str, response: &ChatResponse) -> Result<Judged> {
         let mut judged = Judged {
-            fault: None,
-            advice: None,
             at_limit: response.finish_reason == FinishReason::Length,
             output_tokens: response.usage.output_tokens,
-            candidates: Vec::new(),
-            mends: Mends::default(),
-            coercions: Vec::new(),
-            dropped_keys: 0,
             mode: response.asked.map(|(mode, _)| mode),
-            asked: None,
+            ..Judged::default()
         };
-        judged.fault = match response.finish_reason {
-            FinishReason::Refusal => Some(AnswerFault::Refused),
-            FinishReason::ContentFilter => Some(AnswerFault::ContentFiltered),
-            FinishReason::Length if response.text.trim().is_empty() => Some(AnswerFault::Truncated),
-            _ if response.text.trim().is_empty() => Some(AnswerFault::Empty),
-            _ => None,
-        };
-        if judged.fault.is_some() {
-            judged.advice = match judged.fault {
-                Some(AnswerFault::Empty) => Some(Fault::Blank.advice().to_owned()),
-                Some(AnswerFault::Truncated) => Some(Fault::Truncated.advice().to_owned()),
-                // What to do about an answer that was declined holds for longer than one prompt.
-                _ => None,
-            };
+        if let Some((fault, advice)) = nothing_to_read(response) {
+            (judged.fault, judged.advice) = (Some(fault), advice);
             return Ok(judged);
         }
         let answer = parse::records(&response.text, &self.shape, &self.limits);
@@ -182,7 +165,7 @@ impl Judge {
         judged.advice = fault.map(|fault| fault.advice().to_owned());
         judged.mends = answer.mends;
         let mut values = answer.values;
-        let untyped = answer.mends.count(Mend::PlainForm) > 0;
+        let untyped = answer.mends[Mend::PlainForm] > 0;
         if untyped && judged.at_limit {
             // Nothing in such a text tells whether its last record is whole.
             values.pop();
@@ -195,21 +178,7 @@ impl Judge {
         });
         let mut restored: Vec<Result<Value, Refused>> = values
             .into_iter()
-            .map(|value| {
-                let as_found = self.keeps_data.then(|| value.clone());
-                match compiled.restore_record(value) {
-                    Ok(value) => {
-                        let value = self.coerced(value, untyped, &mut judged.coercions);
-                        let (value, dropped) = self.parts.schema.drop_unknown_keys(value);
-                        judged.dropped_keys += dropped;
-                        Ok(value)
-                    }
-                    Err(violation) => Err(Refused {
-                        json: as_found.and_then(|value| self.kept(value)),
-                        ..Refused::invalid(&[violation])
-                    }),
-                }
-            })
+            .map(|value| self.restored(value, &compiled, untyped, &mut judged))
             .collect();
         judged.candidates = if restored.len() == 1 {
             let only = restored.pop().expect("there is one");
@@ -224,6 +193,27 @@ impl Judge {
             .await?
         };
         Ok(judged)
+    }
+
+    /// Brings a value back into the caller's shape.
+    fn restored(
+        &self,
+        value: Value,
+        compiled: &Compiled,
+        untyped: bool,
+        judged: &mut Judged,
+    ) -> Result<Value, Refused> {
+        let as_found = self.keeps_data.then(|| value.clone());
+        let value = compiled
+            .restore_record(value)
+            .map_err(|violation| Refused {
+                json: as_found.and_then(|value| self.kept(value)),
+                ..Refused::invalid(&[violation])
+            })?;
+        let value = self.coerced(value, untyped, &mut judged.coercions);
+        let (value, dropped) = self.parts.schema.drop_unknown_keys(value);
+        judged.dropped_keys += dropped;
+        Ok(value)
     }
 
     /// Returns how an answer gets back into the caller's shape.
@@ -339,6 +329,22 @@ impl Judge {
             Value::Object(fields) if self.keeps_data => Some(Box::new(fields)),
             _ => None,
         }
+    }
+}
+
+/// Returns what is wrong with an answer that there is no point in reading, and what to tell the model.
+fn nothing_to_read(response: &ChatResponse) -> Option<(AnswerFault, Option<String>)> {
+    let is_blank = response.text.trim().is_empty();
+    let advice = |fault: Fault| Some(fault.advice().to_owned());
+    match response.finish_reason {
+        // What to do about an answer that was declined holds for longer than one prompt.
+        FinishReason::Refusal => Some((AnswerFault::Refused, None)),
+        FinishReason::ContentFilter => Some((AnswerFault::ContentFiltered, None)),
+        FinishReason::Length if is_blank => {
+            Some((AnswerFault::Truncated, advice(Fault::Truncated)))
+        }
+        _ if is_blank => Some((AnswerFault::Empty, advice(Fault::Blank))),
+        _ => None,
     }
 }
 

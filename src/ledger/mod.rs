@@ -227,7 +227,7 @@ impl Ledger {
 
     /// Books a rejected candidate.
     pub(crate) fn reject(&mut self, topic: usize, rejection: Rejection) {
-        self.stats[topic].candidates.rejected.add(rejection, 1);
+        self.stats[topic].candidates.rejected.add(rejection);
     }
 
     /// Closes a task that was answered, after its candidates were booked. Returns the topic's end, if this is it.
@@ -277,7 +277,7 @@ impl Ledger {
         stats.answers += 1;
         stats.calls += failed_calls as u64 + 1;
         if let Some(fault) = fault {
-            stats.faults.add(fault, 1);
+            stats.faults.add(fault);
         }
         self.breaker
             .answered(failed_calls, !miss.is_some_and(is_of_no_use));
@@ -288,7 +288,7 @@ impl Ledger {
     /// Closes a task whose call failed for good. Returns the topic's end, if this is it.
     pub(crate) fn failed(&mut self, task: &Task, kind: ErrorKind, calls: usize) -> Option<GiveUp> {
         let stats = &mut self.stats[task.topic];
-        stats.failures.add(kind, 1);
+        stats.failures.add(kind);
         stats.calls += calls as u64;
         let were_paid = matches!(kind, ErrorKind::Malformed | ErrorKind::Empty);
         self.breaker.failed(calls, task.epoch, were_paid);

@@ -55,7 +55,7 @@ struct Block {
 pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken) -> Answer {
     let mut blocks: Vec<Block> = Vec::new();
     let mut idle = false;
-    let thinking = scan.mends.count(Mend::Thinking) > 0 && scan.mends.count(Mend::Prose) == 0;
+    let thinking = scan.mends[Mend::Thinking] > 0 && scan.mends[Mend::Prose] == 0;
     for mut find in scan.finds {
         let found = &mut find.found;
         let mut taken = take(found, find.after_break);

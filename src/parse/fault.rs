@@ -1,33 +1,29 @@
 //! Why an answer gave fewer records than it seems to hold, and what to tell the model.
 
-use std::fmt;
+use crate::counts::counted;
 
-use serde::{Deserialize, Serialize};
-
-use super::mend::named;
-
-named! {
-/// What kept an answer, or a part of it, from becoming records.
-Fault {
-    /// The answer is blank.
-    Blank => "blank",
-    /// The answer holds no JSON, such as a refusal in prose.
-    NoJson => "no_json",
-    /// The answer never got past its thinking section.
-    OnlyThinking => "only_thinking",
-    /// The answer stops before its JSON ends. Whole records before the cut are kept.
-    Truncated => "truncated",
-    /// Some of the JSON could not be read without guessing. What could be read is kept.
-    Malformed => "malformed",
-    /// The answer is JSON, but not records of the wanted shape.
-    NotRecords => "not_records",
-    /// The answer has more bytes than [`Limits::max_bytes`](super::Limits::max_bytes).
-    TooLong => "too_long",
-    /// The JSON is nested deeper than [`Limits::max_depth`](super::Limits::max_depth).
-    TooDeep => "too_deep",
-    /// The JSON has more values than [`Limits::max_values`](super::Limits::max_values).
-    TooMany => "too_many",
-}
+counted! {
+    /// What kept an answer, or a part of it, from becoming records.
+    pub enum Fault {
+        /// The answer is blank.
+        Blank => "blank",
+        /// The answer holds no JSON, such as a refusal in prose.
+        NoJson => "no_json",
+        /// The answer never got past its thinking section.
+        OnlyThinking => "only_thinking",
+        /// The answer stops before its JSON ends. Whole records before the cut are kept.
+        Truncated => "truncated",
+        /// Some of the JSON could not be read without guessing. What could be read is kept.
+        Malformed => "malformed",
+        /// The answer is JSON, but not records of the wanted shape.
+        NotRecords => "not_records",
+        /// The answer has more bytes than [`Limits::max_bytes`](super::Limits::max_bytes).
+        TooLong => "too_long",
+        /// The JSON is nested deeper than [`Limits::max_depth`](super::Limits::max_depth).
+        TooDeep => "too_deep",
+        /// The JSON has more values than [`Limits::max_values`](super::Limits::max_values).
+        TooMany => "too_many",
+    }
 }
 
 impl Fault {

@@ -104,7 +104,7 @@ impl Answer {
 /// );
 /// assert_eq!(answer.values.len(), 1);
 /// assert_eq!(answer.values[0]["question"], r#"What does "overfit" mean?"#);
-/// assert_eq!(answer.mends.count(Mend::InnerQuote), 1);
+/// assert_eq!(answer.mends[Mend::InnerQuote], 1);
 /// assert_eq!(answer.fault, Some(Fault::Truncated));
 /// ```
 #[must_use]

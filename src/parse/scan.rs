@@ -407,7 +407,7 @@ fn may_run_over(found: &Found) -> bool {
         Mend::JoinedStrings,
         Mend::Comment,
     ];
-    found.end != End::Whole || guesses.iter().any(|mend| found.mends.count(*mend) > 0)
+    found.end != End::Whole || guesses.iter().any(|mend| found.mends[*mend] > 0)
 }
 
 /// Whether a brace holds nothing but names, as in prose that speaks of `{question, answer}`.

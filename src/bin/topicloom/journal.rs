@@ -203,7 +203,7 @@ impl Seen {
         };
         let shape = Shape::new(schema.property_names()).required(schema.required_names());
         let found = parse::records(&answer.response.text, &shape, &Limits::default());
-        let untyped = found.mends.count(Mend::PlainForm) > 0;
+        let untyped = found.mends[Mend::PlainForm] > 0;
         let typed = if untyped || input.settings().coerce_types {
             coerce
         } else {

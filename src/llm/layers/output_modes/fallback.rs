@@ -11,7 +11,7 @@ use crate::llm::{ChatRequest, ChatResponse, FinishReason, LlmClient, OutputForma
 
 /// Puts a request's schema into the backend's dialect, and falls back to the next output mode where one does not work.
 ///
-/// The modes are the backend's [`output_modes`](Capabilities::output_modes), best first, and below them asking in the
+/// The modes are the backend's [`output_modes`](crate::llm::Capabilities::output_modes), best first, and below them asking in the
 /// prompt alone. A mode that never worked for the schema is left
 ///
 /// - at once where the provider refuses the request, whatever its words: the schema may be why;
