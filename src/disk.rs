@@ -68,3 +68,17 @@ pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
     };
     fs::File::open(directory)?.sync_all()
 }
+
+/// Returns what tells a file from any other, where it is there and the system says so.
+pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let file = std::fs::metadata(path).ok()?;
+        Some((file.dev(), file.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        path.exists().then_some((0, 0))
+    }
+}

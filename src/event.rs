@@ -151,7 +151,8 @@ impl Warnings {
         Arc::new(move |warning| warnings.add(warning))
     }
 
-    fn add(&self, warning: &str) {
+    /// Tells a warning, unless it was told before.
+    pub(crate) fn add(&self, warning: &str) {
         {
             let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
             if said.iter().any(|known| known == warning) {

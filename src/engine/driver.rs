@@ -49,6 +49,9 @@ const MOST_RECALLED: usize = 512;
 /// matter to what is made.
 const TASKS_IN_STEP: usize = 20;
 
+/// What a run says whose journal was deleted or replaced while it went on.
+const LOST_JOURNAL: &str = "the journal was deleted or replaced while the run went on; another run pays for its answers again";
+
 type Records = mpsc::Sender<Vec<DecodedRecord>>;
 
 /// Why a run makes no more records.
@@ -122,6 +125,9 @@ pub(crate) async fn drive(
     };
     let halt = caught_async("a part of the run", running).await;
     let halt = finish(halt.unwrap_or_else(Halt::Failed), &log, &parts).await;
+    if log.is_lost() {
+        clients.warnings.add(LOST_JOURNAL);
+    }
     let outcome = halt.outcome();
     let error = halt.into_error();
     let mut report = report::without_state(&parts, &clients, outcome, error.as_ref());

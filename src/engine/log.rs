@@ -234,6 +234,13 @@ impl Log {
         }
     }
 
+    /// Returns whether the journal's entries can no longer be found.
+    pub(super) fn is_lost(&self) -> bool {
+        self.journal
+            .as_ref()
+            .is_some_and(|journal| journal.is_lost())
+    }
+
     /// Writes how the run ended and what no other entry tells of, unless there is nothing new since it last ended; and
     /// closes the journal.
     pub(super) async fn finish(&self, outcome: Outcome, uncertain: UnconfirmedCost) -> Result<()> {

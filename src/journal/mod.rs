@@ -82,6 +82,12 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// Returns whether what was appended can no longer be found, such as where the file was deleted or replaced: the report warns
+    /// of it. Called when the run ends. The default is that it can.
+    fn is_lost(&self) -> bool {
+        false
+    }
+
     /// Makes everything appended durable and releases what is held. Nothing is appended afterwards.
     ///
     /// # Errors

@@ -322,6 +322,31 @@ async fn calls_that_were_in_flight_at_a_kill_count_under_the_caps_of_all_that_fo
     }
 }
 
+#[tokio::test]
+async fn a_journal_that_was_deleted_under_the_run_is_told() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let path = directory.path().join("run.journal");
+    for deletes in [true, false] {
+        let journal = FileJournal::open(&path).expect("it opens");
+        let gone = path.clone();
+        let pipeline = Pipeline::builder(model(1))
+            .journal(journal)
+            .on_accepted(move |record| {
+                if deletes && record.meta.ordinal == 3 {
+                    std::fs::remove_file(&gone).expect("it is there");
+                }
+            })
+            .build();
+        let dataset = pipeline.generate(input(4)).await.expect("complete");
+        let warnings = dataset.report().warnings.join("\n");
+        assert_eq!(
+            warnings.contains("deleted or replaced"),
+            deletes,
+            "{warnings}"
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_journal_of_version_1_gives_its_records_without_a_call() {
     let directory = tempfile::tempdir().expect("a directory can be made");

@@ -30,8 +30,6 @@ pub(crate) struct Way {
     pub(crate) journal: Option<String>,
     /// The command that goes on.
     pub(crate) command: Option<String>,
-    /// The journal's file, where it is one, and what tells it from another of its name.
-    pub(crate) file: Option<(PathBuf, files::Identity)>,
 }
 
 impl Way {
@@ -39,12 +37,6 @@ impl Way {
     pub(crate) fn goes_on(&mut self, journal: &str, command: &CommandLine) {
         self.journal = Some(without_password(journal.to_owned()));
         self.command = Some(command.to_string());
-    }
-
-    /// Returns whether the journal's file was deleted or replaced while the run went on.
-    pub(crate) fn has_lost_its_journal(&self) -> bool {
-        let is_other = |(path, identity): &(PathBuf, _)| files::identity(path) != *identity;
-        self.file.as_ref().is_some_and(is_other)
     }
 
     /// Adds the last line of a run that did not begin.

@@ -66,10 +66,8 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// What tells a file from any other, where it is there and the system says so.
-pub(crate) type Identity = Option<(u64, u64)>;
-
-pub(crate) fn identity(path: &Path) -> Identity {
+/// Returns what tells a file from any other, where it is there and the system says so.
+fn identity(path: &Path) -> Option<(u64, u64)> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

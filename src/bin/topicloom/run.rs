@@ -64,7 +64,6 @@ async fn run_by(way: &mut Way, args: RunArgs) -> Result<(), Failure> {
         };
         way.goes_on(&shown, &command);
         builder = with_journal(builder, &path, &input, &args)?;
-        way.file = Some((path.clone(), files::identity(&path)));
     }
     drive(way, input, builder, files, args.drive).await
 }
@@ -139,7 +138,6 @@ async fn resume_by(way: &mut Way, args: ResumeArgs) -> Result<(), Failure> {
     let mut builder = builder(&input, &args.drive)?;
     let files = Files::open(&args.drive)?;
     builder = builder.journal(FileJournal::open(&path)?);
-    way.file = Some((path.clone(), files::identity(&path)));
     if args.extend_to.is_some() {
         builder = builder.resume_changed_input();
     }
@@ -276,11 +274,6 @@ fn conclude(
             let new = answered.saturating_sub(resumed);
             eprintln!("{resumed} of {answered} answers were in {journal} already, {new} are new");
         }
-    }
-    if way.has_lost_its_journal() {
-        eprintln!(
-            "warning: the journal was deleted or replaced while the run went on; another run pays for its answers again"
-        );
     }
     let last_line = way.last_line(report, error.as_ref().map(Error::kind), unwritten);
     match error.map_or(reported, Err) {

@@ -13,6 +13,7 @@ use super::Durability;
 use super::codec::Encoder;
 use super::reader::{Entries, Skimmed};
 use super::storage::Storage;
+use crate::disk::identity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{CallNote, Entry, Header};
 
@@ -26,6 +27,8 @@ const KEPT_ROOM: usize = 4 << 20;
 /// no thread outlives the journal or the runtime, and none is held while nothing is written.
 pub(super) struct Committer {
     path: PathBuf,
+    /// What told its file from others when it was opened.
+    identity: Option<(u64, u64)>,
     queue: Mutex<Queue>,
     /// Wakes the writer that waits for more, or for the time to sync.
     more: Condvar,
@@ -112,6 +115,7 @@ impl Committer {
         found: Skimmed,
     ) -> Self {
         Self {
+            identity: identity(&path),
             path,
             queue: Mutex::new(Queue {
                 durability,
@@ -202,6 +206,11 @@ impl Committer {
     pub(super) fn leave(&self) {
         self.queue().left = true;
         self.more.notify_one();
+    }
+
+    /// Returns whether its path leads to another file than when it was opened, or to none.
+    pub(super) fn is_lost(&self) -> bool {
+        identity(&self.path) != self.identity
     }
 
     /// Returns whether entries can be read and, unless the next one fails, appended.

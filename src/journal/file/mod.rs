@@ -151,6 +151,10 @@ impl Journal for FileJournal {
         self.committer().note(call).await
     }
 
+    fn is_lost(&self) -> bool {
+        self.committer().is_lost()
+    }
+
     async fn close(&self) -> Result<()> {
         self.committer().close().await
     }
