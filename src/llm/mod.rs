@@ -30,7 +30,7 @@ pub use chat::{
     Purpose, Role, TaskRef,
 };
 pub use model_name::ModelName;
-pub(crate) use output_limit::{OutputLimits, OwnLimit};
+pub(crate) use output_limit::{OutputLimits, OwnLimit, cuts};
 pub use provider_settings::ProviderSettings;
 pub use providers::OfflineModel;
 pub(crate) use records_format::RecordsFormat;

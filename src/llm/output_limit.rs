@@ -165,9 +165,61 @@ impl OwnLimit {
     }
 }
 
+/// Says what became of answers that were cut off, and what would help.
+pub(crate) fn cuts(
+    answers: u64,
+    max_tokens: Option<u64>,
+    ceiling: Option<u64>,
+    records_per_request: u64,
+) -> String {
+    let (were, answers) = if answers == 1 {
+        ("was", "1 answer".to_owned())
+    } else {
+        ("were", format!("{answers} answers"))
+    };
+    let raised = ceiling.filter(|ceiling| max_tokens.is_some_and(|limit| *ceiling > limit));
+    let (cut, raise) = match (max_tokens, raised) {
+        (Some(limit), Some(ceiling)) => (
+            format!(
+                "at max_tokens = {limit}, which was doubled up to max_tokens_ceiling = {ceiling} where it was not enough"
+            ),
+            "raise them",
+        ),
+        (Some(limit), None) => (format!("at max_tokens = {limit}"), "raise it"),
+        (None, _) => (
+            "at the limit of the provider or the model, since no max_tokens is set".to_owned(),
+            "set max_tokens if the model can write more",
+        ),
+    };
+    let fewer = if records_per_request > 1 {
+        ", or ask for fewer records per request"
+    } else {
+        ""
+    };
+    format!("{answers} {were} cut off {cut}; {raise}{fewer}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cut_says_where_it_was_and_what_would_help() {
+        assert_eq!(
+            cuts(3, Some(200), None, 5),
+            "3 answers were cut off at max_tokens = 200; raise it, or ask for fewer records per request"
+        );
+        assert_eq!(
+            cuts(1, Some(200), Some(800), 1),
+            "1 answer was cut off at max_tokens = 200, which was doubled up to max_tokens_ceiling = 800 where it was \
+             not enough; raise them"
+        );
+        assert_eq!(
+            cuts(2, None, None, 1),
+            "2 answers were cut off at the limit of the provider or the model, since no max_tokens is set; set \
+             max_tokens if the model can write more"
+        );
+    }
 
     #[test]
     fn a_cut_doubles_the_limit_up_to_the_ceiling() {
