@@ -241,7 +241,7 @@ impl<'a> Followed<'a> {
 impl Drop for Followed<'_> {
     fn drop(&mut self) {
         self.client.calls().retain(|call| !call.is(&self.attempts));
-        let unconfirmed = UnconfirmedCost::of(&self.attempts.take());
+        let unconfirmed = UnconfirmedCost::of_unlogged(&self.attempts.take());
         self.client.budget.leave_unattributed(unconfirmed);
     }
 }

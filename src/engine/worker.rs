@@ -164,7 +164,7 @@ impl WorkerContext {
                 self.failed(&input.task, &error, attempts, turn).await
             }
             unlogged => {
-                let unconfirmed = UnconfirmedCost::of(&attempts);
+                let unconfirmed = UnconfirmedCost::of_unlogged(&attempts);
                 self.parts.budget.leave_unattributed(unconfirmed);
                 match unlogged {
                     Some(Err(error)) if error.is_fatal() => Err(error),

@@ -67,6 +67,14 @@ pub struct UnconfirmedCost {
     pub tokens: u64,
     /// The most they can have cost.
     pub cost: Usd,
+    /// Calls besides these that were made and cost nothing, where no other entry tells of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub free_calls: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl UnconfirmedCost {
@@ -77,6 +85,7 @@ impl UnconfirmedCost {
             calls,
             tokens,
             cost,
+            free_calls: 0,
         }
     }
 
@@ -90,6 +99,18 @@ impl UnconfirmedCost {
         sum
     }
 
+    /// Returns what the attempts of a call add up to of which nothing else will tell: each that was sent is a call, and one
+    /// that failed before the model ran is a call that cost nothing.
+    pub(crate) fn of_unlogged(attempts: &[Attempt]) -> Self {
+        let mut sum = Self::of(attempts);
+        // One that was dropped and not charged stood in line, and was never sent.
+        let free = attempts.iter().filter(|attempt| {
+            attempt.unconfirmed.is_none() && attempt.failed != Some(ErrorKind::Cancelled)
+        });
+        sum.free_calls += free.count() as u64;
+        sum
+    }
+
     /// Returns whether there is no such call.
     #[must_use]
     pub fn is_none(&self) -> bool {
@@ -100,6 +121,7 @@ impl UnconfirmedCost {
         self.calls += other.calls;
         self.tokens = self.tokens.saturating_add(other.tokens);
         self.cost += other.cost;
+        self.free_calls += other.free_calls;
     }
 }
 

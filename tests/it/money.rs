@@ -242,6 +242,28 @@ async fn what_was_spent_before_counts_when_a_run_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_that_failed_and_were_not_made_again_count_when_a_run_goes_on() {
+    for seed in 0..20 {
+        let journal = MemoryJournal::default();
+        let model = FaultyModel::new(seed).failure(ErrorKind::Overloaded, 0.4);
+        for cap in [10, 20, 30, 30] {
+            let json = json!({
+                "user_instruction": "anything", "num_records": 200, "records_per_topic": 20,
+                "data_factory_config": {"max_concurrency": 4, "max_calls": cap},
+            });
+            let pipeline = Pipeline::builder(model.clone())
+                .journal(journal.clone())
+                .build();
+            let (dataset, error) = generate(&pipeline, input(json)).await;
+            assert!(error.is_some(), "seed {seed}: the cap is low");
+            let made = model.books().counts().calls;
+            assert!(made <= cap, "seed {seed}: {made} of {cap} calls");
+            assert_eq!(dataset.report().spending.calls, made, "seed {seed}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_that_may_have_been_billed_count_when_a_run_goes_on() {
     let mut ends = BTreeSet::new();
     for seed in 0..120 {

@@ -159,7 +159,7 @@ impl Budget {
 
     /// Books earlier calls that were made and whose cost is unknown.
     pub fn book_unattributed(&self, cost: &UnconfirmedCost) {
-        self.book_failed(cost.calls);
+        self.book_failed(cost.calls + cost.free_calls);
         self.book_uncertain(cost);
     }
 
