@@ -161,7 +161,7 @@ impl Seen {
                 self.topics
                     .resize_with(plan.topics.len(), SeenTopic::default);
                 for (seen, planned) in self.topics.iter_mut().zip(&plan.topics) {
-                    seen.name = planned.topic.to_string();
+                    seen.name = out::on_one_line(planned.topic.name());
                     seen.quota = planned.quota;
                 }
             }

@@ -71,9 +71,15 @@ impl Write for Notes {
     }
 }
 
+/// Writes a name on one line, as it stands in a table.
+pub(crate) fn on_one_line(name: &str) -> String {
+    clean(name).replace('\n', "\\n").replace('\t', "\\t")
+}
+
 /// Writes control characters as JSON escapes, so that no text of a user or a model changes what a terminal shows.
 pub(crate) fn clean(text: &str) -> String {
-    let is_order = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let turns_direction = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_order = |c: char| turns_direction(c) || (c.is_control() && !matches!(c, '\n' | '\t'));
     let parts = text.split_inclusive(is_order).map(|part| {
         let order = part.chars().next_back().filter(|c| is_order(*c));
         order.map_or_else(
@@ -99,6 +105,10 @@ mod tests {
         assert_eq!(
             clean("a\tb\nred \u{1b}[31m\u{7}\u{9b}2J, é 日本 🧵"),
             "a\tb\nred \\u001b[31m\\u0007\\u009b2J, é 日本 🧵"
+        );
+        assert_eq!(
+            on_one_line("tides\n 9999  \u{202e}waves"),
+            "tides\\n 9999  \\u202ewaves"
         );
     }
 }

@@ -9,7 +9,8 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
     let input = input::read(&args.input, false)?;
     let allocation = input.allocation();
     for planned in &allocation.given {
-        out::line(format_args!("{:>8}  {}", planned.quota, planned.topic))?;
+        let topic = out::on_one_line(planned.topic.name());
+        out::line(format_args!("{:>8}  {topic}", planned.quota))?;
     }
     for quota in &allocation.generated {
         out::line(format_args!(
