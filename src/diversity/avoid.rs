@@ -15,20 +15,20 @@ const RELATED: f64 = 0.25;
 /// Two texts that share this part of their words say the same: showing both tells the model nothing more.
 const ALIKE: f64 = 0.8;
 
-/// Words of a text that are looked at; a gist of 200 characters has about forty.
+/// Words of a text that are looked at; an excerpt of 200 characters has about forty.
 const MOST_WORDS: usize = 48;
 
 /// What one topic has given and repeated, as far as it takes to choose an avoid list.
 ///
-/// Holds a bounded number of gists: those that were repeated, the latest, and a random rest. Pure: the same
+/// Holds a bounded number of excerpts: those that were repeated, the latest, and a random rest. Pure: the same
 /// history gives the same list.
 ///
 /// ```
 /// use topicloom::diversity::{AvoidBudget, AvoidMemory};
 ///
 /// let mut topic = AvoidMemory::new(256);
-/// for (ordinal, gist) in ["What is a tide?", "Why is the sea salty?", "How deep is the sea?"].iter().enumerate() {
-///     topic.accepted(ordinal as u64, gist);
+/// for (ordinal, excerpt) in ["What is a tide?", "Why is the sea salty?", "How deep is the sea?"].iter().enumerate() {
+///     topic.accepted(ordinal as u64, excerpt);
 /// }
 /// topic.repeated(Some(1), "Why is sea water salty?");
 /// let shown = topic.choose(&AvoidBudget::default().with_records(1));
@@ -44,7 +44,7 @@ pub struct AvoidMemory {
 
 #[derive(Clone)]
 struct Entry {
-    gist: Box<str>,
+    excerpt: Box<str>,
     /// Made when it is first compared: most are forgotten before.
     words: OnceLock<WordSet>,
     tokens: usize,
@@ -66,7 +66,7 @@ pub struct AvoidBudget {
 impl Entry {
     fn words(&self) -> &WordSet {
         self.words
-            .get_or_init(|| WordSet::new(&self.gist, MOST_WORDS))
+            .get_or_init(|| WordSet::new(&self.excerpt, MOST_WORDS))
     }
 }
 
@@ -96,7 +96,7 @@ impl AvoidBudget {
 }
 
 impl AvoidMemory {
-    /// Creates the memory of one topic, of up to so many gists.
+    /// Creates the memory of one topic, of up to so many excerpts.
     #[must_use]
     pub fn new(keep: usize) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl AvoidMemory {
         }
     }
 
-    /// Returns how many gists each of so many topics may keep, so that together they take little memory.
+    /// Returns how many excerpts each of so many topics may keep, so that together they take little memory.
     ///
     /// 256 for up to 256 topics; with more, 65 536 are shared out, some 30 MB, though no topic gets fewer than 16.
     #[must_use]
@@ -114,14 +114,14 @@ impl AvoidMemory {
     }
 
     /// Remembers an accepted record.
-    pub fn accepted(&mut self, ordinal: u64, gist: &str) {
-        self.insert(gist, OnceLock::new(), Some(ordinal), 0.0);
+    pub fn accepted(&mut self, ordinal: u64, excerpt: &str) {
+        self.insert(excerpt, OnceLock::new(), Some(ordinal), 0.0);
     }
 
     /// Remembers that a candidate was refused because it repeats a record: `of` is its ordinal, or `None` where it
     /// repeats something else, such as given material.
-    pub fn repeated(&mut self, of: Option<u64>, gist: &str) {
-        let repeated = WordSet::new(gist, MOST_WORDS);
+    pub fn repeated(&mut self, of: Option<u64>, excerpt: &str) {
+        let repeated = WordSet::new(excerpt, MOST_WORDS);
         let mut known = false;
         let counts = self.weight;
         self.entries.reweigh(|entry, repeats| {
@@ -135,7 +135,7 @@ impl AvoidMemory {
         });
         if !known {
             // The record is another topic's, or forgotten; what repeats it stands for it.
-            self.insert(gist, repeated.into(), of, self.weight);
+            self.insert(excerpt, repeated.into(), of, self.weight);
         }
         self.weight *= 0.5_f64.powf(-1.0 / HALF_LIFE);
         if self.weight > 1e100 {
@@ -191,17 +191,23 @@ impl AvoidMemory {
         chosen.sort_unstable_by_key(|entry| entry.arrival);
         chosen
             .into_iter()
-            .map(|entry| (entry.thing.ordinal, entry.thing.gist.to_string()))
+            .map(|entry| (entry.thing.ordinal, entry.thing.excerpt.to_string()))
             .collect()
     }
 
-    fn insert(&mut self, gist: &str, words: OnceLock<WordSet>, ordinal: Option<u64>, repeats: f64) {
+    fn insert(
+        &mut self,
+        excerpt: &str,
+        words: OnceLock<WordSet>,
+        ordinal: Option<u64>,
+        repeats: f64,
+    ) {
         if self.entries.most() == 0 {
             return;
         }
         let entry = Entry {
-            tokens: tokens_of(gist),
-            gist: gist.into(),
+            tokens: tokens_of(excerpt),
+            excerpt: excerpt.into(),
             words,
             ordinal,
         };
@@ -244,10 +250,10 @@ fn tokens_of(text: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn memory(gists: &[&str]) -> AvoidMemory {
+    fn memory(excerpts: &[&str]) -> AvoidMemory {
         let mut memory = AvoidMemory::new(64);
-        for (gist, ordinal) in gists.iter().zip(0..) {
-            memory.accepted(ordinal, gist);
+        for (excerpt, ordinal) in excerpts.iter().zip(0..) {
+            memory.accepted(ordinal, excerpt);
         }
         memory
     }
