@@ -167,7 +167,7 @@ impl WorkerContext {
                 let unconfirmed = UnconfirmedCost::of_unlogged(&attempts);
                 self.parts.budget.leave_unattributed(unconfirmed);
                 match unlogged {
-                    Some(Err(error)) if error.is_fatal() => Err(error),
+                    Some(Err(error)) if !self.came_too_late(&error) => Err(error),
                     _ => Ok(TaskEnd::Cancelled),
                 }
             }
@@ -191,14 +191,21 @@ impl WorkerContext {
 
     /// Whether an error leaves nothing for the log: it ends the run, or the task was about to call when no more calls were made.
     fn ends_unlogged(&self, error: &Error) -> bool {
+        if self.came_too_late(error) {
+            return true;
+        }
         if error.is_fatal() {
             // Sooner than the driver can: each call that starts meanwhile is paid for nothing. A spent budget stops
             // calls by itself, and lets those in flight end.
             if error.kind() != ErrorKind::Budget {
                 self.stopped.at_once.cancel();
             }
-            return true;
         }
+        error.is_fatal()
+    }
+
+    /// Whether the task was about to call when no more calls were made.
+    fn came_too_late(&self, error: &Error) -> bool {
         error.kind() == ErrorKind::Cancelled && self.stopped.after_calls.is_cancelled()
     }
 
