@@ -26,8 +26,9 @@ pub trait RecordFilter: fmt::Debug + Send + Sync + 'static {
     /// Where the decision cannot be made.
     async fn check(&self, candidate: &Candidate<'_>) -> Result<FilterVerdict>;
 
-    /// Names the filter and its configuration, so that a run asks it once about each record: what it said is kept in the journal
-    /// under this key and the record's hash, and a resume or replay asks only what is missing or has changed.
+    /// Names the filter and its configuration: what it says is kept in the journal under this key and the record's hash, and a
+    /// resume or replay asks only what is missing or has changed. Within one process, a record that comes twice is asked about
+    /// twice.
     ///
     /// Default: no key, and it is asked again each time. Give one to a filter that costs money or time, such as a model that
     /// judges, and change it with whatever its word depends on.

@@ -155,23 +155,34 @@ impl WorkerContext {
             turn.comes().await;
         }
         let (result, attempts) = self.call(&request).await;
-        match result {
+        let end = match result {
             Some(Ok(response)) => {
-                self.answered(input, &request, response, attempts, turn)
-                    .await
+                return self
+                    .answered(input, &request, response, attempts, turn)
+                    .await;
             }
-            Some(Err(error)) if !self.ends_unlogged(&error) => {
-                self.failed(&input.task, &error, attempts, turn).await
+            // It was about to call when no more calls were made.
+            Some(Err(error))
+                if error.kind() == ErrorKind::Cancelled
+                    && self.stopped.after_calls.is_cancelled() =>
+            {
+                Ok(TaskEnd::Cancelled)
             }
-            unlogged => {
-                let unconfirmed = UnconfirmedCost::of_unlogged(&attempts);
-                self.parts.budget.leave_unattributed(unconfirmed);
-                match unlogged {
-                    Some(Err(error)) if !self.came_too_late(&error) => Err(error),
-                    _ => Ok(TaskEnd::Cancelled),
+            Some(Err(error)) if error.is_fatal() => {
+                // Sooner than the driver can: each call that starts meanwhile is paid for nothing. A spent budget stops
+                // calls by itself, and lets those in flight end.
+                if error.kind() != ErrorKind::Budget {
+                    self.stopped.at_once.cancel();
                 }
+                Err(error)
             }
-        }
+            Some(Err(error)) => return self.failed(&input.task, &error, attempts, turn).await,
+            None => Ok(TaskEnd::Cancelled),
+        };
+        // No entry of the log will tell of its attempts.
+        let unconfirmed = UnconfirmedCost::of_unlogged(&attempts);
+        self.parts.budget.leave_unattributed(unconfirmed);
+        end
     }
 
     /// Makes the call, unless the run is stopped before it has a result. Returns the attempts that were made in any case.
@@ -187,26 +198,6 @@ impl WorkerContext {
             }
         };
         (result, attempts.take())
-    }
-
-    /// Whether an error leaves nothing for the log: it ends the run, or the task was about to call when no more calls were made.
-    fn ends_unlogged(&self, error: &Error) -> bool {
-        if self.came_too_late(error) {
-            return true;
-        }
-        if error.is_fatal() {
-            // Sooner than the driver can: each call that starts meanwhile is paid for nothing. A spent budget stops
-            // calls by itself, and lets those in flight end.
-            if error.kind() != ErrorKind::Budget {
-                self.stopped.at_once.cancel();
-            }
-        }
-        error.is_fatal()
-    }
-
-    /// Whether the task was about to call when no more calls were made.
-    fn came_too_late(&self, error: &Error) -> bool {
-        error.kind() == ErrorKind::Cancelled && self.stopped.after_calls.is_cancelled()
     }
 
     async fn answered(

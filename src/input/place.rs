@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::warning::InputWarning;
 use crate::fault::{InputFault, InputFaults};
+use crate::schema::kind_of;
 
 /// The largest whole number that every JSON reader keeps exactly, 2⁵³.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -62,7 +63,7 @@ impl<'a> Place<'a> {
 
     /// Notes that the value is of a kind that cannot stand here.
     pub(super) fn refuse<T>(&mut self, value: &Value, advice: impl Into<String>) -> Option<T> {
-        self.fault(format!("is {}", kind(value)), advice)
+        self.fault(format!("is {}", kind_of(value)), advice)
     }
 
     /// Notes a fault that a message tells as `problem; advice`.
@@ -83,7 +84,7 @@ impl<'a> Place<'a> {
 /// Reads a whole number that is not negative, or says what is wrong and what to do. `10.0` is whole.
 pub(super) fn whole(value: &Value) -> Result<u64, (String, &'static str)> {
     let Value::Number(number) = value else {
-        return Err((format!("is {}", kind(value)), "write a whole number"));
+        return Err((format!("is {}", kind_of(value)), "write a whole number"));
     };
     if let Some(number) = number.as_u64() {
         return Ok(number);
@@ -98,18 +99,6 @@ pub(super) fn whole(value: &Value) -> Result<u64, (String, &'static str)> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         Some(float) if float.fract() == 0.0 => Ok(float as u64),
         _ => Err((format!("is {number}"), "write a whole number")),
-    }
-}
-
-/// Says what kind of value this is, and nothing of the value.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
     }
 }
 

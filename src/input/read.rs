@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::described::Described;
 use super::document::Document;
-use super::place::{Notes, Place, kind};
+use super::place::{Notes, Place};
 use super::reader::Reader;
 use super::warning::InputWarning;
 use super::{Inner, Settings, deduplication};
 use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
 use crate::plan::{PlanRequest, allocate};
-use crate::schema::RecordSchema;
+use crate::schema::{RecordSchema, kind_of};
 
 /// Names should differ, so the topic model is asked to be as free as most models are by default.
 const TOPIC_TEMPERATURE: f64 = 1.0;
@@ -32,7 +32,7 @@ pub(super) struct Source {
 
 /// Says what a document is that is not an object.
 pub(super) fn not_an_object(value: &Value) -> Error {
-    let problem = format!("the input is {}", kind(value));
+    let problem = format!("the input is {}", kind_of(value));
     let advice = r#"write an object, such as {"user_instruction": "...", "num_records": 10}"#;
     InputFaults::from(InputFault::new("", problem, advice)).into()
 }

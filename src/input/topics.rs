@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::form::Form;
-use super::place::{Place, kind, whole};
+use super::place::{Place, whole};
 use crate::plan::TopicSpec;
+use crate::schema::kind_of;
 
 const ADVICE: &str = r#"write a name, or a name with a count such as {"tides": 3}"#;
 
@@ -53,7 +54,7 @@ fn read_entry(entry: Value) -> Result<TopicSpec, (String, &'static str)> {
     let object = match entry {
         Value::String(name) => return Ok(name.into()),
         Value::Object(object) => object,
-        other => return Err((format!("is {}", kind(&other)), ADVICE)),
+        other => return Err((format!("is {}", kind_of(&other)), ADVICE)),
     };
     if object.len() != 1 {
         return Err((format!("is an object of {} keys", object.len()), ADVICE));

@@ -331,7 +331,7 @@ impl JsonSchema for Field {
     }
 }
 
-pub(super) use read::kind_of;
+pub(crate) use read::kind_of;
 
 /// Reads a field list, collecting every fault with its place. The result is whole only if there is none.
 pub(super) fn read_list(list: &[Value], place: &str, faults: &mut Vec<String>) -> Vec<Field> {

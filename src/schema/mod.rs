@@ -38,6 +38,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub use coerce::{Coercion, CoercionKind, coerce, read_json_texts};
 pub use decode::{DecodeFault, decode};
 pub use dialect::Dialect;
+pub(crate) use field::kind_of;
 pub use field::{Field, FieldType, Items};
 pub use files::include_files;
 pub use render::{AnnotatedJson, SchemaRenderer, TypeScript};
@@ -195,7 +196,7 @@ impl RecordSchema {
             }
             other => Err(invalid(&[format!(
                 r#"output_schema: must be a list of fields such as [{{"name": "question", "type": "str"}}] or a JSON Schema, not {}"#,
-                field::kind_of(&other)
+                kind_of(&other)
             )])),
         }
     }
@@ -205,7 +206,7 @@ impl RecordSchema {
         if !json.is_object() {
             return Err(invalid(&[format!(
                 "output_schema: a JSON Schema for records is an object, not {}",
-                field::kind_of(&json)
+                kind_of(&json)
             )]));
         }
         let warnings = match origin {

@@ -389,7 +389,8 @@ fn only_for(place: &str, key: &str, kind: &str) -> String {
     format!(r#"{place}.{key}: belongs to the type "{kind}" only"#)
 }
 
-pub(in crate::schema) fn kind_of(value: &Value) -> &'static str {
+/// Says what kind of value this is, and nothing of the value.
+pub(crate) fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
