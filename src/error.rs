@@ -127,7 +127,7 @@ pub enum Retry {
 /// [`retry`](Self::retry) and [`is_fatal`](Self::is_fatal) are separate answers: a rate-limited call that
 /// was retried until the retries ran out may not be retried again, and yet the run goes on.
 ///
-/// An error never carries a key, a prompt, or record data. Whoever builds one keeps that promise.
+/// An error never carries a key, a prompt, or record data; keep that promise when you build one.
 ///
 /// ```
 /// use std::time::Duration;

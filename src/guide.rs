@@ -2,6 +2,13 @@
 //!
 //! They are the files of the `docs` folder, here so that their code is compiled and their links are checked.
 
+#[doc = include_str!("../docs/getting-started.md")]
+#[cfg(feature = "testing")]
+pub mod getting_started {}
+
+#[doc = include_str!("../docs/extending.md")]
+pub mod extending {}
+
 #[doc = include_str!("../docs/concepts.md")]
 pub mod concepts {}
 

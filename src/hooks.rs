@@ -9,7 +9,7 @@
 //! - A record is shown before the stream or the data set has it, after the event that tells of it. Hooks of one kind are
 //!   called in the order in which they were set.
 //! - A run that goes on from a journal settles what is there once more, and its hooks are called for that too, so that
-//!   whoever counts or collects has all of it. Then `is_replayed` is set: nothing was paid for a second time. A process
+//!   a hook that counts or collects has all of it. Then `is_replayed` is set: nothing was paid for a second time. A process
 //!   that is killed may have called a hook for what its successor tells of again.
 //! - A hook watches and does not decide: whether a record is wanted is for a [filter](crate::filter), what is a
 //!   duplicate for a [deduplicator](crate::dedup), and whether a call is made again for the layers around a client.

@@ -35,7 +35,7 @@
 //! ```
 //!
 //! What happens meanwhile is told as [`RunEvent`]s, and [`hooks`] are shown the data. [`Pipeline::preview`] shows prompts,
-//! answers and verdicts of a few tasks, and [`Pipeline::dry_run`] is the whole in small.
+//! answers and verdicts of a few tasks, and [`Pipeline::dry_run`] makes one record of each topic.
 //!
 //! [`guide::concepts`] explains the words.
 

@@ -118,7 +118,7 @@ pub struct GiveUp {
 }
 
 impl GiveUp {
-    /// Creates the end of a topic after so many misses in a row.
+    /// Creates the end of a topic after this many misses in a row.
     #[must_use]
     pub fn new(misses: u32, last: Miss) -> Self {
         Self {

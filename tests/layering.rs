@@ -133,7 +133,7 @@ fn an_import_that_points_up_is_seen() {
     assert!(may_import("engine", "error"));
 }
 
-/// Folders whose files still need one another in a circle; one that is free of them leaves this list for good.
+/// Folders whose files still need one another in a circle; one that is free of them leaves this list.
 const WITH_CIRCLES: &[&str] = &["dedup/near", "estimate", "llm", "parse"];
 
 #[test]

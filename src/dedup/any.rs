@@ -101,7 +101,7 @@ impl AnyMemory {
         self.memory.admit(fingerprint, reference)
     }
 
-    /// Returns the embeddings of up to so many records; see [`Memory::embeddings`].
+    /// Returns the embeddings of up to this many records; see [`Memory::embeddings`].
     #[must_use]
     pub fn embeddings(&self, most: usize) -> Vec<Vec<f32>> {
         self.memory.embeddings(most)

@@ -136,7 +136,7 @@ pub trait Memory: fmt::Debug + Send + 'static {
 
     /// Says whether the fingerprint is new and, if it is, remembers it under `reference`.
     ///
-    /// The light half: called one at a time. Whoever calls it accepts the candidate when the verdict is
+    /// The light half: called one at a time. The caller accepts the candidate when the verdict is
     /// [`Unique`](Verdict::Unique), since nothing is ever forgotten again. A duplicate is not remembered.
     fn admit(&mut self, fingerprint: Self::Fingerprint, reference: Reference) -> Verdict;
 

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// Puts requests that arrive within a few milliseconds of one another into one call.
 ///
 /// A batch waits for [`wait`](Self::wait) after its first text and goes at once when [`most`](Self::most) texts are
-/// in it. Nothing is spawned: whoever waits for a batch drives it, the others take over from one who is dropped,
+/// in it. Nothing is spawned: a caller who waits for a batch drives it, the others take over from one who is dropped,
 /// and when all are dropped the call is, too. A text whose asker is gone before the batch goes is not sent.
 ///
 /// A failed batch fails each of its askers in the same way, without its source. Where it was refused for what is in

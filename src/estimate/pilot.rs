@@ -129,7 +129,7 @@ impl Pilot {
     }
 }
 
-/// Returns how many calls give what `fewest` calls would if all did, when this share of so many calls did.
+/// Returns how many calls give what `fewest` calls would if all did, when this share of this many calls did.
 ///
 /// Wilson's interval for a share, with a sample size that counts the chance in the pilot and in the run.
 fn needed_calls(share: f64, pilot: f64, fewest: f64) -> Spread<f64> {

@@ -140,7 +140,7 @@ fn mean_ask(quotas: &[(&str, u64)], per_request: u64, prompts: &dyn Prompts) -> 
     Ok(u64::try_from(bytes / weight.max(1)).unwrap_or(u64::MAX))
 }
 
-/// The `n`-th call of a topic shows what those before it gave, up to so many.
+/// The `n`-th call of a topic shows what those before it gave, up to this many.
 fn mean_shown(quotas: impl Iterator<Item = u64>, per_request: u64, most: u64) -> f64 {
     let (mut shown, mut all) = (0.0, 0.0);
     for quota in quotas {

@@ -34,7 +34,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl Usage {
-    /// Creates a usage of so many prompt and answer tokens.
+    /// Creates a usage of this many prompt and answer tokens.
     #[must_use]
     pub fn new(input_tokens: u64, output_tokens: u64) -> Self {
         Self {

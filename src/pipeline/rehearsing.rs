@@ -1,4 +1,4 @@
-//! A run in small, and a few tasks of one from near.
+//! A small run, and a few tasks of a run in detail.
 
 use std::sync::Arc;
 

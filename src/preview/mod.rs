@@ -1,4 +1,4 @@
-//! What a few tasks of a run look like from near: the prompts, the answers, and what became of each record.
+//! A few tasks of a run in detail: the prompts, the answers, and what became of each record.
 
 mod rehearsal;
 mod show;

@@ -216,7 +216,7 @@ async fn is_silent<T>(link: &Link, shared: &SharedRun<T>) -> Result<bool> {
     Ok(rows.first().is_some_and(|row| row.get(0)))
 }
 
-/// Ends the connection of whoever has the lock. A process that was stopped, and not killed, keeps it for good
+/// Ends the connection that has the lock. A process that was stopped, and not killed, keeps it permanently
 /// otherwise; when it goes on, it finds that its term is over.
 async fn unseat<T>(link: &Link, shared: &SharedRun<T>) -> Result<()> {
     let any: Option<i32> = None;

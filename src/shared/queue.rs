@@ -182,7 +182,7 @@ impl CallQueue {
         Ok(finished.collect())
     }
 
-    /// Claims up to so many calls: those that nobody makes, those whose worker let the deadline pass, and this
+    /// Claims up to this many calls: those that nobody makes, those whose worker let the deadline pass, and this
     /// worker's own that it does not know of, since the answer to its claim was lost.
     pub(super) async fn claim(
         &self,
@@ -225,7 +225,7 @@ impl CallQueue {
         rows.iter().map(lease).collect()
     }
 
-    /// Renews a worker's leases. Returns which of these calls are still waited for, whoever may have them now.
+    /// Renews a worker's leases. Returns which of these calls are still waited for, no matter which worker has them now.
     pub(super) async fn renew(
         &self,
         worker: &str,

@@ -34,7 +34,7 @@ pub(super) struct RemoteCalls {
 struct Pending {
     /// To be asked for; together, since each time costs the database a trip to its disk.
     asked: HashMap<u64, ChatRequest>,
-    /// Being asked for. Nobody is told of a result before the database has confirmed it: the row of a call whose answer
+    /// Being asked for. No result is passed on before the database has confirmed it: the row of a call whose answer
     /// is known may be gone a moment later, and asking once more after a broken connection would have it made again.
     asking: HashSet<u64>,
     /// Whether a result was left for later because of that.
@@ -146,7 +146,7 @@ impl RemoteCalls {
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
-        // Maps stay whole whoever panics.
+        // Maps stay whole even if a caller panics.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -188,7 +188,7 @@ impl Pending {
             Ok(_) => self.failed.remove(&key),
             Err(_) => self.failed.insert(key, attempt),
         };
-        // Whoever asked may have been stopped; the result stays where it is.
+        // The caller may have been stopped; the result stays where it is.
         let _ = waiting.send(finished);
     }
 }

@@ -59,7 +59,7 @@ impl Detail {
         self.0 & 3 == kind as u32
     }
 
-    /// Returns the same without its kind: a name may stand in small letters elsewhere.
+    /// Returns the same without its kind: a name may be in lower case elsewhere.
     fn word(self) -> u32 {
         self.0 >> 2
     }

@@ -91,7 +91,7 @@ fn role(name: &str) -> Role {
     }
 }
 
-/// Returns the roles of a word by its hash in small letters.
+/// Returns the roles of a word by its hash in lower case.
 pub(super) fn roles(word: u64) -> Option<&'static Roles> {
     WORDS.get(&word)
 }

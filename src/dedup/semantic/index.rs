@@ -56,7 +56,7 @@ struct Cells {
 }
 
 impl Index {
-    /// Creates an index that is used beyond so many vectors of one place.
+    /// Creates an index that is used beyond this many vectors of one place.
     pub(super) fn new(beyond: usize) -> Self {
         Self {
             beyond,
@@ -141,7 +141,7 @@ impl Place {
 impl Cells {
     /// Creates empty cells around some of these vectors, for four times as many, which is about what there will be.
     fn new(vectors: &Shelf, of: &[u32]) -> Self {
-        // With so many, a search spends as long on the pivots as on what is in the cells.
+        // With this many, a search spends as long on the pivots as on what is in the cells.
         let to_come = GROWTH * of.len();
         let count = (PROBES * to_come / PER_PIVOT).isqrt().min(of.len());
         let mut cells = Self {

@@ -205,7 +205,7 @@ mod tests {
         }
     }
 
-    /// The date so many days after 1970-01-01, found by counting.
+    /// The date this many days after 1970-01-01, found by counting.
     fn civil(mut days: u64) -> (u64, u64, u64) {
         let is_leap = |year: u64| {
             year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))

@@ -77,7 +77,7 @@ impl Transport {
         self.client = Some(client);
     }
 
-    /// Reads bodies of at most so many bytes.
+    /// Reads bodies of at most this many bytes.
     pub(crate) fn set_body_limit(&mut self, bytes: usize) {
         self.body_limit = bytes;
     }

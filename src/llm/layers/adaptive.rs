@@ -33,7 +33,7 @@ pub struct Adaptive<C> {
 }
 
 impl<C> Adaptive<C> {
-    /// Creates a layer that follows this lane, with at most so many calls in flight or in the lane's line.
+    /// Creates a layer that follows this lane, with at most this many calls in flight or in the lane's line.
     /// A ceiling of 0 means 1.
     pub fn new(inner: C, lane: Arc<Lane>, max_concurrency: usize) -> Self {
         lane.expect(max_concurrency);
@@ -61,7 +61,7 @@ impl<C: LlmClient> LlmClient for Adaptive<C> {
     ///
     /// Those of the client; [`Unavailable`](crate::ErrorKind::Unavailable) where the provider is out, or asks
     /// for a pause, for longer than the lane waits; the provider's own kind where it refused an earlier call
-    /// for good.
+    /// permanently.
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
         let (place, _permit) = in_line::wait(async {
             let permit = self.ceiling.acquire().await.expect("it is never closed");

@@ -143,7 +143,7 @@ impl Budget {
         }
     }
 
-    /// Books that so many calls were made earlier and failed.
+    /// Books that this many calls were made earlier and failed.
     pub fn book_failed(&self, calls: u64) {
         if calls > 0 {
             self.account().spent.calls += calls;

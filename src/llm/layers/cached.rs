@@ -214,7 +214,7 @@ impl Answers {
         line.push(b'\n');
         // One write, so that lines of several processes do not mix.
         self.file.write_all(&line)?;
-        // Where it went, whoever else has appended meanwhile.
+        // Where it went, even if others have appended meanwhile.
         let end = self.file.stream_position()?;
         self.lines.insert(key, end - line.len() as u64);
         Ok(())

@@ -18,7 +18,7 @@ const OUT_FOR: Duration = Duration::from_secs(90);
 ///
 /// | the error of a model | what follows |
 /// |--|--|
-/// | key, quota, unknown model, where that is fatal | the model is out for good, and the next one is asked |
+/// | key, quota, unknown model, where that is fatal | the model is out permanently, and the next one is asked |
 /// | rate limit, overload, time-out, network, unavailable | it is out for 90 seconds, and the next one is asked |
 /// | too long, filtered, malformed, empty, schema refused, or anything else that is not fatal | the next one is asked this time |
 /// | anything else | the error is returned: another model would not help |
@@ -234,7 +234,7 @@ mod tests {
         ] {
             assert_eq!(client.complete(&request()).await.unwrap_err().kind(), kind);
         }
-        // Both are out for good: the first one says so, and perhaps has credit again.
+        // Both are out permanently: the first one says so, and perhaps has credit again.
         assert!(client.complete(&request()).await.is_ok());
         assert_eq!((first.calls(), second.calls()), (2, 3));
     }

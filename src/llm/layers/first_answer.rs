@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::llm::{ChatRequest, ChatResponse, LlmClient};
 
-/// A server that is just being started, or a name server that stumbles, is given this time and so many attempts.
+/// A server that is just being started, or a name server that stumbles, is given this time and this many attempts.
 const GRACE: Duration = Duration::from_secs(2);
 const ATTEMPTS: u32 = 3;
 

@@ -48,7 +48,7 @@ impl<C: LlmClient> LlmClient for RateLimited<C> {
     /// # Errors
     ///
     /// Those of the client; [`Unavailable`](crate::ErrorKind::Unavailable) where the provider asks for a
-    /// longer pause than the lane waits; the provider's own kind where it refused an earlier call for good.
+    /// longer pause than the lane waits; the provider's own kind where it permanently refused an earlier call.
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
         let place = in_line::wait(self.lane.enter(Rules::Limits, request)).await?;
         let result = self.inner.complete(request).await;

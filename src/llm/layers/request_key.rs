@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::llm::{ChatRequest, OutputFormat, Role};
 
-/// A hash of all that may change the answer. Not for secrets: whoever can choose requests can find two with
+/// A hash of all that may change the answer. Not for secrets: an attacker who chooses requests can find two with
 /// the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RequestKey(u128);

@@ -34,7 +34,7 @@ pub(super) enum Doubt {
     None,
     /// It says that key, model or request are wrong, and they are probably not.
     Refusal,
-    /// It may pass, and yet so many answers in a row could not be read that another is not worth its price.
+    /// It may pass, but so long a row of answers could not be read that another is not worth its price.
     AllAnswers,
 }
 

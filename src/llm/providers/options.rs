@@ -82,7 +82,7 @@ impl ClientOptions {
         self
     }
 
-    /// Reads answers of at most so many bytes; a longer one is malformed. The default is 8 MiB.
+    /// Reads answers of at most this many bytes; a longer one is malformed. The default is 8 MiB.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.transport.set_body_limit(bytes);

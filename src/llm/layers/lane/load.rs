@@ -17,7 +17,7 @@ const ENOUGH: f64 = 9.0;
 /// Fewer refusals than this are not worth finding out about.
 const LEAST_SHARE: f64 = 0.01;
 
-/// The first trial starts after so many calls; the next ones after twice as many each.
+/// The first trial starts after this many calls; the next ones after twice as many each.
 const FIRST_TRIAL: u64 = 512;
 
 /// Refusals that a trial would see if they were chance.
@@ -37,7 +37,7 @@ const FORGOTTEN: u64 = 64;
 /// Of a provider that confirmed its limit so often, twice as many refusals each time are believed: three of four at last.
 const MOST_TRUSTED: u32 = 2;
 
-/// For so many calls after a refusal by chance, there may be others.
+/// For this many calls after a refusal by chance, there may be others.
 const SUSPECTED: u64 = 1_000;
 
 /// Weighs good ends of calls against bad ones.
@@ -132,7 +132,7 @@ impl Load {
         self.trial.map_or(usize::MAX, |trial| trial.most)
     }
 
-    /// A call was answered, of so many in flight; `next` is the number of the next call to be sent.
+    /// A call was answered, of this many in flight; `next` is the number of the next call to be sent.
     pub(super) fn answered(&mut self, call: u64, in_flight: usize, next: u64) {
         self.refusals.good();
         if let Some(it) = self.finding_out.as_mut().filter(|it| it.includes(call)) {

@@ -37,7 +37,7 @@ use crate::llm::{ChatRequest, ChatResponse};
 ///   load, or a growing latency, make it smaller.
 /// - Five failures in a row, as in an outage, stop the lane; a probe at least every two seconds finds out when
 ///   the provider is back.
-/// - When the provider refuses for good (key, quota, unknown model), calls that already wait fail with the
+/// - When the provider refuses permanently (key, quota, unknown model), calls that already wait fail with the
 ///   same kind and are not sent.
 ///
 /// A lane that would wait for longer than its [`patience`](Self::set_patience) fails with
@@ -133,7 +133,7 @@ impl Lane {
         self.state().status(Instant::now())
     }
 
-    /// Takes note of a run that may have so many calls in flight.
+    /// Takes note of a run that may have this many calls in flight.
     pub(super) fn expect(&self, max_concurrency: usize) {
         self.state().expect(max_concurrency);
     }

@@ -23,7 +23,7 @@ const FIRST_ANSWER: f64 = 500.0;
 const RECENT: f64 = 0.1;
 
 /// A lane waits this long before it gives up: outages and pauses that providers report last minutes, and
-/// whoever waits longer would rather have the records in hand.
+/// a caller who would wait longer would rather have the records in hand.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A pause that is asked for counts up to a month: nobody waits longer, and a clock cannot hold every number that
@@ -52,12 +52,12 @@ pub(super) struct State {
     answer: Option<f64>,
     /// The usual time to an answer in seconds.
     latency: Option<f64>,
-    /// Counts refusals for good, so that calls that waited meanwhile are not sent after them.
+    /// Counts permanent refusals, so that calls that waited meanwhile are not sent after them.
     gone: (u64, ErrorKind),
-    /// The first call after a refusal for good: until one from there on is answered, one call at a time finds
+    /// The first call after a permanent refusal: until one from there on is answered, one call at a time finds
     /// out whether the refusal still holds.
     barred: Option<u64>,
-    /// Refusals for good since the last answer.
+    /// Permanent refusals since the last answer.
     doubtful: u32,
 }
 
@@ -162,14 +162,14 @@ impl Default for State {
 }
 
 impl State {
-    /// Takes note of a run that may have so many calls in flight. What was learned of an earlier one stays.
+    /// Takes note of a run that may have this many calls in flight. What was learned of an earlier one stays.
     pub(super) fn expect(&mut self, max_concurrency: usize) {
         if self.calls == 0 {
             self.window = Window::starting(max_concurrency);
         }
     }
 
-    /// Returns how often the provider refused for good so far; a call in line asks again with this number.
+    /// Returns how often the provider refused permanently so far; a call in line asks again with this number.
     pub(super) fn refusals(&self) -> u64 {
         self.gone.0
     }
@@ -194,7 +194,7 @@ impl State {
         if self.gone.0 != refusals {
             return Step::Never(Error::new(
                 self.gone.1,
-                "the provider refused a call before this one for good",
+                "the provider permanently refused a call before this one",
             ));
         }
         if let Some(until) = self.paused.filter(|until| *until > now) {

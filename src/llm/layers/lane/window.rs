@@ -77,7 +77,7 @@ impl Default for Window {
 }
 
 impl Window {
-    /// Creates the window of a run that may have so many calls in flight.
+    /// Creates the window of a run that may have this many calls in flight.
     #[allow(clippy::cast_precision_loss)] // At most 32.
     pub(super) fn starting(max_concurrency: usize) -> Self {
         let first = (max_concurrency / FIRST_SHARE).clamp(*FIRST.start(), *FIRST.end()) as f64;
@@ -97,7 +97,7 @@ impl Window {
         self.size.max(1.0) as usize
     }
 
-    /// A call was answered, of so many that were in flight until then; `next` is the number of the next call to be sent.
+    /// A call was answered, of this many that were in flight until then; `next` is the number of the next call to be sent.
     pub(super) fn answered(&mut self, sample: Sample, in_flight: usize, next: u64, now: Instant) {
         // Answers come in bursts, in which few are left in flight before more are sent.
         self.latency.most = self.latency.most.max(in_flight);
@@ -199,7 +199,7 @@ impl Window {
 struct Latency {
     /// Only calls from this one on belong to the round.
     from: u64,
-    /// The window when the round began; so many answers make a round.
+    /// The window when the round began; this many answers make a round.
     size: f64,
     /// The most calls in flight during the round.
     most: usize,

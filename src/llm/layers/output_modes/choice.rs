@@ -48,7 +48,7 @@ enum State {
     Doubted,
     /// It is being tried once more.
     Tried,
-    /// It was left for good.
+    /// It was left permanently.
     Left,
 }
 

@@ -62,7 +62,7 @@ impl<C: LlmClient> OutputModeFallback<C> {
         self
     }
 
-    /// Gives a failure back even where the mode is left for it: whoever asks again asks in the next mode. For calls that
+    /// Gives a failure back even where the mode is left for it: the caller's next try is in the next mode. For calls that
     /// somebody else counts one by one; what a provider refuses, and does not bill, is still asked again here.
     #[cfg(feature = "postgres")]
     pub(crate) fn giving_failures_back(mut self) -> Self {
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    /// Makes a call that is refused in so many modes and answered in the next.
+    /// Makes a call that is refused in this many modes and answered in the next.
     async fn call(
         client: &Arc<OutputModeFallback<crate::testing::MockLlm>>,
         handle: &mut MockHandle,

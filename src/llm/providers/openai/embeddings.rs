@@ -1,4 +1,4 @@
-//! OpenAI's embeddings, and whoever else speaks that format.
+//! OpenAI's embeddings, and other servers that speak that format.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,7 +58,7 @@ impl OpenAiEmbedder {
         })
     }
 
-    /// Asks for vectors of so many dimensions, which models of the `text-embedding-3` family and some others can
+    /// Asks for vectors of this many dimensions, which models of the `text-embedding-3` family and some others can
     /// shorten. The default is the model's own length.
     #[must_use]
     pub fn dimensions(mut self, dimensions: u32) -> Self {

@@ -1,4 +1,4 @@
-//! OpenAI's chat completions, and whoever else speaks that format.
+//! OpenAI's chat completions, and other servers that speak that format.
 
 mod embeddings;
 mod error;
