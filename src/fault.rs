@@ -14,6 +14,9 @@ pub struct InputFault {
     pub problem: String,
     /// What to do about it.
     pub advice: String,
+    /// Where that was written, as far as it is known: `line 3, column 7`, or the flag of a command line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
 }
 
 impl InputFault {
@@ -27,14 +30,18 @@ impl InputFault {
             field: field.into(),
             problem: problem.into(),
             advice: advice.into(),
+            written: None,
         }
     }
 }
 
 impl fmt::Display for InputFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.field.is_empty() {
-            write!(f, "{}: ", self.field)?;
+        match (&*self.field, &self.written) {
+            ("", None) => {}
+            ("", Some(written)) => write!(f, "{written}: ")?,
+            (field, None) => write!(f, "{field}: ")?,
+            (field, Some(written)) => write!(f, "{field} ({written}): ")?,
         }
         f.write_str(&self.problem)?;
         if !self.advice.is_empty() {
@@ -105,6 +112,10 @@ impl InputFaults {
     /// Returns the faults that are listed, at most twenty.
     pub fn iter(&self) -> impl Iterator<Item = &InputFault> {
         self.kept.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut InputFault> {
+        self.kept.iter_mut()
     }
 
     /// Returns the faults an error was made from; none for an error of another origin.

@@ -60,6 +60,7 @@ mod disk;
 pub mod diversity;
 pub mod embedding;
 mod engine;
+pub mod environment;
 pub mod error;
 pub mod estimate;
 pub mod event;
@@ -104,6 +105,8 @@ pub use preview::Preview;
 pub use record::{JsonRecord, Record};
 pub use report::Report;
 pub use run::{Dataset, Run, RunError};
+/// Derives the shape of a type: `#[derive(schemars::JsonSchema)]`, in the release that this library understands.
+pub use schemars;
 #[cfg(feature = "postgres")]
 pub use shared::SharedRun;
 

@@ -4,6 +4,7 @@ mod rehearsing;
 #[cfg(feature = "postgres")]
 mod shared;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,23 +18,23 @@ use crate::engine::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::{Estimate, Rates, estimate_with, most_tokens_of_a_record};
-use crate::event::RunEvent;
-use crate::filter::RecordFilter;
+use crate::event::{Observer, RunEvent};
+use crate::filter::{FieldFilter, RecordFilter};
 use crate::guard::PanicTrap;
 use crate::hooks::{Accepted, Failed, Hooks, Rejected};
 use crate::input::{GenerateByTopicInput, Settings, Storage};
 use crate::journal::{FileJournal, Journal};
-use crate::llm::layers::{Budget, Lane};
+use crate::llm::layers::{Budget, Cached, Lane};
 use crate::llm::models::{ModelRegistry, OFFLINE};
 use crate::llm::price::{PriceTable, Usd};
-use crate::llm::{LlmClient, ModelName, OwnLimit};
-use crate::prompt::{Prompts, TemplatePrompts};
+use crate::llm::{LlmClient, ModelName, OwnLimit, RateLimit};
+use crate::prompt::Prompts;
 use crate::record::Decoder;
 use crate::run::{Dataset, Run, RunError};
-use crate::schedule::{RoundRobin, SchedulingPolicy};
-use crate::schema::{SchemaRenderer, TypeScript};
+use crate::schedule::SchedulingPolicy;
+use crate::schema::SchemaRenderer;
 use crate::stop_signal::StopSignal;
-use crate::topic::{GeneratedTopics, TopicProvider};
+use crate::topic::{GeneratedTopics, TopicProvider, TopicTree};
 
 #[cfg(feature = "postgres")]
 pub(crate) use shared::ProcessClients;
@@ -120,8 +121,16 @@ pub struct PipelineBuilder {
     /// `None` is what the input says.
     deduplicator: Option<AnyDeduplicator>,
     known_records: Vec<Given>,
-    policy: Arc<dyn Fn() -> Box<dyn SchedulingPolicy> + Send + Sync>,
-    plug_ins: PlugIns,
+    // Of the next four, `None` is what the input says too.
+    policy: Option<Arc<dyn Fn() -> Box<dyn SchedulingPolicy> + Send + Sync>>,
+    topics: Option<Arc<dyn TopicProvider>>,
+    prompts: Option<Arc<dyn Prompts>>,
+    renderer: Option<Arc<dyn SchemaRenderer>>,
+    filters: Vec<Arc<dyn RecordFilter>>,
+    journal: Option<Arc<dyn Journal>>,
+    resume: ResumePolicy,
+    observers: Vec<Observer>,
+    hooks: Hooks,
 }
 
 impl Backend {
@@ -135,8 +144,22 @@ impl Backend {
 
     /// Finds a client by its name. All runs of the process share the lane of a provider's model, as they share
     /// its limits; the embedded model has none.
-    fn named(name: &ModelName, models: &ModelRegistry) -> Result<Self> {
-        let lane = (name.provider() != OFFLINE).then(|| Lane::shared(name.as_str()));
+    fn named(
+        name: &ModelName,
+        models: &ModelRegistry,
+        limits: &BTreeMap<String, RateLimit>,
+    ) -> Result<Self> {
+        let of_provider = format!("{}/*", name.provider());
+        let said = [name.as_str(), &of_provider, "*"];
+        let limit = said.into_iter().find_map(|named| limits.get(named));
+        let lane = if name.provider() == OFFLINE {
+            limit.map(|_| Arc::new(Lane::new(name.as_str())))
+        } else {
+            Some(Lane::shared(name.as_str()))
+        };
+        if let (Some(lane), Some(limit)) = (&lane, limit) {
+            limit.apply(lane);
+        }
         Ok(Self {
             client: models.client(name)?,
             lane,
@@ -155,17 +178,15 @@ impl PipelineBuilder {
             models: ModelRegistry::new(),
             deduplicator: None,
             known_records: Vec::new(),
-            policy: Arc::new(|| Box::new(RoundRobin::default())),
-            plug_ins: PlugIns {
-                topics: Arc::new(GeneratedTopics::default()),
-                prompts: Arc::new(TemplatePrompts::default()),
-                renderer: Arc::new(TypeScript),
-                filters: Vec::new(),
-                journal: None,
-                resume: ResumePolicy::default(),
-                observers: Vec::new(),
-                hooks: Hooks::default(),
-            },
+            policy: None,
+            topics: None,
+            prompts: None,
+            renderer: None,
+            filters: Vec::new(),
+            journal: None,
+            resume: ResumePolicy::default(),
+            observers: Vec::new(),
+            hooks: Hooks::default(),
         }
     }
 
@@ -233,10 +254,11 @@ impl PipelineBuilder {
         self
     }
 
-    /// Sets where topics come from that the input does not name. The default is [`GeneratedTopics`].
+    /// Sets where topics come from that the input does not name. The default is what the input says, which is
+    /// [`GeneratedTopics`] unless it says something else.
     #[must_use]
     pub fn topics(mut self, provider: impl TopicProvider) -> Self {
-        self.plug_ins.topics = Arc::new(provider);
+        self.topics = Some(Arc::new(provider));
         self
     }
 
@@ -271,31 +293,35 @@ impl PipelineBuilder {
         self
     }
 
-    /// Adds a filter; a record must pass all of them, in the order they were added. There is none by default.
+    /// Adds a filter; a record must pass all of them, in the order they were added, after those of the input. There is none by
+    /// default.
     #[must_use]
     pub fn filter(mut self, filter: impl RecordFilter) -> Self {
-        self.plug_ins.filters.push(Arc::new(filter));
+        self.filters.push(Arc::new(filter));
         self
     }
 
-    /// Sets the wording of prompts. The default is [`TemplatePrompts`].
+    /// Sets the wording of prompts. The default is what the input says under `prompts`, and else
+    /// [`TemplatePrompts`](crate::prompt::TemplatePrompts).
     #[must_use]
     pub fn prompts(mut self, prompts: impl Prompts) -> Self {
-        self.plug_ins.prompts = Arc::new(prompts);
+        self.prompts = Some(Arc::new(prompts));
         self
     }
 
-    /// Sets how a prompt shows the shape of a record. The default is [`TypeScript`].
+    /// Sets how a prompt shows the shape of a record. The default is what the input says, which is
+    /// [`TypeScript`](crate::schema::TypeScript) unless it says something else.
     #[must_use]
     pub fn schema_renderer(mut self, renderer: impl SchemaRenderer) -> Self {
-        self.plug_ins.renderer = Arc::new(renderer);
+        self.renderer = Some(Arc::new(renderer));
         self
     }
 
-    /// Sets which topic is served next. The default is [`RoundRobin`]. Each run starts with a clone.
+    /// Sets which topic is served next. The default is what the input says, which is
+    /// [`RoundRobin`](crate::schedule::RoundRobin) unless it says something else. Each run starts with a clone.
     #[must_use]
     pub fn scheduling<P: SchedulingPolicy + Clone + Sync>(mut self, policy: P) -> Self {
-        self.policy = Arc::new(move || Box::new(policy.clone()));
+        self.policy = Some(Arc::new(move || Box::new(policy.clone())));
         self
     }
 
@@ -304,7 +330,7 @@ impl PipelineBuilder {
     /// A journal belongs to one input: a pipeline that has one resumes that run and refuses others.
     #[must_use]
     pub fn journal(mut self, journal: impl Journal) -> Self {
-        self.plug_ins.journal = Some(Arc::new(journal));
+        self.journal = Some(Arc::new(journal));
         self
     }
 
@@ -315,7 +341,7 @@ impl PipelineBuilder {
     /// differs. Filters, deduplicator and settings that only drive a run are not part of this: they may always differ.
     #[must_use]
     pub fn resume_changed_input(mut self) -> Self {
-        self.plug_ins.resume = ResumePolicy::Changed;
+        self.resume = ResumePolicy::Changed;
         self
     }
 
@@ -323,7 +349,7 @@ impl PipelineBuilder {
     /// quick, and do not block.
     #[must_use]
     pub fn on_event(mut self, observer: impl Fn(&RunEvent<'_>) + Send + Sync + 'static) -> Self {
-        self.plug_ins.observers.push(Arc::new(observer));
+        self.observers.push(Arc::new(observer));
         self
     }
 
@@ -340,21 +366,21 @@ impl PipelineBuilder {
     /// ```
     #[must_use]
     pub fn on_accepted(mut self, hook: impl Fn(&Accepted<'_>) + Send + Sync + 'static) -> Self {
-        self.plug_ins.hooks.accepted.push(Arc::new(hook));
+        self.hooks.accepted.push(Arc::new(hook));
         self
     }
 
     /// Adds a hook that is shown each candidate that is not accepted, and why; see [`hooks`](crate::hooks).
     #[must_use]
     pub fn on_rejected(mut self, hook: impl Fn(&Rejected<'_>) + Send + Sync + 'static) -> Self {
-        self.plug_ins.hooks.rejected.push(Arc::new(hook));
+        self.hooks.rejected.push(Arc::new(hook));
         self
     }
 
     /// Adds a hook that is told of each task that fails, and how; see [`hooks`](crate::hooks).
     #[must_use]
     pub fn on_failed(mut self, hook: impl Fn(&Failed<'_>) + Send + Sync + 'static) -> Self {
-        self.plug_ins.hooks.failed.push(Arc::new(hook));
+        self.hooks.failed.push(Arc::new(hook));
         self
     }
 
@@ -396,17 +422,27 @@ impl Pipeline {
         let models = providers.fold(models.clone(), |models, (name, settings)| {
             models.configure(name, settings.clone())
         });
-        let mut builder = PipelineBuilder::new(Backend::named(input.generation_model(), &models)?);
-        builder.models = models.clone();
+        // What is learned of a model holds for all its uses.
+        let mut known: Vec<(&ModelName, Backend)> = Vec::new();
+        let mut backend = |name| {
+            if let Some((_, backend)) = known.iter().find(|(known, _)| *known == name) {
+                return Ok(backend.clone());
+            }
+            let backend = Backend::named(name, &models, &input.settings().rate_limits)?;
+            known.push((name, backend.clone()));
+            Ok(backend)
+        };
+        let mut builder = PipelineBuilder::new(backend(input.generation_model())?);
+        let weighted = input.generation_models().iter();
+        let weighted = weighted.map(|(name, weight)| Ok((backend(name)?, *weight)));
+        builder.generation = weighted.collect::<Result<_>>()?;
+        let fallbacks = input.settings().fallback_models.iter();
+        builder.fallbacks = fallbacks.map(&mut backend).collect::<Result<_>>()?;
         // A topic model that is never asked needs no key.
         if input.asks_topic_model() {
-            // What is learned of a model holds for both uses.
-            builder.topic_model = Some(if input.topic_model() == input.generation_model() {
-                builder.generation[0].0.clone()
-            } else {
-                Backend::named(input.topic_model(), &models)?
-            });
+            builder.topic_model = Some(backend(input.topic_model())?);
         }
+        builder.models = models.clone();
         Ok(builder.prices(input.prices().clone()))
     }
 
@@ -435,12 +471,8 @@ impl Pipeline {
             None => records.clone(),
         };
         let rates = Rates::new(input, &parts.prices, &records, &topics);
-        estimate_with(
-            input,
-            &*parts.plug_ins.prompts,
-            &*parts.plug_ins.renderer,
-            rates,
-        )
+        let plug_ins = self.plug_ins(input)?;
+        estimate_with(input, &*plug_ins.prompts, &*plug_ins.renderer, rates)
     }
 
     /// Starts a run. Where the input has [`Storage::Local`] and the pipeline no journal, it is kept there.
@@ -466,7 +498,10 @@ impl Pipeline {
             )
             .with_source(error)
         })?;
-        let policy = (self.parts.policy)();
+        let policy = match &self.parts.policy {
+            Some(make) => make(),
+            None => parts.settings().scheduling.policy(),
+        };
         let stop = StopSignal::default();
         let (sender, receiver) = mpsc::channel(CHANNEL);
         let driver = runtime.spawn(drive(parts, policy, sender, stop.clone()));
@@ -525,10 +560,12 @@ impl Pipeline {
             }
             _ => None,
         };
+        let cache = settings.cache.as_ref();
+        let cache = cache.map(|file| Cached::in_file((), file).map(Arc::new));
         let seen_files = settings.already_seen.iter().map(Given::jsonl);
         Ok(RunParts {
             input: input.untyped(),
-            plug_ins: parts.plug_ins,
+            plug_ins: self.plug_ins(input)?,
             deduplicator: parts
                 .deduplicator
                 .unwrap_or_else(|| said.deduplicator(&schema, embedder.clone())),
@@ -539,12 +576,49 @@ impl Pipeline {
             generation,
             topic_model,
             own_limit,
+            cache: cache.transpose()?,
             embedder,
             verdicts: FilterVerdicts::default(),
             known_records: parts.known_records.into_iter().chain(seen_files).collect(),
             budget,
             notes: Vec::new(),
             panic_trap: PanicTrap::default(),
+        })
+    }
+
+    /// Returns the parts of this pipeline, and those that the input names where it has none of its own.
+    fn plug_ins<T>(&self, input: &GenerateByTopicInput<T>) -> Result<PlugIns> {
+        let (parts, settings) = (self.parts.clone(), input.settings());
+        let said = settings.filters.iter();
+        let said = said.map(|(field, rule)| {
+            let filter = FieldFilter::new(field, rule.clone())?;
+            Ok(Arc::new(filter) as Arc<dyn RecordFilter>)
+        });
+        let mut filters = said.collect::<Result<Vec<_>>>()?;
+        filters.extend(parts.filters);
+        Ok(PlugIns {
+            topics: match (parts.topics, input.topic_tree()) {
+                (Some(own), _) => own,
+                (None, Some(tree)) => {
+                    let branches = tree.iter().map(|&branches| usize::try_from(branches));
+                    Arc::new(TopicTree::new(
+                        branches.filter_map(|branches| branches.ok()),
+                    ))
+                }
+                (None, None) => Arc::new(GeneratedTopics::default()),
+            },
+            prompts: match parts.prompts {
+                Some(own) => own,
+                None => Arc::new(settings.prompts.prompts()?),
+            },
+            renderer: parts
+                .renderer
+                .unwrap_or_else(|| Arc::new(settings.schema_renderer)),
+            filters,
+            journal: parts.journal,
+            resume: parts.resume,
+            observers: parts.observers,
+            hooks: parts.hooks,
         })
     }
 
@@ -663,12 +737,12 @@ impl PipelineBuilder {
                 "topic_model",
                 &self.topic_model.as_ref().map(|model| &model.client),
             )
-            .field("topics", &self.plug_ins.topics)
+            .field("topics", &self.topics)
             .field("deduplicator", &self.deduplicator)
-            .field("filters", &self.plug_ins.filters)
-            .field("prompts", &self.plug_ins.prompts)
-            .field("schema_renderer", &self.plug_ins.renderer)
-            .field("journal", &self.plug_ins.journal)
+            .field("filters", &self.filters)
+            .field("prompts", &self.prompts)
+            .field("schema_renderer", &self.renderer)
+            .field("journal", &self.journal)
             .finish_non_exhaustive()
     }
 }
@@ -690,7 +764,10 @@ mod tests {
     fn accepted_keys(pointer: &str) -> BTreeSet<String> {
         let schema = GenerateByTopicInput::json_schema();
         let keys = schema.pointer(pointer).and_then(Value::as_object);
-        keys.expect("it is an object").keys().cloned().collect()
+        let keys = keys.expect("it is an object").iter();
+        // Settings may stand beside the other keys.
+        let own = keys.filter(|(_, schema)| schema.get("$ref").is_none());
+        own.map(|(key, _)| key.clone()).collect()
     }
 
     fn input(changes: &Value) -> GenerateByTopicInput {
@@ -762,7 +839,6 @@ mod tests {
             ("generation_model_name", json!("offline/two")),
             ("generation_model_kwargs", json!({"temperature": 0.5})),
             ("output_schema", json!([{"name": "text", "type": "str"}])),
-            ("deduplication", json!("exact")),
             ("prices", json!({"offline/*": {"input": 1, "output": 2}})),
         ];
         let tested = keys.iter().map(|(key, _)| (*key).to_owned());

@@ -86,6 +86,8 @@ pub struct PlanRequest<'a> {
     pub records_per_topic: u64,
     /// The given topics; `None` has all of them generated.
     pub topics: Option<&'a [TopicSpec]>,
+    /// How many topics are generated beside those given; `None` has as many as the records that are left need.
+    pub generated: Option<u64>,
     /// Whether there is an instruction that topics can be generated from.
     pub has_instruction: bool,
 }
@@ -98,8 +100,16 @@ impl<'a> PlanRequest<'a> {
             num_records,
             records_per_topic,
             topics: None,
+            generated: None,
             has_instruction: false,
         }
+    }
+
+    /// Sets how many topics are generated.
+    #[must_use]
+    pub fn with_generated(mut self, topics: u64) -> Self {
+        self.generated = Some(topics);
+        self
     }
 
     /// Gives topics.
@@ -360,8 +370,9 @@ pub fn allocate(request: &PlanRequest<'_>) -> Result<Allocation, InputFaults> {
                 let note = PlanNote::RepeatedTopics { ignored };
                 allocation.notes.insert(0, note);
             }
-            if faults.is_empty() && names.iter().all(|(_, count)| count.is_some()) {
-                open -= total(&allocation.given);
+            let all_counted = names.iter().all(|(_, count)| count.is_some());
+            if faults.is_empty() && (all_counted || request.generated.is_some()) {
+                open = open.saturating_sub(total(&allocation.given));
             } else {
                 open = 0;
             }
@@ -383,11 +394,13 @@ pub fn allocate(request: &PlanRequest<'_>) -> Result<Allocation, InputFaults> {
 fn check_total(request: &PlanRequest<'_>) -> InputFaults {
     let mut faults = InputFaults::new();
     match request.num_records {
-        None if request.topics.is_none() => faults.push(InputFault::new(
-            "num_records",
-            "is missing, and there are no topics that could decide it",
-            "say how many records you want, or name `topics`",
-        )),
+        None if request.topics.is_none() || request.generated.is_some() => {
+            faults.push(InputFault::new(
+                "num_records",
+                "is missing, and there are no topics that could decide it",
+                "say how many records you want, or name `topics`",
+            ))
+        }
         Some(0) => faults.push(InputFault::new(
             "num_records",
             "is 0",
@@ -451,7 +464,8 @@ fn share_out(
             ));
             return Allocation::default();
         };
-        Box::new(even_shares(left, uncounted))
+        let generated = usize::try_from(request.generated.unwrap_or(0)).unwrap_or(usize::MAX);
+        Box::new(even_shares(left, uncounted.saturating_add(generated)))
     } else {
         check_without_total(request, names, faults);
         Box::new(std::iter::repeat(request.records_per_topic))
@@ -514,6 +528,11 @@ fn generated_quotas(request: &PlanRequest<'_>, left: u64, faults: &mut InputFaul
             format!("is missing, and topics for {left} records have to be generated from it"),
             "say what to generate, or give topics for all records",
         ));
+    }
+    if let Some(topics) = request.generated {
+        let most = MOST_GENERATED_TOPICS.min(left);
+        let topics = usize::try_from(topics.min(most)).expect("at most MOST_GENERATED_TOPICS");
+        return even_shares(left, topics).collect();
     }
     if per_topic == 0 {
         faults.push(InputFault::new(

@@ -132,9 +132,9 @@ fn broken_input_is_told_and_exits_with_two() {
         (&["preview", "cut.json", "--offline"], "not JSON"),
         (
             &["preview", "wrong.json", "--offline"],
-            "num_records: is -3",
+            "num_records (line 1, column 17): is -3",
         ),
-        (&["preview", "not.txt", "--offline"], "not JSON"),
+        (&["preview", "not.txt", "--offline"], "not YAML"),
         (&["preview", "input.json"], "OPENAI_API_KEY"),
         (
             &["preview", "input.json", "--offline", "-n", "few"],
@@ -151,7 +151,7 @@ fn broken_input_is_told_and_exits_with_two() {
             ],
             "max_concurrency",
         ),
-        (&["preview"], "<INPUT>"),
+        (&["preview"], "there is no input"),
         (&["run", "cut.json", "--dry-run", "--offline"], "not JSON"),
         (&["run", "input.json", "--dry-run"], "OPENAI_API_KEY"),
         (
@@ -204,10 +204,10 @@ fn any_setting_can_be_set_on_the_command_line() {
     let place = Place::new();
     let run = |set: &str| place.runs(&["run", "input.json", "--offline", "--set", set]);
     for (set, told) in [
-        ("max_calls=0", "max_calls: is 0"),
-        ("storage=nowhere", "storage: is not a known storage"),
+        ("max_calls=0", "max_calls (--set): is 0"),
+        ("storage=nowhere", "storage (--set): is not a known storage"),
         ("max_call=3", "did you mean `max_calls`?"),
-        ("max_calls", "KEY=VALUE"),
+        ("max_calls", "PATH=VALUE"),
     ] {
         let output = run(set);
         assert_eq!(output.status.code(), Some(2), "{set}: {}", said(&output));
@@ -421,4 +421,256 @@ fn what_is_a_repeat_is_said_on_the_command_line_and_what_was_refused_is_kept() {
         ]);
         assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
     }
+}
+
+#[test]
+fn a_run_needs_no_file() {
+    let place = Place::new();
+    let printed = place.prints(&[
+        "run",
+        "--offline",
+        "--instruction",
+        "Questions about gardens",
+        "--topics",
+        "vegetables,fruit trees",
+        "-n",
+        "6",
+        "--field",
+        "question",
+        "--field",
+        "answer",
+        "--field",
+        "season:str",
+        "-o",
+        "qa.jsonl",
+    ]);
+    assert!(printed.is_empty());
+    let made = records(&fs::read_to_string(place.path("qa.jsonl")).expect("it is complete"));
+    assert_eq!(made.len(), 6);
+    let keys: Vec<_> = made[0]
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(keys, ["question", "answer", "season", "topic"]);
+    assert!(
+        made.iter()
+            .all(|record| record["topic"] == "vegetables" || record["topic"] == "fruit trees")
+    );
+}
+
+#[test]
+fn the_command_line_wins_over_the_file_whatever_is_in_it() {
+    let place = Place::new();
+    place.write(
+        "job.yaml",
+        "\
+user_instruction: Questions about the sea
+num_records: 40   # far too many
+topics: [tides, currents]
+generation_model_kwargs: {temperature: 9, top_p: 0.5}
+task_runner_timeout: never
+data_factory_config:
+  records_per_request: 4
+",
+    );
+    place.write("topics.csv", "topic;count\nwaves;2\n");
+    let run = |args: &[&str]| {
+        let mut all = vec!["plan", "job.yaml", "--call-timeout", "5"];
+        all.extend(args);
+        place.runs(&all)
+    };
+    let plan = |args: &[&str]| {
+        let output = run(args);
+        assert!(output.status.success(), "{args:?}: {}", said(&output));
+        String::from_utf8(output.stdout).expect("it prints text")
+    };
+    assert!(plan(&[]).contains("40  records, 2 topics"));
+    assert!(plan(&["-n", "3"]).contains("3  records, 2 topics"));
+    assert!(plan(&["--topics-file", "topics.csv", "-n", "2"]).contains("2  waves"));
+    assert!(
+        plan(&["--topics", "a,b, c", "--deduplication", "exact"]).contains("compared by exact")
+    );
+    assert!(plan(&["--set", "topics[0]=ebb"]).contains("  ebb\n"));
+    for (args, told) in [
+        (
+            &["-n", "none"][..],
+            "num_records (--num-records): is a string; write a whole number",
+        ),
+        (
+            &["--temperature", "hot"],
+            "generation_model_kwargs.temperature (--temperature): is a string",
+        ),
+        (
+            &["--topics", "a,,b"],
+            "topics[1] (--topics): is a blank name",
+        ),
+        (&["--field", "a:text"], "output_schema[0].type (--field): "),
+        (
+            &["--records-per-request", "0"],
+            "data_factory_config.records_per_request (--records-per-request): is 0",
+        ),
+        (
+            &["--set", "deduplication.scop=topic"],
+            "deduplication.scop (--set): is not a known key; did you mean `scope`?",
+        ),
+        (
+            &["--topics-file", "none.csv"],
+            "topics.file (--topics-file): names a file that cannot be read",
+        ),
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", said(&output));
+        assert!(said(&output).contains(told), "{args:?}: {}", said(&output));
+    }
+    let unsaid = place.runs(&["plan", "job.yaml"]);
+    let told = "task_runner_timeout (line 5, column 1): is a string; write a number";
+    assert!(said(&unsaid).contains(told), "{}", said(&unsaid));
+}
+
+#[test]
+fn the_jobs_of_the_examples_run_offline() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/inputs");
+    let mut jobs = 0;
+    for file in fs::read_dir(&folder).expect("it is there") {
+        let file = file.expect("it is readable").path();
+        if !file
+            .extension()
+            .is_some_and(|ending| ending == "yaml" || ending == "toml")
+        {
+            continue;
+        }
+        jobs += 1;
+        let place = tempfile::tempdir().expect("there is room");
+        let output = place.path().join("made.jsonl");
+        let run = Command::new(env!("CARGO_BIN_EXE_topicloom"))
+            .arg("run")
+            .arg(&file)
+            .args(["--offline", "--seed", "1", "-o"])
+            .arg(&output)
+            // From where the examples are said to run.
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .expect("the command starts");
+        assert!(run.status.success(), "{}: {}", file.display(), said(&run));
+        assert!(!records(&fs::read_to_string(output).expect("it is complete")).is_empty());
+    }
+    assert_eq!(jobs, 7);
+    let script = fs::read_to_string(folder.join("without-a-file.sh")).expect("it is there");
+    let command = script
+        .split_once("exec topicloom ")
+        .expect("it runs the command")
+        .1;
+    let words = command.replace("\\\n", " ").replace("\"$@\"", "");
+    // As a shell takes them apart.
+    let mut args = Vec::new();
+    let mut rest = words.trim();
+    while !rest.is_empty() {
+        let (word, after) = match rest.chars().next() {
+            Some(mark @ ('"' | '\'')) => rest[1..].split_once(mark).expect("it is closed"),
+            _ => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+        };
+        args.push(word);
+        rest = after.trim();
+    }
+    args.push("--offline");
+    let place = Place::new();
+    place.prints(&args);
+    assert_eq!(
+        records(&fs::read_to_string(place.path("gardening.jsonl")).expect("it is complete")).len(),
+        20
+    );
+}
+
+#[test]
+fn an_input_to_begin_with_is_written_and_runs() {
+    let place = Place::new();
+    place.prints(&[
+        "init",
+        "job.yaml",
+        "--instruction",
+        "Says \"hello\": # twice",
+        "--topics",
+        "a: b,c",
+        "-n",
+        "4",
+    ]);
+    assert_eq!(
+        records(&place.prints(&["run", "job.yaml", "--offline"])).len(),
+        4
+    );
+    let again = place.runs(&["init", "job.yaml"]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(said(&again).contains("--force"), "{}", said(&again));
+    place.prints(&["init", "job.yaml", "--force"]);
+    assert_eq!(
+        records(&place.prints(&["run", "job.yaml", "--offline"])).len(),
+        20
+    );
+}
+
+#[test]
+fn shells_complete_the_command() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(
+            place
+                .prints(&["completions", shell])
+                .contains("num-records"),
+            "{shell}"
+        );
+    }
+}
+
+#[test]
+fn a_key_may_stand_in_a_file_beside_and_is_shown_by_nothing() {
+    let place = Place::new();
+    place.write(".env", "export OPENAI_API_KEY='sk-SECRET' # mine\n");
+    let models = place.prints(&["models"]);
+    let row = models
+        .lines()
+        .find(|line| line.starts_with("openai "))
+        .expect("it is known");
+    assert!(row.contains(" set "), "{row}");
+    assert!(!models.contains("sk-"));
+    place.write(".env", "OPENAI_API_KEY=sk-SECRET\nsk-SECRET\n");
+    let broken = place.runs(&["models"]);
+    assert!(!broken.status.success());
+    assert!(
+        said(&broken).contains("NAME=value") && !said(&broken).contains("SECRET"),
+        "{}",
+        said(&broken)
+    );
+}
+
+#[test]
+fn what_an_input_says_of_its_files_is_done() {
+    let place = Place::new();
+    place.write(
+        "job.toml",
+        "\
+user_instruction = \"Questions about the sea\"
+num_records = 3
+topics = [\"tides\"]
+output = \"made.jsonl\"
+report = \"report.json\"
+rejected = \"rejected.jsonl\"
+journal = \"kept.journal\"
+",
+    );
+    place.prints(&["run", "job.toml", "--offline", "--seed", "1"]);
+    assert_eq!(
+        records(&fs::read_to_string(place.path("made.jsonl")).expect("it is complete")).len(),
+        3
+    );
+    for file in ["report.json", "rejected.jsonl", "kept.journal"] {
+        assert!(place.path(file).exists(), "{file}");
+    }
+    let printed = place.prints(&["run", "job.toml", "--offline", "--seed", "1", "-o", "-"]);
+    assert_eq!(records(&printed).len(), 3);
+    assert!(
+        said(&place.runs(&["run", "job.toml", "--offline", "-o", "job.toml"]))
+            .contains("one file cannot be both")
+    );
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &[
         "error",
+        "environment",
         "random",
         "rate",
         "closest",
@@ -50,6 +51,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "an error carries what a provider said of its limits",
     ),
     ("error", "counts", "kinds of error are counted"),
+    ("environment", "error", "a file may not be readable"),
     ("fault", "error", "faults of an input become one error"),
     ("guard", "error", "a panic becomes an error"),
     ("topic", "llm", "generated topics ask a model"),
@@ -72,6 +74,12 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("input", "plan", "an input is shared out over its topics"),
     ("input", "llm", "an input names models and their parameters"),
     ("input", "dedup", "an input says what is taken for a repeat"),
+    (
+        "input",
+        "filter",
+        "an input says what fields of a record must be like",
+    ),
+    ("input", "schedule", "an input names a policy"),
     ("dedup", "llm", "an embedding model has a name"),
     ("report", "outcome", "a report tells outcomes"),
     ("event", "outcome", "an event tells outcomes"),

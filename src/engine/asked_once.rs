@@ -1,6 +1,6 @@
 //! What a run asks once and keeps in its journal: embeddings, and what filters say.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::log::Log;
 use crate::candidate::Candidate;
 use crate::embedding::{Batched, Embedder, embed_each};
 use crate::error::{Error, Result};
-use crate::filter::{FilterVerdict, RecordFilter};
+use crate::filter::{FilterVerdict, RecordFilter, label};
 use crate::guard::bounded;
 use crate::journal::{Embedding, Entry, Filtered};
 use crate::llm::layers::{Budget, Retrying};
@@ -111,23 +111,6 @@ fn hash_in(name: &str, hash: u128) -> u128 {
     let mut bytes = hash.to_le_bytes().to_vec();
     bytes.extend_from_slice(name.as_bytes());
     xxh3_128(&bytes)
-}
-
-/// Returns a reason as the label that filters give, which live as long as the program; nothing where there are too many of
-/// them to be labels.
-fn label(reason: String) -> Option<&'static str> {
-    const MOST: usize = 1_024;
-    static LABELS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut labels = LABELS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = labels.get(&*reason) {
-        return Some(known);
-    }
-    if labels.len() >= MOST {
-        return None;
-    }
-    let label: &'static str = reason.leak();
-    labels.insert(label);
-    Some(label)
 }
 
 /// Asks a model for the embeddings of a run, each text once.

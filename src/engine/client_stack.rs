@@ -14,8 +14,9 @@ use crate::event::{Observer, RunEvent, Warnings};
 use crate::input::Settings;
 use crate::journal::{CallNote, CallOf};
 use crate::llm::layers::{
-    Adaptive, Budget, Budgeted, ConcurrencyLimited, Fallback, FirstAnswer, FirstAnswers, Metered,
-    OutputModeFallback, OutputModes, ParameterFallback, Retrying, TimedOut, Traced, Weighted,
+    Adaptive, Budget, Budgeted, Cached, ConcurrencyLimited, Fallback, FirstAnswer, FirstAnswers,
+    Metered, OutputModeFallback, OutputModes, ParameterFallback, Retrying, TimedOut, Traced,
+    Weighted,
 };
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 
@@ -29,6 +30,7 @@ pub(super) struct ClientContext {
     log: Arc<Log>,
     observers: Vec<Observer>,
     first_answers: Arc<FirstAnswers>,
+    cache: Option<Arc<Cached<()>>>,
     /// Backends that have their layers, which know what was learned of them.
     layered: Mutex<Vec<(Backend, Arc<dyn LlmClient>)>>,
 }
@@ -49,6 +51,7 @@ impl ClientContext {
             log: Arc::clone(log),
             observers,
             first_answers: Arc::default(),
+            cache: parts.cache.clone(),
             layered: Mutex::default(),
         }
     }
@@ -63,7 +66,7 @@ impl ClientContext {
         settings: &Settings,
         seed: u64,
     ) -> Arc<dyn LlmClient> {
-        choice(model, |backend| {
+        let client = choice(model, |backend| {
             let mut all = self.layered.lock().expect("stacking does not panic");
             let known = all.iter().find(|(known, _)| known.is(backend));
             if let Some((_, layered)) = known {
@@ -72,7 +75,11 @@ impl ClientContext {
             let layered = self.backend_layers(backend, settings, seed);
             all.push((backend.clone(), Arc::clone(&layered)));
             layered
-        })
+        });
+        match &self.cache {
+            Some(cache) => Arc::new(cache.around(client)),
+            None => client,
+        }
     }
 
     fn backend_layers(

@@ -25,7 +25,7 @@ use crate::guard::PanicTrap;
 use crate::hooks::Hooks;
 use crate::input::{GenerateByTopicInput, Settings};
 use crate::journal::Journal;
-use crate::llm::layers::{Budget, Lane};
+use crate::llm::layers::{Budget, Cached, Lane};
 use crate::llm::{LlmClient, OwnLimit, Parameters};
 use crate::plan::Allocation;
 use crate::prompt::Prompts;
@@ -77,6 +77,8 @@ pub(crate) struct RunParts {
     /// The output limit of calls for records, where the caps need one and the caller gave none.
     pub(crate) own_limit: Option<OwnLimit>,
     pub(crate) deduplicator: AnyDeduplicator,
+    /// Where answers are kept for other runs.
+    pub(crate) cache: Option<Arc<Cached<()>>>,
     /// What the deduplicator asks for embeddings, where the input names a model.
     pub(crate) embedder: Option<Arc<RunEmbedder>>,
     /// What filters said that are asked once.

@@ -3,6 +3,7 @@
 mod pilot;
 mod prompt_size;
 mod shape;
+mod show;
 
 use serde::Serialize;
 
@@ -12,8 +13,8 @@ use crate::error::Result;
 use crate::input::GenerateByTopicInput;
 use crate::llm::Usage;
 use crate::llm::price::{Price, PriceTable, Usd};
-use crate::prompt::{Prompts, TemplatePrompts};
-use crate::schema::{SchemaRenderer, TypeScript};
+use crate::prompt::Prompts;
+use crate::schema::SchemaRenderer;
 use shape::Shape;
 pub(crate) use shape::most_tokens_of_a_record;
 
@@ -124,10 +125,19 @@ struct Part {
 ///
 /// Where a prompt or the schema cannot be rendered.
 pub fn estimate<T>(input: &GenerateByTopicInput<T>, prices: &PriceTable) -> Result<Estimate> {
-    let records = [(input.generation_model().as_str(), 1)];
+    let settings = input.settings();
+    let records = input.generation_models().iter();
+    let records = records.map(|(name, weight)| (name.as_str(), *weight));
+    // A fallback is asked only when others are out: it may be the dearest, and has no share.
+    let fallbacks = settings
+        .fallback_models
+        .iter()
+        .map(|name| (name.as_str(), 0));
+    let records: Vec<_> = records.chain(fallbacks).collect();
     let topics = [(input.topic_model().as_str(), 1)];
     let rates = Rates::new(input, prices, &records, &topics);
-    estimate_with(input, &TemplatePrompts::default(), &TypeScript, rates)
+    let prompts = settings.prompts.prompts()?;
+    estimate_with(input, &prompts, &settings.schema_renderer, rates)
 }
 
 /// Estimates what a run with these parts will take.

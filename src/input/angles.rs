@@ -43,7 +43,7 @@ impl Form<Angles> for AnglesForm {
     }
 
     fn schema(&self) -> Value {
-        let count = |about: &str, maximum: u64| json!({"description": about, "type": "integer", "minimum": 1, "maximum": maximum});
+        let count = |about: &str, maximum: u64| json!({"description": about, "type": "integer", "minimum": 1, "maximum": maximum, "examples": [8]});
         json!({"oneOf": [
             {"const": "neutral", "description": "A dozen that suit most topics."},
             {"type": "array", "description": "Your own, for every topic.", "items": {"type": "string"}, "minItems": 1},

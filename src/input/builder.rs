@@ -2,26 +2,33 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::angles::AnglesForm;
 use super::deduplication::{self, DeduplicationForm};
-use super::described::Described as _;
-use super::form::Form as _;
+use super::described::{Described as _, Keys};
+use super::document::Document;
+use super::filters;
+use super::form::{Form as _, PathForm};
+use super::path::{self, Step};
+use super::place::SETTINGS;
 use super::providers::ProvidersForm;
-use super::read::{Source, read};
-use super::{GenerateByTopicInput, Settings, topics};
+use super::read::{self, Source};
+use super::text::{InputFormat, Written};
+use super::{GenerateByTopicInput, InputKey, Settings, topics};
 use crate::dedup::Deduplication;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::fault::InputFault;
-use crate::llm::ProviderSettings;
+use crate::filter::FieldRule;
 use crate::llm::price::Price;
+use crate::llm::{ProviderSettings, RateLimit};
 use crate::plan::TopicSpec;
+use crate::prompt::PromptTexts;
 use crate::record::JsonRecord;
 use crate::schema::{Field, RecordSchema};
 use crate::topic::Angles;
@@ -38,6 +45,61 @@ pub struct GenerateByTopicInputBuilder<T = JsonRecord> {
 impl Default for GenerateByTopicInputBuilder {
     fn default() -> Self {
         Self::from_source(Source::default())
+    }
+}
+
+impl GenerateByTopicInputBuilder {
+    /// Starts with the input in a file, to change some of it: JSON, or with the feature `formats` YAML or TOML, by the ending of its
+    /// name. Files that it names lie beside it.
+    ///
+    /// ```no_run
+    /// use topicloom::input::GenerateByTopicInputBuilder;
+    ///
+    /// let builder = GenerateByTopicInputBuilder::from_file("job.yaml")?;
+    /// let input = builder.num_records(20).build()?;
+    /// # Ok::<(), topicloom::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read, or is no object of that format. What is wrong in it is said by [`build`](Self::build).
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, "the input cannot be read")
+                .with_context("file", path.display().to_string())
+                .with_source(error)
+        })?;
+        let format = InputFormat::of_file(path).unwrap_or_else(|| InputFormat::of_text(&bytes));
+        let builder = Self::from_text(&bytes, format)?;
+        Ok(builder.files_in(path.parent().unwrap_or(Path::new(""))))
+    }
+
+    /// Starts with an input as it is written down, to change some of it: UTF-8, or UTF-16 as some editors write it.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no object of that format. What is wrong in it is said by [`build`](Self::build).
+    pub fn from_text(bytes: &[u8], format: InputFormat) -> Result<Self> {
+        let written = Written::new(bytes, format)?;
+        let mut builder = Self::from_json_value(written.read()?)?;
+        builder.source.written = Some(written);
+        Ok(builder)
+    }
+
+    /// Starts with an input in JSON, to change some of it.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no object. What is wrong in it is said by [`build`](Self::build).
+    pub fn from_json_value(value: Value) -> Result<Self> {
+        let Value::Object(document) = value else {
+            return Err(read::not_an_object(&value));
+        };
+        Ok(Self::from_source(Source {
+            document,
+            ..Source::default()
+        }))
     }
 }
 
@@ -75,14 +137,37 @@ impl<T> GenerateByTopicInputBuilder<T> {
 
     /// Adds topics: names, or pairs of a name and a count. Without any, topics are generated.
     #[must_use]
-    pub fn topics<S: Into<TopicSpec>>(mut self, topics: impl IntoIterator<Item = S>) -> Self {
-        let added = topics
-            .into_iter()
-            .map(|topic| topics::to_json(&topic.into()));
-        if let Value::Array(entries) = self.entry("topics", || json!([])) {
-            entries.extend(added);
+    pub fn topics<S: Into<TopicSpec>>(self, topics: impl IntoIterator<Item = S>) -> Self {
+        let topics = topics.into_iter();
+        // Beside where else they come from.
+        let is_object = self
+            .source
+            .document
+            .get("topics")
+            .is_some_and(Value::is_object);
+        let path = if is_object { "topics.given" } else { "topics" };
+        self.add(path, topics.map(|topic| topics::to_json(&topic.into())))
+    }
+
+    /// Has topics generated beside those given, so many, and spreads the records over them evenly.
+    #[must_use]
+    pub fn generated_topics(self, topics: u64) -> Self {
+        self.topic_source("generated", topics)
+    }
+
+    /// Has topics generated as the leaves of a tree with so many branches at each level, from the top down; see
+    /// [`TopicTree`](crate::topic::TopicTree).
+    #[must_use]
+    pub fn topic_tree(self, branches: impl IntoIterator<Item = u64>) -> Self {
+        self.topic_source("tree", branches.into_iter().collect::<Value>())
+    }
+
+    fn topic_source(mut self, key: &str, value: impl Into<Value>) -> Self {
+        let topics = self.source.document.entry("topics").or_insert(Value::Null);
+        if topics.is_array() {
+            *topics = json!({"given": topics.take()});
         }
-        self
+        self.set_in("topics", key, value)
     }
 
     /// Adds a topic.
@@ -119,6 +204,18 @@ impl<T> GenerateByTopicInputBuilder<T> {
     #[must_use]
     pub fn generation_model(self, name: impl Into<String>) -> Self {
         self.set("generation_model_name", name.into())
+    }
+
+    /// Sets models that share the calls for records, each with its weight.
+    #[must_use]
+    pub fn generation_models<N: Into<String>>(
+        self,
+        models: impl IntoIterator<Item = (N, u32)>,
+    ) -> Self {
+        let models = models
+            .into_iter()
+            .map(|(name, weight)| (name.into(), Value::from(weight)));
+        self.set("generation_model_name", models.collect::<Value>())
     }
 
     /// Sets a parameter for the model that writes records.
@@ -230,24 +327,78 @@ impl<T> GenerateByTopicInputBuilder<T> {
         )
     }
 
-    /// Sets a setting, a key of `data_factory_config`, in its JSON form.
-    #[must_use]
-    pub fn setting(self, name: &str, value: impl Into<Value>) -> Self {
-        let known = Settings::KEYS.iter().find(|key| key.names.contains(&name));
-        self.configure(known.map_or(name, |key| key.names[0]), value)
-    }
-
     /// Adds a JSONL file of records that count as seen, such as a test set that must not leak into the data. A record
     /// that repeats one is a duplicate. There is none by default.
     ///
     /// For records that are in no file see [`PipelineBuilder::already_seen`](crate::PipelineBuilder::already_seen).
     #[must_use]
-    pub fn already_seen(mut self, file: impl Into<PathBuf>) -> Self {
-        if let Value::Object(config) = self.entry("data_factory_config", || json!({}))
-            && let Value::Array(files) = config.entry("already_seen").or_insert_with(|| json!([]))
-        {
-            files.push(file.into().to_string_lossy().into());
-        }
+    pub fn already_seen(self, file: impl Into<PathBuf>) -> Self {
+        self.add("already_seen", [file.into().to_string_lossy().into()])
+    }
+
+    /// Adds a model to ask for records when the one whose turn it is is out, after those added before it. There is none by
+    /// default.
+    #[must_use]
+    pub fn fallback_model(self, name: impl Into<String>) -> Self {
+        self.add("fallback_models", [name.into().into()])
+    }
+
+    /// Sets what a model may be asked a minute, named as `provider/model`, `provider/*` or `*`.
+    #[must_use]
+    pub fn rate_limit(self, model: impl Into<String>, limit: &RateLimit) -> Self {
+        let path = ["rate_limits".into(), Step::Key(model.into())];
+        self.put(&path, Keys.write(limit), None)
+    }
+
+    /// Sets what a field of a record must be like, named or at a path such as `meta.source`.
+    #[must_use]
+    pub fn field_rule(self, field: impl Into<String>, rule: &FieldRule) -> Self {
+        let path = [filters::KEY.into(), Step::Key(field.into())];
+        self.put(&path, Keys.write(rule), None)
+    }
+
+    /// Sets templates of your own for what models are told.
+    #[must_use]
+    pub fn prompts(self, texts: &PromptTexts) -> Self {
+        self.configure("prompts", Keys.write(texts))
+    }
+
+    /// Keeps finished answers in a file, so that the same request, seed included, is not made again by another run.
+    #[must_use]
+    pub fn cache(self, file: impl Into<PathBuf>) -> Self {
+        self.configure("cache", PathForm.write(&file.into()))
+    }
+
+    /// Sets anything by its path in the JSON form, such as `generation_model_kwargs.temperature`, `topics[2]` or
+    /// `prices."openai/gpt-4.1".input`; a setting may be named with or without `data_factory_config`.
+    ///
+    /// ```
+    /// use topicloom::GenerateByTopicInput;
+    ///
+    /// let input = GenerateByTopicInput::builder()
+    ///     .topic("tides")
+    ///     .set("generation_model_kwargs.temperature", 0.3)
+    ///     .set("max_retries", 2)
+    ///     .build()?;
+    /// assert_eq!(input.settings().max_retries, 2);
+    /// # Ok::<(), topicloom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn set(self, path: &str, value: impl Into<Value>) -> Self {
+        self.put(&path::steps(path), value.into(), None)
+    }
+
+    /// Sets anything by its path, and has faults name who said so, such as the flag of a command line.
+    #[must_use]
+    pub fn set_by(self, who: &str, path: &str, value: impl Into<Value>) -> Self {
+        self.put(&path::steps(path), value.into(), Some(who))
+    }
+
+    /// Reads the files that the input names, such as those of schemas and topics, when it is built. They are looked for in this
+    /// folder. By default none is read, unless the input itself comes from a file.
+    #[must_use]
+    pub fn files_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.source.notes.folder = Some(folder.into());
         self
     }
 
@@ -258,34 +409,86 @@ impl<T> GenerateByTopicInputBuilder<T> {
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) with every fault;
     /// [`InputFaults::of`](crate::InputFaults::of) takes them apart.
     pub fn build(self) -> Result<GenerateByTopicInput<T>> {
-        let inner = Arc::new(read(self.source)?);
+        let inner = Arc::new(read::read(self.source)?);
         Ok(GenerateByTopicInput::from_inner(inner))
     }
 
-    fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.source.document.insert(key.to_owned(), value.into());
-        self
-    }
-
-    fn set_in(mut self, key: &str, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        // Anything but an object stays, and is reported as what it is.
-        if let Value::Object(object) = self.entry(key, || json!({})) {
-            object.insert(name.into(), value.into());
-        }
-        self
-    }
-
-    /// Returns the value of a key, after setting one that is missing or null.
-    fn entry(&mut self, key: &str, default: impl Fn() -> Value) -> &mut Value {
-        let value = self.source.document.entry(key).or_insert(Value::Null);
-        if value.is_null() {
-            *value = default();
-        }
-        value
+    fn set_in(self, key: &str, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.put(&[key.into(), Step::Key(name.into())], value.into(), None)
     }
 
     pub(super) fn configure(self, key: &str, value: impl Into<Value>) -> Self {
-        self.set_in("data_factory_config", key, value)
+        self.put(&[key.into()], value.into(), None)
+    }
+
+    fn put(mut self, path: &[Step], value: Value, said_by: Option<&str>) -> Self {
+        let path = self.in_place(path);
+        if path.first() == Some(&"output_schema".into()) {
+            self.source.schema = None;
+        }
+        match path::at(&mut self.source.document, &path) {
+            Ok(there) => *there = value,
+            Err(fault) => self.source.notes.faults.push(fault),
+        }
+        if let Some(who) = said_by {
+            let said = (path::shown(&path), who.to_owned());
+            self.source.said_by.push(said);
+        }
+        self
+    }
+
+    /// Returns the path as it is in the document, where a key may have another of its names, and a setting may stand beside the
+    /// other keys.
+    fn in_place(&self, path: &[Step]) -> Vec<Step> {
+        let Some((Step::Key(first), rest)) = path.split_first() else {
+            return path.to_vec();
+        };
+        let document = &self.source.document;
+        let find = |keys: &'static [InputKey], name: &str| {
+            keys.iter().find(|key| key.names.contains(&name))
+        };
+        if let (SETTINGS, Some(Step::Key(setting))) = (&**first, rest.first())
+            && find(Settings::KEYS, setting).is_some()
+        {
+            return self.in_place(rest);
+        }
+        let written_in = |object: &Map<String, Value>, key: &InputKey| {
+            let mut names = key.names.iter();
+            let is_there = |name: &&&str| object.get(**name).is_some_and(|value| !value.is_null());
+            names.find(is_there).copied()
+        };
+        let place: Vec<Step> = if let Some(key) = find(Document::KEYS, first) {
+            vec![written_in(document, key).unwrap_or(key.names[0]).into()]
+        } else if let Some(key) = find(Settings::KEYS, first) {
+            let inside = document.get(SETTINGS).and_then(Value::as_object);
+            match written_in(document, key) {
+                Some(name) => vec![name.into()],
+                None => {
+                    let name = inside.and_then(|inside| written_in(inside, key));
+                    vec![SETTINGS.into(), name.unwrap_or(key.names[0]).into()]
+                }
+            }
+        } else {
+            vec![first.as_str().into()]
+        };
+        [place.as_slice(), rest].concat()
+    }
+
+    /// Adds to the list that a key has.
+    fn add(mut self, path: &str, more: impl IntoIterator<Item = Value>) -> Self {
+        let path = self.in_place(&path::steps(path));
+        // Anything but a list stays, and is reported as what it is.
+        if let Ok(list) = path::at(&mut self.source.document, &path) {
+            match list {
+                Value::Null => *list = json!([]),
+                Value::String(_) => *list = json!([list.take()]),
+                _ => {}
+            }
+            if let Value::Array(items) = list {
+                items.extend(more);
+            }
+        }
+        self
     }
 
     fn schema(mut self, schema: Result<RecordSchema>) -> Self {

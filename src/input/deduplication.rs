@@ -5,12 +5,11 @@ use std::ops::Bound;
 use serde_json::{Value, json};
 
 use super::described::{Described, described};
-use super::form::{Choice, Form, Maybe, ModelForm, Number, parts};
-use super::place::{Notes, Place, presentable};
+use super::form::{Choice, Form, Maybe, ModelForm, Number, is_off, parts};
+use super::place::{Notes, Place, SETTINGS, presentable};
 use super::reader::Reader;
 use crate::closest::closest;
 use crate::dedup::{Deduplication, Method, Scope};
-use crate::fault::InputFault;
 use crate::llm::ModelName;
 use crate::schema::RecordSchema;
 
@@ -43,14 +42,19 @@ const THRESHOLD: Number<Option<f32>> = Number {
 described! {
     impl Deduplication {
         /// How records are compared.
+        #[example("\"exact\"")]
         method: Method, METHODS;
         /// The fields that decide, as names or paths such as `meta.source`. Unless given, those that do not follow from others.
+        #[example("[\"question\"]")]
         fields: Option<Vec<String>>, Maybe(Names);
         /// With which records a record is compared.
+        #[example("\"topic\"")]
         scope: Scope, SCOPES;
         /// The cosine from which on two embeddings are the same; 0.9 unless given.
+        #[example("0.9")]
         threshold: Option<f32>, THRESHOLD;
         /// A model, as `provider/model`, that is asked for embeddings as well, and finds free rewordings.
+        #[example("\"openai/text-embedding-3-small\"")]
         embedding_model: Option<ModelName>, Maybe(ModelForm);
     }
 }
@@ -61,6 +65,7 @@ impl Form<Deduplication> for DeduplicationForm {
     fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Deduplication> {
         const ADVICE: &str = r#"write "near", "exact", "off", or an object such as {"method": "near", "fields": ["question"]}"#;
         match value {
+            off if is_off(&off) => Some(Deduplication::new(Method::Off)),
             Value::String(name) => {
                 let method = METHODS.find(&name).map(Deduplication::new);
                 let problem = || format!("is \"{}\", which is no method", presentable(&name));
@@ -88,7 +93,7 @@ impl Form<Deduplication> for DeduplicationForm {
     fn schema(&self) -> Value {
         let mut object = Deduplication::schema();
         object["description"] = json!("A method with its settings:");
-        json!({"anyOf": [METHODS.schema(), object]})
+        json!({"anyOf": [METHODS.schema(), {"const": false, "description": "The same as `off`."}, object]})
     }
 }
 
@@ -128,23 +133,29 @@ impl Form<Vec<String>> for Names {
 /// Checks that the fields which decide are in the schema.
 pub(super) fn check(deduplication: &Deduplication, schema: &RecordSchema, notes: &mut Notes) {
     for field in deduplication.fields.iter().flatten() {
-        let Err((unknown, known)) = find(schema.as_json(), schema.as_json(), field) else {
-            continue;
-        };
-        let advice = match closest(unknown, known.iter().copied()) {
-            Some(meant) => format!("did you mean `{}`?", field.replace(unknown, meant)),
-            None if known.is_empty() => "name the field that holds it".to_owned(),
-            None => format!("write one of these: {}", known.join(", ")),
-        };
-        notes.faults.push(InputFault::new(
-            format!("data_factory_config.{KEY}.fields"),
-            format!(
+        if let Err((_, advice)) = find_field(schema, field) {
+            let problem = format!(
                 "names `{}`, which the schema does not have",
                 presentable(field)
-            ),
-            advice,
-        ));
+            );
+            let mut place = Place::new(SETTINGS, notes);
+            place.at(KEY).at("fields").fault::<()>(problem, advice);
+        }
     }
+}
+
+/// Looks for a field in a schema, named or at a path. Says what is wrong where there is none, and what to do.
+pub(super) fn find_field(schema: &RecordSchema, field: &str) -> Result<(), (&'static str, String)> {
+    let (unknown, known) = match find(schema.as_json(), schema.as_json(), field) {
+        Ok(()) => return Ok(()),
+        Err(unknown) => unknown,
+    };
+    let advice = match closest(unknown, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{}`?", field.replace(unknown, meant)),
+        None if known.is_empty() => "name the field that holds it".to_owned(),
+        None => format!("write one of these: {}", known.join(", ")),
+    };
+    Err(("is no field of the schema", advice))
 }
 
 /// Looks for a path in a schema. Returns the part that is not there, and the names that are.

@@ -3,11 +3,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::reader::{Key, Reader};
+use super::form::{Form, object};
+use super::place::Place;
+use super::reader::{InputKey, Reader};
 
 /// An object whose keys are described with [`described!`].
 pub(super) trait Described: Default {
-    const KEYS: &'static [Key];
+    const KEYS: &'static [InputKey];
 
     /// Reads every key that is there; the others have their defaults.
     fn read(reader: &mut Reader<'_>) -> Self;
@@ -23,22 +25,22 @@ pub(super) trait Described: Default {
     }
 
     fn schema() -> Value {
-        let entry = |key: &Key| (key.names[0].to_owned(), (key.schema)());
+        let entry = |key: &InputKey| (key.names[0].to_owned(), key.schema());
         let properties: Map<_, _> = Self::KEYS.iter().map(entry).collect();
         let mut schema =
             json!({"type": "object", "properties": properties, "additionalProperties": false});
         for key in Self::KEYS {
             // Accepted, and not suggested.
-            if let Some(alias) = key.names.get(1) {
-                schema["patternProperties"][format!("^{alias}$")] = (key.schema)();
+            for alias in &key.names[1..] {
+                schema["patternProperties"][format!("^{alias}$")] = key.schema();
             }
         }
         schema
     }
 }
 
-/// Describes the keys of an object: `name: Type = default, form`, with its docs, and where it applies with `#[written("name")]` for
-/// another name in JSON, `=> (argument: Type)` for a setter of the builder, and `, runtime_only`.
+/// Describes the keys of an object: `name: Type = default, form`, with its docs and examples in JSON, and where it applies with
+/// `#[written("name")]` for another name in JSON and `#[also("name")]` for one more, `=> (argument: Type)` for a setter of the builder, and `, runtime_only`.
 ///
 /// With `impl` it describes the keys of a struct that is defined elsewhere, which has the defaults.
 macro_rules! described {
@@ -47,7 +49,9 @@ macro_rules! described {
         $visibility:vis struct $struct:ident {
             $(
                 $(#[doc = $doc:literal])+
+                $(#[example($example:literal)])+
                 $(#[written($written:literal)])?
+                $(#[also($also:literal)])?
                 $name:ident: $type:ty = $default:expr, $form:expr
                 $(=> ($argument:ident: $given:ty))? $(, $flag:ident)?;
             )+
@@ -73,7 +77,7 @@ macro_rules! described {
 
         described! {
             impl $struct {
-                $($(#[doc = $doc])+ $(#[written($written)])? $name: $type, $form $(, $flag)?;)+
+                $($(#[doc = $doc])+ $(#[example($example)])+ $(#[written($written)])? $(#[also($also)])? $name: $type, $form $(, $flag)?;)+
             }
         }
     };
@@ -81,24 +85,27 @@ macro_rules! described {
         impl $struct:ident {
             $(
                 $(#[doc = $doc:literal])+
+                $(#[example($example:literal)])+
                 $(#[written($written:literal)])?
+                $(#[also($also:literal)])?
                 $name:ident: $type:ty, $form:expr $(, $flag:ident)?;
             )+
         }
     ) => {
         impl $crate::input::described::Described for $struct {
-            const KEYS: &'static [$crate::input::reader::Key] = &[$($crate::input::reader::Key {
-                names: &[$($written,)? stringify!($name)],
+            const KEYS: &'static [$crate::input::reader::InputKey] = &[$($crate::input::reader::InputKey {
+                names: &[$($written,)? stringify!($name) $(, $also)?],
                 runtime_only: described!(@flag $($flag)?),
+                examples: &[$($example),+],
                 schema: || {
                     let default = $crate::input::form::Form::<$type>::write(&$form, &Self::default().$name);
-                    $crate::input::described::entry($crate::input::form::Form::<$type>::schema(&$form), concat!($($doc),+), default)
+                    $crate::input::described::entry($crate::input::form::Form::<$type>::schema(&$form), concat!($($doc),+), default, &[$($example),+])
                 },
             }),+];
 
             fn read(reader: &mut $crate::input::reader::Reader<'_>) -> Self {
                 let mut read = Self::default();
-                $(if let Some(value) = reader.read(&[$($written,)? stringify!($name)], &$form) {
+                $(if let Some(value) = reader.read(&[$($written,)? stringify!($name) $(, $also)?], &$form) {
                     read.$name = value;
                 })+
                 read
@@ -131,9 +138,36 @@ macro_rules! described {
 }
 pub(super) use described;
 
+/// An object of described keys.
+pub(super) struct Keys;
+
+impl<T: Described> Form<T> for Keys {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<T> {
+        let mut reader = Reader::new(object(value, place)?, place.here());
+        reader.refuse_unknown_keys(T::KEYS, &[]);
+        Some(T::read(&mut reader))
+    }
+
+    fn write(&self, value: &T) -> Value {
+        let written = value.write_set();
+        if written.is_empty() {
+            return Value::Null;
+        }
+        written.into()
+    }
+
+    fn schema(&self) -> Value {
+        T::schema()
+    }
+}
+
 /// Returns the JSON Schema of a key that may be null, which is as if it were missing.
-pub(super) fn entry(schema: Value, about: &str, default: Value) -> Value {
+pub(super) fn entry(schema: Value, about: &str, default: Value, examples: &[&str]) -> Value {
     let mut entry = json!({"description": about.trim()});
+    let examples = examples
+        .iter()
+        .map(|text| serde_json::from_str(text).unwrap_or(Value::Null));
+    entry["examples"] = examples.collect();
     if !default.is_null() {
         entry["default"] = default;
     }

@@ -6,22 +6,30 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::described::Described as _;
-use super::{EXAMPLE, GenerateByTopicInput, Settings};
+use super::document::Document;
+use super::{EXAMPLE, GenerateByTopicInput, InputKey, Settings};
 
 const HEAD: &str = "\
 # The input
 
-Built in Rust, where each key has a setter, or read from JSON. `topicloom schema` prints the JSON Schema of it. Every key may be left
-out, and null is the same as that. This file is written from the description of the keys in `src/input`;
+Read from a file, in JSON or with the feature `formats` in YAML or TOML; said on the command line, where each key has a flag; or built in
+Rust, where each has a setter. All three can be mixed: a flag wins over the file. `topicloom schema` prints the JSON Schema, by which an
+editor completes an input. Every key may be left out, and null is the same as that; what can be switched off is so with `off` or
+`false`. A key that is repeated, or not known, is a fault that says where. Files that an input names lie beside it, but for
+`already_seen` and those that are written: they lie where the command runs.
+
+On the command line `_` is `-`: `--num-records 20`, `-n 20`. Lists stand between commas: `--topics tides,currents`. `--set PATH=VALUE` sets
+anything: `--set generation_model_kwargs.top_p=0.9`, `--set filters.answer.min_chars=20`. Without a file, the flags are the input. This file is
+written from the description of the keys in `src/input`;
 `UPDATE_INPUT=1 cargo test --all-features --lib input::docs` writes it anew.
 ";
 
 const SETTINGS: &str = "
 ## Settings
 
-The keys of `data_factory_config`, which `--set KEY=VALUE` sets on the command line. Those with a star say how a run is driven and
-not what comes of it, so a resumed run may change them. Where there are two names, the first is Starfish's, and the second is the one
-in Rust.
+They stand in `data_factory_config`, as in Starfish's files, or beside the other keys. Those with a star say how a run is driven and
+not what comes of it, so a resumed run may change them. Where there are two names, the first is Starfish's, and the second is that of the
+flag and of the setter.
 ";
 
 #[test]
@@ -29,16 +37,24 @@ fn the_docs_say_what_is_read() {
     let mut docs = format!("{HEAD}\n```json\n{}\n```\n", EXAMPLE.trim());
     let schema = GenerateByTopicInput::json_schema();
     let keys = properties(&schema).expect("the input is an object");
-    docs += &table("key", keys, |_| String::new());
+    let own = keys
+        .iter()
+        .filter(|(_, schema)| schema.get("$ref").is_none());
+    let keys = &own
+        .map(|(name, schema)| (name.clone(), schema.clone()))
+        .collect();
+    docs += &table("key", keys, |name| names(Document::KEYS, name));
     docs += &parts(keys);
     docs += SETTINGS;
     let settings = properties(&schema["$defs"]["Settings"]).expect("they are an object");
     docs += &table("setting", settings, |name| {
-        let Some(key) = Settings::KEYS.iter().find(|key| key.names[0] == name) else {
-            return String::new();
+        let key = Settings::KEYS.iter().find(|key| key.names[0] == name);
+        let star = if key.is_some_and(|key| key.runtime_only) {
+            " *"
+        } else {
+            ""
         };
-        let other = key.names.get(1).map(|other| format!(", `{other}`"));
-        other.unwrap_or_default() + if key.runtime_only { " *" } else { "" }
+        names(Settings::KEYS, name) + star
     });
     docs += &parts(settings);
 
@@ -53,19 +69,35 @@ fn the_docs_say_what_is_read() {
     );
 }
 
+/// Returns the other names of a key.
+fn names(keys: &[InputKey], name: &str) -> String {
+    let key = keys.iter().find(|key| key.names[0] == name);
+    let others = key.into_iter().flat_map(|key| &key.names[1..]);
+    others.map(|other| format!(", `{other}`")).collect()
+}
+
 fn properties(schema: &Value) -> Option<&Map<String, Value>> {
     schema.get("properties")?.as_object()
 }
 
 /// Returns a table of keys, each with a mark.
 fn table(what: &str, keys: &Map<String, Value>, mark: impl Fn(&str) -> String) -> String {
-    let mut table = format!("\n| {what} | default | bounds | meaning |\n|---|---|---|---|\n");
+    let mut table =
+        format!("\n| {what} | default | bounds | meaning | example |\n|---|---|---|---|---|\n");
     for (name, schema) in keys {
         let default = schema.get("default").map(|default| format!("`{default}`"));
         let default = default.unwrap_or_default();
         let (mark, bounds) = (mark(name), bounds(schema));
         let about = about(schema).replace('|', "\\|");
-        writeln!(table, "| `{name}`{mark} | {default} | {bounds} | {about} |").unwrap();
+        let example = schema["examples"]
+            .get(0)
+            .map(|example| format!("`{example}`"));
+        let example = example.unwrap_or_default();
+        writeln!(
+            table,
+            "| `{name}`{mark} | {default} | {bounds} | {about} | {example} |"
+        )
+        .unwrap();
     }
     table
 }

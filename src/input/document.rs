@@ -4,43 +4,62 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::deduplication;
 use super::described::{Described, described};
-use super::form::{Form, Maybe, ModelForm, Text, Whole, object};
+use super::form::{Form, ModelForm, Text, Whole, object};
+use super::models::{Models, ModelsForm};
 use super::parameters::ParametersForm;
 use super::place::Place;
 use super::providers::{Providers, ProvidersForm};
 use super::settings::Settings;
-use super::topics::Topics;
+use super::topics::{TopicSources, Topics};
 use crate::llm::price::PriceTable;
 use crate::llm::{ModelName, Parameters};
-use crate::plan::{MOST_RECORDS, TopicSpec};
+use crate::plan::MOST_RECORDS;
 
 described! {
     pub(super) struct Document {
         /// What to generate, in words.
-        user_instruction: Option<String> = None, Text;
+        #[example("\"Q&A pairs about the sea\"")]
+        #[written("user_instruction")]
+        instruction: Option<String> = None, Text;
         /// Total number of records wanted. With null, each of the given topics gets `records_per_topic`.
+        #[example("100")]
         num_records: Option<u64> = Some(10), Whole(0..=u64::MAX);
         /// How many records a topic gets where nothing else decides it.
+        #[example("5")]
         records_per_topic: u64 = 10, Whole(0..=u64::MAX);
-        /// Names of topics, or names with a count of their own, such as `{"tides": 3}`. Without it, topics are generated.
-        topics: Option<Vec<TopicSpec>> = None, Maybe(Topics);
+        /// Names of topics, or names with a count of their own, such as `{"tides": 3}`; or where they come from. Without it, topics
+        /// are generated.
+        #[example("[\"tides\", {\"currents\": 3}]")]
+        #[example("{\"tree\": [5, 4]}")]
+        topics: TopicSources = TopicSources::default(), Topics;
         /// Model that invents topics, as `provider/model`.
-        topic_model_name: ModelName = default_model(), ModelForm;
+        #[example("\"openai/gpt-4o\"")]
+        #[written("topic_model_name")]
+        topic_model: ModelName = default_model(), ModelForm;
         /// Parameters for it, and whatever else the provider takes; never a key. `temperature` is 1 unless given.
+        #[example("{\"temperature\": 0.7}")]
         topic_model_kwargs: Arc<Parameters> = Arc::default(), ParametersForm;
-        /// Model that writes records, as `provider/model`.
-        generation_model_name: ModelName = default_model(), ModelForm;
+        /// Model that writes records, as `provider/model`; or several with weights, which share the calls.
+        #[example("\"openai/gpt-4o-mini\"")]
+        #[example("{\"openai/gpt-4o\": 1, \"openai/gpt-4o-mini\": 3}")]
+        #[written("generation_model_name")]
+        #[also("models")]
+        model: Models = vec![(default_model(), 1)], ModelsForm;
         /// Parameters for it, and whatever else the provider takes; never a key.
+        #[example("{\"temperature\": 0.8, \"max_tokens\": 200}")]
         generation_model_kwargs: Arc<Parameters> = Arc::default(), ParametersForm;
         /// Shape of a record: a list of fields, or a JSON Schema of any draft.
+        #[example("[{\"name\": \"question\", \"type\": \"str\"}, {\"name\": \"tags\", \"type\": \"list\", \"items\": {\"type\": \"str\"}}]")]
         output_schema: Value = question_and_answer(), OutputSchema;
-        /// How the run is driven: the settings below.
+        /// How the run is driven: the settings below, which may also stand beside these keys.
+        #[example("{\"max_concurrency\": 4, \"task_runner_timeout\": 120}")]
         data_factory_config: Map<String, Value> = Map::new(), Config;
         /// How providers are reached, by the name that stands before the slash of a model's name.
+        #[example("{\"house\": {\"base_url\": \"http://10.0.0.7:8000/v1\", \"api_key_env\": \"HOUSE_KEY\"}}")]
         providers: Providers = Providers::new(), ProvidersForm;
         /// What models cost, by `provider/model` or `provider/*`, in dollars per million tokens.
+        #[example("{\"house/*\": {\"input\": 0.2, \"output\": 0.6}}")]
         prices: Prices = Prices::default(), PricesForm;
     }
 }
@@ -60,11 +79,14 @@ pub(super) fn json_schema() -> Value {
     // The plan checks these, with the topics in view.
     schema["properties"]["num_records"]["minimum"] = json!(1);
     schema["properties"]["num_records"]["maximum"] = json!(MOST_RECORDS);
-    schema["properties"][deduplication::KEY] = json!({
-        "description": "The same as in `data_factory_config`.",
-        "$ref": "#/$defs/Settings/properties/deduplication",
-    });
-    schema["$defs"] = json!({"Settings": Settings::json_schema()});
+    let settings = Settings::json_schema();
+    for kind in ["properties", "patternProperties"] {
+        for name in settings[kind].as_object().into_iter().flat_map(Map::keys) {
+            let place = name.replace('^', "%5E").replace('$', "%24");
+            schema[kind][name] = json!({"$ref": format!("#/$defs/Settings/{kind}/{place}")});
+        }
+    }
+    schema["$defs"] = json!({"Settings": settings});
     schema
 }
 
@@ -98,12 +120,18 @@ impl Form<Value> for OutputSchema {
             "type": "object",
             "required": ["name", "type"],
             "properties": {
-                "name": {"type": "string"},
-                "type": {"enum": types},
-                "description": {"type": ["string", "null"]},
-                "required": true,
-                "items": true,
-                "properties": true,
+                "name": {"description": "Its name.", "type": "string", "examples": ["question"]},
+                "type": {"description": "Its type.", "enum": types, "examples": ["str"]},
+                "description": {
+                    "description": "What it is, for the model.", "type": ["string", "null"], "examples": ["one sentence"],
+                },
+                "required": {
+                    "description": "Whether it has to be there; of a dict, or which of its keys have to.", "examples": [false],
+                },
+                "items": {"description": "The shape of what is in a list.", "examples": [{"type": "str"}]},
+                "properties": {
+                    "description": "The keys of a dict, each with its shape.", "examples": [{"year": {"type": "int"}}],
+                },
             },
         });
         json!({"anyOf": [
@@ -164,18 +192,18 @@ impl Form<Prices> for PricesForm {
     }
 
     fn schema(&self) -> Value {
-        let rate = |about| json!({"description": about, "type": ["number", "null"], "minimum": 0});
+        let rate = |about: &str, example: f64| json!({"description": about, "type": ["number", "null"], "minimum": 0, "examples": [example]});
         let price = json!({
             "type": "object",
             "required": ["input", "output"],
             "properties": {
-                "input": {"description": "Prompt tokens.", "type": "number", "minimum": 0},
-                "output": {"description": "Answer tokens, hidden reasoning included.", "type": "number", "minimum": 0},
-                "cached_input": rate("Prompt tokens read from the provider's cache."),
-                "cache_write": rate("Prompt tokens written into the provider's cache."),
-                "long": {"description": "Prices of a call with a long prompt.", "type": ["object", "null"]},
+                "input": {"description": "Prompt tokens.", "type": "number", "minimum": 0, "examples": [0.15]},
+                "output": {"description": "Answer tokens, hidden reasoning included.", "type": "number", "minimum": 0, "examples": [0.6]},
+                "cached_input": rate("Prompt tokens read from the provider's cache.", 0.075),
+                "cache_write": rate("Prompt tokens written into the provider's cache.", 0.19),
+                "long": {"description": "Prices of a call with a long prompt.", "type": ["object", "null"], "examples": [{"above": 200_000, "input": 2.5, "output": 15}]},
                 "max_output_tokens": {
-                    "description": "The most tokens that an answer can have.", "type": ["integer", "null"], "minimum": 1,
+                    "description": "The most tokens that an answer can have.", "type": ["integer", "null"], "minimum": 1, "examples": [16384],
                 },
             },
             "additionalProperties": false,

@@ -1,5 +1,6 @@
 //! The forms that values have in JSON: how they are read, written, and told in the JSON Schema.
 
+use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -203,33 +204,147 @@ pub(super) fn object(value: Value, place: &mut Place<'_>) -> Option<Map<String, 
     }
 }
 
-/// A list of files.
-pub(super) struct Paths;
+/// The name of a file or a folder.
+pub(super) struct PathForm;
 
-impl Form<Vec<PathBuf>> for Paths {
-    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Vec<PathBuf>> {
-        const ADVICE: &str = r#"write a list of files, such as ["benchmark.jsonl"]"#;
-        let Value::Array(entries) = &value else {
-            return place.refuse(&value, ADVICE);
-        };
-        let path = |entry: &Value| {
-            let path = entry.as_str().filter(|path| !path.trim().is_empty());
-            path.map(PathBuf::from)
-        };
-        let paths = entries.iter().map(path).collect::<Option<_>>();
-        paths.or_else(|| place.fault("is a list of something else than names of files", ADVICE))
+impl Form<PathBuf> for PathForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<PathBuf> {
+        let path: String = Text.read(value, place)?;
+        if path.trim().is_empty() {
+            return place.fault("is blank", "name a file");
+        }
+        Some(path.into())
     }
 
-    fn write(&self, paths: &Vec<PathBuf>) -> Value {
-        if paths.is_empty() {
-            return Value::Null;
-        }
-        paths.iter().map(|path| path.to_string_lossy()).collect()
+    fn write(&self, path: &PathBuf) -> Value {
+        path.to_string_lossy().into()
     }
 
     fn schema(&self) -> Value {
-        json!({"type": "array", "items": {"type": "string"}})
+        json!({"type": "string", "pattern": "\\S"})
     }
+}
+
+/// Any value.
+pub(super) struct Anything;
+
+impl Form<Value> for Anything {
+    fn read(&self, value: Value, _: &mut Place<'_>) -> Option<Value> {
+        Some(value)
+    }
+
+    fn write(&self, value: &Value) -> Value {
+        value.clone()
+    }
+
+    fn schema(&self) -> Value {
+        json!(true)
+    }
+}
+
+/// Several of a kind, or one by itself.
+pub(super) struct List<F>(pub(super) F);
+
+impl<T, F: Form<T>> Form<Vec<T>> for List<F> {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Vec<T>> {
+        let Value::Array(items) = value else {
+            return Some(vec![self.0.read(value, place)?]);
+        };
+        let before = place.faults();
+        let items = items.into_iter().enumerate();
+        let read = items
+            .filter_map(|(index, item)| self.0.read(item, &mut place.at(&format!("[{index}]"))));
+        let read = read.collect();
+        (place.faults() == before).then_some(read)
+    }
+
+    fn write(&self, items: &Vec<T>) -> Value {
+        if items.is_empty() {
+            return Value::Null;
+        }
+        items.iter().map(|item| self.0.write(item)).collect()
+    }
+
+    fn schema(&self) -> Value {
+        let item = self.0.schema();
+        json!({"anyOf": [{"type": "array", "items": item}, item]})
+    }
+}
+
+/// Several of a kind, each under a name.
+pub(super) struct Named<F>(pub(super) F);
+
+impl<T, F: Form<T>> Form<BTreeMap<String, T>> for Named<F> {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<BTreeMap<String, T>> {
+        let mut all = BTreeMap::new();
+        for (name, value) in object(value, place)? {
+            // As everywhere, null is as if it were missing.
+            if value.is_null() {
+                continue;
+            }
+            if let Some(read) = self.0.read(value, &mut place.at(&presentable(&name))) {
+                all.insert(name, read);
+            }
+        }
+        Some(all)
+    }
+
+    fn write(&self, all: &BTreeMap<String, T>) -> Value {
+        if all.is_empty() {
+            return Value::Null;
+        }
+        let all = all.iter();
+        all.map(|(name, one)| (name.clone(), self.0.write(one)))
+            .collect()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "object", "additionalProperties": self.0.schema()})
+    }
+}
+
+/// What can be switched off: `off` and `false` say so.
+pub(super) struct Switch<F>(pub(super) F);
+
+/// Returns whether a value says that a part is not wanted.
+pub(super) fn is_off(value: &Value) -> bool {
+    value == "off" || value == false
+}
+
+impl<T, F: Form<T>> Form<Option<T>> for Switch<F> {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<T>> {
+        if is_off(&value) {
+            return Some(None);
+        }
+        self.0.read(value, place).map(Some)
+    }
+
+    fn write(&self, value: &Option<T>) -> Value {
+        Maybe(&self.0).write(value)
+    }
+
+    fn schema(&self) -> Value {
+        json!({"anyOf": [self.0.schema(), off("Not at all, as by default.")]})
+    }
+}
+
+impl<T, F: Form<T>> Form<T> for &F {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<T> {
+        (**self).read(value, place)
+    }
+
+    fn write(&self, value: &T) -> Value {
+        (**self).write(value)
+    }
+
+    fn schema(&self) -> Value {
+        (**self).schema()
+    }
+}
+
+/// Returns the JSON Schema of what switches a part off.
+pub(super) fn off(about: &str) -> Value {
+    json!({"enum": ["off", false], "description": about})
 }
 
 /// The parts, or ways, that a file may choose by their names; made with [`parts!`].

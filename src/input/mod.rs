@@ -8,33 +8,44 @@ mod described;
 mod docs;
 mod document;
 mod encoding;
+mod files;
+mod filters;
 mod form;
+mod models;
 mod parameters;
+mod path;
 mod place;
+mod prompts;
 mod providers;
 mod read;
 mod reader;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod text;
 mod topics;
+mod topics_file;
 mod warning;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub use builder::GenerateByTopicInputBuilder;
+pub use files::{JournalPlace, OutputFile, RecordFormat};
+pub use reader::InputKey;
 pub use settings::{Settings, Storage};
+pub use text::InputFormat;
 pub use warning::InputWarning;
 
 use crate::error::{Error, Result};
-use crate::fault::{InputFault, InputFaults};
 use crate::llm::price::PriceTable;
 use crate::llm::{ModelName, Parameters, ProviderSettings};
 use crate::plan::{Allocation, TopicSpec};
@@ -94,12 +105,22 @@ impl GenerateByTopicInput {
         GenerateByTopicInputBuilder::default()
     }
 
+    /// Reads the input in a file: JSON, or with the feature `formats` YAML or TOML, by the ending of its name. Files that it
+    /// names lie beside it.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_json_str`](Self::from_json_str), and where it cannot be read.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        GenerateByTopicInputBuilder::from_file(path)?.build()
+    }
+
     /// Reads an input from JSON text.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) with every fault;
-    /// [`InputFaults::of`] takes them apart.
+    /// [`InputFaults::of`](crate::InputFaults::of) takes them apart.
     pub fn from_json_str(text: &str) -> Result<Self> {
         // Some editors begin a file with a byte order mark, which is no JSON.
         Self::from_json_slice(text.as_bytes())
@@ -111,23 +132,7 @@ impl GenerateByTopicInput {
     ///
     /// As [`from_json_str`](Self::from_json_str).
     pub fn from_json_slice(bytes: &[u8]) -> Result<Self> {
-        const ADVICE: &str =
-            r#"write an object, such as {"user_instruction": "...", "num_records": 10}"#;
-        let bytes = &*encoding::to_utf8(bytes);
-        if bytes.trim_ascii().is_empty() {
-            return Err(
-                InputFaults::from(InputFault::new("", "the input is empty", ADVICE)).into(),
-            );
-        }
-        let value = serde_json::from_slice(bytes).map_err(|error| {
-            let problem = format!("the input is not JSON: {error}");
-            Error::from(InputFaults::from(InputFault::new(
-                "",
-                problem,
-                "mend it there",
-            )))
-        })?;
-        Self::from_json_value(value)
+        GenerateByTopicInputBuilder::from_text(bytes, InputFormat::Json)?.build()
     }
 
     /// Reads an input from a JSON value.
@@ -136,14 +141,7 @@ impl GenerateByTopicInput {
     ///
     /// As [`from_json_str`](Self::from_json_str).
     pub fn from_json_value(value: Value) -> Result<Self> {
-        let Value::Object(document) = value else {
-            return Err(read::not_an_object(&value));
-        };
-        GenerateByTopicInputBuilder::from_source(Source {
-            document,
-            ..Source::default()
-        })
-        .build()
+        GenerateByTopicInputBuilder::from_json_value(value)?.build()
     }
 
     /// Returns the JSON Schema of the JSON form, for editors and other tools.
@@ -153,6 +151,12 @@ impl GenerateByTopicInput {
     #[must_use]
     pub fn json_schema() -> Value {
         document::json_schema()
+    }
+
+    /// Returns the keys that an input has beside its [settings](Settings::keys), for tools that offer them.
+    #[must_use]
+    pub fn keys() -> &'static [InputKey] {
+        Document::KEYS
     }
 
     /// Returns an input in its JSON form that shows most keys: the start for one of your own.
@@ -206,16 +210,17 @@ impl<T> GenerateByTopicInput<T> {
             document: self.document(),
             schema: Some(Ok(self.inner.schema.clone())),
             notes: Notes {
-                faults: InputFaults::new(),
                 warnings: self.inner.warnings.clone(),
+                ..Notes::default()
             },
+            ..Source::default()
         })
     }
 
     /// Returns what to generate, in words.
     #[must_use]
     pub fn user_instruction(&self) -> Option<&str> {
-        self.inner.document.user_instruction.as_deref()
+        self.inner.document.instruction.as_deref()
     }
 
     /// Returns how many records are wanted in total; `None` where the topics decide it.
@@ -233,7 +238,13 @@ impl<T> GenerateByTopicInput<T> {
     /// Returns the topics as they were given; `None` has all of them generated.
     #[must_use]
     pub fn topics(&self) -> Option<&[TopicSpec]> {
-        self.inner.document.topics.as_deref()
+        self.inner.document.topics.given.as_deref()
+    }
+
+    /// Returns how many branches a tree of topics has at each level, from the top down, where topics are generated as one.
+    #[must_use]
+    pub fn topic_tree(&self) -> Option<&[u64]> {
+        self.inner.document.topics.tree.as_deref()
     }
 
     /// Returns how the records are shared out over the given topics, and how many topics are to be generated.
@@ -254,7 +265,7 @@ impl<T> GenerateByTopicInput<T> {
     /// Returns the name of the model that invents topics.
     #[must_use]
     pub fn topic_model(&self) -> &ModelName {
-        &self.inner.document.topic_model_name
+        &self.inner.document.topic_model
     }
 
     /// Returns the parameters of the model that invents topics.
@@ -263,10 +274,16 @@ impl<T> GenerateByTopicInput<T> {
         &self.inner.document.topic_model_kwargs
     }
 
-    /// Returns the name of the model that writes records.
+    /// Returns the name of the model that writes records; of several, the first.
     #[must_use]
     pub fn generation_model(&self) -> &ModelName {
-        &self.inner.document.generation_model_name
+        &self.generation_models()[0].0
+    }
+
+    /// Returns the models that write records, each with its weight.
+    #[must_use]
+    pub fn generation_models(&self) -> &[(ModelName, u32)] {
+        &self.inner.document.model
     }
 
     /// Returns the parameters of the model that writes records.
@@ -359,6 +376,21 @@ impl<T> GenerateByTopicInput<T> {
     }
 }
 
+/// The [JSON form](Self::to_json).
+impl<T> Serialize for GenerateByTopicInput<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
+    }
+}
+
+/// Reads the JSON form, as [`from_json_value`](GenerateByTopicInput::from_json_value) does.
+impl<'de> Deserialize<'de> for GenerateByTopicInput {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::from_json_value(value).map_err(serde::de::Error::custom)
+    }
+}
+
 impl<T> Clone for GenerateByTopicInput<T> {
     fn clone(&self) -> Self {
         Self::from_inner(Arc::clone(&self.inner))
@@ -373,7 +405,7 @@ impl<T> fmt::Debug for GenerateByTopicInput<T> {
             .field("records_per_topic", &self.records_per_topic())
             .field("topics", &self.topics().map(<[_]>::len))
             .field("topic_model", &self.topic_model().as_str())
-            .field("generation_model", &self.generation_model().as_str())
+            .field("generation_models", &self.generation_models())
             .field("settings", self.settings())
             .finish_non_exhaustive()
     }

@@ -45,8 +45,8 @@ impl Form<Arc<Parameters>> for ParametersForm {
 
     fn schema(&self) -> Value {
         json!({"type": "object", "properties": {
-            "temperature": {"description": "Sampling temperature.", "type": ["number", "null"], "minimum": 0},
-            "max_tokens": {"description": "The most tokens an answer may have.", "type": ["integer", "null"], "minimum": 1},
+            "temperature": {"description": "Sampling temperature.", "type": ["number", "null"], "minimum": 0, "examples": [0.8]},
+            "max_tokens": {"description": "The most tokens an answer may have.", "type": ["integer", "null"], "minimum": 1, "examples": [400]},
         }})
     }
 }

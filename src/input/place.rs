@@ -1,5 +1,7 @@
 //! Where in an input something stands, and what there is to say of it.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use super::warning::InputWarning;
@@ -9,11 +11,18 @@ use crate::schema::kind_of;
 /// The largest whole number that every JSON reader keeps exactly, 2⁵³.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// Where settings stand, unless they stand beside the other keys.
+pub(super) const SETTINGS: &str = "data_factory_config";
+
 /// What there is to say of an input.
 #[derive(Default)]
 pub(super) struct Notes {
     pub(super) faults: InputFaults,
     pub(super) warnings: Vec<InputWarning>,
+    /// The settings that stand beside the other keys.
+    pub(super) beside: Vec<String>,
+    /// Where the files lie that it names; without it none is read.
+    pub(super) folder: Option<PathBuf>,
 }
 
 /// Where in an input a value stands. The path of the whole document is empty.
@@ -44,6 +53,7 @@ impl<'a> Place<'a> {
     pub(super) fn at(&mut self, key: &str) -> Place<'_> {
         let path = match &*self.path {
             "" => key.to_owned(),
+            SETTINGS if self.notes.beside.iter().any(|name| name == key) => key.to_owned(),
             path if key.starts_with('[') => format!("{path}{key}"),
             path => format!("{path}.{key}"),
         };
@@ -70,6 +80,27 @@ impl<'a> Place<'a> {
     pub(super) fn fault_of<T>(&mut self, message: &str) -> Option<T> {
         let (problem, advice) = message.split_once("; ").unwrap_or((message, ""));
         self.fault(problem, advice)
+    }
+
+    /// Reads a file that is named here, which lies beside the input.
+    pub(super) fn read_file(&mut self, name: &Value) -> Option<Vec<u8>> {
+        let Some(name) = name.as_str().filter(|name| !name.trim().is_empty()) else {
+            return self.refuse(name, "name a file");
+        };
+        let Some(folder) = self.notes.folder.clone() else {
+            let problem = "names a file, and this input does not come from one";
+            return self.fault(problem, "write here what is in it");
+        };
+        match std::fs::read(folder.join(name)) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => self.fault(
+                format!("names a file that cannot be read: {}", error.kind()),
+                format!(
+                    "look for it beside the input, as {}",
+                    folder.join(name).display()
+                ),
+            ),
+        }
     }
 
     pub(super) fn warn(&mut self, reason: impl Into<String>) {

@@ -38,14 +38,19 @@ const OUTPUT_MODES: Choice<OutputMode> = parts! {
 described! {
     impl ProviderSettings {
         /// Where it is, such as `http://10.0.0.7:8000/v1`.
+        #[example("\"http://10.0.0.7:8000/v1\"")]
         base_url: Option<String>, Text;
         /// The environment variable that holds its key.
+        #[example("\"HOUSE_KEY\"")]
         api_key_env: Option<String>, Text;
         /// Headers of every request. `$NAME` and `${NAME}` stand for what an environment variable holds.
+        #[example("{\"X-Team\": \"${TEAM}\"}")]
         headers: BTreeMap<String, String>, Headers;
         /// The part of JSON Schema that it understands.
+        #[example("\"vllm\"")]
         dialect: Option<Dialect>, Maybe(DIALECTS);
         /// The firmest way in which it can be asked for structured output.
+        #[example("\"json\"")]
         output_mode: Option<OutputMode>, Maybe(OUTPUT_MODES);
     }
 }
@@ -136,7 +141,7 @@ impl Form<BTreeMap<String, String>> for Headers {
 }
 
 /// Whether a URL has a user's password, or a pair in its query whose name says that it is a secret.
-fn holds_a_secret(url: &str) -> bool {
+pub(super) fn holds_a_secret(url: &str) -> bool {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (host, rest) =
         after_scheme.split_at(after_scheme.find(['/', '?']).unwrap_or(after_scheme.len()));

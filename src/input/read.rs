@@ -3,18 +3,20 @@
 use std::mem;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::described::Described;
 use super::document::Document;
-use super::place::{Notes, Place};
+use super::place::{Notes, Place, SETTINGS};
 use super::reader::Reader;
+use super::settings::WITHOUT_MEANING;
+use super::text::Written;
 use super::warning::InputWarning;
-use super::{Inner, Settings, deduplication};
+use super::{Inner, Settings, deduplication, filters, path};
 use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
 use crate::plan::{PlanRequest, allocate};
-use crate::schema::{RecordSchema, kind_of};
+use crate::schema::{RecordSchema, include_files, kind_of};
 
 /// Names should differ, so the topic model is asked to be as free as most models are by default.
 const TOPIC_TEMPERATURE: f64 = 1.0;
@@ -28,38 +30,62 @@ pub(super) struct Source {
     pub(super) schema: Option<Result<RecordSchema>>,
     /// What there is to say already.
     pub(super) notes: Notes,
+    /// The text it was read from.
+    pub(super) written: Option<Written>,
+    /// What was put into the document afterwards, as paths, each with who said so.
+    pub(super) said_by: Vec<(String, String)>,
 }
+
+/// What to do about an input that is none.
+pub(super) const ADVICE: &str =
+    r#"write an object, such as {"user_instruction": "...", "num_records": 10}"#;
 
 /// Says what a document is that is not an object.
 pub(super) fn not_an_object(value: &Value) -> Error {
     let problem = format!("the input is {}", kind_of(value));
-    let advice = r#"write an object, such as {"user_instruction": "...", "num_records": 10}"#;
-    InputFaults::from(InputFault::new("", problem, advice)).into()
+    InputFaults::from(InputFault::new("", problem, ADVICE)).into()
 }
 
-pub(super) fn read(source: Source) -> Result<Inner> {
+pub(super) fn read(mut source: Source) -> Result<Inner> {
+    let written = source.written.take();
+    let said_by = mem::take(&mut source.said_by);
+    Ok(read_all(source).map_err(|mut faults| {
+        for fault in faults.iter_mut() {
+            let said = |(path, _): &&(String, String)| path::within(&fault.field, path).is_some();
+            let who = said_by.iter().rev().find(said).map(|(_, who)| who.clone());
+            let place = || written.as_ref()?.place_of(&fault.field);
+            fault.written = who.or_else(place);
+        }
+        faults
+    })?)
+}
+
+fn read_all(source: Source) -> Result<Inner, InputFaults> {
     let Source {
         mut document,
         schema,
         mut notes,
+        ..
     } = source;
+    include_schemas(&mut document, &mut notes);
     // `null` leaves the total to the topics, if there are some; without them it says no more than a missing key does.
     let without_total = document.get("num_records").is_some_and(Value::is_null);
-    move_deduplication(&mut document, &mut notes);
+    let beside = settings_beside(&mut document);
+    notes.beside = beside.keys().cloned().collect();
     let has_schema = document
         .get("output_schema")
         .is_some_and(|schema| !schema.is_null());
     let mut reader = Reader::new(document, Place::new("", &mut notes));
-    reader.refuse_unknown_keys(Document::KEYS, &[deduplication::KEY]);
+    reader.refuse_unknown_keys(Document::KEYS, &names_of_settings());
     let mut document = Document::read(&mut reader);
     let amounts_are_clear =
         !reader.found_fault_with(&["num_records", "records_per_topic", "topics"]);
-    if without_total && document.topics.is_some() {
+    if without_total && document.topics.given.is_some() {
         document.num_records = None;
     }
     // A blank instruction says nothing, as if it were missing.
-    let instruction = document.user_instruction.take();
-    document.user_instruction = instruction.filter(|text| !text.trim().is_empty());
+    let instruction = document.instruction.take();
+    document.instruction = instruction.filter(|text| !text.trim().is_empty());
     let topic_parameters = Arc::make_mut(&mut document.topic_model_kwargs);
     topic_parameters
         .temperature
@@ -73,55 +99,79 @@ pub(super) fn read(source: Source) -> Result<Inner> {
     let told = schema.warnings().iter();
     let told = told.map(|warning| InputWarning::new("output_schema", warning.as_str()));
     notes.warnings.extend(told);
-    let settings = Settings::from_json(mem::take(&mut document.data_factory_config), &mut notes);
+    let mut config = mem::take(&mut document.data_factory_config);
+    add_settings(&mut config, beside, &mut notes);
+    let settings = Settings::from_json(config, &mut notes);
     deduplication::check(&settings.deduplication, &schema, &mut notes);
+    filters::check(&settings, &schema, &mut notes);
     settings.check_ceiling(document.generation_model_kwargs.max_tokens, &mut notes);
     document.data_factory_config = settings.write_set();
 
     let mut request = PlanRequest::new(document.num_records, document.records_per_topic);
-    request.topics = document.topics.as_deref();
-    request.has_instruction = document.user_instruction.is_some();
+    request.topics = document.topics.given.as_deref();
+    request.generated = document.topics.generated();
+    request.has_instruction = document.instruction.is_some();
     let Notes {
         mut faults,
         warnings,
+        ..
     } = notes;
     let allocation = match amounts_are_clear.then(|| allocate(&request)) {
         Some(Ok(allocation)) => allocation,
         Some(Err(others)) => {
             faults.append(others);
-            return Err(faults.into());
+            return Err(faults);
         }
-        None => return Err(faults.into()),
+        None => return Err(faults),
     };
-    Ok(faults.or(Inner {
+    faults.or(Inner {
         document,
         allocation,
         schema,
         settings,
         warnings,
-    })?)
+    })
 }
 
-/// Moves what a repeat is to the settings. It belongs to the data as much as to the run, so it is taken beside the schema too.
-fn move_deduplication(document: &mut Map<String, Value>, notes: &mut Notes) {
-    let Some(said) = document
-        .shift_remove(deduplication::KEY)
-        .filter(|said| !said.is_null())
-    else {
-        return;
-    };
-    let config = document.entry("data_factory_config").or_insert(Value::Null);
-    if config.is_null() {
-        *config = json!({});
-    }
-    if let Value::Object(config) = config {
-        let inner = config.insert(deduplication::KEY.to_owned(), said.clone());
-        if inner.is_some_and(|inner| !inner.is_null() && inner != said) {
-            Place::new(deduplication::KEY, notes).fault::<()>(
-                "is said twice, and `data_factory_config` has another",
+fn names_of_settings() -> Vec<&'static str> {
+    let known = Settings::KEYS.iter().flat_map(|key| key.names).copied();
+    known.chain(WITHOUT_MEANING.map(|(name, _)| name)).collect()
+}
+
+/// Takes out the settings that stand beside the other keys.
+fn settings_beside(document: &mut Map<String, Value>) -> Map<String, Value> {
+    let names = names_of_settings().into_iter();
+    let taken = names.filter_map(|name| Some((name.to_owned(), document.shift_remove(name)?)));
+    taken.filter(|(_, value)| !value.is_null()).collect()
+}
+
+/// Adds the settings that stand beside the other keys to those that have a place of their own.
+fn add_settings(config: &mut Map<String, Value>, beside: Map<String, Value>, notes: &mut Notes) {
+    for (name, value) in beside {
+        let other = config.insert(name.clone(), value.clone());
+        if other.is_some_and(|other| !other.is_null() && other != value) {
+            Place::new(&*name, notes).fault::<()>(
+                format!("is said twice, and `{SETTINGS}` has another"),
                 "leave one of them out",
             );
         }
+    }
+}
+
+/// Puts in the schemas that the shape of a record has in other files.
+fn include_schemas(document: &mut Map<String, Value>, notes: &mut Notes) {
+    let schema = document.get_mut("output_schema");
+    let Some(schema) = schema.filter(|schema| schema.is_object()) else {
+        return;
+    };
+    if let Some(folder) = &notes.folder
+        && let Err(error) = include_files(schema, folder)
+    {
+        let problem = error.to_string();
+        let problem = problem.trim_start_matches("output_schema ");
+        notes
+            .faults
+            .push(InputFault::new("output_schema", problem, ""));
     }
 }
 

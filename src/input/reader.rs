@@ -6,14 +6,25 @@ use super::form::Form;
 use super::place::{Place, presentable};
 use crate::closest::closest;
 
-/// What is known of a key.
-pub(super) struct Key {
+/// What is known of a key of the input: for tools that offer it, such as flags of a command line.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct InputKey {
     /// Its name, and another one that is read.
-    pub(super) names: &'static [&'static str],
+    pub names: &'static [&'static str],
     /// Whether it says how a run is driven and not what comes of it: a resumed run may change it.
-    pub(super) runtime_only: bool,
-    /// What stands under it, with what it is for and its default.
+    pub runtime_only: bool,
+    /// What may stand under it, in JSON.
+    pub examples: &'static [&'static str],
     pub(super) schema: fn() -> Value,
+}
+
+impl InputKey {
+    /// Returns the JSON Schema of what stands under it, with what it is for, its default and examples.
+    #[must_use]
+    pub fn schema(&self) -> Value {
+        (self.schema)()
+    }
 }
 
 /// An object that is read key by key. A key that is missing and one that is `null` are the same to it.
@@ -32,10 +43,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Notes every key that is not known.
-    pub(super) fn refuse_unknown_keys(&mut self, keys: &[Key], more: &[&'static str]) {
-        let first = keys.iter().map(|key| &key.names[0]).chain(more);
-        let known = first.copied().collect::<Vec<_>>().join("`, `");
+    /// Notes every key that is neither known nor among `more`, which are not advertised.
+    pub(super) fn refuse_unknown_keys(&mut self, keys: &[InputKey], more: &[&'static str]) {
+        let first = keys.iter().map(|key| key.names[0]);
+        let known = first.collect::<Vec<_>>().join("`, `");
         let names = keys.iter().flat_map(|key| key.names).chain(more);
         for key in self.object.keys() {
             if names.clone().any(|name| name == key) {

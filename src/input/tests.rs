@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::fault::InputFaults;
 use crate::schema::Field;
 use crate::topic::Angles;
 
@@ -217,7 +218,7 @@ fn a_setting_may_have_the_name_it_has_in_rust() {
     assert_eq!(input.settings(), same.settings());
     assert_eq!(input.to_json(), same.to_json());
     assert_eq!(input.fingerprint(), same.fingerprint());
-    let set = input.to_builder().setting("call_timeout", 8).build();
+    let set = input.to_builder().set("call_timeout", 8).build();
     assert_eq!(set.unwrap().settings().call_timeout.as_secs(), 8);
 
     let validator = jsonschema::validator_for(&GenerateByTopicInput::json_schema()).unwrap();
@@ -374,4 +375,229 @@ fn ten_megabytes_of_blank_topics_give_a_short_error() {
     let one = json!({"topics": ["x".repeat(10_000_000)]}).to_string();
     let error = GenerateByTopicInput::from_json_str(&one).unwrap_err();
     assert!(error.to_string().len() < 500, "{error}");
+}
+
+/// Every key there is, with the object it stands in.
+fn all_keys() -> Vec<(&'static str, &'static InputKey)> {
+    use crate::dedup::Deduplication;
+    use crate::filter::FieldRule;
+    use crate::llm::RateLimit;
+    use crate::prompt::PromptTexts;
+
+    fn of<T: described::Described>(
+        object: &'static str,
+    ) -> impl Iterator<Item = (&'static str, &'static InputKey)> {
+        T::KEYS.iter().map(move |key| (object, key))
+    }
+    of::<Document>("")
+        .chain(of::<Settings>("data_factory_config"))
+        .chain(of::<ProviderSettings>("providers"))
+        .chain(of::<Deduplication>("deduplication"))
+        .chain(of::<FieldRule>("filters"))
+        .chain(of::<RateLimit>("rate_limits"))
+        .chain(of::<PromptTexts>("prompts"))
+        .chain(of::<OutputFile>("output"))
+        .chain(of::<JournalPlace>("journal"))
+        .chain(of::<topics::TopicSources>("topics"))
+        .collect()
+}
+
+#[test]
+fn every_key_of_the_schema_is_described_with_examples_that_fit() {
+    fn look(schema: &Value, path: &str, keys: &mut usize) {
+        for (name, key) in schema["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.{name}");
+            let about = key["description"].as_str().unwrap_or_default();
+            if key.get("$ref").is_none() && !about.starts_with("Accepted from Starfish") {
+                *keys += 1;
+                assert!(about.len() > 5 && about.ends_with('.'), "{path}: {about}");
+                let examples = key["examples"]
+                    .as_array()
+                    .filter(|examples| !examples.is_empty());
+                let mut alone = key.clone();
+                alone["$defs"] = GenerateByTopicInput::json_schema()["$defs"].take();
+                let validator = jsonschema::validator_for(&alone).unwrap();
+                for example in examples.unwrap_or_else(|| panic!("{path} has no example")) {
+                    assert!(validator.is_valid(example), "{path}: {example}");
+                }
+            }
+            look(key, &path, keys);
+        }
+        for within in ["additionalProperties", "items"] {
+            if let Some(inner) = schema.get(within) {
+                look(inner, path, keys);
+            }
+        }
+        for several in ["anyOf", "oneOf"] {
+            for inner in schema[several].as_array().into_iter().flatten() {
+                look(inner, path, keys);
+            }
+        }
+    }
+    let schema = GenerateByTopicInput::json_schema();
+    let mut keys = 0;
+    look(&schema, "", &mut keys);
+    look(&schema["$defs"]["Settings"], "", &mut keys);
+    assert!(keys > 80, "{keys}");
+}
+
+#[test]
+fn every_example_is_read_in_every_format_and_wherever_it_may_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("system.jinja"), "{{ schema }}").unwrap();
+    let read = |text: &str, format| {
+        let builder = GenerateByTopicInputBuilder::from_text(text.as_bytes(), format)?;
+        builder.files_in(folder.path()).build()
+    };
+    let fields =
+        ["question", "answer", "difficulty"].map(|name| json!({"name": name, "type": "str"}));
+    let base = json!({
+        "user_instruction": "x", "topics": ["a"], "generation_model_kwargs": {"max_tokens": 100}, "output_schema": fields,
+    });
+    for (object, key) in all_keys() {
+        for example in key.examples {
+            let value: Value = serde_json::from_str(example).unwrap();
+            let mut places = vec![];
+            let names = key.names.iter();
+            for name in names {
+                let mut input = base.clone();
+                match object {
+                    "" => {
+                        input.as_object_mut().unwrap().shift_remove(key.names[0]);
+                        input[name] = value.clone();
+                    }
+                    "data_factory_config" => {
+                        input[object][name] = value.clone();
+                        let mut beside = base.clone();
+                        beside[name] = value.clone();
+                        places.push(beside);
+                    }
+                    "providers" | "rate_limits" => input[object]["house"][name] = value.clone(),
+                    "filters" => input[object]["answer"][name] = value.clone(),
+                    "output" | "journal" => {
+                        input[object] = json!({"path": "x"});
+                        input[object][name] = value.clone();
+                    }
+                    "topics" => {
+                        input[object] = json!({});
+                        input[object][name] = value.clone();
+                    }
+                    _ => input[object][name] = value.clone(),
+                }
+                places.push(input);
+            }
+            for input in places {
+                let text = input.to_string();
+                let json = read(&text, InputFormat::Json)
+                    .unwrap_or_else(|error| panic!("{example}: {error}"));
+                #[cfg(feature = "formats")]
+                {
+                    let yaml = read(&text, InputFormat::Yaml)
+                        .unwrap_or_else(|error| panic!("{example}: {error}"));
+                    assert_eq!(yaml.to_json(), json.to_json());
+                    let toml = toml::to_string(&input).unwrap();
+                    let toml = read(&toml, InputFormat::Toml)
+                        .unwrap_or_else(|error| panic!("{example}: {error}"));
+                    assert_eq!(toml.to_json(), json.to_json());
+                }
+                let again = read(&json.to_json().to_string(), InputFormat::Json).unwrap();
+                assert_eq!(again.settings(), json.settings(), "{example}");
+                assert_eq!(again.fingerprint(), json.fingerprint(), "{example}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_input_is_a_value_of_serde() {
+    #[derive(serde::Serialize, Deserialize)]
+    struct Job {
+        input: GenerateByTopicInput,
+    }
+    let job: Job =
+        serde_json::from_value(json!({"input": {"topics": ["a"], "max_retries": 2}})).unwrap();
+    assert_eq!(job.input.settings().max_retries, 2);
+    let written = serde_json::to_value(&job).unwrap();
+    assert_eq!(written["input"], job.input.to_json());
+    let refused = serde_json::from_value::<Job>(json!({"input": {"topcs": []}}))
+        .err()
+        .unwrap();
+    assert!(
+        refused.to_string().contains("did you mean `topics`?"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn an_input_that_comes_from_no_file_reads_none() {
+    for document in [
+        json!({"topics": {"file": "Cargo.toml"}}),
+        json!({"topics": ["a"], "prompts": {"request": {"file": "Cargo.toml"}}}),
+    ] {
+        let error = GenerateByTopicInput::from_json_value(document).unwrap_err();
+        assert!(
+            error.message().contains("does not come from one"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn several_faults_of_the_parts_are_said_where_they_are() {
+    let error = GenerateByTopicInput::from_json_value(json!({
+        "topics": {"tree": [0], "generated": 3, "given": ["a"], "leaves": 3}, "user_instruction": "x",
+        "models": {"openai/gpt-4o": 0}, "fallback_models": ["/x"],
+        "rate_limits": {"openai/*": {"request_per_minute": 3}}, "scheduling": "at_once", "schema_renderer": "xml",
+        "filters": {"answr": {"min_chars": 3}, "answer": {"regex": "(", "min_chars": 9, "max_chars": 3}},
+        "prompts": {"request": "{{ topics }}", "system": "{% if %}"},
+        "output": {"format": "jsonl"}, "journal": "postgres://me:SECRET@host/db",
+    }))
+    .unwrap_err()
+    .to_string();
+    for said in [
+        "topics.leaves: is not a known key",
+        "topics.tree[0]: is 0",
+        "models.openai/gpt-4o: is 0",
+        "fallback_models[0]: ",
+        "rate_limits.openai/*.request_per_minute: is not a known key; did you mean `requests_per_minute`?",
+        "scheduling: is `at_once`; write one of `round_robin`, `in_order`",
+        "schema_renderer: is `xml`; write one of `typescript`, `annotated_json`",
+        "filters.answr: is no field of the schema; did you mean `answer`?",
+        "filters.answer.regex: is no regular expression: unclosed group",
+        "filters.answer: asks for at least 9 characters and at most 3",
+        "prompts.request: the template `ask` cannot be used: it uses `topics`",
+        "prompts.system: the template `stable` cannot be used",
+        "output: names no file; write its name",
+        "journal: holds a password",
+    ] {
+        assert!(error.contains(said), "{said}: {error}");
+    }
+    assert!(!error.contains("SECRET"), "{error}");
+}
+
+#[test]
+fn topics_are_generated_beside_given_ones_as_said() {
+    let quotas = |topics: Value| {
+        let document = json!({"topics": topics, "user_instruction": "x", "num_records": 20});
+        let input = GenerateByTopicInput::from_json_value(document).unwrap();
+        let given: Vec<u64> = input
+            .allocation()
+            .given
+            .iter()
+            .map(|planned| planned.quota)
+            .collect();
+        (given, input.allocation().generated.clone())
+    };
+    assert_eq!(quotas(json!({"generated": 3})), (vec![], vec![7, 7, 6]));
+    assert_eq!(quotas(json!({"tree": [2, 2]})), (vec![], vec![5; 4]));
+    assert_eq!(
+        quotas(json!({"tree": [9, 9], "generated": 2})),
+        (vec![], vec![10; 2])
+    );
+    assert_eq!(
+        quotas(json!({"given": ["a", {"b": 2}], "generated": 2})),
+        (vec![6, 2], vec![6, 6])
+    );
+    assert_eq!(quotas(json!({"generated": 50})), (vec![], vec![1; 20]));
+    assert_eq!(quotas(json!({"given": ["a"]})), (vec![20], vec![]));
 }

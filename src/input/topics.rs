@@ -1,17 +1,104 @@
-//! The list of given topics in its JSON form.
+//! `topics`: given ones, and where others come from.
 
 use serde_json::{Map, Value, json};
 
-use super::form::Form;
+use super::described::{Described, Keys, described};
+use super::form::{Form, List, Maybe, Whole};
 use super::place::{Place, whole};
-use crate::plan::TopicSpec;
+use super::topics_file;
+use crate::plan::{MOST_GENERATED_TOPICS, TopicSpec};
 use crate::schema::kind_of;
 
 const ADVICE: &str = r#"write a name, or a name with a count such as {"tides": 3}"#;
 
+/// Where topics come from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct TopicSources {
+    pub(super) given: Option<Vec<TopicSpec>>,
+    pub(super) tree: Option<Vec<u64>>,
+    pub(super) generated: Option<u64>,
+}
+
+described! {
+    impl TopicSources {
+        /// Names, or names with a count of their own; as a list by itself.
+        #[example("[\"tides\", {\"currents\": 3}]")]
+        given: Option<Vec<TopicSpec>>, Maybe(Given);
+        /// How many topics are generated beside those given. Records are spread over them evenly.
+        #[example("20")]
+        generated: Option<u64>, Whole(1..=MOST_GENERATED_TOPICS);
+        /// Branches at each level of a tree that the topic model grows, from the top down; its leaves are the topics, as many as
+        /// there is room for unless `generated` says how many.
+        #[example("[5, 4]")]
+        tree: Option<Vec<u64>>, Maybe(List(Whole(1..=1_000)));
+    }
+}
+
+impl TopicSources {
+    /// Returns how many topics are generated, where that is said.
+    pub(super) fn generated(&self) -> Option<u64> {
+        let leaves = || {
+            let levels = self.tree.as_ref()?.iter().copied();
+            let leaves = levels.reduce(u64::saturating_mul)?;
+            Some(leaves.min(MOST_GENERATED_TOPICS))
+        };
+        self.generated.or_else(leaves)
+    }
+}
+
 pub(super) struct Topics;
 
-impl Form<Vec<TopicSpec>> for Topics {
+impl Form<TopicSources> for Topics {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<TopicSources> {
+        let mut object = match value {
+            Value::Object(object) => object,
+            list => {
+                let given = Given.read(list, place);
+                return Some(TopicSources {
+                    given,
+                    ..TopicSources::default()
+                });
+            }
+        };
+        let from_file = object.shift_remove(FILE).filter(|file| !file.is_null());
+        let mut sources: TopicSources = Keys.read(object.into(), place)?;
+        if let Some(file) = from_file {
+            let mut place = place.at(FILE);
+            let topics = topics_file::read(&file, &mut place)?;
+            sources.given.get_or_insert_default().extend(topics);
+        }
+        Some(sources)
+    }
+
+    fn write(&self, sources: &TopicSources) -> Value {
+        match sources {
+            TopicSources {
+                given,
+                tree: None,
+                generated: None,
+            } => Maybe(Given).write(given),
+            _ => sources.write_set().into(),
+        }
+    }
+
+    fn schema(&self) -> Value {
+        let mut object = TopicSources::schema();
+        object["properties"][FILE] = json!({
+            "description": "A file of topics beside the input: a name on each line, CSV with a column of counts, JSON or JSON Lines.",
+            "type": ["string", "null"],
+            "examples": ["topics.csv"],
+        });
+        object["description"] = json!("Where they come from:");
+        json!({"anyOf": [Given.schema(), object]})
+    }
+}
+
+const FILE: &str = "file";
+
+/// The list of given topics.
+struct Given;
+
+impl Form<Vec<TopicSpec>> for Given {
     /// Reads names, and names with a count. Entries with a fault are left out.
     fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Vec<TopicSpec>> {
         let Value::Array(entries) = value else {
@@ -50,7 +137,7 @@ impl Form<Vec<TopicSpec>> for Topics {
     }
 }
 
-fn read_entry(entry: Value) -> Result<TopicSpec, (String, &'static str)> {
+pub(super) fn read_entry(entry: Value) -> Result<TopicSpec, (String, &'static str)> {
     let object = match entry {
         Value::String(name) => return Ok(name.into()),
         Value::Object(object) => object,

@@ -1,9 +1,9 @@
 //! A key that cannot be shown by accident.
 
-use std::env;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A provider's key. Cheap to clone, and printed by nothing: neither `Debug` nor errors nor logs show it or
@@ -54,7 +54,7 @@ impl ApiKey {
         variables
             .iter()
             .filter_map(|variable| {
-                let key = Self::new(env::var(variable).ok()?);
+                let key = Self::new(environment::var(variable)?);
                 Some(Self {
                     variable: Some((*variable).into()),
                     ..key

@@ -12,8 +12,8 @@ mod output_limit;
 pub mod price;
 mod provider_settings;
 pub mod providers;
+mod rate_limit;
 mod records_format;
-
 mod usage;
 
 use std::fmt;
@@ -33,6 +33,7 @@ pub use model_name::ModelName;
 pub(crate) use output_limit::{OutputLimits, OwnLimit, cuts};
 pub use provider_settings::ProviderSettings;
 pub use providers::OfflineModel;
+pub use rate_limit::RateLimit;
 pub(crate) use records_format::RecordsFormat;
 pub use usage::Usage;
 

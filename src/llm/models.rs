@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{LlmClient, ModelName, OfflineModel, ProviderSettings};
 use crate::closest::closest;
 use crate::embedding::Embedder;
+use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 
 #[cfg(feature = "providers")]
@@ -265,7 +266,7 @@ fn advice(name: &ModelName, meant: Option<&str>) -> String {
 fn has_base_url(provider: &str) -> bool {
     base_url_variables(&[], provider)
         .iter()
-        .any(|variable| std::env::var(variable).is_ok_and(|url| !url.trim().is_empty()))
+        .any(|variable| environment::var(variable).is_some_and(|url| !url.trim().is_empty()))
 }
 
 #[cfg(feature = "providers")]

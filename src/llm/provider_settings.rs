@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::OutputMode;
 use crate::schema::Dialect;
@@ -91,7 +92,7 @@ fn names_variables(text: &str) -> bool {
 #[cfg_attr(not(feature = "providers"), allow(dead_code))]
 fn expanded(text: &str) -> Result<String> {
     let value = |name: &str| {
-        std::env::var(name).map_err(|_| {
+        environment::var(name).ok_or_else(|| {
             Error::new(
                 ErrorKind::Config,
                 format!(

@@ -120,8 +120,8 @@ impl PipelineBuilder {
         for backend in choices.chain(&mut self.fallbacks) {
             backend.client = rehearsal.at(Arc::clone(&backend.client));
         }
-        self.plug_ins.hooks = rehearsal.hooks();
+        self.hooks = rehearsal.hooks();
         let rehearsal = rehearsal.clone();
-        self.plug_ins.observers = vec![Arc::new(move |event| rehearsal.observe(event))];
+        self.observers = vec![Arc::new(move |event| rehearsal.observe(event))];
     }
 }

@@ -56,7 +56,7 @@ impl Pipeline {
         parts.generation = vec![(leased(Arc::new(records)), 1)];
         parts.fallbacks = Vec::new();
         parts.topic_model = Some(leased(Arc::new(topics)));
-        parts.plug_ins.journal = Some(Arc::new(journal));
+        parts.journal = Some(Arc::new(journal));
         Self { parts }
     }
 
@@ -65,8 +65,8 @@ impl Pipeline {
     pub(crate) fn replaying(&self, client: impl LlmClient, journal: impl Journal) -> Self {
         let client = Arc::new(client);
         let mut replay = self.leased(Arc::clone(&client), client, journal);
-        replay.parts.plug_ins.observers.clear();
-        replay.parts.plug_ins.hooks = Hooks::default();
+        replay.parts.observers.clear();
+        replay.parts.hooks = Hooks::default();
         replay
     }
 }

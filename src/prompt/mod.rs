@@ -2,12 +2,14 @@
 
 mod context;
 mod template;
+mod texts;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use context::{AskContext, StableContext, TopicsContext};
 pub use template::{Template, TemplatePrompts, TemplatePromptsBuilder};
+pub use texts::PromptTexts;
 
 use crate::error::Result;
 use crate::llm::Message;

@@ -142,6 +142,7 @@ impl Prompts for TemplatePrompts {
 #[derive(Default)]
 pub struct TemplatePromptsBuilder {
     texts: BTreeMap<Template, Result<String>>,
+    variables: BTreeMap<String, serde_json::Value>,
 }
 
 impl TemplatePromptsBuilder {
@@ -166,6 +167,17 @@ impl TemplatePromptsBuilder {
         self
     }
 
+    /// Gives all templates a variable beside their own, which win over it where they have the same name.
+    #[must_use]
+    pub fn variable(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
     /// Compiles the templates.
     ///
     /// # Errors
@@ -178,6 +190,9 @@ impl TemplatePromptsBuilder {
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.add_filter("one_line", one_line);
         environment.add_filter("shorten", shorten);
+        for (name, value) in self.variables {
+            environment.add_global(name, minijinja::Value::from(Serde(value)));
+        }
         for template in Template::ALL {
             let text = match self.texts.remove(&template) {
                 Some(text) => Cow::Owned(text?),

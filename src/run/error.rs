@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Dataset;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::outcome::Outcome;
 use crate::record::JsonRecord;
 use crate::report::Report;
@@ -50,6 +50,12 @@ impl<T> RunError<T> {
     #[must_use]
     pub fn error(&self) -> &Error {
         &self.0.0
+    }
+
+    /// Returns what kind of error that is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.error().kind()
     }
 
     /// Returns the records that were accepted; of a run into a sink, those that the sink did not take.
@@ -114,7 +120,6 @@ impl<T> std::error::Error for RunError<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
 
     #[test]
     fn a_main_that_returns_it_prints_sentences() {

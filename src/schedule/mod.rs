@@ -38,6 +38,28 @@ pub trait SchedulingPolicy: fmt::Debug + Send + 'static {
     fn pick(&mut self, topics: &[TopicProgress], open: &[usize]) -> usize;
 }
 
+/// The library's own policies, as an input names them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scheduling {
+    /// [`RoundRobin`].
+    #[default]
+    RoundRobin,
+    /// [`InOrder`].
+    InOrder,
+}
+
+impl Scheduling {
+    /// Returns the policy, at its beginning.
+    #[must_use]
+    pub fn policy(self) -> Box<dyn SchedulingPolicy> {
+        match self {
+            Self::RoundRobin => Box::new(RoundRobin::default()),
+            Self::InOrder => Box::new(InOrder),
+        }
+    }
+}
+
 /// How far a topic is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

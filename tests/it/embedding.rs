@@ -11,7 +11,7 @@ use topicloom::llm::models::ModelRegistry;
 use topicloom::{GenerateByTopicInput, Pipeline, Report};
 
 /// Answers `/embeddings` with one direction for each text; returns where, and how many texts it was asked for.
-fn embedding_server() -> (String, Arc<AtomicUsize>) {
+pub(crate) fn embedding_server() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let asked = Arc::new(AtomicUsize::new(0));

@@ -11,6 +11,8 @@ mod conversation;
 mod embedding;
 mod endings;
 mod hooks;
+#[cfg(all(feature = "formats", feature = "providers"))]
+mod jobs;
 #[cfg(feature = "providers")]
 mod leaks;
 mod money;

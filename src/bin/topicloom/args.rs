@@ -1,9 +1,12 @@
 //! What can be written behind `topicloom`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use serde_json::Value;
+use clap_complete::Shell;
+use topicloom::input::Settings;
+
+use crate::flags::Flags;
 
 /// Turns an instruction and topics into a synthetic data set with language models.
 #[derive(Debug, Parser)]
@@ -14,6 +17,7 @@ use serde_json::Value;
   topicloom preview input.json                       a few prompts and answers, word for word
   topicloom estimate input.json                      what it will cost
   topicloom run input.json -o data.jsonl             the data set; again, and it goes on where it was
+  topicloom run input.json -n 500 --temperature 1.1  what is written there wins over the file
   topicloom inspect data.jsonl.journal               what happened
 
 Exit status: 0 complete, 1 fatal, 2 invalid input, 3 short or stopped by a signal; a second signal ends it \
@@ -61,6 +65,13 @@ pub(crate) enum Command {
     Schema,
     /// Print an example of an input.
     Example,
+    /// Write an input to begin with, in YAML with comments. Asks a few questions on a terminal; flags answer them beforehand.
+    Init(InitArgs),
+    /// Print what lets a shell complete this command: `topicloom completions bash > FILE`.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -68,10 +79,11 @@ pub(crate) enum Command {
 #[command(after_help = "Examples:
   topicloom run input.json -o data.jsonl --report report.json
   topicloom run input.json --offline --dry-run
+  topicloom run --instruction 'Questions about the sea' --topics tides,currents -n 20 --field question --field answer
   topicloom run input.json -o data.jsonl --journal postgres://user@host/db --run-id questions --shared")]
 pub(crate) struct RunArgs {
-    /// The input, a JSON file, or `-` for standard input.
-    pub(crate) input: PathBuf,
+    /// The input, a JSON file, or `-` for standard input. Without it, the flags say what is wanted.
+    pub(crate) input: Option<PathBuf>,
     /// Keep every answer in this file, or in this database (`postgres://user@host/database`), before anything is done
     /// with it. A journal that is there already is gone on with, if it is of the same input.
     #[arg(long, value_name = "FILE|URL")]
@@ -107,10 +119,26 @@ pub(crate) struct RunArgs {
     pub(crate) drive: DriveArgs,
 }
 
+impl RunArgs {
+    /// Takes from the input what the command line leaves open.
+    pub(crate) fn complete(&mut self, settings: &Settings) {
+        self.drive.complete(settings);
+        if let Some(said) = &settings.journal
+            && self.journal.is_none()
+            && !self.no_journal
+            && !self.dry_run
+        {
+            self.journal = Some(said.path.clone());
+            self.which.run_id = self.which.run_id.take().or_else(|| said.run_id.clone());
+            self.shared |= said.shared;
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PreviewArgs {
-    /// The input, a JSON file, or `-` for standard input.
-    pub(crate) input: PathBuf,
+    /// The input, a JSON file, or `-` for standard input. Without it, the flags say what is wanted.
+    pub(crate) input: Option<PathBuf>,
     /// How many tasks to make, one after the other.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 3)]
     pub(crate) tasks: usize,
@@ -186,46 +214,21 @@ pub(crate) struct AdjustArgs {
     /// not a language model; its records have the right shape and readable text, and mean nothing.
     #[arg(long)]
     pub(crate) offline: bool,
-    /// Calls in flight at once, instead of what the input says.
-    #[arg(long, value_name = "N")]
-    pub(crate) max_concurrency: Option<usize>,
-    /// Makes the order of topics, and all else that is left to chance here, repeat itself.
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
-    /// What is taken for a repeat, over what the input says: `near`, `exact` or `off`, or an object such as `{"fields":
-    /// ["question"], "scope": "topic"}`.
-    #[arg(long, value_name = "METHOD|JSON", value_parser = value)]
-    pub(crate) deduplication: Option<Value>,
-    /// A setting, over what `data_factory_config` of the input says, such as `max_retries=2`; the value in JSON, or a text. May be
-    /// given more than once.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
-    pub(crate) set: Vec<(String, Value)>,
     /// What models cost, over what the input says and what is known: a JSON file of `"provider/model": {"input": 0.5,
     /// "output": 2}` in dollars per million tokens, or LiteLLM's `model_prices_and_context_window.json`.
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
-}
-
-/// Reads a setting; what is no JSON is a text.
-fn setting(said: &str) -> Result<(String, Value), String> {
-    let (key, said) = said.split_once('=').ok_or("write KEY=VALUE")?;
-    Ok((key.to_owned(), value(said)?))
-}
-
-#[allow(clippy::unnecessary_wraps)] // The signature of a parser.
-fn value(said: &str) -> Result<Value, String> {
-    Ok(serde_json::from_str(said).unwrap_or_else(|_| said.into()))
+    #[command(flatten)]
+    pub(crate) flags: Flags,
 }
 
 /// How a run is driven and where its records go.
 #[derive(Debug, Args)]
 pub(crate) struct DriveArgs {
-    #[command(flatten)]
-    pub(crate) adjust: AdjustArgs,
-    /// Where records go, as JSON Lines: a file, or `-` for standard output. A file that is there already is replaced by a
-    /// complete run only.
-    #[arg(long, short, value_name = "FILE", default_value = "-")]
-    pub(crate) output: PathBuf,
+    /// Where records go, as JSON Lines: a file, or `-` for standard output, as unless given. A file that is there already is
+    /// replaced by a complete run only.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
     /// Write each candidate that is not accepted to this file, as JSON Lines, with the reason and what it repeats.
     #[arg(long, value_name = "FILE")]
     pub(crate) rejected: Option<PathBuf>,
@@ -238,25 +241,67 @@ pub(crate) struct DriveArgs {
     /// Show what a provider itself says of a failure, without keys. It may quote the prompt.
     #[arg(long)]
     pub(crate) show_provider_errors: bool,
+    #[command(flatten)]
+    pub(crate) adjust: AdjustArgs,
+}
+
+impl DriveArgs {
+    pub(crate) fn output(&self) -> &Path {
+        self.output.as_deref().unwrap_or(Path::new("-"))
+    }
+
+    /// Takes from the input what the command line leaves open.
+    pub(crate) fn complete(&mut self, settings: &Settings) {
+        let output = || settings.output.as_ref().map(|output| output.path.clone());
+        self.output = self.output.take().or_else(output);
+        self.report = self.report.take().or_else(|| settings.report.clone());
+        self.rejected = self.rejected.take().or_else(|| settings.rejected.clone());
+    }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// The input, a JSON file, or `-` for standard input.
-    pub(crate) input: PathBuf,
+    /// The input, a JSON file, or `-` for standard input. Without it, the flags say what is wanted.
+    pub(crate) input: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) adjust: AdjustArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The file to write.
+    #[arg(default_value = "topicloom.yaml")]
+    pub(crate) file: PathBuf,
+    /// What to generate, in words.
+    #[arg(long)]
+    pub(crate) instruction: Option<String>,
+    /// How many records.
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) num_records: Option<u64>,
+    /// Topics, between commas; without any, they are invented.
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub(crate) topics: Option<Vec<String>>,
+    /// The model, as `provider/model`.
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// A field of a record, as for `run`. May be given more than once.
+    #[arg(long, value_name = "NAME[:TYPE]")]
+    pub(crate) field: Vec<String>,
+    /// Replace a file that is there already.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct EstimateArgs {
-    /// The input, a JSON file, or `-` for standard input.
-    pub(crate) input: PathBuf,
+    /// The input, a JSON file, or `-` for standard input. Without it, the flags say what is wanted.
+    pub(crate) input: Option<PathBuf>,
     /// The report of a small run of the same input, as `run --report` writes it: narrows the ranges.
     #[arg(long, value_name = "FILE")]
     pub(crate) pilot_report: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// What models cost, as with `run`.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) prices: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) adjust: AdjustArgs,
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use topicloom::journal::{PostgresJournal, PostgresReader};
+use topicloom::input::GenerateByTopicInputBuilder;
 use topicloom::outcome::Outcome;
 use topicloom::{GenerateByTopicInput, Result, SharedRun};
 
@@ -34,14 +35,16 @@ pub(crate) async fn run(
     drive_alone(way, input, row, args.changed_input, args.drive).await
 }
 
-pub(crate) async fn resume(way: &Way, row: Row, args: ResumeArgs) -> Result<(), Failure> {
+pub(crate) async fn resume(way: &mut Way, row: Row, mut args: ResumeArgs) -> Result<(), Failure> {
     let reader = PostgresReader::connect(&row.url, &row.run_id).await?;
-    let mut input = GenerateByTopicInput::from_json_value(reader.input().await?)?;
+    let mut input = GenerateByTopicInputBuilder::from_json_value(reader.input().await?)?;
     let state = reader.state().await?;
     if let Some(records) = args.extend_to {
-        input = input.to_builder().num_records(records).build()?;
+        input = input.num_records(records);
     }
-    let input = adjusted(&input, &args.drive.adjust)?;
+    let input = adjusted(input, &args.drive.adjust)?;
+    args.drive.complete(input.settings());
+    args.drive.output().clone_into(&mut way.output);
     files::check(&input, None, None, &args.drive)?;
     if state.is_shared && args.extend_to.is_none() {
         return take_part(way, input, row, args.drive, |run| run).await;
@@ -73,7 +76,6 @@ async fn take_part(
     args: DriveArgs,
     set_up: impl FnOnce(SharedRun) -> SharedRun,
 ) -> Result<(), Failure> {
-    let input = adjusted(&input, &args.adjust)?;
     let prices = prices(&input, args.adjust.prices.as_deref())?;
     let shows = !args.quiet && input.settings().show_progress;
     let progress = Progress::standing_by(shows, true, args.show_provider_errors);

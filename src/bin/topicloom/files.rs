@@ -37,12 +37,12 @@ pub(crate) fn check(
 ) -> Result<()> {
     let mut written: Vec<(&str, PathBuf)> = Vec::new();
     for (role, path) in [
-        ("output", Some(&args.output)),
-        ("report", args.report.as_ref()),
-        ("list of rejected candidates", args.rejected.as_ref()),
+        ("output", Some(args.output())),
+        ("report", args.report.as_deref()),
+        ("list of rejected candidates", args.rejected.as_deref()),
     ] {
         if let Some(path) = path.filter(|path| is_file(path)) {
-            written.push((role, path.clone()));
+            written.push((role, path.to_owned()));
             written.push((role, beside(path, ".partial")));
         }
     }
@@ -119,10 +119,10 @@ impl Files {
     /// Opens what can be opened beforehand: a file that cannot be written is found out while it costs nothing.
     pub(crate) fn open(args: &DriveArgs) -> Result<Self> {
         let reader = Reader::default();
-        let sink: Box<dyn Sink> = if is_stdout(&args.output) {
+        let sink: Box<dyn Sink> = if is_stdout(args.output()) {
             Box::new(JsonlSink::to_writer(reader.clone()))
         } else {
-            Box::new(JsonlSink::create(&args.output)?)
+            Box::new(JsonlSink::create(args.output())?)
         };
         let report = args.report.as_ref().map(|path| {
             if is_file(path) {

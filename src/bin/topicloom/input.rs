@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use serde_json::Value;
+use topicloom::input::{GenerateByTopicInputBuilder, InputFormat};
 use topicloom::llm::price::PriceTable;
-use topicloom::schema::include_files;
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
 use crate::args::AdjustArgs;
@@ -14,23 +14,22 @@ use crate::args::AdjustArgs;
 /// The embedded stand-in that `--offline` asks instead of the models in the input.
 pub(crate) const OFFLINE: &str = "offline/loom";
 
-/// Reads and validates an input; its warnings go to standard error unless `quiet`.
-pub(crate) fn read(path: &Path, quiet: bool) -> Result<GenerateByTopicInput> {
-    let bytes = if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        fs::read(path)
+/// Reads an input, with what the command line says over it; its warnings go to standard error unless `quiet`.
+pub(crate) fn read(
+    path: Option<&Path>,
+    args: &AdjustArgs,
+    quiet: bool,
+) -> Result<GenerateByTopicInput> {
+    let builder = match path {
+        Some(path) if path == Path::new("-") => from_stdin()?,
+        Some(path) => GenerateByTopicInputBuilder::from_file(path)?,
+        None if args.flags.is_empty() => {
+            let message = "there is no input: name a file, or say what is wanted with flags such as `--instruction` and `--topics`";
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        None => GenerateByTopicInput::builder().files_in(""),
     };
-    let bytes = bytes.map_err(|error| {
-        Error::new(ErrorKind::InvalidInput, "the input cannot be read")
-            .with_context("file", path.display().to_string())
-            .with_source(error)
-    })?;
-    let input = match with_files(&bytes, path.parent().unwrap_or(Path::new(""))) {
-        Some(input) => GenerateByTopicInput::from_json_value(input?)?,
-        None => GenerateByTopicInput::from_json_slice(&bytes)?,
-    };
+    let input = adjusted(builder, args)?;
     if !quiet {
         for warning in input.warnings() {
             eprintln!("warning: {warning}");
@@ -39,13 +38,16 @@ pub(crate) fn read(path: &Path, quiet: bool) -> Result<GenerateByTopicInput> {
     Ok(input)
 }
 
-/// Puts the schemas in other files into an input that refers to some.
-fn with_files(bytes: &[u8], folder: &Path) -> Option<Result<Value>> {
-    let mut input: Value = serde_json::from_slice(bytes).ok()?;
-    let schema = input
-        .get_mut("output_schema")
-        .filter(|schema| schema.is_object())?;
-    Some(include_files(schema, folder).map(|()| input))
+fn from_stdin() -> Result<GenerateByTopicInputBuilder> {
+    let mut bytes = Vec::new();
+    io::stdin()
+        .lock()
+        .read_to_end(&mut bytes)
+        .map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, "standard input cannot be read").with_source(error)
+        })?;
+    let builder = GenerateByTopicInputBuilder::from_text(&bytes, InputFormat::of_text(&bytes))?;
+    Ok(builder.files_in(""))
 }
 
 /// Returns what models cost: what a file says, where one is given, over what the input says.
@@ -67,31 +69,22 @@ pub(crate) fn prices(input: &GenerateByTopicInput, file: Option<&Path>) -> Resul
         .map_err(|error| error.with_context("file", path.display().to_string()))
 }
 
-/// Applies what the command line says over the input.
+/// Applies what the command line says over an input.
 pub(crate) fn adjusted(
-    input: &GenerateByTopicInput,
+    builder: GenerateByTopicInputBuilder,
     args: &AdjustArgs,
 ) -> Result<GenerateByTopicInput> {
+    let input = args.flags.apply(builder).build()?;
+    if !args.offline {
+        return Ok(input);
+    }
     let mut builder = input.to_builder();
-    if args.offline {
-        builder = builder.generation_model(OFFLINE).topic_model(OFFLINE);
-        let mut said = input.settings().deduplication.clone();
-        if said.embedding_model.take().is_some() {
-            eprintln!("warning: no embedding model is asked with --offline");
-            builder = builder.deduplication(said);
-        }
-    }
-    if let Some(calls) = args.max_concurrency {
-        builder = builder.max_concurrency(calls);
-    }
-    if let Some(seed) = args.seed {
-        builder = builder.seed(seed);
-    }
-    if let Some(said) = &args.deduplication {
-        builder = builder.setting("deduplication", said.clone());
-    }
-    for (name, value) in &args.set {
-        builder = builder.setting(name, value.clone());
+    builder = builder.generation_model(OFFLINE).topic_model(OFFLINE);
+    builder = builder.set("fallback_models", Value::Null);
+    let mut said = input.settings().deduplication.clone();
+    if said.embedding_model.take().is_some() {
+        eprintln!("warning: no embedding model is asked with --offline");
+        builder = builder.deduplication(said);
     }
     builder.build()
 }

@@ -19,7 +19,7 @@ pub(crate) fn place(args: &RunArgs, input: &GenerateByTopicInput) -> Result<Opti
     if args.no_journal {
         return Ok(None);
     }
-    let output = &args.drive.output;
+    let output = args.drive.output();
     let has_file = files::is_file(output);
     let beside = || files::beside(output, ".journal");
     let path = match &input.settings().storage {
@@ -47,7 +47,9 @@ pub(crate) fn place(args: &RunArgs, input: &GenerateByTopicInput) -> Result<Opti
 
 fn is_paid(input: &GenerateByTopicInput) -> bool {
     let topics = input.asks_topic_model().then(|| input.topic_model());
-    let mut models = topics.into_iter().chain([input.generation_model()]);
+    let records = input.generation_models().iter().map(|(model, _)| model);
+    let fallbacks = &input.settings().fallback_models;
+    let mut models = records.chain(topics).chain(fallbacks);
     let embeds = input.settings().deduplication.embedding_model.is_some();
     embeds || models.any(|model| model.provider() != OFFLINE)
 }

@@ -17,6 +17,8 @@ mod database;
 mod ending;
 mod estimate;
 mod files;
+mod flags;
+mod init;
 mod input;
 mod journal;
 mod keep;
@@ -29,10 +31,11 @@ mod progress;
 mod run;
 mod signals;
 
+use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
-use topicloom::{Error, ErrorKind, GenerateByTopicInput, InputFaults, JsonRecord};
+use clap::{CommandFactory, Parser};
+use topicloom::{Error, ErrorKind, GenerateByTopicInput, InputFaults, JsonRecord, environment};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, format::FmtSpan};
 use tracing_subscriber::layer::SubscriberExt;
@@ -45,6 +48,9 @@ use ending::Failure;
 async fn main() -> ExitCode {
     let Cli { verbose, command } = Cli::parse();
     log(verbose);
+    if let Err(error) = environment::read_dotenv(".env") {
+        return status_of(Err(error.into()), false);
+    }
     let shows_words = command.shows_provider_errors();
     let ended = match command {
         Command::Run(args) => return status_of(run::run(args).await, shows_words),
@@ -58,6 +64,11 @@ async fn main() -> ExitCode {
         Command::Schema => {
             let schema = GenerateByTopicInput::<JsonRecord>::json_schema();
             out::line(format_args!("{schema:#}"))
+        }
+        Command::Init(args) => init::init(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "topicloom", &mut io::stdout());
+            Ok(())
         }
         Command::Example => {
             out::line(GenerateByTopicInput::<JsonRecord>::reference_example().trim_end())

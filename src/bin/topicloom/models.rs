@@ -1,8 +1,6 @@
 //! `topicloom models`: which providers are known, and what each needs.
 
-use std::env;
-
-use topicloom::Result;
+use topicloom::{Result, environment};
 use topicloom::llm::models::{KnownProvider, known_providers};
 
 use crate::out;
@@ -50,6 +48,6 @@ fn url(known: &KnownProvider) -> String {
 }
 
 fn is_any_set(variables: &[String]) -> bool {
-    let is_set = |variable| env::var(variable).is_ok_and(|value| !value.trim().is_empty());
+    let is_set = |variable: &String| environment::var(variable).is_some_and(|value| !value.trim().is_empty());
     variables.iter().any(is_set)
 }

@@ -6,7 +6,7 @@ use crate::args::PlanArgs;
 use crate::{input, out};
 
 pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
-    let input = input::read(&args.input, false)?;
+    let input = input::read(args.input.as_deref(), &args.adjust, false)?;
     let allocation = input.allocation();
     for planned in &allocation.given {
         let topic = out::on_one_line(planned.topic.name());

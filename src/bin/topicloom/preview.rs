@@ -7,7 +7,7 @@ use crate::args::PreviewArgs;
 use crate::{input, out};
 
 pub(crate) async fn preview(args: PreviewArgs) -> Result<()> {
-    let input = input::adjusted(&input::read(&args.input, false)?, &args.adjust)?;
+    let input = input::read(args.input.as_deref(), &args.adjust, false)?;
     let prices = input::prices(&input, args.adjust.prices.as_deref())?;
     let pipeline = Pipeline::builder_from_input(&input, &ModelRegistry::new())?
         .prices(prices)

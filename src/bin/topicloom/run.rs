@@ -1,15 +1,10 @@
 //! `topicloom run`: from an input to records.
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use topicloom::journal::{Entry, FileJournal, JournalReader, OpenedJournal};
-use topicloom::llm::layers::Spending;
 use topicloom::llm::models::ModelRegistry;
-use topicloom::llm::price::Usd;
-use topicloom::outcome::Rejection;
-use topicloom::report::TopicReport;
 use topicloom::{
     Error, ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Report, Result, Run,
 };
@@ -26,23 +21,24 @@ use crate::signals::stop_at_signals;
 
 pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     let mut way = Way {
-        output: args.drive.output.clone(),
+        output: args.drive.output().to_owned(),
         ..Way::default()
     };
     let ended = run_by(&mut way, args).await;
     ended.map_err(|failure| way.with_last_line(failure))
 }
 
-async fn run_by(way: &mut Way, args: RunArgs) -> Result<(), Failure> {
-    let input = input::read(&args.input, args.drive.quiet)?;
-    let input = input::adjusted(&input, &args.drive.adjust)?;
+async fn run_by(way: &mut Way, mut args: RunArgs) -> Result<(), Failure> {
+    let input = input::read(args.input.as_deref(), &args.drive.adjust, args.drive.quiet)?;
+    args.complete(input.settings());
+    args.drive.output().clone_into(&mut way.output);
     if args.dry_run {
         return dry_run(way, input, args).await;
     }
     let journal = match keep::place(&args, &input)? {
         Some(Place::Database(row)) => {
             way.goes_on(&row.url, &CommandLine::of_this_process());
-            files::check(&input, Some(&args.input), None, &args.drive)?;
+            files::check(&input, args.input.as_deref(), None, &args.drive)?;
             return database::run(way, input, row, args).await;
         }
         Some(Place::File(_)) if args.shared => {
@@ -52,12 +48,12 @@ async fn run_by(way: &mut Way, args: RunArgs) -> Result<(), Failure> {
         Some(Place::File(path)) => Some(path),
         None => None,
     };
-    files::check(&input, Some(&args.input), journal.as_deref(), &args.drive)?;
+    files::check(&input, args.input.as_deref(), journal.as_deref(), &args.drive)?;
     let mut builder = builder(&input, &args.drive)?;
     let files = Files::open(&args.drive)?;
     if let Some(path) = journal {
         let shown = path.display().to_string();
-        let command = if files::is_stdout(&args.input) {
+        let command = if args.input.as_deref().is_some_and(files::is_stdout) {
             resuming(&shown, &args.drive)
         } else {
             CommandLine::of_this_process()
@@ -110,13 +106,13 @@ fn resuming(journal: &str, args: &DriveArgs) -> CommandLine {
     if args.adjust.offline {
         arguments.push("--offline".to_owned());
     }
-    arguments.extend(["-o".to_owned(), args.output.display().to_string()]);
+    arguments.extend(["-o".to_owned(), args.output().display().to_string()]);
     CommandLine::new(arguments)
 }
 
 pub(crate) async fn resume(args: ResumeArgs) -> Result<(), Failure> {
     let mut way = Way {
-        output: args.drive.output.clone(),
+        output: args.drive.output().to_owned(),
         ..Way::default()
     };
     way.goes_on(&args.journal, &CommandLine::of_this_process());
@@ -124,16 +120,18 @@ pub(crate) async fn resume(args: ResumeArgs) -> Result<(), Failure> {
     ended.map_err(|failure| way.with_last_line(failure))
 }
 
-async fn resume_by(way: &mut Way, args: ResumeArgs) -> Result<(), Failure> {
+async fn resume_by(way: &mut Way, mut args: ResumeArgs) -> Result<(), Failure> {
     let path = match Place::of(args.journal.clone(), args.which.clone())? {
         Place::Database(row) => return database::resume(way, row, args).await,
         Place::File(path) => path,
     };
-    let mut input = last_input(&path)?;
+    let mut input = last_input(&path)?.to_builder();
     if let Some(records) = args.extend_to {
-        input = input.to_builder().num_records(records).build()?;
+        input = input.num_records(records);
     }
-    let input = input::adjusted(&input, &args.drive.adjust)?;
+    let input = input::adjusted(input, &args.drive.adjust)?;
+    args.drive.complete(input.settings());
+    args.drive.output().clone_into(&mut way.output);
     files::check(&input, None, Some(&path), &args.drive)?;
     let mut builder = builder(&input, &args.drive)?;
     let files = Files::open(&args.drive)?;
@@ -201,8 +199,8 @@ async fn dry_run(way: &Way, input: GenerateByTopicInput, args: RunArgs) -> Resul
         journal: None,
         ..args
     };
-    files::check(&input, Some(&args.input), None, &args.drive)?;
-    if let Some(there) = files::with_records(&args.drive.output).first() {
+    files::check(&input, args.input.as_deref(), None, &args.drive)?;
+    if let Some(there) = files::with_records(args.drive.output()).first() {
         let message = "a dry run replaces no records: give it another output, or none";
         let error = Error::new(ErrorKind::InvalidInput, message);
         return Err(error
@@ -235,7 +233,7 @@ pub(crate) fn builder(input: &GenerateByTopicInput, args: &DriveArgs) -> Result<
     let prices = input::prices(input, args.adjust.prices.as_deref())?;
     let shows = !args.quiet && input.settings().show_progress;
     // Records on the same screen are no place for a bar.
-    let has_bar = !(files::is_stdout(&args.output) && io::stdout().is_terminal());
+    let has_bar = !(files::is_stdout(args.output()) && io::stdout().is_terminal());
     let progress = Progress::new(shows, has_bar, args.show_provider_errors);
     let builder = builder_for(input, args.adjust.offline, args.quiet, progress)?;
     Ok(builder.prices(prices))
@@ -268,7 +266,7 @@ fn conclude(
     let (error, unwritten) = error.map_or((None, 0), |(error, left)| (Some(error), left));
     let is_reader_gone = error.as_ref().is_some_and(files::is_reader_gone);
     if !args.quiet {
-        summarise(report);
+        eprintln!("{report}");
         if let Some(journal) = way.journal.as_ref().filter(|_| report.resumed_answers > 0) {
             let (answered, resumed) = (report.record_calls.answered, report.resumed_answers);
             let new = answered.saturating_sub(resumed);
@@ -294,87 +292,5 @@ fn conclude(
             }
             Ok(())
         }
-    }
-}
-
-/// Says what the calls cost, as far as that is known.
-fn cost(spending: &Spending) -> String {
-    let mut said = String::new();
-    if spending.cost > Usd::ZERO {
-        let _ = write!(said, "; {}", spending.cost);
-        if spending.unpriced_calls > 0 {
-            let _ = write!(
-                said,
-                " and {} calls without a known price",
-                spending.unpriced_calls
-            );
-        }
-    }
-    if spending.uncertain_cost > Usd::ZERO {
-        let _ = write!(
-            said,
-            "; up to {} more for {} calls whose cost is not known",
-            spending.uncertain_cost, spending.uncertain_calls
-        );
-    }
-    said
-}
-
-/// Says in a few lines what was made, what it took and what is missing.
-fn summarise(report: &Report) {
-    let calls = &report.record_calls;
-    let usage = report.usage();
-    eprintln!(
-        "{} of {} records, {} topics; {} calls ({} failed); {} tokens in, {} out{}; {:.1} s",
-        report.accepted,
-        report.requested,
-        report.topics.len(),
-        calls.made + report.topic_calls.made,
-        calls.failures() + report.topic_calls.failures(),
-        usage.input_tokens,
-        usage.output_tokens,
-        cost(&report.spending),
-        report.elapsed.as_secs_f64(),
-    );
-    let rejected = report.candidates.total - report.candidates.accepted;
-    if rejected > 0 {
-        eprintln!(
-            "{rejected} candidates rejected: {} duplicate, {} invalid, {} undecodable, {} filtered, {} surplus",
-            report.candidates.rejected[Rejection::Duplicate],
-            report.candidates.rejected[Rejection::Invalid],
-            report.candidates.rejected[Rejection::Undecodable],
-            report.candidates.rejected[Rejection::Filtered],
-            report.candidates.rejected[Rejection::Surplus],
-        );
-    }
-    for (reason, count) in report.most_invalid() {
-        eprintln!("{count} invalid: {reason}");
-    }
-    for note in &report.notes {
-        eprintln!("note: {note}");
-    }
-    for (reason, count) in &report.filtered {
-        eprintln!("{count} refused by a filter: {reason}");
-    }
-    for topic in &report.given_up.listed {
-        eprintln!("{topic}");
-    }
-    if report.given_up.unlisted > 0 {
-        eprintln!(
-            "gave up {} more topics; `--report` writes each",
-            report.given_up.unlisted
-        );
-    }
-    // A run that was stopped owes records to topics that were not given up.
-    let owing = |topic: &&TopicReport| topic.given_up.is_none() && topic.missing() > 0;
-    let (topics, missing) = report
-        .topics
-        .iter()
-        .filter(owing)
-        .fold((0, 0), |(topics, missing), topic| {
-            (topics + 1, missing + topic.missing())
-        });
-    if missing > 0 {
-        eprintln!("{missing} missing under {topics} topics that were not given up");
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ use crate::llm::{ChatRequest, ChatResponse, FinishReason, LlmClient};
 #[derive(Debug)]
 pub struct Cached<C> {
     inner: C,
-    store: Mutex<Store>,
+    store: Arc<Mutex<Store>>,
 }
 
 impl<C> Cached<C> {
@@ -47,7 +47,7 @@ impl<C> Cached<C> {
     pub fn in_memory(inner: C) -> Self {
         Self {
             inner,
-            store: Mutex::new(Store::Memory(HashMap::new())),
+            store: Arc::new(Mutex::new(Store::Memory(HashMap::new()))),
         }
     }
 
@@ -60,8 +60,16 @@ impl<C> Cached<C> {
         let store = Store::File(Answers::open(path.as_ref())?);
         Ok(Self {
             inner,
-            store: Mutex::new(store),
+            store: Arc::new(Mutex::new(store)),
         })
+    }
+
+    /// Keeps the answers of another client in the same place.
+    pub(crate) fn around<D>(&self, inner: D) -> Cached<D> {
+        Cached {
+            inner,
+            store: Arc::clone(&self.store),
+        }
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {

@@ -5,6 +5,7 @@ use std::fmt;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use super::presets::{OLLAMA_HOST, base_url_variables, key_variables};
+use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::http::{Endpoint, Transport};
 use crate::llm::{ApiKey, OutputMode};
@@ -229,7 +230,7 @@ impl ClientOptions {
 
 /// Returns what an environment variable holds, unless it is blank.
 fn set(variable: &str) -> Option<String> {
-    let value = std::env::var(variable).ok()?;
+    let value = environment::var(variable)?;
     let value = value.trim();
     (!value.is_empty()).then(|| value.to_owned())
 }

@@ -58,6 +58,26 @@ where
     }
 }
 
+/// The library's own renderers, as an input names them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SchemaStyle {
+    /// [`TypeScript`].
+    #[default]
+    TypeScript,
+    /// [`AnnotatedJson`].
+    AnnotatedJson,
+}
+
+impl SchemaRenderer for SchemaStyle {
+    fn render(&self, schema: &RecordSchema) -> Result<String> {
+        match self {
+            Self::TypeScript => TypeScript.render(schema),
+            Self::AnnotatedJson => AnnotatedJson.render(schema),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

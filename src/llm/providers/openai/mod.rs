@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use super::connection::Connection;
 use super::options::ClientOptions;
 use super::presets::{Auth, COMPATIBLE, OutputLimit, Path, Preset, preset};
+use crate::environment;
 use crate::error::Result;
 use crate::llm::http::Endpoint;
 use crate::llm::{ApiKey, Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
@@ -175,8 +176,8 @@ fn endpoint(path: Path, base: Endpoint, model: &str, service: &str) -> Endpoint 
         Path::BelowV1 if base.path_ends_with("/v1") => base.join(service),
         Path::BelowV1 => base.join("v1").join(service),
         Path::Azure => {
-            let base = match std::env::var("AZURE_API_VERSION") {
-                Ok(version) if !version.is_empty() && !base.has_query("api-version") => {
+            let base = match environment::var("AZURE_API_VERSION") {
+                Some(version) if !version.is_empty() && !base.has_query("api-version") => {
                     base.with_query("api-version", &version)
                 }
                 _ => base,

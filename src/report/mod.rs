@@ -1,5 +1,7 @@
 //! What a run did: every call and every candidate accounted for.
 
+mod show;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;

@@ -1,8 +1,14 @@
 //! A caller's own yes or no to a valid record.
 
+mod field;
+
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
+
+pub use field::{FieldFilter, FieldRule};
 
 use crate::candidate::Candidate;
 use crate::error::Result;
@@ -109,4 +115,21 @@ where
     fn key(&self) -> Option<String> {
         self.key.clone()
     }
+}
+
+/// Returns a reason as the label that filters give, which live as long as the program; nothing where there are too many of
+/// them to be labels.
+pub(crate) fn label(reason: String) -> Option<&'static str> {
+    const MOST: usize = 1_024;
+    static LABELS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut labels = LABELS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = labels.get(&*reason) {
+        return Some(known);
+    }
+    if labels.len() >= MOST {
+        return None;
+    }
+    let label: &'static str = reason.leak();
+    labels.insert(label);
+    Some(label)
 }

@@ -1,0 +1,210 @@
+//! What a field must be like, as a file can say it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use async_trait::async_trait;
+use regex::Regex;
+use serde_json::{Map, Value};
+
+use super::{FilterVerdict, RecordFilter, label};
+use crate::candidate::Candidate;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a field must be like; an entry of `filters` in the input. What is not set is not asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct FieldRule {
+    /// The fewest characters it may have.
+    pub min_chars: Option<u64>,
+    /// The most characters it may have.
+    pub max_chars: Option<u64>,
+    /// A regular expression that it has to match somewhere; `^` and `$` tie it to the ends.
+    pub regex: Option<String>,
+    /// The values it may have.
+    pub one_of: Option<Vec<Value>>,
+}
+
+/// Keeps records whose field is as a rule says. A record without the field passes: whether it has to be there is the schema's
+/// business. What is no text is taken in its JSON form.
+///
+/// ```
+/// use topicloom::Pipeline;
+/// use topicloom::filter::{FieldFilter, FieldRule};
+/// use topicloom::llm::OfflineModel;
+///
+/// let mut rule = FieldRule::default();
+/// rule.min_chars = Some(20);
+/// let pipeline = Pipeline::builder(OfflineModel::new("offline/loom"))
+///     .filter(FieldFilter::new("answer", rule)?)
+///     .build();
+/// # drop(pipeline);
+/// # Ok::<(), topicloom::Error>(())
+/// ```
+pub struct FieldFilter {
+    path: String,
+    rule: FieldRule,
+    regex: Option<Regex>,
+}
+
+impl FieldFilter {
+    /// Creates a filter for a field, named or at a path such as `meta.source`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] where `regex` is no regular expression.
+    pub fn new(field: impl Into<String>, rule: FieldRule) -> Result<Self> {
+        let regex = rule.regex.as_deref().map(Regex::new).transpose();
+        let regex = regex.map_err(|error| {
+            // The last line of several says what is wrong; those before show the expression.
+            let said = error.to_string();
+            let said = said.lines().last().unwrap_or_default();
+            let said = said.trim_start_matches("error: ");
+            let message = format!("is no regular expression: {said}");
+            Error::new(ErrorKind::InvalidInput, message)
+        })?;
+        Ok(Self {
+            path: field.into(),
+            rule,
+            regex,
+        })
+    }
+
+    /// Returns what is wrong with a value, as a sentence goes on that begins with the field.
+    fn fault(&self, value: &Value) -> Option<String> {
+        let text = match value {
+            Value::String(text) => Cow::Borrowed(text.as_str()),
+            other => Cow::Owned(other.to_string()),
+        };
+        let rule = &self.rule;
+        let chars = || text.chars().count() as u64;
+        if let Some(least) = rule.min_chars.filter(|least| chars() < *least) {
+            return Some(format!("has fewer than {least} characters"));
+        }
+        if let Some(most) = rule.max_chars.filter(|most| chars() > *most) {
+            return Some(format!("has more than {most} characters"));
+        }
+        if self
+            .regex
+            .as_ref()
+            .is_some_and(|regex| !regex.is_match(&text))
+        {
+            return Some("does not match its regular expression".to_owned());
+        }
+        let wanted = rule.one_of.as_ref();
+        let is_other = wanted.is_some_and(|wanted| !wanted.contains(value));
+        is_other.then(|| "is none of the values that are wanted".to_owned())
+    }
+}
+
+/// Returns the value at a path; a name with dots in it comes first.
+fn find<'a>(data: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    data.get(path).or_else(|| {
+        let (first, rest) = path.split_once('.')?;
+        find(data.get(first)?.as_object()?, rest)
+    })
+}
+
+#[async_trait]
+impl RecordFilter for FieldFilter {
+    async fn check(&self, candidate: &Candidate<'_>) -> Result<FilterVerdict> {
+        let value = find(candidate.data(), &self.path).filter(|value| !value.is_null());
+        let fault = value.and_then(|value| self.fault(value));
+        Ok(fault.map_or(FilterVerdict::Keep, |fault| {
+            let reason = label(format!("`{}` {fault}", self.path));
+            FilterVerdict::Reject(reason.unwrap_or("a field is not as it should be"))
+        }))
+    }
+}
+
+/// Shows the field and not what it must be like.
+impl fmt::Debug for FieldFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FieldFilter")
+            .field("field", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    async fn verdict(rule: FieldRule, field: &str, data: Value) -> FilterVerdict {
+        let filter = FieldFilter::new(field, rule).unwrap();
+        let candidate = Candidate::new("a topic", data.as_object().unwrap());
+        filter.check(&candidate).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_rule_keeps_what_it_asks_for_and_says_what_is_wrong_with_the_rest() {
+        let min = FieldRule {
+            min_chars: Some(3),
+            ..FieldRule::default()
+        };
+        let max = FieldRule {
+            max_chars: Some(3),
+            ..FieldRule::default()
+        };
+        let regex = FieldRule {
+            regex: Some("^[a-z]+$".to_owned()),
+            ..FieldRule::default()
+        };
+        let one_of = FieldRule {
+            one_of: Some(vec![json!("yes"), json!(2)]),
+            ..FieldRule::default()
+        };
+        for (rule, value, refused) in [
+            (&min, json!("日本語"), None),
+            (&min, json!("日本"), Some("`x` has fewer than 3 characters")),
+            (&max, json!("日本語"), None),
+            (&max, json!([1, 2]), Some("`x` has more than 3 characters")),
+            (&regex, json!("tide"), None),
+            (
+                &regex,
+                json!("Tide"),
+                Some("`x` does not match its regular expression"),
+            ),
+            (&one_of, json!(2), None),
+            (
+                &one_of,
+                json!("no"),
+                Some("`x` is none of the values that are wanted"),
+            ),
+            (&one_of, Value::Null, None),
+        ] {
+            let verdict = verdict(rule.clone(), "x", json!({"x": value})).await;
+            let wanted = refused.map_or(FilterVerdict::Keep, FilterVerdict::Reject);
+            assert_eq!(verdict, wanted);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_field_is_found_by_name_or_path_and_may_be_missing() {
+        let rule = FieldRule {
+            min_chars: Some(3),
+            ..FieldRule::default()
+        };
+        let keeps = async |field: &str| {
+            let data = json!({"meta": {"source": "x"}, "a.b": "long enough"});
+            verdict(rule.clone(), field, data).await == FilterVerdict::Keep
+        };
+        assert!(!keeps("meta.source").await);
+        assert!(keeps("a.b").await && keeps("meta.year").await && keeps("none").await);
+    }
+
+    #[test]
+    fn a_broken_expression_is_said_without_what_is_in_it() {
+        let rule = FieldRule {
+            regex: Some("secret(".to_owned()),
+            ..FieldRule::default()
+        };
+        let error = FieldFilter::new("x", rule).unwrap_err().to_string();
+        assert!(
+            error.contains("unclosed group") && !error.contains("secret"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! `filters`: what fields must be like.
+
+use serde_json::Value;
+
+use super::described::described;
+use super::form::{Anything, List, Maybe, POSITIVE, Text};
+use super::place::{Notes, Place, SETTINGS, presentable};
+use super::{Settings, deduplication};
+use crate::filter::{FieldFilter, FieldRule};
+use crate::schema::RecordSchema;
+
+pub(super) const KEY: &str = "filters";
+
+described! {
+    impl FieldRule {
+        /// The fewest characters it may have.
+        #[example("20")]
+        min_chars: Option<u64>, POSITIVE;
+        /// The most characters it may have.
+        #[example("400")]
+        max_chars: Option<u64>, POSITIVE;
+        /// A regular expression that it has to match somewhere; `^` and `$` tie it to the ends.
+        #[example("\"^[A-Z]\"")]
+        regex: Option<String>, Text;
+        /// The values it may have.
+        #[example("[\"easy\", \"hard\"]")]
+        one_of: Option<Vec<Value>>, Maybe(List(Anything));
+    }
+}
+
+/// Checks that the fields are in the schema, and that a record can be as the rules say.
+pub(super) fn check(settings: &Settings, schema: &RecordSchema, notes: &mut Notes) {
+    for (field, rule) in &settings.filters {
+        let mut settings = Place::new(SETTINGS, notes);
+        let mut filters = settings.at(KEY);
+        let mut place = filters.at(&presentable(field));
+        if let Err((problem, advice)) = deduplication::find_field(schema, field) {
+            place.fault::<()>(problem, advice);
+        }
+        if let (Some(least), Some(most)) = (rule.min_chars, rule.max_chars)
+            && least > most
+        {
+            let problem = format!("asks for at least {least} characters and at most {most}");
+            place.fault::<()>(problem, "leave room between them");
+        }
+        if let Err(error) = FieldFilter::new(field, rule.clone()) {
+            let advice = "write one in the syntax of the `regex` crate";
+            place.at("regex").fault::<()>(error.message(), advice);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Topics in a file of their own: a name on each line, a table, JSON or JSON Lines.
+
+use serde_json::{Value, from_slice, from_str};
+
+use super::encoding::to_utf8;
+use super::place::Place;
+use super::topics::read_entry;
+use crate::plan::TopicSpec;
+
+/// What the columns of a table, or the keys of an object, may be called.
+const NAMES: [&str; 3] = ["topic", "name", "title"];
+const COUNTS: [&str; 4] = ["count", "records", "num_records", "quota"];
+
+/// Reads the topics in the file that is named here.
+pub(super) fn read(name: &Value, place: &mut Place<'_>) -> Option<Vec<TopicSpec>> {
+    let bytes = place.read_file(name)?;
+    let bytes = to_utf8(&bytes);
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        return place.fault("names a file that is not UTF-8", "save it as UTF-8");
+    };
+    let ending = name
+        .as_str()
+        .and_then(|name| Some(name.rsplit_once('.')?.1.to_ascii_lowercase()));
+    let read = match ending.as_deref() {
+        Some("csv" | "tsv") => table(text),
+        Some("jsonl" | "ndjson") => json_lines(text),
+        Some("json") => match from_slice(&bytes) {
+            Ok(Value::Array(entries)) => entries.into_iter().enumerate().map(entry_of).collect(),
+            _ => Err("names a file that is no JSON list".to_owned()),
+        },
+        _ => Ok(lines(text).map(|(_, line)| line.into()).collect()),
+    };
+    match read {
+        Ok(topics) if topics.is_empty() => place.fault("names a file without a topic", "name at least one"),
+        Ok(topics) => Some(topics),
+        Err(problem) => place.fault(
+            problem,
+            r#"write a name on each line, CSV with the columns `topic` and `count`, or JSON Lines such as {"topic": "tides", "count": 3}"#,
+        ),
+    }
+}
+
+/// Returns the lines that are not blank, with their numbers.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().map(str::trim).enumerate();
+    lines.filter(|(_, line)| !line.is_empty())
+}
+
+fn json_lines(text: &str) -> Result<Vec<TopicSpec>, String> {
+    let topics = lines(text).map(|(index, line)| match from_str(line) {
+        Ok(entry) => entry_of((index, entry)),
+        Err(_) => Err(format!("has no JSON in line {}", index + 1)),
+    });
+    topics.collect()
+}
+
+/// Reads an entry as it may stand in the input, or an object with a name and a count.
+fn entry_of((index, entry): (usize, Value)) -> Result<TopicSpec, String> {
+    let key = |names: &[&str]| names.iter().find_map(|name| entry.get(name));
+    let topic = match (key(&NAMES).and_then(Value::as_str), key(&COUNTS)) {
+        (Some(name), Some(count)) => read_entry(serde_json::json!({name: count})),
+        (Some(name), None) => Ok(name.into()),
+        (None, _) => read_entry(entry),
+    };
+    topic.map_err(|(problem, _)| format!("has an entry {} that {problem}", index + 1))
+}
+
+/// Reads a table. Its first line may name the columns; without that, the first has names, and the second counts.
+fn table(text: &str) -> Result<Vec<TopicSpec>, String> {
+    let first = text.lines().next().unwrap_or_default();
+    let often = |mark: &char| first.matches(*mark).count();
+    let mark = ['\t', ';', ',']
+        .into_iter()
+        .max_by_key(often)
+        .unwrap_or(',');
+    let mut rows = rows(text, mark).into_iter().enumerate();
+    let mut columns = (0, Some(1));
+    let mut topics = Vec::new();
+    if let Some((_, head)) = rows.next() {
+        let find = |names: &[&str]| {
+            head.iter()
+                .position(|cell| names.contains(&&*cell.trim().to_lowercase()))
+        };
+        match (find(&NAMES), find(&COUNTS)) {
+            (None, None) => topics.push(row(0, &head, columns)?),
+            (name, count) => columns = (name.unwrap_or(usize::from(count == Some(0))), count),
+        }
+    }
+    for (index, cells) in rows {
+        if cells.iter().any(|cell| !cell.trim().is_empty()) {
+            topics.push(row(index, &cells, columns)?);
+        }
+    }
+    Ok(topics)
+}
+
+fn row(
+    index: usize,
+    cells: &[String],
+    columns: (usize, Option<usize>),
+) -> Result<TopicSpec, String> {
+    let row = index + 1;
+    let name = cells.get(columns.0).map(|name| name.trim());
+    let name = name.filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| format!("has no name in row {row}"))?;
+    match columns
+        .1
+        .and_then(|column| cells.get(column))
+        .map(|count| count.trim())
+    {
+        None | Some("") => Ok(name.into()),
+        Some(count) => match count.parse::<u64>() {
+            Ok(count) => Ok((name, count).into()),
+            Err(_) => Err(format!("has no whole number as the count in row {row}")),
+        },
+    }
+}
+
+/// Takes a table apart; a cell between quotation marks may hold anything, and two marks stand for one.
+fn rows(text: &str, mark: char) -> Vec<Vec<String>> {
+    let (mut rows, mut cells, mut cell) = (Vec::new(), Vec::new(), String::new());
+    let mut is_quoted = false;
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if is_quoted && letters.peek() == Some(&'"') => {
+                letters.next();
+                cell.push('"');
+            }
+            '"' if is_quoted || cell.trim().is_empty() => is_quoted = !is_quoted,
+            '\r' if !is_quoted => {}
+            '\n' if !is_quoted => {
+                cells.push(std::mem::take(&mut cell));
+                rows.push(std::mem::take(&mut cells));
+            }
+            letter if letter == mark && !is_quoted => cells.push(std::mem::take(&mut cell)),
+            letter => cell.push(letter),
+        }
+    }
+    if !cell.is_empty() || !cells.is_empty() {
+        cells.push(cell);
+        rows.push(cells);
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::place::Notes;
+    use super::*;
+
+    fn topics(name: &str, text: &str) -> Result<Value, String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), text).unwrap();
+        let mut notes = Notes {
+            folder: Some(folder.path().to_owned()),
+            ..Notes::default()
+        };
+        let read = read(&name.into(), &mut Place::new("topics.file", &mut notes));
+        let fault = notes.faults.iter().next().map(ToString::to_string);
+        read.map(|topics| topics.iter().map(super::super::topics::to_json).collect())
+            .ok_or_else(|| fault.unwrap_or_default())
+    }
+
+    #[test]
+    fn topics_are_read_from_lists_as_people_keep_them() {
+        let wanted = json!(["tides", {"deep, cold currents": 3}]);
+        for (name, text) in [
+            ("a.csv", "topic,count\ntides,\n\"deep, cold currents\",3\n"),
+            (
+                "a.csv",
+                "\u{feff}Count;Topic\r\n;tides\r\n3;deep, cold currents\r\n",
+            ),
+            ("a.CSV", "tides\n\"deep, cold currents\", 3"),
+            (
+                "a.tsv",
+                "id\tname\tnum_records\n1\ttides\t\n2\tdeep, cold currents\t3\n\n",
+            ),
+            (
+                "a.jsonl",
+                "\"tides\"\n{\"topic\": \"deep, cold currents\", \"count\": 3}\n",
+            ),
+            (
+                "a.ndjson",
+                "{\"name\": \"tides\"}\n\n{\"deep, cold currents\": 3}",
+            ),
+            ("a.json", r#"["tides", {"deep, cold currents": 3}]"#),
+        ] {
+            assert_eq!(topics(name, text).as_ref(), Ok(&wanted), "{text}");
+        }
+        let lines = topics("topics.txt", "  tides\n\nsays \"hello\", twice\n");
+        assert_eq!(lines, Ok(json!(["tides", "says \"hello\", twice"])));
+        let marks = topics("a.csv", "topic\n\"says \"\"hello\"\"\nand goes\"\n");
+        assert_eq!(marks, Ok(json!(["says \"hello\"\nand goes"])));
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_file_is_said_with_its_row() {
+        for (name, text, said) in [
+            (
+                "a.csv",
+                "topic,count\ntides,many\n",
+                "topics.file: has no whole number as the count in row 2",
+            ),
+            ("a.csv", "topic,count\n,3\n", "has no name in row 2"),
+            (
+                "a.jsonl",
+                "\"tides\"\n{\"topic\"\n",
+                "has no JSON in line 2",
+            ),
+            (
+                "a.jsonl",
+                "\"tides\"\n7\n",
+                "has an entry 2 that is a number",
+            ),
+            ("a.json", "{}", "is no JSON list"),
+            ("a.txt", "\n\n", "names a file without a topic"),
+        ] {
+            let fault = topics(name, text).unwrap_err();
+            assert!(fault.contains(said), "{fault}");
+        }
+    }
+}
