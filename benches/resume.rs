@@ -1,10 +1,11 @@
 //! What it takes to go on from a long journal: `cargo bench --bench resume`.
 //!
-//! Writes the journal of a finished run of a million records, then rebuilds the state from it: first only reading, then
-//! with the exact deduplicator, then with the default one, on one thread and on two. The records are streamed out and dropped. Prints seconds,
+//! Writes the journal of a run of a million records, then rebuilds the state from it: first only reading, then with the exact
+//! deduplicator, then with the default one, on one thread and on two. The records are streamed out and dropped. Prints seconds,
 //! microseconds per record, and how much more memory the process holds at the end than before (on Linux).
 //!
-//! An argument that is a number replaces the million.
+//! Arguments: a number replaces the million; `anew` leaves out of the journal that its answers were judged, so that all are
+//! judged anew; `exact` or `near` runs that alone, on one thread.
 
 #![allow(
     clippy::print_stdout,
@@ -20,7 +21,10 @@ use futures::StreamExt;
 use serde_json::json;
 use tokio::runtime::Runtime;
 use topicloom::dedup::ExactDuplicates;
-use topicloom::journal::{Answer, Durability, Entry, FileJournal, Header, Journal, JournalReader};
+use topicloom::journal::{
+    Answer, Durability, Entry, FileJournal, Header, Journal, JournalReader, JudgedTasks,
+    MemoryJournal,
+};
 use topicloom::llm::OfflineModel;
 use topicloom::{GenerateByTopicInput, Pipeline, PipelineBuilder};
 
@@ -33,10 +37,20 @@ fn main() {
     let records = std::env::args()
         .find_map(|argument| argument.parse().ok())
         .unwrap_or(1_000_000);
+    let is_said = |word: &str| std::env::args().any(|argument| argument == word);
+    let only = ["exact", "near"].into_iter().find(|name| is_said(name));
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("run.journal");
     let input = input(records);
-    runtime(2).block_on(write(&path, &input, records));
+    let writing = async {
+        let rules = if is_said("anew") {
+            None
+        } else {
+            Some(rules(&input).await)
+        };
+        write(&path, &input, records, rules).await;
+    };
+    runtime(2).block_on(writing);
     let bytes = std::fs::metadata(&path).unwrap().len();
     println!(
         "{records} records, {} bytes each in the journal",
@@ -61,14 +75,19 @@ fn main() {
     report("reading", began.elapsed().as_secs_f64(), 0);
     let pipeline = || Pipeline::builder(OfflineModel::new("offline/loom"));
     let exact = pipeline().deduplicator(ExactDuplicates::default());
-    for (name, pipeline) in [("exact duplicates", exact), ("near duplicates", pipeline())] {
-        for threads in [1, 2] {
+    for (name, pipeline) in [("exact", exact), ("near", pipeline())] {
+        let threads: &[usize] = match only {
+            None => &[1, 2],
+            Some(only) if only == name => &[1],
+            Some(_) => &[],
+        };
+        for &threads in threads {
             let before = held();
             let began = Instant::now();
             let resumed = resume(pipeline.clone(), &path, &input, records);
             let (made, after) = runtime(threads).block_on(resumed);
             assert_eq!(made, records, "every record is new");
-            let name = format!("{name}, {threads} threads");
+            let name = format!("{name} duplicates, {threads} threads");
             report(
                 &name,
                 began.elapsed().as_secs_f64(),
@@ -93,8 +112,28 @@ fn input(records: u64) -> GenerateByTopicInput {
     GenerateByTopicInput::from_json_value(input).unwrap()
 }
 
+/// Returns by what a run of this input judges, as the beginning of one says it.
+async fn rules(input: &GenerateByTopicInput) -> u128 {
+    let journal = MemoryJournal::default();
+    let pipeline = Pipeline::builder(OfflineModel::new("offline/loom"))
+        .journal(journal.clone())
+        .build();
+    let mut run = pipeline.run(input.clone()).unwrap();
+    loop {
+        run.next().await.unwrap().unwrap();
+        let entries = journal.entries();
+        let rules = entries.iter().find_map(|entry| match entry {
+            Entry::Judged(judged) => Some(judged.by),
+            _ => None,
+        });
+        if let Some(rules) = rules {
+            return rules;
+        }
+    }
+}
+
 /// Writes what a run leaves that was never refused anything.
-async fn write(path: &Path, input: &GenerateByTopicInput, records: u64) {
+async fn write(path: &Path, input: &GenerateByTopicInput, records: u64, rules: Option<u128>) {
     let journal = FileJournal::open(path)
         .unwrap()
         .with_durability(Durability::System);
@@ -107,12 +146,19 @@ async fn write(path: &Path, input: &GenerateByTopicInput, records: u64) {
         "response": {"text": "", "usage": {"input_tokens": 500, "output_tokens": 80}},
     }))
     .unwrap();
-    let answers = (0..records).map(|task| {
+    let answers = (0..records).flat_map(|task| {
         let mut answer = model.clone();
         answer.task = task;
         answer.topic = usize::try_from(task % TOPICS).unwrap();
         answer.response.text = text(task);
-        journal.append(Entry::Answered(answer))
+        let judged = rules
+            .filter(|_| task % 256 == 255)
+            .map(|rules| Entry::Judged(JudgedTasks::new(rules, task - 255..=task, [])));
+        let entries = [Some(Entry::Answered(answer)), judged];
+        entries
+            .into_iter()
+            .flatten()
+            .map(|entry| journal.append(entry))
     });
     let mut appended = futures::stream::iter(answers).buffered(TOGETHER);
     while let Some(number) = appended.next().await {
@@ -145,7 +191,7 @@ fn text(task: u64) -> String {
     json!({"records": [{"question": question, "answer": answer}]}).to_string()
 }
 
-/// Folds the journal, and returns how many records came of it and how much memory is held when the last one came.
+/// Replays the journal, and returns how many records came of it and how much memory is held when the last one came.
 async fn resume(
     pipeline: PipelineBuilder,
     path: &Path,

@@ -6,6 +6,12 @@ use std::ops::Index;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+/// Whether serde leaves out a count.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+pub(crate) fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// An enum whose variants are counted; made by `counted!`.
 pub trait Counted: Copy + 'static {
     /// One number for each variant.

@@ -14,12 +14,13 @@ use tokio::sync::mpsc;
 
 use crate::dedup::{AnyDeduplicator, Deduplicator, Given};
 use crate::engine::{
-    Backend, Extent, FilterVerdicts, Model, PlugIns, ResumePolicy, RunEmbedder, RunParts, drive,
+    Backend, Extent, Filter, FilterVerdicts, Model, PlugIns, ResumePolicy, RunEmbedder, RunParts,
+    drive,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::{Estimate, Rates, estimate_with, most_tokens_of_a_record};
 use crate::event::{Observer, RunEvent};
-use crate::filter::{FieldFilter, RecordFilter};
+use crate::filter::{FieldFilter, ModelFilter, RecordFilter};
 use crate::guard::PanicTrap;
 use crate::hooks::{Accepted, Failed, Hooks, Rejected};
 use crate::input::{GenerateByTopicInput, Settings, Storage};
@@ -126,7 +127,7 @@ pub struct PipelineBuilder {
     topics: Option<Arc<dyn TopicProvider>>,
     prompts: Option<Arc<dyn Prompts>>,
     renderer: Option<Arc<dyn SchemaRenderer>>,
-    filters: Vec<Arc<dyn RecordFilter>>,
+    filters: Vec<Filter>,
     journal: Option<Arc<dyn Journal>>,
     resume: ResumePolicy,
     observers: Vec<Observer>,
@@ -297,7 +298,20 @@ impl PipelineBuilder {
     /// default.
     #[must_use]
     pub fn filter(mut self, filter: impl RecordFilter) -> Self {
-        self.filters.push(Arc::new(filter));
+        self.filters.push(Filter::Own(Arc::new(filter)));
+        self
+    }
+
+    /// Adds a filter that asks a model, such as a judge, together with that model. Its calls are calls of the run: they count
+    /// under its caps, are retried, and are in its report and journal. It has its place among the other filters.
+    #[must_use]
+    pub fn model_filter(mut self, filter: impl ModelFilter, model: impl LlmClient) -> Self {
+        let model = Model {
+            choices: vec![(Backend::new(model), 1)],
+            fallbacks: Vec::new(),
+            parameters: Arc::default(),
+        };
+        self.filters.push(Filter::Asking(Arc::new(filter), model));
         self
     }
 
@@ -592,7 +606,7 @@ impl Pipeline {
         let said = settings.filters.iter();
         let said = said.map(|(field, rule)| {
             let filter = FieldFilter::new(field, rule.clone())?;
-            Ok(Arc::new(filter) as Arc<dyn RecordFilter>)
+            Ok(Filter::Own(Arc::new(filter)))
         });
         let mut filters = said.collect::<Result<Vec<_>>>()?;
         filters.extend(parts.filters);

@@ -2,56 +2,84 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::StreamExt;
 use tokio::sync::Semaphore;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::RunParts;
 use super::log::Log;
+use super::run_filter::RunFilter;
 use crate::candidate::Candidate;
 use crate::embedding::{Batched, Embedder, embed_each};
-use crate::error::{Error, Result};
-use crate::filter::{FilterVerdict, RecordFilter, label};
-use crate::guard::bounded;
-use crate::journal::{Embedding, Entry, Filtered};
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::{FilterVerdict, label};
+use crate::journal::{CallNote, CallOf, Embedding, Entry, Filtered, SideCall};
 use crate::llm::layers::{Budget, Retrying};
+use crate::llm::{Attempt, Usage};
 
-/// Reads what an earlier process was told.
-pub(super) async fn recall(parts: &RunParts) -> Result<()> {
-    let mut filters = parts.plug_ins.filters.iter();
-    let has_keys = filters.any(|filter| filter.key().is_some());
-    let Some(journal) = parts
-        .plug_ins
-        .journal
-        .as_ref()
-        .filter(|_| has_keys || parts.embedder.is_some())
-    else {
-        return Ok(());
-    };
-    let mut entries = journal.read().await?;
-    while let Some(entry) = entries.next().await {
-        match (entry?, &parts.embedder) {
-            (Entry::Embedded(embedding), Some(embedder))
-                if *embedding.model == *embedder.name() =>
-            {
-                if let Some(vector) = embedding.vector() {
-                    embedder.known().insert(embedding.text, vector);
-                }
-            }
-            (Entry::Filtered(filtered), _) => parts.verdicts.recall(filtered),
-            _ => {}
+/// What was asked and answered, by a hash of the question.
+struct Answers<A> {
+    known: Mutex<HashMap<u128, A>>,
+    /// Questions that are being asked. Who asks the same waits for the answer.
+    asking: Mutex<HashMap<u128, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl<A> Default for Answers<A> {
+    fn default() -> Self {
+        Self {
+            known: Mutex::default(),
+            asking: Mutex::default(),
         }
     }
-    Ok(())
+}
+
+impl<A: Clone> Answers<A> {
+    /// Returns the answer, asking for it unless it is known.
+    async fn get<E>(
+        &self,
+        question: u128,
+        ask: impl Future<Output = Result<A, E>>,
+    ) -> Result<A, E> {
+        if let Some(known) = self.recall(question) {
+            return Ok(known);
+        }
+        let turn = Arc::clone(locked(&self.asking).entry(question).or_default());
+        let _turn = turn.lock().await;
+        if let Some(known) = self.recall(question) {
+            return Ok(known);
+        }
+        let answer = ask.await?;
+        self.insert(question, answer.clone());
+        locked(&self.asking).remove(&question);
+        Ok(answer)
+    }
+
+    fn recall(&self, question: u128) -> Option<A> {
+        locked(&self.known).get(&question).cloned()
+    }
+
+    fn insert(&self, question: u128, answer: A) {
+        locked(&self.known).insert(question, answer);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What filters with a key said, by the hash of the key and the record.
 #[derive(Default)]
-pub(crate) struct FilterVerdicts(Mutex<HashMap<u128, FilterVerdict>>);
+pub(crate) struct FilterVerdicts(Answers<FilterVerdict>);
+
+/// Why there is no verdict.
+enum NoVerdict {
+    /// The filter panicked, or was silent for too long, or its word could not be kept.
+    Broken(Error),
+    /// It could not decide.
+    Undecided(Error),
+}
 
 impl FilterVerdicts {
     /// Asks a filter, unless it is known what it said of this record.
@@ -61,44 +89,44 @@ impl FilterVerdicts {
     /// Where it panics or is silent for too long; the inner one is its own.
     pub(super) async fn ask(
         &self,
-        filter: &dyn RecordFilter,
+        filter: &RunFilter,
         candidate: &Candidate<'_>,
-        longest: Duration,
         log: &Log,
     ) -> Result<Result<FilterVerdict>> {
-        let key = filter.key().map(|key| (key, hash_of(candidate)));
-        if let Some((key, record)) = &key
-            && let Some(known) = self.known().get(&hash_in(key, *record))
-        {
-            return Ok(Ok(known.clone()));
-        }
-        let asked = async { Ok(filter.check(candidate).await) };
-        let verdict = bounded("a filter", longest, asked).await?;
-        if let (Some((key, record)), Ok(verdict)) = (key, &verdict) {
+        let Some(key) = &filter.key else {
+            return filter.check(candidate, 0).await;
+        };
+        let record = hash_of(candidate);
+        let kept = async {
+            let verdict = filter.check(candidate, record).await;
+            let verdict = verdict.map_err(NoVerdict::Broken)?;
+            let verdict = verdict.map_err(NoVerdict::Undecided)?;
             let reason = match verdict {
                 FilterVerdict::Keep => None,
-                FilterVerdict::Reject(reason) => Some(*reason),
+                FilterVerdict::Reject(reason) => Some(reason),
             };
-            log.append_aside(|| Entry::Filtered(Filtered::new(key, record, reason)))
-                .await?;
+            let entry = || Entry::Filtered(Filtered::new(key.clone(), record, reason));
+            log.append_aside(entry).await.map_err(NoVerdict::Broken)?;
+            Ok(verdict)
+        };
+        match self.0.get(hash_in(key, record), kept).await {
+            Ok(verdict) => Ok(Ok(verdict)),
+            Err(NoVerdict::Undecided(error)) => Ok(Err(error)),
+            Err(NoVerdict::Broken(error)) => Err(error),
         }
-        Ok(verdict)
     }
 
-    fn recall(&self, filtered: Filtered) {
-        let verdict = match filtered.reason {
+    /// Takes what an earlier process was told.
+    pub(super) fn recall(&self, filtered: &Filtered) {
+        let verdict = match &filtered.reason {
             None => FilterVerdict::Keep,
             Some(reason) => match label(reason) {
                 Some(label) => FilterVerdict::Reject(label),
                 None => return,
             },
         };
-        let hash = hash_in(&filtered.filter, filtered.record);
-        self.known().insert(hash, verdict);
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<u128, FilterVerdict>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .insert(hash_in(&filtered.filter, filtered.record), verdict);
     }
 }
 
@@ -116,9 +144,9 @@ fn hash_in(name: &str, hash: u128) -> u128 {
 /// Asks a model for the embeddings of a run, each text once.
 pub(crate) struct RunEmbedder {
     model: Batched<Retrying<Booked>>,
-    /// What was asked before, by the hash of its text.
-    known: Mutex<HashMap<u128, Vec<f32>>>,
-    log: OnceLock<Arc<Log>>,
+    /// By the hash of the text.
+    vectors: Answers<Vec<f32>>,
+    log: Arc<OnceLock<Arc<Log>>>,
 }
 
 impl RunEmbedder {
@@ -133,15 +161,18 @@ impl RunEmbedder {
         max_concurrency: usize,
     ) -> Result<Self> {
         budget.check_input_only(model.name())?;
+        let log = Arc::default();
         let booked = Booked {
             model,
             budget,
             permits: Semaphore::new(max_concurrency),
+            log: Arc::clone(&log),
+            calls: AtomicU64::new(0),
         };
         Ok(Self {
             model: Batched::new(Retrying::new(booked)),
-            known: Mutex::default(),
-            log: OnceLock::new(),
+            vectors: Answers::default(),
+            log,
         })
     }
 
@@ -151,24 +182,29 @@ impl RunEmbedder {
         let _ = self.log.set(Arc::clone(log));
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<u128, Vec<f32>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes what an earlier process was told.
+    pub(super) fn recall(&self, embedding: &Embedding) {
+        if *embedding.model == *self.name()
+            && let Some(vector) = embedding.vector()
+        {
+            self.vectors.insert(embedding.text, vector);
+        }
     }
 
     async fn embed_one(&self, text: &str) -> Result<Vec<f32>> {
         let hash = xxh3_128(text.as_bytes());
-        if let Some(vector) = self.known().get(&hash) {
-            return Ok(vector.clone());
-        }
-        let vectors = embed_each(&self.model, &[text]).await?;
-        let vector = vectors.into_iter().next().unwrap_or_default();
-        let kept = Embedding::new(hash, self.name(), &vector);
-        // As it will be read from the journal, so that a resumed run decides alike.
-        let vector = kept.vector().unwrap_or(vector);
-        if let Some(log) = self.log.get() {
-            log.append_aside(|| Entry::Embedded(kept)).await?;
-        }
-        Ok(vector)
+        let asked = async {
+            let vectors = embed_each(&self.model, &[text]).await?;
+            let vector = vectors.into_iter().next().unwrap_or_default();
+            let kept = Embedding::new(hash, self.name(), &vector);
+            // As it will be read from the journal, so that a resumed run decides alike.
+            let vector = kept.vector().unwrap_or(vector);
+            if let Some(log) = self.log.get() {
+                log.append_aside(|| Entry::Embedded(kept)).await?;
+            }
+            Ok(vector)
+        };
+        self.vectors.get(hash, asked).await
     }
 }
 
@@ -191,27 +227,48 @@ impl fmt::Debug for RunEmbedder {
     }
 }
 
-/// Books each call of an embedder, and bounds how many are made at once.
-#[derive(Debug)]
+/// Books each call of an embedder and notes it in the journal, and bounds how many are made at once.
 struct Booked {
     model: Arc<dyn Embedder>,
     budget: Arc<Budget>,
     permits: Semaphore,
+    log: Arc<OnceLock<Arc<Log>>>,
+    /// Calls so far.
+    calls: AtomicU64,
 }
 
 #[async_trait]
 impl Embedder for Booked {
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
         let _permit = self.permits.acquire().await.map_err(|error| {
-            Error::new(crate::error::ErrorKind::Cancelled, "the run has ended").with_source(error)
+            Error::new(ErrorKind::Cancelled, "the run has ended").with_source(error)
         })?;
-        let booking = self.budget.reserve_input(self.model.name(), texts).await?;
+        let booking = self.budget.reserve_input(self.name(), texts).await?;
+        let of = CallOf::Embeddings(self.calls.fetch_add(1, Ordering::Relaxed));
+        let most = booking.most();
+        if let Some(log) = self.log.get() {
+            log.note(|| CallNote::new(of, most)).await?;
+        }
         let result = self.model.embed(texts).await;
+        if let Some(log) = self.log.get() {
+            let usage = result.is_ok().then(|| Usage::new(most.tokens, 0));
+            let attempt = Attempt::new(result.as_ref().err().map(Error::kind));
+            let call = SideCall::new(of, self.name(), usage, vec![attempt]);
+            log.append_aside(|| Entry::SideCalled(call)).await?;
+        }
         booking.settle_input(result.is_ok());
         result
     }
 
     fn name(&self) -> &str {
         self.model.name()
+    }
+}
+
+impl fmt::Debug for Booked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Booked")
+            .field("model", &self.model)
+            .finish_non_exhaustive()
     }
 }

@@ -16,6 +16,7 @@ pub(super) struct CallStats(Mutex<Counts>);
 pub(super) struct Counts {
     pub(super) records: CallCounts,
     pub(super) topics: CallCounts,
+    pub(super) filters: CallCounts,
     pub(super) models: BTreeMap<String, ModelReport>,
 }
 
@@ -62,6 +63,7 @@ impl Counts {
         match purpose {
             Purpose::Topics => &mut self.topics,
             Purpose::Records => &mut self.records,
+            Purpose::Filters => &mut self.filters,
         }
     }
 

@@ -18,7 +18,7 @@ use crate::llm::layers::{
     Metered, OutputModeFallback, OutputModes, ParameterFallback, Retrying, TimedOut, Traced,
     Weighted,
 };
-use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
+use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, Purpose};
 
 /// What the clients of one run share.
 pub(super) struct ClientContext {
@@ -228,9 +228,10 @@ struct Noted<C> {
 impl<C: LlmClient> LlmClient for Noted<C> {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
         let note = || {
-            let of = match request.task {
-                Some(task) => CallOf::Task(task.id),
-                None => CallOf::Topics(request.seed),
+            let of = match (request.task, request.purpose) {
+                (Some(task), _) => CallOf::Task(task.id),
+                (None, Purpose::Filters) => CallOf::Filters(request.seed),
+                (None, _) => CallOf::Topics(request.seed),
             };
             CallNote::new(of, self.budget.most_of(self.inner.model(), request))
         };

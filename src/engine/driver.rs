@@ -7,15 +7,14 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use futures::stream::BoxStream;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument, debug_span, info};
 
-use super::asked_once;
 use super::client_stack::ClientContext;
 use super::log::{Line, Log};
+use super::look_ahead::Past;
 use super::planner::Planner;
 use super::report;
 use super::resume::{self, ResumeState};
@@ -124,7 +123,10 @@ pub(crate) async fn drive(
         Ok(made)
     };
     let halt = caught_async("a part of the run", running).await;
-    let halt = finish(halt.unwrap_or_else(Halt::Failed), &log, &parts).await;
+    let note = state
+        .as_ref()
+        .and_then(|state: &RunState| state.context.judge.last_note());
+    let halt = finish(halt.unwrap_or_else(Halt::Failed), &log, note, &parts).await;
     if log.is_lost() {
         clients.warnings.add(LOST_JOURNAL);
     }
@@ -160,7 +162,7 @@ async fn setup<'a>(
     log: &'a Arc<Log>,
     clients: &Arc<ClientContext>,
     stop: &StopSignal,
-) -> Result<(RunState, BoxStream<'a, Result<Entry>>), Halt> {
+) -> Result<(RunState, Past<'a>), Halt> {
     let resume = tokio::select! {
         biased;
         resume = open(parts, log, clients) => resume?,
@@ -201,18 +203,16 @@ async fn setup<'a>(
     Ok((state, resume.rest))
 }
 
-/// Reads the beginning of the log, and what embedders and filters said in it.
+/// Reads the beginning of the log.
 async fn open<'a>(
     parts: &RunParts,
     log: &'a Arc<Log>,
     clients: &ClientContext,
 ) -> Result<ResumeState<'a>> {
-    asked_once::recall(parts).await?;
-    let resume = resume::open(parts, log, &clients.calls).await?;
     if let Some(embedder) = &parts.embedder {
         embedder.keep_in(log);
     }
-    Ok(resume)
+    resume::open(parts, log, &clients.calls).await
 }
 
 /// Creates the memory of a run, with what counts as seen before the first record.
@@ -244,7 +244,7 @@ async fn settle_plan(
 /// Makes the records of a plan, those of an earlier process first.
 async fn make(
     state: &mut RunState,
-    past: BoxStream<'_, Result<Entry>>,
+    past: Past<'_>,
     policy: &mut dyn SchedulingPolicy,
     records: Records,
     stop: &StopSignal,
@@ -266,11 +266,7 @@ async fn make(
 }
 
 /// Settles what an earlier process left in the log, as that process did.
-async fn replay(
-    state: &mut RunState,
-    past: BoxStream<'_, Result<Entry>>,
-    records: &Records,
-) -> Result<()> {
+async fn replay(state: &mut RunState, past: Past<'_>, records: &Records) -> Result<()> {
     let context = Arc::clone(&state.context);
     let mut past = pin!(resume::replay(past, &context));
     while let Some(chunk) = past.next().await {
@@ -289,7 +285,6 @@ async fn replay(
             }
         }
     }
-    context.log.book_lost_calls(&context.parts.budget).await?;
     state.end_of_replay();
     Ok(())
 }
@@ -338,6 +333,9 @@ async fn run_loop(
             () = &mut consumer_gone, if halt.is_none() => halt = Some(Halt::Cancelled),
             // Before the records are sent: the consumer is woken once for all that arrive together.
             Some((task, end)) = tasks.next() => {
+                if context.log.is_found_lost() {
+                    context.clients.warnings.add(LOST_JOURNAL);
+                }
                 let ends_run = tasks.ended(task, end, state);
                 halt = halt.or(ends_run).or_else(|| hopeless(state).map(Halt::Failed));
             }
@@ -362,9 +360,9 @@ async fn run_loop(
 }
 
 /// Writes the end into the log. What ended the run says more than that its end could not be written.
-async fn finish(halt: Halt, log: &Log, parts: &RunParts) -> Halt {
+async fn finish(halt: Halt, log: &Log, note: Option<Entry>, parts: &RunParts) -> Halt {
     let unattributed = parts.budget.take_unattributed();
-    match log.finish(halt.outcome(), unattributed).await {
+    match log.finish(note, halt.outcome(), unattributed).await {
         Err(error) if !matches!(halt, Halt::Failed(_)) => Halt::Failed(error),
         _ => halt,
     }

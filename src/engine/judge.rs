@@ -1,20 +1,25 @@
 //! From an answer to candidates that are ready to be admitted. Stateless: it looks at one answer alone.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::try_join_all;
 use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::RunParts;
+use super::client_stack::ClientContext;
 use super::log::Log;
+use super::run_filter::RunFilter;
 use crate::candidate::Candidate;
 use crate::dedup::AnyFingerprint;
 use crate::diversity::excerpt;
-use crate::error::{Error, Result};
+use crate::embedding::Embedder;
+use crate::error::{Error, ErrorKind, Result};
 use crate::filter::FilterVerdict;
 use crate::guard::{bounded, longest};
+use crate::journal::{Entry, JudgedTasks};
 use crate::llm::{ChatResponse, FinishReason, OutputMode};
 use crate::outcome::{AnswerFault, Rejection};
 use crate::parse::{self, Fault, Limits, Mend, Mends, Shape};
@@ -38,11 +43,26 @@ pub(super) struct Judge {
     limits: Limits,
     /// Whether candidates are kept as JSON, for hooks that are shown them.
     keeps_data: bool,
+    filters: Vec<RunFilter>,
     /// How long a filter or the deduplicator may take for a record.
     longest: Duration,
     /// The way back from each dialect that an answer came in.
     dialects: Mutex<HashMap<Dialect, Arc<Compiled>>>,
+    /// A hash of what decides on an answer.
+    rules: u128,
+    /// Tasks that were judged and are not noted in the log yet.
+    unnoted: Mutex<Unnoted>,
 }
+
+/// Judged tasks.
+#[derive(Default)]
+struct Unnoted {
+    clean: Vec<u64>,
+    other: Vec<u64>,
+}
+
+/// Tasks that are noted in the log together.
+const NOTED_TOGETHER: usize = 256;
 
 /// What an answer holds.
 #[derive(Default)]
@@ -64,6 +84,8 @@ pub(super) struct Judged {
     pub(super) mode: Option<OutputMode>,
     /// How it was asked for, where it held anything to read.
     pub(super) asked: Option<Asked>,
+    /// Whether the answer is wanted records as they came, and nothing else.
+    is_clean: bool,
 }
 
 /// How structured output was asked for.
@@ -122,8 +144,18 @@ impl Judged {
 }
 
 impl Judge {
-    pub(super) fn new(parts: Arc<RunParts>, log: Arc<Log>) -> Self {
+    pub(super) fn new(
+        parts: Arc<RunParts>,
+        log: Arc<Log>,
+        clients: &ClientContext,
+        seed: u64,
+    ) -> Self {
         let schema = &parts.schema;
+        let longest = longest(parts.settings().call_timeout);
+        let filters = parts.plug_ins.filters.iter();
+        let filters = filters
+            .map(|filter| RunFilter::new(filter, &parts, clients, &log, seed, longest))
+            .collect();
         let shape = Shape::new(schema.property_names().iter().cloned())
             .required(schema.required_names().iter().cloned())
             .wrapper(RECORDS_KEY);
@@ -131,19 +163,79 @@ impl Judge {
             shape,
             limits: Limits::default(),
             keeps_data: parts.plug_ins.hooks.want_data(),
-            longest: longest(parts.settings().call_timeout),
+            filters,
+            longest,
             dialects: Mutex::default(),
+            rules: rules(&parts),
+            unnoted: Mutex::default(),
             parts,
             log,
         }
     }
 
-    /// Judges one answer.
+    /// Returns a hash of what decides on an answer, but for duplicates.
+    pub(super) fn rules(&self) -> u128 {
+        self.rules
+    }
+
+    /// Judges the answer to a task, and notes in the log that it was.
+    pub(super) async fn judge_and_note(
+        &self,
+        task: u64,
+        topic: &str,
+        response: &ChatResponse,
+    ) -> Result<Judged> {
+        let judged = self.judge(topic, response, false).await?;
+        let note = {
+            let mut unnoted = self.unnoted();
+            if judged.is_clean {
+                unnoted.clean.push(task);
+            } else {
+                unnoted.other.push(task);
+            }
+            let is_full = unnoted.clean.len() + unnoted.other.len() >= NOTED_TOGETHER;
+            is_full.then(|| std::mem::take(&mut *unnoted))
+        };
+        if let Some(note) = note {
+            self.log.append_aside(|| note.entry(self.rules)).await?;
+        }
+        Ok(judged)
+    }
+
+    /// Returns whether filters decide with their models, and, where no further call is made, wait for an answer.
+    pub(super) fn is_at_work(&self, makes_no_call: bool) -> bool {
+        let mut filters = self.filters.iter();
+        filters.any(|filter| filter.is_at_work(makes_no_call))
+    }
+
+    /// Returns whether words are kept that need not be asked for again.
+    pub(super) fn keeps_words(&self) -> bool {
+        let mut filters = self.filters.iter();
+        self.parts.embedder.is_some() || filters.any(|filter| filter.key.is_some())
+    }
+
+    /// Returns what is still to be noted in the log.
+    pub(super) fn last_note(&self) -> Option<Entry> {
+        let unnoted = std::mem::take(&mut *self.unnoted());
+        let is_empty = unnoted.clean.is_empty() && unnoted.other.is_empty();
+        (!is_empty).then(|| unnoted.entry(self.rules))
+    }
+
+    fn unnoted(&self) -> MutexGuard<'_, Unnoted> {
+        self.unnoted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Judges one answer. Of one that was found clean by the same rules, nothing is looked at again that these decide.
     ///
     /// # Errors
     ///
     /// Where a filter or the deduplicator fails.
-    pub(super) async fn judge(&self, topic: &str, response: &ChatResponse) -> Result<Judged> {
+    pub(super) async fn judge(
+        &self,
+        topic: &str,
+        response: &ChatResponse,
+        was_clean: bool,
+    ) -> Result<Judged> {
         let mut judged = Judged {
             at_limit: response.finish_reason == FinishReason::Length,
             output_tokens: response.usage.output_tokens,
@@ -178,42 +270,50 @@ impl Judge {
         });
         let mut restored: Vec<Result<Value, Refused>> = values
             .into_iter()
-            .map(|value| self.restored(value, &compiled, untyped, &mut judged))
+            .map(|value| {
+                if was_clean {
+                    return self.brought_back(value, &compiled);
+                }
+                let value = self.brought_back(value, &compiled)?;
+                Ok(self.tidied(value, untyped, &mut judged))
+            })
             .collect();
         judged.candidates = if restored.len() == 1 {
             let only = restored.pop().expect("there is one");
-            vec![self.candidate(topic, only).await?]
+            vec![self.candidate(topic, only, was_clean).await?]
         } else {
             // Together, so that what embeds texts, or asks a model about them, can do so in one call.
             try_join_all(
                 restored
                     .into_iter()
-                    .map(|value| self.candidate(topic, value)),
+                    .map(|value| self.candidate(topic, value, was_clean)),
             )
             .await?
         };
+        let is_ready = |candidate: &Result<Ready, Refused>| matches!(candidate, Ok(ready) if ready.placeholder.is_none());
+        judged.is_clean = judged.fault.is_none()
+            && judged.mends == Mends::default()
+            && judged.coercions.is_empty()
+            && judged.dropped_keys == 0
+            && judged.candidates.iter().all(is_ready);
         Ok(judged)
     }
 
     /// Brings a value back into the caller's shape.
-    fn restored(
-        &self,
-        value: Value,
-        compiled: &Compiled,
-        untyped: bool,
-        judged: &mut Judged,
-    ) -> Result<Value, Refused> {
+    fn brought_back(&self, value: Value, compiled: &Compiled) -> Result<Value, Refused> {
         let as_found = self.keeps_data.then(|| value.clone());
-        let value = compiled
-            .restore_record(value)
-            .map_err(|violation| Refused {
-                json: as_found.and_then(|value| self.kept(value)),
-                ..Refused::invalid(&[violation])
-            })?;
+        compiled.restore_record(value).map_err(|violation| Refused {
+            json: as_found.and_then(|value| self.kept(value)),
+            ..Refused::invalid(&[violation])
+        })
+    }
+
+    /// Mends what may be mended of a value.
+    fn tidied(&self, value: Value, untyped: bool, judged: &mut Judged) -> Value {
         let value = self.coerced(value, untyped, &mut judged.coercions);
         let (value, dropped) = self.parts.schema.drop_unknown_keys(value);
         judged.dropped_keys += dropped;
-        Ok(value)
+        value
     }
 
     /// Returns how an answer gets back into the caller's shape.
@@ -246,12 +346,13 @@ impl Judge {
         &self,
         topic: &str,
         restored: Result<Value, Refused>,
+        was_clean: bool,
     ) -> Result<Result<Ready, Refused>> {
         let value = match restored {
             Ok(value) => value,
             Err(refused) => return Ok(Err(refused)),
         };
-        let decoded = match self.decoded(&value) {
+        let decoded = match self.decoded(&value, was_clean) {
             Ok(decoded) => decoded,
             Err(refused) => {
                 return Ok(Err(Refused {
@@ -264,18 +365,20 @@ impl Judge {
             return Ok(Err(Refused::new(Rejection::Invalid, None)));
         };
         let candidate = Candidate::new(topic, &fields);
-        for filter in &self.parts.plug_ins.filters {
-            let verdicts = &self.parts.verdicts;
-            let verdict = verdicts
-                .ask(&**filter, &candidate, self.longest, &self.log)
-                .await?;
+        let filters = self.filters.iter();
+        for filter in filters.filter(|filter| !was_clean || filter.key.is_none()) {
+            let verdict = self.parts.verdicts.ask(filter, &candidate, &self.log);
+            let verdict = verdict.await?;
             let refused = match verdict {
                 Ok(FilterVerdict::Keep) => continue,
                 Ok(FilterVerdict::Reject(reason)) => Refused {
                     filter: Some(reason),
                     ..Refused::new(Rejection::Filtered, Some(reason.to_owned()))
                 },
-                Err(error) if error.is_fatal() => return Err(error),
+                // A call that was not made since the run stops says nothing of the record.
+                Err(error) if error.is_fatal() || error.kind() == ErrorKind::Cancelled => {
+                    return Err(error);
+                }
                 Err(error) => Refused {
                     filter: Some(FILTER_FAILED),
                     filter_error: Some(Box::new(error)),
@@ -291,7 +394,7 @@ impl Judge {
         let part = "the deduplicator, or its embedder,";
         let fingerprint = bounded(part, self.longest, fingerprint).await?;
         let excerpt = excerpt(&fields);
-        let placeholder = (!self.parts.settings().allow_placeholders)
+        let placeholder = (!was_clean && !self.parts.settings().allow_placeholders)
             .then(|| placeholder::find(&fields, &self.parts.schema))
             .flatten();
         let (data, json) = if let Some(data) = decoded {
@@ -309,9 +412,9 @@ impl Judge {
         }))
     }
 
-    /// Validates a value and decodes it, unless it decodes to itself.
-    fn decoded(&self, value: &Value) -> Result<Option<Decoded>, Refused> {
-        if let Err(violations) = self.parts.schema.validate(value) {
+    /// Validates a value, unless it is known to be valid, and decodes it, unless it decodes to itself.
+    fn decoded(&self, value: &Value, is_valid: bool) -> Result<Option<Decoded>, Refused> {
+        if !is_valid && let Err(violations) = self.parts.schema.validate(value) {
             return Err(Refused::invalid(&violations));
         }
         match self.parts.decoder.decode(value) {
@@ -330,6 +433,28 @@ impl Judge {
             _ => None,
         }
     }
+}
+
+impl Unnoted {
+    fn entry(self, rules: u128) -> Entry {
+        Entry::Judged(JudgedTasks::new(rules, self.clean, self.other))
+    }
+}
+
+/// Returns a hash of what decides on an answer, but for duplicates.
+fn rules(parts: &RunParts) -> u128 {
+    let filters = parts.plug_ins.filters.iter().map(|filter| filter.key());
+    let rules = serde_json::json!([
+        env!("CARGO_PKG_VERSION"),
+        format!("{:032x}", parts.input.fingerprint()),
+        filters.collect::<Vec<_>>(),
+        // What is embedded depends on what is compared.
+        parts
+            .embedder
+            .as_ref()
+            .map(|embedder| [embedder.name(), &parts.deduplicator.describe()].concat()),
+    ]);
+    xxh3_128(rules.to_string().as_bytes())
 }
 
 /// Returns what is wrong with an answer that there is no point in reading, and what to tell the model.

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::try_join_all;
 use futures::stream::BoxStream;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{CallNote, Entry, Journal, LostCalls};
@@ -65,7 +68,13 @@ pub(super) struct Log {
     stop: StopSignal,
     /// Whether the run ended without an answer of the journal, which is waited for once.
     is_silent: AtomicBool,
+    /// When it is looked again whether the journal is still there.
+    next_look: Mutex<Instant>,
 }
+
+/// Time between two looks whether the journal is still there: what is lost meanwhile is little, and looking costs a call to the
+/// system.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 impl Log {
     pub(super) fn new(journal: Option<Arc<dyn Journal>>, stop: StopSignal) -> Self {
@@ -78,6 +87,7 @@ impl Log {
             lost: Mutex::default(),
             stop,
             is_silent: AtomicBool::new(false),
+            next_look: Mutex::new(Instant::now()),
         }
     }
 
@@ -101,16 +111,19 @@ impl Log {
 
     /// Returns what an earlier process appended.
     pub(super) async fn past(&self) -> Result<BoxStream<'_, Result<Entry>>> {
+        let mut read = 0;
         match &self.journal {
             Some(journal) => Ok(self
                 .answered(journal.read())
                 .await?
-                .inspect(|entry| {
+                .inspect(move |entry| {
                     if let Ok(entry) = entry {
                         self.lost().take(entry);
                     }
                     if !matches!(entry, Ok(Entry::Called(_))) {
-                        self.next.fetch_add(1, Ordering::Relaxed);
+                        read += 1;
+                        // More than that, where judging has appended something meanwhile.
+                        self.next.fetch_max(read, Ordering::Relaxed);
                     }
                     let is_end = matches!(entry, Ok(Entry::Finished { .. }));
                     self.ended.store(is_end, Ordering::Relaxed);
@@ -124,7 +137,12 @@ impl Log {
     /// Returns the first so many entries once more, whatever is appended meanwhile.
     pub(super) async fn past_again(&self, entries: usize) -> Result<BoxStream<'_, Result<Entry>>> {
         match &self.journal {
-            Some(journal) => Ok(journal.read().await?.take(entries).fuse().boxed()),
+            Some(journal) => Ok(self
+                .answered(journal.read())
+                .await?
+                .take(entries)
+                .fuse()
+                .boxed()),
             None => Ok(futures::stream::empty().boxed()),
         }
     }
@@ -241,19 +259,40 @@ impl Log {
             .is_some_and(|journal| journal.is_lost())
     }
 
+    /// The same, if it is time to look.
+    pub(super) fn is_found_lost(&self) -> bool {
+        let now = Instant::now();
+        let mut next = self
+            .next_look
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if now < *next {
+            return false;
+        }
+        *next = now + BETWEEN_LOOKS;
+        drop(next);
+        self.is_lost()
+    }
+
     /// Writes how the run ended and what no other entry tells of, unless there is nothing new since it last ended; and
-    /// closes the journal.
-    pub(super) async fn finish(&self, outcome: Outcome, uncertain: UnconfirmedCost) -> Result<()> {
+    /// closes the journal. `last` goes before the end.
+    pub(super) async fn finish(
+        &self,
+        last: Option<Entry>,
+        outcome: Outcome,
+        uncertain: UnconfirmedCost,
+    ) -> Result<()> {
         let Some(journal) = &self.journal else {
             return Ok(());
         };
+        let is_new =
+            self.appended.load(Ordering::Relaxed) || !uncertain.is_none() || last.is_some();
+        let end = is_new.then_some(Entry::Finished { outcome, uncertain });
         let finish = async {
-            let written = if self.appended.load(Ordering::Relaxed) || !uncertain.is_none() {
-                let end = Entry::Finished { outcome, uncertain };
-                journal.append(end).await.map(drop)
-            } else {
-                Ok(())
-            };
+            // Both are on their way before either is waited for, so that they share a write.
+            let entries = last.into_iter().chain(end);
+            let written = try_join_all(entries.map(|entry| journal.append(entry))).await;
+            let written = written.map(drop);
             // What holds the journal is let go however the run ended.
             let closed = journal.close().await;
             written.and(closed)
@@ -312,7 +351,7 @@ mod tests {
             log.append(|| Entry::Finished { outcome, uncertain })
                 .await
                 .expect("there is room for one");
-            let finished = log.finish(outcome, uncertain).await;
+            let finished = log.finish(None, outcome, uncertain).await;
             assert_eq!(finished.is_ok(), room == 2);
             assert!(!journal.is_open.load(Ordering::Relaxed));
         }

@@ -6,11 +6,14 @@ mod asked_once;
 mod call_stats;
 mod client_stack;
 mod driver;
+mod followed;
 mod judge;
 mod log;
+mod look_ahead;
 mod planner;
 mod report;
 mod resume;
+mod run_filter;
 mod state;
 mod worker;
 
@@ -20,7 +23,6 @@ use std::sync::Arc;
 use crate::dedup::{AnyDeduplicator, Given};
 use crate::error::Error;
 use crate::event::{Observer, RunEvent};
-use crate::filter::RecordFilter;
 use crate::guard::PanicTrap;
 use crate::hooks::Hooks;
 use crate::input::{GenerateByTopicInput, Settings};
@@ -38,6 +40,7 @@ pub(crate) use asked_once::{FilterVerdicts, RunEmbedder};
 #[cfg(feature = "postgres")]
 pub(crate) use client_stack::caller_layers;
 pub(crate) use driver::drive;
+pub(crate) use run_filter::Filter;
 
 /// The caller's parts that a run takes as they are.
 #[derive(Clone)]
@@ -45,7 +48,7 @@ pub(crate) struct PlugIns {
     pub(crate) topics: Arc<dyn TopicProvider>,
     pub(crate) prompts: Arc<dyn Prompts>,
     pub(crate) renderer: Arc<dyn SchemaRenderer>,
-    pub(crate) filters: Vec<Arc<dyn RecordFilter>>,
+    pub(crate) filters: Vec<Filter>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
     pub(crate) resume: ResumePolicy,
     pub(crate) observers: Vec<Observer>,

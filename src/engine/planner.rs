@@ -4,20 +4,20 @@ use std::collections::HashMap;
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::RunParts;
 use super::client_stack::ClientContext;
+use super::followed::CallsUnderWay;
 use super::log::Log;
 use super::worker::{answered_by, no_longer_under_way};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard;
 use crate::journal::{Entry, TopicAnswer};
-use crate::llm::layers::Budget;
-use crate::llm::{AttemptLog, Capabilities, ChatRequest, ChatResponse, LlmClient, UnconfirmedCost};
+use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 use crate::plan::{Origin, Plan, PlannedTopic};
 use crate::stop_signal::StopSignal;
 use crate::topic::{AngleSet, Topic, TopicRequest, normalised_name};
@@ -41,11 +41,10 @@ impl<'a> Planner<'a> {
         let client = Journalled {
             inner: client,
             log: Arc::clone(log),
-            budget: Arc::clone(&parts.budget),
             past: Mutex::new(past),
             asks: AtomicBool::new(true),
             asked: AtomicU64::new(0),
-            under_way: Mutex::default(),
+            under_way: CallsUnderWay::new(&parts.budget),
         };
         Self {
             parts,
@@ -74,7 +73,7 @@ impl<'a> Planner<'a> {
     pub(super) async fn last_calls(&self, stop: &StopSignal, clients: &ClientContext) {
         stop.after_calls.cancelled().await;
         clients.permits.close();
-        no_longer_under_way(stop, || self.client.is_under_way()).await;
+        no_longer_under_way(stop, || self.client.under_way.are_there()).await;
     }
 
     /// Where a run had an earlier plan, its topics keep their places, and those that were generated are used again.
@@ -128,7 +127,7 @@ impl<'a> Planner<'a> {
                 return result;
             }
             let is_silent = asked == self.client.asked.load(Ordering::Relaxed);
-            if is_silent && !self.client.is_under_way() {
+            if is_silent && !self.client.under_way.are_there() {
                 return Err(guard::silent(part, longest));
             }
         }
@@ -179,25 +178,19 @@ fn name_of(planned: &PlannedTopic) -> String {
 struct Journalled {
     inner: Arc<dyn LlmClient>,
     log: Arc<Log>,
-    budget: Arc<Budget>,
     /// What an earlier process was answered, by the seed of the request.
     past: Mutex<HashMap<u64, ChatResponse>>,
     /// Whether the model is asked what the journal does not hold.
     asks: AtomicBool,
     /// How often the model was asked.
     asked: AtomicU64,
-    /// The calls whose answers are not in the journal yet.
-    under_way: Mutex<Vec<AttemptLog>>,
+    under_way: CallsUnderWay,
 }
 
 impl Journalled {
-    fn is_under_way(&self) -> bool {
-        self.calls().iter().any(AttemptLog::is_under_way)
-    }
-
     /// Asks the model, and writes its answer into the journal.
     async fn ask(&self, request: &ChatRequest) -> Result<ChatResponse> {
-        let followed = Followed::new(self);
+        let followed = self.under_way.follow();
         let attempts = followed.attempts.clone();
         let response = self
             .inner
@@ -214,35 +207,6 @@ impl Journalled {
         self.log.append(entry).await?;
         attempts.take();
         Ok(response)
-    }
-
-    fn calls(&self) -> MutexGuard<'_, Vec<AttemptLog>> {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A call that is followed. When it is over, what its attempts may have cost that no entry tells of is left to the end of the
-/// run.
-struct Followed<'a> {
-    client: &'a Journalled,
-    attempts: AttemptLog,
-}
-
-impl<'a> Followed<'a> {
-    fn new(client: &'a Journalled) -> Self {
-        let attempts = AttemptLog::default();
-        client.calls().push(attempts.clone());
-        Self { client, attempts }
-    }
-}
-
-impl Drop for Followed<'_> {
-    fn drop(&mut self) {
-        self.client.calls().retain(|call| !call.is(&self.attempts));
-        let unconfirmed = UnconfirmedCost::of_unlogged(&self.attempts.take());
-        self.client.budget.leave_unattributed(unconfirmed);
     }
 }
 

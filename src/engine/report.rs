@@ -211,6 +211,7 @@ pub(super) fn without_state(
         requested: parts.allocation.total(),
         record_calls: counts.records,
         topic_calls: counts.topics,
+        filter_calls: counts.filters,
         models: counts.models,
         spending: parts.budget.spending(),
         notes: parts.notes.clone(),

@@ -15,12 +15,13 @@ use tokio::task::{JoinError, JoinHandle};
 use super::call_stats::CallStats;
 use super::judge::Judged;
 use super::log::Log;
+use super::look_ahead::{LookAhead, Past, Unjudged};
 use super::worker::WorkerContext;
 use super::{ResumePolicy, RunParts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::task_panicked;
-use crate::journal::{Entry, FORMAT, Header};
-use crate::llm::{ChatResponse, Purpose};
+use crate::journal::{Answer, CallOf, Entry, FORMAT, Header, TopicAnswer};
+use crate::llm::{Attempt, ChatResponse, Purpose, UnconfirmedCost, failures};
 use crate::plan::Plan;
 use crate::random::Random;
 
@@ -35,8 +36,8 @@ pub(super) struct ResumeState<'a> {
     pub(super) planning_seed: u64,
     /// What the topic model answered an earlier process, by the seed of the request.
     pub(super) topic_answers: HashMap<u64, ChatResponse>,
-    /// The answers and failures that are there.
-    pub(super) rest: BoxStream<'a, Result<Entry>>,
+    /// The answers and failures that are there, and more.
+    pub(super) rest: Past<'a>,
 }
 
 /// Reads the journal as far as it must be known before the first answer is folded; starts it if it is empty.
@@ -53,7 +54,7 @@ pub(super) async fn open<'a>(
         let seed = parts.settings().seed.unwrap_or_else(fresh_seed);
         log.append(|| Entry::Started(new_header(seed, parts)))
             .await?;
-        return Ok(JournalScan::new(seed).into_state(past));
+        return Ok(JournalScan::new(seed).into_state(past, true));
     };
     let Entry::Started(header) = first else {
         return Err(damaged(
@@ -71,11 +72,12 @@ pub(super) async fn open<'a>(
         scan.take(entry, parts, calls)?;
     }
     if !whole {
-        return Ok(scan.into_state(past));
+        return Ok(scan.into_state(past, false));
     }
     let again = log.past_again(scan.entries).await?.filter(|entry| {
-        let is_outcome = matches!(entry, Err(_) | Ok(Entry::Answered(_) | Entry::Failed(_)));
-        std::future::ready(is_outcome)
+        use Entry::{Answered, Failed, Judged};
+        let is_wanted = matches!(entry, Err(_) | Ok(Answered(_) | Failed(_) | Judged(_)));
+        std::future::ready(is_wanted)
     });
     if let Some(header) = scan.header.as_ref().filter(|header| !is_of(header, parts)) {
         if parts.plug_ins.resume == ResumePolicy::Same {
@@ -86,7 +88,51 @@ pub(super) async fn open<'a>(
         scan.inputs += 1;
         scan.is_planned = false;
     }
-    Ok(scan.into_state(again.boxed()))
+    Ok(scan.into_state(again.boxed(), true))
+}
+
+/// Takes from an entry what it cost, and what need not be asked again.
+pub(super) fn recall(entry: &Entry, parts: &RunParts, calls: &CallStats) {
+    let budget = &parts.budget;
+    let replay = |purpose, model: &str, attempts: &[Attempt], usage| {
+        calls.replay(purpose, model, attempts, usage, budget);
+    };
+    match entry {
+        Entry::TopicAnswered(TopicAnswer {
+            model,
+            attempts,
+            response,
+            ..
+        }) => replay(Purpose::Topics, model, attempts, Some(response.usage)),
+        Entry::Answered(Answer {
+            model,
+            attempts,
+            response,
+            ..
+        }) => replay(Purpose::Records, model, attempts, Some(response.usage)),
+        Entry::Failed(failure) => {
+            replay(Purpose::Records, &failure.model, &failure.attempts, None);
+        }
+        Entry::SideCalled(call) if matches!(call.of, CallOf::Filters(_)) => {
+            replay(Purpose::Filters, &call.model, &call.attempts, call.usage);
+        }
+        Entry::SideCalled(call) => {
+            if let Some(usage) = &call.usage {
+                budget.book(&call.model, usage);
+            }
+            budget.book_failed(failures(&call.attempts).count() as u64);
+            budget.book_uncertain(&UnconfirmedCost::of(&call.attempts));
+        }
+        Entry::Finished { uncertain, .. } => budget.book_unattributed(uncertain),
+        Entry::Interrupted { unconfirmed } => budget.book_unattributed(unconfirmed),
+        Entry::Filtered(filtered) => parts.verdicts.recall(filtered),
+        Entry::Embedded(embedding) => {
+            if let Some(embedder) = &parts.embedder {
+                embedder.recall(embedding);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// What was read of a journal.
@@ -118,6 +164,7 @@ impl JournalScan {
 
     fn take(&mut self, entry: Entry, parts: &RunParts, calls: &CallStats) -> Result<()> {
         self.entries += 1;
+        recall(&entry, parts, calls);
         match entry {
             Entry::Started(header) => {
                 readable(&header)?;
@@ -126,21 +173,13 @@ impl JournalScan {
                 self.is_planned = false;
             }
             Entry::TopicAnswered(answer) => {
-                let usage = Some(answer.response.usage);
-                let (model, attempts) = (&answer.model, &answer.attempts);
-                calls.replay(Purpose::Topics, model, attempts, usage, &parts.budget);
                 self.topic_answers.insert(answer.seed, answer.response);
             }
             Entry::Planned(plan) => {
                 self.plan = Some(plan);
                 self.is_planned = true;
             }
-            Entry::Finished { uncertain, .. } => {
-                parts.budget.book_unattributed(&uncertain);
-            }
-            Entry::Interrupted { unconfirmed } => parts.budget.book_unattributed(&unconfirmed),
-            Entry::Embedded(_) | Entry::Filtered(_) | Entry::Called(_) => {}
-            _ if self.plan.is_none() => {
+            Entry::Answered(_) | Entry::Failed(_) if self.plan.is_none() => {
                 return Err(damaged("the journal has answers before a plan"));
             }
             _ => {}
@@ -148,7 +187,7 @@ impl JournalScan {
         Ok(())
     }
 
-    fn into_state(self, rest: BoxStream<'_, Result<Entry>>) -> ResumeState<'_> {
+    fn into_state(self, entries: BoxStream<'_, Result<Entry>>, is_known: bool) -> ResumeState<'_> {
         let (plan, earlier) = if self.is_planned {
             (self.plan, None)
         } else {
@@ -164,7 +203,7 @@ impl JournalScan {
             earlier,
             planning_seed,
             topic_answers: self.topic_answers,
-            rest,
+            rest: Past::new(entries, self.entries, is_known),
         }
     }
 }
@@ -238,15 +277,18 @@ const CHUNK: usize = 128;
 /// some kilobytes a few megabytes at most.
 const CHUNKS_AHEAD: usize = 8;
 
-/// An entry, and what is in it if it is an answer. The text of an answer that was judged is dropped.
-pub(super) type Past = (Entry, Option<Judged>);
+/// What came of a task, and what is in it if it is an answer. The text of an answer that was judged is dropped.
+pub(super) type Replayed = (Entry, Option<Judged>);
 
-/// Returns the entries of the log in order and many at a time, judged as they would be by a worker. An error ends them.
+/// Returns what came of the tasks in the log in order and many at a time, judged as it would be by a worker. An error ends
+/// them.
 pub(super) fn replay<'a>(
-    past: BoxStream<'a, Result<Entry>>,
+    past: Past<'a>,
     context: &'a Arc<WorkerContext>,
-) -> impl Stream<Item = Vec<Result<Past>>> + 'a {
-    past.chunks(CHUNK)
+) -> impl Stream<Item = Vec<Result<Replayed>>> + 'a {
+    LookAhead::new(past, context)
+        .outcomes()
+        .chunks(CHUNK)
         .map(|chunk| {
             let chunk = judge_all(chunk, Arc::clone(context));
             let mut judging = Judging(tokio::spawn(chunk));
@@ -255,20 +297,23 @@ pub(super) fn replay<'a>(
         .buffered(CHUNKS_AHEAD)
 }
 
-fn failed(error: JoinError) -> Vec<Result<Past>> {
+fn failed(error: JoinError) -> Vec<Result<Replayed>> {
     vec![Err(task_panicked(error))]
 }
 
 /// Judges entries up to the first error, which is the last of what is returned.
-async fn judge_all(entries: Vec<Result<Entry>>, context: Arc<WorkerContext>) -> Vec<Result<Past>> {
+async fn judge_all(
+    entries: Vec<Result<Unjudged>>,
+    context: Arc<WorkerContext>,
+) -> Vec<Result<Replayed>> {
     let mut judged = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let past = match entry {
-            Ok(entry) => judge(entry, &context).await,
+    for unjudged in entries {
+        let outcome = match unjudged {
+            Ok(unjudged) => judge(unjudged, &context).await,
             Err(error) => Err(error),
         };
-        let is_last = past.is_err();
-        judged.push(past);
+        let is_last = outcome.is_err();
+        judged.push(outcome);
         if is_last {
             break;
         }
@@ -276,14 +321,25 @@ async fn judge_all(entries: Vec<Result<Entry>>, context: Arc<WorkerContext>) -> 
     judged
 }
 
-async fn judge(mut entry: Entry, context: &WorkerContext) -> Result<Past> {
+async fn judge(unjudged: Unjudged, context: &WorkerContext) -> Result<Replayed> {
+    let Unjudged {
+        mut entry,
+        is_clean,
+    } = unjudged;
     let Entry::Answered(answer) = &mut entry else {
         return Ok((entry, None));
     };
     let Some(topic) = context.topics.get(answer.topic) else {
         return Ok((entry, None));
     };
-    let judged = context.judge.judge(topic.name(), &answer.response).await?;
+    let (judge, response) = (&context.judge, &answer.response);
+    let judged = match is_clean {
+        Some(was_clean) => judge.judge(topic.name(), response, was_clean).await?,
+        None => {
+            let task = answer.task;
+            judge.judge_and_note(task, topic.name(), response).await?
+        }
+    };
     answer.response.text = String::new();
     Ok((entry, Some(judged)))
 }

@@ -19,7 +19,7 @@ use crate::hooks::{Accepted, Failed, Rejected};
 use crate::journal::Entry;
 use crate::ledger::{AskedAgain, Ledger, LedgerRules, Task};
 use crate::llm::layers::UnprovenModes;
-use crate::llm::{OutputLimits, Purpose, failures};
+use crate::llm::{OutputLimits, failures};
 use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
 use crate::plan::Plan;
 use crate::record::{Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
@@ -121,17 +121,12 @@ impl RunState {
     /// Where the entry does not belong there.
     pub(super) fn replay(&mut self, entry: Entry, judged: Option<Judged>) -> Result<()> {
         let damaged = |message| Err(Error::new(ErrorKind::Journal, message));
-        let context = Arc::clone(&self.context);
-        let (calls, budget) = (&context.clients.calls, &context.parts.budget);
         match entry {
             Entry::Answered(answer) => {
                 let Some(judged) = judged else {
                     return damaged("the journal has an answer for a topic that is not planned");
                 };
-                let usage = Some(answer.response.usage);
-                let (model, attempts) = (&answer.model, &answer.attempts);
-                calls.replay(Purpose::Records, model, attempts, usage, budget);
-                context.unsettled.fetch_add(1, Ordering::Relaxed);
+                self.context.unsettled.fetch_add(1, Ordering::Relaxed);
                 self.resumed_answers += 1;
                 let result = TaskResult::Answered {
                     judged,
@@ -141,9 +136,7 @@ impl RunState {
                 let task = Task::replayed(answer.task, answer.topic, answer.wanted, answer.round);
                 self.replay_task(&task, result);
             }
-            Entry::Failed(failure) if failure.topic < context.topics.len() => {
-                let (model, attempts) = (&failure.model, &failure.attempts);
-                calls.replay(Purpose::Records, model, attempts, None, budget);
+            Entry::Failed(failure) if failure.topic < self.context.topics.len() => {
                 let result = TaskResult::Failed {
                     error: CallError::new(failure.kind, &failure.message),
                     calls: failures(&failure.attempts).count(),
@@ -152,16 +145,12 @@ impl RunState {
                     Task::replayed(failure.task, failure.topic, failure.wanted, failure.round);
                 self.replay_task(&task, result);
             }
-            Entry::Finished { uncertain, .. } => budget.book_unattributed(&uncertain),
             Entry::Started(_) => {
                 return damaged(
                     "the journal's run went on with another input than this, which it was started with; use that, or \
                      say that the input may have changed",
                 );
             }
-            Entry::Interrupted { unconfirmed } => budget.book_unattributed(&unconfirmed),
-            // Read before: see `asked_once` and `Log`.
-            Entry::Embedded(_) | Entry::Filtered(_) | Entry::Called(_) => {}
             _ => return damaged("the journal has an entry out of place"),
         }
         Ok(())

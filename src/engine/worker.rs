@@ -130,7 +130,7 @@ impl WorkerContext {
             format: RecordsFormat::new(&parts.schema, settings.records_per_request),
             topics: plan.topics.iter().map(|it| it.topic.clone()).collect(),
             angles,
-            judge: Judge::new(Arc::clone(parts), Arc::clone(log)),
+            judge: Judge::new(Arc::clone(parts), Arc::clone(log), clients, seed),
             parts: Arc::clone(parts),
             clients: Arc::clone(clients),
             log: Arc::clone(log),
@@ -227,8 +227,18 @@ impl WorkerContext {
         let topic = self.topics[task.topic].name();
         let judged = tokio::select! {
             biased;
-            judged = self.judge.judge(topic, &response) => judged?,
-            () = self.stopped.long_ago() => return Ok(TaskEnd::Cancelled),
+            judged = self.judge.judge_and_note(task.id, topic, &response) => judged,
+            () = self.judging_has_an_end() => return Ok(TaskEnd::Cancelled),
+        };
+        let judged = match judged {
+            // A filter was about to ask its model when no more calls were made.
+            Err(error)
+                if error.kind() == ErrorKind::Cancelled
+                    && self.stopped.after_calls.is_cancelled() =>
+            {
+                return Ok(TaskEnd::Cancelled);
+            }
+            judged => judged?,
         };
         if let Some(is_usable) = judged.is_usable() {
             let model = answered_by(&response, &self.client);
@@ -244,6 +254,18 @@ impl WorkerContext {
                 model: response.answered_by,
             },
         })
+    }
+
+    /// Waits until the run was stopped, or has what it needs, and judging has taken long enough since. What a filter has asked
+    /// its model is waited for, unless the caller wants the run to end at once.
+    async fn judging_has_an_end(&self) {
+        self.stopped.long_ago().await;
+        let (at_once, after_calls) = (&self.stopped.at_once, &self.stopped.after_calls);
+        while !(at_once.is_cancelled() && after_calls.is_cancelled())
+            && self.judge.is_at_work(after_calls.is_cancelled())
+        {
+            sleep(BETWEEN_LOOKS).await;
+        }
     }
 
     async fn failed(

@@ -111,7 +111,7 @@ impl RecordFilter for FieldFilter {
         let value = find(candidate.data(), &self.path).filter(|value| !value.is_null());
         let fault = value.and_then(|value| self.fault(value));
         Ok(fault.map_or(FilterVerdict::Keep, |fault| {
-            let reason = label(format!("`{}` {fault}", self.path));
+            let reason = label(&format!("`{}` {fault}", self.path));
             FilterVerdict::Reject(reason.unwrap_or("a field is not as it should be"))
         }))
     }

@@ -12,8 +12,9 @@ pub use field::{FieldFilter, FieldRule};
 
 use crate::candidate::Candidate;
 use crate::error::Result;
+use crate::llm::LlmClient;
 
-/// Says whether a valid record is wanted. A model that judges records is a filter too.
+/// Says whether a valid record is wanted. One that asks a model is a [`ModelFilter`].
 ///
 /// Filters run after validation and before duplicates are looked for, many at a time and in any order.
 ///
@@ -32,15 +33,67 @@ pub trait RecordFilter: fmt::Debug + Send + Sync + 'static {
     /// Where the decision cannot be made.
     async fn check(&self, candidate: &Candidate<'_>) -> Result<FilterVerdict>;
 
-    /// Names the filter and its configuration: what it says is kept in the journal under this key and the record's hash, and a
-    /// resume or replay asks only what is missing or has changed. Within one process, a record that comes twice is asked about
-    /// twice.
+    /// Names the filter and its configuration: what it says is kept in the journal under this key and the record's hash. It is
+    /// asked once about a record, and a resume or replay asks only what is missing or has changed.
     ///
-    /// Default: no key, and it is asked again each time. Give one to a filter that costs money or time, such as a model that
-    /// judges, and change it with whatever its word depends on.
+    /// Default: no key, and it is asked again each time. Give one to a filter that costs time, and change it with whatever its
+    /// word depends on.
     fn key(&self) -> Option<String> {
         None
     }
+}
+
+/// Says whether a valid record is wanted, with the help of a model: a judge.
+///
+/// It is added together with its model ([`PipelineBuilder::model_filter`](crate::PipelineBuilder::model_filter)), whose calls are
+/// calls of the run: they count under its caps, wait in its lanes, are retried, and are in the report and the journal. What it
+/// says is kept under its key, as with [`RecordFilter::key`], so that nobody pays for it twice.
+///
+/// # For implementors
+///
+/// As for [`RecordFilter`]. Ask through the model that you are given and no other. An error of it can be returned as it is.
+///
+/// `testing::conformance::model_filter` checks these promises on your implementation. A whole one:
+///
+/// ```
+/// use async_trait::async_trait;
+/// use topicloom::filter::{FilterVerdict, ModelFilter};
+/// use topicloom::llm::{ChatRequest, Message, Role};
+/// use topicloom::{Candidate, LlmClient, Result};
+///
+/// #[derive(Debug)]
+/// struct IsCorrect;
+///
+/// #[async_trait]
+/// impl ModelFilter for IsCorrect {
+///     async fn check(&self, candidate: &Candidate<'_>, model: &dyn LlmClient) -> Result<FilterVerdict> {
+///         let record = serde_json::to_string(candidate.data()).unwrap_or_default();
+///         let question = format!("Is this correct? Answer with yes or no.\n{record}");
+///         let request = ChatRequest::new(vec![Message::new(Role::User, question)]);
+///         let answer = model.complete(&request).await?.text.to_lowercase();
+///         Ok(if answer.contains("yes") { FilterVerdict::Keep } else { FilterVerdict::Reject("not correct") })
+///     }
+///
+///     fn key(&self) -> String {
+///         "is correct 1".to_owned()
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait ModelFilter: fmt::Debug + Send + Sync + 'static {
+    /// Decides on one record. The model makes the seed of each request its own, so that a run repeats itself where the model does.
+    ///
+    /// # Errors
+    ///
+    /// Where the decision cannot be made.
+    async fn check(
+        &self,
+        candidate: &Candidate<'_>,
+        model: &dyn LlmClient,
+    ) -> Result<FilterVerdict>;
+
+    /// Names the filter and its configuration; see [`RecordFilter::key`]. The name of the model is added to it.
+    fn key(&self) -> String;
 }
 
 /// A filter's word.
@@ -119,17 +172,17 @@ where
 
 /// Returns a reason as the label that filters give, which live as long as the program; nothing where there are too many of
 /// them to be labels.
-pub(crate) fn label(reason: String) -> Option<&'static str> {
+pub(crate) fn label(reason: &str) -> Option<&'static str> {
     const MOST: usize = 1_024;
     static LABELS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut labels = LABELS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = labels.get(&*reason) {
+    if let Some(known) = labels.get(reason) {
         return Some(known);
     }
     if labels.len() >= MOST {
         return None;
     }
-    let label: &'static str = reason.leak();
+    let label: &'static str = reason.to_owned().leak();
     labels.insert(label);
     Some(label)
 }

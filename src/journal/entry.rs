@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::embedding::quantised;
 use crate::error::ErrorKind;
-use crate::llm::{Attempt, ChatResponse, UnconfirmedCost};
+use crate::llm::{Attempt, ChatResponse, UnconfirmedCost, Usage};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 
@@ -37,10 +37,14 @@ pub enum Entry {
         /// The most that they can have cost.
         unconfirmed: UnconfirmedCost,
     },
+    /// A call ended that is for no answer of the log.
+    SideCalled(SideCall),
     /// An embedding model answered.
     Embedded(Embedding),
     /// A filter that has a key decided.
     Filtered(Filtered),
+    /// Answers were judged.
+    Judged(JudgedTasks),
     /// The run ended; entries may follow if it was resumed after that.
     Finished {
         /// How it ended.
@@ -124,6 +128,94 @@ impl std::fmt::Debug for Embedding {
             .field("model", &self.model)
             .finish_non_exhaustive()
     }
+}
+
+/// A call that is for no answer of the log, such as one to an embedding model, however it ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SideCall {
+    /// What it was noted as.
+    pub of: CallOf,
+    /// The model that was asked, as `provider/model`.
+    pub model: String,
+    /// What it is booked with; `None` where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// The attempts that it took, in order.
+    #[serde(flatten, with = "kept_attempts")]
+    pub attempts: Vec<Attempt>,
+}
+
+impl SideCall {
+    /// Creates the end of a call.
+    #[must_use]
+    pub fn new(of: CallOf, model: &str, usage: Option<Usage>, attempts: Vec<Attempt>) -> Self {
+        Self {
+            of,
+            model: model.to_owned(),
+            usage,
+            attempts,
+        }
+    }
+}
+
+/// Tasks whose answers were judged. Who goes on with the run by the same rules takes that as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JudgedTasks {
+    /// A hash of what they were judged by: the library, the input, and the keys of the filters.
+    #[serde(with = "hexadecimal")]
+    pub by: u128,
+    /// Those whose answer is records as they were wanted, and nothing else: each was valid as it came and kept by each filter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clean: Vec<(u64, u64)>,
+    /// The others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other: Vec<(u64, u64)>,
+}
+
+impl JudgedTasks {
+    /// Creates the word on tasks, which are kept as ranges: the first of each, and how many.
+    #[must_use]
+    pub fn new(
+        by: u128,
+        clean: impl IntoIterator<Item = u64>,
+        other: impl IntoIterator<Item = u64>,
+    ) -> Self {
+        Self {
+            by,
+            clean: ranges(clean),
+            other: ranges(other),
+        }
+    }
+
+    /// Returns whether the answer to a task is clean; `None` where the word is not about it.
+    #[must_use]
+    pub fn is_clean(&self, task: u64) -> Option<bool> {
+        let is_in = |ranges: &[(u64, u64)]| {
+            let behind = ranges.partition_point(|(first, _)| *first <= task);
+            let last = behind.checked_sub(1).map(|at| ranges[at]);
+            last.is_some_and(|(first, count)| task - first < count)
+        };
+        if is_in(&self.clean) {
+            return Some(true);
+        }
+        is_in(&self.other).then_some(false)
+    }
+}
+
+fn ranges(tasks: impl IntoIterator<Item = u64>) -> Vec<(u64, u64)> {
+    let mut tasks: Vec<u64> = tasks.into_iter().collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for task in tasks {
+        match ranges.last_mut() {
+            Some((first, count)) if *first + *count == task => *count += 1,
+            _ => ranges.push((task, 1)),
+        }
+    }
+    ranges
 }
 
 mod hexadecimal {
@@ -330,6 +422,10 @@ pub enum CallOf {
     Task(u64),
     /// Topics or angles, by the seed of the request.
     Topics(u64),
+    /// Embeddings, by a number that the process gives its calls.
+    Embeddings(u64),
+    /// A filter's word, by the seed of the request.
+    Filters(u64),
 }
 
 impl CallNote {

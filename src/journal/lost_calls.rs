@@ -39,6 +39,7 @@ impl LostCalls {
             Entry::TopicAnswered(answer) => {
                 self.ended(CallOf::Topics(answer.seed), answer.attempts.len());
             }
+            Entry::SideCalled(call) => self.ended(call.of, call.attempts.len()),
             // Each tells of all that is left.
             Entry::Finished { .. } => self.open.clear(),
             Entry::Interrupted { unconfirmed } => {

@@ -18,8 +18,8 @@ use crate::error::Result;
 use crate::llm::TaskRef;
 
 pub use entry::{
-    Answer, CallFailure, CallNote, CallOf, Embedding, Entry, FORMAT, Filtered, Header,
-    PromptChoice, TopicAnswer,
+    Answer, CallFailure, CallNote, CallOf, Embedding, Entry, FORMAT, Filtered, Header, JudgedTasks,
+    PromptChoice, SideCall, TopicAnswer,
 };
 pub use file::{Durability, FileJournal, JournalReader, MovedJournal, OpenedJournal};
 pub use lost_calls::LostCalls;
@@ -83,7 +83,7 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Returns whether what was appended can no longer be found, such as where the file was deleted or replaced: the report warns
-    /// of it. Called when the run ends. The default is that it can.
+    /// of it. Called when the run ends, and every second while it goes on. The default is that it can.
     fn is_lost(&self) -> bool {
         false
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::price::Usd;
+use crate::counts::is_zero;
 use crate::error::ErrorKind;
 
 /// One attempt of a call, as the journal keeps it.
@@ -70,11 +71,6 @@ pub struct UnconfirmedCost {
     /// Calls besides these that were made and cost nothing, where no other entry tells of them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub free_calls: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl UnconfirmedCost {

@@ -85,6 +85,8 @@ pub enum Purpose {
     /// Writing records.
     #[default]
     Records,
+    /// Deciding on records.
+    Filters,
 }
 
 /// How the answer is to be formed.

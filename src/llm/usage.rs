@@ -5,6 +5,8 @@ use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
+use crate::counts::is_zero;
+
 /// Tokens a call used, as the provider counted them.
 ///
 /// The counts nest as in OpenTelemetry's `gen_ai.usage.*`: cached and cache-writing tokens are part of
@@ -26,11 +28,6 @@ pub struct Usage {
     /// Answer tokens that were hidden reasoning.
     #[serde(skip_serializing_if = "is_zero")]
     pub reasoning_tokens: u64,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // The signature serde asks for.
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 impl Usage {

@@ -18,7 +18,7 @@ impl fmt::Display for Preview {
             "== {} records of {} tasks; {} calls; {} tokens in, {} out",
             self.report.accepted,
             self.tasks.len(),
-            self.report.record_calls.made + self.report.topic_calls.made,
+            self.report.calls_made(),
             usage.input_tokens,
             usage.output_tokens,
         )?;

@@ -47,6 +47,8 @@ pub struct Report {
     pub record_calls: CallCounts,
     /// Calls that asked for topics.
     pub topic_calls: CallCounts,
+    /// Calls of filters that ask a model.
+    pub filter_calls: CallCounts,
     /// Answers to the calls that asked for records, as they were judged.
     pub answers: AnswerCounts,
     /// Candidates found in the answers.
@@ -320,6 +322,7 @@ impl Report {
             accepted: 0,
             record_calls: CallCounts::default(),
             topic_calls: CallCounts::default(),
+            filter_calls: CallCounts::default(),
             answers: AnswerCounts::default(),
             candidates: CandidateCounts::default(),
             filtered: BTreeMap::new(),
@@ -362,7 +365,24 @@ impl Report {
     /// Returns the tokens of all calls.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        self.record_calls.usage + self.topic_calls.usage
+        let [records, topics, filters] = self.calls();
+        records.usage + topics.usage + filters.usage
+    }
+
+    /// Returns how many calls were made, for whatever purpose.
+    #[must_use]
+    pub fn calls_made(&self) -> u64 {
+        self.calls().iter().map(|calls| calls.made).sum()
+    }
+
+    /// Returns how many calls failed, for whatever purpose.
+    #[must_use]
+    pub fn calls_failed(&self) -> u64 {
+        self.calls().iter().map(|calls| calls.failures()).sum()
+    }
+
+    fn calls(&self) -> [&CallCounts; 3] {
+        [&self.record_calls, &self.topic_calls, &self.filter_calls]
     }
 
     /// Returns every way in which the numbers do not add up; none, unless there is a bug.
@@ -381,6 +401,7 @@ impl Report {
         for (name, calls) in [
             ("record calls", &self.record_calls),
             ("topic calls", &self.topic_calls),
+            ("filter calls", &self.filter_calls),
         ] {
             let ends = calls.answered + calls.failures() + calls.cancelled;
             balance.equal(
@@ -459,7 +480,7 @@ impl Report {
             );
         }
         let calls = self.models.values().map(|model| model.calls).sum();
-        let made = self.record_calls.made + self.topic_calls.made;
+        let made = self.calls_made();
         balance.equal(format_args!("calls = calls of the models"), made, calls);
         balance.faults
     }

@@ -10,15 +10,15 @@ use crate::outcome::Rejection;
 /// Says in a few lines what was made, what it took and what is missing.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (calls, usage) = (&self.record_calls, self.usage());
+        let usage = self.usage();
         write!(
             f,
             "{} of {} records, {} topics; {} calls ({} failed); {} tokens in, {} out{}; {:.1} s",
             self.accepted,
             self.requested,
             self.topics.len(),
-            calls.made + self.topic_calls.made,
-            calls.failures() + self.topic_calls.failures(),
+            self.calls_made(),
+            self.calls_failed(),
             usage.input_tokens,
             usage.output_tokens,
             Cost(&self.spending),

@@ -143,7 +143,8 @@ impl Worker {
     fn begin(&self, lease: Lease, results: &ResultSender, calls: &mut Calls) {
         let client = match lease.request.purpose {
             Purpose::Topics => &self.clients.topics,
-            Purpose::Records => &self.clients.records,
+            // A run asks the models of its filters by itself.
+            Purpose::Records | Purpose::Filters => &self.clients.records,
         };
         // Beside the loop, so that a database that is gone for a moment keeps no call waiting.
         calls.begin(lease.key, call(Arc::clone(client), results.clone(), lease));

@@ -6,12 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use topicloom::journal::MemoryJournal;
+use topicloom::journal::{FileJournal, MemoryJournal};
 use topicloom::llm::models::ModelRegistry;
-use topicloom::{GenerateByTopicInput, Pipeline, Report};
+use topicloom::{ErrorKind, GenerateByTopicInput, Pipeline, Report};
 
 /// Answers `/embeddings` with one direction for each text; returns where, and how many texts it was asked for.
 pub(crate) fn embedding_server() -> (String, Arc<AtomicUsize>) {
+    embedding_server_for(usize::MAX)
+}
+
+/// The same, for so many texts; then it is silent.
+fn embedding_server_for(most: usize) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let asked = Arc::new(AtomicUsize::new(0));
@@ -34,7 +39,9 @@ pub(crate) fn embedding_server() -> (String, Arc<AtomicUsize>) {
             reader.read_exact(&mut body).expect("a body");
             let request: Value = serde_json::from_slice(&body).expect("JSON");
             let texts = request["input"].as_array().expect("a list of texts");
-            count.fetch_add(texts.len(), Ordering::Relaxed);
+            if count.fetch_add(texts.len(), Ordering::Relaxed) >= most {
+                std::thread::park();
+            }
             let data: Vec<Value> = (0..)
                 .zip(texts)
                 .map(|(index, text)| {
@@ -143,4 +150,52 @@ async fn a_resume_asks_for_no_embedding_again() {
         (2..8).contains(&of_more),
         "only new records are asked for: {of_more}"
     );
+}
+
+#[tokio::test]
+async fn calls_for_embeddings_count_under_the_caps_of_all_processes_of_a_run() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let path = |name: &str| directory.path().join(name);
+    let pipeline = |input: &GenerateByTopicInput, name: &str| {
+        let journal = FileJournal::open(path(name)).expect("it opens");
+        let builder =
+            Pipeline::builder_from_input(input, &ModelRegistry::new()).expect("known models");
+        builder.journal(journal).build()
+    };
+    let capped = |base_url: &str| {
+        let mut document = input(base_url, 40).to_json();
+        document["data_factory_config"]["max_calls"] = json!(20);
+        document["data_factory_config"]["max_concurrency"] = json!(1);
+        GenerateByTopicInput::from_json_value(document).expect("an input")
+    };
+    let (base_url, asked) = embedding_server_for(5);
+    let input = capped(&base_url);
+    let run = pipeline(&input, "first").run(input).expect("it starts");
+    while asked.load(Ordering::Relaxed) < 6 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    // What a process leaves that is killed now.
+    std::fs::copy(path("first"), path("killed")).expect("it can be copied");
+    drop(run);
+
+    let (base_url, asked) = embedding_server();
+    let input = capped(&base_url);
+    for resume in 0..2 {
+        let error = pipeline(&input, "killed")
+            .generate(input.clone())
+            .await
+            .expect_err("the cap is reached");
+        assert_eq!(error.error().kind(), ErrorKind::Budget, "{error}");
+        let spent = error.report().spending;
+        assert_eq!(
+            (spent.calls, spent.uncertain_calls),
+            (20, 1),
+            "resume {resume}: {:?}",
+            error.report()
+        );
+        let embedded = spent.calls - error.report().record_calls.made;
+        assert_eq!(asked.load(Ordering::Relaxed) as u64, embedded - 6);
+        let notes = error.report().notes.join("\n");
+        assert!(notes.contains("1 calls were in flight"), "{notes}");
+    }
 }

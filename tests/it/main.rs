@@ -13,6 +13,7 @@ mod endings;
 mod hooks;
 #[cfg(all(feature = "formats", feature = "providers"))]
 mod jobs;
+mod judged;
 #[cfg(feature = "providers")]
 mod leaks;
 mod money;

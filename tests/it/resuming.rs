@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 use topicloom::filter::{FilterVerdict, RecordFilter};
 use topicloom::journal::{Entry, FileJournal, Journal, MemoryJournal};
 use topicloom::outcome::Rejection;
 use topicloom::testing::{FaultyModel, mock_llm};
-use topicloom::{Candidate, Dataset, ErrorKind, GenerateByTopicInput, Pipeline};
+use topicloom::{Candidate, Dataset, ErrorKind, GenerateByTopicInput, Pipeline, RunEvent};
 
 fn input(concurrency: usize) -> GenerateByTopicInput {
     GenerateByTopicInput::from_json_value(json!({
@@ -247,7 +248,32 @@ async fn a_filter_with_a_key_is_asked_once_and_again_only_when_its_key_changes()
         "another judge is asked of all"
     );
     let (_, _, without) = run(None, 40).await;
-    assert_eq!(without, changed, "without a key it is asked each time");
+    assert!(
+        without > changed,
+        "without a key it is asked each time, about repeats too"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_with_a_key_is_asked_once_about_a_record_that_comes_again() {
+    // Two records in turns, three to an answer: some come again at once, some later.
+    let model = FaultyModel::new(3)
+        .records(|number| json!({"question": format!("Q{}?", number % 2), "answer": "yes"}));
+    let asked = Arc::new(AtomicU64::new(0));
+    let judge = Judge {
+        asked: Arc::clone(&asked),
+        key: Some("judge"),
+        fails: |_| false,
+    };
+    let input = GenerateByTopicInput::from_json_value(json!({
+        "num_records": 12, "topics": ["tides"],
+        "data_factory_config": {"records_per_request": 3, "dead_queue_threshold": 2},
+    }))
+    .expect("the test's input is valid");
+    let pipeline = Pipeline::builder(model).filter(judge).build();
+    let error = pipeline.generate(input).await.expect_err("there are two");
+    assert!(error.report().candidates.total > 4);
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -322,19 +348,33 @@ async fn calls_that_were_in_flight_at_a_kill_count_under_the_caps_of_all_that_fo
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_journal_that_was_deleted_under_the_run_is_told() {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let path = directory.path().join("run.journal");
     for deletes in [true, false] {
         let journal = FileJournal::open(&path).expect("it opens");
         let gone = path.clone();
-        let pipeline = Pipeline::builder(model(1))
+        let told = Arc::new(AtomicU64::new(0));
+        let (accepted, told_after) = (AtomicU64::new(0), Arc::clone(&told));
+        let slow = model(1).delays(Duration::from_millis(1)..=Duration::from_secs(3));
+        let pipeline = Pipeline::builder(slow)
             .journal(journal)
             .on_accepted(move |record| {
                 if deletes && record.meta.ordinal == 3 {
                     std::fs::remove_file(&gone).expect("it is there");
                 }
+            })
+            .on_event(move |event| match event {
+                RunEvent::Accepted {
+                    accepted: so_far, ..
+                } => {
+                    accepted.store(*so_far, Ordering::Relaxed);
+                }
+                RunEvent::Warned { warning, .. } if warning.contains("deleted or replaced") => {
+                    told_after.store(accepted.load(Ordering::Relaxed), Ordering::Relaxed);
+                }
+                _ => {}
             })
             .build();
         let dataset = pipeline.generate(input(4)).await.expect("complete");
@@ -344,6 +384,9 @@ async fn a_journal_that_was_deleted_under_the_run_is_told() {
             deletes,
             "{warnings}"
         );
+        // While the run goes on, and not when it ends.
+        let told = told.load(Ordering::Relaxed);
+        assert_eq!((4..40).contains(&told), deletes, "after {told}");
     }
 }
 

@@ -180,6 +180,12 @@ impl Seen {
                     topic.last_error = Some(in_words(failure));
                 }
             }
+            Entry::SideCalled(call) => {
+                if let Some(usage) = &call.usage {
+                    self.budget.book(&call.model, usage);
+                }
+                self.attempts(&call.attempts);
+            }
             Entry::Finished { outcome, uncertain } => {
                 self.ended = Some(*outcome);
                 self.budget.book_unattributed(uncertain);

@@ -48,6 +48,7 @@ use ending::Failure;
 async fn main() -> ExitCode {
     let Cli { verbose, command } = Cli::parse();
     log(verbose);
+    signals::let_writes_fail();
     if let Err(error) = environment::read_dotenv(".env") {
         return status_of(Err(error.into()), false);
     }

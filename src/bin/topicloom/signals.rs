@@ -29,6 +29,19 @@ pub(crate) fn stop_at_signals(stop: StopHandle, longest_call: Duration) {
     });
 }
 
+/// Has a write beyond the limit to the size of files (`ulimit -f`) fail, which a run tells as it does a full disk. By default
+/// the system ends the process without a word.
+pub(crate) fn let_writes_fail() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        /// On all systems of today but Linux on MIPS.
+        const SIGXFSZ: i32 = 25;
+        // Listening to a signal once takes its default away for as long as the process lives.
+        drop(signal(SignalKind::from_raw(SIGXFSZ)));
+    }
+}
+
 /// The signals that ask for an end: an interrupt, a termination, and the loss of the terminal unless `nohup` is at work.
 pub(crate) struct Signals {
     #[cfg(unix)]

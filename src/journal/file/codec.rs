@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::frame::{LONGEST_BODY, put_frame, put_number, take_number};
+use crate::counts::is_zero;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::entry::kept_attempts;
 use crate::journal::{Answer, CallNote, CallOf, Entry, PromptChoice};
@@ -65,11 +66,6 @@ struct AnswerDetails {
     prompt: PromptChoice,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<Attempt>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 /// Whether a byte can be the first of a body.
@@ -235,6 +231,8 @@ fn put_note(body: &mut Vec<u8>, note: &CallNote) {
     let (kind, call) = match note.of {
         CallOf::Task(task) => (0, task),
         CallOf::Topics(seed) => (1, seed),
+        CallOf::Embeddings(call) => (2, call),
+        CallOf::Filters(seed) => (3, seed),
     };
     let UnconfirmedCost {
         calls,
@@ -253,6 +251,8 @@ fn read_note(mut rest: &[u8]) -> Option<Entry> {
     let of = match number()? {
         0 => CallOf::Task(number()?),
         1 => CallOf::Topics(number()?),
+        2 => CallOf::Embeddings(number()?),
+        3 => CallOf::Filters(number()?),
         _ => return None,
     };
     let most = UnconfirmedCost::new(number()?, number()?, Usd::from_nano(number()?));

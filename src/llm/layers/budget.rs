@@ -466,6 +466,11 @@ impl Reservation<'_> {
 }
 
 impl Reservation<'_> {
+    /// Returns what is set aside.
+    pub(crate) fn most(&self) -> UnconfirmedCost {
+        UnconfirmedCost::new(self.need.calls, self.need.tokens, self.need.cost)
+    }
+
     /// Books a call whose answer is not paid for and whose usage is not told: at the most it can have been.
     pub(crate) fn settle_input(mut self, was_answered: bool) {
         let usage = Usage::new(self.need.tokens, 0);

@@ -1,0 +1,162 @@
+//! Reads the log ahead of who judges it: whether an answer was judged, and what was asked about it, is written behind it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::{self, BoxStream, Stream};
+
+use super::resume::recall;
+use super::worker::WorkerContext;
+use crate::error::{Error, Result};
+use crate::journal::{Entry, JudgedTasks};
+
+/// Entries that wait at most for the word on the first of them, where going without it costs time alone.
+const MOST_HELD: usize = 1_024;
+
+/// The same where something might be asked again that was asked before: some megabytes.
+const MOST_HELD_UNASKED: usize = 16_384;
+
+/// What is still to be read of the log.
+pub(super) struct Past<'a> {
+    entries: BoxStream<'a, Result<Entry>>,
+    /// Entries of the log that are read.
+    read: usize,
+    /// Whether all of it was read before, so that what it cost and what was asked is known.
+    is_known: bool,
+}
+
+impl<'a> Past<'a> {
+    /// Goes on behind so many entries.
+    pub(super) fn new(entries: BoxStream<'a, Result<Entry>>, read: usize, is_known: bool) -> Self {
+        Self {
+            entries,
+            read,
+            is_known,
+        }
+    }
+
+    async fn next(&mut self, context: &WorkerContext) -> Result<Option<Entry>> {
+        let entry = self.entries.next().await.transpose()?;
+        if self.is_known {
+            return Ok(entry);
+        }
+        if let Some(entry) = &entry {
+            self.read += 1;
+            recall(entry, &context.parts, &context.clients.calls);
+        } else {
+            self.is_known = true;
+            context.log.book_lost_calls(&context.parts.budget).await?;
+        }
+        Ok(entry)
+    }
+
+    /// Reads to the end, and then goes on from here once more.
+    async fn look_at_the_rest(&mut self, context: &'a WorkerContext) -> Result<()> {
+        let here = self.read;
+        while self.next(context).await?.is_some() {}
+        let again = context.log.past_again(self.read).await?;
+        self.entries = again.skip(here).boxed();
+        Ok(())
+    }
+}
+
+/// An entry that is ready to be judged.
+pub(super) struct Unjudged {
+    pub(super) entry: Entry,
+    /// Whether the answer in it was judged by the same rules, and found clean.
+    pub(super) is_clean: Option<bool>,
+}
+
+/// The entries between the log and who judges them.
+pub(super) struct LookAhead<'a> {
+    past: Past<'a>,
+    context: &'a Arc<WorkerContext>,
+    held: VecDeque<Unjudged>,
+    /// Whether anybody was asked about answers whose words are in the log too.
+    asks: bool,
+    has_ended: bool,
+    /// What ended it, if not the end.
+    error: Option<Error>,
+}
+
+impl<'a> LookAhead<'a> {
+    pub(super) fn new(past: Past<'a>, context: &'a Arc<WorkerContext>) -> Self {
+        Self {
+            past,
+            context,
+            held: VecDeque::new(),
+            asks: context.judge.keeps_words(),
+            has_ended: false,
+            error: None,
+        }
+    }
+
+    /// Returns what came of tasks, in order. An error is the last.
+    pub(super) fn outcomes(self) -> impl Stream<Item = Result<Unjudged>> + 'a {
+        stream::unfold(self, |mut ahead| async {
+            let next = ahead.next().await?;
+            Some((next, ahead))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Result<Unjudged>> {
+        while !self.is_first_ready() {
+            if let Err(error) = self.read().await {
+                self.error = Some(error);
+                self.has_ended = true;
+            }
+        }
+        let first = self.held.pop_front().map(Ok);
+        first.or_else(|| self.error.take().map(Err))
+    }
+
+    /// Whether nothing is to be waited for before the first entry is judged.
+    fn is_first_ready(&self) -> bool {
+        let is_late = self.held.len() >= MOST_HELD && !self.waits_for_words();
+        self.has_ended
+            || self.held.front().is_some_and(|first| {
+                is_late || first.is_clean.is_some() || !matches!(first.entry, Entry::Answered(_))
+            })
+    }
+
+    fn waits_for_words(&self) -> bool {
+        self.asks && !self.past.is_known
+    }
+
+    async fn read(&mut self) -> Result<()> {
+        if self.waits_for_words() && self.held.len() >= MOST_HELD_UNASKED {
+            return self.past.look_at_the_rest(self.context).await;
+        }
+        match self.past.next(self.context).await? {
+            None => self.has_ended = true,
+            Some(Entry::Judged(judged)) => self.tell(&judged),
+            Some(
+                Entry::SideCalled(_)
+                | Entry::Embedded(_)
+                | Entry::Filtered(_)
+                | Entry::Called(_)
+                | Entry::Finished { .. }
+                | Entry::Interrupted { .. },
+            ) => {}
+            Some(entry) => self.held.push_back(Unjudged {
+                entry,
+                is_clean: None,
+            }),
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, judged: &JudgedTasks) {
+        if judged.by != self.context.judge.rules() {
+            return;
+        }
+        for held in &mut self.held {
+            if let Entry::Answered(answer) = &held.entry
+                && held.is_clean.is_none()
+            {
+                held.is_clean = judged.is_clean(answer.task);
+            }
+        }
+    }
+}
