@@ -645,7 +645,7 @@ impl Pipeline {
         };
         let own_limit = own_limit(input, &generation, &self.parts.prices);
         if let Some(limit) = own_limit {
-            let records = input.settings().records_per_request;
+            let records = input.settings().records_per_request.most();
             Arc::make_mut(&mut generation.parameters).max_tokens = Some(limit.of(records));
         }
         let mut topics = Model {

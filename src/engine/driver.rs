@@ -19,7 +19,9 @@ use super::planner::Planner;
 use super::report;
 use super::resume::{self, ResumeState};
 use super::state::RunState;
-use super::worker::{TASKS_PER_PERMIT, TaskEnd, TaskInput, TaskResult, WorkerContext};
+use super::worker::{
+    TASKS_PER_PERMIT, TaskEnd, TaskInput, TaskResult, WorkerContext, calls_at_once,
+};
 use super::{Extent, RunEnd, RunParts};
 use crate::dedup::AnyMemory;
 use crate::error::{Error, ErrorKind, Result};
@@ -43,10 +45,6 @@ const MOST_WAITING: usize = 64;
 /// Records of an earlier process that are sent together: waking the consumer costs more than it takes to make a few
 /// of them again.
 const MOST_RECALLED: usize = 512;
-
-/// Tasks in flight where a run goes in step: as many as by default, whatever the concurrency is, so that it does not
-/// matter to what is made.
-const TASKS_IN_STEP: usize = 20;
 
 /// What a run says whose journal was deleted or replaced while it went on.
 const LOST_JOURNAL: &str = "the journal was deleted or replaced while the run went on; another run pays for its answers again";
@@ -337,7 +335,7 @@ async fn run_loop(
                     context.clients.warnings.add(LOST_JOURNAL);
                 }
                 let ends_run = tasks.ended(task, end, state);
-                halt = halt.or(ends_run).or_else(|| hopeless(state).map(Halt::Failed));
+                halt = halt.or(ends_run).or_else(|| hopeless(state));
             }
             permit = records.reserve(), if !state.outbox.is_empty() => {
                 let waiting = mem::take(&mut state.outbox);
@@ -394,11 +392,7 @@ struct Pace {
 impl Pace {
     fn new(settings: &Settings, extent: Extent, capabilities: Capabilities) -> Self {
         let in_step = capabilities.repeats_itself || settings.max_concurrency == 1;
-        let window = if capabilities.repeats_itself {
-            TASKS_IN_STEP
-        } else {
-            settings.max_concurrency.saturating_mul(TASKS_PER_PERMIT)
-        };
+        let window = calls_at_once(settings, capabilities).saturating_mul(TASKS_PER_PERMIT);
         let (window, most_tasks) = match extent {
             Extent::Preview(tasks) => (1, tasks),
             Extent::Whole | Extent::DryRun => (window, u64::MAX),
@@ -553,11 +547,17 @@ impl Tasks {
 }
 
 /// Says why no more calls are worth their price, if so.
-fn hopeless(state: &mut RunState) -> Option<Error> {
+fn hopeless(state: &mut RunState) -> Option<Halt> {
     let opened = state.ledger.is_hopeless()?;
+    if matches!(opened, Opened::Fruitless(_)) {
+        return Some(Halt::Incomplete(Error::new(
+            ErrorKind::Short,
+            opened.to_string(),
+        )));
+    }
     let last = state.last_failure.take();
     let last = last.filter(|_| matches!(opened, Opened::Down(_)));
     let last = last.map_or_else(String::new, |last| format!("; the last of them: {last}"));
     let message = format!("{opened}{last}");
-    Some(Error::new(ErrorKind::Unavailable, message))
+    Some(Halt::Failed(Error::new(ErrorKind::Unavailable, message)))
 }

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filter::FilterVerdict;
 use crate::guard::{bounded, longest};
 use crate::journal::{Entry, JudgedTasks};
-use crate::llm::{ChatResponse, FinishReason, OutputMode};
+use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
 use crate::outcome::{AnswerFault, Rejection};
 use crate::parse::{self, Fault, Limits, Mend, Mends, Shape};
 use crate::record::{Decoded, JsonRecord};
@@ -73,8 +73,9 @@ pub(super) struct Judged {
     pub(super) advice: Option<String>,
     /// Whether the provider says that the answer ran into the output limit; the text alone cannot tell that.
     pub(super) at_limit: bool,
-    /// Tokens of the answer, as the provider counted them.
-    pub(super) output_tokens: u64,
+    /// Whether it ran into the output limit because it repeats itself.
+    pub(super) is_loop: bool,
+    pub(super) usage: Usage,
     pub(super) candidates: Vec<Result<Ready, Refused>>,
     pub(super) mends: Mends,
     pub(super) coercions: Vec<CoercionKind>,
@@ -238,7 +239,7 @@ impl Judge {
     ) -> Result<Judged> {
         let mut judged = Judged {
             at_limit: response.finish_reason == FinishReason::Length,
-            output_tokens: response.usage.output_tokens,
+            usage: response.usage,
             mode: response.asked.map(|(mode, _)| mode),
             ..Judged::default()
         };
@@ -247,6 +248,7 @@ impl Judge {
             return Ok(judged);
         }
         let answer = parse::records(&response.text, &self.shape, &self.limits);
+        judged.is_loop = judged.at_limit && parse::is_loop(&response.text, &answer.values);
         // What the provider says of the cut goes before what the text looks like.
         let fault = match response.finish_reason {
             FinishReason::Length => Some(Fault::Truncated),

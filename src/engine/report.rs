@@ -156,7 +156,7 @@ impl AnswerStats {
                 self.at_limit,
                 parts.generation.parameters.max_tokens,
                 settings.max_tokens_ceiling,
-                settings.records_per_request,
+                settings.records_per_request.most(),
             ));
         }
         self.tell(report);

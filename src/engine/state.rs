@@ -5,11 +5,10 @@ use std::sync::atomic::Ordering;
 
 use tracing::debug;
 
-use super::RunParts;
 use super::judge::{Judged, Ready, Refused};
 use super::log::Turn;
 use super::report::{self, AnswerStats, mostly_repeats};
-use super::worker::{TASKS_PER_PERMIT, TaskInput, TaskResult, WorkerContext};
+use super::worker::{TASKS_PER_PERMIT, TaskInput, TaskResult, WorkerContext, calls_at_once};
 use crate::dedup::{AnyFingerprint, AnyMemory, Match, Reference, Verdict};
 use crate::diversity::{DiversityReport, Metrics, PromptMemory, vendi};
 use crate::error::{Error, ErrorKind, Result};
@@ -17,7 +16,7 @@ use crate::event::RunEvent;
 use crate::guard::caught;
 use crate::hooks::{Accepted, Failed, Rejected};
 use crate::journal::Entry;
-use crate::ledger::{AskedAgain, Ledger, LedgerRules, Task};
+use crate::ledger::{AnswerEnd, AnswerSize, AskedAgain, Ledger, LedgerRules, Task};
 use crate::llm::layers::UnprovenModes;
 use crate::llm::{OutputLimits, failures};
 use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
@@ -80,7 +79,7 @@ impl RunState {
         Self {
             model: context.client.model().into(),
             requested: plan.total(),
-            ledger: new_ledger(parts, &plan, context.seed),
+            ledger: new_ledger(&context, &plan),
             memory,
             prompt_memory: PromptMemory::new(topics, settings.avoid_examples),
             metrics: Metrics::new(),
@@ -255,12 +254,13 @@ impl RunState {
         failed_calls: usize,
         model: Option<&Arc<str>>,
     ) -> Option<(GiveUp, Option<String>)> {
-        let answered_by = model.unwrap_or(&self.model);
+        let answered_by = &Arc::clone(model.unwrap_or(&self.model));
         self.stats.answer(answered_by, &judged);
         let is_excused = match (judged.mode, judged.is_usable()) {
             (Some(mode), Some(is_usable)) => self.unproven.excuses(answered_by, mode, is_usable),
             _ => false,
         };
+        self.note_size(task, answered_by, &judged);
         self.note_answer(task, topic, &judged);
         let fault = judged.fault;
         let mut miss = Some(Miss::Answer(fault.unwrap_or(AnswerFault::NoRecords)));
@@ -287,13 +287,8 @@ impl RunState {
         Some((given_up, last_error))
     }
 
-    /// Takes note of an answer as a whole: how long it was, what was wrong with it, and what to tell the model.
+    /// Takes note of an answer as a whole: what was wrong with it, and what to tell the model.
     fn note_answer(&mut self, task: &Task, topic: &Topic, judged: &Judged) {
-        if judged.at_limit {
-            self.leave_more_room(task, judged.candidates.len());
-        } else {
-            self.limits.saw_whole(judged.output_tokens);
-        }
         let parts = &self.context.parts;
         parts.notify(&RunEvent::AnswerJudged {
             topic,
@@ -379,13 +374,35 @@ impl RunState {
         self.context.parts.panic_trap.keep(verdict)
     }
 
-    /// After an answer that ran into the output limit: raises it for the topic's next tasks, or asks them for as
-    /// many records as came whole, if the caller left no room.
-    fn leave_more_room(&mut self, task: &Task, came_whole: usize) {
-        let next_task = self.ledger.next_task();
-        if !self.limits.cut(task.topic, task.id, next_task) {
-            self.ledger.ask_for_at_most(task.topic, came_whole as u64);
+    /// Takes note of how long an answer was. After one that ran into the output limit, the next ones of the topic have more
+    /// room, or are asked for fewer records, if the caller left none.
+    fn note_size(&mut self, task: &Task, model: &Arc<str>, judged: &Judged) {
+        let end = match judged.is_usable() {
+            _ if judged.is_loop => AnswerEnd::Loop,
+            _ if judged.at_limit => {
+                let next_task = self.ledger.next_task();
+                if self.limits.cut(task.topic, task.id, next_task) {
+                    AnswerEnd::CutAndRaised
+                } else {
+                    AnswerEnd::Cut
+                }
+            }
+            Some(true) => AnswerEnd::Whole,
+            Some(false) => AnswerEnd::Unusable,
+            None => AnswerEnd::Declined,
+        };
+        if !judged.at_limit {
+            self.limits.saw_whole(judged.usage.output_tokens);
         }
+        self.ledger.saw_size(&AnswerSize {
+            model,
+            asked: task.wanted,
+            records: judged.candidates.len() as u64,
+            end,
+            tokens: judged.usage.output_tokens,
+            reasoning: judged.usage.reasoning_tokens,
+            limit: self.limits.of(task.topic),
+        });
     }
 
     fn refused(&mut self, task: &Task, topic: &Topic, mut refused: Refused) -> Rejection {
@@ -579,15 +596,17 @@ impl Why<'_> {
     }
 }
 
-fn new_ledger(parts: &RunParts, plan: &Plan, seed: u64) -> Ledger {
+fn new_ledger(context: &WorkerContext, plan: &Plan) -> Ledger {
+    let parts = &context.parts;
     let quotas: Vec<u64> = plan.topics.iter().map(|topic| topic.quota).collect();
     let settings = parts.settings();
     let rules = LedgerRules {
         miss_threshold: settings.give_up_after,
         records_per_request: settings.records_per_request,
+        concurrency: calls_at_once(settings, context.client.capabilities()) as u64,
         breaker_rounds: settings.stop_after_failed_rounds,
         reallocate: parts.reallocates(),
-        seed,
+        seed: context.seed,
     };
     Ledger::new(&quotas, rules)
 }

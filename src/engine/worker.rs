@@ -12,11 +12,12 @@ use super::judge::{Judge, Judged};
 use super::log::{Log, Turn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::{caught, caught_async};
+use crate::input::Settings;
 use crate::journal::{Answer, CallFailure, Entry, PromptChoice};
 use crate::ledger::Task;
 use crate::llm::{
-    Attempt, AttemptLog, ChatRequest, ChatResponse, LlmClient, Message, Parameters, Purpose,
-    RecordsFormat, TaskRef, UnconfirmedCost, failures,
+    Attempt, AttemptLog, Capabilities, ChatRequest, ChatResponse, LlmClient, Message, Parameters,
+    Purpose, RecordsFormat, TaskRef, UnconfirmedCost, failures,
 };
 use crate::outcome::CallError;
 use crate::plan::Plan;
@@ -29,6 +30,19 @@ use crate::topic::{AngleSet, Topic};
 /// Tasks in flight for each permit: one that calls, and one that waits for its retry, is being judged or is
 /// about to call, so that a permit is never idle for want of a task.
 pub(super) const TASKS_PER_PERMIT: usize = 2;
+
+/// Calls in flight where a run goes in step: as many as by default, whatever the concurrency is, so that it does not matter to
+/// what is made.
+const CALLS_IN_STEP: usize = 10;
+
+/// Returns how many calls a run has in flight at most, as far as that matters to what is asked for.
+pub(super) fn calls_at_once(settings: &Settings, capabilities: Capabilities) -> usize {
+    if capabilities.repeats_itself {
+        CALLS_IN_STEP
+    } else {
+        settings.max_concurrency
+    }
+}
 
 /// Time between looks at whether a call is still under way, once no further one is made.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
@@ -127,7 +141,7 @@ impl WorkerContext {
             client: clients.client(&parts.generation, settings, seed),
             cache_key: cache_key(&stable).into(),
             system: Message::system(stable).ending_stable_prefix(),
-            format: RecordsFormat::new(&parts.schema, settings.records_per_request),
+            format: RecordsFormat::new(&parts.schema, settings.records_per_request.most()),
             topics: plan.topics.iter().map(|it| it.topic.clone()).collect(),
             angles,
             judge: Judge::new(Arc::clone(parts), Arc::clone(log), clients, seed),

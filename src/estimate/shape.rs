@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::prompt_size::{prompt, tokens};
 use super::{Part, Spread, count, float};
 use crate::error::Result;
-use crate::input::GenerateByTopicInput;
+use crate::input::{GenerateByTopicInput, RecordsPerRequest};
 use crate::prompt::{AskContext, Prompts, StableContext, TopicsContext};
 use crate::schema::{RECORDS_KEY, RecordSchema, SchemaRenderer};
 
@@ -84,7 +84,14 @@ impl Shape {
             .map(|planned| (planned.topic.name(), planned.quota));
         let generated = allocation.generated.iter().map(|quota| (UNNAMED, *quota));
         let quotas: Vec<(&str, u64)> = given.chain(generated).collect();
-        let per_request = settings.records_per_request;
+        let per_request = match settings.records_per_request {
+            RecordsPerRequest::Fixed(records) => records,
+            // More calls in flight go before more records in each.
+            learned @ RecordsPerRequest::Auto => {
+                let calls = settings.max_concurrency as u64;
+                allocation.total().div_ceil(calls).clamp(1, learned.most())
+            }
+        };
         let avoid = settings.avoid_examples as u64;
         let fewest: u64 = quotas
             .iter()

@@ -87,7 +87,9 @@ fn table(what: &str, keys: &Map<String, Value>, mark: impl Fn(&str) -> String) -
     for (name, schema) in keys {
         let default = schema.get("default").map(|default| format!("`{default}`"));
         let default = default.unwrap_or_default();
-        let (mark, bounds) = (mark(name), bounds(schema));
+        let bounds = alternatives(schema).into_iter().map(bounds);
+        let bounds = bounds.fold(String::new(), |all, each| all + &each);
+        let mark = mark(name);
         let about = about(schema).replace('|', "\\|");
         let example = schema["examples"]
             .get(0)

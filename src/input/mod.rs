@@ -41,7 +41,7 @@ use serde_json::{Map, Value};
 pub use builder::GenerateByTopicInputBuilder;
 pub use files::{JournalPlace, OutputFile, RecordFormat};
 pub use reader::InputKey;
-pub use settings::{Settings, Storage};
+pub use settings::{RecordsPerRequest, Settings, Storage};
 pub use text::InputFormat;
 pub use warning::InputWarning;
 

@@ -68,6 +68,35 @@ described! {
     }
 }
 
+/// How many records are asked for in one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordsPerRequest {
+    /// As many as fit into an answer, ten at most, learned while the run goes on; fewer where that keeps more calls in flight.
+    Auto,
+    /// This many.
+    Fixed(u64),
+}
+
+impl RecordsPerRequest {
+    // With ten, the part of a prompt that is the same for any number of records costs a tenth for each.
+    const MOST_LEARNED: u64 = 10;
+
+    /// Returns the most records that are asked for in one call.
+    #[must_use]
+    pub fn most(self) -> u64 {
+        match self {
+            Self::Auto => Self::MOST_LEARNED,
+            Self::Fixed(records) => records,
+        }
+    }
+}
+
+impl From<u64> for RecordsPerRequest {
+    fn from(records: u64) -> Self {
+        Self::Fixed(records)
+    }
+}
+
 described! {
     /// How a run is driven; `data_factory_config` in JSON. [`guide::input`](crate::guide::input) lists the settings with their
     /// bounds.
@@ -83,10 +112,11 @@ described! {
         #[example("90.5")]
         #[written("task_runner_timeout")]
         call_timeout: Duration = Duration::from_secs(60), SECONDS => (timeout: Duration), runtime_only;
-        /// Attempts in a row that gave nothing before a topic is given up; a topic that gave records before has more.
+        /// Attempts in a row that gave nothing before a topic is given up. Unless given, what the run and the topic gave so far
+        /// says how many are more than bad luck: at most 30 of a topic that never gave a record.
         #[example("5")]
         #[written("dead_queue_threshold")]
-        give_up_after: u32 = 3, Whole(1..=1_000) => (attempts: u32);
+        give_up_after: Option<u32> = None, Maybe(Whole(1..=1_000)) => (attempts: u32);
         /// Rounds of calls that all fail before the run stops.
         #[example("2")]
         #[written("job_run_stop_threshold")]
@@ -104,9 +134,10 @@ described! {
         seed: Option<u64> = None, Whole(0..=u64::MAX) => (seed: u64);
         // One record gets a model's whole attention, and a failed call costs one record. More than a hundred do not fit into one
         // answer.
-        /// Records asked for in one call.
-        #[example("5")]
-        records_per_request: u64 = 1, Whole(1..=100) => (records: u64);
+        /// Records asked for in one call; fewer where no more fit into an answer.
+        #[example("\"auto\"")]
+        records_per_request: RecordsPerRequest = RecordsPerRequest::Fixed(1), RecordsPerRequestForm
+            => (records: impl Into<RecordsPerRequest>);
         // Eight attempts span about a minute, the window in which most providers count.
         /// Times a failed call is made again.
         #[example("2")]
@@ -271,6 +302,39 @@ impl Settings {
             }
             _ => {}
         }
+    }
+}
+
+struct RecordsPerRequestForm;
+
+impl RecordsPerRequestForm {
+    const FIXED: Whole = Whole(1..=100);
+}
+
+impl Form<RecordsPerRequest> for RecordsPerRequestForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<RecordsPerRequest> {
+        match value {
+            Value::String(word) if word == "auto" => Some(RecordsPerRequest::Auto),
+            Value::String(_) => place.fault("is a string", "write a whole number, or \"auto\""),
+            value => Form::<u64>::read(&Self::FIXED, value, place).map(Into::into),
+        }
+    }
+
+    fn write(&self, records: &RecordsPerRequest) -> Value {
+        match records {
+            RecordsPerRequest::Auto => json!("auto"),
+            RecordsPerRequest::Fixed(records) => json!(records),
+        }
+    }
+
+    fn schema(&self) -> Value {
+        json!({"oneOf": [
+            Form::<u64>::schema(&Self::FIXED),
+            {
+                "const": "auto",
+                "description": "As many as fit into an answer, ten at most, learned from the answers of each model; fewer where that keeps more calls in flight.",
+            },
+        ]})
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) enum Opened {
     Down(u64),
     /// So many answers in a row could not be used.
     Unusable(u64),
+    /// Of so many answers, which are all there are, none gave a record.
+    Fruitless(u64),
 }
 
 impl fmt::Display for Opened {
@@ -52,6 +54,11 @@ impl fmt::Display for Opened {
                 f,
                 "{answers} answers in a row could not be used, so no more are paid for; look at one with `topicloom \
                  preview`, or try another model"
+            ),
+            Self::Fruitless(answers) => write!(
+                f,
+                "none of the first {answers} answers gave a record, so no more are paid for; see why in the report, or look \
+                 at one with `topicloom preview`; to go on all the same, set `dead_queue_threshold`"
             ),
         }
     }

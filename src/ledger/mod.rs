@@ -6,12 +6,19 @@
 mod asked_again;
 mod breaker;
 mod open_topics;
+mod pass_rates;
+mod request_sizes;
+#[cfg(test)]
+mod simulated;
 
 use self::breaker::Breaker;
 use self::open_topics::OpenTopics;
+use self::pass_rates::PassRates;
+use self::request_sizes::RequestSizes;
 use crate::counts::Counts;
 use crate::diversity::{Patience, Sightings};
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::RecordsPerRequest;
 use crate::outcome::{AnswerFault, GiveUp, Miss, Rejection};
 use crate::random::Random;
 use crate::report::CandidateCounts;
@@ -19,25 +26,28 @@ use crate::schedule::{SchedulingPolicy, TopicProgress};
 
 pub(crate) use self::asked_again::AskedAgain;
 pub(crate) use self::breaker::Opened;
+pub(crate) use self::request_sizes::{AnswerEnd, AnswerSize};
 
-/// How a topic that gave records before may fail in a row, by mere bad luck, before it is given up: one in
-/// fifty. Rarer luck would let a dry topic spend more before it is seen to be dry.
-const GIVE_UP_LUCK: f64 = 0.02;
-
-/// The most misses in a row that are waited out, as a multiple of the threshold. At the default of 3 this is
-/// reached by topics that refuse nine records in ten, for which thirty attempts are worth three records.
-const PATIENCE: u32 = 10;
+/// Rounds in a row that gave nothing before a topic is given up, where the caller says no number: what was in flight together may
+/// have come to nothing for one reason.
+const FEWEST_ROUNDS: u32 = 3;
 
 /// Failed calls say more about the provider than about the topic, so a topic may have three times as many.
 const CALL_PATIENCE: u32 = 3;
 
+/// Answers of which none gave a record that are too many for a run. At one record for ten answers, so many give none in one of
+/// 40 000 runs.
+const FRUITLESS: u64 = 100;
+
 /// What the ledger decides by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LedgerRules {
-    /// Attempts in a row that give nothing before a topic is given up.
-    pub(crate) miss_threshold: u32,
+    /// Attempts in a row that give nothing before a topic is given up. Where there is no number, the evidence decides.
+    pub(crate) miss_threshold: Option<u32>,
     /// Records asked for in one call.
-    pub(crate) records_per_request: u64,
+    pub(crate) records_per_request: RecordsPerRequest,
+    /// Calls that may be in flight.
+    pub(crate) concurrency: u64,
     /// Rounds of failing calls before the run is stopped.
     pub(crate) breaker_rounds: u32,
     /// Whether the open quota of a topic that is given up moves to the others.
@@ -98,11 +108,9 @@ struct Streak {
     rounds: u32,
     /// Failed calls in a row.
     failures: u32,
-    /// Attempts that gave something, and that gave nothing, before the current streak.
-    hits: u32,
-    earlier_misses: u32,
-    /// Records that one answer was seen to hold, where answers were cut off.
-    fits: Option<u64>,
+    tasks_in_flight: u32,
+    /// What it has open, as counted in the run's sum.
+    open: u64,
 }
 
 /// The state of a run.
@@ -114,11 +122,33 @@ pub(crate) struct Ledger {
     stats: Vec<TopicStats>,
     /// What each topic has left to give, as far as its repetitions tell.
     sightings: Vec<Sightings>,
+    pass_rates: PassRates,
+    sizes: RequestSizes,
     open: OpenTopics,
     breaker: Breaker,
     next_task: u64,
     quota: u64,
     accepted: u64,
+    /// Records that may be asked for, over all topics.
+    open_records: u64,
+    tasks_in_flight: u64,
+    /// Candidates of the answer that is being settled.
+    candidates: AnswerCandidates,
+}
+
+/// What became of the candidates of one answer. Those for which there was no room say nothing.
+#[derive(Debug, Clone, Copy, Default)]
+struct AnswerCandidates {
+    accepted: u64,
+    rejected: u64,
+}
+
+impl AnswerCandidates {
+    /// Returns the part that was accepted.
+    #[allow(clippy::cast_precision_loss)] // An answer holds far fewer than 2⁵³.
+    fn share_accepted(self) -> f64 {
+        self.accepted as f64 / (self.accepted + self.rejected).max(1) as f64
+    }
 }
 
 impl Ledger {
@@ -130,7 +160,7 @@ impl Ledger {
         Random::new(rules.seed)
             .fork("topic order")
             .shuffle(&mut order);
-        Self {
+        let mut ledger = Self {
             rules,
             progress: quotas
                 .iter()
@@ -139,12 +169,19 @@ impl Ledger {
             streaks: vec![Streak::default(); quotas.len()],
             stats: vec![TopicStats::default(); quotas.len()],
             sightings: vec![Sightings::new(); quotas.len()],
+            pass_rates: PassRates::new(quotas.len()),
+            sizes: RequestSizes::new(rules.records_per_request),
             open: OpenTopics::new(quotas.len(), order),
             breaker: Breaker::new(rules.breaker_rounds),
             next_task: 0,
             quota: quotas.iter().sum(),
             accepted: 0,
-        }
+            open_records: 0,
+            tasks_in_flight: 0,
+            candidates: AnswerCandidates::default(),
+        };
+        (0..quotas.len()).for_each(|topic| ledger.refresh(topic));
+        ledger
     }
 
     /// Returns the next task, or `None` while nothing is open.
@@ -166,10 +203,7 @@ impl Ledger {
         let task = Task {
             id: self.next_task,
             topic,
-            wanted: self.progress[topic]
-                .open()
-                .min(self.rules.records_per_request)
-                .min(self.streaks[topic].fits.unwrap_or(u64::MAX)),
+            wanted: self.progress[topic].open().min(self.records_at_once()),
             round: self.streaks[topic].rounds + 1,
             epoch: self.breaker.epoch(),
         };
@@ -177,11 +211,23 @@ impl Ledger {
         Ok(Some(task))
     }
 
+    fn records_at_once(&self) -> u64 {
+        let concurrency = self.rules.concurrency;
+        let calls = match concurrency.saturating_sub(self.tasks_in_flight) {
+            // It waits for one of them to end.
+            0 => concurrency,
+            free => free,
+        };
+        self.sizes.next(self.open_records, calls)
+    }
+
     /// Books a task as in flight: one that was issued, or one that a journal tells of.
     pub(crate) fn book(&mut self, task: &Task) {
         self.next_task = self.next_task.max(task.id + 1);
         self.stats[task.topic].tasks += 1;
         self.progress[task.topic].in_flight += task.wanted;
+        self.streaks[task.topic].tasks_in_flight += 1;
+        self.tasks_in_flight += 1;
         self.refresh(task.topic);
     }
 
@@ -190,11 +236,9 @@ impl Ledger {
         self.progress[topic].accepted < self.progress[topic].quota
     }
 
-    /// Asks the topic for no more than `records` at a time from now on, and for one at least.
-    pub(crate) fn ask_for_at_most(&mut self, topic: usize, records: u64) {
-        let fits = &mut self.streaks[topic].fits;
-        let least = fits.map_or(records, |known| known.min(records));
-        *fits = Some(least.max(1));
+    /// Takes note of how many records an answer held, and of how it ended.
+    pub(crate) fn saw_size(&mut self, answer: &AnswerSize<'_>) {
+        self.sizes.saw(answer);
     }
 
     /// Returns the number of the task that is issued next.
@@ -213,6 +257,7 @@ impl Ledger {
         self.sightings[topic].seen_new(self.accepted);
         self.progress[topic].accepted += 1;
         self.stats[topic].candidates.accepted += 1;
+        self.candidates.accepted += 1;
         self.accepted += 1;
     }
 
@@ -228,6 +273,7 @@ impl Ledger {
     /// Books a rejected candidate.
     pub(crate) fn reject(&mut self, topic: usize, rejection: Rejection) {
         self.stats[topic].candidates.rejected.add(rejection);
+        self.candidates.rejected += u64::from(rejection != Rejection::Surplus);
     }
 
     /// Closes a task that was answered, after its candidates were booked. Returns the topic's end, if this is it.
@@ -241,10 +287,11 @@ impl Ledger {
         fault: Option<AnswerFault>,
         failed_calls: usize,
     ) -> Option<GiveUp> {
+        let share_accepted = self.candidates.share_accepted();
         self.close(task, miss, fault, failed_calls);
         let given_up = match miss {
             None => {
-                self.hit(task.topic);
+                self.hit(task.topic, share_accepted);
                 None
             }
             Some(miss) => self.miss(task, miss),
@@ -283,6 +330,7 @@ impl Ledger {
             .answered(failed_calls, !miss.is_some_and(is_of_no_use));
         self.release(task);
         self.streaks[task.topic].failures = 0;
+        self.candidates = AnswerCandidates::default();
     }
 
     /// Closes a task whose call failed for good. Returns the topic's end, if this is it.
@@ -293,12 +341,16 @@ impl Ledger {
         let were_paid = matches!(kind, ErrorKind::Malformed | ErrorKind::Empty);
         self.breaker.failed(calls, task.epoch, were_paid);
         self.release(task);
+        if kind == ErrorKind::Timeout {
+            self.sizes.timed_out(task.wanted);
+        }
         let given_up = if is_provider_trouble(kind) {
             let streak = &mut self.streaks[task.topic];
             streak.failures += 1;
             let failures = streak.failures;
             self.stats[task.topic].last_miss = Some(Miss::Call(kind));
-            (failures >= self.rules.miss_threshold * CALL_PATIENCE)
+            let rounds = self.rules.miss_threshold.unwrap_or(FEWEST_ROUNDS);
+            (failures >= rounds * CALL_PATIENCE)
                 .then(|| self.give_up(task.topic, GiveUp::new(failures, Miss::Call(kind))))
                 .flatten()
         } else {
@@ -317,7 +369,16 @@ impl Ledger {
 
     /// Returns why no more calls are worth their price, if so.
     pub(crate) fn is_hopeless(&self) -> Option<Opened> {
-        self.breaker.is_open()
+        let misses: u64 = match (self.accepted, self.rules.miss_threshold) {
+            (0, None) => self
+                .progress
+                .iter()
+                .map(|topic| u64::from(topic.misses))
+                .sum(),
+            _ => 0,
+        };
+        let fruitless = (misses >= FRUITLESS).then_some(Opened::Fruitless(misses));
+        self.breaker.is_open().or(fruitless)
     }
 
     /// Forgets failed calls of an earlier process: its outage may be over.
@@ -344,14 +405,15 @@ impl Ledger {
 
     fn release(&mut self, task: &Task) {
         self.progress[task.topic].in_flight -= task.wanted;
+        self.streaks[task.topic].tasks_in_flight -= 1;
+        self.tasks_in_flight -= 1;
     }
 
-    fn hit(&mut self, topic: usize) {
-        let streak = &mut self.streaks[topic];
-        streak.earlier_misses += self.progress[topic].misses;
-        streak.hits += 1;
-        streak.rounds = 0;
-        self.progress[topic].misses = 0;
+    fn hit(&mut self, topic: usize, share_accepted: f64) {
+        let misses = &mut self.progress[topic].misses;
+        self.pass_rates.gave(topic, *misses, share_accepted);
+        *misses = 0;
+        self.streaks[topic].rounds = 0;
     }
 
     fn miss(&mut self, task: &Task, miss: Miss) -> Option<GiveUp> {
@@ -363,21 +425,27 @@ impl Ledger {
         progress.misses += 1;
         let (misses, rounds) = (progress.misses, streak.rounds);
         let wanted = progress.quota.saturating_sub(progress.accepted);
-        let enough = misses_to_give_up(
-            self.rules.miss_threshold,
-            streak.hits,
-            streak.earlier_misses,
-        );
+        self.pass_rates.gave_nothing(task.topic, misses);
         self.stats[task.topic].last_miss = Some(miss);
         if miss == Miss::Rejected(Rejection::Duplicate)
             && let Some(dry) = self.sightings[task.topic].is_dry(wanted, &Patience::default())
         {
             return self.give_up(task.topic, GiveUp::dry(misses, dry));
         }
-        if rounds >= self.rules.miss_threshold && misses >= enough {
+        let rounds_wanted = self.rules.miss_threshold.unwrap_or(FEWEST_ROUNDS);
+        if rounds >= rounds_wanted && misses >= self.misses_to_give_up(task.topic) {
             return self.give_up(task.topic, GiveUp::new(misses, miss));
         }
         None
+    }
+
+    /// Returns how many misses in a row give the topic up: as many as the caller says, or as are more than bad luck.
+    fn misses_to_give_up(&self, topic: usize) -> u32 {
+        self.rules.miss_threshold.unwrap_or_else(|| {
+            let quota = self.progress[topic].quota;
+            let more_than_luck = self.pass_rates.misses_to_give_up(topic, quota);
+            more_than_luck.max(FEWEST_ROUNDS)
+        })
     }
 
     fn give_up(&mut self, topic: usize, given_up: GiveUp) -> Option<GiveUp> {
@@ -414,15 +482,30 @@ impl Ledger {
 
     /// Puts a topic in or out of the open set.
     ///
-    /// A topic in doubt, because its last attempts or its very first one gave nothing, is asked one task at a
-    /// time: it may be dry, and then everything else in flight for it is lost.
+    /// A topic is in doubt when its very first attempts gave nothing, or half as many in a row as give it up. It then has no
+    /// more tasks in flight than half of what it may still miss: if it is dry, they are lost. Where calls fail, it has one.
     fn refresh(&mut self, topic: usize) {
-        let progress = &self.progress[topic];
-        let in_doubt = progress.misses >= self.rules.miss_threshold
-            || (progress.misses > 0 && progress.accepted == 0)
-            || self.streaks[topic].failures > 0;
-        let may_ask = !in_doubt || progress.in_flight == 0;
-        self.open.set(topic, progress.open() > 0 && may_ask);
+        let (progress, streak) = (&self.progress[topic], &self.streaks[topic]);
+        let open = progress.open();
+        let most = if streak.failures > 0 {
+            1
+        } else if progress.misses == 0 {
+            u32::MAX
+        } else {
+            let enough = self.misses_to_give_up(topic);
+            let in_doubt = progress.accepted == 0 || 2 * progress.misses >= enough;
+            let left = enough.saturating_sub(progress.misses);
+            if in_doubt {
+                (left / 2).max(1)
+            } else {
+                u32::MAX
+            }
+        };
+        self.open
+            .set(topic, open > 0 && streak.tasks_in_flight < most);
+        let counted = &mut self.streaks[topic].open;
+        self.open_records = self.open_records - *counted + open;
+        *counted = open;
     }
 }
 
@@ -440,27 +523,15 @@ fn is_provider_trouble(kind: ErrorKind) -> bool {
     )
 }
 
-/// Returns how many misses in a row give a topic up: the threshold for one that never gave anything, and more
-/// for one that did, so that bad luck alone is rarely enough.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A small positive number, by `min`.
-fn misses_to_give_up(threshold: u32, hits: u32, earlier_misses: u32) -> u32 {
-    if hits == 0 {
-        return threshold;
-    }
-    let miss_rate =
-        (f64::from(earlier_misses) + 1.0) / (f64::from(hits) + f64::from(earlier_misses) + 2.0);
-    let improbable = (GIVE_UP_LUCK.ln() / miss_rate.ln()).ceil();
-    (improbable.min(f64::from(threshold * PATIENCE)) as u32).max(threshold)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::schedule::RoundRobin;
 
     const RULES: LedgerRules = LedgerRules {
-        miss_threshold: 3,
-        records_per_request: 1,
+        miss_threshold: Some(3),
+        records_per_request: RecordsPerRequest::Fixed(1),
+        concurrency: 10,
         breaker_rounds: 3,
         reallocate: false,
         seed: 7,
@@ -525,19 +596,11 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_gave_records_before_is_given_more_patience() {
-        assert_eq!(misses_to_give_up(3, 0, 0), 3);
-        assert_eq!(misses_to_give_up(3, 30, 30), 6);
-        assert_eq!(misses_to_give_up(3, 100, 1), 3);
-        assert_eq!(misses_to_give_up(3, 10, 1000), 30);
-    }
-
-    #[test]
     fn a_given_up_topic_takes_what_was_still_in_flight() {
         let mut ledger = Ledger::new(
             &[10],
             LedgerRules {
-                miss_threshold: 1,
+                miss_threshold: Some(1),
                 ..RULES
             },
         );
@@ -554,7 +617,7 @@ mod tests {
         let mut ledger = Ledger::new(
             &[5, 4, 4],
             LedgerRules {
-                miss_threshold: 1,
+                miss_threshold: Some(1),
                 reallocate: true,
                 ..RULES
             },

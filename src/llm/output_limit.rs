@@ -55,6 +55,12 @@ impl OutputLimits {
             .map(|start| self.doubled(start, raises))
     }
 
+    /// Returns the limit of the topic's next task, where it is the caller's.
+    pub(crate) fn of(&self, topic: usize) -> Option<u64> {
+        let start = self.start.filter(|_| self.own.is_none())?;
+        Some(self.doubled(start, self.topics[topic].raises))
+    }
+
     /// Books that the answer to a task was cut off, and returns whether the next one of the topic has more room.
     ///
     /// Tasks that were in flight together were cut off at the same limit, and raise it once: `next_task` is the

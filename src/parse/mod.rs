@@ -34,6 +34,7 @@ mod label;
 mod latex;
 mod limits;
 mod look;
+mod looping;
 mod mend;
 mod names;
 mod quote;
@@ -54,6 +55,7 @@ use serde_json::Value;
 
 pub use self::fault::Fault;
 pub use self::limits::Limits;
+pub(crate) use self::looping::is_loop;
 pub use self::mend::{Mend, Mends};
 pub use self::shape::Shape;
 

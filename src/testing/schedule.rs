@@ -1,6 +1,7 @@
 //! A run without models.
 
 use crate::error::Result;
+use crate::input::RecordsPerRequest;
 use crate::ledger::{Ledger, LedgerRules};
 use crate::outcome::{Miss, Rejection};
 use crate::random::Random;
@@ -28,8 +29,9 @@ pub fn simulate_schedule(
     policy: &mut dyn SchedulingPolicy,
 ) -> Result<Vec<usize>> {
     let rules = LedgerRules {
-        miss_threshold: 1000,
-        records_per_request: 2,
+        miss_threshold: Some(1000),
+        records_per_request: RecordsPerRequest::Fixed(2),
+        concurrency: 8,
         breaker_rounds: 3,
         reallocate: false,
         seed,

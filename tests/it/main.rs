@@ -22,6 +22,7 @@ mod over_http;
 mod rehearsing;
 mod resuming;
 mod seeded;
+mod sizes;
 mod steering;
 #[cfg(feature = "providers")]
 mod untidy_servers;

@@ -1,0 +1,228 @@
+//! How many records are asked for at once: as many as fit into an answer, learned from the answers of each model.
+
+use std::sync::Arc;
+
+use crate::input::RecordsPerRequest;
+
+/// Answers of a run after which a model that gave none of them no longer counts.
+const FORGOTTEN_AFTER: u64 = 64;
+
+/// Whole answers after a cut before more records are asked for, where nobody tells how long answers are.
+const WHOLE_BEFORE_MORE: u32 = 8;
+
+/// Standard deviations of the length of a record that are left room for.
+const HEADROOM: f64 = 2.0;
+
+/// Weight of the latest answer in a mean of lengths, and in that of their deviations (as in RFC 6298).
+const LATEST: f64 = 0.125;
+const LATEST_DEVIATION: f64 = 0.25;
+
+/// Cuts in a row that are taken for loops. Where there are more, fewer records are of use whatever the reason is.
+const MOST_LOOPS: u32 = 1;
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AnswerEnd {
+    Whole,
+    /// It ran into the output limit, which stays as it is.
+    Cut,
+    /// It repeated itself until it ran into the output limit.
+    Loop,
+    /// It ran into the output limit, which is raised for the next ones.
+    CutAndRaised,
+    /// Nothing in it could be read as a record.
+    Unusable,
+    /// It was refused, whatever was asked for.
+    Declined,
+}
+
+/// What an answer tells of how many records fit into one.
+#[derive(Debug)]
+pub(crate) struct AnswerSize<'a> {
+    pub(crate) model: &'a Arc<str>,
+    pub(crate) asked: u64,
+    /// Those that came whole.
+    pub(crate) records: u64,
+    pub(crate) end: AnswerEnd,
+    /// Tokens of the answer, 0 where unknown, and those of them that were hidden reasoning.
+    pub(crate) tokens: u64,
+    pub(crate) reasoning: u64,
+    /// The output limit of the topic's next task, where it is known.
+    pub(crate) limit: Option<u64>,
+}
+
+/// How many records are asked for at once.
+///
+/// Each model has its own size; which model answers next is not known here, so the smallest counts of those that
+/// answered lately. Depends only on the answers and their order, so that a resumed run asks as one that was never interrupted.
+#[derive(Debug)]
+pub(super) struct RequestSizes {
+    rule: RecordsPerRequest,
+    models: Vec<ModelSize>,
+    answers: u64,
+}
+
+impl RequestSizes {
+    pub(super) fn new(rule: RecordsPerRequest) -> Self {
+        Self {
+            rule,
+            models: Vec::new(),
+            answers: 0,
+        }
+    }
+
+    /// Returns how many records to ask for, where so many are open in all and so many calls are free for them.
+    pub(super) fn next(&self, open: u64, calls: u64) -> u64 {
+        let heard = |model: &&ModelSize| self.answers - model.latest <= FORGOTTEN_AFTER;
+        let fits = self.models.iter().filter(heard).map(ModelSize::fits).min();
+        let fits = fits.unwrap_or_else(|| self.first());
+        match self.rule {
+            RecordsPerRequest::Fixed(_) => fits,
+            // Several small requests at once bring the records sooner than one large one.
+            RecordsPerRequest::Auto => fits.min(open.div_ceil(calls)),
+        }
+    }
+
+    /// Takes note of an answer.
+    pub(super) fn saw(&mut self, answer: &AnswerSize<'_>) {
+        self.answers += 1;
+        let (rule, first, latest) = (self.rule, self.first(), self.answers);
+        let models = &mut self.models;
+        let place = models
+            .iter()
+            .position(|model| model.name == *answer.model)
+            .unwrap_or_else(|| {
+                models.push(ModelSize::new(Arc::clone(answer.model), first));
+                models.len() - 1
+            });
+        models[place].latest = latest;
+        models[place].saw(answer, rule);
+    }
+
+    /// Takes note that no answer for so many records came in time, whoever was to give it.
+    pub(super) fn timed_out(&mut self, asked: u64) {
+        if self.rule == RecordsPerRequest::Auto {
+            self.models.iter_mut().for_each(|model| model.halve(asked));
+        }
+    }
+
+    fn first(&self) -> u64 {
+        match self.rule {
+            RecordsPerRequest::Fixed(records) => records,
+            RecordsPerRequest::Auto => 1,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ModelSize {
+    name: Arc<str>,
+    /// The number of its latest answer.
+    latest: u64,
+    /// Asked for at most.
+    size: u64,
+    /// Whole answers since the last cut; `None` before the first one.
+    whole_since_cut: Option<u32>,
+    loops: u32,
+    /// Tokens of a record, and how much they vary.
+    record: Option<(f64, f64)>,
+    reasoning: f64,
+    /// Tokens that an answer may have, where known.
+    room: Option<u64>,
+}
+
+impl ModelSize {
+    fn new(name: Arc<str>, size: u64) -> Self {
+        Self {
+            name,
+            latest: 0,
+            size,
+            whole_since_cut: None,
+            loops: 0,
+            record: None,
+            reasoning: 0.0,
+            room: None,
+        }
+    }
+
+    /// Returns how many records fit into an answer.
+    fn fits(&self) -> u64 {
+        self.fits_by_length().unwrap_or(u64::MAX).min(self.size)
+    }
+
+    /// The same by the lengths of records, where they are known.
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )] // Some thousand tokens.
+    fn fits_by_length(&self) -> Option<u64> {
+        let (mean, deviation) = self.record?;
+        let room = self.room? as f64 - self.reasoning;
+        Some(((room / (mean + HEADROOM * deviation)) as u64).max(1))
+    }
+
+    fn saw(&mut self, answer: &AnswerSize<'_>, rule: RecordsPerRequest) {
+        self.room = answer.limit.or(self.room);
+        match answer.end {
+            AnswerEnd::Whole => self.whole(answer, rule.most()),
+            AnswerEnd::Unusable if rule == RecordsPerRequest::Auto => self.halve(answer.asked),
+            AnswerEnd::Unusable | AnswerEnd::Declined | AnswerEnd::CutAndRaised => {}
+            AnswerEnd::Cut | AnswerEnd::Loop => self.cut(answer),
+        }
+    }
+
+    fn whole(&mut self, answer: &AnswerSize<'_>, most: u64) {
+        self.loops = 0;
+        self.learn_length(answer);
+        let whole = self.whole_since_cut.map(|whole| whole + 1);
+        self.whole_since_cut = whole;
+        // A model that gives a part of what it is asked for gives no more if asked for more.
+        if answer.asked < self.fits() || answer.records.saturating_mul(2) <= answer.asked {
+            return;
+        }
+        if self.fits_by_length().is_some() {
+            self.size = most;
+        } else if whole.is_none_or(|whole| whole >= WHOLE_BEFORE_MORE) {
+            self.size = self.size.saturating_mul(2).min(most);
+            self.whole_since_cut = whole.map(|_| 0);
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)] // Some thousand tokens.
+    fn learn_length(&mut self, answer: &AnswerSize<'_>) {
+        if answer.tokens == 0 || answer.records == 0 {
+            return;
+        }
+        let written = answer.tokens.saturating_sub(answer.reasoning) as f64;
+        let length = written / answer.records as f64;
+        self.reasoning += LATEST * (answer.reasoning as f64 - self.reasoning);
+        self.record = Some(match self.record {
+            None => (length, length / 4.0),
+            Some((mean, deviation)) => (
+                mean + LATEST * (length - mean),
+                deviation + LATEST_DEVIATION * ((length - mean).abs() - deviation),
+            ),
+        });
+    }
+
+    fn cut(&mut self, answer: &AnswerSize<'_>) {
+        // An answer of records that have room is no longer for want of it.
+        let has_room = self
+            .fits_by_length()
+            .is_some_and(|fits| answer.asked <= fits);
+        if (answer.end == AnswerEnd::Loop || has_room) && self.loops < MOST_LOOPS {
+            self.loops += 1;
+            return;
+        }
+        if answer.limit.is_none() && answer.tokens > 0 {
+            self.room = Some(answer.tokens);
+        }
+        self.size = self.size.min(answer.records.max(1));
+        self.whole_since_cut = Some(0);
+    }
+
+    fn halve(&mut self, asked: u64) {
+        self.size = self.size.min((asked / 2).max(1));
+    }
+}
