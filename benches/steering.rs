@@ -1,9 +1,11 @@
-//! Steering: new records per call with an avoid list that is chosen and with one that is not, what is spent on topics
-//! that are dry, and what the measuring costs.
+//! Steering: new records per call with an avoid list that is chosen and with one that is not, with lists of a fixed length and
+//! one whose length is learned, what is spent on topics that are dry, and what the measuring costs.
 //!
-//! The model is simulated. What it has to say about a topic is a pool of facts, the k-th of them with a weight of
-//! k to the power of -skew; it words each fact in several ways, and a fact that the prompt shows it avoids nine times
-//! in ten. Duplicates are told by fact, so that what is compared is the prompts and nothing else.
+//! The models are simulated. What they have to say about a topic is a pool of facts, the k-th of them with a weight of
+//! k to the power of -skew; they word each fact in several ways. A fact that the prompt shows, the model that heeds avoids nine
+//! times in ten; the one that copies says a shown one in 65 of 100 answers; and the one that loses its way gives no record in 8 of
+//! 100 answers, and in 4 more for each record that is shown. Duplicates are told by fact, so that what is compared is the
+//! prompts and nothing else. `compare-steering` beside this compares them with a real model.
 //!
 //! ```sh
 //! cargo bench --bench steering            # the tables of docs/diversity.md
@@ -12,15 +14,33 @@
 
 #![allow(clippy::cast_precision_loss)] // Counts of a bench are small.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hint::black_box;
 use std::time::Instant;
 
-use topicloom::diversity::{AvoidBudget, AvoidMemory, Metrics, Patience, Sightings};
+use topicloom::diversity::{
+    AvoidBudget, AvoidMemory, Brought, Metrics, Patience, Sightings, Steering,
+};
 use topicloom::random::Random;
 
-/// How surely a fact that is shown is avoided.
+/// How surely a fact that is shown is avoided by a model that heeds.
 const HEED: f64 = 0.9;
+
+/// How often one that copies says what is shown.
+const COPY: f64 = 0.65;
+
+/// How often one that loses its way does so: with nothing shown, and more for each record.
+const LOST: f64 = 0.08;
+const LOST_PER_RECORD: f64 = 0.04;
+
+/// Answers that arrive while one is on its way.
+const IN_FLIGHT: usize = 8;
+
+/// Tokens of a prompt that shows nothing, of a record in it, and of an answer with and without an end.
+const PROMPT: u64 = 150;
+const EXCERPT: u64 = 25;
+const ANSWER: u64 = 60;
+const ENDLESS: u64 = 160;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +48,7 @@ fn main() {
         && arguments.iter().all(|argument| argument != "--test");
     let runs = if full { 100 } else { 10 };
     yields(runs);
+    learned(runs.div_ceil(5));
     stops(runs);
     costs(if full { 100_000 } else { 2_000 });
 }
@@ -45,6 +66,18 @@ enum Way {
     Latest,
     /// Chosen by `AvoidMemory`.
     Chosen,
+    /// The same, so many.
+    Most(usize),
+    /// The same, as many as `Steering` says.
+    Learned,
+}
+
+/// What a model does about what it is shown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Model {
+    Heeds,
+    Copies,
+    LosesItsWay,
 }
 
 const WAYS: [Way; 5] = [
@@ -60,7 +93,11 @@ struct Topic {
     upto: Vec<f64>,
     random: Random,
     way: Way,
+    model: Model,
     memory: AvoidMemory,
+    steering: Steering,
+    /// What answers brought, and to how many records that were shown, that are not settled yet.
+    in_flight: VecDeque<(usize, Brought)>,
     /// Accepted facts, in their order, and the ordinal of each.
     accepted: Vec<usize>,
     ordinals: HashMap<usize, u64>,
@@ -78,7 +115,10 @@ impl Topic {
             upto: upto.collect(),
             random: Random::new(seed),
             way,
+            model: Model::Heeds,
             memory: AvoidMemory::new(256),
+            steering: Steering::new(),
+            in_flight: VecDeque::new(),
             accepted: Vec::new(),
             ordinals: HashMap::new(),
             sightings: Sightings::new(),
@@ -117,11 +157,21 @@ impl Topic {
                 .take(budget.records)
                 .copied()
                 .collect(),
-            Way::Chosen => {
-                let gists = self.memory.choose(&budget);
-                gists.iter().filter_map(|gist| fact_of(gist)).collect()
+            Way::Chosen => self.chosen(budget.records),
+            Way::Most(records) => self.chosen(records),
+            Way::Learned => {
+                let records = self.steering.choose(&mut self.random);
+                self.chosen(records)
             }
         }
+    }
+
+    fn chosen(&self, records: usize) -> HashSet<usize> {
+        let chosen = self
+            .memory
+            .choose(&AvoidBudget::default().with_records(records));
+        let facts = chosen.iter().filter_map(|(_, gist)| fact_of(gist));
+        facts.collect()
     }
 
     fn draw(&mut self) -> usize {
@@ -144,14 +194,28 @@ impl Topic {
             ((total - known) / (total - avoided)).max(0.0)
         };
 
-        let mut fact = self.draw();
-        while shown.contains(&fact) && self.random.unit_f64() < HEED {
-            fact = self.draw();
-        }
+        let mut brought = Brought::default();
+        let mut brought = Brought::default();
+        brought.input_tokens = PROMPT + EXCERPT * shown.len() as u64;
+        brought.output_tokens = ANSWER;
+        let Some(fact) = self.answer(&shown) else {
+            brought.output_tokens = ENDLESS;
+            self.settle(shown.len(), brought);
+            return chance;
+        };
         let gist = Self::wording(fact, self.random.below(4));
-        if let Some(&ordinal) = self.ordinals.get(&fact) {
+        let known = self.ordinals.get(&fact).copied();
+        brought.accepted = u64::from(known.is_none());
+        brought.repeats = u64::from(known.is_some());
+        brought.copies = u64::from(known.is_some() && shown.contains(&fact));
+        self.settle(shown.len(), brought);
+        if let Some(ordinal) = known {
             self.sightings.seen_again(ordinal);
-            self.memory.repeated(Some(ordinal), &gist);
+            if brought.copies > 0 {
+                self.memory.copied(ordinal);
+            } else {
+                self.memory.repeated(Some(ordinal), &gist);
+            }
         } else {
             let ordinal = self.accepted.len() as u64;
             self.ordinals.insert(fact, ordinal);
@@ -160,6 +224,36 @@ impl Topic {
             self.memory.accepted(ordinal, &gist);
         }
         chance
+    }
+
+    /// Returns the fact that the model tells, if it tells one.
+    fn answer(&mut self, shown: &HashSet<usize>) -> Option<usize> {
+        let luck = self.random.unit_f64();
+        match self.model {
+            Model::Heeds => {
+                let mut fact = self.draw();
+                while shown.contains(&fact) && self.random.unit_f64() < HEED {
+                    fact = self.draw();
+                }
+                Some(fact)
+            }
+            Model::Copies if luck < COPY && !shown.is_empty() => {
+                let mut shown: Vec<usize> = shown.iter().copied().collect();
+                shown.sort_unstable();
+                self.random.choose(&shown).copied()
+            }
+            Model::LosesItsWay if luck < LOST + LOST_PER_RECORD * shown.len() as f64 => None,
+            Model::Copies | Model::LosesItsWay => Some(self.draw()),
+        }
+    }
+
+    fn settle(&mut self, shown: usize, brought: Brought) {
+        self.in_flight.push_back((shown, brought));
+        if self.in_flight.len() > IN_FLIGHT
+            && let Some((shown, brought)) = self.in_flight.pop_front()
+        {
+            self.steering.observe(shown, &brought);
+        }
     }
 }
 
@@ -209,6 +303,46 @@ fn yields(runs: u64) {
             );
         }
     }
+}
+
+/// New records per 100 calls with lists of a fixed length, and with one whose length is learned.
+fn learned(runs: u64) {
+    const CALLS: u32 = 1_000;
+    const WAYS: [Way; 4] = [Way::Most(0), Way::Most(3), Way::Most(10), Way::Learned];
+    println!("\nnew records per 100 calls, mean of {runs} runs of {CALLS} calls");
+    println!(
+        "{:>12} {:>5} {:>6} {:>8} {:>8} {:>8} {:>8} {:>15}",
+        "model", "skew", "facts", "none", "3", "10", "learned", "learned / best"
+    );
+    let mut ratios = Vec::new();
+    for model in [Model::Heeds, Model::Copies, Model::LosesItsWay] {
+        for (skew, facts) in [(1.0, 200), (1.0, 2000), (1.2, 500), (1.2, 2000)] {
+            let made = WAYS.map(|way| {
+                let made = (0..runs).map(|seed| {
+                    let mut topic = Topic::new(facts, skew, way, seed);
+                    topic.model = model;
+                    (0..CALLS).for_each(|_| {
+                        topic.ask();
+                    });
+                    topic.accepted.len()
+                });
+                made.sum::<usize>() as f64 * 100.0 / f64::from(CALLS) / runs as f64
+            });
+            let [fixed @ .., learned] = made;
+            let ratio = learned / fixed.into_iter().fold(0.0, f64::max);
+            println!(
+                "{:>12} {skew:>5.1} {facts:>6} {:>8.1} {:>8.1} {:>8.1} {learned:>8.1} {ratio:>15.2}",
+                format!("{model:?}"),
+                fixed[0],
+                fixed[1],
+                fixed[2],
+            );
+            ratios.push(ratio);
+        }
+    }
+    let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    println!("mean of learned / best {mean:.3}");
+    assert!(mean >= 0.95, "what is learned reaches what is best");
 }
 
 /// What a quota that cannot be met costs, with and without steering.

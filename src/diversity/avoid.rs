@@ -18,10 +18,13 @@ const ALIKE: f64 = 0.8;
 /// Words of a text that are looked at; an excerpt of 200 characters has about forty.
 const MOST_WORDS: usize = 48;
 
+/// The weight of what is not to be shown. However much is repeated that is like it, that stays below 0.
+const NEVER: f64 = f64::NEG_INFINITY;
+
 /// What one topic has given and repeated, as far as it takes to choose an avoid list.
 ///
-/// Holds a bounded number of excerpts: those that were repeated, the latest, and a random rest. Pure: the same
-/// history gives the same list.
+/// Holds a bounded number of excerpts: those that were repeated, the latest, and a random rest. What was copied from a list
+/// is not shown again. Pure: the same history gives the same list.
 ///
 /// ```
 /// use topicloom::diversity::{AvoidBudget, AvoidMemory};
@@ -32,7 +35,7 @@ const MOST_WORDS: usize = 48;
 /// }
 /// topic.repeated(Some(1), "Why is sea water salty?");
 /// let shown = topic.choose(&AvoidBudget::default().with_records(1));
-/// assert_eq!(shown, ["Why is the sea salty?"]);
+/// assert_eq!(shown, [(1, "Why is the sea salty?".to_owned())]);
 /// ```
 #[derive(Clone)]
 pub struct AvoidMemory {
@@ -48,7 +51,7 @@ struct Entry {
     /// Made when it is first compared: most are forgotten before.
     words: OnceLock<WordSet>,
     tokens: usize,
-    ordinal: Option<u64>,
+    ordinal: u64,
 }
 
 /// How much of a prompt an avoid list may take.
@@ -115,25 +118,36 @@ impl AvoidMemory {
 
     /// Remembers an accepted record.
     pub fn accepted(&mut self, ordinal: u64, excerpt: &str) {
-        self.insert(excerpt, OnceLock::new(), Some(ordinal), 0.0);
+        self.insert(excerpt, OnceLock::new(), ordinal, 0.0);
+    }
+
+    /// Remembers that a record was copied from the list that showed it: it is not shown again.
+    pub fn copied(&mut self, ordinal: u64) {
+        self.entries.reweigh(|entry, repeats| {
+            if entry.ordinal == ordinal {
+                NEVER
+            } else {
+                repeats
+            }
+        });
     }
 
     /// Remembers that a candidate was refused because it repeats a record: `of` is its ordinal, or `None` where it
-    /// repeats something else, such as given material.
+    /// repeats something else, such as given material, which is not shown.
     pub fn repeated(&mut self, of: Option<u64>, excerpt: &str) {
         let repeated = WordSet::new(excerpt, MOST_WORDS);
         let mut known = false;
         let counts = self.weight;
         self.entries.reweigh(|entry, repeats| {
             let overlap = entry.words().overlap_above(&repeated, RELATED);
-            if (of.is_some() && entry.ordinal == of) || overlap >= ALIKE {
+            if Some(entry.ordinal) == of || overlap >= ALIKE {
                 known = true;
                 repeats + counts
             } else {
                 repeats + counts * overlap
             }
         });
-        if !known {
+        if let Some(of) = of.filter(|_| !known) {
             // The record is another topic's, or forgotten; what repeats it stands for it.
             self.insert(excerpt, repeated.into(), of, self.weight);
         }
@@ -147,14 +161,10 @@ impl AvoidMemory {
 
     /// Chooses what to show: in turns what is most like what was repeated, and what came last. Once something was
     /// repeated, none that says the same as another; before that, records are as different as they can be told. In the order in which they came, so that prompts change little from one to the next.
+    ///
+    /// Each comes with its ordinal.
     #[must_use]
-    pub fn choose(&self, budget: &AvoidBudget) -> Vec<String> {
-        let chosen = self.choose_with_ordinals(budget);
-        chosen.into_iter().map(|(_, excerpt)| excerpt).collect()
-    }
-
-    /// As [`choose`](Self::choose), with the ordinals of those that are records of the run.
-    pub(crate) fn choose_with_ordinals(&self, budget: &AvoidBudget) -> Vec<(Option<u64>, String)> {
+    pub fn choose(&self, budget: &AvoidBudget) -> Vec<(u64, String)> {
         let by_repeats = |one: &Weighed<'_, Entry>, other: &Weighed<'_, Entry>| {
             let latest_first = other.arrival.cmp(&one.arrival);
             other.weight.total_cmp(&one.weight).then(latest_first)
@@ -165,6 +175,7 @@ impl AvoidMemory {
         let most = budget.records.saturating_mul(LOOKED_AT);
         let repeated = first(repeated, most, by_repeats);
         let latest = self.entries.latest(most);
+        let latest = latest.filter(|entry| entry.weight >= 0.0);
 
         let mut chosen: Vec<Weighed<'_, Entry>> = Vec::new();
         let mut tokens = budget.tokens;
@@ -195,13 +206,7 @@ impl AvoidMemory {
             .collect()
     }
 
-    fn insert(
-        &mut self,
-        excerpt: &str,
-        words: OnceLock<WordSet>,
-        ordinal: Option<u64>,
-        repeats: f64,
-    ) {
+    fn insert(&mut self, excerpt: &str, words: OnceLock<WordSet>, ordinal: u64, repeats: f64) {
         if self.entries.most() == 0 {
             return;
         }
@@ -258,6 +263,20 @@ mod tests {
         memory
     }
 
+    fn texts(memory: &AvoidMemory, budget: &AvoidBudget) -> Vec<String> {
+        let chosen = memory.choose(budget);
+        chosen.into_iter().map(|(_, excerpt)| excerpt).collect()
+    }
+
+    #[test]
+    fn what_was_copied_is_not_shown_again() {
+        let mut memory = memory(&["red apples", "blue whales", "green seas"]);
+        memory.copied(1);
+        (0..3).for_each(|_| memory.repeated(Some(1), "blue whales"));
+        let shown = texts(&memory, &AvoidBudget::default());
+        assert_eq!(shown, ["red apples", "green seas"]);
+    }
+
     #[test]
     fn what_is_repeated_is_shown_before_what_is_not() {
         let mut memory = memory(&["red apples", "blue whales", "green seas", "old towers"]);
@@ -266,12 +285,9 @@ mod tests {
             memory.repeated(None, "green waves in green seas");
         }
         let two = AvoidBudget::default().with_records(2);
-        assert_eq!(
-            memory.choose(&two),
-            ["green seas", "green waves in green seas"]
-        );
+        assert_eq!(texts(&memory, &two), ["red apples", "green seas"]);
         let five = AvoidBudget::default().with_records(5);
-        assert_eq!(memory.choose(&five).len(), 5);
+        assert_eq!(memory.choose(&five).len(), 4);
     }
 
     #[test]
@@ -282,14 +298,14 @@ mod tests {
             memory.repeated(Some(ordinal), name);
         }
         let shown = memory.choose(&AvoidBudget::default().with_records(4));
-        assert!(shown.contains(&names[19]), "{shown:?}");
+        assert!(shown.contains(&(19, names[19].clone())), "{shown:?}");
     }
 
     #[test]
     fn the_budget_holds_and_a_long_text_makes_room_for_short_ones() {
         let long = "word ".repeat(200);
         let memory = memory(&["short one", "another thing", &long]);
-        let shown = memory.choose(&AvoidBudget::default().with_tokens(20));
+        let shown = texts(&memory, &AvoidBudget::default().with_tokens(20));
         assert_eq!(shown, ["short one", "another thing"]);
         assert!(
             memory
@@ -329,7 +345,7 @@ mod tests {
         let kept: Vec<u64> = memory
             .entries
             .iter()
-            .filter_map(|entry| entry.thing.ordinal)
+            .map(|entry| entry.thing.ordinal)
             .collect();
         assert!(kept.contains(&0) && kept.contains(&999), "{kept:?}");
         assert!(
@@ -344,15 +360,10 @@ mod tests {
         let mut memory = memory(&["old habit", "new custom"]);
         (0..200).for_each(|_| memory.repeated(Some(0), "old habit"));
         (0..100).for_each(|_| memory.repeated(Some(1), "new custom"));
-        assert_eq!(
-            memory.choose(&AvoidBudget::default().with_records(1)),
-            ["new custom"]
-        );
+        let one = AvoidBudget::default().with_records(1);
+        assert_eq!(texts(&memory, &one), ["new custom"]);
         (0..100_000).for_each(|_| memory.repeated(Some(0), "old habit"));
-        assert_eq!(
-            memory.choose(&AvoidBudget::default().with_records(1)),
-            ["old habit"]
-        );
+        assert_eq!(texts(&memory, &one), ["old habit"]);
         assert!(memory.entries.iter().all(|entry| entry.weight.is_finite()));
     }
 

@@ -1,10 +1,10 @@
 //! Diversity: how much a topic has left to say, what a prompt shows so that less is repeated, and how diverse
 //! the result is.
 //!
-//! Three pure parts, fed in the order in which answers are settled:
+//! Four pure parts, fed in the order in which answers are settled:
 //!
 //! - [`Sightings`] counts what was new and what was repeated, and says when a topic is dry;
-//! - [`AvoidMemory`] chooses the records that a prompt shows as not to be repeated;
+//! - [`Steering`] learns how many records a prompt is to show as not to be repeated, and [`AvoidMemory`] chooses them;
 //! - [`Metrics`] measures the accepted records as they come.
 
 mod avoid;
@@ -14,10 +14,12 @@ mod metrics;
 mod neighbours;
 mod prompt_memory;
 mod saturation;
+mod steering;
 mod words;
 
 pub use avoid::{AvoidBudget, AvoidMemory};
 pub use metrics::{DiversityReport, Metrics, Spread, Window};
 pub use neighbours::vendi;
-pub(crate) use prompt_memory::{PromptMemory, excerpt};
+pub(crate) use prompt_memory::{PromptMemory, Repeat, excerpt, parrots};
 pub use saturation::{Dry, Patience, Saturation, Sightings};
+pub use steering::{Brought, Steering};

@@ -5,11 +5,16 @@ use std::mem;
 
 use serde_json::{Map, Value};
 
-use super::{AvoidBudget, AvoidMemory};
+use super::words::for_each_word;
+use super::{AvoidBudget, AvoidMemory, Brought, Steering};
+use crate::random::Random;
 
 /// The most characters of a record that a prompt shows: enough to tell it from others, and little enough that
 /// a handful of them costs less than the answer.
 const EXCERPT_CHARS: usize = 200;
+
+/// The fewest characters of a record that was cut which tell it from others.
+const FEWEST_CHARS: usize = 20;
 
 /// The most notes on what was wrong that one prompt carries. More than a few are not read.
 const MOST_NOTES: usize = 4;
@@ -22,8 +27,21 @@ const HARMLESS: &str =
 #[derive(Debug)]
 pub(crate) struct PromptMemory {
     topics: Vec<TopicMemory>,
-    budget: AvoidBudget,
+    /// How many records are shown, where the caller says so.
+    fixed: Option<usize>,
+    steering: Steering,
     latest: Latest,
+    /// Whether the model repeats what it is told of its answers.
+    parrots: bool,
+}
+
+/// What is known of a candidate that repeats something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Repeat {
+    /// Whether it is known to differ from what it repeats.
+    pub(crate) differs: bool,
+    /// Whether its prompt showed what it repeats.
+    pub(crate) is_copy: bool,
 }
 
 /// The latest records that were accepted, so that a repeat can be told of what it repeats.
@@ -59,15 +77,24 @@ impl Latest {
 #[derive(Debug, Clone)]
 struct TopicMemory {
     avoid: AvoidMemory,
-    notes: Vec<String>,
+    notes: Vec<Note>,
     /// How many answers the model or a filter declined.
     declined: u32,
 }
 
+/// What was wrong with an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Note {
+    text: String,
+    /// Whether it shows a record, which some models copy.
+    shows_record: bool,
+}
+
 impl PromptMemory {
-    /// Creates the memory of so many topics, which shows so many records in a prompt.
-    pub(crate) fn new(topics: usize, shown: usize) -> Self {
-        let keep = if shown == 0 {
+    /// Creates the memory of so many topics, which shows so many records in a prompt, or as many as it learns to.
+    pub(crate) fn new(topics: usize, fixed: Option<u64>) -> Self {
+        let fixed = fixed.map(|records| usize::try_from(records).unwrap_or(usize::MAX));
+        let keep = if fixed == Some(0) {
             0
         } else {
             AvoidMemory::fair_share(topics)
@@ -79,20 +106,39 @@ impl PromptMemory {
         };
         Self {
             topics: vec![memory; topics],
-            budget: AvoidBudget::default().with_records(shown),
+            fixed,
+            steering: Steering::new(),
             latest: Latest::default(),
+            parrots: false,
         }
+    }
+
+    /// Takes note of what an answer brought, whose prompt showed so many records.
+    pub(crate) fn observe(&mut self, shown: usize, brought: &Brought) {
+        self.steering.observe(shown, brought);
+    }
+
+    /// Remembers that an answer repeated what the prompt said of the one before it: no later prompt says such things.
+    pub(crate) fn parroted(&mut self) {
+        self.parrots = true;
     }
 
     /// Remembers an accepted record.
     pub(crate) fn accepted(&mut self, topic: usize, ordinal: u64, excerpt: &str) {
-        self.topics[topic].avoid.accepted(ordinal, excerpt);
+        if let Some(shown) = shown(excerpt) {
+            self.topics[topic].avoid.accepted(ordinal, shown);
+        }
         self.latest.push(ordinal, excerpt);
     }
 
     /// Remembers what was wrong with an answer, until the topic is asked again.
     pub(crate) fn note(&mut self, topic: usize, note: String) {
+        self.add(topic, note, false);
+    }
+
+    fn add(&mut self, topic: usize, text: String, shows_record: bool) {
         let notes = &mut self.topics[topic].notes;
+        let note = Note { text, shows_record };
         if notes.len() < MOST_NOTES && !notes.contains(&note) {
             notes.push(note);
         }
@@ -104,30 +150,62 @@ impl PromptMemory {
         self.topics[topic].declined += 1;
     }
 
-    /// Remembers a record that was refused because it repeats the one of this ordinal, or given material. Returns whether it is
-    /// known to differ from what it repeats.
-    pub(crate) fn repeated(&mut self, topic: usize, of: Option<u64>, excerpt: &str) -> bool {
-        self.topics[topic].avoid.repeated(of, excerpt);
-        let repeated = of.and_then(|of| self.latest.get(of)).map(str::to_owned);
-        let note = match &repeated {
-            Some(repeated) => {
-                format!("one record repeats this one, which already exists: {repeated}")
-            }
-            None => format!("this one repeats a record that already exists: {excerpt}"),
+    /// Returns which of the records that a prompt showed a candidate is the copy of, if it ends where that was cut.
+    pub(crate) fn cut_copy(&self, shown_before: &[u64], excerpt: &str) -> Option<u64> {
+        let is_it = |ordinal: &u64| {
+            let whole = self.latest.get(*ordinal)?;
+            let cut = shown(whole).filter(|cut| cut.len() < whole.len())?;
+            (cut.to_lowercase() == excerpt.to_lowercase()).then_some(*ordinal)
         };
-        self.note(topic, note);
-        repeated.is_some_and(|repeated| repeated != excerpt)
+        shown_before.iter().find_map(is_it)
     }
 
-    /// Returns the records to show: what is most like what the topic has been repeating, and the latest.
-    pub(crate) fn avoid(&self, topic: usize) -> Vec<(Option<u64>, String)> {
-        self.topics[topic].avoid.choose_with_ordinals(&self.budget)
+    /// Remembers a record that was refused because it repeats the one of this ordinal, or given material. `shown_before` are the
+    /// records that its prompt showed.
+    pub(crate) fn repeated(
+        &mut self,
+        topic: usize,
+        of: Option<u64>,
+        excerpt: &str,
+        shown_before: &[u64],
+    ) -> Repeat {
+        let repeated = of.and_then(|of| self.latest.get(of)).map(str::to_owned);
+        let copied = of.filter(|of| shown_before.contains(of));
+        if let Some(copied) = copied {
+            self.topics[topic].avoid.copied(copied);
+        } else {
+            if let Some(shown) = shown(excerpt) {
+                self.topics[topic].avoid.repeated(of, shown);
+            }
+            let note = match &repeated {
+                Some(repeated) => {
+                    format!("one record repeats this one, which already exists: {repeated}")
+                }
+                None => format!("this one repeats a record that already exists: {excerpt}"),
+            };
+            self.add(topic, note, true);
+        }
+        Repeat {
+            differs: repeated.is_some_and(|repeated| repeated != excerpt),
+            is_copy: copied.is_some(),
+        }
     }
 
-    /// Takes what was wrong with the answers since the topic was last asked.
-    pub(crate) fn take_feedback(&mut self, topic: usize) -> Option<String> {
+    /// Chooses the records to show in the next prompt of a topic: what is most like what it has been repeating, and the latest.
+    /// `None` where no record is to be shown.
+    pub(crate) fn choose(&self, topic: usize, random: &mut Random) -> Option<Vec<(u64, String)>> {
+        let most = self.fixed.unwrap_or_else(|| self.steering.choose(random));
+        let budget = AvoidBudget::default().with_records(most);
+        (most > 0).then(|| self.topics[topic].avoid.choose(&budget))
+    }
+
+    /// Takes what was wrong with the answers since the topic was last asked. What shows a record is left out where the prompt
+    /// shows none.
+    pub(crate) fn take_feedback(&mut self, topic: usize, shows_records: bool) -> Option<String> {
         let memory = &mut self.topics[topic];
-        let mut notes = mem::take(&mut memory.notes);
+        let notes = mem::take(&mut memory.notes).into_iter();
+        let notes = notes.filter(|note| !self.parrots && (shows_records || !note.shows_record));
+        let mut notes: Vec<String> = notes.map(|note| note.text).collect();
         match memory.declined {
             0 => {}
             1 => notes.push(format!("An answer was declined. {HARMLESS}")),
@@ -136,6 +214,46 @@ impl PromptMemory {
         }
         (!notes.is_empty()).then(|| notes.join("\n"))
     }
+}
+
+/// Returns as much of an excerpt as a prompt shows: all of it, or what is whole where it was cut. What ends in the middle of
+/// a sentence is copied with its end missing.
+fn shown(excerpt: &str) -> Option<&str> {
+    let Some(cut) = excerpt.strip_suffix(ELLIPSIS) else {
+        return (!excerpt.is_empty()).then_some(excerpt);
+    };
+    let ends = cut.char_indices().filter_map(|(at, character)| {
+        let after = &cut[at + character.len_utf8()..];
+        let ends_here = match character {
+            '。' | '！' | '？' => true,
+            '.' | '!' | '?' => after.is_empty() || after.starts_with(' '),
+            _ => false,
+        };
+        let end = if ends_here {
+            at + character.len_utf8()
+        } else {
+            at
+        };
+        (ends_here || after.starts_with(&SEPARATOR[1..]) && character == ' ').then_some(end)
+    });
+    let whole = &cut[..ends.last()?];
+    (whole.chars().count() >= FEWEST_CHARS).then_some(whole)
+}
+
+/// Returns whether an answer says a sentence of the feedback on the one before it again.
+pub(crate) fn parrots(feedback: &str, answer: &str) -> bool {
+    /// Fewer words may be a record's own.
+    const FEWEST_WORDS: usize = 5;
+    let words = |text: &str| {
+        let mut words = Vec::new();
+        for_each_word(text, |word| words.push(word));
+        words
+    };
+    let said = words(answer);
+    feedback.split(['\n', '.', ';']).any(|sentence| {
+        let sentence = words(sentence);
+        sentence.len() >= FEWEST_WORDS && said.windows(sentence.len()).any(|part| part == sentence)
+    })
 }
 
 /// Returns the beginning of a record's texts, on one line.
@@ -149,7 +267,7 @@ pub(crate) fn excerpt(data: &Map<String, Value>) -> String {
             continue;
         }
         if !excerpt.is_empty() {
-            excerpt.push_str(" | ");
+            excerpt.push_str(SEPARATOR);
         }
         // One character more than there is room for shows that the text goes on.
         let head = text.get(..=room).unwrap_or(text);
@@ -170,6 +288,9 @@ pub(crate) fn excerpt(data: &Map<String, Value>) -> String {
 }
 
 const ELLIPSIS: &str = "…";
+
+/// What stands between the texts of a record.
+const SEPARATOR: &str = " | ";
 
 /// Whether a text needs no look at its characters: it is ASCII, and white space in it is single spaces. Most are.
 fn is_plain(text: &str) -> bool {
@@ -253,8 +374,43 @@ mod tests {
     }
 
     #[test]
+    fn an_excerpt_is_shown_up_to_where_it_is_whole() {
+        for (excerpt, expected) in [
+            (
+                "What is a graph? | Nodes.",
+                Some("What is a graph? | Nodes."),
+            ),
+            (
+                "A tide is a long wave. It is caused by the moo…",
+                Some("A tide is a long wave."),
+            ),
+            ("A tide is a wave of version 1.2 that is l…", None),
+            (
+                "A tide is a long wave. Why? It is not kn…",
+                Some("A tide is a long wave. Why?"),
+            ),
+            (
+                "Why is the sea so salty? | Since riv…",
+                Some("Why is the sea so salty?"),
+            ),
+            (
+                "The names of the seas | Since riv…",
+                Some("The names of the seas"),
+            ),
+            (
+                "潮汐是海水在月球和太阳引力作用下产生的运动。它每…",
+                Some("潮汐是海水在月球和太阳引力作用下产生的运动。"),
+            ),
+            ("Yes. And then it goes on without an end to it…", None),
+            ("", None),
+        ] {
+            assert_eq!(shown(excerpt), expected, "{excerpt}");
+        }
+    }
+
+    #[test]
     fn what_was_repeated_is_shown_and_notes_only_once() {
-        let mut memory = PromptMemory::new(1, 2);
+        let mut memory = PromptMemory::new(1, Some(2));
         let excerpts = [
             "Why is the sea salty?",
             "What moves the tides?",
@@ -264,39 +420,91 @@ mod tests {
         for (ordinal, excerpt) in (0..).zip(excerpts) {
             memory.accepted(0, ordinal, excerpt);
         }
-        memory.repeated(0, Some(0), "Why is the sea so salty?");
-        let shown = memory.avoid(0);
+        let repeat = memory.repeated(0, Some(0), "Why is the sea so salty?", &[1]);
+        assert_eq!((repeat.differs, repeat.is_copy), (true, false));
+        let shown = memory
+            .choose(0, &mut Random::new(1))
+            .expect("records are shown");
         let shown: Vec<_> = shown
             .iter()
             .map(|(of, excerpt)| (*of, &**excerpt))
             .collect();
-        assert_eq!(shown, [(Some(0), excerpts[0]), (Some(3), excerpts[3])]);
+        assert_eq!(shown, [(0, excerpts[0]), (3, excerpts[3])]);
         memory.note(0, "not JSON".to_owned());
         memory.note(0, "not JSON".to_owned());
-        let feedback = memory.take_feedback(0).expect("there is some");
+        let feedback = memory.take_feedback(0, true).expect("there is some");
         assert_eq!(feedback.matches("not JSON").count(), 1);
-        assert_eq!(memory.take_feedback(0), None);
+        assert!(feedback.contains("sea salty"));
+        assert_eq!(memory.take_feedback(0, true), None);
+    }
+
+    #[test]
+    fn a_copy_is_neither_shown_again_nor_told_of() {
+        let mut memory = PromptMemory::new(1, Some(2));
+        memory.accepted(0, 0, "Why is the sea salty?");
+        memory.accepted(0, 1, "What moves the tides?");
+        let repeat = memory.repeated(0, Some(0), "Why is the sea salty?", &[0, 1]);
+        assert_eq!((repeat.differs, repeat.is_copy), (false, true));
+        let shown = memory.choose(0, &mut Random::new(1));
+        assert_eq!(shown, Some(vec![(1, "What moves the tides?".to_owned())]));
+        assert_eq!(memory.take_feedback(0, true), None);
+    }
+
+    #[test]
+    fn a_record_that_ends_where_a_shown_one_was_cut_is_a_copy() {
+        let mut memory = PromptMemory::new(1, None);
+        memory.accepted(0, 0, "A tide is a long wave. It is caused by the moo…");
+        memory.accepted(0, 1, "The sea is salty since rivers carry salt.");
+        let copies = |shown: &[u64], excerpt| memory.cut_copy(shown, excerpt);
+        assert_eq!(copies(&[1, 0], "A tide is a long wave."), Some(0));
+        assert_eq!(copies(&[1], "A tide is a long wave."), None);
+        assert_eq!(copies(&[0], "A tide is a wave."), None);
+        // What was shown as a whole is for the deduplicator to tell.
+        let whole = "The sea is salty since rivers carry salt.";
+        assert_eq!(copies(&[1], whole), None);
+    }
+
+    #[test]
+    fn a_model_that_repeats_what_it_is_told_is_told_no_more() {
+        let feedback = "record 1: `answer` is shorter than 10 characters\nnot JSON";
+        let parrot =
+            r#"{"records": [{"question": "Record 1: answer is shorter than 10 characters?"}]}"#;
+        assert!(parrots(feedback, parrot));
+        assert!(!parrots(
+            feedback,
+            r#"{"records": [{"question": "What is not JSON?"}]}"#
+        ));
+        assert!(!parrots("", "anything"));
+
+        let mut memory = PromptMemory::new(1, None);
+        memory.note(0, "not JSON".to_owned());
+        memory.parroted();
+        assert_eq!(memory.take_feedback(0, true), None);
+        memory.declined(0);
+        assert!(memory.take_feedback(0, true).is_some());
     }
 
     #[test]
     fn nothing_is_shown_where_nothing_is_to_be_shown() {
-        let mut memory = PromptMemory::new(1, 0);
+        let mut memory = PromptMemory::new(1, Some(0));
         memory.accepted(0, 0, "Why is the sea salty?");
-        assert!(memory.avoid(0).is_empty());
+        memory.repeated(0, Some(0), "Why is the sea salty?", &[]);
+        assert_eq!(memory.choose(0, &mut Random::new(1)), None);
+        assert_eq!(memory.take_feedback(0, false), None);
     }
 
     #[test]
     fn no_prompt_after_a_refusal_is_one_that_was_declined() {
-        let mut memory = PromptMemory::new(2, 0);
-        let mut seen = vec![memory.take_feedback(0)];
+        let mut memory = PromptMemory::new(2, Some(0));
+        let mut seen = vec![memory.take_feedback(0, false)];
         for _ in 0..4 {
             memory.declined(0);
             // Asked twice before the next refusal.
-            let first = memory.take_feedback(0);
-            assert_eq!(memory.take_feedback(0), first);
+            let first = memory.take_feedback(0, false);
+            assert_eq!(memory.take_feedback(0, false), first);
             assert!(!seen.contains(&first), "{first:?}");
             seen.push(first);
         }
-        assert_eq!(memory.take_feedback(1), None);
+        assert_eq!(memory.take_feedback(1, false), None);
     }
 }

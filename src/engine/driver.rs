@@ -431,7 +431,11 @@ impl Tasks {
             if task.topic < self.context.topics.len() {
                 let task = Task::replayed(task.id, task.topic, task.wanted, task.round);
                 state.ledger.book(&task);
-                self.spawn(state.task_input(task, None));
+                let input = state.task_input(task, None);
+                self.spawn(TaskInput {
+                    is_adopted: true,
+                    ..input
+                });
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use serde_json::Map;
 use tokio::time::timeout;
 
 use super::RunParts;
@@ -14,13 +15,15 @@ use super::client_stack::ClientContext;
 use super::followed::CallsUnderWay;
 use super::log::Log;
 use super::worker::{answered_by, no_longer_under_way};
+use crate::candidate::Candidate;
+use crate::dedup::{Deduplicator, Memory, NearDuplicates, Reference};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard;
 use crate::journal::{Entry, TopicAnswer};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 use crate::plan::{Origin, Plan, PlannedTopic};
 use crate::stop_signal::StopSignal;
-use crate::topic::{AngleSet, Topic, TopicRequest, normalised_name};
+use crate::topic::{AngleSet, IsNew, Topic, TopicRequest, normalised_name};
 
 /// Asks the topic model, for topics and for angles.
 pub(super) struct Planner<'a> {
@@ -146,7 +149,24 @@ impl<'a> Planner<'a> {
             .with_instruction(self.parts.input.user_instruction())
             .with_parameters(Arc::clone(&self.parts.topic_model.parameters))
             .with_seed(self.seed)
+            .with_new_names(new_names)
     }
+}
+
+/// Returns what tells whether a name says what none before it said, in other words or not. Records of two topics that are
+/// the same are asked for twice, whatever is taken for a repeat among records.
+fn new_names() -> IsNew {
+    let near = NearDuplicates::default();
+    let mut memory = near.memory();
+    let mut count = 0;
+    Box::new(move |name| {
+        let mut fields = Map::new();
+        // In what is asked, articles, endings and the order of phrases do not count, as they do in what is stated.
+        fields.insert("name".to_owned(), format!("What is {name}?").into());
+        let name = near.read(&Candidate::new("", &fields));
+        count += 1;
+        memory.admit(name, Reference::Record(count)).is_unique()
+    })
 }
 
 /// Gives the topics of an earlier plan the places they had, since answers name a topic by its place. One that is no
@@ -244,5 +264,54 @@ impl LlmClient for Journalled {
 
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_say_the_same_are_told_from_names_that_do_not() {
+        let mut is_new = new_names();
+        for name in [
+            "neural networks",
+            "convolutional neural networks",
+            "supervised learning",
+            "unsupervised learning",
+            "semi-supervised learning",
+            "sorting in C",
+            "sorting in C++",
+            "sorting in C#",
+            "Chapter 1",
+            "Chapter 2",
+            "The war of 1812",
+            "World War I",
+            "World War II",
+            "cause and effect",
+            "photosynthesis at night",
+            "cooking with gas",
+            "cooking without gas",
+            "Who's Who",
+            "The Who",
+            "To be or not to be",
+            "IT",
+            "a",
+            "b",
+            "t0",
+            "t1",
+            "海洋学",
+            "海洋生物学",
+        ] {
+            assert!(is_new(name), "{name}");
+        }
+        for name in [
+            "The Neural Network",
+            "Supervised learning.",
+            "the Chapter 2",
+            "effect and cause",
+        ] {
+            assert!(!is_new(name), "{name}");
+        }
     }
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::RunParts;
 use super::client_stack::ClientContext;
 use super::judge::Judged;
+use crate::diversity::{Brought, Repeat};
 use crate::error::Error;
 use crate::ledger::{Ledger, TopicStats};
 use crate::llm::cuts;
 use crate::outcome::{GiveUp, Outcome};
 use crate::parse::Mends;
 use crate::plan::{Plan, PlannedTopic};
-use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report, TopicReport};
+use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report, ShownReport, TopicReport};
 use crate::schedule::TopicProgress;
 use crate::schema::{CoercionKind, DecodeFault};
 
@@ -48,6 +49,10 @@ pub(super) struct AnswerStats {
     filtered: BTreeMap<&'static str, u64>,
     /// By the method that found them.
     duplicates: BTreeMap<&'static str, u64>,
+    /// Of those, the ones whose prompt showed what they repeat.
+    pub(super) copies: u64,
+    /// By how many records a prompt showed.
+    shown: BTreeMap<usize, ShownReport>,
     /// Candidates refused in a row as repeats of something that they differ from.
     in_a_row: u32,
     /// By their places in the plan, with what was wrong in their last tasks.
@@ -112,14 +117,20 @@ impl AnswerStats {
 
     /// Adds a candidate that was refused as a repeat. Returns whether this is the last of so many in a row that what is
     /// compared may be the wrong part of a record; true once in a run.
-    pub(super) fn duplicate(&mut self, method: &'static str, differs: bool) -> bool {
+    pub(super) fn duplicate(&mut self, method: &'static str, repeat: Repeat) -> bool {
         let method = if method.is_empty() { "custom" } else { method };
         *self.duplicates.entry(method).or_default() += 1;
-        if differs && self.in_a_row < SUSPICIOUS {
+        self.copies += u64::from(repeat.is_copy);
+        if repeat.differs && self.in_a_row < SUSPICIOUS {
             self.in_a_row += 1;
             return self.in_a_row == SUSPICIOUS;
         }
         false
+    }
+
+    /// Adds what an answer brought whose prompt showed so many records.
+    pub(super) fn shown(&mut self, records: usize, brought: &Brought) {
+        self.shown.entry(records).or_default().add(brought);
     }
 
     /// Notes that a candidate was accepted.
@@ -170,6 +181,8 @@ impl AnswerStats {
         report.unfinished = self.unfinished;
         report.filtered = by_name(&self.filtered);
         report.duplicates = by_name(&self.duplicates);
+        report.copies = self.copies;
+        report.shown = self.shown;
         if self.in_a_row == SUSPICIOUS {
             report.warnings.push(mostly_repeats(&report.compared_by));
         }
@@ -296,7 +309,13 @@ mod tests {
     #[test]
     fn a_row_of_repeats_that_differ_is_told_once() {
         let mut stats = AnswerStats::default();
-        let told = |stats: &mut AnswerStats, differs| stats.duplicate("near", differs);
+        let told = |stats: &mut AnswerStats, differs| {
+            let repeat = Repeat {
+                differs,
+                is_copy: false,
+            };
+            stats.duplicate("near", repeat)
+        };
         assert!((1..SUSPICIOUS).all(|_| !told(&mut stats, true)));
         stats.accepted();
         assert!(

@@ -10,17 +10,18 @@ use super::log::Turn;
 use super::report::{self, AnswerStats, mostly_repeats};
 use super::worker::{TASKS_PER_PERMIT, TaskInput, TaskResult, WorkerContext, calls_at_once};
 use crate::dedup::{AnyFingerprint, AnyMemory, Match, Reference, Verdict};
-use crate::diversity::{DiversityReport, Metrics, PromptMemory, vendi};
+use crate::diversity::{Brought, DiversityReport, Metrics, PromptMemory, vendi};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
 use crate::guard::caught;
 use crate::hooks::{Accepted, Failed, Rejected};
-use crate::journal::Entry;
+use crate::journal::{Entry, PromptChoice};
 use crate::ledger::{AnswerEnd, AnswerSize, AskedAgain, Ledger, LedgerRules, Task};
 use crate::llm::layers::UnprovenModes;
 use crate::llm::{OutputLimits, failures};
 use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
 use crate::plan::Plan;
+use crate::random::Random;
 use crate::record::{Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
 use crate::report::Report;
 use crate::schema::DecodeFault;
@@ -33,6 +34,9 @@ const KILLED: &str = "the process before this one did not end its run: what the 
 /// Records whose embeddings are compared at the end of a run, where there are embeddings. Their Vendi score takes some
 /// twenty milliseconds; it grows with the third power.
 const MOST_EMBEDDINGS: usize = 256;
+
+/// The method by which a record is refused that ends where one was cut which its prompt showed.
+const CUT_COPY: &str = "copy";
 
 /// Candidates in a row about which filters may fail to decide.
 const MOST_FILTER_FAILURES: u32 = 5;
@@ -100,13 +104,18 @@ impl RunState {
 
     /// Returns what the worker of a task is told.
     pub(super) fn task_input(&mut self, task: Task, turn_to_append: Option<Turn>) -> TaskInput {
-        let avoid = self.prompt_memory.avoid(task.topic);
-        let (shown, avoid) = avoid.into_iter().unzip();
+        let random = Random::new(self.context.seed).fork("steering");
+        let chosen = self
+            .prompt_memory
+            .choose(task.topic, &mut random.nth(task.id));
+        let shows_records = chosen.is_some();
+        let (shown, avoid) = chosen.unwrap_or_default().into_iter().unzip();
         TaskInput {
             turn: self.ledger.stats()[task.topic].tasks - 1,
+            feedback: self.prompt_memory.take_feedback(task.topic, shows_records),
             avoid,
             shown,
-            feedback: self.prompt_memory.take_feedback(task.topic),
+            is_adopted: false,
             max_tokens: self.limits.raised(task.topic, task.wanted),
             turn_to_append,
             task,
@@ -129,6 +138,7 @@ impl RunState {
                 self.resumed_answers += 1;
                 let result = TaskResult::Answered {
                     judged,
+                    prompt: answer.prompt,
                     failed_calls: failures(&answer.attempts).count(),
                     model: (*answer.model != *self.model).then(|| answer.model.into()),
                 };
@@ -184,11 +194,12 @@ impl RunState {
         let given_up = match result {
             TaskResult::Answered {
                 judged,
+                prompt,
                 failed_calls,
                 model,
             } => {
                 context.unsettled.fetch_sub(1, Ordering::Relaxed);
-                self.answered(task, topic, judged, failed_calls, model.as_ref())
+                self.answered(task, topic, judged, &prompt, failed_calls, model.as_ref())
             }
             TaskResult::Failed { error, calls } => self.failed(task, topic, &error, calls),
         };
@@ -251,6 +262,7 @@ impl RunState {
         task: &Task,
         topic: &Topic,
         judged: Judged,
+        prompt: &PromptChoice,
         failed_calls: usize,
         model: Option<&Arc<str>>,
     ) -> Option<(GiveUp, Option<String>)> {
@@ -265,15 +277,36 @@ impl RunState {
         let fault = judged.fault;
         let mut miss = Some(Miss::Answer(fault.unwrap_or(AnswerFault::NoRecords)));
         let mut last_error = None;
+        let copies_before = self.stats.copies;
+        let mut brought = Brought {
+            input_tokens: judged.usage.input_tokens,
+            output_tokens: judged.usage.output_tokens,
+            ..Brought::default()
+        };
         for candidate in judged.candidates {
-            match self.candidate(task, topic, candidate, model, &mut last_error) {
-                Some(Ok(())) => miss = None,
-                Some(Err(rejection)) => miss = miss.map(|_| Miss::Rejected(rejection)),
+            match self.candidate(
+                task,
+                topic,
+                candidate,
+                &prompt.shown,
+                model,
+                &mut last_error,
+            ) {
+                Some(Ok(())) => {
+                    miss = None;
+                    brought.accepted += 1;
+                }
+                Some(Err(rejection)) => {
+                    miss = miss.map(|_| Miss::Rejected(rejection));
+                    brought.repeats += u64::from(rejection == Rejection::Duplicate);
+                }
                 // Neither it nor what follows it became anything.
                 None => break,
             }
             self.ledger.found(task.topic, 1);
         }
+        brought.copies = self.stats.copies - copies_before;
+        self.note_prompt(prompt, &brought);
         debug!(
             task = task.id,
             gave_something = miss.is_none(),
@@ -285,6 +318,17 @@ impl RunState {
         }
         let given_up = self.ledger.answered(task, miss, fault, failed_calls)?;
         Some((given_up, last_error))
+    }
+
+    /// Takes note of what came of a prompt.
+    fn note_prompt(&mut self, prompt: &PromptChoice, brought: &Brought) {
+        if prompt.parroted {
+            self.prompt_memory.parroted();
+        }
+        if !prompt.unknown {
+            self.prompt_memory.observe(prompt.shown.len(), brought);
+            self.stats.shown(prompt.shown.len(), brought);
+        }
     }
 
     /// Takes note of an answer as a whole: what was wrong with it, and what to tell the model.
@@ -315,6 +359,7 @@ impl RunState {
         task: &Task,
         topic: &Topic,
         candidate: Result<Ready, Refused>,
+        shown: &[u64],
         model: Option<&Arc<str>>,
         last_error: &mut Option<String>,
     ) -> Option<Result<(), Rejection>> {
@@ -342,7 +387,16 @@ impl RunState {
             };
             return Some(Err(self.refused(task, topic, refused)));
         }
-        Some(match self.admit(ready.fingerprint)? {
+        let cut_copy = self.prompt_memory.cut_copy(shown, &ready.excerpt);
+        let verdict = match cut_copy {
+            Some(of) => Verdict::Duplicate(Match {
+                of: Reference::Record(of),
+                similarity: 1.0,
+                method: CUT_COPY,
+            }),
+            None => self.admit(ready.fingerprint)?,
+        };
+        Some(match verdict {
             Verdict::Unique => {
                 self.filter_failures = 0;
                 let excerpt = &ready.excerpt;
@@ -358,7 +412,7 @@ impl RunState {
             }
             Verdict::Duplicate(found) => {
                 *last_error = None;
-                self.duplicate(task, topic, &found, &ready.excerpt, ready.json);
+                self.duplicate(task, topic, &found, &ready.excerpt, shown, ready.json);
                 Err(Rejection::Duplicate)
             }
         })
@@ -443,14 +497,15 @@ impl RunState {
         topic: &Topic,
         found: &Match,
         excerpt: &str,
+        shown: &[u64],
         json: Option<Box<JsonRecord>>,
     ) {
         let of = match found.of {
             Reference::Record(ordinal) => Some(ordinal),
             Reference::Given(_) => None,
         };
-        let differs = self.prompt_memory.repeated(task.topic, of, excerpt);
-        if self.stats.duplicate(found.method, differs) && !self.is_replaying {
+        let repeat = self.prompt_memory.repeated(task.topic, of, excerpt, shown);
+        if self.stats.duplicate(found.method, repeat) && !self.is_replaying {
             let warning = mostly_repeats(&self.context.parts.deduplicator.describe());
             self.context
                 .parts

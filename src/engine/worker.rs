@@ -1,7 +1,7 @@
 //! Carries one task from prompt to judged answer. Stateless: all it has is what it is given.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -10,20 +10,21 @@ use super::RunParts;
 use super::client_stack::ClientContext;
 use super::judge::{Judge, Judged};
 use super::log::{Log, Turn};
+use crate::diversity::parrots;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::{caught, caught_async};
 use crate::input::Settings;
 use crate::journal::{Answer, CallFailure, Entry, PromptChoice};
 use crate::ledger::Task;
 use crate::llm::{
-    Attempt, AttemptLog, Capabilities, ChatRequest, ChatResponse, LlmClient, Message, Parameters,
-    Purpose, RecordsFormat, TaskRef, UnconfirmedCost, failures,
+    Attempt, AttemptLog, Capabilities, ChatRequest, ChatResponse, LlmClient, Message, OutputMode,
+    Parameters, Purpose, RecordsFormat, TaskRef, UnconfirmedCost, failures,
 };
 use crate::outcome::CallError;
 use crate::plan::Plan;
 use crate::prompt::{AskContext, StableContext};
 use crate::random::Random;
-use crate::schema::RECORDS_KEY;
+use crate::schema::{RECORDS_KEY, skeleton};
 use crate::stop_signal::StopSignal;
 use crate::topic::{AngleSet, Topic};
 
@@ -55,6 +56,9 @@ pub(super) struct WorkerContext {
     /// What never changes comes first, so that providers serve it from their prefix cache.
     system: Message,
     cache_key: Arc<str>,
+    /// What a prompt shows where the answer was not bound to the schema otherwise.
+    skeleton: String,
+    is_bound: AtomicBool,
     format: RecordsFormat,
     pub(super) topics: Vec<Topic>,
     angles: AngleSet,
@@ -74,8 +78,10 @@ pub(super) struct TaskInput {
     pub(super) turn: u64,
     /// Records that are not to be repeated.
     pub(super) avoid: Vec<String>,
-    /// Their ordinals, of those that are of this run.
-    pub(super) shown: Vec<Option<u64>>,
+    /// Their ordinals.
+    pub(super) shown: Vec<u64>,
+    /// Whether its call may have been made with another prompt, by another process.
+    pub(super) is_adopted: bool,
     pub(super) feedback: Option<String>,
     /// The output limit, where it is not that of the run's parameters.
     pub(super) max_tokens: Option<u64>,
@@ -99,6 +105,7 @@ pub(super) enum TaskEnd {
 pub(super) enum TaskResult {
     Answered {
         judged: Judged,
+        prompt: PromptChoice,
         failed_calls: usize,
         /// Who answered, where it is not the model that the run is named after.
         model: Option<Arc<str>>,
@@ -137,8 +144,12 @@ impl WorkerContext {
             .with_instruction(parts.input.user_instruction());
         let stable = plug_ins.prompts.stable(&stable)?;
         let settings = parts.settings();
+        let client = clients.client(&parts.generation, settings, seed);
+        let modes = client.capabilities().output_modes;
         Ok(Self {
-            client: clients.client(&parts.generation, settings, seed),
+            client,
+            skeleton: skeleton(&parts.schema),
+            is_bound: AtomicBool::new(modes.first().is_some_and(|mode| binds(*mode))),
             cache_key: cache_key(&stable).into(),
             system: Message::system(stable).ending_stable_prefix(),
             format: RecordsFormat::new(&parts.schema, settings.records_per_request.most()),
@@ -224,7 +235,11 @@ impl WorkerContext {
     ) -> Result<TaskEnd> {
         let task = &input.task;
         self.unsettled.fetch_add(1, Ordering::Relaxed);
+        if let Some((mode, _)) = response.asked {
+            self.is_bound.store(binds(mode), Ordering::Relaxed);
+        }
         let failed_calls = failures(&attempts).count();
+        let prompt = self.prompt_choice(input, &response);
         let entry = || {
             Entry::Answered(Answer {
                 task: task.id,
@@ -232,7 +247,7 @@ impl WorkerContext {
                 wanted: task.wanted,
                 round: task.round,
                 model: answered_by(&response, &self.client).to_owned(),
-                prompt: self.prompt_choice(input),
+                prompt: prompt.clone(),
                 response: response.clone(),
                 attempts,
             })
@@ -264,6 +279,7 @@ impl WorkerContext {
             number,
             result: TaskResult::Answered {
                 judged,
+                prompt,
                 failed_calls,
                 model: response.answered_by,
             },
@@ -314,12 +330,14 @@ impl WorkerContext {
         self.angles.rotation(input.task.topic, input.turn)
     }
 
-    fn prompt_choice(&self, input: &TaskInput) -> PromptChoice {
-        PromptChoice::new(
-            input.shown.iter().copied().flatten(),
-            self.angle(input),
-            input.max_tokens,
-        )
+    fn prompt_choice(&self, input: &TaskInput, response: &ChatResponse) -> PromptChoice {
+        let shown = input.shown.iter().copied();
+        let feedback = input.feedback.as_deref();
+        PromptChoice {
+            parroted: feedback.is_some_and(|feedback| parrots(feedback, &response.text)),
+            unknown: input.is_adopted,
+            ..PromptChoice::new(shown, self.angle(input), input.max_tokens)
+        }
     }
 
     fn parameters(&self, input: &TaskInput) -> Arc<Parameters> {
@@ -338,7 +356,10 @@ impl WorkerContext {
         let count = usize::try_from(task.wanted).unwrap_or(usize::MAX);
         // A leaf of a tree says more with the branch it grows on.
         let topic = self.topics[task.topic].placed_name();
+        let is_bound = self.is_bound.load(Ordering::Relaxed);
         let ask = AskContext::new(&topic, count)
+            .with_instruction(self.parts.input.user_instruction())
+            .with_skeleton((!is_bound).then_some(&*self.skeleton))
             .with_angle(self.angle(input))
             .with_avoid(&input.avoid)
             .with_feedback(input.feedback.as_deref());
@@ -353,6 +374,14 @@ impl WorkerContext {
                 .with_seed(Random::new(self.seed).fork("task").nth(task.id).next_u64()),
         )
     }
+}
+
+/// Whether a model that is asked in this mode is told the schema beside the prompt.
+fn binds(mode: OutputMode) -> bool {
+    matches!(
+        mode,
+        OutputMode::Strict | OutputMode::Schema | OutputMode::Tool
+    )
 }
 
 /// Waits until no further call is to be made, and none is under way.

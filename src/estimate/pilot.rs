@@ -105,7 +105,8 @@ impl Pilot {
         let answers = float(calls.answered);
         let input = float(calls.usage.input_tokens) / answers;
         let output = float(calls.usage.output_tokens) / answers;
-        let shown_here = shape.shown_of(self.topics.iter().map(|topic| topic.candidates.accepted));
+        let accepted = self.topics.iter().map(|topic| topic.candidates.accepted);
+        let shown_here = shape.most_shown_of(accepted);
         // What is shown of a record is part of it. At most the pilot showed none and the run shows all, or the
         // other way round, since calls that are made together do not know of one another.
         let shown = output * answers / float(self.accepted) + AROUND;
@@ -116,8 +117,9 @@ impl Pilot {
             input: Spread {
                 low: (input * (1.0 - PROMPT_SCATTER) - shown_here * shown)
                     .max(shape.input.low.min(input)),
-                likely: (input + (shape.shown - shown_here) * shown.min(50.0)).max(shape.input.low),
-                high: input * (1.0 + PROMPT_SCATTER) + shape.shown * shown,
+                likely: (input + (shape.shown - shown_here.min(shape.shown)) * shown.min(50.0))
+                    .max(shape.input.low),
+                high: input * (1.0 + PROMPT_SCATTER) + shape.shown_most * shown,
             },
             output: Spread {
                 low: (output * (1.0 - chance)).max(shape.output.low.min(output)),

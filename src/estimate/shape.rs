@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::prompt_size::{prompt, tokens};
 use super::{Part, Spread, count, float};
+use crate::diversity::Steering;
 use crate::error::Result;
 use crate::input::{GenerateByTopicInput, RecordsPerRequest};
 use crate::prompt::{AskContext, Prompts, StableContext, TopicsContext};
@@ -58,7 +59,9 @@ pub(super) struct Shape {
     pub(super) fewest_calls: f64,
     /// Accepted records that a prompt shows, on average, if calls are made one after the other.
     pub(super) shown: f64,
-    avoid: u64,
+    /// The same, if as many are shown as the run may learn to show.
+    pub(super) shown_most: f64,
+    avoid_most: u64,
     per_request: u64,
     pub(super) input: Spread<f64>,
     pub(super) output: Spread<f64>,
@@ -92,7 +95,9 @@ impl Shape {
                 allocation.total().div_ceil(calls).clamp(1, learned.most())
             }
         };
-        let avoid = settings.avoid_examples as u64;
+        // A run that learns how many to show begins with none.
+        let avoid = settings.avoid_examples.unwrap_or(0);
+        let most_avoid = settings.avoid_examples.unwrap_or(Steering::MOST as u64);
         let fewest: u64 = quotas
             .iter()
             .map(|(_, quota)| quota.div_ceil(per_request))
@@ -102,11 +107,15 @@ impl Shape {
         let stable =
             StableContext::new(&schema, RECORDS_KEY).with_instruction(input.user_instruction());
         let stable = prompts.stable(&stable)?.len() as u64;
-        let ask = mean_ask(&quotas, per_request, prompts)?;
+        let instruction = input.user_instruction();
+        let ask = mean_ask(&quotas, per_request, prompts, instruction)?;
         let wrapped = input.schema().wrapped();
         let text = prompt(stable + ask, wrapped.to_string().len() as u64);
         let shown = mean_shown(quotas.iter().map(|(_, quota)| *quota), per_request, avoid);
-        let most_shown = quotas.iter().map(|(_, quota)| (*quota).min(avoid)).max();
+        let most_shown = quotas
+            .iter()
+            .map(|(_, quota)| (*quota).min(most_avoid))
+            .max();
         let records = allocation.total();
         let a_call = float(records) / float(fewest.max(1));
         let limit = input.generation_parameters().max_tokens.or(most_answer);
@@ -115,7 +124,12 @@ impl Shape {
             records,
             fewest_calls: float(fewest),
             shown,
-            avoid,
+            shown_most: mean_shown(
+                quotas.iter().map(|(_, quota)| *quota),
+                per_request,
+                most_avoid,
+            ),
+            avoid_most: most_avoid,
             per_request,
             input: Spread {
                 low: text.low,
@@ -129,18 +143,24 @@ impl Shape {
         })
     }
 
-    /// Returns how many accepted records the prompts of topics with these quotas show on average.
-    pub(super) fn shown_of(&self, quotas: impl Iterator<Item = u64>) -> f64 {
-        mean_shown(quotas, self.per_request, self.avoid)
+    /// Returns how many accepted records the prompts of topics with these quotas show on average, at most.
+    pub(super) fn most_shown_of(&self, quotas: impl Iterator<Item = u64>) -> f64 {
+        mean_shown(quotas, self.per_request, self.avoid_most)
     }
 }
 
 /// Returns the mean length of what is asked, in bytes.
-fn mean_ask(quotas: &[(&str, u64)], per_request: u64, prompts: &dyn Prompts) -> Result<u64> {
+fn mean_ask(
+    quotas: &[(&str, u64)],
+    per_request: u64,
+    prompts: &dyn Prompts,
+    instruction: Option<&str>,
+) -> Result<u64> {
     let (mut bytes, mut weight) = (0, 0);
     for (topic, quota) in quotas.iter().take(RENDERED) {
         let count = usize::try_from(per_request.min(*quota)).unwrap_or(usize::MAX);
-        let length = prompts.ask(&AskContext::new(topic, count))?.len() as u64;
+        let context = AskContext::new(topic, count).with_instruction(instruction);
+        let length = prompts.ask(&context)?.len() as u64;
         bytes += u128::from(length) * u128::from(*quota);
         weight += u128::from(*quota);
     }

@@ -142,10 +142,11 @@ described! {
         /// Times a failed call is made again.
         #[example("2")]
         max_retries: u32 = 7, Whole(0..=100) => (retries: u32), runtime_only;
-        // At some 50 tokens each, 500 tokens of prompt, less than what one duplicate answer costs; 200 are 10 000 tokens.
-        /// Accepted records of a topic shown in its next prompt, so as not to be repeated.
+        // At some 50 tokens each, 200 are 10 000 tokens.
+        /// Accepted records of a topic shown in its next prompt, so as not to be repeated. Unless given, the run learns how many: it
+        /// starts with none, since some models copy what they are shown.
         #[example("20")]
-        avoid_examples: usize = 10, Whole(0..=200) => (records: usize);
+        avoid_examples: Option<u64> = None, Whole(0..=200) => (records: u64);
         /// US dollars the run may spend. This cap and the next two hold under any concurrency: the worst case is reserved before a
         /// call is sent, with an output limit of our own where `max_tokens` is not set.
         #[example("2.5")]

@@ -185,7 +185,7 @@ fn every_builder_setting_arrives() {
         seed: Some(u64::MAX),
         records_per_request: RecordsPerRequest::Fixed(6),
         max_retries: 0,
-        avoid_examples: 7,
+        avoid_examples: Some(7),
         max_cost_usd: Some(0.5),
         max_tokens_total: Some(8),
         max_calls: Some(9),

@@ -349,7 +349,8 @@ pub(super) mod kept_attempts {
 #[serde(default)]
 #[non_exhaustive]
 pub struct PromptChoice {
-    /// The ordinals of the records that it showed as not to be repeated.
+    /// The ordinals of the records that it showed as not to be repeated. How many there are is what the choice was, and is
+    /// credited.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shown: Vec<u64>,
     /// The point of view that it asked for.
@@ -358,6 +359,17 @@ pub struct PromptChoice {
     /// The output limit, where it was not that of the run's parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
+    /// Whether the answer repeats what the prompt said of the answer before it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub parroted: bool,
+    /// Whether the call was made by another process, whose choice is not known.
+    #[serde(skip_serializing_if = "is_false")]
+    pub unknown: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl PromptChoice {
@@ -372,6 +384,7 @@ impl PromptChoice {
             shown: shown.into_iter().collect(),
             angle: angle.map(str::to_owned),
             max_tokens,
+            ..Self::default()
         }
     }
 

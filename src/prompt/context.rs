@@ -42,6 +42,8 @@ impl<'a> StableContext<'a> {
 #[derive(Clone, Copy, Serialize)]
 #[non_exhaustive]
 pub struct AskContext<'a> {
+    /// What to generate, in the caller's words. The stable part says it too.
+    pub instruction: Option<&'a str>,
     /// The topic's name.
     pub topic: &'a str,
     /// How many records are asked for.
@@ -52,23 +54,41 @@ pub struct AskContext<'a> {
     pub avoid: &'a [String],
     /// What was wrong with the last answer.
     pub feedback: Option<&'a str>,
+    /// An answer with its values left open, where nothing else binds the model to the schema.
+    pub skeleton: Option<&'a str>,
 }
 
 impl<'a> AskContext<'a> {
     /// The template's variables.
-    pub(super) const VARIABLES: &'static [&'static str] =
-        &["topic", "count", "angle", "avoid", "feedback"];
+    pub(super) const VARIABLES: &'static [&'static str] = &[
+        "instruction",
+        "topic",
+        "count",
+        "angle",
+        "avoid",
+        "feedback",
+        "skeleton",
+    ];
 
     /// Asks for so many records under a topic.
     #[must_use]
     pub fn new(topic: &'a str, count: usize) -> Self {
         Self {
+            instruction: None,
             topic,
             count,
             angle: None,
             avoid: &[],
             feedback: None,
+            skeleton: None,
         }
+    }
+
+    /// Sets what to generate.
+    #[must_use]
+    pub fn with_instruction(mut self, instruction: Option<&'a str>) -> Self {
+        self.instruction = instruction;
+        self
     }
 
     /// Sets the point of view.
@@ -89,6 +109,13 @@ impl<'a> AskContext<'a> {
     #[must_use]
     pub fn with_feedback(mut self, feedback: Option<&'a str>) -> Self {
         self.feedback = feedback;
+        self
+    }
+
+    /// Sets the form of an answer.
+    #[must_use]
+    pub fn with_skeleton(mut self, skeleton: Option<&'a str>) -> Self {
+        self.skeleton = skeleton;
         self
     }
 }

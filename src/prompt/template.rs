@@ -313,6 +313,8 @@ mod tests {
             "ask" => {
                 let avoid = names("avoid");
                 let context = AskContext::new(text("topic").unwrap(), count)
+                    .with_instruction(text("instruction"))
+                    .with_skeleton(text("skeleton"))
                     .with_angle(text("angle"))
                     .with_avoid(&avoid)
                     .with_feedback(text("feedback"));

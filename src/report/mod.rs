@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::diversity::DiversityReport;
+use crate::diversity::{Brought, DiversityReport};
 use crate::error::ErrorKind;
 use crate::llm::layers::Spending;
 use crate::llm::{OutputMode, Usage};
@@ -57,6 +57,10 @@ pub struct Report {
     pub filtered: BTreeMap<String, u64>,
     /// Candidates refused as repeats, by the method that found them; `custom` for a deduplicator that names none.
     pub duplicates: BTreeMap<String, u64>,
+    /// Of those, candidates that repeat a record which their own prompt showed.
+    pub copies: u64,
+    /// What answers brought, by how many records of the topic their prompts showed as not to be repeated.
+    pub shown: BTreeMap<usize, ShownReport>,
     /// What is compared to find repeats: `near: question, context`.
     pub compared_by: String,
     /// Why candidates were invalid: a place and the keyword that is broken there, such as `/difficulty enum`, and how many
@@ -133,6 +137,32 @@ pub struct ModelReport {
     pub usage: Usage,
     /// How its answers with records were asked for: more than one way, if the provider refused the schema.
     pub asked: Vec<AskedReport>,
+}
+
+/// What answers brought whose prompts showed the same number of records.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ShownReport {
+    /// The answers.
+    pub answers: u64,
+    /// Records that were accepted.
+    pub accepted: u64,
+    /// Candidates refused as repeats, copies among them.
+    pub repeats: u64,
+    /// Candidates that repeat a record which their own prompt showed.
+    pub copies: u64,
+    /// Tokens of prompts and answers.
+    pub tokens: u64,
+}
+
+impl ShownReport {
+    pub(crate) fn add(&mut self, brought: &Brought) {
+        self.answers += 1;
+        self.accepted += brought.accepted;
+        self.repeats += brought.repeats;
+        self.copies += brought.copies;
+        self.tokens += brought.input_tokens + brought.output_tokens;
+    }
 }
 
 /// A way in which structured output was asked for.
@@ -327,6 +357,8 @@ impl Report {
             candidates: CandidateCounts::default(),
             filtered: BTreeMap::new(),
             duplicates: BTreeMap::new(),
+            copies: 0,
+            shown: BTreeMap::new(),
             compared_by: String::new(),
             invalid: BTreeMap::new(),
             unfinished: BTreeMap::new(),

@@ -41,6 +41,7 @@ pub use dialect::Dialect;
 pub(crate) use field::kind_of;
 pub use field::{Field, FieldType, Items};
 pub use files::include_files;
+pub(crate) use render::skeleton;
 pub use render::{AnnotatedJson, SchemaRenderer, SchemaStyle, TypeScript};
 pub(crate) use validate::PartValidator;
 pub use violation::Violation;

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::{Topic, TopicRequest, normalised_name};
+use super::{IsNew, Topic, TopicRequest, normalised_name};
 
 /// Up to so many new topics, none blank, none that repeats another or an existing one.
-#[derive(Debug)]
 pub(super) struct Collected {
     wanted: usize,
     seen: HashSet<String>,
+    /// For names that a model invents, which says the same in other words.
+    is_new: Option<IsNew>,
     topics: Vec<Topic>,
 }
 
@@ -22,13 +23,25 @@ impl Collected {
         Self {
             wanted: request.count,
             seen,
+            is_new: None,
             topics: Vec::new(),
+        }
+    }
+
+    /// As [`new`](Self::new), for topics that a model invents.
+    pub(super) fn invented(request: &TopicRequest<'_>) -> Self {
+        Self {
+            is_new: Some(request.new_names()),
+            ..Self::new(request)
         }
     }
 
     /// Takes a topic if it is new and wanted, and returns whether it did.
     pub(super) fn offer(&mut self, topic: Topic) -> bool {
-        let new = self.missing() > 0 && self.seen.insert(normalised_name(topic.name()));
+        let says_more = |is_new: &mut IsNew| is_new(topic.name());
+        let new = self.missing() > 0
+            && self.seen.insert(normalised_name(topic.name()))
+            && self.is_new.as_mut().is_none_or(says_more);
         if new {
             self.topics.push(topic);
         }

@@ -90,7 +90,7 @@ impl Default for GeneratedTopics {
 #[async_trait]
 impl TopicProvider for GeneratedTopics {
     async fn topics(&self, request: &TopicRequest<'_>) -> Result<Vec<Topic>> {
-        let mut collected = Collected::new(request);
+        let mut collected = Collected::invented(request);
         let mut barren = 0;
         let mut answered = false;
         let mut last_error = None;

@@ -90,7 +90,12 @@ pub struct TopicRequest<'a> {
     pub prompts: &'a dyn Prompts,
     /// Makes a run repeat itself where the model does.
     pub seed: u64,
+    /// Makes what tells whether an invented name says something new.
+    new_names: fn() -> IsNew,
 }
+
+/// Whether a name says something that none before it said.
+pub(crate) type IsNew = Box<dyn FnMut(&str) -> bool + Send + Sync>;
 
 impl<'a> TopicRequest<'a> {
     /// Asks for so many topics, with nothing said about them.
@@ -103,6 +108,7 @@ impl<'a> TopicRequest<'a> {
             parameters: Arc::default(),
             prompts,
             seed: 0,
+            new_names: || Box::new(|_| true),
         }
     }
 
@@ -127,11 +133,29 @@ impl<'a> TopicRequest<'a> {
         self
     }
 
+    /// Sets what tells whether an invented name says something new, beyond being spelt in another way.
+    #[must_use]
+    pub(crate) fn with_new_names(mut self, new_names: fn() -> IsNew) -> Self {
+        self.new_names = new_names;
+        self
+    }
+
     /// Sets the seed.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
+    }
+}
+
+impl TopicRequest<'_> {
+    /// Returns what tells whether a name says something that neither an existing one nor one before it said.
+    fn new_names(&self) -> IsNew {
+        let mut is_new = (self.new_names)();
+        for topic in self.existing {
+            is_new(topic.name());
+        }
+        is_new
     }
 }
 

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use futures::stream;
 
 use super::generated::{MOST_SHOWN, ask_for_names, both_ends};
-use super::{Topic, TopicProvider, TopicRequest, normalised_name};
+use super::{IsNew, Topic, TopicProvider, TopicRequest, normalised_name};
 use crate::error::{Error, Result};
 use crate::prompt::TopicsContext;
 use crate::random::Random;
@@ -116,6 +116,7 @@ struct Growth<'a> {
     request: &'a TopicRequest<'a>,
     /// Every name there is, in the form in which equal ones are equal, and as it was given.
     seen: HashSet<String>,
+    is_new: IsNew,
     names: Vec<Arc<str>>,
     answered: bool,
     last_error: Option<Error>,
@@ -134,19 +135,21 @@ impl<'a> Growth<'a> {
         let mut growth = Self {
             request,
             seen: HashSet::from([String::new()]),
+            is_new: request.new_names(),
             names: Vec::new(),
             answered: false,
             last_error: None,
         };
         for topic in request.existing {
-            growth.offer(&topic.shared_name());
+            growth.seen.insert(normalised_name(topic.name()));
+            growth.names.push(topic.shared_name());
         }
         growth
     }
 
     /// Takes a name if it is new, and returns whether it did.
     fn offer(&mut self, name: &Arc<str>) -> bool {
-        let new = self.seen.insert(normalised_name(name));
+        let new = self.seen.insert(normalised_name(name)) && (self.is_new)(name);
         if new {
             self.names.push(Arc::clone(name));
         }

@@ -48,7 +48,8 @@ async fn a_record_is_asked_for_validated_and_returned_with_its_topic() {
 async fn the_next_prompt_shows_what_was_accepted() {
     let (model, mut handle) = mock_llm();
     let json = json!({
-        "topics": ["graphs"], "num_records": 2, "data_factory_config": {"max_concurrency": 1}
+        "topics": ["graphs"], "num_records": 2,
+        "data_factory_config": {"max_concurrency": 1, "avoid_examples": 10}
     });
     // One task in flight besides the one that calls: it was worded before the first answer arrived.
     let run = start(model, input(json));

@@ -208,7 +208,7 @@ async fn what_was_spent_before_counts_when_a_run_goes_on() {
             let mut json = json!({
                 "num_records": 200, "topics": ["a", "b"],
                 "generation_model_kwargs": {"max_tokens": 300},
-                "data_factory_config": {"max_concurrency": 4},
+                "data_factory_config": {"max_concurrency": 4, "avoid_examples": 10},
             });
             json["data_factory_config"][setting] = cap.into();
             let before = model.books().counts().calls;

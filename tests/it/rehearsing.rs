@@ -126,7 +126,7 @@ fn mistaken() -> PipelineBuilder {
 fn graphs() -> GenerateByTopicInput {
     input(json!({
         "user_instruction": "Questions about mathematics", "num_records": 50, "topics": ["graphs"],
-        "data_factory_config": {"records_per_request": 2},
+        "data_factory_config": {"records_per_request": 2, "avoid_examples": 10},
     }))
 }
 

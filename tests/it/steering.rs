@@ -9,7 +9,7 @@ use topicloom::input::GenerateByTopicInputBuilder;
 use topicloom::journal::MemoryJournal;
 use topicloom::llm::{ChatRequest, Purpose};
 use topicloom::outcome::Rejection;
-use topicloom::testing::{ScriptedAnswer, ScriptedLlm, scripted};
+use topicloom::testing::{ScriptedAnswer, ScriptedLlm, mock_llm, scripted};
 use topicloom::topic::Angles;
 use topicloom::{GenerateByTopicInput, Pipeline};
 
@@ -118,7 +118,8 @@ async fn what_repeats_given_material_is_no_record() {
     answers.push(record("Why are there harps?"));
     let model = scripted(answers);
     let journal = MemoryJournal::default();
-    let input = input(2).already_seen(file.path()).build().unwrap();
+    let input = input(2).already_seen(file.path()).avoid_examples(3);
+    let input = input.build().unwrap();
     let pipeline = |model| {
         let pipeline = Pipeline::builder(model).already_seen(seeds.clone());
         pipeline.journal(journal.clone()).build()
@@ -220,4 +221,106 @@ async fn where_there_are_embeddings_the_report_has_a_vendi_score() {
         let vendi = dataset.report().diversity.vendi;
         assert_eq!(vendi.map(|score| (score * 1e3).round() / 1e3), expected);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_of_what_was_shown_is_counted_and_not_shown_again_and_a_resume_counts_the_same() {
+    let first = "Why are there apples?";
+    let mut answers = distinct(2);
+    answers.extend([record(first), record("Why are there comets?")]);
+    answers.push(record("Why are there dolls?"));
+    let model = scripted(answers);
+    let journal = MemoryJournal::default();
+    let input = input(4).avoid_examples(2).build().unwrap();
+    let pipeline = |model| Pipeline::builder(model).journal(journal.clone()).build();
+    let dataset = pipeline(model.clone())
+        .generate(input.clone())
+        .await
+        .unwrap();
+    let report = dataset.report();
+    assert_eq!(
+        (
+            report.copies,
+            report.candidates.rejected[Rejection::Duplicate]
+        ),
+        (1, 1)
+    );
+    let copies: u64 = report.shown.values().map(|shown| shown.copies).sum();
+    let answers: u64 = report.shown.values().map(|shown| shown.answers).sum();
+    assert_eq!((copies, answers), (1, 5));
+    let requests = model.requests();
+    let shows = |request: &ChatRequest| request.last_text().contains(first);
+    assert!(shows(&requests[2]), "{}", requests[2].last_text());
+    assert!(!shows(&requests[4]), "{}", requests[4].last_text());
+
+    let silent = scripted(Vec::<ScriptedAnswer>::new());
+    let again = pipeline(silent).generate(input).await.unwrap();
+    assert_eq!(again.report().copies, 1);
+    assert_eq!(again.report().shown, report.shown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unless_told_otherwise_nothing_is_shown_while_nothing_repeats() {
+    let model = scripted(distinct(12));
+    Pipeline::builder(model.clone())
+        .build()
+        .generate(input(12).build().unwrap())
+        .await
+        .unwrap();
+    let requests = model.requests();
+    let shows = |request: &ChatRequest| request.last_text().contains("exist already");
+    assert!(!requests.iter().any(shows));
+}
+
+#[tokio::test(start_paused = true)]
+async fn feedback_that_comes_back_as_the_answer_is_given_no_more() {
+    let (model, mut handle) = mock_llm();
+    let input = input(2).give_up_after(20).build().unwrap();
+    let run = tokio::spawn(async move { Pipeline::builder(model).build().generate(input).await });
+    let has_feedback = |prompt: &str| prompt.contains("could not be used");
+    let mut fed_back = 0;
+    for turn in 0..8 {
+        let call = handle.next_call().await;
+        let prompt = call.request().last_text().to_owned();
+        fed_back += usize::from(has_feedback(&prompt));
+        // Another task was worded before the parrot's answer was there.
+        assert!(turn < 4 || !has_feedback(&prompt), "{prompt}");
+        match turn {
+            2 => call.text("The answer contained no JSON."),
+            _ => call.text("I would rather talk."),
+        }
+    }
+    assert!(fed_back > 0);
+    for question in ["Why are there apples?", "Why are there comets?"] {
+        let call = handle.next_call().await;
+        call.records([json!({"question": question, "answer": "Because."})]);
+    }
+    run.await.expect("no panic").expect("complete");
+}
+
+#[tokio::test(start_paused = true)]
+async fn invented_topics_that_say_the_same_are_asked_for_again() {
+    let model = scripted([
+        json!({"topics": ["neural networks", "The Neural Network", "decision trees"]}).into(),
+        json!({"topics": ["random forests"]}).into(),
+        record("Why are there apples?"),
+        record("Why are there bridges?"),
+        record("Why are there comets?"),
+    ]);
+    let input = GenerateByTopicInput::from_json_value(json!({
+        "user_instruction": "Questions about machine learning", "num_records": 3, "records_per_topic": 1,
+        "data_factory_config": {"seed": 1, "max_concurrency": 1, "deduplication": "off"},
+    }));
+    let dataset = Pipeline::builder(model)
+        .build()
+        .generate(input.unwrap())
+        .await
+        .unwrap();
+    let topics = &dataset.report().topics;
+    let mut topics: Vec<&str> = topics.iter().map(|topic| topic.topic.name()).collect();
+    topics.sort_unstable();
+    assert_eq!(
+        topics,
+        ["decision trees", "neural networks", "random forests"]
+    );
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use topicloom::journal::{PostgresJournal, PostgresReader};
 use topicloom::input::GenerateByTopicInputBuilder;
+use topicloom::journal::{PostgresJournal, PostgresReader};
 use topicloom::outcome::Outcome;
 use topicloom::{GenerateByTopicInput, Result, SharedRun};
 

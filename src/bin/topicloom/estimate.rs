@@ -11,7 +11,10 @@ use crate::{input, out};
 
 pub(crate) fn show(args: &EstimateArgs) -> Result<()> {
     let input = input::read(args.input.as_deref(), &args.adjust, args.json)?;
-    let mut estimate = estimate(&input, &input::prices(&input, args.adjust.prices.as_deref())?)?;
+    let mut estimate = estimate(
+        &input,
+        &input::prices(&input, args.adjust.prices.as_deref())?,
+    )?;
     if let Some(path) = &args.pilot_report {
         estimate = estimate.after_pilot(read(path)?);
     }

@@ -31,7 +31,10 @@ const WITHOUT_FLAG: [&str; 9] = [
 
 /// Parameters of the model that writes records.
 const PARAMETERS: [(&str, &str); 2] = [
-    ("temperature", "Sampling temperature of the model that writes records."),
+    (
+        "temperature",
+        "Sampling temperature of the model that writes records.",
+    ),
     ("max_tokens", "The most tokens an answer may have."),
 ];
 
@@ -52,7 +55,11 @@ impl Kind {
             Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
             other => other.as_str().into_iter().collect(),
         };
-        let of_parts = schema["anyOf"].as_array().into_iter().flatten().map(Self::of);
+        let of_parts = schema["anyOf"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(Self::of);
         match types.first() {
             Some(&"boolean") => Self::Switch,
             Some(&"string") => Self::Text,
@@ -108,7 +115,10 @@ impl Args for Flags {
         for (key, is_setting) in keys() {
             let schema = key.schema();
             let kind = Kind::of(&schema);
-            let about = schema["description"].as_str().unwrap_or_default().to_owned();
+            let about = schema["description"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
             let mut arg = Arg::new(key.names[0])
                 .long(flag(key))
                 .help(about)
@@ -120,17 +130,22 @@ impl Args for Flags {
             let aliases = key.names.iter().map(|name| name.replace('_', "-"));
             arg = arg.aliases(aliases.filter(|alias| *alias != flag(key)));
             if kind == Kind::Switch {
-                arg = arg.num_args(0..=1).require_equals(true).default_missing_value("true");
+                arg = arg
+                    .num_args(0..=1)
+                    .require_equals(true)
+                    .default_missing_value("true");
             }
             args.push(arg);
         }
         for (name, about) in PARAMETERS {
-            args.push(Arg::new(name)
-                .long(name.replace('_', "-"))
-                .help(about)
-                .value_name("VALUE")
-                .allow_negative_numbers(true)
-                .help_heading("Input"));
+            args.push(
+                Arg::new(name)
+                    .long(name.replace('_', "-"))
+                    .help(about)
+                    .value_name("VALUE")
+                    .allow_negative_numbers(true)
+                    .help_heading("Input"),
+            );
         }
         args.push(Arg::new("topics_file")
             .long("topics-file")
@@ -161,7 +176,9 @@ impl Args for Flags {
                 command = command.arg(arg);
             }
         }
-        let has_n = command.get_arguments().any(|arg| arg.get_short() == Some('n'));
+        let has_n = command
+            .get_arguments()
+            .any(|arg| arg.get_short() == Some('n'));
         if has_n {
             command
         } else {
@@ -196,7 +213,11 @@ impl FromArgMatches for Flags {
         for (key, _) in keys() {
             let words = said(key.names[0]);
             if !words.is_empty() {
-                say(&flag(key), key.names[0], Kind::of(&key.schema()).read(&words));
+                say(
+                    &flag(key),
+                    key.names[0],
+                    Kind::of(&key.schema()).read(&words),
+                );
             }
         }
         for (name, _) in PARAMETERS {
@@ -217,7 +238,10 @@ impl FromArgMatches for Flags {
         for said in said("set") {
             let Some((path, value)) = said.split_once('=') else {
                 let message = format!("`--set {said}`: write PATH=VALUE\n");
-                return Err(clap::Error::raw(clap::error::ErrorKind::InvalidValue, message));
+                return Err(clap::Error::raw(
+                    clap::error::ErrorKind::InvalidValue,
+                    message,
+                ));
             };
             say("set", path, json_or_text(value));
         }
@@ -237,7 +261,10 @@ impl Flags {
     }
 
     /// Sets what is said in an input.
-    pub(crate) fn apply(&self, builder: GenerateByTopicInputBuilder) -> GenerateByTopicInputBuilder {
+    pub(crate) fn apply(
+        &self,
+        builder: GenerateByTopicInputBuilder,
+    ) -> GenerateByTopicInputBuilder {
         let said = self.0.iter();
         said.fold(builder, |builder, Said { flag, path, value }| {
             builder.set_by(flag, path, value.clone())
@@ -257,18 +284,29 @@ mod tests {
         let command = Cli::command();
         command.clone().debug_assert();
         let run = command.find_subcommand("run").expect("it is a command");
-        let by_set = ["data_factory_config", "topic_model_kwargs", "generation_model_kwargs", "show_progress"];
-        let keys = GenerateByTopicInput::<JsonRecord>::keys().iter().chain(Settings::keys());
+        let by_set = [
+            "data_factory_config",
+            "topic_model_kwargs",
+            "generation_model_kwargs",
+            "show_progress",
+        ];
+        let keys = GenerateByTopicInput::<JsonRecord>::keys()
+            .iter()
+            .chain(Settings::keys());
         for key in keys.filter(|key| !by_set.contains(&key.names[0])) {
             let flag = flag(key);
-            let has_flag = run.get_arguments().any(|arg| arg.get_long() == Some(&*flag));
+            let has_flag = run
+                .get_arguments()
+                .any(|arg| arg.get_long() == Some(&*flag));
             assert!(has_flag, "`{}` has no flag", key.names[0]);
         }
     }
 
     #[test]
     fn a_value_is_read_by_what_its_key_takes() {
-        let read = |kind: Kind, said: &[&str]| kind.read(&said.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let read = |kind: Kind, said: &[&str]| {
+            kind.read(&said.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
         assert_eq!(read(Kind::Text, &["7"]), json!("7"));
         assert_eq!(read(Kind::Json, &["7"]), json!(7));
         assert_eq!(read(Kind::Json, &["near"]), json!("near"));
@@ -277,7 +315,13 @@ mod tests {
         assert_eq!(field("score:int"), json!({"name": "score", "type": "int"}));
         let kind = |name: &str| {
             let mut keys = keys();
-            Kind::of(&keys.find(|(key, _)| key.names.contains(&name)).expect("it is a key").0.schema())
+            Kind::of(
+                &keys
+                    .find(|(key, _)| key.names.contains(&name))
+                    .expect("it is a key")
+                    .0
+                    .schema(),
+            )
         };
         assert!(kind("topics") == Kind::List && kind("fallback_models") == Kind::List);
         assert!(kind("instruction") == Kind::Text && kind("num_records") == Kind::Json);

@@ -18,28 +18,61 @@ pub(crate) fn init(args: &InitArgs) -> Result<()> {
         None => Ok(default.to_owned()),
     };
     let instruction = "Questions about the sea and its animals, with answers for children";
-    let instruction = ask(args.instruction.clone(), "What is to be generated", instruction)?;
+    let instruction = ask(
+        args.instruction.clone(),
+        "What is to be generated",
+        instruction,
+    )?;
     let records = args.num_records.map(|records| records.to_string());
     let records = ask(records, "How many records", "20")?;
     let records: u64 = records.trim().parse().map_err(|_| {
-        Error::new(ErrorKind::InvalidInput, "the number of records is no whole number")
+        Error::new(
+            ErrorKind::InvalidInput,
+            "the number of records is no whole number",
+        )
     })?;
     let topics = args.topics.as_ref().map(|topics| topics.join(","));
-    let topics = ask(topics, "Topics, between commas (none: they are invented)", "")?;
+    let topics = ask(
+        topics,
+        "Topics, between commas (none: they are invented)",
+        "",
+    )?;
     let fields = Some(args.field.join(",")).filter(|fields| !fields.is_empty());
-    let fields = ask(fields, "Fields of a record, between commas, as NAME or NAME:TYPE", "question,answer")?;
-    let model = ask(args.model.clone(), "Model, as provider/model", "openai/gpt-4o-mini")?;
+    let fields = ask(
+        fields,
+        "Fields of a record, between commas, as NAME or NAME:TYPE",
+        "question,answer",
+    )?;
+    let model = ask(
+        args.model.clone(),
+        "Model, as provider/model",
+        "openai/gpt-4o-mini",
+    )?;
 
-    let text = written(&instruction, records, &parts(&topics), &parts(&fields), model.trim());
+    let text = written(
+        &instruction,
+        records,
+        &parts(&topics),
+        &parts(&fields),
+        model.trim(),
+    );
     // What is written has to be what is read.
     GenerateByTopicInputBuilder::from_text(text.as_bytes(), InputFormat::Yaml)?.build()?;
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).create_new(!args.force);
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .create_new(!args.force);
     let file = args.file.display();
-    let wrote = options.open(&args.file).and_then(|mut file| file.write_all(text.as_bytes()));
+    let wrote = options
+        .open(&args.file)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
     wrote.map_err(|error| {
         let message = match error.kind() {
-            io::ErrorKind::AlreadyExists => "the file is there already: name another, or replace it with `--force`",
+            io::ErrorKind::AlreadyExists => {
+                "the file is there already: name another, or replace it with `--force`"
+            }
             _ => "the input cannot be written",
         };
         Error::new(ErrorKind::InvalidInput, message)
@@ -51,7 +84,11 @@ pub(crate) fn init(args: &InitArgs) -> Result<()> {
 }
 
 fn answer(question: &str, default: &str) -> Result<String> {
-    let shown = if default.is_empty() { String::new() } else { format!(" [{default}]") };
+    let shown = if default.is_empty() {
+        String::new()
+    } else {
+        format!(" [{default}]")
+    };
     let mut said = String::new();
     let read = write!(io::stderr(), "{question}{shown}: ")
         .and_then(|()| io::stderr().flush())
@@ -69,14 +106,23 @@ fn parts(list: &str) -> Vec<&str> {
 }
 
 /// Writes the input. JSON strings are YAML's too.
-fn written(instruction: &str, records: u64, topics: &[&str], fields: &[&str], model: &str) -> String {
+fn written(
+    instruction: &str,
+    records: u64,
+    topics: &[&str],
+    fields: &[&str],
+    model: &str,
+) -> String {
     let list = |items: Vec<Value>| -> String {
         items.iter().map(|item| format!("  - {item}\n")).collect()
     };
     let topics = if topics.is_empty() {
         "# topics:                # without any, the model invents them\n#   - tides\n#   - currents: 3         # with a count of its own\n".to_owned()
     } else {
-        format!("topics:\n{}", list(topics.iter().map(|topic| json!(topic)).collect()))
+        format!(
+            "topics:\n{}",
+            list(topics.iter().map(|topic| json!(topic)).collect())
+        )
     };
     let fields = list(fields.iter().map(|said| field(said)).collect());
     format!(

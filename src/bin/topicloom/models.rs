@@ -1,7 +1,7 @@
 //! `topicloom models`: which providers are known, and what each needs.
 
-use topicloom::{Result, environment};
 use topicloom::llm::models::{KnownProvider, known_providers};
+use topicloom::{Result, environment};
 
 use crate::out;
 
@@ -48,6 +48,8 @@ fn url(known: &KnownProvider) -> String {
 }
 
 fn is_any_set(variables: &[String]) -> bool {
-    let is_set = |variable: &String| environment::var(variable).is_some_and(|value| !value.trim().is_empty());
+    let is_set = |variable: &String| {
+        environment::var(variable).is_some_and(|value| !value.trim().is_empty())
+    };
     variables.iter().any(is_set)
 }

@@ -48,7 +48,12 @@ async fn run_by(way: &mut Way, mut args: RunArgs) -> Result<(), Failure> {
         Some(Place::File(path)) => Some(path),
         None => None,
     };
-    files::check(&input, args.input.as_deref(), journal.as_deref(), &args.drive)?;
+    files::check(
+        &input,
+        args.input.as_deref(),
+        journal.as_deref(),
+        &args.drive,
+    )?;
     let mut builder = builder(&input, &args.drive)?;
     let files = Files::open(&args.drive)?;
     if let Some(path) = journal {

@@ -80,6 +80,11 @@ impl Default for NearDuplicates {
 
 impl NearDuplicates {
     compared_settings!("[`Fields::Deciding`](crate::dedup::Fields::Deciding)");
+
+    /// Reads what a record says.
+    pub(crate) fn read(&self, candidate: &Candidate<'_>) -> NearFingerprint {
+        NearFingerprint(read(&self.compared, candidate, Reading::default()))
+    }
 }
 
 /// What a record says, in a few hashes; made by [`NearDuplicates`].
@@ -100,11 +105,7 @@ impl Deduplicator for NearDuplicates {
     type Memory = NearMemory;
 
     async fn fingerprint(&self, candidate: &Candidate<'_>) -> Result<NearFingerprint> {
-        Ok(NearFingerprint(read(
-            &self.compared,
-            candidate,
-            Reading::default(),
-        )))
+        Ok(self.read(candidate))
     }
 
     fn memory(&self) -> NearMemory {

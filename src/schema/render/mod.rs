@@ -1,6 +1,7 @@
 //! What the prompt shows of a schema.
 
 mod annotated;
+mod skeleton;
 mod typescript;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use super::RecordSchema;
 use crate::error::Result;
 
 pub use annotated::AnnotatedJson;
+pub(crate) use skeleton::skeleton;
 pub use typescript::TypeScript;
 
 /// Says in a prompt what a record looks like.
