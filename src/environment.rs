@@ -67,18 +67,13 @@ fn pair(line: &str) -> Result<Option<(String, String)>, ()> {
         return Err(());
     }
     let value = value.trim();
-    let value = match value.chars().next() {
-        Some(mark @ ('"' | '\'')) => quoted(&value[1..], mark)?,
-        _ => {
-            let comment = value.find(" #").or_else(|| value.find("\t#"));
-            let value = &value[..comment.unwrap_or(value.len())];
-            if value.starts_with('#') {
-                ""
-            } else {
-                value.trim_end()
-            }
-            .to_owned()
-        }
+    let value = if let Some(mark @ ('"' | '\'')) = value.chars().next() {
+        quoted(&value[1..], mark)?
+    } else {
+        let comment = value.find(" #").or_else(|| value.find("\t#"));
+        let value = &value[..comment.unwrap_or(value.len())];
+        let value = if value.starts_with('#') { "" } else { value };
+        value.trim_end().to_owned()
     };
     Ok(Some((name.to_owned(), value)))
 }

@@ -615,9 +615,7 @@ impl Pipeline {
                 (Some(own), _) => own,
                 (None, Some(tree)) => {
                     let branches = tree.iter().map(|&branches| usize::try_from(branches));
-                    Arc::new(TopicTree::new(
-                        branches.filter_map(|branches| branches.ok()),
-                    ))
+                    Arc::new(TopicTree::new(branches.filter_map(Result::ok)))
                 }
                 (None, None) => Arc::new(GeneratedTopics::default()),
             },

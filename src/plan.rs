@@ -399,7 +399,7 @@ fn check_total(request: &PlanRequest<'_>) -> InputFaults {
                 "num_records",
                 "is missing, and there are no topics that could decide it",
                 "say how many records you want, or name `topics`",
-            ))
+            ));
         }
         Some(0) => faults.push(InputFault::new(
             "num_records",

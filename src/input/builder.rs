@@ -20,7 +20,7 @@ use super::place::SETTINGS;
 use super::providers::ProvidersForm;
 use super::read::{self, Source};
 use super::text::{InputFormat, Written};
-use super::{GenerateByTopicInput, InputKey, Settings, topics};
+use super::{GenerateByTopicInput, InputKey, Settings, topic_entry};
 use crate::dedup::Deduplication;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::InputFault;
@@ -146,7 +146,10 @@ impl<T> GenerateByTopicInputBuilder<T> {
             .get("topics")
             .is_some_and(Value::is_object);
         let path = if is_object { "topics.given" } else { "topics" };
-        self.add(path, topics.map(|topic| topics::to_json(&topic.into())))
+        self.add(
+            path,
+            topics.map(|topic| topic_entry::to_json(&topic.into())),
+        )
     }
 
     /// Has topics generated beside those given, so many, and spreads the records over them evenly.
@@ -461,12 +464,11 @@ impl<T> GenerateByTopicInputBuilder<T> {
             vec![written_in(document, key).unwrap_or(key.names[0]).into()]
         } else if let Some(key) = find(Settings::KEYS, first) {
             let inside = document.get(SETTINGS).and_then(Value::as_object);
-            match written_in(document, key) {
-                Some(name) => vec![name.into()],
-                None => {
-                    let name = inside.and_then(|inside| written_in(inside, key));
-                    vec![SETTINGS.into(), name.unwrap_or(key.names[0]).into()]
-                }
+            if let Some(name) = written_in(document, key) {
+                vec![name.into()]
+            } else {
+                let name = inside.and_then(|inside| written_in(inside, key));
+                vec![SETTINGS.into(), name.unwrap_or(key.names[0]).into()]
             }
         } else {
             vec![first.as_str().into()]

@@ -73,7 +73,7 @@ fn the_docs_say_what_is_read() {
 fn names(keys: &[InputKey], name: &str) -> String {
     let key = keys.iter().find(|key| key.names[0] == name);
     let others = key.into_iter().flat_map(|key| &key.names[1..]);
-    others.map(|other| format!(", `{other}`")).collect()
+    others.fold(String::new(), |all, other| all + ", `" + other + "`")
 }
 
 fn properties(schema: &Value) -> Option<&Map<String, Value>> {

@@ -23,6 +23,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod text;
+mod topic_entry;
 mod topics;
 mod topics_file;
 mod warning;

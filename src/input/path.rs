@@ -60,7 +60,7 @@ pub(super) fn shown(steps: &[Step]) -> String {
         match step {
             Step::Key(key) if shown.is_empty() => shown += &presentable(key),
             Step::Key(key) => shown = shown + "." + &presentable(key),
-            Step::Index(index) => shown += &format!("[{index}]"),
+            Step::Index(index) => shown = format!("{shown}[{index}]"),
         }
     }
     shown

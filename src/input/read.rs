@@ -10,7 +10,7 @@ use super::document::Document;
 use super::place::{Notes, Place, SETTINGS};
 use super::reader::Reader;
 use super::settings::WITHOUT_MEANING;
-use super::text::Written;
+use super::text::{ADVICE, Written};
 use super::warning::InputWarning;
 use super::{Inner, Settings, deduplication, filters, path};
 use crate::error::{Error, Result};
@@ -35,10 +35,6 @@ pub(super) struct Source {
     /// What was put into the document afterwards, as paths, each with who said so.
     pub(super) said_by: Vec<(String, String)>,
 }
-
-/// What to do about an input that is none.
-pub(super) const ADVICE: &str =
-    r#"write an object, such as {"user_instruction": "...", "num_records": 10}"#;
 
 /// Says what a document is that is not an object.
 pub(super) fn not_an_object(value: &Value) -> Error {

@@ -57,14 +57,17 @@ const SCHEDULING: Choice<Scheduling> = parts! {
     }
 };
 
+/// As many as a minute may have.
+const A_MINUTE: Whole = Whole(1..=4_294_967_295);
+
 described! {
     impl RateLimit {
         /// Calls a minute.
         #[example("500")]
-        requests_per_minute: Option<u32>, Maybe(Whole(1..=u32::MAX as u64));
+        requests_per_minute: Option<u32>, Maybe(A_MINUTE);
         /// Tokens a minute, prompts and answers together.
         #[example("200000")]
-        tokens_per_minute: Option<u32>, Maybe(Whole(1..=u32::MAX as u64));
+        tokens_per_minute: Option<u32>, Maybe(A_MINUTE);
     }
 }
 

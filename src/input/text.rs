@@ -13,8 +13,11 @@ use serde_json::{Map, Value};
 use super::encoding;
 use super::path::within;
 use super::place::presentable;
-use super::read::ADVICE;
 use crate::fault::{InputFault, InputFaults};
+
+/// What to do about an input that is none.
+pub(super) const ADVICE: &str =
+    r#"write an object, such as {"user_instruction": "...", "num_records": 10}"#;
 
 /// The language in which an input is written down. YAML and TOML are read with the feature `formats`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +73,7 @@ struct Stopped {
     message: String,
     /// A key that the deserializer itself found twice.
     repeated: Option<String>,
-    position: Option<(usize, usize)>,
+    position: Option<(u64, u64)>,
 }
 
 impl Written {
@@ -128,7 +131,7 @@ impl Written {
             }) = self.go_through(Find(path))
             {
                 // This one says what was read, and the others what comes.
-                let ahead = usize::from(self.format == InputFormat::Json);
+                let ahead = u64::from(self.format == InputFormat::Json);
                 return Some(in_words((line, column + ahead)));
             }
             path = &path[..path.rfind(['.', '['])?];
@@ -143,7 +146,7 @@ impl Written {
                 let read = seed.deserialize(&mut json);
                 let read = read.and_then(|read| json.end().map(|()| read));
                 read.map_err(|error| {
-                    let (line, column) = (error.line(), error.column());
+                    let (line, column) = (number(error.line()), number(error.column()));
                     let message = error.to_string();
                     let position = format!(" at line {line} column {column}");
                     Stopped {
@@ -168,7 +171,11 @@ impl Written {
     }
 }
 
-fn in_words((line, column): (usize, usize)) -> String {
+fn number(count: usize) -> u64 {
+    count.try_into().unwrap_or(u64::MAX)
+}
+
+fn in_words((line, column): (u64, u64)) -> String {
     format!("line {line}, column {column}")
 }
 
@@ -184,8 +191,7 @@ fn yaml<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value, 
         seed.deserialize(yaml)
     });
     read.map_err(|error| {
-        let column =
-            |place: serde_saphyr::Location| (place.line() as usize, place.column() as usize);
+        let column = |place: serde_saphyr::Location| (place.line(), place.column());
         Stopped {
             message: error.without_snippet().to_string(),
             repeated: None,
@@ -203,7 +209,10 @@ fn toml<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value, 
         let before = span.and_then(|span| text.get(..span.start));
         let column = |before: &str| {
             let line = before.rsplit('\n').next().unwrap_or_default();
-            (before.matches('\n').count() + 1, line.chars().count() + 1)
+            (
+                number(before.matches('\n').count() + 1),
+                number(line.chars().count() + 1),
+            )
         };
         let is_repeated = error.message() == "duplicate key";
         Stopped {

@@ -1,15 +1,13 @@
 //! `topics`: given ones, and where others come from.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::described::{Described, Keys, described};
 use super::form::{Form, List, Maybe, Whole};
-use super::place::{Place, whole};
+use super::place::Place;
+use super::topic_entry::{read_entry, to_json};
 use super::topics_file;
 use crate::plan::{MOST_GENERATED_TOPICS, TopicSpec};
-use crate::schema::kind_of;
-
-const ADVICE: &str = r#"write a name, or a name with a count such as {"tides": 3}"#;
 
 /// Where topics come from.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -134,32 +132,5 @@ impl Form<Vec<TopicSpec>> for Given {
             },
         ]});
         json!({"type": "array", "minItems": 1, "items": entry})
-    }
-}
-
-pub(super) fn read_entry(entry: Value) -> Result<TopicSpec, (String, &'static str)> {
-    let object = match entry {
-        Value::String(name) => return Ok(name.into()),
-        Value::Object(object) => object,
-        other => return Err((format!("is {}", kind_of(&other)), ADVICE)),
-    };
-    if object.len() != 1 {
-        return Err((format!("is an object of {} keys", object.len()), ADVICE));
-    }
-    let (name, count) = object
-        .into_iter()
-        .next()
-        .expect("it has one key, checked above");
-    match whole(&count) {
-        Ok(count) => Ok((name, count).into()),
-        Err((problem, advice)) => Err((format!("has a count that {problem}"), advice)),
-    }
-}
-
-/// Returns the JSON form of a topic.
-pub(super) fn to_json(topic: &TopicSpec) -> Value {
-    match topic.count {
-        None => Value::String(topic.name.clone()),
-        Some(count) => Value::Object(Map::from_iter([(topic.name.clone(), count.into())])),
     }
 }

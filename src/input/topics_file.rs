@@ -4,7 +4,7 @@ use serde_json::{Value, from_slice, from_str};
 
 use super::encoding::to_utf8;
 use super::place::Place;
-use super::topics::read_entry;
+use super::topic_entry::read_entry;
 use crate::plan::TopicSpec;
 
 /// What the columns of a table, or the keys of an object, may be called.
@@ -160,8 +160,13 @@ mod tests {
         };
         let read = read(&name.into(), &mut Place::new("topics.file", &mut notes));
         let fault = notes.faults.iter().next().map(ToString::to_string);
-        read.map(|topics| topics.iter().map(super::super::topics::to_json).collect())
-            .ok_or_else(|| fault.unwrap_or_default())
+        read.map(|topics| {
+            topics
+                .iter()
+                .map(super::super::topic_entry::to_json)
+                .collect()
+        })
+        .ok_or_else(|| fault.unwrap_or_default())
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl fmt::Debug for TemplatePromptsBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TemplatePromptsBuilder")
             .field("replaced", &self.texts.keys().collect::<Vec<_>>())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

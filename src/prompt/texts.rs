@@ -89,6 +89,6 @@ impl fmt::Debug for PromptTexts {
         f.debug_struct("PromptTexts")
             .field("replaced", &replaced)
             .field("variables", &self.variables.keys().collect::<Vec<_>>())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

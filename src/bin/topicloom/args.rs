@@ -82,7 +82,7 @@ pub(crate) enum Command {
   topicloom run --instruction 'Questions about the sea' --topics tides,currents -n 20 --field question --field answer
   topicloom run input.json -o data.jsonl --journal postgres://user@host/db --run-id questions --shared")]
 pub(crate) struct RunArgs {
-    /// The input, a JSON file, or `-` for standard input. Without it, the flags say what is wanted.
+    /// The input, a file in JSON, YAML or TOML, or `-` for standard input. Without it, the flags say what is wanted.
     pub(crate) input: Option<PathBuf>,
     /// Keep every answer in this file, or in this database (`postgres://user@host/database`), before anything is done
     /// with it. A journal that is there already is gone on with, if it is of the same input.
@@ -137,7 +137,7 @@ impl RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PreviewArgs {
-    /// The input, a JSON file, or `-` for standard input. Without it, the flags say what is wanted.
+    /// The input, a file in JSON, YAML or TOML, or `-` for standard input. Without it, the flags say what is wanted.
     pub(crate) input: Option<PathBuf>,
     /// How many tasks to make, one after the other.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 3)]
@@ -261,7 +261,7 @@ impl DriveArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// The input, a JSON file, or `-` for standard input. Without it, the flags say what is wanted.
+    /// The input, a file in JSON, YAML or TOML, or `-` for standard input. Without it, the flags say what is wanted.
     pub(crate) input: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) adjust: AdjustArgs,
@@ -294,7 +294,7 @@ pub(crate) struct InitArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EstimateArgs {
-    /// The input, a JSON file, or `-` for standard input. Without it, the flags say what is wanted.
+    /// The input, a file in JSON, YAML or TOML, or `-` for standard input. Without it, the flags say what is wanted.
     pub(crate) input: Option<PathBuf>,
     /// The report of a small run of the same input, as `run --report` writes it: narrows the ranges.
     #[arg(long, value_name = "FILE")]

@@ -51,21 +51,18 @@ enum Kind {
 
 impl Kind {
     fn of(schema: &Value) -> Self {
-        let types: Vec<&str> = match &schema["type"] {
-            Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
-            other => other.as_str().into_iter().collect(),
-        };
-        let of_parts = schema["anyOf"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(Self::of);
-        match types.first() {
-            Some(&"boolean") => Self::Switch,
-            Some(&"string") => Self::Text,
-            Some(&"array") => Self::List,
-            None if of_parts.into_iter().any(|kind| kind == Self::List) => Self::List,
-            _ => Self::Json,
+        let is_a = |kind: &str| alternatives(schema).any(|one| has_type(one, kind));
+        let mut lists = alternatives(schema).filter(|one| has_type(one, "array"));
+        let is_of_texts =
+            |list: &Value| alternatives(&list["items"]).any(|item| has_type(item, "string"));
+        if lists.any(is_of_texts) {
+            Self::List
+        } else if is_a("boolean") {
+            Self::Switch
+        } else if is_a("string") && !is_a("object") {
+            Self::Text
+        } else {
+            Self::Json
         }
     }
 
@@ -91,7 +88,22 @@ impl Kind {
     }
 }
 
-pub(crate) fn json_or_text(said: &str) -> Value {
+/// Returns what may stand somewhere, one by one.
+fn alternatives(schema: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
+    match schema["anyOf"].as_array() {
+        Some(several) => Box::new(several.iter().flat_map(alternatives)),
+        None => Box::new(std::iter::once(schema)),
+    }
+}
+
+fn has_type(schema: &Value, kind: &str) -> bool {
+    match &schema["type"] {
+        Value::Array(types) => types.iter().any(|one| one == kind),
+        one => one == kind,
+    }
+}
+
+fn json_or_text(said: &str) -> Value {
     serde_json::from_str(said).unwrap_or_else(|_| said.into())
 }
 
@@ -324,6 +336,7 @@ mod tests {
             )
         };
         assert!(kind("topics") == Kind::List && kind("fallback_models") == Kind::List);
+        assert!(kind("output_schema") == Kind::Json && kind("cache") == Kind::Text);
         assert!(kind("instruction") == Kind::Text && kind("num_records") == Kind::Json);
         assert!(kind("reallocate") == Kind::Switch && kind("deduplication") == Kind::Json);
     }

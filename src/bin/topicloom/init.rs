@@ -114,7 +114,8 @@ fn written(
     model: &str,
 ) -> String {
     let list = |items: Vec<Value>| -> String {
-        items.iter().map(|item| format!("  - {item}\n")).collect()
+        let lines: Vec<String> = items.iter().map(|item| format!("  - {item}\n")).collect();
+        lines.concat()
     };
     let topics = if topics.is_empty() {
         "# topics:                # without any, the model invents them\n#   - tides\n#   - currents: 3         # with a count of its own\n".to_owned()
