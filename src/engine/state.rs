@@ -655,10 +655,12 @@ fn new_ledger(context: &WorkerContext, plan: &Plan) -> Ledger {
     let parts = &context.parts;
     let quotas: Vec<u64> = plan.topics.iter().map(|topic| topic.quota).collect();
     let settings = parts.settings();
+    let calls = calls_at_once(settings, context.client.capabilities());
     let rules = LedgerRules {
         miss_threshold: settings.give_up_after,
         records_per_request: settings.records_per_request,
-        concurrency: calls_at_once(settings, context.client.capabilities()) as u64,
+        concurrency: calls as u64,
+        most_tasks: (calls * TASKS_PER_PERMIT) as u64,
         breaker_rounds: settings.stop_after_failed_rounds,
         reallocate: parts.reallocates(),
         seed: context.seed,

@@ -22,8 +22,7 @@ pub(crate) use shape::most_tokens_of_a_record;
 /// repeats another.
 const LIKELY_CALLS: f64 = 1.25;
 
-/// The same where two calls of three give nothing. Where more do, three in a row soon give nothing, which is when
-/// a topic is given up.
+/// The same where two calls of three give nothing. Where more do, a filter refuses most of what the model writes.
 const MOST_CALLS: f64 = 3.0;
 
 /// A range and the number to bet on.

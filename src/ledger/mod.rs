@@ -46,8 +46,9 @@ pub(crate) struct LedgerRules {
     pub(crate) miss_threshold: Option<u32>,
     /// Records asked for in one call.
     pub(crate) records_per_request: RecordsPerRequest,
-    /// Calls that may be in flight.
+    /// Calls that may be in flight, and tasks, some of which wait for a call.
     pub(crate) concurrency: u64,
+    pub(crate) most_tasks: u64,
     /// Rounds of failing calls before the run is stopped.
     pub(crate) breaker_rounds: u32,
     /// Whether the open quota of a topic that is given up moves to the others.
@@ -108,6 +109,8 @@ struct Streak {
     rounds: u32,
     /// Failed calls in a row.
     failures: u32,
+    /// Answers that gave nothing for which their output mode is to blame.
+    excused: u32,
     tasks_in_flight: u32,
     /// What it has open, as counted in the run's sum.
     open: u64,
@@ -212,13 +215,10 @@ impl Ledger {
     }
 
     fn records_at_once(&self) -> u64 {
-        let concurrency = self.rules.concurrency;
-        let calls = match concurrency.saturating_sub(self.tasks_in_flight) {
-            // It waits for one of them to end.
-            0 => concurrency,
-            free => free,
-        };
-        self.sizes.next(self.open_records, calls)
+        let free = |most: u64| most.saturating_sub(self.tasks_in_flight);
+        let (calls, waiting) = (free(self.rules.concurrency), free(self.rules.most_tasks));
+        let share = if calls > 0 { calls } else { waiting.max(1) };
+        self.sizes.next(self.open_records, share)
     }
 
     /// Books a task as in flight: one that was issued, or one that a journal tells of.
@@ -309,6 +309,7 @@ impl Ledger {
         failed_calls: usize,
     ) {
         self.close(task, Some(miss), fault, failed_calls);
+        self.streaks[task.topic].excused += 1;
         self.stats[task.topic].last_miss = Some(miss);
         self.refresh(task.topic);
     }
@@ -442,9 +443,17 @@ impl Ledger {
     /// Returns how many misses in a row give the topic up: as many as the caller says, or as are more than bad luck.
     fn misses_to_give_up(&self, topic: usize) -> u32 {
         self.rules.miss_threshold.unwrap_or_else(|| {
-            let quota = self.progress[topic].quota;
+            let TopicProgress {
+                quota, accepted, ..
+            } = self.progress[topic];
             let more_than_luck = self.pass_rates.misses_to_give_up(topic, quota);
-            more_than_luck.max(FEWEST_ROUNDS)
+            // What was excused was paid for nothing as well.
+            let paid = if accepted == 0 {
+                self.streaks[topic].excused
+            } else {
+                0
+            };
+            more_than_luck.saturating_sub(paid).max(FEWEST_ROUNDS)
         })
     }
 
@@ -532,6 +541,7 @@ mod tests {
         miss_threshold: Some(3),
         records_per_request: RecordsPerRequest::Fixed(1),
         concurrency: 10,
+        most_tasks: 20,
         breaker_rounds: 3,
         reallocate: false,
         seed: 7,
@@ -593,6 +603,27 @@ mod tests {
         assert_eq!(next(&mut ledger), None);
         give(&mut ledger, &task);
         assert!(next(&mut ledger).is_some());
+    }
+
+    #[test]
+    fn what_is_excused_is_a_part_of_what_a_topic_without_a_record_may_cost() {
+        let rules = LedgerRules {
+            miss_threshold: None,
+            ..RULES
+        };
+        for (excused, most) in [(0, 30), (10, 30), (40, 43)] {
+            let mut ledger = Ledger::new(&[5], rules);
+            let mut answers = 0;
+            while let Some(task) = next(&mut ledger) {
+                answers += 1;
+                if answers <= excused {
+                    ledger.excused(&task, DUPLICATE, None, 0);
+                } else {
+                    ledger.answered(&task, Some(DUPLICATE), None, 0);
+                }
+            }
+            assert_eq!(answers, most, "{excused}");
+        }
     }
 
     #[test]

@@ -71,15 +71,15 @@ impl RequestSizes {
         }
     }
 
-    /// Returns how many records to ask for, where so many are open in all and so many calls are free for them.
-    pub(super) fn next(&self, open: u64, calls: u64) -> u64 {
+    /// Returns how many records to ask for, where so many are open in all and so many tasks may share them.
+    pub(super) fn next(&self, open: u64, tasks: u64) -> u64 {
         let heard = |model: &&ModelSize| self.answers - model.latest <= FORGOTTEN_AFTER;
         let fits = self.models.iter().filter(heard).map(ModelSize::fits).min();
         let fits = fits.unwrap_or_else(|| self.first());
         match self.rule {
             RecordsPerRequest::Fixed(_) => fits,
             // Several small requests at once bring the records sooner than one large one.
-            RecordsPerRequest::Auto => fits.min(open.div_ceil(calls)),
+            RecordsPerRequest::Auto => fits.min(open.div_ceil(tasks)),
         }
     }
 

@@ -32,6 +32,7 @@ pub fn simulate_schedule(
         miss_threshold: Some(1000),
         records_per_request: RecordsPerRequest::Fixed(2),
         concurrency: 8,
+        most_tasks: 8,
         breaker_rounds: 3,
         reallocate: false,
         seed,

@@ -38,7 +38,7 @@ impl GeneratedTopics {
             // Some 300 tokens of answer: far from any output limit, and few enough for a model to oversee
             // what it has named already.
             batch_size: 50,
-            // As many as the default of `dead_queue_threshold`.
+            // A list of names is hardly ever of no use three times in a row by chance.
             patience: 3,
         }
     }
