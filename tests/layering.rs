@@ -81,6 +81,12 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ),
     ("input", "schedule", "an input names a policy"),
     ("dedup", "llm", "an embedding model has a name"),
+    ("filter", "llm", "a judge asks a model"),
+    (
+        "testing",
+        "pipeline",
+        "whether a filter is asked again shows in a run",
+    ),
     ("report", "outcome", "a report tells outcomes"),
     ("event", "outcome", "an event tells outcomes"),
     ("event", "report", "the last event carries the report"),

@@ -8,14 +8,14 @@ pub(super) fn for_each_word(text: &str, mut each: impl FnMut(u64)) {
     let bytes = text.as_bytes();
     let mut word = Word::default();
     let mut at = 0;
-    while at < bytes.len() {
-        // Most text is ASCII, which is taken in by runs.
-        let run = bytes[at..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_alphanumeric());
-        let run = run.count();
-        word.push_ascii(&bytes[at..at + run]);
-        at += run;
+    while let Some(&byte) = bytes.get(at) {
+        // Most text is ASCII, whose letters and digits need no more than a look.
+        let small = SMALL[usize::from(byte)];
+        if small != 0 {
+            word.push_ascii(small);
+            at += 1;
+            continue;
+        }
         let Some(character) = text[at..].chars().next() else {
             break;
         };
@@ -35,6 +35,19 @@ pub(super) fn for_each_word(text: &str, mut each: impl FnMut(u64)) {
     word.end(&mut each);
 }
 
+/// Letters and digits of ASCII without their case, and 0 for all other bytes.
+const SMALL: [u8; 256] = {
+    let mut small = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        if byte.is_ascii_alphanumeric() {
+            small[byte as usize] = byte.to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    small
+};
+
 /// The hash of a word that is being read.
 #[derive(Default)]
 struct Word {
@@ -45,22 +58,20 @@ struct Word {
 }
 
 impl Word {
-    /// Takes in letters and digits without their case.
-    fn push_ascii(&mut self, run: &[u8]) {
-        self.length += run.len();
-        for byte in run {
-            // Of ASCII letters this makes small ones, and of digits what they are.
-            self.pending = self.pending << 8 | u64::from(byte | 0x20);
-            if self.pending >> 56 != 0 {
-                self.mix(0);
-            }
+    /// Takes in a small letter or a digit.
+    #[inline]
+    fn push_ascii(&mut self, byte: u8) {
+        self.length += 1;
+        self.pending = self.pending << 8 | u64::from(byte);
+        if self.pending >> 56 != 0 {
+            self.mix(0);
         }
     }
 
     /// Takes in a character that has no case any more. It may be ASCII: the Kelvin sign becomes a `k`.
     fn push(&mut self, character: char) {
         if let Ok(byte @ 0..0x80) = u8::try_from(character) {
-            self.push_ascii(&[byte]);
+            self.push_ascii(byte);
         } else {
             self.length += 1;
             self.mix(u64::from(u32::from(character)));

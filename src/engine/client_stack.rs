@@ -256,6 +256,11 @@ impl<C: fmt::Debug> fmt::Debug for Noted<C> {
     }
 }
 
+/// Returns the backend that answered, as `provider/model`.
+pub(super) fn answered_by<'a>(response: &'a ChatResponse, client: &'a dyn LlmClient) -> &'a str {
+    response.answered_by.as_deref().unwrap_or(client.model())
+}
+
 /// Writes on each answer which backend gave it, where there are several.
 #[derive(Debug)]
 struct Labelled {

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::RunParts;
 use super::client_stack::ClientContext;
 use super::log::Log;
-use super::run_filter::RunFilter;
+use super::run_filter::{Filter, RunFilter};
 use crate::candidate::Candidate;
 use crate::dedup::AnyFingerprint;
 use crate::diversity::excerpt;
@@ -22,7 +22,7 @@ use crate::guard::{bounded, longest};
 use crate::journal::{Entry, JudgedTasks};
 use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
 use crate::outcome::{AnswerFault, Rejection};
-use crate::parse::{self, Fault, Limits, Mend, Mends, Shape};
+use crate::parse::{self, Answer, Fault, Limits, Mend, Mends, Shape};
 use crate::record::{Decoded, JsonRecord};
 use crate::schema::coerce::read_json_texts;
 use crate::schema::dialect::Compiled;
@@ -247,7 +247,17 @@ impl Judge {
             (judged.fault, judged.advice) = (Some(fault), advice);
             return Ok(judged);
         }
-        let answer = parse::records(&response.text, &self.shape, &self.limits);
+        let plain = was_clean
+            .then(|| plain_records(&response.text, self.parts.schema.property_names()))
+            .flatten();
+        let answer = plain.map_or_else(
+            || parse::records(&response.text, &self.shape, &self.limits),
+            |values| Answer {
+                values,
+                mends: Mends::default(),
+                fault: None,
+            },
+        );
         judged.is_loop = judged.at_limit && parse::is_loop(&response.text, &answer.values);
         // What the provider says of the cut goes before what the text looks like.
         let fault = match response.finish_reason {
@@ -437,6 +447,24 @@ impl Judge {
     }
 }
 
+/// Reads the records of an answer that was found clean, if they are all that it can be taken for: objects with each property
+/// of a record and no other, in a list under their key, or one alone.
+fn plain_records(text: &str, properties: &[String]) -> Option<Vec<Value>> {
+    let is_record = |value: &Value| {
+        value.as_object().is_some_and(|object| {
+            object.len() == properties.len() && object.keys().all(|key| properties.contains(key))
+        })
+    };
+    let mut value: Value = serde_json::from_str(text).ok()?;
+    let records = match value.get_mut(RECORDS_KEY) {
+        Some(records) => std::mem::take(records.as_array_mut()?),
+        None => return is_record(&value).then(|| vec![value]),
+    };
+    let is_alone = value.as_object().is_some_and(|object| object.len() == 1);
+    let is_wrapper = !properties.iter().any(|name| name == RECORDS_KEY);
+    (is_alone && is_wrapper && records.iter().all(is_record)).then_some(records)
+}
+
 impl Unnoted {
     fn entry(self, rules: u128) -> Entry {
         Entry::Judged(JudgedTasks::new(rules, self.clean, self.other))
@@ -445,7 +473,7 @@ impl Unnoted {
 
 /// Returns a hash of what decides on an answer, but for duplicates.
 fn rules(parts: &RunParts) -> u128 {
-    let filters = parts.plug_ins.filters.iter().map(|filter| filter.key());
+    let filters = parts.plug_ins.filters.iter().map(Filter::key);
     let rules = serde_json::json!([
         env!("CARGO_PKG_VERSION"),
         format!("{:032x}", parts.input.fingerprint()),

@@ -6,16 +6,62 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream, Stream};
 
-use super::resume::recall;
+use super::RunParts;
+use super::call_stats::CallStats;
 use super::worker::WorkerContext;
 use crate::error::{Error, Result};
-use crate::journal::{Entry, JudgedTasks};
+use crate::journal::{Answer, CallOf, Entry, JudgedTasks, TopicAnswer};
+use crate::llm::{Attempt, Purpose, UnconfirmedCost, failures};
 
 /// Entries that wait at most for the word on the first of them, where going without it costs time alone.
 const MOST_HELD: usize = 1_024;
 
 /// The same where something might be asked again that was asked before: some megabytes.
 const MOST_HELD_UNASKED: usize = 16_384;
+
+/// Takes from an entry what it cost, and what need not be asked again.
+pub(super) fn recall(entry: &Entry, parts: &RunParts, calls: &CallStats) {
+    let budget = &parts.budget;
+    let replay = |purpose, model: &str, attempts: &[Attempt], usage| {
+        calls.replay(purpose, model, attempts, usage, budget);
+    };
+    match entry {
+        Entry::TopicAnswered(TopicAnswer {
+            model,
+            attempts,
+            response,
+            ..
+        }) => replay(Purpose::Topics, model, attempts, Some(response.usage)),
+        Entry::Answered(Answer {
+            model,
+            attempts,
+            response,
+            ..
+        }) => replay(Purpose::Records, model, attempts, Some(response.usage)),
+        Entry::Failed(failure) => {
+            replay(Purpose::Records, &failure.model, &failure.attempts, None);
+        }
+        Entry::SideCalled(call) if matches!(call.of, CallOf::Filters(_)) => {
+            replay(Purpose::Filters, &call.model, &call.attempts, call.usage);
+        }
+        Entry::SideCalled(call) => {
+            if let Some(usage) = &call.usage {
+                budget.book(&call.model, usage);
+            }
+            budget.book_failed(failures(&call.attempts).count() as u64);
+            budget.book_uncertain(&UnconfirmedCost::of(&call.attempts));
+        }
+        Entry::Finished { uncertain, .. } => budget.book_unattributed(uncertain),
+        Entry::Interrupted { unconfirmed } => budget.book_unattributed(unconfirmed),
+        Entry::Filtered(filtered) => parts.verdicts.recall(filtered),
+        Entry::Embedded(embedding) => {
+            if let Some(embedder) = &parts.embedder {
+                embedder.recall(embedding);
+            }
+        }
+        _ => {}
+    }
+}
 
 /// What is still to be read of the log.
 pub(super) struct Past<'a> {

@@ -11,10 +11,10 @@ use serde_json::Map;
 use tokio::time::timeout;
 
 use super::RunParts;
-use super::client_stack::ClientContext;
+use super::client_stack::{ClientContext, answered_by};
 use super::followed::CallsUnderWay;
 use super::log::Log;
-use super::worker::{answered_by, no_longer_under_way};
+use super::worker::no_longer_under_way;
 use crate::candidate::Candidate;
 use crate::dedup::{Deduplicator, Memory, NearDuplicates, Reference};
 use crate::error::{Error, ErrorKind, Result};

@@ -15,13 +15,13 @@ use tokio::task::{JoinError, JoinHandle};
 use super::call_stats::CallStats;
 use super::judge::Judged;
 use super::log::Log;
-use super::look_ahead::{LookAhead, Past, Unjudged};
+use super::look_ahead::{LookAhead, Past, Unjudged, recall};
 use super::worker::WorkerContext;
 use super::{ResumePolicy, RunParts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::task_panicked;
-use crate::journal::{Answer, CallOf, Entry, FORMAT, Header, TopicAnswer};
-use crate::llm::{Attempt, ChatResponse, Purpose, UnconfirmedCost, failures};
+use crate::journal::{Entry, FORMAT, Header};
+use crate::llm::ChatResponse;
 use crate::plan::Plan;
 use crate::random::Random;
 
@@ -89,50 +89,6 @@ pub(super) async fn open<'a>(
         scan.is_planned = false;
     }
     Ok(scan.into_state(again.boxed(), true))
-}
-
-/// Takes from an entry what it cost, and what need not be asked again.
-pub(super) fn recall(entry: &Entry, parts: &RunParts, calls: &CallStats) {
-    let budget = &parts.budget;
-    let replay = |purpose, model: &str, attempts: &[Attempt], usage| {
-        calls.replay(purpose, model, attempts, usage, budget);
-    };
-    match entry {
-        Entry::TopicAnswered(TopicAnswer {
-            model,
-            attempts,
-            response,
-            ..
-        }) => replay(Purpose::Topics, model, attempts, Some(response.usage)),
-        Entry::Answered(Answer {
-            model,
-            attempts,
-            response,
-            ..
-        }) => replay(Purpose::Records, model, attempts, Some(response.usage)),
-        Entry::Failed(failure) => {
-            replay(Purpose::Records, &failure.model, &failure.attempts, None);
-        }
-        Entry::SideCalled(call) if matches!(call.of, CallOf::Filters(_)) => {
-            replay(Purpose::Filters, &call.model, &call.attempts, call.usage);
-        }
-        Entry::SideCalled(call) => {
-            if let Some(usage) = &call.usage {
-                budget.book(&call.model, usage);
-            }
-            budget.book_failed(failures(&call.attempts).count() as u64);
-            budget.book_uncertain(&UnconfirmedCost::of(&call.attempts));
-        }
-        Entry::Finished { uncertain, .. } => budget.book_unattributed(uncertain),
-        Entry::Interrupted { unconfirmed } => budget.book_unattributed(unconfirmed),
-        Entry::Filtered(filtered) => parts.verdicts.recall(filtered),
-        Entry::Embedded(embedding) => {
-            if let Some(embedder) = &parts.embedder {
-                embedder.recall(embedding);
-            }
-        }
-        _ => {}
-    }
 }
 
 /// What was read of a journal.
@@ -333,12 +289,11 @@ async fn judge(unjudged: Unjudged, context: &WorkerContext) -> Result<Replayed> 
         return Ok((entry, None));
     };
     let (judge, response) = (&context.judge, &answer.response);
-    let judged = match is_clean {
-        Some(was_clean) => judge.judge(topic.name(), response, was_clean).await?,
-        None => {
-            let task = answer.task;
-            judge.judge_and_note(task, topic.name(), response).await?
-        }
+    let judged = if let Some(was_clean) = is_clean {
+        judge.judge(topic.name(), response, was_clean).await?
+    } else {
+        let task = answer.task;
+        judge.judge_and_note(task, topic.name(), response).await?
     };
     answer.response.text = String::new();
     Ok((entry, Some(judged)))

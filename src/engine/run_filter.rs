@@ -9,10 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-use super::client_stack::ClientContext;
+use super::client_stack::{ClientContext, answered_by};
 use super::followed::CallsUnderWay;
 use super::log::Log;
-use super::worker::answered_by;
 use super::{Model, RunParts};
 use crate::candidate::Candidate;
 use crate::error::Result;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::RunParts;
-use super::client_stack::ClientContext;
+use super::client_stack::{ClientContext, answered_by};
 use super::judge::{Judge, Judged};
 use super::log::{Log, Turn};
 use crate::diversity::parrots;
@@ -114,11 +114,6 @@ pub(super) enum TaskResult {
         error: CallError,
         calls: usize,
     },
-}
-
-/// Returns the backend that answered, as `provider/model`.
-pub(super) fn answered_by<'a>(response: &'a ChatResponse, client: &'a dyn LlmClient) -> &'a str {
-    response.answered_by.as_deref().unwrap_or(client.model())
 }
 
 impl WorkerContext {

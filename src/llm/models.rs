@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{LlmClient, ModelName, OfflineModel, ProviderSettings};
 use crate::closest::closest;
 use crate::embedding::Embedder;
+#[cfg(feature = "providers")]
 use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 

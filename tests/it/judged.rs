@@ -90,7 +90,7 @@ async fn a_run_cut_anywhere_goes_on_as_if_it_was_not() {
         let near = cut.saturating_sub(2)..(cut + 2).min(entries.len());
         entries[near].iter().any(is_word)
     };
-    let cuts = (0..=entries.len()).filter(|cut| cut % 83 == 0 || near_words(*cut));
+    let cuts = (0..=entries.len()).filter(|cut| cut.is_multiple_of(83) || near_words(*cut));
     for cut in cuts {
         for has_words in [true, false] {
             let mut kept = entries[..cut].to_vec();

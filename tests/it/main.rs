@@ -14,6 +14,7 @@ mod hooks;
 #[cfg(all(feature = "formats", feature = "providers"))]
 mod jobs;
 mod judged;
+mod judging;
 #[cfg(feature = "providers")]
 mod leaks;
 mod money;

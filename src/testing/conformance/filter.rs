@@ -3,8 +3,13 @@
 use futures::future::join_all;
 
 use crate::candidate::Candidate;
-use crate::filter::{FilterVerdict, RecordFilter};
+use crate::filter::{FilterVerdict, ModelFilter, RecordFilter};
+use crate::input::GenerateByTopicInput;
+use crate::journal::MemoryJournal;
+use crate::llm::{LlmClient, OfflineModel};
+use crate::pipeline::Pipeline;
 use crate::record::JsonRecord;
+use crate::run::Dataset;
 
 /// Checks a filter on samples of your own records: it decides without an error, the same way each time, in any
 /// order, and many at once.
@@ -44,6 +49,54 @@ pub async fn filter(filter: &impl RecordFilter, samples: &[JsonRecord]) {
         at_once.await,
         "the verdict on a record changes when many are judged at once"
     );
+}
+
+/// Checks a filter that asks a model, in runs of this input: it decides through the model that it is given, and a run that goes
+/// on from its journal asks nothing again and makes the same records. `make` makes the filter and a model for it.
+///
+/// # Panics
+///
+/// If the filter breaks a promise, with a message that says which; or if a run with it does not complete.
+pub async fn model_filter<F, C>(make: impl Fn() -> (F, C), input: &GenerateByTopicInput)
+where
+    F: ModelFilter,
+    C: LlmClient,
+{
+    let journal = MemoryJournal::default();
+    let first = dataset(&make, input, &journal).await;
+    assert!(
+        first.report().filter_calls.made > 0,
+        "the filter asks no model, or not the one that it is given"
+    );
+    let entries = journal.entries().len();
+    let again = dataset(&make, input, &journal).await;
+    assert_eq!(
+        journal.entries().len(),
+        entries,
+        "a run that goes on asks again what was asked before: does the key stay the same?"
+    );
+    let records = |dataset: &Dataset| -> Vec<JsonRecord> {
+        dataset.iter().map(|record| record.data.clone()).collect()
+    };
+    assert_eq!(
+        records(&first),
+        records(&again),
+        "a run that goes on makes other records"
+    );
+}
+
+async fn dataset<F: ModelFilter, C: LlmClient>(
+    make: &impl Fn() -> (F, C),
+    input: &GenerateByTopicInput,
+    journal: &MemoryJournal,
+) -> Dataset {
+    let (filter, model) = make();
+    let pipeline = Pipeline::builder(OfflineModel::default())
+        .model_filter(filter, model)
+        .journal(journal.clone())
+        .build();
+    let dataset = pipeline.generate(input.clone()).await;
+    dataset.unwrap_or_else(|error| panic!("a run with the filter does not complete: {error}"))
 }
 
 async fn decide(

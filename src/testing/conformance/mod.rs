@@ -17,7 +17,7 @@ mod topics;
 
 pub use dedup::{dedup, dedup_with};
 pub use embedder::embedder;
-pub use filter::filter;
+pub use filter::{filter, model_filter};
 pub use journal::journal;
 pub use llm::{LlmBackend, Scene, Situation, llm};
 pub use prompts::prompts;

@@ -1,0 +1,234 @@
+//! Runs whose records a model judges.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use topicloom::filter::{FilterVerdict, ModelFilter};
+use topicloom::journal::{Entry, FileJournal, Journal, MemoryJournal};
+use topicloom::llm::{ChatRequest, ChatResponse, Message, OfflineModel, Purpose, Role, Usage};
+use topicloom::run::RunError;
+use topicloom::testing::{conformance, mock_llm};
+use topicloom::{
+    Candidate, Dataset, Error, ErrorKind, GenerateByTopicInput, LlmClient, Pipeline, Result,
+};
+
+/// Keeps what its model calls good enough.
+#[derive(Debug, Clone)]
+struct Judge {
+    key: &'static str,
+}
+
+#[async_trait]
+impl ModelFilter for Judge {
+    async fn check(
+        &self,
+        candidate: &Candidate<'_>,
+        model: &dyn LlmClient,
+    ) -> Result<FilterVerdict> {
+        let record = json!(candidate.data()).to_string();
+        let request = ChatRequest::new(vec![Message::new(Role::User, record)]);
+        let answer = model.complete(&request).await?;
+        Ok(match &*answer.text {
+            "good" => FilterVerdict::Keep,
+            _ => FilterVerdict::Reject("not good"),
+        })
+    }
+
+    fn key(&self) -> String {
+        self.key.to_owned()
+    }
+}
+
+/// Calls two records in three good, and fails for good every so many calls.
+#[derive(Debug, Clone)]
+struct Opinion {
+    calls: Arc<AtomicU64>,
+    fails: fn(u64) -> bool,
+}
+
+impl Opinion {
+    fn new(fails: fn(u64) -> bool) -> Self {
+        Self {
+            calls: Arc::default(),
+            fails,
+        }
+    }
+
+    fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl LlmClient for Opinion {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        assert_eq!(request.purpose, Purpose::Filters);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        if (self.fails)(call) {
+            return Err(Error::new(ErrorKind::ContentFilter, "the judge is shocked"));
+        }
+        let is_good = !request.last_text().len().is_multiple_of(3);
+        let word = if is_good { "good" } else { "bad" };
+        Ok(ChatResponse::new(word).with_usage(Usage::new(7, 1)))
+    }
+
+    fn model(&self) -> &'static str {
+        "test/opinion"
+    }
+}
+
+fn input(records: u64, calls: u64) -> GenerateByTopicInput {
+    GenerateByTopicInput::from_json_value(json!({
+        "user_instruction": "about the sea", "num_records": records, "topics": ["tides", "waves"],
+        "data_factory_config": {
+            "seed": 1, "max_concurrency": 4, "max_calls": calls, "dead_queue_threshold": 50,
+        },
+    }))
+    .expect("the test's input is valid")
+}
+
+async fn run(
+    judge: &Opinion,
+    key: &'static str,
+    journal: impl Journal,
+    input: GenerateByTopicInput,
+) -> Result<Dataset, RunError> {
+    let pipeline = Pipeline::builder(OfflineModel::default())
+        .model_filter(Judge { key }, judge.clone())
+        .journal(journal)
+        .build();
+    pipeline.generate(input).await
+}
+
+fn texts(dataset: &Dataset) -> Vec<String> {
+    dataset
+        .iter()
+        .map(|record| json!(record).to_string())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_judge_asks_as_a_part_of_the_run_and_nothing_twice() {
+    let (judge, journal) = (Opinion::new(|_| false), MemoryJournal::default());
+    let first = run(&judge, "one", journal.clone(), input(30, 500)).await;
+    let first = first.expect("complete");
+    let report = first.report();
+    assert!(report.filtered["not good"] > 3, "{:?}", report.filtered);
+    assert_eq!(report.filter_calls.made, judge.calls());
+    assert_eq!(
+        report.filter_calls.usage,
+        Usage::new(7 * judge.calls(), judge.calls())
+    );
+    assert_eq!(report.models["test/opinion"].calls, judge.calls());
+    assert_eq!(
+        report.spending.calls,
+        report.record_calls.made + judge.calls()
+    );
+    assert_eq!(report.imbalances(), Vec::<String>::new());
+
+    let silent = Opinion::new(|_| panic!("it was asked before"));
+    let again = run(&silent, "one", journal.clone(), input(30, 500)).await;
+    let again = again.expect("complete");
+    assert_eq!(texts(&again), texts(&first));
+    assert_eq!(again.report().spending, report.spending);
+    assert_eq!(again.report().filter_calls, report.filter_calls);
+
+    let other = Opinion::new(|_| false);
+    run(&other, "two", journal, input(30, 500))
+        .await
+        .expect("complete");
+    assert!(other.calls() > 30, "another judge is asked of all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn caps_hold_with_the_calls_of_a_judge_over_all_processes() {
+    let journal = MemoryJournal::default();
+    let judge = Opinion::new(|_| false);
+    for cap in [20, 33] {
+        let error = run(&judge, "one", journal.clone(), input(30, cap)).await;
+        let error = error.expect_err("the cap is reached");
+        assert_eq!(error.error().kind(), ErrorKind::Budget);
+        let report = error.report();
+        assert_eq!(report.spending.calls, cap);
+        assert_eq!(report.filter_calls.made, judge.calls());
+        assert_eq!(report.imbalances(), Vec::<String>::new());
+    }
+    run(&judge, "one", journal, input(30, 500))
+        .await
+        .expect("complete");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_judge_that_fails_costs_the_candidate_and_ends_the_run_when_it_goes_on_failing() {
+    let judge = Opinion::new(|call| call % 4 == 3);
+    let dataset = run(&judge, "one", MemoryJournal::default(), input(12, 500)).await;
+    let dataset = dataset.expect("complete");
+    assert!(dataset.report().filtered["the filter failed"] > 2);
+    assert!(dataset.report().filter_calls.failures() > 2);
+
+    let judge = Opinion::new(|call| call > 8);
+    let error = run(&judge, "one", MemoryJournal::default(), input(30, 500)).await;
+    let error = error.expect_err("the judge is gone");
+    assert_eq!(error.error().kind(), ErrorKind::ContentFilter);
+}
+
+#[tokio::test]
+async fn a_judge_in_flight_at_a_kill_stays_booked() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let path = |name: &str| directory.path().join(name);
+    let (client, mut handle) = mock_llm();
+    let pipeline = Pipeline::builder(OfflineModel::default())
+        .model_filter(Judge { key: "one" }, client)
+        .journal(FileJournal::open(path("first")).expect("it opens"))
+        .build();
+    let run_of_all = pipeline.run(input(1, 500)).expect("it starts");
+    handle.next_call().await.hang();
+    std::fs::copy(path("first"), path("killed")).expect("it can be copied");
+    drop(run_of_all);
+
+    let journal = FileJournal::open(path("killed")).expect("it opens");
+    let judge = Opinion::new(|_| false);
+    let dataset = run(&judge, "one", journal, input(1, 500)).await;
+    let report = dataset.expect("complete").report().clone();
+    assert!(
+        report.spending.uncertain_calls >= 1,
+        "{:?}",
+        report.spending
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_judge_that_is_asked_when_the_run_stops_is_waited_for() {
+    let (client, mut handle) = mock_llm();
+    let journal = MemoryJournal::default();
+    let pipeline = Pipeline::builder(OfflineModel::default())
+        .model_filter(Judge { key: "one" }, client)
+        .journal(journal.clone())
+        .build();
+    let run = pipeline.run(input(1, 500)).expect("it starts");
+    let call = handle.next_call().await;
+    let stop = run.stop_handle();
+    let collected = tokio::spawn(run.collect());
+    stop.stop_after_calls();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    call.text("good");
+    let ended = collected.await.expect("no panic");
+    let accepted = ended.map_or_else(|error| error.into_dataset().len(), |dataset| dataset.len());
+    assert_eq!(accepted, 1);
+    let entries = journal.entries();
+    assert!(
+        entries
+            .iter()
+            .any(|entry| matches!(entry, Entry::Filtered(_)))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_judge_keeps_the_promises_of_a_filter_with_a_model() {
+    let make = || (Judge { key: "one" }, Opinion::new(|_| false));
+    conformance::model_filter(make, &input(10, 500)).await;
+}
