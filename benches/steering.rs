@@ -195,7 +195,6 @@ impl Topic {
         };
 
         let mut brought = Brought::default();
-        let mut brought = Brought::default();
         brought.input_tokens = PROMPT + EXCERPT * shown.len() as u64;
         brought.output_tokens = ANSWER;
         let Some(fact) = self.answer(&shown) else {

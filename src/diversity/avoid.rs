@@ -18,13 +18,10 @@ const ALIKE: f64 = 0.8;
 /// Words of a text that are looked at; an excerpt of 200 characters has about forty.
 const MOST_WORDS: usize = 48;
 
-/// The weight of what is not to be shown. However much is repeated that is like it, that stays below 0.
-const NEVER: f64 = f64::NEG_INFINITY;
-
 /// What one topic has given and repeated, as far as it takes to choose an avoid list.
 ///
-/// Holds a bounded number of excerpts: those that were repeated, the latest, and a random rest. What was copied from a list
-/// is not shown again. Pure: the same history gives the same list.
+/// Holds a bounded number of excerpts: those that were repeated, the latest, and a random rest. What was copied is
+/// left out once. Pure: the same history gives the same list.
 ///
 /// ```
 /// use topicloom::diversity::{AvoidBudget, AvoidMemory};
@@ -43,6 +40,8 @@ pub struct AvoidMemory {
     entries: Kept<Entry>,
     /// What the next refusal counts. It grows by each, so that earlier ones need not be counted down.
     weight: f64,
+    /// What was copied since the last candidate that was not.
+    resting: Vec<u64>,
 }
 
 #[derive(Clone)]
@@ -105,6 +104,7 @@ impl AvoidMemory {
         Self {
             entries: Kept::new(keep),
             weight: 1.0,
+            resting: Vec::new(),
         }
     }
 
@@ -118,23 +118,20 @@ impl AvoidMemory {
 
     /// Remembers an accepted record.
     pub fn accepted(&mut self, ordinal: u64, excerpt: &str) {
+        self.resting.clear();
         self.insert(excerpt, OnceLock::new(), ordinal, 0.0);
     }
 
-    /// Remembers that a record was copied from the list that showed it: it is not shown again.
+    /// Remembers that a candidate repeats a record although its prompt showed that, or because it did. It says nothing of what else the
+    /// topic repeats, and the record is not shown again before another candidate came.
     pub fn copied(&mut self, ordinal: u64) {
-        self.entries.reweigh(|entry, repeats| {
-            if entry.ordinal == ordinal {
-                NEVER
-            } else {
-                repeats
-            }
-        });
+        self.resting.push(ordinal);
     }
 
     /// Remembers that a candidate was refused because it repeats a record: `of` is its ordinal, or `None` where it
     /// repeats something else, such as given material, which is not shown.
     pub fn repeated(&mut self, of: Option<u64>, excerpt: &str) {
+        self.resting.clear();
         let repeated = WordSet::new(excerpt, MOST_WORDS);
         let mut known = false;
         let counts = self.weight;
@@ -169,13 +166,15 @@ impl AvoidMemory {
             let latest_first = other.arrival.cmp(&one.arrival);
             other.weight.total_cmp(&one.weight).then(latest_first)
         };
+        let is_awake = |entry: &Weighed<'_, Entry>| !self.resting.contains(&entry.thing.ordinal);
         let repeated = self.entries.iter().filter(|entry| entry.weight > 0.0);
+        let repeated = repeated.filter(is_awake);
         let repeated: Vec<Weighed<'_, Entry>> = repeated.collect();
         let any_repeated = !repeated.is_empty();
         let most = budget.records.saturating_mul(LOOKED_AT);
         let repeated = first(repeated, most, by_repeats);
         let latest = self.entries.latest(most);
-        let latest = latest.filter(|entry| entry.weight >= 0.0);
+        let latest = latest.filter(is_awake);
 
         let mut chosen: Vec<Weighed<'_, Entry>> = Vec::new();
         let mut tokens = budget.tokens;
@@ -269,12 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_copied_is_not_shown_again() {
+    fn what_was_copied_is_left_out_until_something_else_comes() {
         let mut memory = memory(&["red apples", "blue whales", "green seas"]);
+        memory.repeated(Some(1), "blue whales");
         memory.copied(1);
-        (0..3).for_each(|_| memory.repeated(Some(1), "blue whales"));
-        let shown = texts(&memory, &AvoidBudget::default());
-        assert_eq!(shown, ["red apples", "green seas"]);
+        let shown = |memory: &AvoidMemory| texts(memory, &AvoidBudget::default());
+        assert_eq!(shown(&memory), ["red apples", "green seas"]);
+        memory.accepted(3, "old towers");
+        assert_eq!(shown(&memory).len(), 4);
     }
 
     #[test]

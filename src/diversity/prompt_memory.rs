@@ -222,7 +222,7 @@ fn shown(excerpt: &str) -> Option<&str> {
     let Some(cut) = excerpt.strip_suffix(ELLIPSIS) else {
         return (!excerpt.is_empty()).then_some(excerpt);
     };
-    let ends = cut.char_indices().filter_map(|(at, character)| {
+    let mut ends = cut.char_indices().filter_map(|(at, character)| {
         let after = &cut[at + character.len_utf8()..];
         let ends_here = match character {
             '。' | '！' | '？' => true,
@@ -236,7 +236,7 @@ fn shown(excerpt: &str) -> Option<&str> {
         };
         (ends_here || after.starts_with(&SEPARATOR[1..]) && character == ' ').then_some(end)
     });
-    let whole = &cut[..ends.last()?];
+    let whole = &cut[..ends.next_back()?];
     (whole.chars().count() >= FEWEST_CHARS).then_some(whole)
 }
 

@@ -15,8 +15,8 @@ const GUESS: f64 = 3.0;
 const MOST_SPENT: f64 = 0.12;
 
 /// The weight of tokens beside calls: of two choices that bring as many records a call, or nearly, the cheaper wins; at
-/// twice the tokens a choice has to bring a fifth more.
-const WEIGHT_OF_TOKENS: f64 = 0.25;
+/// twice the tokens a choice has to bring a fourteenth more.
+const WEIGHT_OF_TOKENS: f64 = 0.1;
 
 /// The usual price of a token of input, where one of output costs 1.
 const PRICE_OF_INPUT: f64 = 0.25;
@@ -27,7 +27,7 @@ const PRICE_OF_INPUT: f64 = 0.25;
 /// A bandit with three arms (nothing, 3 and 10 records), fed by answers in the order in which they are settled. It starts
 /// with nothing. A list is worth a try where records repeat, and only as long as what tries have cost so far is a small part of what
 /// would have come without (a *conservative bandit*, Wu et al., ICML 2016); between the arms it draws by how likely each is the best
-/// (Thompson 1933). Copies of what was shown count against a list twice. Pure: the same answers and the same
+/// (Thompson 1933). Pure: the same answers and the same
 /// random numbers give the same choices.
 ///
 /// ```
@@ -74,8 +74,6 @@ struct Arm {
     answers: f64,
     accepted: f64,
     repeats: f64,
-    /// Accepted records less copies.
-    value: f64,
     cost: f64,
 }
 
@@ -84,7 +82,6 @@ impl Arm {
         self.answers += other.answers;
         self.accepted += other.accepted;
         self.repeats += other.repeats;
-        self.value += other.value;
         self.cost += other.cost;
     }
 
@@ -94,7 +91,6 @@ impl Arm {
             &mut self.answers,
             &mut self.accepted,
             &mut self.repeats,
-            &mut self.value,
             &mut self.cost,
         ] {
             *sum *= keep;
@@ -118,12 +114,10 @@ impl Steering {
         self.arms.iter_mut().for_each(Arm::fade);
         // A prompt shows fewer than it may where there are not as many yet.
         let place = CHOICES.iter().position(|most| shown <= *most);
-        let accepted = brought.accepted as f64;
         self.arms[place.unwrap_or(CHOICES.len() - 1)].add(&Arm {
             answers: 1.0,
-            accepted,
+            accepted: brought.accepted as f64,
             repeats: brought.repeats as f64,
-            value: accepted - brought.copies as f64,
             cost: brought.output_tokens as f64 + PRICE_OF_INPUT * brought.input_tokens as f64,
         });
     }
@@ -149,7 +143,7 @@ impl Steering {
         };
         let mut with = Arm::default();
         lists.iter().for_each(|arm| with.add(arm));
-        let with = (GUESS * without + with.value) / (GUESS + with.answers);
+        let with = (GUESS * without + with.accepted) / (GUESS + with.answers);
 
         let mut best = (f64::NEG_INFINITY, 0);
         for (place, arm) in self.arms.iter().enumerate() {
@@ -158,7 +152,7 @@ impl Steering {
             } else {
                 (with, GUESS)
             };
-            let value = (weight * guess + arm.value) / (weight + arm.answers);
+            let value = (weight * guess + arm.accepted) / (weight + arm.answers);
             let error = (spread / (weight + arm.answers)).sqrt();
             let drawn = value + error.min(gain / 2.0) * normal(random);
             let cost = (arm.cost + all.cost / all.answers) / (arm.answers + 1.0);
@@ -218,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_model_that_heeds_is_shown_records_and_one_that_copies_is_not() {
-        let mut chance = |part: f64, random: &mut Random| random.unit_f64() < part;
+        let chance = |part: f64, random: &mut Random| random.unit_f64() < part;
         let heeds = choices(1_000, |shown, random| {
             let new = [(0, 0.4), (3, 0.5), (10, 0.8)];
             let new = new.iter().find(|(choice, _)| *choice == shown);

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream, Stream};
@@ -70,15 +71,23 @@ pub(super) struct Past<'a> {
     read: usize,
     /// Whether all of it was read before, so that what it cost and what was asked is known.
     is_known: bool,
+    /// Answers in what was read before.
+    answers: u64,
 }
 
 impl<'a> Past<'a> {
     /// Goes on behind so many entries.
-    pub(super) fn new(entries: BoxStream<'a, Result<Entry>>, read: usize, is_known: bool) -> Self {
+    pub(super) fn new(
+        entries: BoxStream<'a, Result<Entry>>,
+        read: usize,
+        is_known: bool,
+        answers: u64,
+    ) -> Self {
         Self {
             entries,
             read,
             is_known,
+            answers,
         }
     }
 
@@ -89,6 +98,9 @@ impl<'a> Past<'a> {
         }
         if let Some(entry) = &entry {
             self.read += 1;
+            if matches!(entry, Entry::Answered(_)) {
+                context.unsettled.fetch_add(1, Ordering::Relaxed);
+            }
             recall(entry, &context.parts, &context.clients.calls);
         } else {
             self.is_known = true;
@@ -128,6 +140,7 @@ pub(super) struct LookAhead<'a> {
 
 impl<'a> LookAhead<'a> {
     pub(super) fn new(past: Past<'a>, context: &'a Arc<WorkerContext>) -> Self {
+        context.unsettled.fetch_add(past.answers, Ordering::Relaxed);
         Self {
             past,
             context,

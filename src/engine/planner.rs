@@ -161,8 +161,9 @@ fn new_names() -> IsNew {
     let mut count = 0;
     Box::new(move |name| {
         let mut fields = Map::new();
-        // In what is asked, articles, endings and the order of phrases do not count, as they do in what is stated.
-        fields.insert("name".to_owned(), format!("What is {name}?").into());
+        // In what is asked, articles and endings do not count, as they do in what is stated.
+        let asked = format!("What is {}?", normalised_name(name));
+        fields.insert("name".to_owned(), asked.into());
         let name = near.read(&Candidate::new("", &fields));
         count += 1;
         memory.admit(name, Reference::Record(count)).is_unique()

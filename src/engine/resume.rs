@@ -103,6 +103,7 @@ struct JournalScan {
     is_planned: bool,
     topic_answers: HashMap<u64, ChatResponse>,
     entries: usize,
+    answers: u64,
 }
 
 impl JournalScan {
@@ -115,6 +116,7 @@ impl JournalScan {
             is_planned: false,
             topic_answers: HashMap::new(),
             entries: 1,
+            answers: 0,
         }
     }
 
@@ -138,6 +140,7 @@ impl JournalScan {
             Entry::Answered(_) | Entry::Failed(_) if self.plan.is_none() => {
                 return Err(damaged("the journal has answers before a plan"));
             }
+            Entry::Answered(_) => self.answers += 1,
             _ => {}
         }
         Ok(())
@@ -159,7 +162,7 @@ impl JournalScan {
             earlier,
             planning_seed,
             topic_answers: self.topic_answers,
-            rest: Past::new(entries, self.entries, is_known),
+            rest: Past::new(entries, self.entries, is_known, self.answers),
         }
     }
 }

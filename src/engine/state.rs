@@ -134,7 +134,6 @@ impl RunState {
                 let Some(judged) = judged else {
                     return damaged("the journal has an answer for a topic that is not planned");
                 };
-                self.context.unsettled.fetch_add(1, Ordering::Relaxed);
                 self.resumed_answers += 1;
                 let result = TaskResult::Answered {
                     judged,
