@@ -170,7 +170,7 @@ impl Topic {
         let chosen = self
             .memory
             .choose(&AvoidBudget::default().with_records(records));
-        let facts = chosen.iter().filter_map(|(_, gist)| fact_of(gist));
+        let facts = chosen.iter().filter_map(|(_, excerpt)| fact_of(excerpt));
         facts.collect()
     }
 
@@ -202,7 +202,7 @@ impl Topic {
             self.settle(shown.len(), brought);
             return chance;
         };
-        let gist = Self::wording(fact, self.random.below(4));
+        let excerpt = Self::wording(fact, self.random.below(4));
         let known = self.ordinals.get(&fact).copied();
         brought.accepted = u64::from(known.is_none());
         brought.repeats = u64::from(known.is_some());
@@ -213,14 +213,14 @@ impl Topic {
             if brought.copies > 0 {
                 self.memory.copied(ordinal);
             } else {
-                self.memory.repeated(Some(ordinal), &gist);
+                self.memory.repeated(Some(ordinal), &excerpt);
             }
         } else {
             let ordinal = self.accepted.len() as u64;
             self.ordinals.insert(fact, ordinal);
             self.accepted.push(fact);
             self.sightings.seen_new(ordinal);
-            self.memory.accepted(ordinal, &gist);
+            self.memory.accepted(ordinal, &excerpt);
         }
         chance
     }
@@ -256,8 +256,10 @@ impl Topic {
     }
 }
 
-fn fact_of(gist: &str) -> Option<usize> {
-    let word = gist.split(' ').find_map(|word| word.strip_prefix("own"))?;
+fn fact_of(excerpt: &str) -> Option<usize> {
+    let word = excerpt
+        .split(' ')
+        .find_map(|word| word.strip_prefix("own"))?;
     word.trim_end_matches(|character: char| !character.is_ascii_digit())
         .parse()
         .ok()

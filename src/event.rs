@@ -98,7 +98,7 @@ pub enum RunEvent<'a> {
         /// How long it waits.
         wait: Duration,
     },
-    /// The call of a task failed for good.
+    /// The call of a task failed finally.
     #[non_exhaustive]
     CallFailed {
         /// Its topic.

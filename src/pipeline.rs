@@ -271,7 +271,7 @@ impl PipelineBuilder {
         self
     }
 
-    /// Adds material that counts as already seen: a record that repeats it is a duplicate, and is told of what.
+    /// Adds material that counts as already seen: a record that repeats it is a duplicate, and its prompt says of which.
     ///
     /// Seeds, a data set that is to be added to, a benchmark's test set. It is loaded when a run starts, before the
     /// files that the input names. Give a resumed run the same material: what it accepts is decided anew.
@@ -391,7 +391,7 @@ impl PipelineBuilder {
         self
     }
 
-    /// Adds a hook that is told of each task that fails, and how; see [`hooks`](crate::hooks).
+    /// Adds a hook that observes each task that fails, and how; see [`hooks`](crate::hooks).
     #[must_use]
     pub fn on_failed(mut self, hook: impl Fn(&Failed<'_>) + Send + Sync + 'static) -> Self {
         self.hooks.failed.push(Arc::new(hook));

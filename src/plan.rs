@@ -164,7 +164,7 @@ pub struct Allocation {
 }
 
 impl Allocation {
-    /// Keeps so many topics, half of them generated ones where there are enough of both.
+    /// Keeps this many topics, half of them generated ones where there are enough of both.
     pub(crate) fn sample(mut self, most: usize) -> Self {
         let of = self.given.len() + self.generated.len();
         if of <= most {
@@ -519,7 +519,7 @@ fn check_without_total(request: &PlanRequest<'_>, names: &[Name<'_>], faults: &m
     }
 }
 
-/// Returns the quotas of the topics that have to be generated for so many records.
+/// Returns the quotas of the topics that have to be generated for this many records.
 fn generated_quotas(request: &PlanRequest<'_>, left: u64, faults: &mut InputFaults) -> Vec<u64> {
     let per_topic = request.records_per_topic;
     if !request.has_instruction {
@@ -560,7 +560,7 @@ fn generated_quotas(request: &PlanRequest<'_>, left: u64, faults: &mut InputFaul
     quotas
 }
 
-/// Spreads records evenly over so many topics, the remainder one each to the first ones.
+/// Spreads records evenly over this many topics, the remainder one each to the first ones.
 fn even_shares(records: u64, topics: usize) -> impl Iterator<Item = u64> + use<> {
     let number = topics as u64;
     let (share, rest) = match number {

@@ -98,7 +98,7 @@ impl AvoidBudget {
 }
 
 impl AvoidMemory {
-    /// Creates the memory of one topic, of up to so many excerpts.
+    /// Creates the memory of one topic, of up to this many excerpts.
     #[must_use]
     pub fn new(keep: usize) -> Self {
         Self {
@@ -108,7 +108,7 @@ impl AvoidMemory {
         }
     }
 
-    /// Returns how many excerpts each of so many topics may keep, so that together they take little memory.
+    /// Returns how many excerpts each of this many topics may keep, so that together they take little memory.
     ///
     /// 256 for up to 256 topics; with more, 65 536 are shared out, some 30 MB, though no topic gets fewer than 16.
     #[must_use]
@@ -229,11 +229,11 @@ impl fmt::Debug for AvoidMemory {
     }
 }
 
-/// Every so many places of a list go to the latest record, the others to what was repeated: what is repeated tells
+/// Of each this many places of a list go to the latest record, the others to what was repeated: what is repeated tells
 /// more, and the latest record is what a model in the same state of mind says again.
 const TURNS: usize = 4;
 
-/// For each record that is shown, so many are looked at: where a topic says the same all the time, looking on costs
+/// For each record that is shown, this many are looked at: where a topic says the same all the time, looking on costs
 /// much and finds little.
 const LOOKED_AT: usize = 4;
 

@@ -94,7 +94,7 @@ impl<T> Kept<T> {
         self.latest.iter().chain(&self.earlier).map(One::weighed)
     }
 
-    /// Returns up to so many, the latest first.
+    /// Returns up to this many, the latest first.
     pub(super) fn latest(&self, most: usize) -> impl Iterator<Item = Weighed<'_, T>> {
         // The order of the earlier ones is made when somebody asks for them.
         let earlier = std::iter::once_with(move || {

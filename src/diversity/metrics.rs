@@ -292,7 +292,7 @@ fn float(count: u64) -> f64 {
     count as f64
 }
 
-/// Returns the text up to so many bytes, or a few less where a character would be cut.
+/// Returns the text up to this many bytes, or a few less where a character would be cut.
 fn beginning(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len()))
         .rev()

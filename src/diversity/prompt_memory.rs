@@ -1,4 +1,4 @@
-//! What the next prompt of a topic is told of its earlier answers.
+//! What the next prompt of a topic says of its earlier answers.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -31,7 +31,7 @@ pub(crate) struct PromptMemory {
     fixed: Option<usize>,
     steering: Steering,
     latest: Latest,
-    /// Whether the model repeats what it is told of its answers.
+    /// Whether the model repeats what a prompt says about its answers.
     parrots: bool,
 }
 
@@ -53,7 +53,7 @@ struct Latest {
 }
 
 impl Latest {
-    /// Models repeat what they wrote lately; so many take a megabyte or two.
+    /// Models repeat what they wrote lately; this many take a megabyte or two.
     const MOST: usize = 8_192;
 
     fn push(&mut self, ordinal: u64, excerpt: &str) {
@@ -91,7 +91,7 @@ struct Note {
 }
 
 impl PromptMemory {
-    /// Creates the memory of so many topics, which shows so many records in a prompt, or as many as it learns to.
+    /// Creates the memory of this many topics, which shows `fixed` records in a prompt, or as many as it learns to.
     pub(crate) fn new(topics: usize, fixed: Option<u64>) -> Self {
         let fixed = fixed.map(|records| usize::try_from(records).unwrap_or(usize::MAX));
         let keep = if fixed == Some(0) {
@@ -113,7 +113,7 @@ impl PromptMemory {
         }
     }
 
-    /// Takes note of what an answer brought, whose prompt showed so many records.
+    /// Takes note of what an answer brought, whose prompt showed this many records.
     pub(crate) fn observe(&mut self, shown: usize, brought: &Brought) {
         self.steering.observe(shown, brought);
     }

@@ -136,7 +136,7 @@ impl Sightings {
         }
     }
 
-    /// Returns why it is hopeless to ask for so many more records, if it is.
+    /// Returns why it is hopeless to ask for this many more records, if it is.
     ///
     /// It is, once the price of a new record is above [`Patience::candidates_per_record`] with confidence,
     /// unless what is wanted is so little that it would come at a small part of what the topic cost so far.
@@ -164,7 +164,7 @@ impl Sightings {
         })
     }
 
-    /// Returns what the chance of a new record is at most: so many standard errors above the estimate.
+    /// Returns what the chance of a new record is at most: this many standard errors above the estimate.
     fn chance_at_most(&self, z: f64) -> f64 {
         let (once, twice) = (self.scaled(self.once), self.scaled(self.twice));
         // The variance of (what is unseen − once / draws) is about (once + 2 twice) / draws² (Esty, Annals of
@@ -314,7 +314,7 @@ fn float(count: u64) -> f64 {
 mod tests {
     use super::*;
 
-    /// A topic of so many records, the k-th of them with a weight of k to the power of -`skew`.
+    /// A topic of this many records, the k-th of them with a weight of k to the power of -`skew`.
     struct Supply {
         weights: Vec<f64>,
         upto: Vec<f64>,

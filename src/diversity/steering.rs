@@ -192,7 +192,7 @@ mod tests {
         }
     }
 
-    /// How often each choice is made in so many answers of a model.
+    /// How often each choice is made in this many answers of a model.
     fn choices(answers: u64, mut answer: impl FnMut(usize, &mut Random) -> Brought) -> [u64; 3] {
         let (mut steering, mut random) = (Steering::new(), Random::new(3));
         let mut times = [0; 3];

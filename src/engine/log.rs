@@ -134,7 +134,7 @@ impl Log {
         }
     }
 
-    /// Returns the first so many entries once more, whatever is appended meanwhile.
+    /// Returns the first this many entries once more, whatever is appended meanwhile.
     pub(super) async fn past_again(&self, entries: usize) -> Result<BoxStream<'_, Result<Entry>>> {
         match &self.journal {
             Some(journal) => Ok(self
@@ -307,7 +307,7 @@ mod tests {
 
     use super::*;
 
-    /// A journal that takes so many entries, and one run at a time.
+    /// A journal that takes this many entries, and one run at a time.
     #[derive(Debug)]
     struct Small {
         room: AtomicU64,

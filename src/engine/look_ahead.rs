@@ -76,7 +76,7 @@ pub(super) struct Past<'a> {
 }
 
 impl<'a> Past<'a> {
-    /// Goes on behind so many entries.
+    /// Goes on behind this many entries.
     pub(super) fn new(
         entries: BoxStream<'a, Result<Entry>>,
         read: usize,

@@ -17,7 +17,7 @@ use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report, ShownRepor
 use crate::schedule::TopicProgress;
 use crate::schema::{CoercionKind, DecodeFault};
 
-/// The most places of which the report says that type and schema disagree there. Whoever mends eight sees the rest.
+/// The most places of which the report says that type and schema disagree there. Who fixes eight sees the rest.
 const MOST_DISAGREEMENTS: usize = 8;
 
 /// Refusals in a row that are more than an unlucky streak of a model that repeats itself.
@@ -115,7 +115,7 @@ impl AnswerStats {
         *self.filtered.entry(reason).or_default() += 1;
     }
 
-    /// Adds a candidate that was refused as a repeat. Returns whether this is the last of so many in a row that what is
+    /// Adds a candidate that was refused as a repeat. Returns whether this is the last of this many in a row that what is
     /// compared may be the wrong part of a record; true once in a run.
     pub(super) fn duplicate(&mut self, method: &'static str, repeat: Repeat) -> bool {
         let method = if method.is_empty() { "custom" } else { method };
@@ -128,7 +128,7 @@ impl AnswerStats {
         false
     }
 
-    /// Adds what an answer brought whose prompt showed so many records.
+    /// Adds what an answer brought whose prompt showed this many records.
     pub(super) fn shown(&mut self, records: usize, brought: &Brought) {
         self.shown.entry(records).or_default().add(brought);
     }

@@ -60,7 +60,7 @@ pub(super) struct RunState {
     asked_again: AskedAgain,
     /// Candidates in a row about which a filter could not decide.
     filter_failures: u32,
-    /// What the last call that failed for good died of, in words.
+    /// What the last call that failed finally said, in words.
     pub(super) last_failure: Option<String>,
     /// Whether what is settled was in the journal when the run began.
     is_replaying: bool,

@@ -13,7 +13,7 @@ const BYTES: Spread<f64> = Spread {
 /// What a chat template adds around the messages of a request: public ones add 3 to 10 tokens a message.
 const TEMPLATE: f64 = 40.0;
 
-/// Returns how many tokens a text of so many bytes may have.
+/// Returns how many tokens a text of this many bytes may have.
 pub(super) fn tokens(bytes: u64) -> Spread<f64> {
     BYTES.each(|of_a_token| float(bytes) / of_a_token)
 }

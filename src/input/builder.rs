@@ -152,13 +152,13 @@ impl<T> GenerateByTopicInputBuilder<T> {
         )
     }
 
-    /// Has topics generated beside those given, so many, and spreads the records over them evenly.
+    /// Has topics generated beside those given, this many, and spreads the records over them evenly.
     #[must_use]
     pub fn generated_topics(self, topics: u64) -> Self {
         self.topic_source("generated", topics)
     }
 
-    /// Has topics generated as the leaves of a tree with so many branches at each level, from the top down; see
+    /// Has topics generated as the leaves of a tree with this many branches at each level, from the top down; see
     /// [`TopicTree`](crate::topic::TopicTree).
     #[must_use]
     pub fn topic_tree(self, branches: impl IntoIterator<Item = u64>) -> Self {

@@ -131,7 +131,7 @@ impl<T> Form<T> for Number<T> {
     }
 }
 
-/// Seconds, up to a day: whoever waits longer for one answer does not mean a timeout.
+/// Seconds, up to a day: a longer wait for one answer is no time limit.
 pub(super) const SECONDS: Number<Duration> = Number {
     bounds: (Bound::Excluded(0.0), Bound::Included(86_400.0)),
     advice: "write seconds above 0 and up to 86400",

@@ -28,7 +28,7 @@ pub enum Entry {
     Planned(Plan),
     /// A model answered a task.
     Answered(Answer),
-    /// The call of a task failed for good.
+    /// The call of a task failed finally.
     Failed(CallFailure),
     /// A call is about to be sent. Has no number; see [`Journal::note`](super::Journal::note).
     Called(CallNote),
@@ -449,7 +449,7 @@ impl CallNote {
     }
 }
 
-/// A task whose call failed for good.
+/// A task whose call failed finally.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CallFailure {

@@ -13,7 +13,7 @@ const UNUSABLE: u64 = 100;
 
 /// Watches calls over the whole run and says when to stop.
 ///
-/// It opens when so many answers in a row were paid and could not be used, whatever their rounds: a thousand calls at
+/// It opens when this many answers in a row were paid and could not be used, whatever their rounds: a thousand calls at
 /// once cost a thousand times as much. Otherwise it opens when two things hold of the failures since the last answer:
 ///
 /// - they span at least `rounds` rounds, where a task counts as a new round only if it was issued after
@@ -39,7 +39,7 @@ pub(crate) enum Opened {
     Down(u64),
     /// So many answers in a row could not be used.
     Unusable(u64),
-    /// Of so many answers, which are all there are, none gave a record.
+    /// Of this many answers, which are all there are, none gave a record.
     Fruitless(u64),
 }
 
@@ -91,7 +91,7 @@ impl Breaker {
         self.rounds = 0;
     }
 
-    /// Books a task that failed after so many calls, and whether these were answered with something unreadable.
+    /// Books a task that failed after this many calls, and whether these were answered with something unreadable.
     pub(super) fn failed(&mut self, calls: usize, issued_at: u64, were_paid: bool) {
         if were_paid {
             self.unusable += calls as u64;

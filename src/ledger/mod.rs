@@ -35,7 +35,7 @@ const FEWEST_ROUNDS: u32 = 3;
 /// Failed calls say more about the provider than about the topic, so a topic may have three times as many.
 const CALL_PATIENCE: u32 = 3;
 
-/// Answers of which none gave a record that are too many for a run. At one record for ten answers, so many give none in one of
+/// Answers of which none gave a record that are too many for a run. At one record for ten answers, this many give none in one of
 /// 40 000 runs.
 const FRUITLESS: u64 = 100;
 
@@ -334,7 +334,7 @@ impl Ledger {
         self.candidates = AnswerCandidates::default();
     }
 
-    /// Closes a task whose call failed for good. Returns the topic's end, if this is it.
+    /// Closes a task whose call failed finally. Returns the topic's end, if this is it.
     pub(crate) fn failed(&mut self, task: &Task, kind: ErrorKind, calls: usize) -> Option<GiveUp> {
         let stats = &mut self.stats[task.topic];
         stats.failures.add(kind);

@@ -46,7 +46,7 @@ struct Topic {
 }
 
 impl PassRates {
-    /// Starts with so many topics of which nothing is known.
+    /// Starts with this many topics of which nothing is known.
     pub(super) fn new(topics: usize) -> Self {
         let unknown = Topic {
             likelihood: [1.0; RATES.len()],
@@ -59,7 +59,7 @@ impl PassRates {
         }
     }
 
-    /// Books an answer of this yield, above 0, that came after so many misses in a row.
+    /// Books an answer of this yield, above 0, that came after this many misses in a row.
     pub(super) fn gave(&mut self, topic: usize, misses: u32, its_yield: f64) {
         let known = &mut self.topics[topic];
         known.has_given = true;
@@ -75,14 +75,14 @@ impl PassRates {
         self.renew_share(topic, 0);
     }
 
-    /// Books an answer that gave nothing, the last of so many in a row.
+    /// Books an answer that gave nothing, the last of this many in a row.
     pub(super) fn gave_nothing(&mut self, topic: usize, misses: u32) {
         self.renew_share(topic, misses);
     }
 
-    /// Returns how many misses in a row are more than bad luck, where so many records are wanted in all.
+    /// Returns how many misses in a row are more than bad luck, where this many records are wanted in all.
     ///
-    /// That is where a topic that can still give would show so many less than once in fifty times. Each record begins a new
+    /// That is where a topic that can still give would show this many less than once in fifty times. Each record begins a new
     /// streak, so that the chance is shared out over the records.
     pub(super) fn misses_to_give_up(&self, topic: usize, records: u64) -> u32 {
         let known = &self.topics[topic];

@@ -71,7 +71,7 @@ impl RequestSizes {
         }
     }
 
-    /// Returns how many records to ask for, where so many are open in all and so many tasks may share them.
+    /// Returns how many records to ask for, where `open` are open in all and `tasks` may share them.
     pub(super) fn next(&self, open: u64, tasks: u64) -> u64 {
         let heard = |model: &&ModelSize| self.answers - model.latest <= FORGOTTEN_AFTER;
         let fits = self.models.iter().filter(heard).map(ModelSize::fits).min();
@@ -99,7 +99,7 @@ impl RequestSizes {
         models[place].saw(answer, rule);
     }
 
-    /// Takes note that no answer for so many records came in time, whoever was to give it.
+    /// Takes note that no answer for this many records came in time, from any model.
     pub(super) fn timed_out(&mut self, asked: u64) {
         if self.rule == RecordsPerRequest::Auto {
             self.models.iter_mut().for_each(|model| model.halve(asked));

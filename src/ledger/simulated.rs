@@ -17,9 +17,9 @@ enum Supply {
     Filter(f64),
     /// None is.
     Nothing,
-    /// The same until it has given so many, and repeats from then on.
+    /// The same until it has given this many, and repeats from then on.
     Wall(f64, u64),
-    /// They are drawn from so many facts, the k-th with a weight of k to the power of minus this.
+    /// They are drawn from this many facts, the k-th with a weight of k to the power of minus this.
     Pool(usize, f64),
     /// This part of the answers is refused by the model.
     Declined(f64),

@@ -44,7 +44,7 @@ impl OutputLimits {
         }
     }
 
-    /// Returns the limit of the topic's next task, for so many records, if it is not the one of the parameters.
+    /// Returns the limit of the topic's next task, for this many records, if it is not the one of the parameters.
     pub(crate) fn raised(&self, topic: usize, records: u64) -> Option<u64> {
         if let Some(own) = &self.own {
             return Some(own.of(records));
@@ -120,7 +120,7 @@ pub(crate) struct OwnLimit {
 }
 
 impl OwnLimit {
-    /// Creates the limit of records that have at most so many tokens each, for a model that can write so much at all.
+    /// Creates the limit of records that have at most this many tokens each, for a model that can write so much at all.
     ///
     /// A model that may write at length is one that may think at length before it begins.
     pub(crate) fn new(per_record: u64, model_limit: Option<u64>) -> Self {
@@ -135,7 +135,7 @@ impl OwnLimit {
         }
     }
 
-    /// Returns the limit of a call for so many records.
+    /// Returns the limit of a call for this many records.
     pub(crate) fn of(&self, records: u64) -> u64 {
         let guess = self
             .base

@@ -70,7 +70,7 @@ impl<'a> AskContext<'a> {
         "skeleton",
     ];
 
-    /// Asks for so many records under a topic.
+    /// Asks for this many records under a topic.
     #[must_use]
     pub fn new(topic: &'a str, count: usize) -> Self {
         Self {
@@ -149,7 +149,7 @@ impl<'a> TopicsContext<'a> {
         "angles",
     ];
 
-    /// Asks for so many topics.
+    /// Asks for this many topics.
     #[must_use]
     pub fn new(instruction: Option<&'a str>, count: usize) -> Self {
         Self {

@@ -241,7 +241,7 @@ pub struct TopicReport {
     pub calls: u64,
     /// Tasks that were answered.
     pub answers: u64,
-    /// Tasks whose call failed for good, by kind of error.
+    /// Tasks whose call failed finally, by kind of error.
     pub failed: Counts<ErrorKind>,
     /// Tasks that were cancelled.
     pub cancelled: u64,
@@ -288,7 +288,7 @@ pub struct GivenUpTopic {
 }
 
 impl GivenUpTopics {
-    /// Whoever has read twenty knows what is wrong, and a run of a hundred thousand topics may lose them all.
+    /// Twenty say what is wrong, and a run of a hundred thousand topics may lose them all.
     pub(crate) const MOST_LISTED: usize = 20;
 
     /// Returns how many topics were given up, listed or not.

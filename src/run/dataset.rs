@@ -82,7 +82,7 @@ impl<T> Dataset<T> {
         topics
     }
 
-    /// Returns so many records, all of them where there are fewer, drawn by the seed.
+    /// Returns this many records, all of them where there are fewer, drawn by the seed.
     #[must_use]
     pub fn sample(&self, count: usize, seed: u64) -> Vec<&Record<T>> {
         let mut drawn: Vec<&Record<T>> = self.records.iter().collect();
@@ -91,7 +91,7 @@ impl<T> Dataset<T> {
         drawn
     }
 
-    /// Splits the records in two by the seed, such as those to train with and those to test with: so many come second.
+    /// Splits the records in two by the seed, such as those to train with and those to test with: this many come second.
     #[must_use]
     pub fn split(self, second: usize, seed: u64) -> (Vec<Record<T>>, Vec<Record<T>>) {
         let mut records = self.records;

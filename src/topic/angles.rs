@@ -71,13 +71,13 @@ impl Angles {
         ])
     }
 
-    /// Has the run's topic model invent up to so many for each topic, in one call per topic.
+    /// Has the run's topic model invent up to this many for each topic, in one call per topic.
     #[must_use]
     pub fn generated(per_topic: usize) -> Self {
         Self::from(AngleSource::PerTopic(per_topic))
     }
 
-    /// Has the run's topic model invent up to so many for all topics alike, in one call.
+    /// Has the run's topic model invent up to this many for all topics alike, in one call.
     #[must_use]
     pub fn generated_once(count: usize) -> Self {
         Self::from(AngleSource::Once(count))
@@ -92,7 +92,7 @@ impl Angles {
         self
     }
 
-    /// Returns how many calls are made for so many topics.
+    /// Returns how many calls are made for this many topics.
     pub(crate) fn asks(&self, topics: usize) -> usize {
         match self.source {
             AngleSource::Given(_) | AngleSource::PerTopic(0) | AngleSource::Once(0) => 0,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{IsNew, Topic, TopicRequest, normalised_name};
 
-/// Up to so many new topics, none blank, none that repeats another or an existing one.
+/// Up to this many new topics, none blank, none that repeats another or an existing one.
 pub(super) struct Collected {
     wanted: usize,
     seen: HashSet<String>,

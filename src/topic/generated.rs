@@ -179,7 +179,7 @@ const TOKENS_OF_ALL: u64 = 1_024;
 /// How much more room an answer gets that was cut off before its first name.
 const MORE_ROOM: u64 = 8;
 
-/// The form of an answer with up to so many names.
+/// The form of an answer with up to this many names.
 fn answer(count: usize) -> OutputSchema {
     let schema = json!({
         "type": "object",

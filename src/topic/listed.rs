@@ -58,7 +58,7 @@ fn after_thoughts(text: &str) -> &str {
 
 /// Returns the first list or object of a text.
 fn json_in(text: &str) -> Option<Value> {
-    /// Brackets that are looked at. What comes after so many that begin nothing is prose.
+    /// Brackets that are looked at. What comes after this many that begin nothing is prose.
     const TRIES: usize = 20;
     text.match_indices(['{', '['])
         .take(TRIES)

@@ -98,7 +98,7 @@ pub struct TopicRequest<'a> {
 pub(crate) type IsNew = Box<dyn FnMut(&str) -> bool + Send + Sync>;
 
 impl<'a> TopicRequest<'a> {
-    /// Asks for so many topics, with nothing said about them.
+    /// Asks for this many topics, with nothing said about them.
     pub fn new(count: usize, model: &'a dyn LlmClient, prompts: &'a dyn Prompts) -> Self {
         Self {
             instruction: None,

@@ -46,7 +46,7 @@ impl TopicTree {
     /// Names asked for at once, as in [`GeneratedTopics`](super::GeneratedTopics).
     const BATCH: usize = 50;
 
-    /// Creates a provider of a tree with so many branches at each level, from the top down; each at least 1. Without
+    /// Creates a provider of a tree with this many branches at each level, from the top down; each at least 1. Without
     /// a level there is no topic.
     pub fn new(branching: impl IntoIterator<Item = usize>) -> Self {
         Self {
@@ -156,7 +156,7 @@ impl<'a> Growth<'a> {
         new
     }
 
-    /// Returns the paths to the children of these nodes, each with up to so many children.
+    /// Returns the paths to the children of these nodes, each with up to this many children.
     async fn level(
         &mut self,
         tree: &TopicTree,

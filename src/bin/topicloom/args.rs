@@ -153,7 +153,7 @@ pub(crate) struct ResumeArgs {
     pub(crate) journal: String,
     #[command(flatten)]
     pub(crate) which: WhichRun,
-    /// Make so many records in all, instead of what the input says.
+    /// Make this many records in all, instead of what the input says.
     #[arg(long, value_name = "N")]
     pub(crate) extend_to: Option<u64>,
     #[command(flatten)]

@@ -50,7 +50,7 @@ impl Way {
         }
     }
 
-    /// Returns the last line of a run that ended with this error, and with so many records that could not be written.
+    /// Returns the last line of a run that ended with this error, and with this many records that could not be written.
     pub(crate) fn last_line(
         &self,
         report: &Report,

@@ -259,7 +259,7 @@ pub(crate) fn builder_for(
     Ok(builder.on_event(move |event| progress.observe(event)))
 }
 
-/// Writes and tells what a run did, and returns how it ended: with an error and so many records that were not written.
+/// Writes and tells what a run did, and returns how it ended: with an error and this many records that were not written.
 fn conclude(
     way: &Way,
     report: &Report,
@@ -280,7 +280,7 @@ fn conclude(
     }
     let last_line = way.last_line(report, error.as_ref().map(Error::kind), unwritten);
     match error.map_or(reported, Err) {
-        // Whoever reads only the first records, as `head` does, has what was wanted.
+        // A reader of the first records alone, such as `head`, has what it wanted.
         Err(_) if is_reader_gone => {
             if !args.quiet {
                 eprintln!("the reader of standard output has gone");

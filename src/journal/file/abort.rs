@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// After so many writes the process aborts.
+/// After this many writes the process aborts.
 const VARIABLE: &str = "TOPICLOOM_ABORT_AFTER_WRITES";
 
 /// Aborts the process if this was the last write it may make: written, but not on the disk, and nobody told.

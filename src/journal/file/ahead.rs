@@ -1,4 +1,4 @@
-//! Reads entries ahead of whoever folds them, so that decoding and folding go on side by side.
+//! Reads entries ahead of replay, so that decoding and replaying go on side by side.
 
 use std::sync::Arc;
 

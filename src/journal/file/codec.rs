@@ -144,7 +144,7 @@ impl Encoder {
         let before = bytes.len();
         put_frame(bytes, self.offset, &self.body);
         self.offset += (bytes.len() - before) as u64;
-        // One entry of a rare size does not keep its room for good.
+        // One entry of a rare size does not keep its room forever.
         self.body.clear();
         self.body.shrink_to(1 << 20);
     }

@@ -367,7 +367,7 @@ impl Writer {
         }
     }
 
-    /// Ends the journal for everybody who waits and whoever comes.
+    /// Ends the journal for everybody who waits or comes later.
     fn fail(&self, failure: Failure) {
         let mut queue = self.committer.queue();
         let failure = *queue.failure.get_or_insert(failure);

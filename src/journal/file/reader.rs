@@ -77,7 +77,7 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    /// Begins at the first entry of a journal of so many bytes.
+    /// Begins at the first entry of a journal of this many bytes.
     pub(super) fn new(path: PathBuf, length: u64) -> Self {
         Self {
             path,

@@ -37,7 +37,7 @@ pub(super) struct Body<'a> {
 }
 
 impl Scan {
-    /// Begins behind the magic line of a file of so many bytes.
+    /// Begins behind the magic line of a file of this many bytes.
     pub(super) fn new(length: u64) -> Self {
         Self {
             window: Vec::new(),
@@ -99,7 +99,7 @@ impl Scan {
         head.fits(body, self.offset()).then_some(range)
     }
 
-    /// Reads until the window holds so many bytes from the next frame on, or all there are.
+    /// Reads until the window holds this many bytes from the next frame on, or all there are.
     fn hold(&mut self, bytes: usize, storage: &mut (impl Storage + ?Sized)) -> io::Result<()> {
         if self.window.len() - self.next >= bytes {
             return Ok(());

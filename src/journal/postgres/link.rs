@@ -105,8 +105,8 @@ impl Link {
         Ok(())
     }
 
-    /// Returns what tells that something was heard on a channel, or may have been: after a new connection, whoever
-    /// waits has to look.
+    /// Returns what tells that something was heard on a channel, or may have been: after a new connection, every
+    /// waiter has to look.
     pub(crate) fn heard(&self, channel: Channel) -> watch::Receiver<u64> {
         let (_, count) = self
             .notifier

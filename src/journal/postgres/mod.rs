@@ -241,7 +241,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn close(&self) -> Result<()> {
-        // Of a shared run the end is to be told first, by whoever leads it.
+        // The leader of a shared run announces its end first.
         if self.0.is_shared {
             return Ok(());
         }

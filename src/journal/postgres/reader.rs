@@ -44,7 +44,7 @@ pub struct RunState {
     pub reason: Option<String>,
     /// Calls that are waited for or made at this moment.
     pub calls_open: u64,
-    /// Calls that were handed out again, since whoever made them let the deadline pass.
+    /// Calls that were handed out again, since their worker let the deadline pass.
     pub leases_lost: u64,
     /// How many processes have written to the run, one after another.
     pub writers: u64,

@@ -68,7 +68,7 @@ impl Writer {
     /// Becomes the writer of a run whose lock the link holds. Of a shared run, nobody takes its place before it has been
     /// silent for so long.
     pub(super) async fn begin(link: Link, run: &RunId, silence: Option<Duration>) -> Result<Self> {
-        // The lock on the row keeps out whoever does something in the name of the term before. An append of that
+        // The lock on the row keeps out a process that still acts for the term before. An append of that
         // term that is on its way is waited for here, and so is seen by what comes after.
         let sql = "WITH locked AS (SELECT id FROM topicloom.runs WHERE id = $1 FOR UPDATE)
             UPDATE topicloom.runs
