@@ -70,8 +70,7 @@ impl<'a> Reader<'a> {
             let Some(line) = lines.next() else {
                 return false;
             };
-            let is_rule =
-                |line: &&str| line.contains('-') && line.trim().chars().all(|c| "|:- ".contains(c));
+            let is_rule = |line: &&str| line.trim().chars().all(|c| "|:- ".contains(c));
             if !line.contains('|') || !lines.peek().is_some_and(is_rule) {
                 continue;
             }
@@ -118,6 +117,10 @@ impl<'a> Reader<'a> {
             let label = label(line);
             let member = label.and_then(|(name, value)| self.shape.meant(name).zip(Some(value)));
             if let Some((key, value)) = member {
+                // A line that only counts is the number of what comes.
+                if self.value.len() > 1 {
+                    self.value.pop_if(|line| is_number(line));
+                }
                 self.finish_value();
                 if self.record.contains_key(key) {
                     self.finish_record();
@@ -136,7 +139,7 @@ impl<'a> Reader<'a> {
                 self.spoilt |= label.is_some() && self.value == [""];
                 self.finish_value();
             } else if self.key.is_some() {
-                if blank && !bare.starts_with(['-', '*']) {
+                if blank && !["- ", "* "].iter().any(|item| bare.starts_with(item)) {
                     // Another paragraph, or words between the records: both could be.
                     self.finish_value();
                 } else {
@@ -209,22 +212,23 @@ fn cells(line: &str) -> Vec<String> {
     cells.iter().map(|cell| cell.trim().to_owned()).collect()
 }
 
+fn is_number(line: &str) -> bool {
+    let bare = line.trim_matches(['*', ' ', '#', '(', ')']);
+    bare.strip_suffix('.')
+        .is_some_and(|digits| digits.parse::<u32>().is_ok())
+}
+
 /// Splits `- **Key:** value` into its name and value.
 fn label(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     let start = line.trim_start_matches(['-', '*', '>', ' ', '•', '#', '"']);
-    let number = start.trim_start_matches(|c: char| c.is_ascii_digit());
-    let number = number.trim_start_matches(['.', ')']);
-    let start = if number.len() < start.len() {
-        number.trim_start()
-    } else {
-        start
-    };
+    let start = start.trim_start_matches(|c: char| c.is_ascii_digit());
+    let start = start.trim_start_matches(['.', ')', ' ']);
     let (name, value) = start.split_once([':', '：'])?;
     let spaced = value.is_empty() || value.starts_with([' ', '*', '_']) || start.contains('：');
     let named = !name.is_empty() && name.len() <= 64 && !name.contains(['.', ',', '?']);
-    let short = || name.split_whitespace().count() <= 3;
-    (spaced && named && short()).then(|| (name, value.trim_start_matches(['*', '_']).trim()))
+    (spaced && named && name.split_whitespace().count() <= 3)
+        .then(|| (name, value.trim_start_matches(['*', '_']).trim()))
 }
 
 /// Makes a value of the lines of one.

@@ -11,12 +11,12 @@ use std::ops::Range;
 pub(super) fn find(text: &str, suspects: &[usize], singles: &[usize]) -> Vec<usize> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
-    // Without an escape that is none, only a drive letter tells.
-    if singles.is_empty() && !bytes.contains(&b':') {
+    let pattern = singles.iter().any(|at| is_class(bytes, *at));
+    // Without a backslash in a name or a pattern, only a drive letter tells.
+    if !pattern && !singles.iter().any(|at| joins(bytes, *at)) && !bytes.contains(&b':') {
         return found;
     }
     let mut rest = suspects;
-    let pattern = singles.iter().any(|at| is_class(bytes, *at));
     while let Some(&first) = rest.first() {
         let place = word_around(bytes, first, suspects);
         let before = |end: usize, places: &[usize]| places.partition_point(|at| *at < end);
@@ -29,7 +29,7 @@ pub(super) fn find(text: &str, suspects: &[usize], singles: &[usize]) -> Vec<usi
             own,
         };
         if word.is_path() || own.iter().any(|at| is_class(bytes, *at)) {
-            found.extend(word.double_start());
+            found.extend(word.is_share().then_some(word.place.start));
             found.extend(inside.iter().filter(|at| !word.ends_sentence(**at)));
         } else if pattern {
             found.extend(inside.iter().filter(|at| stands_alone(bytes, **at)));
@@ -56,10 +56,6 @@ fn word_around(bytes: &[u8], at: usize, suspects: &[usize]) -> Range<usize> {
 }
 
 impl Word<'_> {
-    fn separators(&self) -> usize {
-        self.inside.len() + self.own.len()
-    }
-
     fn is_separator(&self, at: usize) -> bool {
         self.inside.binary_search(&at).is_ok() || self.own.binary_search(&at).is_ok()
     }
@@ -74,9 +70,9 @@ impl Word<'_> {
         if let Some(colon) = text.iter().position(|byte| *byte == b':') {
             let letter = colon > 0 && text[colon - 1].is_ascii_alphabetic();
             let alone = colon < 2 || !text[colon - 2].is_ascii_alphanumeric();
-            let at = self.place.start + colon + 1;
-            if letter && alone && self.is_separator(at) {
-                let rest = &self.bytes[at..self.place.end];
+            let start = self.place.start + colon + 1;
+            if letter && alone && self.is_separator(start) {
+                let rest = &self.bytes[start..self.place.end];
                 // The letter of an escape is a name of its own before a backslash that starts another.
                 let starts_name = |at: usize| {
                     self.own.contains(&at)
@@ -85,49 +81,40 @@ impl Word<'_> {
                             .get(at + 1)
                             .is_some_and(u8::is_ascii_alphanumeric)
                 };
+                // A name starts with no small letter before a capital, as a label's text behind a tab seems to.
                 let empty = |at: &usize| {
-                    at + 1 >= self.place.end || (self.is_separator(at + 1) && !starts_name(at + 1))
+                    let next = self.bytes[..self.place.end].get(at + 1);
+                    next.is_none_or(|next| self.own.is_empty() && next.is_ascii_uppercase())
+                        || (self.is_separator(at + 1) && !starts_name(at + 1))
                 };
-                let names = rest.iter().all(|byte| !b":?*\"<>|".contains(byte))
-                    && !self.inside.iter().any(empty);
-                return self.own.contains(&at)
-                    || (names && (self.is_more_than_lines() || has_ending(rest)));
+                return rest.iter().all(|byte| !b":?*\"<>|".contains(byte))
+                    && !self.inside.iter().any(empty)
+                    && (self.is_more_than_lines() || has_ending(rest));
             }
         }
-        let joins = |at: &usize| *at > 0 && is_name(self.bytes[*at - 1]);
-        let separators = || self.inside.iter().chain(self.own);
-        if text.first() == Some(&b'\\') && !self.own.contains(&self.place.start) {
-            return text.get(1).is_some_and(u8::is_ascii_alphanumeric)
-                && !self.own.is_empty()
-                && separators().all(joins);
-        }
         let is_plain = |byte: &u8| is_name(*byte) || b"\\\n\t\r\x08\x0c,;:)\"'`".contains(byte);
-        if self.own.is_empty() || !separators().all(joins) || !text.iter().all(is_plain) {
-            return self.goes_on_after_drive() && separators().all(joins);
-        }
-        has_ending(text) || self.goes_on_after_drive()
+        let has_own = !self.own.is_empty()
+            && text.iter().all(is_plain)
+            && (has_ending(text) || self.is_share());
+        let mut separators = self.inside.iter().chain(self.own);
+        separators.all(|at| joins(self.bytes, *at)) && (has_own || self.goes_on_after_drive())
     }
 
     /// Whether it goes on with a path that has a space in it.
     fn goes_on_after_drive(&self) -> bool {
         let before = self.bytes[..self.place.start].strip_suffix(b" ");
         let mut words = before.unwrap_or_default().rsplit(u8::is_ascii_whitespace);
-        let is_drive = |three: &[u8]| {
-            three[0].is_ascii_alphabetic()
-                && three[1] == b':'
-                && matches!(three[2], b'\\' | b'\t' | 0x08 | 0x0c)
-        };
-        self.separators() > 1
-            && self.is_more_than_lines()
-            && words.next().unwrap_or_default().windows(3).any(is_drive)
+        let is_drive = |pair: &[u8]| pair[0].is_ascii_alphabetic() && pair[1] == b':';
+        let drive = words.next().unwrap_or_default().windows(2).any(is_drive);
+        drive && self.inside.len() + self.own.len() > 1 && self.is_more_than_lines()
     }
 
-    /// Returns the backslash at its start where there were two: a share.
-    fn double_start(&self) -> Option<usize> {
+    /// Whether its first backslash was two: that of a share.
+    fn is_share(&self) -> bool {
         let start = self.place.start;
         let doubled = self.bytes[start] == b'\\' && !self.is_separator(start);
         let next = self.bytes.get(start + 1);
-        (doubled && next.is_some_and(u8::is_ascii_alphanumeric)).then_some(start)
+        doubled && next.is_some_and(u8::is_ascii_alphanumeric)
     }
 
     /// Whether a line feed follows the end of a sentence, and so is one.
@@ -139,6 +126,11 @@ impl Word<'_> {
             after.is_ascii_uppercase() || after.is_ascii_digit() || b" \t\n-*#".contains(&after);
         self.bytes[at] == b'\n' && !drive && b".!?,;:)\"".contains(&before) && begins
     }
+}
+
+/// Whether a separator stands behind a name.
+fn joins(bytes: &[u8], at: usize) -> bool {
+    at > 0 && is_name(bytes[at - 1])
 }
 
 fn is_name(byte: u8) -> bool {
