@@ -12,24 +12,20 @@ use super::tolerant::{End, Frame, Machine, Object, State, Step};
 impl Machine<'_> {
     /// Mends what stands where a value must come; returns whether the machine has moved on.
     pub(super) fn is_broken_before_value(&mut self) -> Step<bool> {
-        let Some(Frame::Array(items)) = self.frames.last() else {
+        if !matches!(self.frames.last(), Some(Frame::Array(_))) {
             return Ok(false);
-        };
-        let around = self.parent_object();
-        let may_be_member = items
-            .last()
-            .is_none_or(|item| item.is_object() || around.is_some());
-        let at_words = self.record_after_words(self.pos);
+        }
         // `1. {"key": …`: words before a record.
-        if let Some(start) = at_words {
+        if let Some(start) = self.record_after_words(self.pos) {
             self.mend(Mend::StrayText);
             self.pos = start;
             return Ok(false);
         }
-        if !may_be_member || !self.member_at(self.pos) {
+        if !self.member_at(self.pos) {
             return Ok(false);
         }
-        let goes_on = around
+        let goes_on = self
+            .parent_object()
             .zip(self.key_text(self.pos))
             .is_some_and(|(around, key)| {
                 self.shape.overlap(&around.map) > 0 && !around.map.contains_key(key)
@@ -47,11 +43,10 @@ impl Machine<'_> {
     }
 
     /// Mends what stands where a key must come; returns whether the machine has moved on.
-    pub(super) fn is_broken_before_key(&mut self, comma: bool) -> Step<bool> {
+    pub(super) fn is_broken_before_key(&mut self) -> Step<bool> {
         match self.mark(self.pos) {
-            b',' => self.leave_out(Mend::ExtraComma),
             // `{"a": 1, {"a": 2}`: the brace before the comma is missing.
-            b'{' if comma && self.is_whole_element() => {
+            b'{' if self.is_whole_element() => {
                 self.close_unmarked()?;
                 self.state = State::Value;
             }
@@ -63,10 +58,15 @@ impl Machine<'_> {
     }
 
     /// Reads the colon behind a key, or what stands for it; returns whether a value comes.
-    pub(super) fn takes_colon(&mut self, known: bool, mut quoted: bool) -> Step<bool> {
-        // `key": …`: the opening quote of a key.
-        if known && !quoted && self.peek() == Some(b'"') {
-            self.leave_out(Mend::MissingQuote);
+    pub(super) fn takes_colon(&mut self, mut quoted: bool) -> Step<bool> {
+        // `key": …`: the opening quote of a key, or `"key"": …`: a quote too many.
+        if self.peek() == Some(b'"') && self.has_colon(self.pos + 1) {
+            let mend = if quoted {
+                Mend::StrayText
+            } else {
+                Mend::MissingQuote
+            };
+            self.leave_out(mend);
             quoted = true;
         }
         while self.peek() == Some(b'*') {
@@ -82,9 +82,9 @@ impl Machine<'_> {
             }
         } else if self.peek().is_none() {
             return Err(End::Cut);
-        } else if quoted && known && self.starts_value() {
+        } else if quoted && self.starts_value() {
             self.mend(Mend::MissingColon);
-        } else if !quoted && self.pairs > 0 && self.words_before_key(self.pos) {
+        } else if !quoted && self.words_before_key(self.pos) {
             // `, and "key": …`: words between members.
             self.mend(Mend::StrayText);
             return Ok(false);
@@ -105,31 +105,23 @@ impl Machine<'_> {
         let object = self.in_object();
         let next = self.past(self.pos);
         match self.mark(self.pos) {
-            // `{"a": 1}, "b": 2}`: a brace too early.
-            b'}' if object && self.record_goes_on(next) => self.leave_out(Mend::ExtraClose),
-            // `[{"a": 1}}, {`: a brace too many.
-            b'}' if !object && self.list_goes_on(next) => self.leave_out(Mend::ExtraClose),
-            // `{"list": ["a"}`: a bracket missing, or a brace in its place if the record goes on.
-            b'}' if !object => {
-                let Some(around) = self.parent_object() else {
-                    return Err(self.broken());
-                };
-                if self.new_member_at(next, around) {
-                    self.pos = next;
-                }
-                self.close_unmarked()?;
+            // `{"a": 1}, "b": 2}`: a brace too early. `[{"a": 1}}, {`: a brace too many.
+            b'}' if self.record_goes_on(next) || self.list_goes_on(next) => {
+                self.leave_out(Mend::ExtraClose);
             }
+            // `{"list": ["a"}`: a bracket missing.
+            b'}' if !object && self.parent_object().is_some() => self.close_unmarked()?,
             // `[{"a": 1]`: a brace missing, or a bracket in its place if another record follows.
-            b']' if object && self.is_whole_element() => {
-                if self.frames.len() > 1 && self.record_follows(next) {
+            b']' if self.is_whole_element() => {
+                let other = self.behind_comma(next);
+                if other.is_some_and(|at| self.mark(at) == b'{' && self.record_starts(at)) {
                     self.pos = next;
                 }
                 self.close_unmarked()?;
             }
             // `{"a": 1 {"a": 2}`: a brace missing before the next record.
-            b'{' if object && self.is_whole_element() => self.close_unmarked()?,
+            b'{' if self.is_whole_element() => self.close_unmarked()?,
             b',' | b'}' | b']' => return Ok(false),
-            b'{' if object => return Err(self.broken()),
             b';' => self.leave_out(Mend::ExtraComma),
             _ if self.firm && self.stray_quote(self.pos) => self.leave_out(Mend::StrayText),
             _ if object && matches!(self.peek(), Some(b'.' | b'|')) => {
@@ -137,18 +129,12 @@ impl Machine<'_> {
                 self.state = State::Next { comma: true };
             }
             // A closing fence ends the answer, so brackets still open were forgotten, not cut off.
-            _ if self.at_fence(self.pos) && !(object && self.pairs == 0) => {
-                self.close_unmarked()?;
-            }
-            _ if object && (self.quote_at(self.pos).is_some() || self.bare_key_known(self.pos)) => {
+            _ if self.at_fence(self.pos) => self.close_unmarked()?,
+            b'{' if object => return Err(self.broken()),
+            _ => {
                 self.mend(Mend::MissingComma);
                 self.state = State::Next { comma: false };
             }
-            _ if !object && self.starts_value() && !self.bytes[self.pos].is_ascii_alphabetic() => {
-                self.mend(Mend::MissingComma);
-                self.state = State::Value;
-            }
-            _ => return Ok(false),
         }
         Ok(true)
     }
@@ -190,15 +176,14 @@ impl Machine<'_> {
         })
     }
 
-    /// Whether a comma and another record come.
-    fn record_follows(&self, after: usize) -> bool {
-        self.behind_comma(after)
-            .is_some_and(|at| self.mark(at) == b'{' && self.record_starts(at))
-    }
-
     fn behind_comma(&self, after: usize) -> Option<usize> {
         let next = self.look(after, true);
         (next.mark == b',').then(|| self.look(self.past(next.at), true).at)
+    }
+
+    fn starts_value(&self) -> bool {
+        let byte = self.bytes[self.pos];
+        self.quote_at(self.pos).is_some() || byte.is_ascii_alphanumeric() || b"{[-".contains(&byte)
     }
 
     /// Whether a quote here belongs to nothing: only closing brackets follow, or nothing.
@@ -207,13 +192,5 @@ impl Machine<'_> {
             let next = self.look(at + 1, false);
             self.is_end(next.at) || matches!(next.mark, b'}' | b']')
         }
-    }
-
-    fn starts_value(&self) -> bool {
-        self.quote_at(self.pos).is_some()
-            || matches!(self.mark(self.pos), b'{' | b'[')
-            || self
-                .peek()
-                .is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     }
 }

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::label::Cue;
+use super::label::{Cue, Label};
 use super::scan::{Place, Scan};
 use super::tolerant::{End, Found};
 use super::{Answer, Fault, Mend, Mends};
@@ -45,6 +45,7 @@ pub(super) fn with_open<T>(
 struct Block {
     taken: Taken,
     place: Place,
+    label: Label,
     serious: bool,
     finds: usize,
     fault: Option<Fault>,
@@ -67,7 +68,7 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
             continue;
         }
         let belongs = |block: &&mut Block| {
-            let announced = taken.list && !block.taken.list && block.place.label.cue != Cue::None;
+            let announced = taken.list && !block.taken.list && block.label.cue != Cue::None;
             find.joined && block.place.tag == find.place.tag && !announced
         };
         match blocks.last_mut().filter(belongs) {
@@ -83,6 +84,7 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
             }
             None => blocks.push(Block {
                 taken,
+                label: Label::of(&find.place.before),
                 place: find.place,
                 serious: find.found.serious,
                 finds: 1,
@@ -161,63 +163,50 @@ impl Block {
         self.taken.values.is_empty()
     }
 
-    fn is_list(&self) -> bool {
-        self.taken.list
-    }
-
-    fn cue(&self) -> Cue {
-        self.place.label.cue
-    }
-
     fn is_outside(&self) -> bool {
         self.place.tag.is_none()
     }
 
     fn is_example(&self) -> bool {
-        matches!(self.cue(), Cue::Format | Cue::Aside)
+        matches!(self.label.cue, Cue::Format | Cue::Aside)
     }
 }
 
 /// Leaves out blocks that are not the answer.
 fn narrow(blocks: &mut Vec<Block>) {
     blocks.retain(|block| !block.is_empty());
-    let stands = |block: &Block| block.cue() == Cue::None && !block.place.in_sentence;
+    let stands = |block: &Block| block.label.cue == Cue::None && !block.place.in_sentence;
     if blocks
         .iter()
-        .any(|block| block.is_outside() && (block.is_list() || stands(block)))
+        .any(|block| block.is_outside() && (block.taken.list || stands(block)))
     {
         blocks.retain(Block::is_outside);
     }
-    if blocks.iter().any(Block::is_list) {
-        blocks.retain(|block| block.is_list() || !(block.place.in_sentence || block.is_example()));
+    if blocks.iter().any(|block| block.taken.list) {
+        blocks.retain(|block| block.taken.list || !(block.place.in_sentence || block.is_example()));
     }
     if let Some(last) = (1..blocks.len()).rev().find(|at| revises(blocks, *at)) {
         blocks.drain(..last);
     }
     if blocks.len() < 2 {
-        return blocks.retain(|block| block.is_list() || block.cue() != Cue::Aside);
+        return blocks.retain(|block| block.taken.list || block.label.cue != Cue::Aside);
     }
-    let counts = |block: &&Block| block.place.label.counts;
-    let counted = blocks.iter().filter(counts).count() > 1;
-    let announced = |block: &Block| block.is_example() && !(counted && block.place.label.counts);
-    let one = &blocks[0].place.label;
-    if announced(&blocks[0]) && blocks.iter().all(|other| other.place.label.is_like(one)) {
+    let one = &blocks[0].label;
+    if blocks.iter().all(|other| other.label.is_like(one)) {
         return;
     }
+    let counted = blocks.iter().filter(|block| block.label.counts()).count() > 1;
+    let announced = |block: &Block| block.is_example() && !(counted && block.label.counts());
     let real = blocks.iter().position(|block| !announced(block));
     blocks.drain(..real.unwrap_or(blocks.len() - 1));
-    let mut first = true;
-    blocks.retain(|block| {
-        let aside = !block.is_list() && block.cue() == Cue::Aside && announced(block);
-        std::mem::take(&mut first) || !aside
-    });
+    blocks.retain(|block| block.taken.list || block.label.cue != Cue::Aside);
 }
 
 /// Whether a block takes the place of those before it.
 fn revises(blocks: &[Block], at: usize) -> bool {
     let (before, block) = (&blocks[..at], &blocks[at]);
     // After a draft in its own tag, a tag that is named as an answer is holds it.
-    let label = &block.place.label;
+    let label = &block.label;
     let other_tag = |other: &Block| !other.is_outside() && other.place.tag != block.place.tag;
     if !block.is_outside() && before.iter().all(other_tag) {
         return label.is_plain;
@@ -226,7 +215,7 @@ fn revises(blocks: &[Block], at: usize) -> bool {
         return false;
     }
     if label.is_plain {
-        return !label.ends_series(before.iter().map(|block| &block.place.label));
+        return !label.ends_series(before.iter().map(|block| &block.label));
     }
     // Each text is looked up once: both sides are parts of one answer.
     let texts = |block: &Block| -> HashSet<String> {

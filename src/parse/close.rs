@@ -22,19 +22,8 @@ impl Machine<'_> {
         if object.split.is_empty() {
             return self.finish(Value::Object(object.map));
         }
-        let records = object
-            .split
-            .into_iter()
-            .chain([object.map])
-            .map(Value::Object);
-        if let Some(Frame::Array(items)) = self.frames.last_mut() {
-            items.extend(records);
-            self.firm = true;
-            self.state = State::After;
-            return Ok(());
-        }
-        let records = records.collect();
-        self.finish(records)
+        let records = object.split.into_iter().chain([object.map]);
+        self.finish(records.map(Value::Object).collect())
     }
 
     /// Ends what is innermost although its bracket is missing.
@@ -115,9 +104,7 @@ impl Machine<'_> {
                 }
                 // After a line break nothing is left of a text that could go on.
                 Some(Frame::Object(object)) => {
-                    let plain = !object.hole && object.split.is_empty();
-                    let filled = || self.view.shape.is_plainly(&object.map);
-                    self.firm && ends_line && plain && filled()
+                    self.firm && ends_line && self.view.shape.is_plainly(&object.map)
                 }
                 None => false,
             };

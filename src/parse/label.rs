@@ -22,8 +22,6 @@ pub(super) struct Label {
     pub(super) cue: Cue,
     /// The word that announces it.
     word: String,
-    /// Whether that word counts: `Example 3`, `Draft B`.
-    pub(super) counts: bool,
     /// Whether the label speaks of the answer itself and of nothing else.
     pub(super) is_plain: bool,
     /// The last word.
@@ -59,16 +57,17 @@ fn starts(word: &str, list: &[&str]) -> bool {
     list.iter().any(|start| word.starts_with(start))
 }
 
+/// Returns the end of a text, as far as it is looked at.
+pub(super) fn reach(gap: &str) -> &str {
+    let mut ends = gap.len().saturating_sub(REACH)..;
+    ends.find_map(|from| gap.get(from..)).unwrap_or_default()
+}
+
 impl Label {
     pub(super) fn of(gap: &str) -> Self {
-        let from = gap.len().saturating_sub(REACH);
-        let gap = (from..)
-            .find_map(|from| gap.get(from..))
-            .unwrap_or_default();
         let mut label = Self {
             cue: Cue::None,
             word: String::new(),
-            counts: false,
             is_plain: true,
             last: String::new(),
         };
@@ -89,11 +88,7 @@ impl Label {
             }
             if cue > label.cue {
                 label.cue = cue;
-                label.counts = false;
                 label.word.clone_from(&word);
-            } else if label.cue != Cue::None && label.last == label.word {
-                let counts = word.starts_with(char::is_numeric);
-                label.counts = counts || (piece.len() == 1 && piece != "a");
             }
             label.last = word;
         }
@@ -103,6 +98,11 @@ impl Label {
     /// Whether two labels announce their values in the same way.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.cue == other.cue && self.word == other.word
+    }
+
+    /// Whether it ends with a number or a letter, as that of a record in a series: `Example 3`, `Draft B`.
+    pub(super) fn counts(&self) -> bool {
+        self.last.len() == 1 || self.last.starts_with(char::is_numeric)
     }
 
     /// Whether this label goes on with a series, as the last of "First record", "Second record", "Final record".

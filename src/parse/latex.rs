@@ -54,11 +54,7 @@ pub(super) struct Escapes {
 pub(super) fn undo_valid(text: &mut String) -> u32 {
     let bytes = text.as_bytes();
     // A drive letter: its path goes on behind other control characters.
-    let is_drive = |(at, _): (usize, &str)| {
-        at > 0
-            && bytes[at - 1].is_ascii_alphabetic()
-            && bytes.get(at + 1).is_some_and(u8::is_ascii_control)
-    };
+    let is_drive = |(at, _): (usize, &str)| bytes.get(at + 1).is_some_and(u8::is_ascii_control);
     let has_drive = LazyCell::new(|| text.match_indices(':').any(is_drive));
     let suspects: Vec<usize> = suspects(bytes, || *has_drive).collect();
     if suspects.is_empty() {

@@ -31,8 +31,7 @@ pub(super) struct Quote {
     pub(super) mend: Option<Mend>,
 }
 
-const fn quote(open: &'static str, closers: &'static [&'static str], mend: Mend) -> Quote {
-    let mend = Some(mend);
+const fn quote(open: &'static str, closers: &'static [&'static str], mend: Option<Mend>) -> Quote {
     Quote {
         open,
         closers,
@@ -40,41 +39,29 @@ const fn quote(open: &'static str, closers: &'static [&'static str], mend: Mend)
     }
 }
 
-const PLAIN: Quote = Quote {
-    open: "\"",
-    closers: &["\""],
-    mend: None,
-};
-const TYPOGRAPHIC: &[&str] = &["”", "“", "\""];
+const CURLY: &[&str] = &["”", "“", "\""];
+const SINGLE_CURLY: &[&str] = &["’", "'"];
 
 static QUOTES: [Quote; 11] = [
-    PLAIN,
-    quote("'", &["'"], Mend::SingleQuotes),
-    quote("`", &["`"], Mend::OtherQuotes),
-    quote("“", TYPOGRAPHIC, Mend::TypographicQuotes),
-    quote("”", TYPOGRAPHIC, Mend::TypographicQuotes),
-    quote("„", TYPOGRAPHIC, Mend::TypographicQuotes),
-    quote("‟", TYPOGRAPHIC, Mend::TypographicQuotes),
-    quote("‘", &["’", "'"], Mend::TypographicQuotes),
-    quote("’", &["’", "'"], Mend::TypographicQuotes),
-    quote("«", &["»"], Mend::TypographicQuotes),
-    quote("＂", &["＂"], Mend::FullWidthPunctuation),
+    quote("\"", &["\""], None),
+    quote("'", &["'"], Some(Mend::SingleQuotes)),
+    quote("`", &["`"], Some(Mend::OtherQuotes)),
+    quote("“", CURLY, Some(Mend::TypographicQuotes)),
+    quote("”", CURLY, Some(Mend::TypographicQuotes)),
+    quote("„", CURLY, Some(Mend::TypographicQuotes)),
+    quote("‟", CURLY, Some(Mend::TypographicQuotes)),
+    quote("‘", SINGLE_CURLY, Some(Mend::TypographicQuotes)),
+    quote("’", SINGLE_CURLY, Some(Mend::TypographicQuotes)),
+    quote("«", &["»"], Some(Mend::TypographicQuotes)),
+    quote("＂", &["＂"], Some(Mend::FullWidthPunctuation)),
 ];
 
 static TRIPLES: [Quote; 2] = [
-    quote("\"\"\"", &["\"\"\""], Mend::OtherQuotes),
-    quote("'''", &["'''"], Mend::OtherQuotes),
+    quote("\"\"\"", &["\"\"\""], Some(Mend::OtherQuotes)),
+    quote("'''", &["'''"], Some(Mend::OtherQuotes)),
 ];
 
 impl Quote {
-    pub(super) fn is_plain(&self) -> bool {
-        self.open == "\""
-    }
-
-    pub(super) fn is_single(&self) -> bool {
-        self.open == "'"
-    }
-
     pub(super) fn is_triple(&self) -> bool {
         self.open.len() == 3 && self.open.is_ascii()
     }
@@ -179,8 +166,8 @@ impl<'a> View<'a> {
 
     /// Whether a space or an invisible character beyond ASCII stands here.
     pub(super) fn is_invisible(&self, at: usize) -> bool {
-        let c = self.char_at(at).filter(|c| !c.is_ascii());
-        c.is_some_and(|c| c.is_whitespace() || is_invisible(c))
+        self.char_at(at)
+            .is_some_and(|c| c.is_whitespace() || is_invisible(c))
     }
 
     /// Returns the punctuation mark at a place in its plain form, be it full-width, and 0 if there is none.
@@ -194,7 +181,6 @@ impl<'a> View<'a> {
                 Some('［') => b'[',
                 Some('］') => b']',
                 Some('：') => b':',
-                Some('；') => b';',
                 _ => 0,
             },
             _ => 0,
@@ -249,7 +235,7 @@ impl<'a> View<'a> {
         let start = at + quote.open.len();
         let reach = (start + KEY_REACH).min(self.bytes.len());
         let mut end = start;
-        while end < reach && self.bytes[end] != b'\n' {
+        while end < reach {
             if let Some(length) = quote.closing_length(&self.bytes[end..]) {
                 return Some((self.text.get(start..end)?, end + length));
             }
@@ -263,22 +249,17 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn key_at(&self, at: usize) -> Key {
-        let Some(quote) = self.quote_at(at) else {
-            return Key::No;
-        };
         let Some((text, end)) = self.key_and_end(at) else {
-            let start = self.bytes.len().min(at + quote.open.len());
-            let is_cut = self.is_end(start + KEY_REACH) && !self.bytes[start..].contains(&b'\n');
+            let is_cut = self.quote_at(at).is_some() && self.is_end(at + KEY_REACH);
             return if is_cut { Key::Cut } else { Key::No };
         };
         let next = self.next(end);
         let colon = self.colon(next).is_some();
         // The colon of a key that is known may be missing.
-        let known = self.shape.knows(text) || (colon && self.shape.recognises(text));
-        if self.is_end(next) {
-            Key::Cut
-        } else if known && (colon || self.quote_at(next).is_some()) {
+        if (colon || self.quote_at(next).is_some()) && self.shape.recognises(text) {
             Key::Known
+        } else if self.is_end(next) {
+            Key::Cut
         } else if !colon {
             Key::No
         } else if text.len() <= 64 && !text.contains(['.', ',', ';', '?', '!', '(', '{', '[']) {
@@ -301,12 +282,11 @@ impl<'a> View<'a> {
             .is_some_and(|key| self.shape.recognises(key))
     }
 
-    /// Returns the length of a key without quotes: letters of any script, digits, `_`, `-`, `$`. Longer than 64 bytes is none.
+    /// Returns the length of a key without quotes: letters of any script, digits, `_`, `-`, `$`. No more than 64 characters.
     pub(super) fn bare_key_length(&self, at: usize) -> usize {
         let is_part = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '-' | '$');
-        let part = self.text[at..].chars().take(65).take_while(is_part);
-        let length = part.map(char::len_utf8).sum();
-        if length > 64 { 0 } else { length }
+        let part = self.text[at..].chars().take(64).take_while(is_part);
+        part.map(char::len_utf8).sum()
     }
 
     pub(super) fn bare_key_at(&self, at: usize) -> bool {

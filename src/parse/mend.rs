@@ -28,7 +28,7 @@ counted! {
         DoubleEncoded => "double_encoded",
         /// A record stood under the `properties` of its repeated schema.
         SchemaEcho => "schema_echo",
-        /// A byte order mark or another invisible character stood between tokens or at the rim of a key.
+        /// A byte order mark or another invisible character stood between tokens.
         InvisibleCharacter => "invisible_character",
         /// Full-width punctuation stood where JSON wants the plain one.
         FullWidthPunctuation => "full_width_punctuation",

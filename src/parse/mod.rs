@@ -60,7 +60,7 @@ pub use self::mend::{Mend, Mends};
 pub use self::shape::Shape;
 
 use self::choose::Taken;
-use self::scan::{Find, Scan};
+use self::scan::{Find, Place, Scan};
 use self::tolerant::Found;
 
 /// What was found in an answer.
@@ -139,8 +139,7 @@ pub fn records(text: &str, shape: &Shape, limits: &Limits) -> Answer {
 pub fn strings(text: &str, limits: &Limits) -> Answer {
     let shape = Shape::new(["topics", "topic", "name", "title"]);
     let mut answer = read(text, &shape, limits, |found, _| names::take(found));
-    if answer.values.is_empty()
-        && answer.fault == Some(Fault::NoJson)
+    if answer.fault == Some(Fault::NoJson)
         && let Some(values) = names::from_lines(text)
     {
         answer.values = values;
@@ -174,22 +173,19 @@ fn read(
 
 /// Finds the values in a text, given bare of what may surround it and with its end as it is.
 fn find(bare: &str, text: &str, shape: &Shape, limits: &Limits) -> Scan {
-    if let Some((value, mends)) = strict::read(bare, limits) {
-        match value {
-            // A whole answer inside a string: look into it, once.
-            Value::String(inner) if inner.contains(['{', '[']) => {
-                let mut scan = scan::scan(&inner, shape, limits);
-                scan.mends.add(Mend::DoubleEncoded);
-                return scan;
-            }
-            Value::Array(_) | Value::Object(_) => {
-                return Scan {
-                    finds: vec![Find::of(Found::strict((value, mends), 0..bare.len()))],
-                    ..Scan::default()
-                };
-            }
-            _ => {}
-        }
+    if let Some(read) = strict::read(bare, limits)
+        && (read.0.is_array() || read.0.is_object())
+    {
+        let find = Find {
+            found: Found::strict(read, 0..bare.len()),
+            joined: false,
+            after_break: false,
+            place: Place::default(),
+        };
+        return Scan {
+            finds: vec![find],
+            ..Scan::default()
+        };
     }
     if let Some((plain, mend)) = whole::unescape(text) {
         let mut scan = scan::scan(&plain, shape, limits);

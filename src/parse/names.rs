@@ -61,20 +61,11 @@ fn is_name(value: &Value) -> bool {
 
 /// Reads lines that are JSON strings each, at least two of them: one alone is more likely a sentence than a name.
 pub(super) fn from_lines(text: &str) -> Option<Vec<Value>> {
-    let mut names = Vec::new();
-    for line in text.lines() {
-        let line = line.trim().trim_end_matches(',').trim_end();
-        if line.is_empty() || line.starts_with("```") {
-            continue;
-        }
-        if !line.starts_with('"') {
-            return None;
-        }
-        let name: String = serde_json::from_str(line).ok()?;
-        if name.trim().is_empty() {
-            return None;
-        }
-        names.push(Value::String(name));
-    }
-    (names.len() > 1).then_some(names)
+    let lines = text.lines();
+    let lines = lines.map(|line| line.trim().trim_end_matches(',').trim_end());
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("```"));
+    let names = lines.map(|line| serde_json::from_str(line).ok().filter(is_name));
+    names
+        .collect::<Option<Vec<Value>>>()
+        .filter(|names| names.len() > 1)
 }

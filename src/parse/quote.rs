@@ -46,10 +46,8 @@ impl Machine<'_> {
             Role::Key => self.key_verdict(at + length, draft),
             Role::Element => self.element_verdict(at, at + length, draft),
             Role::Member => {
-                // Apostrophes open nothing that would have to close.
-                let open = draft.open_inner && !quote.is_single();
-                let verdict = self.member_verdict(open, at, at + length, draft);
-                let is_doubtful = verdict == Inner && !draft.dirty && quote.is_plain();
+                let verdict = self.member_verdict(at, at + length, draft);
+                let is_doubtful = verdict == Inner && !draft.dirty && quote.open == "\"";
                 let missing = is_doubtful.then(|| self.missing_quote(at, draft)).flatten();
                 missing.map_or(verdict, Before)
             }
@@ -63,27 +61,24 @@ impl Machine<'_> {
             return Close;
         }
         // `"key: "value"`: the closing quote of the key is missing.
-        match text.trim_end().strip_suffix(':') {
-            Some(key) if self.shape.recognises(key) && !draft.dirty => {
-                Before(draft.start + key.len())
-            }
-            _ if self.bytes[next] == b'*' => Close,
-            _ => Broken,
+        let key = text.trim_end().strip_suffix(':');
+        match key.filter(|key| self.shape.recognises(key)) {
+            Some(key) => Before(draft.start + key.len()),
+            None => Broken,
         }
     }
 
-    fn member_verdict(&self, open: bool, at: usize, after: usize, draft: &Draft) -> Verdict {
+    fn member_verdict(&self, at: usize, after: usize, draft: &Draft) -> Verdict {
         let clean = !draft.dirty;
+        let open = draft.open_inner;
         let next = self.look(after, clean);
         let past = self.past(next.at);
-        let stands_alone = self.parent_object().is_none();
         match next.mark {
             _ if self.is_end(next.at) => Close,
             b',' | b';' => self.before_comma(past, open, draft),
             b'}' if !self.object_may_end(past, clean) => Inner,
-            b'}' => close_unless(open && !clean, Broken),
-            b']' if clean && stands_alone => Close,
-            b'{' if clean && next.newline && stands_alone => Close,
+            b'}' => close_unless(open, Broken),
+            b']' if clean => Close,
             b'{' if clean && self.starts_over(next.at) => Close,
             0 if self.quote_at(next.at).is_some() => match self.key_at(next.at) {
                 Key::Known => close_unless(open, Broken),
@@ -97,7 +92,6 @@ impl Machine<'_> {
                 b'+' if self.quote_at(self.next(past)).is_some() => {
                     close_unless(self.opens(at, after, draft), Inner)
                 }
-                b'+' => Inner,
                 _ if next.newline && (self.at_fence(next.at) || self.bare_key_known(next.at)) => {
                     Close
                 }
@@ -114,9 +108,7 @@ impl Machine<'_> {
         let next = self.look(from, clean);
         let at = next.at;
         match next.mark {
-            _ if self.is_end(at) => Close,
             b'}' | b']' | b',' if clean => Close,
-            b'}' if !open && self.object_may_end(self.past(at), clean) => Close,
             b'{' if clean && self.record_starts(at) => Close,
             b':' if clean && self.bare_key_known(self.past(at)) => Close,
             0 => self.before_comma_and_word(at, open, draft),
@@ -148,10 +140,8 @@ impl Machine<'_> {
         }
         let bare = self.top_object().is_some_and(|object| object.bare_keys);
         let stars = self.run(at, 3, |byte| byte == b'*');
-        let goes_on = (stars > at && self.member_at(stars))
-            || (bare && self.bare_key_at(at))
-            || self.words_before_key(at)
-            || self.starts(at, "...");
+        let goes_on =
+            self.member_at(stars) || (bare && self.bare_key_at(at)) || self.words_before_key(at);
         if clean && goes_on { Close } else { Inner }
     }
 
@@ -160,13 +150,10 @@ impl Machine<'_> {
         let open = draft.open_inner;
         let next = self.look(after, clean);
         match next.mark {
-            _ if self.is_end(next.at) => Close,
-            b']' if clean => Close,
+            b']' | b'}' if clean => Close,
             b']' => {
                 let beyond = self.look(self.past(next.at), false);
-                let ends = self.is_end(beyond.at)
-                    || matches!(beyond.mark, b',' | b'}' | b']')
-                    || self.at_fence(beyond.at);
+                let ends = self.is_end(beyond.at) || matches!(beyond.mark, b',' | b'}' | b']');
                 if ends {
                     close_unless(open, Broken)
                 } else {
@@ -178,27 +165,22 @@ impl Machine<'_> {
                 let starts = self.is_end(value.at)
                     || self.quote_at(value.at).is_some()
                     || matches!(value.mark, b'{' | b'[' | b']' | b',')
-                    || (clean
-                        && (self.bytes[value.at].is_ascii_digit()
-                            || self.bytes[value.at] == b'-'
-                            || self.starts(value.at, "...")
-                            || self.literal_at(value.at)));
+                    || (clean && matches!(self.bytes[value.at], b'-' | b'0'..=b'9'))
+                    || (clean && self.literal_at(value.at));
                 close_unless(open || !starts, Inner)
             }
-            b'}' if clean && self.parent_object().is_some() => Close,
-            b':' if clean => Broken,
+            b':' => Broken,
             0 if self.quote_at(next.at).is_some() => {
                 // It may stand for inches, or for seconds.
                 let measure = self.text[draft.start..at].ends_with(char::is_numeric);
-                if clean && !next.newline && measure {
-                    Broken
-                } else if clean && !self.opens(at, after, draft) {
-                    Close
-                } else {
-                    close_unless(open || !next.newline, Inner)
+                match next.newline {
+                    false if clean && measure => Broken,
+                    newline => {
+                        let parts = newline || (clean && !self.opens(at, after, draft));
+                        close_unless(open || !parts, Inner)
+                    }
                 }
             }
-            0 if next.newline && clean && self.at_fence(next.at) => Close,
             _ => Inner,
         }
     }
@@ -223,9 +205,7 @@ impl Machine<'_> {
                 (next.newline && (clean || quote.is_none()))
                     || (clean && quote.is_none_or(|quote| quote.open == "`"))
             }
-            0 if in_object => clean && self.key_at(at) != Key::No,
-            0 => clean && self.bytes[at] == b'.',
-            _ => false,
+            _ => in_object && clean && self.key_at(at) != Key::No,
         }
     }
 
@@ -244,8 +224,7 @@ impl Machine<'_> {
         }
         if self.parent_object().is_some() {
             let key = self.key_at(at);
-            return mark == b'}'
-                || matches!(key, Key::Known | Key::Cut)
+            return matches!(key, Key::Known | Key::Cut)
                 || (clean && (key != Key::No || self.bare_key_at(at)));
         }
         match mark {
@@ -263,8 +242,7 @@ impl Machine<'_> {
         let object = self
             .top_object()
             .zip(self.key_text(self.next(self.past(brace))));
-        self.record_starts(brace)
-            && object.is_some_and(|(object, key)| object.map.contains_key(key))
+        object.is_some_and(|(object, key)| object.map.contains_key(key))
     }
 
     /// Whether the quote at `at` rather opens than closes something inside a text.
@@ -337,7 +315,6 @@ impl Machine<'_> {
         let text = &self.text[draft.start..at];
         quote.open.starts_with('"')
             && !draft.dirty
-            && !text.is_empty()
             && !text.ends_with(|c: char| c.is_numeric() || may_stand_before_quotation(c))
     }
 }

@@ -93,38 +93,35 @@ impl Taker<'_> {
 
     fn take_object(&mut self, mut object: Map<String, Value>, depth: usize) {
         let shape = self.shape;
-        let plain = shape.is_plainly(&object) && !shape.knows(shape.wrapper_key());
         let placeholder = is_placeholder(&object);
-        let wrapped = if plain && !placeholder {
-            None
-        } else if is_schema(&object, shape) {
+        if !placeholder && shape.is_plainly(&object) && !shape.knows(shape.wrapper_key()) {
+            return self.taken.values.push(Value::Object(object));
+        }
+        if is_schema(&object, shape) {
             let inner = object.remove("properties");
             if let Some(inner) = inner.filter(|inner| self.holds_records(inner)) {
                 self.taken.mends.add(Mend::SchemaEcho);
                 return self.take(inner, 0, depth - 1);
             }
             return self.taken.strays += 1;
-        } else if placeholder {
+        }
+        if placeholder {
             return self.taken.strays += 1;
-        } else {
-            self.wrapped(&object)
-        };
-        let Some(wrapped) = wrapped else {
+        }
+        let Some(wrapped) = self.wrapped(&object) else {
             return self.taken.values.push(Value::Object(object));
         };
         let before = self.taken.values.len();
         for (key, child) in object {
             let holds = match &wrapped {
                 Wrapped::Under(one) => key == *one,
-                Wrapped::Lists => child.is_array() || shape.is_filled_by(&child),
                 Wrapped::Somewhere => !is_scalar(&child) || holds_json(&child),
             };
             if holds {
                 self.take(child, 0, depth - 1);
             }
         }
-        let nothing = self.taken.values.len() == before;
-        self.taken.strays += usize::from(nothing && matches!(wrapped, Wrapped::Somewhere));
+        self.taken.strays += usize::from(self.taken.values.len() == before);
     }
 
     /// Whether what stands under a schema's `properties` is a record, or the records under their wrapper.
@@ -162,8 +159,6 @@ impl Taker<'_> {
         };
         if object.get_key_value(wrapper).is_some_and(holds_better) {
             Some(Wrapped::Under(wrapper.to_owned()))
-        } else if object.iter().any(holds_better) {
-            Some(Wrapped::Lists)
         } else {
             (own == 0).then_some(Wrapped::Somewhere)
         }
@@ -172,8 +167,6 @@ impl Taker<'_> {
 
 enum Wrapped {
     Under(String),
-    /// In the lists under its keys.
-    Lists,
     /// Deeper, if anywhere.
     Somewhere,
 }
@@ -196,11 +189,7 @@ fn holds_objects(value: &Value) -> bool {
 /// A JSON Schema that was echoed instead of followed.
 fn is_schema(object: &Map<String, Value>, shape: &Shape) -> bool {
     let says = |key: &str| object.contains_key(key) && !shape.knows(key);
-    says("$schema")
-        || (says("properties")
-            && object["properties"].is_object()
-            && (says("type") || says("required")))
-        || (says("type") && object["type"] == "array" && says("items"))
+    says("$schema") || (says("properties") && object["properties"].is_object())
 }
 
 /// A template whose values name types or stand for something: `{"question": "string", "answer": "..."}`, or a schema's

@@ -16,11 +16,8 @@ pub(super) fn number(token: &str) -> Option<(Value, Option<Mend>)> {
         b'+' => ("", &token[1..]),
         _ => ("", token),
     };
-    if matches!(
-        body,
-        "Infinity" | "infinity" | "inf" | "Inf" | "NaN" | "nan"
-    ) {
-        return Some((Value::Null, Some(Mend::NonFinite)));
+    if let Some(found @ (_, Some(Mend::NonFinite))) = literal(body) {
+        return Some(found);
     }
     if let Some(hex) = body.strip_prefix("0x").or_else(|| body.strip_prefix("0X")) {
         let value = i64::from_str_radix(hex, 16)

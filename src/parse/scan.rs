@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::label::Label;
+use super::label;
 use super::look::View;
 use super::thinking::{self, Tag};
 use super::tolerant::{self, End, Found, Frame};
@@ -29,29 +29,14 @@ pub(super) struct Find {
 }
 
 /// What stands around a value.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Place {
-    pub(super) label: Label,
+    /// The words before it, as far as they may say what it is.
+    pub(super) before: String,
     /// The outermost pair of tags around it.
     pub(super) tag: Option<String>,
     /// Whether it is a part of a sentence, rather than standing by itself or behind a label.
     pub(super) in_sentence: bool,
-}
-
-impl Find {
-    /// A value that stands by itself.
-    pub(super) fn of(found: Found) -> Self {
-        Self {
-            found,
-            joined: false,
-            after_break: false,
-            place: Place {
-                label: Label::of(""),
-                tag: None,
-                in_sentence: false,
-            },
-        }
-    }
 }
 
 /// How many values of a list one that stands alone counts for, since it takes some twenty times as long.
@@ -280,10 +265,9 @@ impl Walk<'_> {
             return false;
         };
         // What may follow: a key with quotes or without, the end, a comment, an ellipsis.
-        skip_space(body).bytes().next().is_some_and(|next| {
-            !next.is_ascii_alphanumeric() && !b"\"'`_$}/#.,:*".contains(&next) && next < 0x80
-        }) || body.starts_with(['｛', '［', '：', '，'])
-            || holds_names(body)
+        let next = body.trim_ascii_start().bytes().next().unwrap_or(b'}');
+        let may_follow = next.is_ascii_alphanumeric() || b"\"'`_$}/#.,:*".contains(&next);
+        !(may_follow || next >= 0x80) || holds_names(body)
     }
 
     fn count_bracket(&mut self, byte: u8) {
@@ -315,9 +299,8 @@ impl Walk<'_> {
         }
         let after_break = self.resync.is_some();
         let joined = !self.scan.finds.is_empty() && (!self.words || after_break);
-        let gap = if joined { start } else { self.gap };
         let place = Place {
-            label: Label::of(&self.text[gap..start]),
+            before: label::reach(&self.text[self.gap..start]).to_owned(),
             tag: None,
             in_sentence: !joined && self.in_sentence(start),
         };
@@ -355,14 +338,11 @@ impl Walk<'_> {
             .next()
             .unwrap_or_default();
         let before = line.trim_end_matches([' ', '`', '"', '*']);
-        let after = self.text[self.pos..].chars().take(80);
-        let after: String = after.take_while(|c| *c != '\n').collect();
-        let is_word = |c: char| c.is_alphabetic();
+        let after = &self.bytes[self.pos..self.run(self.pos, 80, |byte| byte != b'\n')];
+        let is_word = |byte: &u8| byte.is_ascii_alphabetic() || *byte >= 0x80;
         // The rest of a tag or a row of a table is no sentence.
-        let goes_on = !after.contains(['<', '|', '{', '/']) && after.contains(is_word);
-        goes_on
-            || (before.ends_with(|c: char| c.is_alphanumeric() || c == ',')
-                && before.contains(is_word))
+        let goes_on = after.iter().any(is_word) && !after.iter().any(|byte| b"<|{/".contains(byte));
+        goes_on || before.ends_with(char::is_alphanumeric)
     }
 
     /// Reads the value here: strictly if, from here to the last bracket, it is one; else tolerantly.
@@ -371,10 +351,7 @@ impl Walk<'_> {
         if !self.strict_tried {
             self.strict_tried = true;
             let end = self.text[start..].rfind(['}', ']']);
-            let end = end.map(|at| start + at + 1);
-            // From the first byte to the last, it has been tried before the walk.
-            let all = start == 0 && end == Some(self.text.trim_end().len());
-            if let Some(end) = end.filter(|_| !all)
+            if let Some(end) = end.map(|at| start + at + 1)
                 && let Some(read) = strict::read(&self.text[start..end], self.limits)
             {
                 return Found::strict(read, start..end);
@@ -421,8 +398,4 @@ fn holds_names(body: &str) -> bool {
             let name = name.trim().trim_matches(QUOTES);
             !name.is_empty() && !name.contains(QUOTES)
         })
-}
-
-fn skip_space(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t', '\r', '\n'])
 }

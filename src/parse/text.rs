@@ -5,7 +5,7 @@
 
 use super::look::Quote;
 use super::quote::Verdict;
-use super::tolerant::{End, Frame, Machine, Step};
+use super::tolerant::{End, Machine, Step};
 use super::{Mend, latex};
 
 /// Where a string stands, which decides what may follow it.
@@ -63,8 +63,8 @@ impl Machine<'_> {
     }
 
     fn one_string(&mut self, role: Role) -> Step<String> {
-        let triple = self.triple_at(self.pos).filter(|_| role != Role::Key);
-        let quote = triple
+        let quote = self
+            .triple_at(self.pos)
             .or_else(|| self.quote_at(self.pos))
             .ok_or(End::Broken)?;
         self.pos += quote.open.len();
@@ -85,7 +85,7 @@ impl Machine<'_> {
                     self.firm = self.is_firm(quote, at, &draft);
                     break;
                 }
-                Verdict::Inner if self.is_doubled(quote, at, &draft) => {
+                Verdict::Inner if self.is_doubled(at, &draft) => {
                     self.mend(Mend::DoubledQuote);
                     draft.doubled = true;
                     draft.text.push('"');
@@ -129,14 +129,14 @@ impl Machine<'_> {
     }
 
     /// Whether a quote is doubled to escape it: the first two before a word, and then others up to the end of the string.
-    fn is_doubled(&self, quote: &Quote, at: usize, draft: &Draft) -> bool {
+    fn is_doubled(&self, at: usize, draft: &Draft) -> bool {
         let Some(after) = self.text[at..].strip_prefix("\"\"") else {
             return false;
         };
         let opens = after.starts_with(char::is_alphanumeric)
             && !self.text[draft.start..at].ends_with(|c: char| !c.is_whitespace() && c != '(');
         let ends = matches!(self.look(at + 2, false).mark, b',' | b':' | b'}' | b']');
-        quote.is_plain() && (opens || (draft.doubled && !ends))
+        opens || (draft.doubled && !ends)
     }
 
     /// Copies plain text up to the next byte that may mean something.
@@ -155,18 +155,18 @@ impl Machine<'_> {
 
     /// Says why a string has no end: with all brackets at the end of the answer, its quote was forgotten.
     fn end_in_text(&self) -> End {
-        let mut rest = self.text.trim_end().trim_end_matches(['`', '~']).trim_end();
-        let closes = self.frames.iter().all(|frame| {
-            let bracket = if matches!(frame, Frame::Array(_)) {
-                ']'
-            } else {
-                '}'
-            };
-            let before = rest.strip_suffix(bracket).map(str::trim_end);
-            rest = before.unwrap_or(rest);
-            before.is_some()
-        });
-        if closes { End::Broken } else { End::Cut }
+        let text = self.text.trim_end().trim_end_matches(['`', '~']);
+        let last = text
+            .bytes()
+            .rev()
+            .filter(|byte| !byte.is_ascii_whitespace());
+        let brackets = last.take_while(|byte| matches!(byte, b']' | b'}'));
+        let depth = self.frames.len();
+        if brackets.take(depth).count() == depth {
+            End::Broken
+        } else {
+            End::Cut
+        }
     }
 
     /// Reads a byte that means something but closes nothing.
@@ -192,7 +192,7 @@ impl Machine<'_> {
             self.pos = self.bytes.len();
             return Err(End::Cut);
         };
-        let is_hex = next == b'x' && quote.is_single();
+        let is_hex = next == b'x' && quote.open == "'";
         let code = is_hex.then(|| self.hex(self.pos + 2, 2)).flatten();
         let code = code.and_then(char::from_u32);
         let c = match next {
@@ -211,10 +211,13 @@ impl Machine<'_> {
             b'n' => '\n',
             b'r' => '\r',
             b't' => '\t',
-            b'u' => return self.unicode(draft),
+            b'u' => {
+                self.unicode(draft);
+                return Ok(());
+            }
             // A continued line, and the escapes of languages whose strings stand in other quotes.
             b'\n' | b'\'' => {
-                if !quote.is_single() {
+                if quote.open != "'" {
                     self.mend(Mend::InvalidEscape);
                 }
                 char::from(next)
@@ -249,21 +252,13 @@ impl Machine<'_> {
         }
     }
 
-    fn unicode(&mut self, draft: &mut Draft) -> Step {
-        let digits = self.run(self.pos + 2, 4, |byte| byte.is_ascii_hexdigit());
-        if self.is_end(digits) && digits < self.pos + 6 {
-            self.pos = digits;
-            return Err(End::Cut);
-        }
+    fn unicode(&mut self, draft: &mut Draft) {
         let Some(unit) = self.hex(self.pos + 2, 4) else {
-            self.keep_backslash(draft);
-            return Ok(());
+            return self.keep_backslash(draft);
         };
         self.pos += 6;
-        let second = self
-            .starts(self.pos, "\\u")
-            .then(|| self.hex(self.pos + 2, 4))
-            .flatten();
+        let rest = self.text[self.pos..].strip_prefix("\\u");
+        let second = rest.and_then(|_| self.hex(self.pos + 2, 4));
         let mut c = char::from_u32(unit);
         if let (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) = (unit, second) {
             c = char::from_u32(0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00));
@@ -273,7 +268,6 @@ impl Machine<'_> {
             self.mend(Mend::LoneSurrogate);
         }
         draft.push(c.unwrap_or('\u{fffd}'));
-        Ok(())
     }
 
     fn hex(&self, at: usize, digits: usize) -> Option<u32> {

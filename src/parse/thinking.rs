@@ -1,11 +1,25 @@
 //! Thinking sections, whatever tags a model puts around them.
 
 /// Names in `<name>…</name>`, as reasoning models and prompts for them use.
-const NAMES: &str = "think thinking thought thoughts reasoning reason reflection scratchpad analysis inner_monologue \
-    seed:think antthinking chain_of_thought brainstorm";
+const NAMES: [&str; 14] = [
+    "think",
+    "thinking",
+    "thought",
+    "thoughts",
+    "reasoning",
+    "reason",
+    "reflection",
+    "scratchpad",
+    "analysis",
+    "inner_monologue",
+    "seed:think",
+    "antthinking",
+    "chain_of_thought",
+    "brainstorm",
+];
 
 /// The kinds of section from this on have a pair of marks instead of a name.
-const FIRST_PAIR: usize = 14;
+const FIRST_PAIR: usize = NAMES.len();
 
 /// Tags of other forms: Mistral, Kimi, Sky-T1, Cohere, and the channels of gpt-oss.
 const PAIRS: [(&str, &[&str]); 5] = [
@@ -69,7 +83,7 @@ fn named(rest: &[u8]) -> Option<(usize, usize)> {
     let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_:".contains(byte);
     let length = rest.iter().take(24).take_while(is_part).count();
     let is_named = |name: &str| name.as_bytes().eq_ignore_ascii_case(&rest[..length]);
-    let kind = NAMES.split(' ').position(is_named)?;
+    let kind = NAMES.iter().position(|name| is_named(name))?;
     let tail = rest[length..]
         .iter()
         .take(64)

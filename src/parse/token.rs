@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::look::is_invisible;
 use super::tolerant::{End, Machine, Step};
 use super::{Mend, scalar};
 
@@ -31,7 +30,7 @@ impl Machine<'_> {
         let literal = scalar::literal(word).filter(|_| self.ends_scalar(end));
         // One word alone needs no known key before it.
         let bare = || {
-            (self.in_object() && word.len() <= 64 && self.ends_member(end))
+            (self.in_object() && self.ends_member(end))
                 .then(|| (word.into(), Some(Mend::UnquotedValue)))
         };
         let value = literal.or_else(bare);
@@ -40,9 +39,6 @@ impl Machine<'_> {
 
     /// Takes the token before `end` for what it is, if it is one and ends there; else it may be the start of a text.
     fn scalar(&mut self, end: usize, value: Option<(Value, Option<Mend>)>) -> Step<Value> {
-        if self.is_end(end) {
-            return Err(End::Cut);
-        }
         let Some((value, mend)) = value else {
             return self.bare_text();
         };
@@ -101,12 +97,7 @@ impl Machine<'_> {
         let text = self.text[start..end].trim_end().trim_end_matches(',');
         // A sum is for the author to work out, and so is a number that is none.
         // `6+` is none.
-        let number = text.strip_suffix('+').unwrap_or_default();
-        let parts = if number.ends_with(char::is_numeric) {
-            number
-        } else {
-            text
-        };
+        let parts = text.strip_suffix('+').unwrap_or(text);
         let sum = text.starts_with(|c: char| c.is_ascii_digit()) && parts.contains(['+', '*', '=']);
         if sum || text.parse::<f64>().is_ok() {
             return Err(self.broken());
@@ -133,43 +124,15 @@ impl Machine<'_> {
         if self.is_end(at) {
             return true;
         }
-        let ends = b",}]/#`;".contains(&self.bytes[at])
-            || self.bytes[at].is_ascii_whitespace()
-            || self.mark(at) != 0
-            || self.is_invisible(at);
+        let ends = self.bytes[at].is_ascii_whitespace() || self.mark(at) != 0;
         let next = self.look(at, true);
         let goes_on = |byte: &u8| byte.is_ascii_alphanumeric() || b"-/%:(+*".contains(byte);
-        ends && (next.newline
-            || !self.bytes.get(next.at).is_some_and(goes_on)
-            || self.bare_key_known(next.at))
+        ends && (next.newline || !self.bytes.get(next.at).is_some_and(goes_on))
     }
 
     /// Whether nothing more of a value can follow on this line.
     fn ends_member(&self, at: usize) -> bool {
         let next = self.look(at, true);
         next.newline || matches!(next.mark, b',' | b'}' | b']')
-    }
-
-    pub(super) fn bare_key(&mut self) -> Step<String> {
-        let start = self.pos;
-        let length = self.bare_key_length(start);
-        if length == 0 {
-            return Err(self.broken());
-        }
-        if self.is_end(start + length) {
-            return Err(End::Cut);
-        }
-        self.pos += length;
-        Ok(self.text[start..self.pos].to_owned())
-    }
-
-    /// Takes invisible characters off the rim of a key if that makes it a known one.
-    pub(super) fn bare_of_invisibles(&mut self, key: String) -> String {
-        let bare = key.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
-        if bare.len() == key.len() || self.shape.knows(&key) || !self.shape.knows(bare) {
-            return key;
-        }
-        self.mend(Mend::InvisibleCharacter);
-        bare.to_owned()
     }
 }

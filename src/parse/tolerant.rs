@@ -162,8 +162,7 @@ impl Machine<'_> {
             self.skip_trivia();
             step = match self.state {
                 State::Value => self.value(),
-                State::Next { comma } if self.in_object() => self.key(comma),
-                State::Next { comma } => self.element(comma),
+                State::Next { comma } => self.next_part(comma),
                 State::After => self.after(),
             };
         }
@@ -255,46 +254,43 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn element(&mut self, comma: bool) -> Step {
+    /// Reads an element or a key, or sees the closing bracket in its place.
+    fn next_part(&mut self, comma: bool) -> Step {
+        let object = self.in_object();
         match self.mark(self.pos) {
-            b']' => self.end_after(comma),
+            mark @ (b'}' | b']') if object == (mark == b'}') => {
+                if comma {
+                    self.mend(Mend::ExtraComma);
+                }
+                self.state = State::After;
+            }
             b',' => self.leave_out(Mend::ExtraComma),
+            _ if object => return self.key(),
             _ => return self.value(),
         }
         Ok(())
     }
 
-    /// Sees the closing bracket where an element or a key may come.
-    fn end_after(&mut self, comma: bool) {
-        if comma {
-            self.mend(Mend::ExtraComma);
-        }
-        self.state = State::After;
-    }
-
-    fn key(&mut self, comma: bool) -> Step {
+    fn key(&mut self) -> Step {
         let byte = self.peek().ok_or(End::Cut)?;
-        if self.mark(self.pos) == b'}' {
-            self.end_after(comma);
-            return Ok(());
-        }
-        if self.is_broken_before_key(comma)? {
+        if self.is_broken_before_key()? {
             return Ok(());
         }
         let quoted = self.quote_at(self.pos).is_some();
         let key = if quoted {
             self.string(Role::Key)?
         } else if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || byte >= 0x80 {
-            self.bare_key()?
+            let start = self.pos;
+            self.pos += self.bare_key_length(start);
+            self.text[start..self.pos].to_owned()
         } else {
             return Err(self.broken());
         };
         let known = self.shape.recognises(&key);
         self.known |= known;
-        if !self.takes_colon(known, quoted)? {
+        if !self.takes_colon(quoted)? {
             return Ok(());
         }
-        let key = self.bare_of_invisibles(key);
         if let Some(Frame::Object(object)) = self.frames.last_mut() {
             object.key = Some(key);
         }
@@ -320,14 +316,6 @@ impl Machine<'_> {
             }
             _ => Err(self.broken()),
         }
-    }
-
-    /// The objects that are open, from the outermost on.
-    pub(super) fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.frames.iter().filter_map(|frame| match frame {
-            Frame::Object(object) => Some(object),
-            Frame::Array(_) => None,
-        })
     }
 
     pub(super) fn in_object(&self) -> bool {

@@ -34,12 +34,12 @@ impl Machine<'_> {
         self.mend(Mend::Ellipsis);
         self.pos += 3;
         let shape = self.view.shape;
-        let holds = |object: &Object| {
-            let key = object.key.as_deref();
-            key.is_some_and(|key| shape.recognises(key))
+        let holds = |frame: &Frame| match frame {
+            Frame::Object(Object { key: Some(key), .. }) => shape.recognises(key),
+            _ => false,
         };
         // Records that are left out are not there; what is left out within one is a part of it.
-        let in_record = self.in_object() || self.objects().any(holds);
+        let in_record = self.in_object() || self.frames.iter().any(holds);
         let mut frames = self.frames.iter_mut().rev();
         if let Some(Frame::Object(object)) =
             frames.find(|frame| in_record && matches!(frame, Frame::Object(_)))
@@ -47,14 +47,10 @@ impl Machine<'_> {
             object.hole = true;
         }
         // In `[..., {` the comma belongs to the ellipsis.
-        let in_object = self.in_object();
-        if self.state == State::Value || (matches!(self.state, State::Next { .. }) && !in_object) {
+        if self.state != State::After && !self.in_object() {
             let next = self.look(self.pos, true);
             if next.mark == b',' {
                 self.pos = self.past(next.at);
-            }
-            if self.state == State::Value && !in_object {
-                self.state = State::Next { comma: false };
             }
         }
     }

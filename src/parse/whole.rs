@@ -69,7 +69,6 @@ fn entity(text: &str) -> Option<(char, usize)> {
         "lt" => '<',
         "gt" => '>',
         "apos" => '\'',
-        "nbsp" => '\u{a0}',
         name => {
             let code = name.strip_prefix('#')?;
             let hex = code.strip_prefix(['x', 'X']);
