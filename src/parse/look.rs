@@ -121,7 +121,7 @@ impl<'a> View<'a> {
         at + self.char_at(at).map_or(1, char::len_utf8)
     }
 
-    /// Returns where a run of such bytes ends, after so many at most.
+    /// Returns where a run of such bytes ends, after `most` at most.
     pub(super) fn run(&self, at: usize, most: usize, is: impl Fn(u8) -> bool) -> usize {
         let bytes = self.bytes[at..].iter().take(most);
         at + bytes.take_while(|byte| is(**byte)).count()
