@@ -77,7 +77,7 @@ fn a_preview_shows_so_many_tasks_with_their_prompts_and_verdicts() {
     assert_eq!(shown.matches("== task ").count(), 2, "{shown}");
     assert_eq!(shown.matches(": accepted\n{").count(), 2, "{shown}");
     assert_eq!(
-        shown.matches("Questions about the sea").count(),
+        shown.matches("You write records for a data set.").count(),
         1,
         "{shown}"
     );
