@@ -6,7 +6,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 use topicloom::dedup::Given;
 use topicloom::input::GenerateByTopicInputBuilder;
-use topicloom::journal::MemoryJournal;
+use topicloom::journal::{Entry, MemoryJournal};
 use topicloom::llm::{ChatRequest, Purpose};
 use topicloom::outcome::Rejection;
 use topicloom::testing::{ScriptedAnswer, ScriptedLlm, mock_llm, scripted};
@@ -86,7 +86,9 @@ async fn generated_angles_are_asked_for_once_and_kept_by_the_journal() {
 
     // The run is cut off after its first answer, and goes on with the angles it began with.
     let mut entries = journal.entries();
-    entries.truncate(entries.len() - 2);
+    let is_answer = |entry: &Entry| matches!(entry, Entry::Answered(_));
+    let first = entries.iter().position(is_answer);
+    entries.truncate(first.expect("there are answers") + 1);
     let model = scripted([record("Why are there lamps?")]);
     let resumed = Pipeline::builder(model.clone()).journal(MemoryJournal::with_entries(entries));
     let dataset = resumed.build().generate(with(2)).await.unwrap();
