@@ -9,13 +9,12 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::log::Log;
 use super::run_filter::RunFilter;
 use crate::candidate::Candidate;
 use crate::embedding::{Batched, Embedder, embed_each};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{FilterVerdict, label};
-use crate::journal::{CallNote, CallOf, Embedding, Entry, Filtered, SideCall};
+use crate::journal::{CallNote, CallOf, Embedding, Entry, Filtered, Log, SideCall};
 use crate::llm::layers::{Budget, Retrying};
 use crate::llm::{Attempt, Usage};
 

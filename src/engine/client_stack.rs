@@ -6,19 +6,18 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use super::call_stats::CallStats;
-use super::log::Log;
 use super::{Backend, Model, RunParts};
 use crate::error::{Error, Result};
 use crate::event::{Observer, RunEvent, Warnings};
 use crate::input::Settings;
-use crate::journal::{CallNote, CallOf};
+use crate::journal::{CallNote, CallOf, Log};
 use crate::llm::layers::{
     Adaptive, Budget, Budgeted, Cached, ConcurrencyLimited, Fallback, FirstAnswer, FirstAnswers,
     Metered, OutputModeFallback, OutputModes, ParameterFallback, Retrying, TimedOut, Traced,
     Weighted,
 };
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, Purpose};
+use crate::report::CallStats;
 
 /// What the clients of one run share.
 pub(super) struct ClientContext {

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use tracing::{Instrument, debug_span, info};
 
 use super::client_stack::ClientContext;
-use super::log::{Line, Log};
 use super::look_ahead::Past;
 use super::planner::Planner;
 use super::report;
@@ -28,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
 use crate::guard::{caught, caught_async, task_panicked};
 use crate::input::Settings;
-use crate::journal::Entry;
+use crate::journal::{Entry, Line, Log};
 use crate::ledger::{Opened, Task};
 use crate::llm::{Capabilities, LlmClient};
 use crate::outcome::Outcome;

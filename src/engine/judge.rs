@@ -10,7 +10,6 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::RunParts;
 use super::client_stack::ClientContext;
-use super::log::Log;
 use super::run_filter::{Filter, RunFilter};
 use crate::candidate::Candidate;
 use crate::dedup::AnyFingerprint;
@@ -19,7 +18,7 @@ use crate::embedding::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::FilterVerdict;
 use crate::guard::{bounded, longest};
-use crate::journal::{Entry, JudgedTasks};
+use crate::journal::{Entry, JudgedTasks, Log};
 use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
 use crate::outcome::{AnswerFault, Rejection};
 use crate::parse::{self, Answer, Fault, Limits, Mend, Mends, Shape};

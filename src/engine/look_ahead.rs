@@ -8,11 +8,11 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream, Stream};
 
 use super::RunParts;
-use super::call_stats::CallStats;
 use super::worker::WorkerContext;
 use crate::error::{Error, Result};
 use crate::journal::{Answer, CallOf, Entry, JudgedTasks, TopicAnswer};
 use crate::llm::{Attempt, Purpose, UnconfirmedCost, failures};
+use crate::report::CallStats;
 
 /// Entries that wait at most for the word on the first of them, where going without it costs time alone.
 const MOST_HELD: usize = 1_024;

@@ -3,12 +3,9 @@
 //! task needs. The ledger decides, workers do, the driver loops and alone spawns.
 
 mod asked_once;
-mod call_stats;
 mod client_stack;
 mod driver;
-mod followed;
 mod judge;
-mod log;
 mod look_ahead;
 mod planner;
 mod report;

@@ -12,15 +12,13 @@ use tokio::time::timeout;
 
 use super::RunParts;
 use super::client_stack::{ClientContext, answered_by};
-use super::followed::CallsUnderWay;
-use super::log::Log;
 use super::worker::no_longer_under_way;
 use crate::candidate::Candidate;
 use crate::dedup::{Deduplicator, Memory, NearDuplicates, Reference};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard;
-use crate::journal::{Entry, TopicAnswer};
-use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
+use crate::journal::{Entry, Log, TopicAnswer};
+use crate::llm::{CallsUnderWay, Capabilities, ChatRequest, ChatResponse, LlmClient};
 use crate::plan::{Origin, Plan, PlannedTopic};
 use crate::stop_signal::StopSignal;
 use crate::topic::{AngleSet, IsNew, Topic, TopicRequest, normalised_name};

@@ -12,18 +12,17 @@ use futures::stream::{BoxStream, Stream};
 use serde_json::Value;
 use tokio::task::{JoinError, JoinHandle};
 
-use super::call_stats::CallStats;
 use super::judge::Judged;
-use super::log::Log;
 use super::look_ahead::{LookAhead, Past, Unjudged, recall};
 use super::worker::WorkerContext;
 use super::{ResumePolicy, RunParts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::task_panicked;
-use crate::journal::{Entry, FORMAT, Header};
+use crate::journal::{Entry, FORMAT, Header, Log};
 use crate::llm::ChatResponse;
 use crate::plan::Plan;
 use crate::random::Random;
+use crate::report::CallStats;
 
 /// What is known before the first task.
 pub(super) struct ResumeState<'a> {

@@ -10,15 +10,13 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::client_stack::{ClientContext, answered_by};
-use super::followed::CallsUnderWay;
-use super::log::Log;
 use super::{Model, RunParts};
 use crate::candidate::Candidate;
 use crate::error::Result;
 use crate::filter::{FilterVerdict, ModelFilter, RecordFilter};
 use crate::guard::{bounded, caught_async, silent};
-use crate::journal::{CallOf, Entry, SideCall};
-use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, Purpose};
+use crate::journal::{CallOf, Entry, Log, SideCall};
+use crate::llm::{CallsUnderWay, Capabilities, ChatRequest, ChatResponse, LlmClient, Purpose};
 use crate::random::Random;
 
 /// A filter, as a pipeline has it.

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use tracing::debug;
 
 use super::judge::{Judged, Ready, Refused};
-use super::log::Turn;
 use super::report::{self, AnswerStats, mostly_repeats};
 use super::worker::{TASKS_PER_PERMIT, TaskInput, TaskResult, WorkerContext, calls_at_once};
 use crate::dedup::{AnyFingerprint, AnyMemory, Match, Reference, Verdict};
@@ -15,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
 use crate::guard::caught;
 use crate::hooks::{Accepted, Failed, Rejected};
-use crate::journal::{Entry, PromptChoice};
+use crate::journal::{Entry, PromptChoice, Turn};
 use crate::ledger::{AnswerEnd, AnswerSize, AskedAgain, Ledger, LedgerRules, Task};
 use crate::llm::layers::UnprovenModes;
 use crate::llm::{OutputLimits, failures};

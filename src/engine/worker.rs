@@ -9,12 +9,11 @@ use tokio::time::sleep;
 use super::RunParts;
 use super::client_stack::{ClientContext, answered_by};
 use super::judge::{Judge, Judged};
-use super::log::{Log, Turn};
 use crate::diversity::parrots;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::{caught, caught_async};
 use crate::input::Settings;
-use crate::journal::{Answer, CallFailure, Entry, PromptChoice};
+use crate::journal::{Answer, CallFailure, Entry, Log, PromptChoice, Turn};
 use crate::ledger::Task;
 use crate::llm::{
     Attempt, AttemptLog, Capabilities, ChatRequest, ChatResponse, LlmClient, Message, OutputMode,

@@ -83,7 +83,7 @@ const EXAMPLE: &str = include_str!("example.json");
 /// assert_eq!(input.allocation().total(), 100);
 ///
 /// let error = GenerateByTopicInput::from_json_str(r#"{"topic": ["tides"]}"#).unwrap_err();
-/// assert!(error.message().contains("topic: is not a known key; did you mean `topics`?"));
+/// assert!(error.message().contains("is not a known key; did you mean `topics`?"));
 /// # Ok::<(), topicloom::Error>(())
 /// ```
 pub struct GenerateByTopicInput<T = JsonRecord> {

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod attempts;
+mod calls_under_way;
 mod chat;
 #[cfg(feature = "providers")]
 mod http;
@@ -25,6 +26,7 @@ pub use crate::rate::RateSnapshot;
 pub use api_key::ApiKey;
 pub(crate) use attempts::AttemptLog;
 pub use attempts::{Attempt, UnconfirmedCost, failures};
+pub(crate) use calls_under_way::CallsUnderWay;
 pub use chat::{
     ChatRequest, ChatResponse, FinishReason, Message, OutputFormat, OutputSchema, Parameters,
     Purpose, Role, TaskRef,

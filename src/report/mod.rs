@@ -1,5 +1,6 @@
 //! What a run did: every call and every candidate accounted for.
 
+mod call_stats;
 mod show;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::plan::Origin;
 use crate::schema::dialect::LocalCheck;
 use crate::schema::{CoercionKind, Dialect};
 use crate::topic::Topic;
+pub(crate) use call_stats::CallStats;
 
 /// What a run did, in total and per topic.
 ///

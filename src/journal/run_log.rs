@@ -12,26 +12,26 @@ use futures::stream::BoxStream;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::{CallNote, Entry, Journal, LostCalls};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{CallNote, Entry, Journal, LostCalls};
 use crate::llm::layers::Budget;
 use crate::llm::{TaskRef, UnconfirmedCost};
 use crate::outcome::Outcome;
 use crate::stop_signal::StopSignal;
 
 /// A place in a line: who has it waits for the one before, and lets the next one go.
-pub(super) struct Turn {
+pub(crate) struct Turn {
     before: oneshot::Receiver<()>,
     /// Dropped when the turn is over.
     _done: oneshot::Sender<()>,
 }
 
 /// The end of a line, where the next place is.
-pub(super) struct Line(oneshot::Receiver<()>);
+pub(crate) struct Line(oneshot::Receiver<()>);
 
 impl Turn {
     /// Waits for the one before; an error says that it was stopped.
-    pub(super) async fn comes(&mut self) {
+    pub(crate) async fn comes(&mut self) {
         if !self.before.is_terminated() {
             (&mut self.before).await.ok();
         }
@@ -39,12 +39,12 @@ impl Turn {
 }
 
 impl Line {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // Who stands first waits for nobody.
         Self(oneshot::channel().1)
     }
 
-    pub(super) fn stand(&mut self) -> Turn {
+    pub(crate) fn stand(&mut self) -> Turn {
         let (done, next) = oneshot::channel();
         let before = std::mem::replace(&mut self.0, next);
         Turn {
@@ -55,7 +55,7 @@ impl Line {
 }
 
 /// The journal of a run, or mere numbers where it has none.
-pub(super) struct Log {
+pub(crate) struct Log {
     journal: Option<Arc<dyn Journal>>,
     next: AtomicU64,
     appended: AtomicBool,
@@ -77,7 +77,7 @@ pub(super) struct Log {
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 impl Log {
-    pub(super) fn new(journal: Option<Arc<dyn Journal>>, stop: StopSignal) -> Self {
+    pub(crate) fn new(journal: Option<Arc<dyn Journal>>, stop: StopSignal) -> Self {
         Self {
             journal,
             next: AtomicU64::new(0),
@@ -110,7 +110,7 @@ impl Log {
     }
 
     /// Returns what an earlier process appended.
-    pub(super) async fn past(&self) -> Result<BoxStream<'_, Result<Entry>>> {
+    pub(crate) async fn past(&self) -> Result<BoxStream<'_, Result<Entry>>> {
         let mut read = 0;
         match &self.journal {
             Some(journal) => Ok(self
@@ -135,7 +135,7 @@ impl Log {
     }
 
     /// Returns the first this many entries once more, whatever is appended meanwhile.
-    pub(super) async fn past_again(&self, entries: usize) -> Result<BoxStream<'_, Result<Entry>>> {
+    pub(crate) async fn past_again(&self, entries: usize) -> Result<BoxStream<'_, Result<Entry>>> {
         match &self.journal {
             Some(journal) => Ok(self
                 .answered(journal.read())
@@ -153,7 +153,7 @@ impl Log {
     }
 
     /// Books the calls that the process before this one had in flight when it was killed, once all it appended is read.
-    pub(super) async fn book_lost_calls(&self, budget: &Budget) -> Result<()> {
+    pub(crate) async fn book_lost_calls(&self, budget: &Budget) -> Result<()> {
         let most = self.lost().most();
         if most.is_none() {
             return Ok(());
@@ -165,7 +165,7 @@ impl Log {
     }
 
     /// Notes that a call is about to be sent.
-    pub(super) async fn note(&self, call: impl FnOnce() -> CallNote) -> Result<()> {
+    pub(crate) async fn note(&self, call: impl FnOnce() -> CallNote) -> Result<()> {
         match &self.journal {
             Some(journal) => self.answered(journal.note(call())).await,
             None => Ok(()),
@@ -173,12 +173,12 @@ impl Log {
     }
 
     /// Returns whether what an earlier process had in flight when it was killed is in no account.
-    pub(super) fn lost_without_notes(&self) -> bool {
+    pub(crate) fn lost_without_notes(&self) -> bool {
         self.was_cut_short() && !self.lost().has_notes()
     }
 
     /// Returns what calls may have cost that were in flight when earlier processes were killed.
-    pub(super) fn killed_calls(&self) -> UnconfirmedCost {
+    pub(crate) fn killed_calls(&self) -> UnconfirmedCost {
         self.lost().killed()
     }
 
@@ -187,7 +187,7 @@ impl Log {
     }
 
     /// Returns the tasks of an earlier process whose calls go on.
-    pub(super) async fn outstanding(&self) -> Result<Vec<TaskRef>> {
+    pub(crate) async fn outstanding(&self) -> Result<Vec<TaskRef>> {
         match &self.journal {
             Some(journal) => self.answered(journal.outstanding()).await,
             None => Ok(Vec::new()),
@@ -195,12 +195,12 @@ impl Log {
     }
 
     /// Returns the number that the next entry gets, while nobody else appends.
-    pub(super) fn next_number(&self) -> u64 {
+    pub(crate) fn next_number(&self) -> u64 {
         self.next.load(Ordering::Relaxed)
     }
 
     /// Appends an entry and returns its number, once it is as durable as the journal promises.
-    pub(super) async fn append(&self, entry: impl FnOnce() -> Entry) -> Result<u64> {
+    pub(crate) async fn append(&self, entry: impl FnOnce() -> Entry) -> Result<u64> {
         let Some(journal) = &self.journal else {
             return Ok(self.next.fetch_add(1, Ordering::Relaxed));
         };
@@ -211,7 +211,7 @@ impl Log {
     }
 
     /// Appends an entry that settles nothing, where there is a journal: nobody waits for its number.
-    pub(super) async fn append_aside(&self, entry: impl FnOnce() -> Entry) -> Result<()> {
+    pub(crate) async fn append_aside(&self, entry: impl FnOnce() -> Entry) -> Result<()> {
         if self.journal.is_some() {
             let number = self.append(entry).await?;
             self.asides().insert(number);
@@ -220,7 +220,7 @@ impl Log {
     }
 
     /// Returns the first number from this one on that is not of an aside.
-    pub(super) fn behind_asides(&self, mut number: u64) -> u64 {
+    pub(crate) fn behind_asides(&self, mut number: u64) -> u64 {
         let mut asides = self.asides();
         while asides.remove(&number) {
             number += 1;
@@ -233,7 +233,7 @@ impl Log {
     }
 
     /// Appends an entry behind those whose turn is before, where there is a turn.
-    pub(super) async fn append_in_turn(
+    pub(crate) async fn append_in_turn(
         &self,
         turn: Option<Turn>,
         entry: impl FnOnce() -> Entry,
@@ -253,14 +253,14 @@ impl Log {
     }
 
     /// Returns whether the journal's entries can no longer be found.
-    pub(super) fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         self.journal
             .as_ref()
             .is_some_and(|journal| journal.is_lost())
     }
 
     /// The same, if it is time to look.
-    pub(super) fn is_found_lost(&self) -> bool {
+    pub(crate) fn is_found_lost(&self) -> bool {
         let now = Instant::now();
         let mut next = self
             .next_look
@@ -276,7 +276,7 @@ impl Log {
 
     /// Writes how the run ended and what no other entry tells of, unless there is nothing new since it last ended; and
     /// closes the journal. `last` goes before the end.
-    pub(super) async fn finish(
+    pub(crate) async fn finish(
         &self,
         last: Option<Entry>,
         outcome: Outcome,

@@ -3,26 +3,26 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::{CallCounts, ModelReport};
 use crate::error::ErrorKind;
 use crate::llm::layers::{Budget, CallEnd, CallObserver, CallOutcome};
 use crate::llm::{Attempt, ChatRequest, Purpose, UnconfirmedCost, Usage, failures};
-use crate::report::{CallCounts, ModelReport};
 
 /// What the calls of a run came to.
 #[derive(Debug, Default)]
-pub(super) struct CallStats(Mutex<Counts>);
+pub(crate) struct CallStats(Mutex<Counts>);
 
 #[derive(Debug, Default, Clone)]
-pub(super) struct Counts {
-    pub(super) records: CallCounts,
-    pub(super) topics: CallCounts,
-    pub(super) filters: CallCounts,
-    pub(super) models: BTreeMap<String, ModelReport>,
+pub(crate) struct Counts {
+    pub(crate) records: CallCounts,
+    pub(crate) topics: CallCounts,
+    pub(crate) filters: CallCounts,
+    pub(crate) models: BTreeMap<String, ModelReport>,
 }
 
 impl CallStats {
     /// Books a call of an earlier process, here and in the account; `usage` is that of its answer, if it was answered.
-    pub(super) fn replay(
+    pub(crate) fn replay(
         &self,
         purpose: Purpose,
         model: &str,
@@ -49,7 +49,7 @@ impl CallStats {
     }
 
     /// Returns what was counted so far.
-    pub(super) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         self.lock().clone()
     }
 

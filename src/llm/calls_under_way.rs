@@ -2,24 +2,24 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::llm::layers::Budget;
-use crate::llm::{AttemptLog, UnconfirmedCost};
+use super::layers::Budget;
+use super::{AttemptLog, UnconfirmedCost};
 
 /// The calls whose ends are not in the log yet.
-pub(super) struct CallsUnderWay {
+pub(crate) struct CallsUnderWay {
     budget: Arc<Budget>,
     calls: Mutex<Vec<AttemptLog>>,
 }
 
 /// A call that is followed. When it is over, what its attempts may have cost that no entry tells of is left to the end of the
 /// run.
-pub(super) struct Followed<'a> {
+pub(crate) struct Followed<'a> {
     under_way: &'a CallsUnderWay,
-    pub(super) attempts: AttemptLog,
+    pub(crate) attempts: AttemptLog,
 }
 
 impl CallsUnderWay {
-    pub(super) fn new(budget: &Arc<Budget>) -> Self {
+    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
         Self {
             budget: Arc::clone(budget),
             calls: Mutex::default(),
@@ -27,11 +27,11 @@ impl CallsUnderWay {
     }
 
     /// Returns whether an attempt is in flight, or was answered and its answer is not in the log yet.
-    pub(super) fn are_there(&self) -> bool {
+    pub(crate) fn are_there(&self) -> bool {
         self.calls().iter().any(AttemptLog::is_under_way)
     }
 
-    pub(super) fn follow(&self) -> Followed<'_> {
+    pub(crate) fn follow(&self) -> Followed<'_> {
         let attempts = AttemptLog::default();
         self.calls().push(attempts.clone());
         Followed {
