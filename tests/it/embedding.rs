@@ -1,7 +1,7 @@
 //! An embedding model that the input names: found by its name, asked once for each text, kept in the journal.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,46 +23,54 @@ fn embedding_server_for(most: usize) -> (String, Arc<AtomicUsize>) {
     let count = Arc::clone(&asked);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
-            let mut length = 0;
-            let mut line = String::new();
-            while reader.read_line(&mut line).expect("a header") > 2 {
-                if let Some((name, value)) = line.split_once(':')
-                    && name.eq_ignore_ascii_case("content-length")
-                {
-                    length = value.trim().parse().expect("a number");
-                }
-                line.clear();
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).expect("a body");
-            let request: Value = serde_json::from_slice(&body).expect("JSON");
-            let texts = request["input"].as_array().expect("a list of texts");
-            if count.fetch_add(texts.len(), Ordering::Relaxed) >= most {
-                std::thread::park();
-            }
-            let data: Vec<Value> = (0..)
-                .zip(texts)
-                .map(|(index, text)| {
-                    let sum: u32 = text.to_string().bytes().map(u32::from).sum();
-                    let angle = f64::from(sum);
-                    json!({"index": index, "embedding": [angle.sin(), angle.cos(), 0.1]})
-                })
-                .collect();
-            let body =
-                json!({"data": data, "usage": {"prompt_tokens": 3, "total_tokens": 3}}).to_string();
-            let head = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                body.len()
-            );
-            stream
-                .write_all(head.as_bytes())
-                .and_then(|()| stream.write_all(body.as_bytes()))
-                .expect("it listens");
+            let stream = stream.expect("a connection");
+            let count = Arc::clone(&count);
+            // A connection may be opened and never used.
+            std::thread::spawn(move || answer(stream, &count, most));
         }
     });
     (format!("http://{address}/v1"), asked)
+}
+
+fn answer(mut stream: TcpStream, count: &AtomicUsize, most: usize) {
+    let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+    let mut length = 0;
+    let mut line = String::new();
+    while reader.read_line(&mut line).expect("a header") > 2 {
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().expect("a number");
+        }
+        line.clear();
+    }
+    if length == 0 {
+        return;
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).expect("a body");
+    let request: Value = serde_json::from_slice(&body).expect("JSON");
+    let texts = request["input"].as_array().expect("a list of texts");
+    if count.fetch_add(texts.len(), Ordering::Relaxed) + texts.len() > most {
+        std::thread::park();
+    }
+    let data: Vec<Value> = (0..)
+        .zip(texts)
+        .map(|(index, text)| {
+            let sum: u32 = text.to_string().bytes().map(u32::from).sum();
+            let angle = f64::from(sum);
+            json!({"index": index, "embedding": [angle.sin(), angle.cos(), 0.1]})
+        })
+        .collect();
+    let body = json!({"data": data, "usage": {"prompt_tokens": 3, "total_tokens": 3}}).to_string();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    stream
+        .write_all(head.as_bytes())
+        .and_then(|()| stream.write_all(body.as_bytes()))
+        .expect("it listens");
 }
 
 fn input(base_url: &str, records: u64) -> GenerateByTopicInput {
