@@ -66,7 +66,7 @@ enum Way {
     Latest,
     /// Chosen by `AvoidMemory`.
     Chosen,
-    /// The same, so many.
+    /// The same, this many.
     Most(usize),
     /// The same, as many as `Steering` says.
     Learned,

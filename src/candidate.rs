@@ -50,6 +50,14 @@ impl<'a> Candidate<'a> {
     }
 }
 
+/// Returns the value at a name or a path; a name with dots in it comes first.
+pub(crate) fn at_path<'a>(data: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    data.get(path).or_else(|| {
+        let (first, rest) = path.split_once('.')?;
+        at_path(data.get(first)?.as_object()?, rest)
+    })
+}
+
 impl fmt::Debug for Candidate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Candidate")

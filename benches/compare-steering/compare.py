@@ -2,7 +2,7 @@
 """Compares what prompts show on a real model: python3 compare.py TOPICLOOM MODEL_URL EMBEDDINGS_URL [--calls 24] [--seeds 5]
 
 MODEL_URL is a server of the OpenAI API that enforces `json_schema`, such as llama.cpp's; EMBEDDINGS_URL one with /v1/embeddings.
-Each arm makes so many calls with each seed, and the sums over all seeds are printed after each of them:
+Each arm makes that number of calls with each seed, and the sums over all seeds are printed after each of them:
 
 - default, none, three: the command with its defaults, and with `avoid_examples` 0 and 3;
 - upstream: Starfish's way, one record a call and one random earlier record as "do not repeat", in three lines.

@@ -3,9 +3,9 @@
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::fields::{at_path, follows_by_description, follows_by_name};
+use super::fields::{follows_by_description, follows_by_name};
 use super::{Fields, Scope};
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, at_path};
 use crate::schema::RecordSchema;
 
 /// Fields and scope.

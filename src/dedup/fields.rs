@@ -1,7 +1,5 @@
 //! Which part of a record decides whether it repeats another, and which records it is compared with.
 
-use serde_json::Value;
-
 /// Which fields decide whether two records are the same.
 ///
 /// A record that has none of the fields in question is compared as a whole, so that a wrong name does not make all records
@@ -76,18 +74,6 @@ pub(super) fn follows_by_description(description: &str) -> bool {
         .take(4)
         .take_while(|word| !matches!(*word, "of" | "to" | "from" | "for" | "in" | "with" | "that"));
     head.last().is_some_and(follows_by_name)
-}
-
-/// Returns the value at a name or a path.
-pub(super) fn at_path<'a>(
-    data: &'a serde_json::Map<String, Value>,
-    path: &str,
-) -> Option<&'a Value> {
-    if let Some(value) = data.get(path) {
-        return Some(value);
-    }
-    let (first, rest) = path.split_once('.')?;
-    at_path(data.get(first)?.as_object()?, rest)
 }
 
 /// With which other records a record is compared.

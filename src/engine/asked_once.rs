@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::run_filter::RunFilter;
@@ -19,18 +19,13 @@ use crate::llm::layers::{Budget, Retrying};
 use crate::llm::{Attempt, Usage};
 
 /// What was asked and answered, by a hash of the question.
-struct Answers<A> {
-    known: Mutex<HashMap<u128, A>>,
-    /// Questions that are being asked. Who asks the same waits for the answer.
-    asking: Mutex<HashMap<u128, Arc<tokio::sync::Mutex<()>>>>,
-}
+///
+/// Who asks what is being asked waits for the answer, and asks if there is none.
+struct Answers<A>(Mutex<HashMap<u128, Arc<OnceCell<A>>>>);
 
 impl<A> Default for Answers<A> {
     fn default() -> Self {
-        Self {
-            known: Mutex::default(),
-            asking: Mutex::default(),
-        }
+        Self(Mutex::default())
     }
 }
 
@@ -41,31 +36,18 @@ impl<A: Clone> Answers<A> {
         question: u128,
         ask: impl Future<Output = Result<A, E>>,
     ) -> Result<A, E> {
-        if let Some(known) = self.recall(question) {
-            return Ok(known);
-        }
-        let turn = Arc::clone(locked(&self.asking).entry(question).or_default());
-        let _turn = turn.lock().await;
-        if let Some(known) = self.recall(question) {
-            return Ok(known);
-        }
-        let answer = ask.await?;
-        self.insert(question, answer.clone());
-        locked(&self.asking).remove(&question);
-        Ok(answer)
-    }
-
-    fn recall(&self, question: u128) -> Option<A> {
-        locked(&self.known).get(&question).cloned()
+        let answer = Arc::clone(self.answers().entry(question).or_default());
+        answer.get_or_try_init(|| ask).await.cloned()
     }
 
     fn insert(&self, question: u128, answer: A) {
-        locked(&self.known).insert(question, answer);
+        let answer = Arc::new(OnceCell::new_with(Some(answer)));
+        self.answers().insert(question, answer);
     }
-}
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    fn answers(&self) -> MutexGuard<'_, HashMap<u128, Arc<OnceCell<A>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What filters with a key said, by the hash of the key and the record.

@@ -5,10 +5,10 @@ use std::fmt;
 
 use async_trait::async_trait;
 use regex::Regex;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{FilterVerdict, RecordFilter, label};
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, at_path};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a field must be like; an entry of `filters` in the input. What is not set is not asked for.
@@ -97,18 +97,10 @@ impl FieldFilter {
     }
 }
 
-/// Returns the value at a path; a name with dots in it comes first.
-fn find<'a>(data: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
-    data.get(path).or_else(|| {
-        let (first, rest) = path.split_once('.')?;
-        find(data.get(first)?.as_object()?, rest)
-    })
-}
-
 #[async_trait]
 impl RecordFilter for FieldFilter {
     async fn check(&self, candidate: &Candidate<'_>) -> Result<FilterVerdict> {
-        let value = find(candidate.data(), &self.path).filter(|value| !value.is_null());
+        let value = at_path(candidate.data(), &self.path).filter(|value| !value.is_null());
         let fault = value.and_then(|value| self.fault(value));
         Ok(fault.map_or(FilterVerdict::Keep, |fault| {
             let reason = label(&format!("`{}` {fault}", self.path));

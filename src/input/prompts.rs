@@ -40,8 +40,8 @@ impl Form<PromptTexts> for PromptsForm {
             return None;
         }
         // Each by itself, so that a fault is said where the template stands.
-        for (key, alone) in texts.each_alone() {
-            if let Err(error) = alone.prompts() {
+        for (key, compiled) in texts.each_alone() {
+            if let Err(error) = compiled {
                 let line = error.context().find(|(name, _)| *name == "line");
                 let line =
                     line.map_or_else(String::new, |(_, line)| format!(", in its line {line}"));

@@ -31,8 +31,22 @@ impl PromptTexts {
     ///
     /// As [`TemplatePromptsBuilder::build`](super::TemplatePromptsBuilder::build).
     pub fn prompts(&self) -> Result<TemplatePrompts> {
+        self.compile(self.texts())
+    }
+
+    /// Compiles each template by itself, under its key in the input.
+    pub(crate) fn each_alone(
+        &self,
+    ) -> impl Iterator<Item = (&'static str, Result<TemplatePrompts>)> {
+        self.texts().map(|one| (one.0, self.compile([one])))
+    }
+
+    fn compile<'a>(
+        &self,
+        texts: impl IntoIterator<Item = (&'static str, Template, &'a String)>,
+    ) -> Result<TemplatePrompts> {
         let mut builder = TemplatePrompts::builder();
-        for (template, text) in self.texts() {
+        for (_, template, text) in texts {
             builder = builder.template(template, text);
         }
         for (name, value) in &self.variables {
@@ -41,51 +55,23 @@ impl PromptTexts {
         builder.build()
     }
 
-    /// Returns each template by itself, with its key in the input.
-    pub(crate) fn each_alone(&self) -> impl Iterator<Item = (&'static str, Self)> {
-        let Self {
-            system,
-            request,
-            topics_system,
-            topics,
-            variables,
-        } = self;
-        let one = |change: fn(&mut Self) -> &mut Option<String>, text: &Option<String>| {
-            let mut alone = Self {
-                variables: variables.clone(),
-                ..Self::default()
-            };
-            change(&mut alone).clone_from(text);
-            alone
-        };
-        [
-            ("system", one(|alone| &mut alone.system, system)),
-            ("request", one(|alone| &mut alone.request, request)),
-            (
-                "topics_system",
-                one(|alone| &mut alone.topics_system, topics_system),
-            ),
-            ("topics", one(|alone| &mut alone.topics, topics)),
-        ]
-        .into_iter()
-    }
-
-    fn texts(&self) -> impl Iterator<Item = (Template, &String)> {
+    /// Returns the templates that are set, each with its key in the input.
+    fn texts(&self) -> impl Iterator<Item = (&'static str, Template, &String)> {
         let all = [
-            (Template::Stable, &self.system),
-            (Template::Ask, &self.request),
-            (Template::TopicsStable, &self.topics_system),
-            (Template::Topics, &self.topics),
+            ("system", Template::Stable, &self.system),
+            ("request", Template::Ask, &self.request),
+            ("topics_system", Template::TopicsStable, &self.topics_system),
+            ("topics", Template::Topics, &self.topics),
         ];
         all.into_iter()
-            .filter_map(|(template, text)| Some((template, text.as_ref()?)))
+            .filter_map(|(key, template, text)| Some((key, template, text.as_ref()?)))
     }
 }
 
 /// Shows which templates are replaced, and no text.
 impl fmt::Debug for PromptTexts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let replaced: Vec<_> = self.texts().map(|(template, _)| template).collect();
+        let replaced: Vec<_> = self.texts().map(|(_, template, _)| template).collect();
         f.debug_struct("PromptTexts")
             .field("replaced", &replaced)
             .field("variables", &self.variables.keys().collect::<Vec<_>>())

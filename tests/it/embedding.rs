@@ -15,7 +15,7 @@ pub(crate) fn embedding_server() -> (String, Arc<AtomicUsize>) {
     embedding_server_for(usize::MAX)
 }
 
-/// The same, for so many texts; then it is silent.
+/// The same, for `most` texts; then it is silent.
 fn embedding_server_for(most: usize) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");

@@ -42,7 +42,7 @@ impl ModelFilter for Judge {
     }
 }
 
-/// Calls two records in three good, and fails for good every so many calls.
+/// Calls two records in three good, and fails permanently at the calls that `fails` picks by number.
 #[derive(Debug, Clone)]
 struct Opinion {
     calls: Arc<AtomicU64>,
