@@ -4,7 +4,6 @@ mod rehearsing;
 #[cfg(feature = "postgres")]
 mod shared;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,22 +12,19 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::dedup::{AnyDeduplicator, Deduplicator, Given};
-use crate::engine::{
-    Backend, Extent, Filter, FilterVerdicts, Model, PlugIns, ResumePolicy, RunEmbedder, RunParts,
-    drive,
-};
+use crate::engine::{Extent, PlugIns, ResumePolicy, RunParts, drive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::{Estimate, Rates, estimate_with, most_tokens_of_a_record};
 use crate::event::{Observer, RunEvent};
-use crate::filter::{FieldFilter, ModelFilter, RecordFilter};
+use crate::filter::{FieldFilter, Filter, ModelFilter, RecordFilter};
 use crate::guard::PanicTrap;
 use crate::hooks::{Accepted, Failed, Hooks, Rejected};
 use crate::input::{GenerateByTopicInput, Settings, Storage};
-use crate::journal::{FileJournal, Journal};
+use crate::journal::{FileJournal, FilterVerdicts, Journal, RunEmbedder};
 use crate::llm::layers::{Budget, Cached, Lane};
-use crate::llm::models::{ModelRegistry, OFFLINE};
+use crate::llm::models::ModelRegistry;
 use crate::llm::price::{PriceTable, Usd};
-use crate::llm::{LlmClient, ModelName, OwnLimit, RateLimit};
+use crate::llm::{Backend, LlmClient, Model, ModelName, OwnLimit};
 use crate::prompt::Prompts;
 use crate::record::Decoder;
 use crate::run::{Dataset, Run, RunError};
@@ -132,41 +128,6 @@ pub struct PipelineBuilder {
     resume: ResumePolicy,
     observers: Vec<Observer>,
     hooks: Hooks,
-}
-
-impl Backend {
-    fn new(client: impl LlmClient) -> Self {
-        Self {
-            client: Arc::new(client),
-            lane: None,
-            is_leased: false,
-        }
-    }
-
-    /// Finds a client by its name. All runs of the process share the lane of a provider's model, as they share
-    /// its limits; the embedded model has none.
-    fn named(
-        name: &ModelName,
-        models: &ModelRegistry,
-        limits: &BTreeMap<String, RateLimit>,
-    ) -> Result<Self> {
-        let of_provider = format!("{}/*", name.provider());
-        let said = [name.as_str(), &of_provider, "*"];
-        let limit = said.into_iter().find_map(|named| limits.get(named));
-        let lane = if name.provider() == OFFLINE {
-            limit.map(|_| Arc::new(Lane::new(name.as_str())))
-        } else {
-            Some(Lane::shared(name.as_str()))
-        };
-        if let (Some(lane), Some(limit)) = (&lane, limit) {
-            limit.apply(lane);
-        }
-        Ok(Self {
-            client: models.client(name)?,
-            lane,
-            is_leased: false,
-        })
-    }
 }
 
 impl PipelineBuilder {

@@ -200,6 +200,16 @@ pub struct Match {
     pub method: &'static str,
 }
 
+impl Match {
+    /// Returns the ordinal of the record that it repeats, if that is one of the run.
+    pub(crate) fn record(&self) -> Option<u64> {
+        match self.of {
+            Reference::Record(ordinal) => Some(ordinal),
+            Reference::Given(_) => None,
+        }
+    }
+}
+
 /// Something a candidate can repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]

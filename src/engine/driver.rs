@@ -15,7 +15,7 @@ use tracing::{Instrument, debug_span, info};
 use super::client_stack::ClientContext;
 use super::look_ahead::Past;
 use super::planner::Planner;
-use super::report;
+use super::report::ReportBuilder;
 use super::resume::{self, ResumeState};
 use super::state::RunState;
 use super::worker::{
@@ -122,17 +122,15 @@ pub(crate) async fn drive(
     let halt = caught_async("a part of the run", running).await;
     let note = state
         .as_ref()
-        .and_then(|state: &RunState| state.context.judge.last_note());
+        .and_then(|state: &RunState| state.context.judge.notes.rest());
     let halt = finish(halt.unwrap_or_else(Halt::Failed), &log, note, &parts).await;
     if log.is_lost() {
         clients.warnings.add(LOST_JOURNAL);
     }
     let outcome = halt.outcome();
     let error = halt.into_error();
-    let mut report = report::without_state(&parts, &clients, outcome, error.as_ref());
-    if let Some(state) = state {
-        state.report(&mut report);
-    }
+    let counted = state.map_or_else(|| ReportBuilder::begin(&parts), RunState::into_report);
+    let mut report = counted.build(&clients, outcome, error.as_ref());
     report.elapsed = started.elapsed();
     info!(
         outcome = outcome.as_str(),
@@ -172,7 +170,7 @@ async fn setup<'a>(
         () = stop.long_ago() => return Err(Halt::Cancelled),
     };
     let seed = resume.seed;
-    let client = clients.client(&parts.topic_model, parts.settings(), seed);
+    let client = clients.client(&parts.topic_model, seed);
     let planner = Planner::new(
         parts,
         client,
@@ -195,7 +193,7 @@ async fn setup<'a>(
     if let Some(error) = parts.panic_trap.take() {
         return Err(Halt::Failed(error));
     }
-    let context = WorkerContext::new(parts, clients, log, &plan, angles, seed, stop)?;
+    let context = WorkerContext::new(clients, &plan, angles, seed, stop)?;
     let state = RunState::new(Arc::new(context), plan, memory);
     Ok((state, resume.rest))
 }

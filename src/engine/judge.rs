@@ -1,7 +1,7 @@
 //! From an answer to candidates that are ready to be admitted. Stateless: it looks at one answer alone.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::try_join_all;
@@ -10,18 +10,18 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::RunParts;
 use super::client_stack::ClientContext;
-use super::run_filter::{Filter, RunFilter};
+use super::run_filter::RunFilter;
 use crate::candidate::Candidate;
-use crate::dedup::AnyFingerprint;
+use crate::dedup::{AnyFingerprint, Match};
 use crate::diversity::excerpt;
 use crate::embedding::Embedder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::FilterVerdict;
+use crate::filter::{Filter, FilterVerdict};
 use crate::guard::{bounded, longest};
-use crate::journal::{Entry, JudgedTasks, Log};
+use crate::journal::{JudgedNotes, Log};
 use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
 use crate::outcome::{AnswerFault, Rejection};
-use crate::parse::{self, Answer, Fault, Limits, Mend, Mends, Shape};
+use crate::parse::{self, Fault, Limits, Mend, Mends, Shape};
 use crate::record::{Decoded, JsonRecord};
 use crate::schema::coerce::read_json_texts;
 use crate::schema::dialect::Compiled;
@@ -47,21 +47,8 @@ pub(super) struct Judge {
     longest: Duration,
     /// The way back from each dialect that an answer came in.
     dialects: Mutex<HashMap<Dialect, Arc<Compiled>>>,
-    /// A hash of what decides on an answer.
-    rules: u128,
-    /// Tasks that were judged and are not noted in the log yet.
-    unnoted: Mutex<Unnoted>,
+    pub(super) notes: JudgedNotes,
 }
-
-/// Judged tasks.
-#[derive(Default)]
-struct Unnoted {
-    clean: Vec<u64>,
-    other: Vec<u64>,
-}
-
-/// Tasks that are noted in the log together.
-const NOTED_TOGETHER: usize = 256;
 
 /// What an answer holds.
 #[derive(Default)]
@@ -119,6 +106,8 @@ pub(super) struct Refused {
     pub(super) filter_error: Option<Box<Error>>,
     /// Where it is invalid, and by which keyword.
     pub(super) reasons: Box<[String]>,
+    /// What it repeats.
+    pub(super) repeats: Option<Box<Match>>,
     /// The candidate as far as it got, where it is kept.
     pub(super) json: Option<Box<JsonRecord>>,
 }
@@ -144,17 +133,13 @@ impl Judged {
 }
 
 impl Judge {
-    pub(super) fn new(
-        parts: Arc<RunParts>,
-        log: Arc<Log>,
-        clients: &ClientContext,
-        seed: u64,
-    ) -> Self {
+    pub(super) fn new(clients: &ClientContext, seed: u64) -> Self {
+        let parts = Arc::clone(&clients.parts);
         let schema = &parts.schema;
         let longest = longest(parts.settings().call_timeout);
         let filters = parts.plug_ins.filters.iter();
         let filters = filters
-            .map(|filter| RunFilter::new(filter, &parts, clients, &log, seed, longest))
+            .map(|filter| RunFilter::new(filter, clients, seed, longest))
             .collect();
         let shape = Shape::new(schema.property_names().iter().cloned())
             .required(schema.required_names().iter().cloned())
@@ -166,16 +151,10 @@ impl Judge {
             filters,
             longest,
             dialects: Mutex::default(),
-            rules: rules(&parts),
-            unnoted: Mutex::default(),
+            notes: JudgedNotes::new(rules(&parts), &clients.log),
             parts,
-            log,
+            log: Arc::clone(&clients.log),
         }
-    }
-
-    /// Returns a hash of what decides on an answer, but for duplicates.
-    pub(super) fn rules(&self) -> u128 {
-        self.rules
     }
 
     /// Judges the answer to a task, and notes in the log that it was.
@@ -186,19 +165,7 @@ impl Judge {
         response: &ChatResponse,
     ) -> Result<Judged> {
         let judged = self.judge(topic, response, false).await?;
-        let note = {
-            let mut unnoted = self.unnoted();
-            if judged.is_clean {
-                unnoted.clean.push(task);
-            } else {
-                unnoted.other.push(task);
-            }
-            let is_full = unnoted.clean.len() + unnoted.other.len() >= NOTED_TOGETHER;
-            is_full.then(|| std::mem::take(&mut *unnoted))
-        };
-        if let Some(note) = note {
-            self.log.append_aside(|| note.entry(self.rules)).await?;
-        }
+        self.notes.add(task, judged.is_clean).await?;
         Ok(judged)
     }
 
@@ -212,17 +179,6 @@ impl Judge {
     pub(super) fn keeps_words(&self) -> bool {
         let mut filters = self.filters.iter();
         self.parts.embedder.is_some() || filters.any(|filter| filter.key.is_some())
-    }
-
-    /// Returns what is still to be noted in the log.
-    pub(super) fn last_note(&self) -> Option<Entry> {
-        let unnoted = std::mem::take(&mut *self.unnoted());
-        let is_empty = unnoted.clean.is_empty() && unnoted.other.is_empty();
-        (!is_empty).then(|| unnoted.entry(self.rules))
-    }
-
-    fn unnoted(&self) -> MutexGuard<'_, Unnoted> {
-        self.unnoted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Judges one answer. Of one that was found clean by the same rules, nothing is looked at again that these decide.
@@ -247,16 +203,10 @@ impl Judge {
             return Ok(judged);
         }
         let plain = was_clean
-            .then(|| plain_records(&response.text, self.parts.schema.property_names()))
+            .then(|| parse::plain_records(&response.text, &self.shape))
             .flatten();
-        let answer = plain.map_or_else(
-            || parse::records(&response.text, &self.shape, &self.limits),
-            |values| Answer {
-                values,
-                mends: Mends::default(),
-                fault: None,
-            },
-        );
+        let answer =
+            plain.unwrap_or_else(|| parse::records(&response.text, &self.shape, &self.limits));
         judged.is_loop = judged.at_limit && parse::is_loop(&response.text, &answer.values);
         // What the provider says of the cut goes before what the text looks like.
         let fault = match response.finish_reason {
@@ -378,9 +328,10 @@ impl Judge {
         let candidate = Candidate::new(topic, &fields);
         let filters = self.filters.iter();
         for filter in filters.filter(|filter| !was_clean || filter.key.is_none()) {
-            let verdict = self.parts.verdicts.ask(filter, &candidate, &self.log);
-            let verdict = verdict.await?;
-            let refused = match verdict {
+            let key = filter.key.as_deref();
+            let decide = |record| filter.check(&candidate, record);
+            let verdict = self.parts.verdicts.ask(key, &candidate, &self.log, decide);
+            let refused = match verdict.await? {
                 Ok(FilterVerdict::Keep) => continue,
                 Ok(FilterVerdict::Reject(reason)) => Refused {
                     filter: Some(reason),
@@ -446,30 +397,6 @@ impl Judge {
     }
 }
 
-/// Reads the records of an answer that was found clean, if they are all that it can be taken for: objects with each property
-/// of a record and no other, in a list under their key, or one alone.
-fn plain_records(text: &str, properties: &[String]) -> Option<Vec<Value>> {
-    let is_record = |value: &Value| {
-        value.as_object().is_some_and(|object| {
-            object.len() == properties.len() && object.keys().all(|key| properties.contains(key))
-        })
-    };
-    let mut value: Value = serde_json::from_str(text).ok()?;
-    let records = match value.get_mut(RECORDS_KEY) {
-        Some(records) => std::mem::take(records.as_array_mut()?),
-        None => return is_record(&value).then(|| vec![value]),
-    };
-    let is_alone = value.as_object().is_some_and(|object| object.len() == 1);
-    let is_wrapper = !properties.iter().any(|name| name == RECORDS_KEY);
-    (is_alone && is_wrapper && records.iter().all(is_record)).then_some(records)
-}
-
-impl Unnoted {
-    fn entry(self, rules: u128) -> Entry {
-        Entry::Judged(JudgedTasks::new(rules, self.clean, self.other))
-    }
-}
-
 /// Returns a hash of what decides on an answer, but for duplicates.
 fn rules(parts: &RunParts) -> u128 {
     let filters = parts.plug_ins.filters.iter().map(Filter::key);
@@ -503,7 +430,7 @@ fn nothing_to_read(response: &ChatResponse) -> Option<(AnswerFault, Option<Strin
 }
 
 impl Refused {
-    fn new(rejection: Rejection, advice: Option<String>) -> Self {
+    pub(super) fn new(rejection: Rejection, advice: Option<String>) -> Self {
         Self {
             rejection,
             advice,
@@ -511,6 +438,7 @@ impl Refused {
             filter: None,
             filter_error: None,
             reasons: Box::default(),
+            repeats: None,
             json: None,
         }
     }
@@ -523,6 +451,10 @@ impl Refused {
             reasons: reasons.into(),
             ..Self::new(Rejection::Invalid, Some(in_words(violations)))
         }
+    }
+
+    pub(super) fn with_json(self, json: Option<Box<JsonRecord>>) -> Self {
+        Self { json, ..self }
     }
 
     /// Returns why it was refused, where there is more to say than the kind of rejection.

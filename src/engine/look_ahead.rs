@@ -207,7 +207,7 @@ impl<'a> LookAhead<'a> {
     }
 
     fn tell(&mut self, judged: &JudgedTasks) {
-        if judged.by != self.context.judge.rules() {
+        if judged.by != self.context.judge.notes.by {
             return;
         }
         for held in &mut self.held {

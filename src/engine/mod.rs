@@ -2,7 +2,6 @@
 //! [`RunState`](state::RunState), what it knows, which the driver owns; and [`WorkerContext`](worker::WorkerContext), what each
 //! task needs. The ledger decides, workers do, the driver loops and alone spawns.
 
-mod asked_once;
 mod client_stack;
 mod driver;
 mod judge;
@@ -20,12 +19,13 @@ use std::sync::Arc;
 use crate::dedup::{AnyDeduplicator, Given};
 use crate::error::Error;
 use crate::event::{Observer, RunEvent};
+use crate::filter::Filter;
 use crate::guard::PanicTrap;
 use crate::hooks::Hooks;
 use crate::input::{GenerateByTopicInput, Settings};
-use crate::journal::Journal;
-use crate::llm::layers::{Budget, Cached, Lane};
-use crate::llm::{LlmClient, OwnLimit, Parameters};
+use crate::journal::{FilterVerdicts, Journal, RunEmbedder};
+use crate::llm::layers::{Budget, Cached};
+use crate::llm::{Model, OwnLimit};
 use crate::plan::Allocation;
 use crate::prompt::Prompts;
 use crate::record::Decoder;
@@ -33,11 +33,7 @@ use crate::report::Report;
 use crate::schema::{RecordSchema, SchemaRenderer};
 use crate::topic::TopicProvider;
 
-pub(crate) use asked_once::{FilterVerdicts, RunEmbedder};
-#[cfg(feature = "postgres")]
-pub(crate) use client_stack::caller_layers;
 pub(crate) use driver::drive;
-pub(crate) use run_filter::Filter;
 
 /// The caller's parts that a run takes as they are.
 #[derive(Clone)]
@@ -104,48 +100,12 @@ pub(crate) enum Extent {
     Preview(u64),
 }
 
-/// Who is asked, and how.
-#[derive(Clone)]
-pub(crate) struct Model {
-    /// Backends with their weights; at least one.
-    pub(crate) choices: Vec<(Backend, u32)>,
-    /// Who is asked, in order, when the chosen backend is out.
-    pub(crate) fallbacks: Vec<Backend>,
-    pub(crate) parameters: Arc<Parameters>,
-}
-
-/// A client, and what its provider is known to take.
-#[derive(Clone)]
-pub(crate) struct Backend {
-    pub(crate) client: Arc<dyn LlmClient>,
-    /// `None` asks as much as the run wants.
-    pub(crate) lane: Option<Arc<Lane>>,
-    /// Whether another process makes the calls, which then has the layers that are about one call: time-out, lane
-    /// and fallbacks of output mode and parameters.
-    pub(crate) is_leased: bool,
-}
-
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) struct RunEnd {
     pub(crate) report: Report,
     /// Why it is not complete; `None` where it is.
     pub(crate) error: Option<Error>,
-}
-
-impl Backend {
-    fn is(&self, other: &Self) -> bool {
-        let lane = |backend: &Self| backend.lane.as_ref().map(Arc::as_ptr);
-        Arc::ptr_eq(&self.client, &other.client) && lane(self) == lane(other)
-    }
-}
-
-impl Model {
-    /// Returns every backend, the choices first.
-    pub(crate) fn backends(&self) -> impl Iterator<Item = &Backend> {
-        let choices = self.choices.iter().map(|(backend, _)| backend);
-        choices.chain(&self.fallbacks)
-    }
 }
 
 impl RunParts {

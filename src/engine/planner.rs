@@ -11,7 +11,7 @@ use serde_json::Map;
 use tokio::time::timeout;
 
 use super::RunParts;
-use super::client_stack::{ClientContext, answered_by};
+use super::client_stack::ClientContext;
 use super::worker::no_longer_under_way;
 use crate::candidate::Candidate;
 use crate::dedup::{Deduplicator, Memory, NearDuplicates, Reference};
@@ -218,7 +218,7 @@ impl Journalled {
         let entry = || {
             Entry::TopicAnswered(TopicAnswer {
                 seed: request.seed,
-                model: answered_by(&response, &self.inner).to_owned(),
+                model: response.backend(&self.inner).to_owned(),
                 response: response.clone(),
                 attempts: attempts.ended(),
             })

@@ -1,21 +1,18 @@
-//! The report of a run: what judging found, and what the ledger counted.
+//! The report of a run, as it is counted.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::RunParts;
 use super::client_stack::ClientContext;
 use super::judge::Judged;
 use crate::diversity::{Brought, Repeat};
 use crate::error::Error;
-use crate::ledger::{Ledger, TopicStats};
+use crate::ledger::Ledger;
 use crate::llm::cuts;
 use crate::outcome::{GiveUp, Outcome};
-use crate::parse::Mends;
-use crate::plan::{Plan, PlannedTopic};
-use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report, ShownReport, TopicReport};
-use crate::schedule::TopicProgress;
-use crate::schema::{CoercionKind, DecodeFault};
+use crate::plan::Plan;
+use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report};
+use crate::schema::DecodeFault;
 
 /// The most places of which the report says that type and schema disagree there. Who fixes eight sees the rest.
 const MOST_DISAGREEMENTS: usize = 8;
@@ -24,7 +21,7 @@ const MOST_DISAGREEMENTS: usize = 8;
 const SUSPICIOUS: u32 = 5;
 
 /// Says that the fields that decide may be the wrong ones, and what to set.
-pub(super) fn mostly_repeats(compared_by: &str) -> String {
+fn mostly_repeats(compared_by: &str) -> String {
     format!(
         "{SUSPICIOUS} candidates in a row were refused as repeats although they differ from the records that they are said to \
          repeat; records are compared by `{compared_by}`: if other fields tell them apart, name them, as in \
@@ -32,53 +29,57 @@ pub(super) fn mostly_repeats(compared_by: &str) -> String {
     )
 }
 
-/// What the answers of a run were found to be, summed up.
-#[derive(Default)]
-pub(super) struct AnswerStats {
-    mends: Mends,
-    coercions: BTreeMap<CoercionKind, u64>,
-    dropped_keys: u64,
-    disagreements: Vec<DecodeFault>,
-    /// Of each model.
-    asked: BTreeMap<Arc<str>, Vec<AskedReport>>,
+/// What a run counts for its report.
+pub(super) struct ReportBuilder {
+    pub(super) report: Report,
+    /// Answers that ran into the output limit.
     at_limit: u64,
-    /// By place and keyword.
-    invalid: BTreeMap<String, u64>,
-    unfinished: BTreeMap<String, u64>,
-    /// By what the filter said.
-    filtered: BTreeMap<&'static str, u64>,
-    /// By the method that found them.
-    duplicates: BTreeMap<&'static str, u64>,
-    /// Of those, the ones whose prompt showed what they repeat.
-    pub(super) copies: u64,
-    /// By how many records a prompt showed.
-    shown: BTreeMap<usize, ShownReport>,
+    disagreements: Vec<DecodeFault>,
     /// Candidates refused in a row as repeats of something that they differ from.
     in_a_row: u32,
     /// By their places in the plan, with what was wrong in their last tasks.
     given_up: Vec<(usize, GiveUp, Option<String>)>,
-    given_up_unlisted: u64,
 }
 
-impl AnswerStats {
+impl ReportBuilder {
+    /// Begins the report of a run of which nothing is known but what it is made of.
+    pub(super) fn begin(parts: &RunParts) -> Self {
+        let warnings = parts.input.warnings().iter().map(ToString::to_string);
+        Self::new(Report {
+            requested: parts.allocation.total(),
+            compared_by: parts.deduplicator.describe(),
+            notes: parts.notes.clone(),
+            warnings: warnings.collect(),
+            ..Report::empty(Outcome::Complete)
+        })
+    }
+
+    fn new(report: Report) -> Self {
+        Self {
+            report,
+            at_limit: 0,
+            disagreements: Vec::new(),
+            in_a_row: 0,
+            given_up: Vec::new(),
+        }
+    }
+
     /// Adds what was found in one answer of `model`.
-    pub(super) fn answer(&mut self, model: &Arc<str>, judged: &Judged) {
-        self.mends.merge(&judged.mends);
+    pub(super) fn answer(&mut self, model: &str, judged: &Judged) {
+        self.report.mends.merge(&judged.mends);
+        self.report.dropped_keys += judged.dropped_keys as u64;
         self.at_limit += u64::from(judged.at_limit);
-        self.dropped_keys += judged.dropped_keys as u64;
         for kind in &judged.coercions {
-            *self.coercions.entry(*kind).or_default() += 1;
+            *self.report.coercions.entry(*kind).or_default() += 1;
         }
         let Some(asked) = &judged.asked else {
             return;
         };
-        let ways = self.asked.entry(Arc::clone(model)).or_default();
-        let known = ways
-            .iter_mut()
-            .find(|known| (known.mode, known.dialect) == (asked.mode, asked.dialect));
-        match known {
+        let model = self.report.models.entry(model.to_owned()).or_default();
+        let mut known = model.asked.iter_mut();
+        match known.find(|known| (known.mode, known.dialect) == (asked.mode, asked.dialect)) {
             Some(known) => known.answers += 1,
-            None => ways.push(AskedReport {
+            None => model.asked.push(AskedReport {
                 mode: asked.mode,
                 dialect: asked.dialect,
                 answers: 1,
@@ -89,48 +90,52 @@ impl AnswerStats {
 
     /// Adds a record that fits the schema and not the type. Each place is told once.
     pub(super) fn disagreement(&mut self, fault: DecodeFault) {
-        let is_known = self
-            .disagreements
-            .iter()
-            .any(|known| known.path == fault.path);
+        let mut known = self.disagreements.iter();
+        let is_known = known.any(|known| known.path == fault.path);
         if !is_known && self.disagreements.len() < MOST_DISAGREEMENTS {
             self.disagreements.push(fault);
         }
     }
 
     /// Adds a candidate that is invalid, for these reasons.
-    pub(super) fn invalid(&mut self, reasons: Vec<String>) {
-        reasons
-            .into_iter()
-            .for_each(|reason| count(&mut self.invalid, reason));
-    }
-
-    /// Adds a record that was accepted although it looks unfinished.
-    pub(super) fn unfinished(&mut self, reason: String) {
-        count(&mut self.unfinished, reason);
+    pub(super) fn invalid(&mut self, reasons: &[String]) {
+        for reason in reasons {
+            count(&mut self.report.invalid, reason);
+        }
     }
 
     /// Adds a candidate that a filter refused.
-    pub(super) fn filtered(&mut self, reason: &'static str) {
-        *self.filtered.entry(reason).or_default() += 1;
+    pub(super) fn filtered(&mut self, reason: &str) {
+        *self.report.filtered.entry(reason.to_owned()).or_default() += 1;
     }
 
-    /// Adds a candidate that was refused as a repeat. Returns whether this is the last of this many in a row that what is
-    /// compared may be the wrong part of a record; true once in a run.
-    pub(super) fn duplicate(&mut self, method: &'static str, repeat: Repeat) -> bool {
+    /// Adds a record that was accepted although it looks unfinished.
+    pub(super) fn unfinished(&mut self, reason: &str) {
+        count(&mut self.report.unfinished, reason);
+    }
+
+    /// Adds a candidate that was refused as a repeat. Returns a warning, once in a run, where this is the last of this many in a
+    /// row that what is compared may be the wrong part of a record.
+    pub(super) fn duplicate(&mut self, method: &str, repeat: Repeat) -> Option<&str> {
         let method = if method.is_empty() { "custom" } else { method };
-        *self.duplicates.entry(method).or_default() += 1;
-        self.copies += u64::from(repeat.is_copy);
-        if repeat.differs && self.in_a_row < SUSPICIOUS {
-            self.in_a_row += 1;
-            return self.in_a_row == SUSPICIOUS;
+        let duplicates = &mut self.report.duplicates;
+        *duplicates.entry(method.to_owned()).or_default() += 1;
+        self.report.copies += u64::from(repeat.is_copy);
+        if !repeat.differs || self.in_a_row == SUSPICIOUS {
+            return None;
         }
-        false
+        self.in_a_row += 1;
+        if self.in_a_row < SUSPICIOUS {
+            return None;
+        }
+        let warning = mostly_repeats(&self.report.compared_by);
+        self.report.warnings.push(warning);
+        self.report.warnings.last().map(String::as_str)
     }
 
     /// Adds what an answer brought whose prompt showed this many records.
     pub(super) fn shown(&mut self, records: usize, brought: &Brought) {
-        self.shown.entry(records).or_default().add(brought);
+        self.report.shown.entry(records).or_default().add(brought);
     }
 
     /// Notes that a candidate was accepted.
@@ -145,7 +150,7 @@ impl AnswerStats {
         if self.given_up.len() < GivenUpTopics::MOST_LISTED {
             self.given_up.push((topic, why, last_error));
         } else {
-            self.given_up_unlisted += 1;
+            self.report.given_up.unlisted += 1;
         }
     }
 
@@ -159,8 +164,52 @@ impl AnswerStats {
         Some((*topic, words))
     }
 
-    /// Adds all of it to the report.
-    pub(super) fn add_to(self, report: &mut Report, parts: &RunParts) {
+    /// Adds what was planned and counted.
+    pub(super) fn topics(&mut self, plan: &Plan, ledger: &Ledger) {
+        let report = &mut self.report;
+        report.requested = plan.total();
+        report
+            .notes
+            .extend(plan.notes.iter().map(ToString::to_string));
+        let counted = ledger.progress().iter().zip(ledger.stats());
+        for (planned, (progress, stats)) in plan.topics.iter().zip(counted) {
+            let topic = stats.report(planned, progress.quota);
+            report.candidates.add(&topic.candidates);
+            report.answers.total += topic.answers;
+            report.answers.faults.merge(&topic.faults);
+            report.topics.push(topic);
+        }
+        report.accepted = report.candidates.accepted;
+        let with_stats = plan.topics.iter().zip(ledger.stats());
+        let moves = with_stats.filter_map(|(planned, stats)| stats.moves(planned));
+        report.notes.extend(moves);
+        for (topic, why, last_error) in self.given_up.drain(..) {
+            let listed = GivenUpTopic::new(&report.topics[topic], why, last_error);
+            report.given_up.listed.push(listed);
+        }
+    }
+
+    /// Returns the report of a run that ended like this.
+    pub(super) fn build(
+        self,
+        clients: &ClientContext,
+        outcome: Outcome,
+        error: Option<&Error>,
+    ) -> Report {
+        let (parts, counts) = (&clients.parts, clients.calls.counts());
+        let mut report = Report {
+            outcome,
+            reason: error.map(ToString::to_string),
+            record_calls: counts.records,
+            topic_calls: counts.topics,
+            filter_calls: counts.filters,
+            spending: parts.budget.spending(),
+            ..self.report
+        };
+        for (model, counted) in counts.models {
+            let known = report.models.entry(model).or_default();
+            (known.calls, known.usage) = (counted.calls, counted.usage);
+        }
         if self.at_limit > 0 {
             let settings = parts.settings();
             report.notes.push(cuts(
@@ -170,136 +219,19 @@ impl AnswerStats {
                 settings.records_per_request.most(),
             ));
         }
-        self.tell(report);
-    }
-
-    fn tell(self, report: &mut Report) {
-        report.mends = self.mends;
-        report.coercions = self.coercions;
-        report.dropped_keys = self.dropped_keys;
-        report.invalid = self.invalid;
-        report.unfinished = self.unfinished;
-        report.filtered = by_name(&self.filtered);
-        report.duplicates = by_name(&self.duplicates);
-        report.copies = self.copies;
-        report.shown = self.shown;
-        if self.in_a_row == SUSPICIOUS {
-            report.warnings.push(mostly_repeats(&report.compared_by));
-        }
-        let topics = &report.topics;
-        let given_up = |(topic, why, last_error): (usize, GiveUp, Option<String>)| {
-            GivenUpTopic::new(&topics[topic], why, last_error)
-        };
-        report.given_up = GivenUpTopics {
-            listed: self.given_up.into_iter().map(given_up).collect(),
-            unlisted: self.given_up_unlisted,
-        };
         let faults = self.disagreements.iter();
         report.notes.extend(faults.map(ToString::to_string));
-        for (model, asked) in self.asked {
-            report.models.entry((*model).to_owned()).or_default().asked = asked;
-        }
+        report.warnings.extend(clients.warnings.said());
+        report
     }
 }
 
 /// Counts one more of a reason. The keys of a free-form map are the model's own words, so there may be any number.
-fn count(reasons: &mut BTreeMap<String, u64>, reason: String) {
+fn count(reasons: &mut BTreeMap<String, u64>, reason: &str) {
     const MOST: usize = 64;
-    let full = reasons.len() >= MOST && !reasons.contains_key(&reason);
-    let reason = if full { "elsewhere".to_owned() } else { reason };
-    *reasons.entry(reason).or_default() += 1;
-}
-
-/// Makes the report of a run of which nothing is known but its calls, as where it ended before its plan was settled.
-pub(super) fn without_state(
-    parts: &RunParts,
-    clients: &ClientContext,
-    outcome: Outcome,
-    error: Option<&Error>,
-) -> Report {
-    let counts = clients.calls.counts();
-    let warnings = parts.input.warnings().iter().map(ToString::to_string);
-    Report {
-        reason: error.map(ToString::to_string),
-        requested: parts.allocation.total(),
-        record_calls: counts.records,
-        topic_calls: counts.topics,
-        filter_calls: counts.filters,
-        models: counts.models,
-        spending: parts.budget.spending(),
-        notes: parts.notes.clone(),
-        compared_by: parts.deduplicator.describe(),
-        warnings: warnings.chain(clients.warnings.said()).collect(),
-        ..Report::empty(outcome)
-    }
-}
-
-/// Adds what was planned and counted.
-pub(super) fn add_topics(report: &mut Report, plan: &Plan, ledger: &Ledger) {
-    report.topics = topic_reports(plan, ledger);
-    for topic in &report.topics {
-        report.candidates.add(&topic.candidates);
-        report.answers.total += topic.answers;
-        report.answers.faults.merge(&topic.faults);
-    }
-    report.accepted = report.candidates.accepted;
-    let notes = plan.notes.iter().map(ToString::to_string);
-    report.notes.extend(notes.chain(moves(plan, ledger)));
-}
-
-fn topic_reports(plan: &Plan, ledger: &Ledger) -> Vec<TopicReport> {
-    let states = ledger.progress().iter().zip(ledger.stats());
-    plan.topics
-        .iter()
-        .zip(states)
-        .map(|(planned, (progress, stats))| topic_report(planned, *progress, stats))
-        .collect()
-}
-
-fn topic_report(
-    planned: &PlannedTopic,
-    progress: TopicProgress,
-    stats: &TopicStats,
-) -> TopicReport {
-    TopicReport {
-        topic: planned.topic.clone(),
-        origin: planned.origin,
-        planned: planned.quota,
-        quota: progress.quota,
-        tasks: stats.tasks,
-        calls: stats.calls,
-        answers: stats.answers,
-        failed: stats.failures,
-        cancelled: stats.cancelled,
-        faults: stats.faults,
-        candidates: stats.candidates,
-        given_up: stats.given_up,
-        last_miss: stats.last_miss,
-    }
-}
-
-fn by_name(counts: &BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
-    counts
-        .iter()
-        .map(|(&name, &count)| (name.to_owned(), count))
-        .collect()
-}
-
-/// Says which quotas moved.
-fn moves(plan: &Plan, ledger: &Ledger) -> Vec<String> {
-    let moved = |(planned, stats): (&PlannedTopic, &TopicStats)| {
-        (stats.moved_away > 0).then(|| {
-            format!(
-                "{} records of the topic \"{}\", which was given up, were asked of other topics",
-                stats.moved_away, planned.topic
-            )
-        })
-    };
-    plan.topics
-        .iter()
-        .zip(ledger.stats())
-        .filter_map(moved)
-        .collect()
+    let is_full = reasons.len() >= MOST && !reasons.contains_key(reason);
+    let reason = if is_full { "elsewhere" } else { reason };
+    *reasons.entry(reason.to_owned()).or_default() += 1;
 }
 
 #[cfg(test)]
@@ -308,13 +240,15 @@ mod tests {
 
     #[test]
     fn a_row_of_repeats_that_differ_is_told_once() {
-        let mut stats = AnswerStats::default();
-        let told = |stats: &mut AnswerStats, differs| {
+        let mut report = Report::empty(Outcome::Complete);
+        report.compared_by = "near: question".to_owned();
+        let mut stats = ReportBuilder::new(report);
+        let told = |stats: &mut ReportBuilder, differs| {
             let repeat = Repeat {
                 differs,
                 is_copy: false,
             };
-            stats.duplicate("near", repeat)
+            stats.duplicate("near", repeat).is_some()
         };
         assert!((1..SUSPICIOUS).all(|_| !told(&mut stats, true)));
         stats.accepted();
@@ -324,15 +258,12 @@ mod tests {
         );
         assert!((1..SUSPICIOUS).all(|_| !told(&mut stats, true)));
         assert!(told(&mut stats, true) && !told(&mut stats, true));
-        let mut report = Report::empty(crate::outcome::Outcome::Complete);
-        report.compared_by = "near: question".to_owned();
-        stats.tell(&mut report);
-        assert!(report.warnings[0].contains("near: question"));
+        assert!(stats.report.warnings[0].contains("near: question"));
     }
 
     #[test]
     fn each_place_of_disagreement_is_told_once_and_not_without_end() {
-        let mut stats = AnswerStats::default();
+        let mut stats = ReportBuilder::new(Report::empty(Outcome::Complete));
         for place in 0..20 {
             let value = serde_json::json!(vec![0; place]);
             let mut fault = crate::schema::decode::<Vec<String>>(&value)

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::{BoxStream, Stream};
-use serde_json::Value;
 use tokio::task::{JoinError, JoinHandle};
 
 use super::judge::Judged;
@@ -18,7 +17,7 @@ use super::worker::WorkerContext;
 use super::{ResumePolicy, RunParts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::task_panicked;
-use crate::journal::{Entry, FORMAT, Header, Log};
+use crate::journal::{Entry, Header, Log};
 use crate::llm::ChatResponse;
 use crate::plan::Plan;
 use crate::random::Random;
@@ -51,7 +50,7 @@ pub(super) async fn open<'a>(
     let mut past = log.past().await?;
     let Some(first) = past.next().await.transpose()? else {
         let seed = parts.settings().seed.unwrap_or_else(fresh_seed);
-        log.append(|| Entry::Started(new_header(seed, parts)))
+        log.append(|| Entry::Started(Header::of(seed, &parts.input)))
             .await?;
         return Ok(JournalScan::new(seed).into_state(past, true));
     };
@@ -60,8 +59,9 @@ pub(super) async fn open<'a>(
             "the journal does not begin with the start of a run",
         ));
     };
-    let whole = parts.plug_ins.resume == ResumePolicy::Changed || !is_of(&header, parts);
-    let mut scan = JournalScan::new(readable(&header)?.seed);
+    let whole = parts.plug_ins.resume == ResumePolicy::Changed || !header.is_of(&parts.input);
+    header.check_format()?;
+    let mut scan = JournalScan::new(header.seed);
     scan.header = Some(header);
     while whole || scan.plan.is_none() {
         let Some(entry) = past.next().await.transpose()? else {
@@ -78,12 +78,13 @@ pub(super) async fn open<'a>(
         let is_wanted = matches!(entry, Err(_) | Ok(Answered(_) | Failed(_) | Judged(_)));
         std::future::ready(is_wanted)
     });
-    if let Some(header) = scan.header.as_ref().filter(|header| !is_of(header, parts)) {
+    let last = scan.header.as_ref();
+    if let Some(another) = last.filter(|header| !header.is_of(&parts.input)) {
         if parts.plug_ins.resume == ResumePolicy::Same {
-            return Err(another_input(header, parts));
+            return Err(another.refuse(&parts.input));
         }
-        let header = new_header(scan.seed, parts);
-        log.append(|| Entry::Started(header)).await?;
+        log.append(|| Entry::Started(Header::of(scan.seed, &parts.input)))
+            .await?;
         scan.inputs += 1;
         scan.is_planned = false;
     }
@@ -124,7 +125,7 @@ impl JournalScan {
         recall(&entry, parts, calls);
         match entry {
             Entry::Started(header) => {
-                readable(&header)?;
+                header.check_format()?;
                 self.header = Some(header);
                 self.inputs += 1;
                 self.is_planned = false;
@@ -166,61 +167,8 @@ impl JournalScan {
     }
 }
 
-fn new_header(seed: u64, parts: &RunParts) -> Header {
-    Header::new(seed, parts.input.to_json(), parts.input.fingerprint())
-}
-
-fn is_of(header: &Header, parts: &RunParts) -> bool {
-    header.fingerprint == format!("{:032x}", parts.input.fingerprint())
-}
-
-/// Returns the header, if this version can read what is behind it.
-fn readable(header: &Header) -> Result<&Header> {
-    if header.format > FORMAT {
-        return Err(Error::new(
-            ErrorKind::Journal,
-            format!(
-                "the journal has format {}, and this version reads up to {FORMAT}",
-                header.format
-            ),
-        )
-        .with_context("written by", header.library.clone()));
-    }
-    Ok(header)
-}
-
-fn another_input(header: &Header, parts: &RunParts) -> Error {
-    Error::new(
-        ErrorKind::Journal,
-        format!(
-            "the journal belongs to another input, which differs in {}; use a new journal, or the input it was \
-             started with, or say that the input may have changed",
-            differences(&header.input, &parts.input.to_json())
-        ),
-    )
-}
-
 fn damaged(message: &'static str) -> Error {
     Error::new(ErrorKind::Journal, message)
-}
-
-/// Names the keys in which two inputs differ.
-fn differences(one: &Value, other: &Value) -> String {
-    let keys = |value: &Value| {
-        value
-            .as_object()
-            .map_or_else(Vec::new, |map| map.keys().cloned().collect())
-    };
-    let mut names: Vec<String> = keys(one);
-    names.extend(keys(other));
-    names.retain(|name| one.get(name) != other.get(name));
-    names.sort();
-    names.dedup();
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 /// Draws a seed for a run that was given none; the standard library's hasher is seeded by the system.

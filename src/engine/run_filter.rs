@@ -9,48 +9,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-use super::client_stack::{ClientContext, answered_by};
-use super::{Model, RunParts};
+use super::client_stack::ClientContext;
 use crate::candidate::Candidate;
 use crate::error::Result;
-use crate::filter::{FilterVerdict, ModelFilter, RecordFilter};
+use crate::filter::{Filter, FilterVerdict, ModelFilter, RecordFilter};
 use crate::guard::{bounded, caught_async, silent};
 use crate::journal::{CallOf, Entry, Log, SideCall};
 use crate::llm::{CallsUnderWay, Capabilities, ChatRequest, ChatResponse, LlmClient, Purpose};
 use crate::random::Random;
-
-/// A filter, as a pipeline has it.
-#[derive(Clone)]
-pub(crate) enum Filter {
-    Own(Arc<dyn RecordFilter>),
-    Asking(Arc<dyn ModelFilter>, Model),
-}
-
-impl Filter {
-    /// Returns under what its word is kept.
-    pub(super) fn key(&self) -> Option<String> {
-        match self {
-            Self::Own(filter) => filter.key(),
-            Self::Asking(filter, model) => {
-                let models = model.backends().map(|backend| backend.client.model());
-                Some(format!(
-                    "{} by {}",
-                    filter.key(),
-                    models.collect::<Vec<_>>().join(", ")
-                ))
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Filter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Own(filter) => filter.fmt(f),
-            Self::Asking(filter, _) => filter.fmt(f),
-        }
-    }
-}
 
 /// A filter, as a run asks it.
 pub(super) struct RunFilter {
@@ -69,9 +35,7 @@ enum Kind {
 impl RunFilter {
     pub(super) fn new(
         filter: &Filter,
-        parts: &RunParts,
         clients: &ClientContext,
-        log: &Arc<Log>,
         seed: u64,
         longest: Duration,
     ) -> Self {
@@ -80,9 +44,9 @@ impl RunFilter {
             Filter::Own(filter) => Kind::Own(Arc::clone(filter)),
             Filter::Asking(filter, model) => {
                 let model = FilterModel {
-                    client: clients.client(model, parts.settings(), seed),
-                    log: Arc::clone(log),
-                    under_way: CallsUnderWay::new(&parts.budget),
+                    client: clients.client(model, seed),
+                    log: Arc::clone(&clients.log),
+                    under_way: CallsUnderWay::new(&clients.parts.budget),
                     deciding: AtomicU64::new(0),
                     random: Random::new(seed).fork(key.as_deref().unwrap_or_default()),
                 };
@@ -191,7 +155,7 @@ impl LlmClient for AskedModel {
         let attempts = call.attempts.ended();
         if !attempts.is_empty() {
             let answer = result.as_ref().ok();
-            let name = answer.map_or(client.model(), |answer| answered_by(answer, client));
+            let name = answer.map_or(client.model(), |answer| answer.backend(client));
             let usage = answer.map(|answer| answer.usage);
             let entry = SideCall::new(CallOf::Filters(seed), name, usage, attempts);
             log.append_aside(|| Entry::SideCalled(entry)).await?;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use tracing::debug;
 
 use super::judge::{Judged, Ready, Refused};
-use super::report::{self, AnswerStats, mostly_repeats};
+use super::report::ReportBuilder;
 use super::worker::{TASKS_PER_PERMIT, TaskInput, TaskResult, WorkerContext, calls_at_once};
 use crate::dedup::{AnyFingerprint, AnyMemory, Match, Reference, Verdict};
 use crate::diversity::{Brought, DiversityReport, Metrics, PromptMemory, vendi};
@@ -22,8 +22,6 @@ use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::record::{Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
-use crate::report::Report;
-use crate::schema::DecodeFault;
 use crate::topic::Topic;
 
 /// What a run says that goes on where a process was killed.
@@ -46,12 +44,11 @@ pub(super) struct RunState {
     plan: Plan,
     /// The model that the run is named after.
     model: Arc<str>,
-    requested: u64,
     pub(super) ledger: Ledger,
     memory: AnyMemory,
     prompt_memory: PromptMemory,
     metrics: Metrics,
-    stats: AnswerStats,
+    counted: ReportBuilder,
     unproven: UnprovenModes,
     limits: OutputLimits,
     /// Accepted records that the consumer has not taken yet.
@@ -65,8 +62,6 @@ pub(super) struct RunState {
     is_replaying: bool,
     /// Whether the memory can still be asked: it has not panicked.
     admits: bool,
-    /// Answers that came from the journal.
-    resumed_answers: u64,
 }
 
 impl RunState {
@@ -79,14 +74,15 @@ impl RunState {
             parts.generation.parameters.max_tokens,
             settings.max_tokens_ceiling,
         );
+        let mut counted = ReportBuilder::begin(parts);
+        counted.report.requested = plan.total();
         Self {
             model: context.client.model().into(),
-            requested: plan.total(),
             ledger: new_ledger(&context, &plan),
             memory,
             prompt_memory: PromptMemory::new(topics, settings.avoid_examples),
             metrics: Metrics::new(),
-            stats: AnswerStats::default(),
+            counted,
             unproven: UnprovenModes::new(settings.max_concurrency * TASKS_PER_PERMIT),
             limits: limits.or_own(parts.own_limit),
             outbox: Vec::new(),
@@ -95,7 +91,6 @@ impl RunState {
             last_failure: None,
             is_replaying: true,
             admits: true,
-            resumed_answers: 0,
             context,
             plan,
         }
@@ -133,7 +128,7 @@ impl RunState {
                 let Some(judged) = judged else {
                     return damaged("the journal has an answer for a topic that is not planned");
                 };
-                self.resumed_answers += 1;
+                self.counted.report.resumed_answers += 1;
                 let result = TaskResult::Answered {
                     judged,
                     prompt: answer.prompt,
@@ -172,9 +167,10 @@ impl RunState {
     pub(super) fn end_of_replay(&mut self) {
         self.is_replaying = false;
         self.ledger.forget_outage();
-        if self.resumed_answers > 0 {
+        let answers = self.counted.report.resumed_answers;
+        if answers > 0 {
             self.context.parts.notify(&RunEvent::Resumed {
-                answers: self.resumed_answers,
+                answers,
                 accepted: self.ledger.accepted(),
             });
         }
@@ -206,12 +202,11 @@ impl RunState {
         }
     }
 
-    /// Adds what is known to a report.
-    pub(super) fn report(self, report: &mut Report) {
-        report.requested = self.requested;
+    /// Returns the report of what is known.
+    pub(super) fn into_report(mut self) -> ReportBuilder {
+        self.counted.topics(&self.plan, &self.ledger);
+        let report = &mut self.counted.report;
         report.answers.unjudged = self.context.unsettled.load(Ordering::Relaxed);
-        report.resumed_answers = self.resumed_answers;
-        report::add_topics(report, &self.plan, &self.ledger);
         if self.context.log.lost_without_notes() {
             report.notes.push(KILLED.to_owned());
         }
@@ -226,16 +221,16 @@ impl RunState {
             measured(&self.metrics, &self.memory)
         })
         .unwrap_or_default();
-        self.stats.add_to(report, &self.context.parts);
+        self.counted
     }
 
     /// Says how many records are missing, and why, of the first topic that was given up.
     pub(super) fn incomplete(&self) -> Error {
-        let requested = self.requested;
+        let requested = self.counted.report.requested;
         let missing = requested - self.ledger.accepted();
         let stats = self.ledger.stats().iter();
         let given_up = stats.filter(|stats| stats.given_up.is_some()).count();
-        let why = self.stats.first_given_up();
+        let why = self.counted.first_given_up();
         let why = why.map_or_else(String::new, |(topic, why)| {
             format!("; of the first, \"{}\", {why}", self.context.topics[topic])
         });
@@ -252,7 +247,7 @@ impl RunState {
         self.context
             .parts
             .notify(&RunEvent::TopicGivenUp { topic, why });
-        self.stats.given_up(task.topic, why, last_error);
+        self.counted.given_up(task.topic, why, last_error);
     }
 
     fn answered(
@@ -265,7 +260,7 @@ impl RunState {
         model: Option<&Arc<str>>,
     ) -> Option<(GiveUp, Option<String>)> {
         let answered_by = &Arc::clone(model.unwrap_or(&self.model));
-        self.stats.answer(answered_by, &judged);
+        self.counted.answer(answered_by, &judged);
         let is_excused = match (judged.mode, judged.is_usable()) {
             (Some(mode), Some(is_usable)) => self.unproven.excuses(answered_by, mode, is_usable),
             _ => false,
@@ -275,35 +270,37 @@ impl RunState {
         let fault = judged.fault;
         let mut miss = Some(Miss::Answer(fault.unwrap_or(AnswerFault::NoRecords)));
         let mut last_error = None;
-        let copies_before = self.stats.copies;
+        let copies_before = self.counted.report.copies;
         let mut brought = Brought {
             input_tokens: judged.usage.input_tokens,
             output_tokens: judged.usage.output_tokens,
             ..Brought::default()
         };
         for candidate in judged.candidates {
-            match self.candidate(
-                task,
-                topic,
-                candidate,
-                &prompt.shown,
-                model,
-                &mut last_error,
-            ) {
+            let settled = match candidate {
+                Ok(ready) => self.ready(task, topic, ready, &prompt.shown, model),
+                Err(refused) => Some(Err(refused)),
+            };
+            match settled {
                 Some(Ok(())) => {
                     miss = None;
                     brought.accepted += 1;
                 }
-                Some(Err(rejection)) => {
+                Some(Err(refused)) => {
+                    let rejection = refused.rejection;
                     miss = miss.map(|_| Miss::Rejected(rejection));
                     brought.repeats += u64::from(rejection == Rejection::Duplicate);
+                    let words = self.refused(task, topic, refused);
+                    if rejection != Rejection::Surplus {
+                        last_error = words;
+                    }
                 }
                 // Neither it nor what follows it became anything.
                 None => break,
             }
             self.ledger.found(task.topic, 1);
         }
-        brought.copies = self.stats.copies - copies_before;
+        brought.copies = self.counted.report.copies - copies_before;
         self.note_prompt(prompt, &brought);
         debug!(
             task = task.id,
@@ -325,7 +322,7 @@ impl RunState {
         }
         if !prompt.unknown {
             self.prompt_memory.observe(prompt.shown.len(), brought);
-            self.stats.shown(prompt.shown.len(), brought);
+            self.counted.shown(prompt.shown.len(), brought);
         }
     }
 
@@ -351,69 +348,60 @@ impl RunState {
         }
     }
 
-    /// Books a candidate, and returns what became of it; `None` where nobody can say whether it is new.
-    fn candidate(
+    /// Accepts a candidate, or returns why not; `None` where nobody can say whether it is new.
+    fn ready(
         &mut self,
         task: &Task,
         topic: &Topic,
-        candidate: Result<Ready, Refused>,
+        ready: Ready,
         shown: &[u64],
         model: Option<&Arc<str>>,
-        last_error: &mut Option<String>,
-    ) -> Option<Result<(), Rejection>> {
-        let ready = match candidate {
-            Ok(ready) => ready,
-            Err(refused) => {
-                *last_error = refused.in_words();
-                return Some(Err(self.refused(task, topic, refused)));
-            }
-        };
+    ) -> Option<Result<(), Refused>> {
+        let Ready {
+            data,
+            json,
+            excerpt,
+            fingerprint,
+            placeholder,
+        } = ready;
         if !self.ledger.has_room(task.topic) {
-            self.ledger.reject(task.topic, Rejection::Surplus);
-            self.show_rejected(task, topic, &Why::new(Rejection::Surplus), ready.json);
-            return Some(Err(Rejection::Surplus));
+            let refused = Refused::new(Rejection::Surplus, None);
+            return Some(Err(refused.with_json(json)));
         }
-        if let Some(found) = &ready.placeholder
+        if let Some(found) = &placeholder
             && !self
                 .asked_again
-                .is_second(task, found, &ready.excerpt, self.ledger.next_task())
+                .is_second(task, found, &excerpt, self.ledger.next_task())
         {
-            *last_error = Some(found.to_string());
-            let refused = Refused {
-                json: ready.json,
-                ..Refused::invalid(std::slice::from_ref(found))
-            };
-            return Some(Err(self.refused(task, topic, refused)));
+            let refused = Refused::invalid(std::slice::from_ref(found));
+            return Some(Err(refused.with_json(json)));
         }
-        let cut_copy = self.prompt_memory.cut_copy(shown, &ready.excerpt);
-        let verdict = match cut_copy {
+        let verdict = match self.prompt_memory.cut_copy(shown, &excerpt) {
             Some(of) => Verdict::Duplicate(Match {
                 of: Reference::Record(of),
                 similarity: 1.0,
                 method: CUT_COPY,
             }),
-            None => self.admit(ready.fingerprint)?,
+            None => self.admit(fingerprint)?,
         };
-        Some(match verdict {
-            Verdict::Unique => {
-                self.filter_failures = 0;
-                let excerpt = &ready.excerpt;
-                self.metrics.observe(task.topic, excerpt);
-                self.stats.accepted();
-                self.prompt_memory
-                    .accepted(task.topic, self.ledger.accepted(), excerpt);
-                self.accept(task, topic, ready.data, ready.json, model);
-                if let Some(found) = &ready.placeholder {
-                    self.stats.unfinished(found.reason());
-                }
-                Ok(())
-            }
-            Verdict::Duplicate(found) => {
-                *last_error = None;
-                self.duplicate(task, topic, &found, &ready.excerpt, shown, ready.json);
-                Err(Rejection::Duplicate)
-            }
-        })
+        if let Verdict::Duplicate(found) = verdict {
+            self.duplicate(task, &found, &excerpt, shown);
+            let refused = Refused {
+                repeats: Some(Box::new(found)),
+                ..Refused::new(Rejection::Duplicate, None)
+            };
+            return Some(Err(refused.with_json(json)));
+        }
+        self.filter_failures = 0;
+        self.metrics.observe(task.topic, &excerpt);
+        self.counted.accepted();
+        let ordinal = self.ledger.accepted();
+        self.prompt_memory.accepted(task.topic, ordinal, &excerpt);
+        self.accept(task, topic, data, json.as_deref(), model);
+        if let Some(found) = &placeholder {
+            self.counted.unfinished(&found.reason());
+        }
+        Some(Ok(()))
     }
 
     /// Asks the memory, which says nothing once it has panicked.
@@ -457,94 +445,66 @@ impl RunState {
         });
     }
 
-    fn refused(&mut self, task: &Task, topic: &Topic, mut refused: Refused) -> Rejection {
-        let rejection = refused.rejection;
+    /// Books a candidate as rejected, and returns why in words.
+    fn refused(&mut self, task: &Task, topic: &Topic, mut refused: Refused) -> Option<String> {
         if let Some(error) = refused.filter_error.take() {
             self.filter_failures += 1;
             if self.filter_failures >= MOST_FILTER_FAILURES {
                 self.context.parts.panic_trap.keep::<()>(Err(*error));
             }
-        } else if rejection == Rejection::Filtered {
+        } else if refused.rejection == Rejection::Filtered {
             self.filter_failures = 0;
         }
-        self.ledger.reject(task.topic, rejection);
+        match &refused.repeats {
+            Some(found) => self.ledger.repeated(task.topic, found.record()),
+            None => self.ledger.reject(task.topic, refused.rejection),
+        }
         let reason = refused.in_words();
-        let why = Why {
-            reason: reason.as_deref(),
-            filter: refused.filter,
-            disagreement: refused.disagreement.as_deref(),
-            ..Why::new(rejection)
-        };
-        self.show_rejected(task, topic, &why, refused.json);
-        self.stats.invalid(refused.reasons.into_vec());
+        self.show_rejected(task, topic, &refused, reason.as_deref());
+        self.counted.invalid(&refused.reasons);
         if let Some(reason) = refused.filter {
-            self.stats.filtered(reason);
+            self.counted.filtered(reason);
         }
         if let Some(advice) = refused.advice {
             self.prompt_memory.note(task.topic, advice);
         }
         if let Some(fault) = refused.disagreement {
-            self.stats.disagreement(*fault);
+            self.counted.disagreement(*fault);
         }
-        rejection
+        reason
     }
 
-    fn duplicate(
-        &mut self,
-        task: &Task,
-        topic: &Topic,
-        found: &Match,
-        excerpt: &str,
-        shown: &[u64],
-        json: Option<Box<JsonRecord>>,
-    ) {
-        let of = match found.of {
-            Reference::Record(ordinal) => Some(ordinal),
-            Reference::Given(_) => None,
-        };
+    /// Takes note of what a candidate repeats.
+    fn duplicate(&mut self, task: &Task, found: &Match, excerpt: &str, shown: &[u64]) {
+        let of = found.record();
         let repeat = self.prompt_memory.repeated(task.topic, of, excerpt, shown);
-        if self.stats.duplicate(found.method, repeat) && !self.is_replaying {
-            let warning = mostly_repeats(&self.context.parts.deduplicator.describe());
-            self.context
-                .parts
-                .notify(&RunEvent::Warned { warning: &warning });
+        if let Some(warning) = self.counted.duplicate(found.method, repeat)
+            && !self.is_replaying
+        {
+            self.context.parts.notify(&RunEvent::Warned { warning });
         }
         self.metrics.observe_duplicate();
-        self.ledger.repeated(task.topic, of);
-        let why = Why {
-            repeats: Some(found),
-            ..Why::new(Rejection::Duplicate)
-        };
-        self.show_rejected(task, topic, &why, json);
     }
 
     /// Tells observers and hooks of a candidate that was booked as rejected.
-    #[allow(clippy::needless_pass_by_value)] // It ends here.
-    fn show_rejected(
-        &self,
-        task: &Task,
-        topic: &Topic,
-        why: &Why<'_>,
-        json: Option<Box<JsonRecord>>,
-    ) {
-        self.context.parts.notify(&RunEvent::Rejected {
+    fn show_rejected(&self, task: &Task, topic: &Topic, refused: &Refused, reason: Option<&str>) {
+        let parts = &self.context.parts;
+        parts.notify(&RunEvent::Rejected {
             topic,
-            rejection: why.rejection,
-            filter: why.filter,
-            disagreement: why.disagreement,
+            rejection: refused.rejection,
+            filter: refused.filter,
+            disagreement: refused.disagreement.as_deref(),
         });
         let candidate = Rejected {
             topic,
             task: task.id,
-            rejection: why.rejection,
-            reason: why.reason,
-            repeats: why.repeats,
-            data: json.as_deref(),
+            rejection: refused.rejection,
+            reason,
+            repeats: refused.repeats.as_deref(),
+            data: refused.json.as_deref(),
             is_replayed: self.is_replaying,
         };
-        self.context
-            .parts
-            .call_hooks("a hook (`on_rejected`)", |hooks| hooks.rejected(&candidate));
+        parts.call_hooks("a hook (`on_rejected`)", |hooks| hooks.rejected(&candidate));
     }
 
     fn accept(
@@ -552,7 +512,7 @@ impl RunState {
         task: &Task,
         topic: &Topic,
         data: Decoded,
-        json: Option<Box<JsonRecord>>,
+        json: Option<&JsonRecord>,
         model: Option<&Arc<str>>,
     ) {
         let model = Arc::clone(model.unwrap_or(&self.model));
@@ -561,12 +521,12 @@ impl RunState {
         self.context.parts.notify(&RunEvent::Accepted {
             topic,
             accepted: self.ledger.accepted(),
-            requested: self.requested,
+            requested: self.counted.report.requested,
         });
         if let Some(json) = json {
             let record = Accepted {
                 topic,
-                data: &json,
+                data: json,
                 meta: &meta,
                 is_replayed: self.is_replaying,
             };
@@ -624,27 +584,6 @@ impl RunState {
         });
         if let Some(why) = self.ledger.failed(task, error.kind, 0) {
             self.gave_up(task, why, Some(error.message));
-        }
-    }
-}
-
-/// Why a candidate is rejected, as far as it is known.
-struct Why<'a> {
-    rejection: Rejection,
-    reason: Option<&'a str>,
-    filter: Option<&'static str>,
-    disagreement: Option<&'a DecodeFault>,
-    repeats: Option<&'a Match>,
-}
-
-impl Why<'_> {
-    fn new(rejection: Rejection) -> Self {
-        Self {
-            rejection,
-            reason: None,
-            filter: None,
-            disagreement: None,
-            repeats: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::RunParts;
-use super::client_stack::{ClientContext, answered_by};
+use super::client_stack::ClientContext;
 use super::judge::{Judge, Judged};
 use crate::diversity::parrots;
 use crate::error::{Error, ErrorKind, Result};
@@ -122,14 +122,13 @@ impl WorkerContext {
     ///
     /// Where the schema or the prompt cannot be rendered.
     pub(super) fn new(
-        parts: &Arc<RunParts>,
         clients: &Arc<ClientContext>,
-        log: &Arc<Log>,
         plan: &Plan,
         angles: AngleSet,
         seed: u64,
         stop: &StopSignal,
     ) -> Result<Self> {
+        let parts = &clients.parts;
         let plug_ins = &parts.plug_ins;
         let schema_text = caught("the schema renderer", || {
             plug_ins.renderer.render(&parts.schema)
@@ -138,7 +137,7 @@ impl WorkerContext {
             .with_instruction(parts.input.user_instruction());
         let stable = plug_ins.prompts.stable(&stable)?;
         let settings = parts.settings();
-        let client = clients.client(&parts.generation, settings, seed);
+        let client = clients.client(&parts.generation, seed);
         let modes = client.capabilities().output_modes;
         Ok(Self {
             client,
@@ -149,10 +148,10 @@ impl WorkerContext {
             format: RecordsFormat::new(&parts.schema, settings.records_per_request.most()),
             topics: plan.topics.iter().map(|it| it.topic.clone()).collect(),
             angles,
-            judge: Judge::new(Arc::clone(parts), Arc::clone(log), clients, seed),
+            judge: Judge::new(clients, seed),
             parts: Arc::clone(parts),
             clients: Arc::clone(clients),
-            log: Arc::clone(log),
+            log: Arc::clone(&clients.log),
             seed,
             stopped: stop.for_workers(),
             unsettled: AtomicU64::new(0),
@@ -240,7 +239,7 @@ impl WorkerContext {
                 topic: task.topic,
                 wanted: task.wanted,
                 round: task.round,
-                model: answered_by(&response, &self.client).to_owned(),
+                model: response.backend(&self.client).to_owned(),
                 prompt: prompt.clone(),
                 response: response.clone(),
                 attempts,
@@ -264,7 +263,7 @@ impl WorkerContext {
             judged => judged?,
         };
         if let Some(is_usable) = judged.is_usable() {
-            let model = answered_by(&response, &self.client);
+            let model = response.backend(&self.client);
             self.clients
                 .output_modes
                 .judged(model, &request.output, response.asked, is_usable);

@@ -4,7 +4,7 @@ mod field;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
@@ -12,7 +12,7 @@ pub use field::{FieldFilter, FieldRule};
 
 use crate::candidate::Candidate;
 use crate::error::Result;
-use crate::llm::LlmClient;
+use crate::llm::{LlmClient, Model};
 
 /// Says whether a valid record is wanted. One that asks a model is a [`ModelFilter`].
 ///
@@ -94,6 +94,39 @@ pub trait ModelFilter: fmt::Debug + Send + Sync + 'static {
 
     /// Names the filter and its configuration; see [`RecordFilter::key`]. The name of the model is added to it.
     fn key(&self) -> String;
+}
+
+/// A filter, as a pipeline has it.
+#[derive(Clone)]
+pub(crate) enum Filter {
+    Own(Arc<dyn RecordFilter>),
+    Asking(Arc<dyn ModelFilter>, Model),
+}
+
+impl Filter {
+    /// Returns under what its word is kept.
+    pub(crate) fn key(&self) -> Option<String> {
+        match self {
+            Self::Own(filter) => filter.key(),
+            Self::Asking(filter, model) => {
+                let models = model.backends().map(|backend| backend.client.model());
+                Some(format!(
+                    "{} by {}",
+                    filter.key(),
+                    models.collect::<Vec<_>>().join(", ")
+                ))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own(filter) => filter.fmt(f),
+            Self::Asking(filter, _) => filter.fmt(f),
+        }
+    }
 }
 
 /// A filter's word.

@@ -2,18 +2,13 @@
 
 use data_encoding::BASE64_NOPAD;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::Header;
 use crate::embedding::quantised;
 use crate::error::ErrorKind;
 use crate::llm::{Attempt, ChatResponse, UnconfirmedCost, Usage};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
-
-/// The version of the entries' form. Readers refuse a later one and read every earlier one.
-///
-/// In version 1, an answer or failure told how its calls failed and what they may have cost all together, and not when.
-pub const FORMAT: u32 = 2;
 
 /// One step of a run. Never holds a key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -233,48 +228,6 @@ mod hexadecimal {
     ) -> Result<u128, D::Error> {
         let text = String::deserialize(deserializer)?;
         u128::from_str_radix(&text, 16).map_err(D::Error::custom)
-    }
-}
-
-/// What a run started from.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Header {
-    /// The version of the entries' form.
-    pub format: u32,
-    /// The version of the library that wrote it.
-    pub library: String,
-    /// The seed of the run.
-    pub seed: u64,
-    /// The input in its canonical form.
-    pub input: Value,
-    /// Hash of what the input says of the records, as hexadecimal digits. How the run is driven is not in it:
-    /// that may differ when the run is resumed.
-    pub fingerprint: String,
-}
-
-impl Header {
-    /// Creates the header of a run that this version of the library starts.
-    #[must_use]
-    pub fn new(seed: u64, input: Value, fingerprint: u128) -> Self {
-        Self {
-            format: FORMAT,
-            library: env!("CARGO_PKG_VERSION").to_owned(),
-            seed,
-            input,
-            fingerprint: format!("{fingerprint:032x}"),
-        }
-    }
-}
-
-/// Shows everything but the input.
-impl std::fmt::Debug for Header {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Header")
-            .field("format", &self.format)
-            .field("library", &self.library)
-            .field("seed", &self.seed)
-            .finish_non_exhaustive()
     }
 }
 

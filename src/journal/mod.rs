@@ -2,10 +2,14 @@
 //!
 #![doc = include_str!("../../docs/journal.md")]
 
+mod asked_once;
 mod entry;
 mod file;
+mod header;
+mod judged_notes;
 mod lost_calls;
 mod memory;
+mod noted;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod run_log;
@@ -18,13 +22,17 @@ use futures::stream::BoxStream;
 use crate::error::Result;
 use crate::llm::TaskRef;
 
+pub(crate) use asked_once::{FilterVerdicts, RunEmbedder};
 pub use entry::{
-    Answer, CallFailure, CallNote, CallOf, Embedding, Entry, FORMAT, Filtered, Header, JudgedTasks,
-    PromptChoice, SideCall, TopicAnswer,
+    Answer, CallFailure, CallNote, CallOf, Embedding, Entry, Filtered, JudgedTasks, PromptChoice,
+    SideCall, TopicAnswer,
 };
 pub use file::{Durability, FileJournal, JournalReader, MovedJournal, OpenedJournal};
+pub use header::{FORMAT, Header};
+pub(crate) use judged_notes::JudgedNotes;
 pub use lost_calls::LostCalls;
 pub use memory::MemoryJournal;
+pub(crate) use noted::Noted;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresJournal, PostgresOptions, PostgresReader, RunState};
 pub(crate) use run_log::{Line, Log, Turn};

@@ -10,23 +10,23 @@ mod pass_rates;
 mod request_sizes;
 #[cfg(test)]
 mod simulated;
+mod topic_stats;
 
 use self::breaker::Breaker;
 use self::open_topics::OpenTopics;
 use self::pass_rates::PassRates;
 use self::request_sizes::RequestSizes;
-use crate::counts::Counts;
 use crate::diversity::{Patience, Sightings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::RecordsPerRequest;
 use crate::outcome::{AnswerFault, GiveUp, Miss, Rejection};
 use crate::random::Random;
-use crate::report::CandidateCounts;
 use crate::schedule::{SchedulingPolicy, TopicProgress};
 
 pub(crate) use self::asked_again::AskedAgain;
 pub(crate) use self::breaker::Opened;
 pub(crate) use self::request_sizes::{AnswerEnd, AnswerSize};
+pub(crate) use self::topic_stats::TopicStats;
 
 /// Rounds in a row that gave nothing before a topic is given up, where the caller says no number: what was in flight together may
 /// have come to nothing for one reason.
@@ -83,23 +83,6 @@ impl Task {
             epoch: 0,
         }
     }
-}
-
-/// What the ledger counted for one topic.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct TopicStats {
-    pub(crate) tasks: u64,
-    /// Calls of the tasks that ended, retries included.
-    pub(crate) calls: u64,
-    pub(crate) answers: u64,
-    pub(crate) cancelled: u64,
-    pub(crate) faults: Counts<AnswerFault>,
-    pub(crate) failures: Counts<ErrorKind>,
-    pub(crate) candidates: CandidateCounts,
-    pub(crate) given_up: Option<GiveUp>,
-    pub(crate) moved_away: u64,
-    pub(crate) moved_in: u64,
-    pub(crate) last_miss: Option<Miss>,
 }
 
 /// What is known of a topic's luck beside its progress.

@@ -382,6 +382,11 @@ impl ChatResponse {
         self
     }
 
+    /// Returns the name of the backend that answered, which is `client` unless another one is named.
+    pub(crate) fn backend<'a>(&'a self, client: &'a dyn super::LlmClient) -> &'a str {
+        self.answered_by.as_deref().unwrap_or(client.model())
+    }
+
     /// Sets the model that answered, as the provider names it.
     #[must_use]
     pub fn with_served_by(mut self, model: impl Into<String>) -> Self {

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod attempts;
+mod backend;
 mod calls_under_way;
 mod chat;
 #[cfg(feature = "providers")]
@@ -26,6 +27,7 @@ pub use crate::rate::RateSnapshot;
 pub use api_key::ApiKey;
 pub(crate) use attempts::AttemptLog;
 pub use attempts::{Attempt, UnconfirmedCost, failures};
+pub(crate) use backend::{Backend, Model};
 pub(crate) use calls_under_way::CallsUnderWay;
 pub use chat::{
     ChatRequest, ChatResponse, FinishReason, Message, OutputFormat, OutputSchema, Parameters,

@@ -37,6 +37,7 @@ mod look;
 mod looping;
 mod mend;
 mod names;
+mod plain;
 mod quote;
 mod records;
 mod scalar;
@@ -57,6 +58,7 @@ pub use self::fault::Fault;
 pub use self::limits::Limits;
 pub(crate) use self::looping::is_loop;
 pub use self::mend::{Mend, Mends};
+pub(crate) use self::plain::plain_records;
 pub use self::shape::Shape;
 
 use self::choose::Taken;

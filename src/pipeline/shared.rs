@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::Pipeline;
-use crate::engine::{Backend, Model, caller_layers};
 use crate::hooks::Hooks;
 use crate::input::Settings;
 use crate::journal::Journal;
-use crate::llm::{LlmClient, Parameters};
+use crate::llm::layers::{
+    Adaptive, OutputModeFallback, ParameterFallback, Retrying, TimedOut, Traced,
+};
+use crate::llm::{Backend, LlmClient, Model, Parameters};
 
 /// Whom a process asks for the calls it makes.
 pub(crate) struct ProcessClients {
@@ -69,4 +71,24 @@ impl Pipeline {
         replay.parts.hooks = Hooks::default();
         replay
     }
+}
+
+/// Stacks the layers of a process that makes calls for a run which another process drives: those that are about one
+/// call. Retries, caps and counting are the other's; only a model with fallbacks is retried here, since those are for when
+/// retries are used up.
+fn caller_layers(model: &Model, settings: &Settings, max_concurrency: usize) -> Arc<dyn LlmClient> {
+    model.client(|backend| {
+        let client = TimedOut::new(Arc::clone(&backend.client), settings.call_timeout);
+        let client = Traced::new(client);
+        let client: Arc<dyn LlmClient> = match &backend.lane {
+            Some(lane) => Arc::new(Adaptive::new(client, Arc::clone(lane), max_concurrency)),
+            None => Arc::new(client),
+        };
+        let client = OutputModeFallback::new(ParameterFallback::new(client)).giving_failures_back();
+        if model.fallbacks.is_empty() {
+            return Arc::new(client);
+        }
+        let attempts = settings.max_retries.saturating_add(1);
+        Arc::new(Retrying::new(client).max_attempts(attempts).seed(0))
+    })
 }

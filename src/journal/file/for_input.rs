@@ -66,9 +66,7 @@ impl FileJournal {
             .last()
             .map_or_else(Vec::new, |header| changed(header, input));
         if changed.is_empty() {
-            let fingerprint = format!("{:032x}", input.fingerprint());
-            let is_same =
-                starts.is_empty() || starts.len() == 1 && starts[0].fingerprint == fingerprint;
+            let is_same = starts.is_empty() || starts.len() == 1 && starts[0].is_of(input);
             return Ok(OpenedJournal {
                 journal,
                 input_changed: !is_same,

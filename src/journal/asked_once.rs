@@ -9,12 +9,11 @@ use async_trait::async_trait;
 use tokio::sync::{OnceCell, Semaphore};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::run_filter::RunFilter;
+use super::{CallNote, CallOf, Embedding, Entry, Filtered, Log, SideCall};
 use crate::candidate::Candidate;
 use crate::embedding::{Batched, Embedder, embed_each};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{FilterVerdict, label};
-use crate::journal::{CallNote, CallOf, Embedding, Entry, Filtered, Log, SideCall};
 use crate::llm::layers::{Budget, Retrying};
 use crate::llm::{Attempt, Usage};
 
@@ -63,30 +62,33 @@ enum NoVerdict {
 }
 
 impl FilterVerdicts {
-    /// Asks a filter, unless it is known what it said of this record.
+    /// Has a filter decide, unless it has a key and it is known what it said of this record, whose hash it is told.
     ///
     /// # Errors
     ///
     /// Where it panics or is silent for too long; the inner one is its own.
-    pub(super) async fn ask(
+    pub(crate) async fn ask<D>(
         &self,
-        filter: &RunFilter,
+        key: Option<&str>,
         candidate: &Candidate<'_>,
         log: &Log,
-    ) -> Result<Result<FilterVerdict>> {
-        let Some(key) = &filter.key else {
-            return filter.check(candidate, 0).await;
+        decide: impl FnOnce(u128) -> D,
+    ) -> Result<Result<FilterVerdict>>
+    where
+        D: Future<Output = Result<Result<FilterVerdict>>>,
+    {
+        let Some(key) = key else {
+            return decide(0).await;
         };
         let record = hash_of(candidate);
         let kept = async {
-            let verdict = filter.check(candidate, record).await;
-            let verdict = verdict.map_err(NoVerdict::Broken)?;
+            let verdict = decide(record).await.map_err(NoVerdict::Broken)?;
             let verdict = verdict.map_err(NoVerdict::Undecided)?;
             let reason = match verdict {
                 FilterVerdict::Keep => None,
                 FilterVerdict::Reject(reason) => Some(reason),
             };
-            let entry = || Entry::Filtered(Filtered::new(key.clone(), record, reason));
+            let entry = || Entry::Filtered(Filtered::new(key.to_owned(), record, reason));
             log.append_aside(entry).await.map_err(NoVerdict::Broken)?;
             Ok(verdict)
         };
@@ -98,7 +100,7 @@ impl FilterVerdicts {
     }
 
     /// Takes what an earlier process was told.
-    pub(super) fn recall(&self, filtered: &Filtered) {
+    pub(crate) fn recall(&self, filtered: &Filtered) {
         let verdict = match &filtered.reason {
             None => FilterVerdict::Keep,
             Some(reason) => match label(reason) {
@@ -158,13 +160,13 @@ impl RunEmbedder {
     }
 
     /// Writes what is asked for from now on into a log.
-    pub(super) fn keep_in(&self, log: &Arc<Log>) {
+    pub(crate) fn keep_in(&self, log: &Arc<Log>) {
         // A run is driven once; were it not, the first log would have to do.
         let _ = self.log.set(Arc::clone(log));
     }
 
     /// Takes what an earlier process was told.
-    pub(super) fn recall(&self, embedding: &Embedding) {
+    pub(crate) fn recall(&self, embedding: &Embedding) {
         if *embedding.model == *self.name()
             && let Some(vector) = embedding.vector()
         {
