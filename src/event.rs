@@ -120,6 +120,15 @@ pub enum RunEvent<'a> {
         /// Why.
         why: GiveUp,
     },
+    /// Another process leads the shared run, and this one stands by to take over: how far it is. Told again and again while that
+    /// is so.
+    #[non_exhaustive]
+    Followed {
+        /// Records accepted so far, as the leader says every few seconds.
+        accepted: u64,
+        /// Records asked for.
+        requested: u64,
+    },
     /// The run ended.
     #[non_exhaustive]
     Finished {

@@ -413,6 +413,37 @@ fn a_shared_run_is_exact_whatever_is_killed() {
     assert_eq!(state.calls_open, 0);
 }
 
+#[test]
+fn a_process_that_stands_by_says_what_it_waits_for_and_how_far_the_run_is() {
+    let storm = Storm {
+        records: 160,
+        topics: 16,
+        delay: Duration::from_millis(400),
+        ..SMALL
+    };
+    let Some(mut place) = Place::new(storm) else {
+        return;
+    };
+    let mut leader = place.start(true);
+    while place.state().is_none_or(|state| state.entries < 4) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let mut work = place.command();
+    work.args(["work", &place.url, RUN, "--concurrency", "1"]);
+    let output = work.output().expect("the command starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(
+        lines[0].starts_with("another process leads the run"),
+        "{said}"
+    );
+    assert!(lines[1].contains(" of 160 records"), "{said}");
+    assert_eq!(said.matches("leads the run").count(), 1, "{said}");
+    assert_eq!(lines.last(), Some(&"the run is over: complete"), "{said}");
+    assert!(leader.child.wait().expect("it ends").success());
+}
+
 /// Runs the command to its end; returns its status, and what it wrote.
 fn command(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_topicloom"))

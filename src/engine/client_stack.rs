@@ -29,7 +29,7 @@ pub(super) struct ClientContext {
 }
 
 impl ClientContext {
-    pub(super) fn new(parts: &Arc<RunParts>, log: &Arc<Log>) -> Self {
+    pub(super) fn new(parts: RunParts, log: Log) -> Self {
         let warnings = Arc::new(Warnings::new(parts.plug_ins.observers.clone()));
         let output_modes = OutputModes::new()
             .first_calls(parts.settings().max_concurrency)
@@ -38,8 +38,8 @@ impl ClientContext {
             permits: Arc::new(Semaphore::new(parts.settings().max_concurrency)),
             calls: Arc::default(),
             warnings,
-            parts: Arc::clone(parts),
-            log: Arc::clone(log),
+            parts: Arc::new(parts),
+            log: Arc::new(log),
             output_modes: Arc::new(output_modes),
             first_answers: Arc::default(),
             layered: Mutex::default(),

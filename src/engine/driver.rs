@@ -16,7 +16,7 @@ use super::client_stack::ClientContext;
 use super::look_ahead::Past;
 use super::planner::Planner;
 use super::report::ReportBuilder;
-use super::resume::{self, ResumeState};
+use super::resume;
 use super::state::RunState;
 use super::worker::{
     TASKS_PER_PERMIT, TaskEnd, TaskInput, TaskResult, WorkerContext, calls_at_once,
@@ -106,12 +106,12 @@ pub(crate) async fn drive(
     stop: StopSignal,
 ) -> RunEnd {
     let started = Instant::now();
-    let parts = Arc::new(parts);
-    let log = Arc::new(Log::new(parts.plug_ins.journal.clone(), stop.clone()));
-    let clients = Arc::new(ClientContext::new(&parts, &log));
+    let log = Log::new(parts.plug_ins.journal.clone(), stop.clone());
+    let clients = Arc::new(ClientContext::new(parts, log));
+    let parts = &clients.parts;
     let mut state = None;
     let running = async {
-        let made = match setup(&parts, &log, &clients, &stop).await {
+        let made = match setup(&clients, &stop).await {
             Ok((ready, past)) => {
                 make(state.insert(ready), past, &mut *policy, records, &stop).await
             }
@@ -123,13 +123,13 @@ pub(crate) async fn drive(
     let note = state
         .as_ref()
         .and_then(|state: &RunState| state.context.judge.notes.rest());
-    let halt = finish(halt.unwrap_or_else(Halt::Failed), &log, note, &parts).await;
-    if log.is_lost() {
+    let halt = finish(halt.unwrap_or_else(Halt::Failed), note, &clients).await;
+    if clients.log.is_lost() {
         clients.warnings.add(LOST_JOURNAL);
     }
     let outcome = halt.outcome();
     let error = halt.into_error();
-    let counted = state.map_or_else(|| ReportBuilder::begin(&parts), RunState::into_report);
+    let counted = state.map_or_else(|| ReportBuilder::begin(parts), RunState::into_report);
     let mut report = counted.build(&clients, outcome, error.as_ref());
     report.elapsed = started.elapsed();
     info!(
@@ -153,14 +153,16 @@ pub(crate) async fn drive(
 /// Reads the beginning of the log, settles the plan, and returns what is known before the first task, and the answers and
 /// failures that are there.
 async fn setup<'a>(
-    parts: &Arc<RunParts>,
-    log: &'a Arc<Log>,
-    clients: &Arc<ClientContext>,
+    clients: &'a Arc<ClientContext>,
     stop: &StopSignal,
 ) -> Result<(RunState, Past<'a>), Halt> {
+    let parts = &clients.parts;
+    if let Some(embedder) = &parts.embedder {
+        embedder.keep_in(&clients.log);
+    }
     let resume = tokio::select! {
         biased;
-        resume = open(parts, log, clients) => resume?,
+        resume = resume::open(clients) => resume?,
         () = stop.long_ago() => return Err(Halt::Cancelled),
     };
     // Before any call to a model that writes, since a file that is missing should cost none.
@@ -171,19 +173,14 @@ async fn setup<'a>(
     };
     let seed = resume.seed;
     let client = clients.client(&parts.topic_model, seed);
-    let planner = Planner::new(
-        parts,
-        client,
-        log,
-        resume.topic_answers,
-        resume.planning_seed,
-    );
+    let planner = Planner::new(clients, client, resume.topic_answers, resume.planning_seed);
     let (plan, angles) = if let Some(plan) = resume.plan {
         let angles = planner.recall_angles(&plan).await?;
         (plan, angles)
     } else {
-        let settled = settle_plan(&planner, resume.earlier, clients, stop).await?;
-        log.append(|| Entry::Planned(settled.0.clone())).await?;
+        let settled = settle_plan(&planner, resume.earlier, stop).await?;
+        let entry = || Entry::Planned(settled.0.clone());
+        clients.log.append(entry).await?;
         settled
     };
     parts.notify(&RunEvent::Planned {
@@ -198,18 +195,6 @@ async fn setup<'a>(
     Ok((state, resume.rest))
 }
 
-/// Reads the beginning of the log.
-async fn open<'a>(
-    parts: &RunParts,
-    log: &'a Arc<Log>,
-    clients: &ClientContext,
-) -> Result<ResumeState<'a>> {
-    if let Some(embedder) = &parts.embedder {
-        embedder.keep_in(log);
-    }
-    resume::open(parts, log, &clients.calls).await
-}
-
 /// Creates the memory of a run, with what counts as seen before the first record.
 async fn new_memory(parts: &RunParts) -> Result<AnyMemory> {
     let mut memory = parts.deduplicator.memory();
@@ -222,13 +207,12 @@ async fn new_memory(parts: &RunParts) -> Result<AnyMemory> {
 async fn settle_plan(
     planner: &Planner<'_>,
     earlier: Option<Plan>,
-    clients: &ClientContext,
     stop: &StopSignal,
 ) -> Result<(Plan, AngleSet), Halt> {
     tokio::select! {
         biased;
         () = stop.at_once.cancelled() => Err(Halt::Cancelled),
-        () = planner.last_calls(stop, clients) => Err(Halt::Cancelled),
+        () = planner.last_calls(stop) => Err(Halt::Cancelled),
         settled = planner.settle(earlier) => match settled {
             Err(_) if stop.after_calls.is_cancelled() => Err(Halt::Cancelled),
             settled => Ok(settled?),
@@ -245,7 +229,7 @@ async fn make(
     stop: &StopSignal,
 ) -> Halt {
     let replayed = tokio::select! {
-        replayed = replay(state, past, &records) => replayed.map_err(Halt::from),
+        replayed = replay(state, past, policy, &records) => replayed.map_err(Halt::from),
         () = stop.long_ago() => Err(Halt::Cancelled),
     };
     match replayed {
@@ -261,13 +245,18 @@ async fn make(
 }
 
 /// Settles what an earlier process left in the log, as that process did.
-async fn replay(state: &mut RunState, past: Past<'_>, records: &Records) -> Result<()> {
+async fn replay(
+    state: &mut RunState,
+    past: Past<'_>,
+    policy: &mut dyn SchedulingPolicy,
+    records: &Records,
+) -> Result<()> {
     let context = Arc::clone(&state.context);
     let mut past = pin!(resume::replay(past, &context));
     while let Some(chunk) = past.next().await {
         for past in chunk {
             let (entry, judged) = past?;
-            state.replay(entry, judged)?;
+            state.replay(entry, judged, policy)?;
             if let Some(error) = context.parts.panic_trap.take() {
                 return Err(error);
             }
@@ -297,7 +286,7 @@ async fn run_loop(
 ) -> Result<Halt> {
     let context = Arc::clone(&state.context);
     let mut tasks = Tasks::new(&context);
-    tasks.adopt(state).await?;
+    tasks.adopt(state, policy).await?;
     let mut halt: Option<Halt> = None;
     // Made once: beginning to wait for one of these takes a lock.
     let mut stopped = pin!(stop.at_once.cancelled());
@@ -355,9 +344,9 @@ async fn run_loop(
 }
 
 /// Writes the end into the log. What ended the run says more than that its end could not be written.
-async fn finish(halt: Halt, log: &Log, note: Option<Entry>, parts: &RunParts) -> Halt {
-    let unattributed = parts.budget.take_unattributed();
-    match log.finish(note, halt.outcome(), unattributed).await {
+async fn finish(halt: Halt, note: Option<Entry>, clients: &ClientContext) -> Halt {
+    let unattributed = clients.parts.budget.take_unattributed();
+    match clients.log.finish(note, halt.outcome(), unattributed).await {
         Err(error) if !matches!(halt, Halt::Failed(_)) => Halt::Failed(error),
         _ => halt,
     }
@@ -423,11 +412,15 @@ impl Tasks {
     }
 
     /// Goes on with the tasks of an earlier process whose calls go on elsewhere.
-    async fn adopt(&mut self, state: &mut RunState) -> Result<()> {
+    async fn adopt(
+        &mut self,
+        state: &mut RunState,
+        policy: &mut dyn SchedulingPolicy,
+    ) -> Result<()> {
         for task in self.context.log.outstanding().await? {
             if task.topic < self.context.topics.len() {
                 let task = Task::replayed(task.id, task.topic, task.wanted, task.round);
-                state.ledger.book(&task);
+                state.ledger.replay(&task, policy)?;
                 let input = state.task_input(task, None);
                 self.spawn(TaskInput {
                     is_adopted: true,

@@ -25,6 +25,7 @@ use crate::topic::{AngleSet, IsNew, Topic, TopicRequest, normalised_name};
 
 /// Asks the topic model, for topics and for angles.
 pub(super) struct Planner<'a> {
+    clients: &'a ClientContext,
     parts: &'a RunParts,
     client: Journalled,
     seed: u64,
@@ -33,22 +34,22 @@ pub(super) struct Planner<'a> {
 impl<'a> Planner<'a> {
     /// Creates a planner from the topic model and what it answered an earlier process, by the seed of the request.
     pub(super) fn new(
-        parts: &'a RunParts,
+        clients: &'a ClientContext,
         client: Arc<dyn LlmClient>,
-        log: &Arc<Log>,
         past: HashMap<u64, ChatResponse>,
         seed: u64,
     ) -> Self {
         let client = Journalled {
             inner: client,
-            log: Arc::clone(log),
+            log: Arc::clone(&clients.log),
             past: Mutex::new(past),
             asks: AtomicBool::new(true),
             asked: AtomicU64::new(0),
-            under_way: CallsUnderWay::new(&parts.budget),
+            under_way: CallsUnderWay::new(&clients.parts.budget),
         };
         Self {
-            parts,
+            clients,
+            parts: &clients.parts,
             client,
             seed,
         }
@@ -71,9 +72,9 @@ impl<'a> Planner<'a> {
     }
 
     /// Waits until the run is told to stop and the call for topics is over, and makes no other.
-    pub(super) async fn last_calls(&self, stop: &StopSignal, clients: &ClientContext) {
+    pub(super) async fn last_calls(&self, stop: &StopSignal) {
         stop.after_calls.cancelled().await;
-        clients.permits.close();
+        self.clients.permits.close();
         no_longer_under_way(stop, || self.client.under_way.are_there()).await;
     }
 

@@ -11,13 +11,14 @@ use futures::StreamExt;
 use futures::stream::{BoxStream, Stream};
 use tokio::task::{JoinError, JoinHandle};
 
+use super::client_stack::ClientContext;
 use super::judge::Judged;
 use super::look_ahead::{LookAhead, Past, Unjudged, recall};
 use super::worker::WorkerContext;
 use super::{ResumePolicy, RunParts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::task_panicked;
-use crate::journal::{Entry, Header, Log};
+use crate::journal::{Entry, Header};
 use crate::llm::ChatResponse;
 use crate::plan::Plan;
 use crate::random::Random;
@@ -42,11 +43,10 @@ pub(super) struct ResumeState<'a> {
 ///
 /// That is up to the plan, for the input that the journal begins with. For any other it is the whole journal, since
 /// the last plan decides and topics may have been added at any time.
-pub(super) async fn open<'a>(
-    parts: &RunParts,
-    log: &'a Log,
-    calls: &CallStats,
-) -> Result<ResumeState<'a>> {
+pub(super) async fn open(clients: &ClientContext) -> Result<ResumeState<'_>> {
+    let ClientContext {
+        parts, log, calls, ..
+    } = clients;
     let mut past = log.past().await?;
     let Some(first) = past.next().await.transpose()? else {
         let seed = parts.settings().seed.unwrap_or_else(fresh_seed);

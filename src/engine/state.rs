@@ -22,6 +22,7 @@ use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::record::{Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
+use crate::schedule::SchedulingPolicy;
 use crate::topic::Topic;
 
 /// What a run says that goes on where a process was killed.
@@ -121,9 +122,14 @@ impl RunState {
     /// # Errors
     ///
     /// Where the entry does not belong there.
-    pub(super) fn replay(&mut self, entry: Entry, judged: Option<Judged>) -> Result<()> {
+    pub(super) fn replay(
+        &mut self,
+        entry: Entry,
+        judged: Option<Judged>,
+        policy: &mut dyn SchedulingPolicy,
+    ) -> Result<()> {
         let damaged = |message| Err(Error::new(ErrorKind::Journal, message));
-        match entry {
+        let (task, result) = match entry {
             Entry::Answered(answer) => {
                 let Some(judged) = judged else {
                     return damaged("the journal has an answer for a topic that is not planned");
@@ -136,7 +142,7 @@ impl RunState {
                     model: (*answer.model != *self.model).then(|| answer.model.into()),
                 };
                 let task = Task::replayed(answer.task, answer.topic, answer.wanted, answer.round);
-                self.replay_task(&task, result);
+                (task, result)
             }
             Entry::Failed(failure) if failure.topic < self.context.topics.len() => {
                 let result = TaskResult::Failed {
@@ -145,7 +151,7 @@ impl RunState {
                 };
                 let task =
                     Task::replayed(failure.task, failure.topic, failure.wanted, failure.round);
-                self.replay_task(&task, result);
+                (task, result)
             }
             Entry::Started(_) => {
                 return damaged(
@@ -154,13 +160,10 @@ impl RunState {
                 );
             }
             _ => return damaged("the journal has an entry out of place"),
-        }
+        };
+        self.ledger.replay(&task, policy)?;
+        self.apply(&task, result);
         Ok(())
-    }
-
-    fn replay_task(&mut self, task: &Task, result: TaskResult) {
-        self.ledger.book(task);
-        self.apply(task, result);
     }
 
     /// Books that all of the journal is settled.

@@ -331,7 +331,8 @@ impl<T> GenerateByTopicInputBuilder<T> {
     }
 
     /// Adds a JSONL file of records that count as seen, such as a test set that must not leak into the data. A record
-    /// that repeats one is a duplicate. There is none by default.
+    /// that repeats one is a duplicate. There is none by default. Where the input comes from a file, or [`files_in`](Self::files_in) names a
+    /// folder, a path is relative to that folder, and else to the current one.
     ///
     /// For records that are in no file see [`PipelineBuilder::already_seen`](crate::PipelineBuilder::already_seen).
     #[must_use]
@@ -398,7 +399,7 @@ impl<T> GenerateByTopicInputBuilder<T> {
     }
 
     /// Reads the files that the input names, such as those of schemas and topics, when it is built. They are looked for in this
-    /// folder. By default none is read, unless the input itself comes from a file.
+    /// folder, as those of `already_seen` are when a run begins. By default none is read, unless the input itself comes from a file.
     #[must_use]
     pub fn files_in(mut self, folder: impl Into<PathBuf>) -> Self {
         self.source.notes.folder = Some(folder.into());

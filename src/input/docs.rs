@@ -16,7 +16,7 @@ Read from a file, in JSON or with the feature `formats` in YAML or TOML; said on
 Rust, where each has a setter. All three can be mixed: a flag wins over the file. `topicloom schema` prints the JSON Schema, by which an
 editor completes an input. Every key may be left out, and null is the same as that; what can be switched off is so with `off` or
 `false`. A key that is repeated, or not known, is a fault that says where. Files that an input names lie beside it, but for
-`already_seen` and those that are written: they lie where the command runs.
+those that are written, and those that a flag names: they lie where the command runs.
 
 On the command line `_` is `-`: `--num-records 20`, `-n 20`. Lists stand between commas: `--topics tides,currents`. `--set PATH=VALUE` sets
 anything: `--set generation_model_kwargs.top_p=0.9`, `--set filters.answer.min_chars=20`. Without a file, the flags are the input. This file is

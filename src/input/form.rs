@@ -225,6 +225,24 @@ impl Form<PathBuf> for PathForm {
     }
 }
 
+/// The name of a file that is read, and lies beside the input.
+pub(super) struct FileBeside;
+
+impl Form<PathBuf> for FileBeside {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<PathBuf> {
+        let path = PathForm.read(value, place)?;
+        Some(place.beside(path))
+    }
+
+    fn write(&self, path: &PathBuf) -> Value {
+        PathForm.write(path)
+    }
+
+    fn schema(&self) -> Value {
+        Form::<PathBuf>::schema(&PathForm)
+    }
+}
+
 /// Any value.
 pub(super) struct Anything;
 

@@ -82,6 +82,14 @@ impl<'a> Place<'a> {
         self.fault(problem, advice)
     }
 
+    /// Returns where a file is that is named here, which lies beside the input.
+    pub(super) fn beside(&self, path: PathBuf) -> PathBuf {
+        match &self.notes.folder {
+            Some(folder) => folder.join(path),
+            None => path,
+        }
+    }
+
     /// Reads a file that is named here, which lies beside the input.
     pub(super) fn read_file(&mut self, name: &Value) -> Option<Vec<u8>> {
         let Some(name) = name.as_str().filter(|name| !name.trim().is_empty()) else {

@@ -11,8 +11,8 @@ use super::deduplication::DeduplicationForm;
 use super::described::{Described, Keys, described};
 use super::files::{JournalPlace, OutputFile, Placed};
 use super::form::{
-    Choice, DOLLARS, Flag, Form, List, Maybe, ModelForm, Named, POSITIVE, PathForm, SECONDS,
-    Switch, Whole, is_off, parts,
+    Choice, DOLLARS, FileBeside, Flag, Form, List, Maybe, ModelForm, Named, POSITIVE, PathForm,
+    SECONDS, Switch, Whole, is_off, parts,
 };
 use super::place::{Notes, Place, SETTINGS};
 use super::prompts::PromptsForm;
@@ -230,9 +230,10 @@ described! {
         /// `storage` says.
         #[example("\"qa.journal\"")]
         journal: Option<JournalPlace> = None, Maybe(Placed), runtime_only;
-        /// JSONL files of records that count as seen, such as a test set: a record that repeats one is a duplicate.
+        /// JSONL files of records that count as seen, such as a test set: a record that repeats one is a duplicate. They lie beside
+        /// the input.
         #[example("[\"benchmark.jsonl\"]")]
-        already_seen: Vec<PathBuf> = Vec::new(), List(PathForm);
+        already_seen: Vec<PathBuf> = Vec::new(), List(FileBeside);
     }
 }
 

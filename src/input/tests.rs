@@ -442,6 +442,28 @@ fn every_key_of_the_schema_is_described_with_examples_that_fit() {
 }
 
 #[test]
+fn files_that_an_input_names_lie_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.json");
+    let said = json!({"topics": ["a"], "num_records": 1, "already_seen": ["seen.jsonl", "/absolute.jsonl"]});
+    std::fs::write(&file, said.to_string()).unwrap();
+    let input = GenerateByTopicInput::from_file(&file).unwrap();
+    let wanted = [folder.path().join("seen.jsonl"), "/absolute.jsonl".into()];
+    assert_eq!(input.settings().already_seen, wanted);
+    let again = GenerateByTopicInput::from_json_value(input.to_json()).unwrap();
+    assert_eq!(
+        again.settings().already_seen,
+        wanted,
+        "as a journal keeps it"
+    );
+    let beside_nothing = GenerateByTopicInput::from_json_value(said).unwrap();
+    assert_eq!(
+        beside_nothing.settings().already_seen[0],
+        Path::new("seen.jsonl")
+    );
+}
+
+#[test]
 fn every_example_is_read_in_every_format_and_wherever_it_may_stand() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("system.jinja"), "{{ schema }}").unwrap();

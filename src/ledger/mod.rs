@@ -18,6 +18,7 @@ use self::pass_rates::PassRates;
 use self::request_sizes::RequestSizes;
 use crate::diversity::{Patience, Sightings};
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::caught;
 use crate::input::RecordsPerRequest;
 use crate::outcome::{AnswerFault, GiveUp, Miss, Rejection};
 use crate::random::Random;
@@ -204,8 +205,18 @@ impl Ledger {
         self.sizes.next(self.open_records, share)
     }
 
-    /// Books a task as in flight: one that was issued, or one that a journal tells of.
-    pub(crate) fn book(&mut self, task: &Task) {
+    /// Books a task that a journal tells of as in flight.
+    ///
+    /// # Errors
+    ///
+    /// Where the scheduling policy, which takes note of it, panics.
+    pub(crate) fn replay(&mut self, task: &Task, policy: &mut dyn SchedulingPolicy) -> Result<()> {
+        caught("the scheduling policy", || policy.replayed(task.topic))?;
+        self.book(task);
+        Ok(())
+    }
+
+    fn book(&mut self, task: &Task) {
         self.next_task = self.next_task.max(task.id + 1);
         self.stats[task.topic].tasks += 1;
         self.progress[task.topic].in_flight += task.wanted;

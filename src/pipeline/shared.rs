@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use super::Pipeline;
+use crate::error::Result;
+use crate::event::RunEvent;
+use crate::guard::caught;
 use crate::hooks::Hooks;
 use crate::input::Settings;
 use crate::journal::Journal;
@@ -60,6 +63,12 @@ impl Pipeline {
         parts.topic_model = Some(leased(Arc::new(topics)));
         parts.journal = Some(Arc::new(journal));
         Self { parts }
+    }
+
+    /// Tells observers of what happens where no run of this process does.
+    pub(crate) fn notify(&self, event: &RunEvent<'_>) -> Result<()> {
+        let mut observers = self.parts.observers.iter();
+        observers.try_for_each(|observer| caught("an observer (`on_event`)", || observer(event)))
     }
 
     /// Returns the pipeline with a journal whose run is over, and with a model that says so. Nobody is told twice what

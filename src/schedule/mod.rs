@@ -36,6 +36,12 @@ pub trait SchedulingPolicy: fmt::Debug + Send + 'static {
     ///
     /// `open` starts in the run's shuffled order; it is not kept sorted afterwards.
     fn pick(&mut self, topics: &[TopicProgress], open: &[usize]) -> usize;
+
+    /// Takes note that an earlier process asked this topic: told once for each of its tasks in the journal, in that order and
+    /// before the first pick. A policy that remembers what it picked goes on from there. The default forgets it.
+    fn replayed(&mut self, topic: usize) {
+        let _ = topic;
+    }
 }
 
 /// The library's own policies, as an input names them.

@@ -14,6 +14,10 @@ impl SchedulingPolicy for RoundRobin {
         self.turn = self.turn.wrapping_add(1);
         topic
     }
+
+    fn replayed(&mut self, _topic: usize) {
+        self.turn = self.turn.wrapping_add(1);
+    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,19 @@
 //! Drives the run, if it falls to this process.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::time::sleep;
+use tokio_postgres::Row;
 
-use super::SharedRun;
 use super::queue::CallQueue;
 use super::remote_client::RemoteCalls;
+use super::{POLL, SharedRun};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::RunEvent;
 use crate::journal::PostgresJournal;
 use crate::journal::postgres::{Channel, END_HOLDER, Link, try_lock};
 use crate::outcome::Outcome;
@@ -56,7 +59,11 @@ where
         let candidate = shared.database.link(&shared.run, &[]);
         let mut was_silent = false;
         while !try_lock(&candidate, &shared.run).await? {
-            let is_silent = is_silent(link, shared).await?;
+            let (is_silent, accepted) = look(link, shared).await?;
+            pipeline.notify(&RunEvent::Followed {
+                accepted,
+                requested: shared.input.allocation().total(),
+            })?;
             // Seen twice, since who has just got the lock has not said anything yet.
             if is_silent && was_silent {
                 tracing::warn!(run = %shared.run, "the leader of the run is silent, and is replaced");
@@ -111,10 +118,11 @@ where
         .run(shared.input.clone())?;
     // Dropped before the run: where this process leaves, the run has not ended, and must not say so.
     let mut driven = Driven { journal, run };
+    let accepted = AtomicI64::new(0);
     let failure = tokio::select! {
-        failure = driven.run_to_end() => failure,
+        failure = driven.run_to_end(&accepted) => failure,
         lost = calls.serve() => return lost.map(|()| Term::Lost),
-        lost = stay(link, shared, term) => return lost.map(|()| Term::Lost),
+        lost = stay(link, shared, term, &accepted) => return lost.map(|()| Term::Lost),
     };
     let outcome = driven
         .run
@@ -143,10 +151,11 @@ struct Driven<T> {
 }
 
 impl<T: 'static> Driven<T> {
-    /// Lets go of the records: they are in the journal. Returns why the run did not complete.
-    async fn run_to_end(&mut self) -> Option<Error> {
+    /// Lets go of the records, which are in the journal, and counts them. Returns why the run did not complete.
+    async fn run_to_end(&mut self, accepted: &AtomicI64) -> Option<Error> {
         let mut failure = None;
         while let Some(record) = self.run.next().await {
+            accepted.fetch_add(i64::from(record.is_ok()), Ordering::Relaxed);
             failure = record.err();
         }
         failure
@@ -192,28 +201,40 @@ async fn say_ended<T>(
     Ok(row.get(0))
 }
 
-/// Says again and again that the process which leads the run lives. Ends when another has taken its place.
-async fn stay<T>(link: &Link, shared: &SharedRun<T>, term: i64) -> Result<()> {
+/// Says again and again that the process which leads the run lives, and how many records there are. Ends when another has
+/// taken its place.
+async fn stay<T>(
+    link: &Link,
+    shared: &SharedRun<T>,
+    term: i64,
+    accepted: &AtomicI64,
+) -> Result<()> {
+    // A new leader reads the journal before it has as many records as the one before.
     let sql =
-        "UPDATE topicloom.runs SET driven_until = clock_timestamp() + make_interval(secs => $3)
+        "UPDATE topicloom.runs SET driven_until = clock_timestamp() + make_interval(secs => $3),
+            accepted = greatest(accepted, $4)
         WHERE id = $1 AND term = $2 RETURNING id";
     let silence = shared.lease_time * SILENCE;
     let seconds = silence.as_secs_f64();
     loop {
+        let accepted = accepted.load(Ordering::Relaxed);
         let rows = link
-            .query(sql, &[&shared.run.as_str(), &term, &seconds])
+            .query(sql, &[&shared.run.as_str(), &term, &seconds, &accepted])
             .await?;
         if rows.is_empty() {
             return Ok(());
         }
-        sleep(silence / SIGNS).await;
+        sleep(POLL.min(silence / SIGNS)).await;
     }
 }
 
-async fn is_silent<T>(link: &Link, shared: &SharedRun<T>) -> Result<bool> {
-    let sql = "SELECT coalesce(driven_until < clock_timestamp(), false) FROM topicloom.runs WHERE id = $1";
+/// Returns whether the leader is silent, and how many records it says there are.
+async fn look<T>(link: &Link, shared: &SharedRun<T>) -> Result<(bool, u64)> {
+    let sql = "SELECT coalesce(driven_until < clock_timestamp(), false), accepted
+        FROM topicloom.runs WHERE id = $1";
     let rows = link.query(sql, &[&shared.run.as_str()]).await?;
-    Ok(rows.first().is_some_and(|row| row.get(0)))
+    let seen = |row: &Row| (row.get(0), row.get::<_, i64>(1).cast_unsigned());
+    Ok(rows.first().map_or((false, 0), seen))
 }
 
 /// Ends the connection that has the lock. A process that was stopped, and not killed, keeps it permanently

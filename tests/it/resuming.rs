@@ -99,6 +99,46 @@ async fn every_prefix_of_a_journal_resumes_to_a_whole_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_goes_on_asks_the_topics_in_the_order_in_which_it_would_have() {
+    let journal = MemoryJournal::default();
+    let made = Arc::new(AtomicU64::new(0));
+    let run = async |journal: &MemoryJournal| {
+        let made = Arc::clone(&made);
+        let model = FaultyModel::new(1).records(move |_| {
+            let number = made.fetch_add(1, Ordering::Relaxed);
+            json!({"question": format!("new {number}"), "answer": "yes"})
+        });
+        let input = GenerateByTopicInput::from_json_value(json!({
+            "num_records": 20, "topics": ["a", "b", "c", "d", "e"], "seed": 7,
+            "data_factory_config": {"max_concurrency": 1, "records_per_request": 1},
+        }));
+        let pipeline = Pipeline::builder(model).journal(journal.clone());
+        let input = input.expect("the test's input is valid");
+        pipeline
+            .build()
+            .generate(input)
+            .await
+            .expect("nothing fails");
+    };
+    let topics = |journal: &MemoryJournal| -> Vec<usize> {
+        let entries = journal.entries().into_iter();
+        entries
+            .filter_map(|entry| match entry {
+                Entry::Answered(answer) => Some(answer.topic),
+                _ => None,
+            })
+            .collect()
+    };
+    run(&journal).await;
+    let (entries, whole) = (journal.entries(), topics(&journal));
+    for cut in 0..entries.len() {
+        let journal = MemoryJournal::with_entries(entries[..cut].to_vec());
+        run(&journal).await;
+        assert_eq!(topics(&journal), whole, "cut at {cut}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_journal_of_another_input_is_refused_and_says_what_differs() {
     let journal = MemoryJournal::default();
     journalled(model(1), journal.clone(), 4).await;

@@ -61,7 +61,7 @@ async fn the_tables_are_made_once_however_many_come_at_the_same_time() {
     let steps = client
         .query("SELECT version FROM topicloom.migrations", &[])
         .await;
-    assert_eq!(steps.unwrap().len(), 1);
+    assert_eq!(steps.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use futures::TryStreamExt;
 use futures::future::join_all;
 use serde_json::json;
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use topicloom::journal::{Entry, PostgresJournal, PostgresReader, RunState};
@@ -190,6 +191,44 @@ async fn whoever_drives_next_takes_over_the_calls_that_are_being_made() {
     assert_eq!(records(&second).await.len(), 40);
     assert_eq!(model.asked(), answers(&url).await, "no call is repeated");
     assert!(state(&url).await.writers >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stands_by_is_told_how_far_the_run_is() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let held = Held::for_calls(4);
+    let leader = begun(created(&url, 60, held.clone()).await);
+    held.until_asked(5).await;
+    let (tell, mut told) = unbounded_channel();
+    let pipeline = Pipeline::builder(held.clone()).on_event(move |event| {
+        if let RunEvent::Followed {
+            accepted,
+            requested,
+            ..
+        } = event
+        {
+            tell.send((*accepted, *requested)).ok();
+        }
+    });
+    let follower = joined(&url, held.clone()).await.pipeline(pipeline.build());
+    let follower = begun(follower.concurrency(0));
+    let some = async {
+        loop {
+            match told.recv().await.expect("it is told") {
+                (0, 60) => {}
+                (accepted, 60) => break accepted,
+                (_, requested) => panic!("{requested} records were asked for"),
+            }
+        }
+    };
+    let accepted = timeout(PATIENCE, some).await.expect("some are accepted");
+    assert!(accepted < 60, "{accepted}");
+    held.let_go.add_permits(1 << 20);
+    for process in [leader, follower] {
+        let ended = timeout(PATIENCE, process).await.expect("the run ends");
+        assert_eq!(ended.unwrap().unwrap(), Outcome::Complete);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

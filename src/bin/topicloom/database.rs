@@ -79,12 +79,13 @@ async fn take_part(
     let prices = prices(&input, args.adjust.prices.as_deref())?;
     let shows = !args.quiet && input.settings().show_progress;
     let progress = Progress::standing_by(shows, true, args.show_provider_errors);
-    let pipeline = builder_for(&input, args.adjust.offline, args.quiet, progress)?;
+    let pipeline = builder_for(&input, args.adjust.offline, args.quiet, progress.clone())?;
     let pipeline = pipeline.prices(prices).build();
     let files = Files::open(&args)?;
     let run = SharedRun::create(&row.url, row.run_id, input).await?;
     let run = set_up(run.pipeline(pipeline));
     until_over(&run).await?;
+    progress.end();
     let records = run.records().await?;
     stop_at_signals(records.stop_handle(), Duration::ZERO);
     write(way, records, files, &args).await
@@ -100,14 +101,15 @@ pub(crate) async fn work(args: WorkArgs) -> Result<()> {
     }
     let shows = !args.quiet && run.input().settings().show_progress;
     let progress = Progress::standing_by(shows, true, false);
-    let pipeline = builder_for(&models.build()?, args.offline, args.quiet, progress)?.build();
+    let pipeline = builder_for(&models.build()?, args.offline, args.quiet, progress.clone())?;
     let mut run = run
-        .pipeline(pipeline)
+        .pipeline(pipeline.build())
         .lease_time(Duration::from_secs(args.lease_time.max(1)));
     if let Some(calls) = args.concurrency {
         run = run.concurrency(calls);
     }
     let outcome = until_over(&run).await?;
+    progress.end();
     if !args.quiet {
         eprintln!("the run is over: {outcome}");
     }

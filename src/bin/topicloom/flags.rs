@@ -224,13 +224,18 @@ impl FromArgMatches for Flags {
         };
         for (key, _) in keys() {
             let words = said(key.names[0]);
-            if !words.is_empty() {
-                say(
-                    &flag(key),
-                    key.names[0],
-                    Kind::of(&key.schema()).read(&words),
-                );
+            if words.is_empty() {
+                continue;
             }
+            let mut value = Kind::of(&key.schema()).read(&words);
+            if let ("already_seen", Value::Array(files)) = (key.names[0], &mut value) {
+                for file in files {
+                    if let Some(name) = file.as_str() {
+                        *file = absolute(name).into();
+                    }
+                }
+            }
+            say(&flag(key), key.names[0], value);
         }
         for (name, _) in PARAMETERS {
             for word in said(name) {
@@ -239,9 +244,7 @@ impl FromArgMatches for Flags {
             }
         }
         for file in said("topics_file") {
-            // A file that an input names is looked for beside the input.
-            let file = std::path::absolute(&file).map_or(file, |path| path.display().to_string());
-            say("topics-file", "topics", json!({"file": file}));
+            say("topics-file", "topics", json!({"file": absolute(&file)}));
         }
         let fields: Value = said("field").iter().map(|said| field(said)).collect();
         if fields != json!([]) {
@@ -259,6 +262,11 @@ impl FromArgMatches for Flags {
         }
         Ok(())
     }
+}
+
+/// Names a file that a flag names and that is read: one that an input names is looked for beside the input.
+fn absolute(file: &str) -> String {
+    std::path::absolute(file).map_or(file.to_owned(), |path| path.display().to_string())
 }
 
 /// Reads a field such as `answer` or `score:int`.
@@ -312,6 +320,16 @@ mod tests {
                 .any(|arg| arg.get_long() == Some(&*flag));
             assert!(has_flag, "`{}` has no flag", key.names[0]);
         }
+    }
+
+    #[test]
+    fn files_that_a_flag_names_lie_where_the_command_runs() {
+        let command = Flags::augment_args(Command::new("run"));
+        let matches = command.try_get_matches_from(["run", "--already-seen", "a.jsonl,/b.jsonl"]);
+        let flags = Flags::from_arg_matches(&matches.expect("it is a flag")).expect("it is read");
+        let here = std::env::current_dir().expect("there is one");
+        let wanted = json!([here.join("a.jsonl"), "/b.jsonl"]);
+        assert_eq!(flags.0[0].value, wanted);
     }
 
     #[test]

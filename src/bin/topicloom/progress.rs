@@ -30,6 +30,10 @@ const RATE_AFTER: Duration = Duration::from_secs(2);
 /// After a standstill of this time nobody knows what the rate will be.
 const STANDSTILL: Duration = Duration::from_secs(8);
 
+/// What is said once while another process of a shared run leads it.
+const STANDS_BY: &str =
+    "another process leads the run; this one takes part in it, and waits until it is over";
+
 /// Records after which their cost tells what the rest will cost.
 const TELLING: u64 = 5;
 
@@ -57,7 +61,7 @@ struct State {
     /// How many records there were at some moments of the last while.
     lately: VecDeque<(Instant, u64)>,
     last_line: Option<Instant>,
-    /// `None` while another process of a shared run is told what happens.
+    /// `None` until it is known which process of a shared run leads it.
     last_event: Option<Instant>,
     /// What is new since the last line.
     has_news: bool,
@@ -67,6 +71,8 @@ struct State {
     again_at: Vec<Instant>,
     /// Whether what it waits for is still to be said.
     wait_is_due: bool,
+    /// Whether another process of a shared run leads it, as was said.
+    stands_by: bool,
 }
 
 impl Progress {
@@ -80,7 +86,7 @@ impl Progress {
         progress
     }
 
-    /// Creates what is silent for as long as another process of a shared run leads it.
+    /// Creates what is silent until it is known which process of a shared run leads it.
     pub(crate) fn standing_by(show: bool, has_bar: bool, shows_words: bool) -> Self {
         if !show {
             return Self(None);
@@ -102,6 +108,13 @@ impl Progress {
         Self(Some(shown))
     }
 
+    /// Shows nothing any more.
+    pub(crate) fn end(&self) {
+        if let Some(shown) = &self.0 {
+            shown.clear();
+        }
+    }
+
     /// Takes note of an event.
     pub(crate) fn observe(&self, event: &RunEvent<'_>) {
         let Some(shown) = &self.0 else {
@@ -109,10 +122,20 @@ impl Progress {
         };
         let mut state = shown.state();
         let now = Instant::now();
+        if let RunEvent::Followed {
+            accepted,
+            requested,
+            ..
+        } = event
+            && !state.follows_news(*accepted, *requested, now)
+        {
+            return;
+        }
         state.last_event = Some(now);
         state.has_news = true;
         match event {
             RunEvent::Planned { plan, .. } => {
+                state.stands_by = false;
                 state.requested = Some(plan.total());
                 state.begin(now);
             }
@@ -238,6 +261,19 @@ impl fmt::Display for Again {
 }
 
 impl State {
+    /// Takes note of how far another process says that the run is. Returns whether that is new.
+    fn follows_news(&mut self, accepted: u64, requested: u64, now: Instant) -> bool {
+        let was_known = self.stands_by && self.accepted == accepted;
+        self.accepted = accepted;
+        if !self.stands_by {
+            self.stands_by = true;
+            self.requested = Some(requested);
+            self.begin(now);
+            eprintln!("{STANDS_BY}");
+        }
+        !was_known
+    }
+
     /// Takes what there is now for what earlier processes made.
     fn begin(&mut self, now: Instant) {
         self.before = (self.accepted, self.spent.cost);
@@ -374,6 +410,15 @@ async fn refresh(shown: Weak<Shown>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_stands_by_is_told_what_is_new() {
+        let (mut state, now) = (State::default(), Instant::now());
+        assert!(state.follows_news(0, 10, now), "that another one leads");
+        assert!(!state.follows_news(0, 10, now));
+        assert!(state.follows_news(3, 10, now));
+        assert_eq!(state.facts(), "3 of 10 records");
+    }
 
     #[test]
     fn the_time_left_is_told_where_a_rate_is_known_and_the_cost_where_records_tell_it() {

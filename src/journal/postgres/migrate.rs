@@ -6,7 +6,10 @@ use super::failure::Failure;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Every step from an empty database on, in order. A step that was released is never changed.
-const STEPS: &[&str] = &[include_str!("migrations/0001_runs.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_runs.sql"),
+    include_str!("migrations/0002_accepted.sql"),
+];
 
 /// The lock under which steps are taken: "topiclom" in ASCII, a number as good as any.
 const LOCK: i64 = 0x746f_7069_636c_6f6d;
@@ -99,8 +102,9 @@ mod tests {
     fn a_database_of_a_later_version_is_refused() {
         assert!(!is_current(None).unwrap());
         assert!(!is_current(Some(0)).unwrap());
-        assert!(is_current(Some(1)).unwrap());
-        let error = is_current(Some(2)).unwrap_err();
-        assert!(error.message().contains("version 2"), "{error}");
+        assert!(!is_current(Some(1)).unwrap());
+        assert!(is_current(Some(2)).unwrap());
+        let error = is_current(Some(3)).unwrap_err();
+        assert!(error.message().contains("version 3"), "{error}");
     }
 }

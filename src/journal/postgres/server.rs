@@ -11,6 +11,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
 use super::failure::Failure;
 #[cfg(feature = "postgres-tls")]
 use super::tls::Tls;
+use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a connection carries. Nothing moves before it is polled.
@@ -38,7 +39,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Reads a URL such as `postgres://user@host/database`. The password may be in it, or in `PGPASSWORD`.
+    /// Reads a URL such as `postgres://user@host/database`. The password may be in it, or in `PGPASSWORD` of the environment or a
+    /// `.env` file.
     pub(crate) fn parse(url: &str) -> Result<Self> {
         if !is_url(url) {
             return Err(not_a_url());
@@ -47,7 +49,7 @@ impl Server {
         // Its error may quote the URL.
         let mut config: Config = url.parse().map_err(|_| not_a_url())?;
         if config.get_password().is_none()
-            && let Ok(password) = std::env::var("PGPASSWORD")
+            && let Some(password) = environment::var("PGPASSWORD")
         {
             config.password(password);
         }
@@ -199,6 +201,27 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_dotenv_file_may_have_the_password() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(".env");
+        std::fs::write(&file, "PGPASSWORD=hunter2\n").unwrap();
+        environment::read_dotenv(&file).unwrap();
+        let said = std::env::var("PGPASSWORD").unwrap_or("hunter2".to_owned());
+        let password = |url| {
+            Server::parse(url)
+                .unwrap()
+                .config
+                .get_password()
+                .map(<[u8]>::to_vec)
+        };
+        assert_eq!(password("postgres://weaver@db/runs"), Some(said.into()));
+        assert_eq!(
+            password("postgres://weaver:own@db/runs"),
+            Some(b"own".to_vec())
+        );
     }
 
     #[test]
