@@ -13,9 +13,13 @@ use crate::llm::cuts;
 use crate::outcome::{GiveUp, Outcome};
 use crate::parse::Mends;
 use crate::plan::{Plan, PlannedTopic};
-use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report, ShownReport, TopicReport};
+use crate::report::{
+    AskedReport, CriterionReport, GivenUpTopic, GivenUpTopics, Report, ShownReport, TopicReport,
+    scores,
+};
 use crate::schedule::TopicProgress;
 use crate::schema::{CoercionKind, DecodeFault};
+use crate::scores::Scores;
 
 /// The most places of which the report says that type and schema disagree there. Who fixes eight sees the rest.
 const MOST_DISAGREEMENTS: usize = 8;
@@ -47,6 +51,8 @@ pub(super) struct AnswerStats {
     unfinished: BTreeMap<String, u64>,
     /// By what the filter said.
     filtered: BTreeMap<&'static str, u64>,
+    /// By criterion.
+    scores: BTreeMap<String, CriterionReport>,
     /// By the method that found them.
     duplicates: BTreeMap<&'static str, u64>,
     /// Of those, the ones whose prompt showed what they repeat.
@@ -115,6 +121,11 @@ impl AnswerStats {
         *self.filtered.entry(reason).or_default() += 1;
     }
 
+    /// Adds what a judge gave a candidate.
+    pub(super) fn scored(&mut self, scores: &Scores) {
+        scores::add(&mut self.scores, scores);
+    }
+
     /// Adds a candidate that was refused as a repeat. Returns whether this is the last of this many in a row that what is
     /// compared may be the wrong part of a record; true once in a run.
     pub(super) fn duplicate(&mut self, method: &'static str, repeat: Repeat) -> bool {
@@ -180,6 +191,7 @@ impl AnswerStats {
         report.invalid = self.invalid;
         report.unfinished = self.unfinished;
         report.filtered = by_name(&self.filtered);
+        report.scores = self.scores;
         report.duplicates = by_name(&self.duplicates);
         report.copies = self.copies;
         report.shown = self.shown;

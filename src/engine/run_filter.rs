@@ -13,7 +13,7 @@ use super::client_stack::{ClientContext, answered_by};
 use super::{Model, RunParts};
 use crate::candidate::Candidate;
 use crate::error::Result;
-use crate::filter::{FilterVerdict, ModelFilter, RecordFilter};
+use crate::filter::{FilterVerdict, ModelFilter, RecordFilter, Scores};
 use crate::guard::{bounded, caught_async, silent};
 use crate::journal::{CallOf, Entry, Log, SideCall};
 use crate::llm::{CallsUnderWay, Capabilities, ChatRequest, ChatResponse, LlmClient, Purpose};
@@ -27,8 +27,17 @@ pub(crate) enum Filter {
 }
 
 impl Filter {
+    /// Returns what decides on a record, where it can be said.
+    pub(super) fn rule(&self) -> Option<[String; 2]> {
+        let rule = match self {
+            Self::Own(_) => String::new(),
+            Self::Asking(filter, _) => filter.rule(),
+        };
+        Some([self.key()?, rule])
+    }
+
     /// Returns under what its word is kept.
-    pub(super) fn key(&self) -> Option<String> {
+    fn key(&self) -> Option<String> {
         match self {
             Self::Own(filter) => filter.key(),
             Self::Asking(filter, model) => {
@@ -122,6 +131,19 @@ impl RunFilter {
                     }
                 }
             }
+        }
+    }
+
+    /// Returns whether what it says of a record is more than a yes or no.
+    pub(super) fn scores(&self) -> bool {
+        matches!(self.kind, Kind::Asking(..))
+    }
+
+    /// Returns why a record with such scores is not wanted.
+    pub(super) fn refuses(&self, scores: &Scores) -> Option<&'static str> {
+        match &self.kind {
+            Kind::Own(_) => None,
+            Kind::Asking(filter, _) => filter.refuses(scores),
         }
     }
 

@@ -24,6 +24,7 @@ use crate::random::Random;
 use crate::record::{Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
 use crate::report::Report;
 use crate::schema::DecodeFault;
+use crate::scores::Scores;
 use crate::topic::Topic;
 
 /// What a run says that goes on where a process was killed.
@@ -361,6 +362,13 @@ impl RunState {
         model: Option<&Arc<str>>,
         last_error: &mut Option<String>,
     ) -> Option<Result<(), Rejection>> {
+        let scores = match &candidate {
+            Ok(ready) => &ready.scores,
+            Err(refused) => &refused.scores,
+        };
+        if let Some(scores) = scores {
+            self.stats.scored(scores);
+        }
         let ready = match candidate {
             Ok(ready) => ready,
             Err(refused) => {
@@ -402,7 +410,7 @@ impl RunState {
                 self.stats.accepted();
                 self.prompt_memory
                     .accepted(task.topic, self.ledger.accepted(), excerpt);
-                self.accept(task, topic, ready.data, ready.json, model);
+                self.accept(task, topic, (ready.data, ready.json, ready.scores), model);
                 if let Some(found) = &ready.placeholder {
                     self.stats.unfinished(found.reason());
                 }
@@ -551,12 +559,12 @@ impl RunState {
         &mut self,
         task: &Task,
         topic: &Topic,
-        data: Decoded,
-        json: Option<Box<JsonRecord>>,
+        (data, json, scores): (Decoded, Option<Box<JsonRecord>>, Option<Arc<Scores>>),
         model: Option<&Arc<str>>,
     ) {
         let model = Arc::clone(model.unwrap_or(&self.model));
-        let meta = RecordMeta::new(self.ledger.accepted(), task.id, model);
+        let mut meta = RecordMeta::new(self.ledger.accepted(), task.id, model);
+        meta.scores = scores;
         self.ledger.accept(task.topic);
         self.context.parts.notify(&RunEvent::Accepted {
             topic,
