@@ -86,6 +86,7 @@ pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod schema;
+mod scores;
 #[cfg(feature = "postgres")]
 pub mod shared;
 pub mod sink;

@@ -19,7 +19,7 @@ use crate::event::{Observer, RunEvent};
 use crate::filter::{FieldFilter, Filter, ModelFilter, RecordFilter};
 use crate::guard::PanicTrap;
 use crate::hooks::{Accepted, Failed, Hooks, Rejected};
-use crate::input::{GenerateByTopicInput, Settings, Storage};
+use crate::input::{GenerateByTopicInput, JudgeSettings, Settings, Storage};
 use crate::journal::{FileJournal, FilterVerdicts, Journal, RunEmbedder};
 use crate::llm::layers::{Budget, Cached, Lane};
 use crate::llm::models::ModelRegistry;
@@ -112,6 +112,8 @@ pub struct PipelineBuilder {
     generation: Vec<(Backend, u32)>,
     fallbacks: Vec<Backend>,
     topic_model: Option<Backend>,
+    /// Who judges, where it is another than who writes.
+    judge_model: Option<Backend>,
     prices: PriceTable,
     /// Where an embedding model is found by its name.
     models: ModelRegistry,
@@ -136,6 +138,7 @@ impl PipelineBuilder {
             generation: vec![(generation, 1)],
             fallbacks: Vec::new(),
             topic_model: None,
+            judge_model: None,
             prices: PriceTable::known(),
             models: ModelRegistry::new(),
             deduplicator: None,
@@ -417,6 +420,9 @@ impl Pipeline {
         if input.asks_topic_model() {
             builder.topic_model = Some(backend(input.topic_model())?);
         }
+        let judge = input.settings().judge.as_ref();
+        let judge = judge.and_then(|judge| judge.model.as_ref());
+        builder.judge_model = judge.map(backend).transpose()?;
         builder.models = models.clone();
         Ok(builder.prices(input.prices().clone()))
     }
@@ -445,7 +451,9 @@ impl Pipeline {
             Some(backend) => vec![(backend.client.model(), 1)],
             None => records.clone(),
         };
-        let rates = Rates::new(input, &parts.prices, &records, &topics);
+        let judge = parts.judge_model.as_ref();
+        let judge = judge.map(|backend| (backend.client.model(), 1));
+        let rates = Rates::new(input, &parts.prices, &records, &topics, judge);
         let plug_ins = self.plug_ins(input)?;
         estimate_with(input, &*plug_ins.prompts, &*plug_ins.renderer, rates)
     }
@@ -570,6 +578,9 @@ impl Pipeline {
             Ok(Filter::Own(Arc::new(filter)))
         });
         let mut filters = said.collect::<Result<Vec<_>>>()?;
+        if let Some(said) = &settings.judge {
+            filters.push(self.judge(said, input)?);
+        }
         filters.extend(parts.filters);
         Ok(PlugIns {
             topics: match (parts.topics, input.topic_tree()) {
@@ -593,6 +604,18 @@ impl Pipeline {
             observers: parts.observers,
             hooks: parts.hooks,
         })
+    }
+
+    /// Returns the judge that an input describes.
+    fn judge<T>(&self, said: &JudgeSettings, input: &GenerateByTopicInput<T>) -> Result<Filter> {
+        let judge = said.judge(input.user_instruction())?;
+        let own = self.parts.judge_model.clone();
+        let model = Model {
+            choices: own.map_or_else(|| self.parts.generation.clone(), |own| vec![(own, 1)]),
+            fallbacks: Vec::new(),
+            parameters: Arc::default(),
+        };
+        Ok(Filter::Asking(Arc::new(judge), model))
     }
 
     /// Returns who writes records and who invents topics, and the output limit of our own, where there is one.

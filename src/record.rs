@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 pub(crate) use self::decoder::{Decoded, DecodedRecord, Decoder};
 use self::export::WithTopic;
 use crate::error::{Error, ErrorKind, Result};
+use crate::scores::Scores;
 use crate::topic::Topic;
 
 /// A record whose shape is known at run time only: a JSON object, its keys in the order the model wrote them.
@@ -38,6 +39,8 @@ pub struct RecordMeta {
     pub task: u64,
     /// The model that wrote it, as `provider/model`.
     pub model: Arc<str>,
+    /// What a judge gave it, where there is one; of several, the last.
+    pub scores: Option<Arc<Scores>>,
 }
 
 impl<T> Record<T> {
@@ -54,6 +57,7 @@ impl RecordMeta {
             ordinal,
             task,
             model: model.into(),
+            scores: None,
         }
     }
 }

@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
         "disk",
         "guard",
         "stop_signal",
+        "scores",
     ],
     &[
         "topic",

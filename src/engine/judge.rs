@@ -16,7 +16,7 @@ use crate::dedup::{AnyFingerprint, Match};
 use crate::diversity::excerpt;
 use crate::embedding::Embedder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::{Filter, FilterVerdict};
+use crate::filter::{Filter, FilterVerdict, Scores};
 use crate::guard::{bounded, longest};
 use crate::journal::{JudgedNotes, Log};
 use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
@@ -89,6 +89,8 @@ pub(super) struct Ready {
     pub(super) json: Option<Box<JsonRecord>>,
     pub(super) excerpt: String,
     pub(super) fingerprint: AnyFingerprint,
+    /// The scores that a judge gave it.
+    pub(super) scores: Option<Arc<Scores>>,
     /// What makes it look unfinished, which is asked for again once.
     pub(super) placeholder: Option<Violation>,
 }
@@ -102,6 +104,8 @@ pub(super) struct Refused {
     pub(super) disagreement: Option<Box<DecodeFault>>,
     /// What the filter said.
     pub(super) filter: Option<&'static str>,
+    /// The scores that a judge gave it.
+    pub(super) scores: Option<Arc<Scores>>,
     /// Why the filter could not decide.
     pub(super) filter_error: Option<Box<Error>>,
     /// Where it is invalid, and by which keyword.
@@ -327,7 +331,10 @@ impl Judge {
         };
         let candidate = Candidate::new(topic, &fields);
         let filters = self.filters.iter();
-        for filter in filters.filter(|filter| !was_clean || filter.key.is_none()) {
+        let mut scores = None;
+        // What a filter with a key said of a clean answer is known, but for its scores.
+        let asked = |filter: &&RunFilter| !was_clean || filter.key.is_none() || filter.scores();
+        for filter in filters.filter(asked) {
             let key = filter.key.as_deref();
             let decide = |record| filter.check(&candidate, record);
             let verdict = self.parts.verdicts.ask(key, &candidate, &self.log, decide);
@@ -337,6 +344,18 @@ impl Judge {
                     filter: Some(reason),
                     ..Refused::new(Rejection::Filtered, Some(reason.to_owned()))
                 },
+                Ok(FilterVerdict::Scored(given)) => {
+                    let given = scores.insert(Arc::new(given));
+                    let Some(reason) = filter.refuses(given) else {
+                        continue;
+                    };
+                    let advice = given.words().unwrap_or(reason).to_owned();
+                    Refused {
+                        filter: Some(reason),
+                        scores: Some(Arc::clone(given)),
+                        ..Refused::new(Rejection::Filtered, Some(advice))
+                    }
+                }
                 // A call that was not made since the run stops says nothing of the record.
                 Err(error) if error.is_fatal() || error.kind() == ErrorKind::Cancelled => {
                     return Err(error);
@@ -370,6 +389,7 @@ impl Judge {
             json,
             excerpt,
             fingerprint,
+            scores,
             placeholder,
         }))
     }
@@ -399,7 +419,7 @@ impl Judge {
 
 /// Returns a hash of what decides on an answer, but for duplicates.
 fn rules(parts: &RunParts) -> u128 {
-    let filters = parts.plug_ins.filters.iter().map(Filter::key);
+    let filters = parts.plug_ins.filters.iter().map(Filter::rule);
     let rules = serde_json::json!([
         env!("CARGO_PKG_VERSION"),
         format!("{:032x}", parts.input.fingerprint()),
@@ -436,6 +456,7 @@ impl Refused {
             advice,
             disagreement: None,
             filter: None,
+            scores: None,
             filter_error: None,
             reasons: Box::default(),
             repeats: None,

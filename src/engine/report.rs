@@ -11,8 +11,9 @@ use crate::ledger::Ledger;
 use crate::llm::cuts;
 use crate::outcome::{GiveUp, Outcome};
 use crate::plan::Plan;
-use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report};
+use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report, scores};
 use crate::schema::DecodeFault;
+use crate::scores::Scores;
 
 /// The most places of which the report says that type and schema disagree there. Who fixes eight sees the rest.
 const MOST_DISAGREEMENTS: usize = 8;
@@ -107,6 +108,11 @@ impl ReportBuilder {
     /// Adds a candidate that a filter refused.
     pub(super) fn filtered(&mut self, reason: &str) {
         *self.report.filtered.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// Adds what a judge gave a candidate.
+    pub(super) fn scored(&mut self, scores: &Scores) {
+        scores::add(&mut self.report.scores, scores);
     }
 
     /// Adds a record that was accepted although it looks unfinished.

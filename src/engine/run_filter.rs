@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::client_stack::ClientContext;
 use crate::candidate::Candidate;
 use crate::error::Result;
-use crate::filter::{Filter, FilterVerdict, ModelFilter, RecordFilter};
+use crate::filter::{Filter, FilterVerdict, ModelFilter, RecordFilter, Scores};
 use crate::guard::{bounded, caught_async, silent};
 use crate::journal::{CallOf, Entry, Log, SideCall};
 use crate::llm::{CallsUnderWay, Capabilities, ChatRequest, ChatResponse, LlmClient, Purpose};
@@ -86,6 +86,19 @@ impl RunFilter {
                     }
                 }
             }
+        }
+    }
+
+    /// Returns whether what it says of a record is more than a yes or no.
+    pub(super) fn scores(&self) -> bool {
+        matches!(self.kind, Kind::Asking(..))
+    }
+
+    /// Returns why a record with such scores is not wanted.
+    pub(super) fn refuses(&self, scores: &Scores) -> Option<&'static str> {
+        match &self.kind {
+            Kind::Own(_) => None,
+            Kind::Asking(filter, _) => filter.refuses(scores),
         }
     }
 

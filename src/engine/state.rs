@@ -23,6 +23,7 @@ use crate::plan::Plan;
 use crate::random::Random;
 use crate::record::{Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
 use crate::schedule::SchedulingPolicy;
+use crate::scores::Scores;
 use crate::topic::Topic;
 
 /// What a run says that goes on where a process was killed.
@@ -280,6 +281,13 @@ impl RunState {
             ..Brought::default()
         };
         for candidate in judged.candidates {
+            let scores = match &candidate {
+                Ok(ready) => &ready.scores,
+                Err(refused) => &refused.scores,
+            };
+            if let Some(scores) = scores {
+                self.counted.scored(scores);
+            }
             let settled = match candidate {
                 Ok(ready) => self.ready(task, topic, ready, &prompt.shown, model),
                 Err(refused) => Some(Err(refused)),
@@ -365,6 +373,7 @@ impl RunState {
             json,
             excerpt,
             fingerprint,
+            scores,
             placeholder,
         } = ready;
         if !self.ledger.has_room(task.topic) {
@@ -400,7 +409,7 @@ impl RunState {
         self.counted.accepted();
         let ordinal = self.ledger.accepted();
         self.prompt_memory.accepted(task.topic, ordinal, &excerpt);
-        self.accept(task, topic, data, json.as_deref(), model);
+        self.accept(task, topic, data, json.as_deref(), scores, model);
         if let Some(found) = &placeholder {
             self.counted.unfinished(&found.reason());
         }
@@ -516,10 +525,12 @@ impl RunState {
         topic: &Topic,
         data: Decoded,
         json: Option<&JsonRecord>,
+        scores: Option<Arc<Scores>>,
         model: Option<&Arc<str>>,
     ) {
         let model = Arc::clone(model.unwrap_or(&self.model));
-        let meta = RecordMeta::new(self.ledger.accepted(), task.id, model);
+        let mut meta = RecordMeta::new(self.ledger.accepted(), task.id, model);
+        meta.scores = scores;
         self.ledger.accept(task.topic);
         self.context.parts.notify(&RunEvent::Accepted {
             topic,

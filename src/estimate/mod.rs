@@ -87,6 +87,7 @@ pub(crate) struct Rates {
     /// With the share of calls each gets; a fallback gets none.
     records: Vec<(Price, f64)>,
     topics: Vec<(Price, f64)>,
+    judge: Vec<(Price, f64)>,
     missing: Option<String>,
 }
 
@@ -134,7 +135,12 @@ pub fn estimate<T>(input: &GenerateByTopicInput<T>, prices: &PriceTable) -> Resu
         .map(|name| (name.as_str(), 0));
     let records: Vec<_> = records.chain(fallbacks).collect();
     let topics = [(input.topic_model().as_str(), 1)];
-    let rates = Rates::new(input, prices, &records, &topics);
+    let judge = settings
+        .judge
+        .as_ref()
+        .and_then(|judge| judge.model.as_ref());
+    let judge = judge.map(|model| (model.as_str(), 1));
+    let rates = Rates::new(input, prices, &records, &topics, judge);
     let prompts = settings.prompts.prompts()?;
     estimate_with(input, &prompts, &settings.schema_renderer, rates)
 }
@@ -229,6 +235,7 @@ fn assemble(shape: Shape, rates: Rates, records: Part, assumptions: Vec<String>)
         Some((records, &rates.records)),
         shape.topics.map(|part| (part, &rates.topics)),
         shape.angles.map(|part| (part, &rates.topics)),
+        shape.judge.map(|part| (part, &rates.judge)),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     let sum = |of: &dyn Fn(&Part) -> Spread<f64>| {
@@ -295,12 +302,14 @@ impl Part {
 }
 
 impl Rates {
-    /// Finds the prices of models that are named with their weights; a fallback has none.
+    /// Finds the prices of models that are named with their weights; a fallback has none. Unless another does, those who write
+    /// records judge them.
     pub(crate) fn new<T>(
         input: &GenerateByTopicInput<T>,
         prices: &PriceTable,
         records: &[(&str, u32)],
         topics: &[(&str, u32)],
+        judge: Option<(&str, u32)>,
     ) -> Self {
         let topics = if input.asks_topic_model() {
             topics
@@ -310,6 +319,7 @@ impl Rates {
         let missing = records
             .iter()
             .chain(topics)
+            .chain(&judge)
             .find(|(model, _)| prices.get(model).is_none())
             .map(|(model, _)| {
                 format!("the price of {model} is not known; give it to have the cost estimated")
@@ -325,6 +335,7 @@ impl Rates {
         Self {
             records: of(records),
             topics: of(topics),
+            judge: of(judge.as_ref().map_or(records, std::slice::from_ref)),
             missing,
         }
     }

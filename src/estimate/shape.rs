@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::prompt_size::{prompt, tokens};
-use super::{Part, Spread, count, float};
+use super::{LIKELY_CALLS, MOST_CALLS, Part, Spread, count, float};
 use crate::diversity::Steering;
 use crate::error::Result;
 use crate::input::{GenerateByTopicInput, RecordsPerRequest};
@@ -27,6 +27,13 @@ const SHOWN: Spread<f64> = Spread {
 
 /// Tokens of what a prompt tells of the last answer's faults: four notes, each with a shown record at most.
 const FEEDBACK: f64 = 4.0 * 250.0;
+
+/// Tokens of a judge's vote: a sentence and a score for each criterion.
+const VOTE: Spread<f64> = Spread {
+    low: 10.0,
+    likely: 50.0,
+    high: 300.0,
+};
 
 /// Items of a list whose length the schema leaves open.
 const LIST: f64 = 3.0;
@@ -71,6 +78,8 @@ pub(super) struct Shape {
     pub(super) topics: Option<Part>,
     /// The calls for angles, where there are any.
     pub(super) angles: Option<Part>,
+    /// The calls of a judge, where there is one.
+    pub(super) judge: Option<Part>,
 }
 
 impl Shape {
@@ -140,6 +149,7 @@ impl Shape {
             stable: tokens(stable).likely,
             topics: topics(input, prompts)?,
             angles: angles(input, prompts)?,
+            judge: judge(input, fields(record_of(&wrapped)))?,
         })
     }
 
@@ -179,6 +189,29 @@ fn mean_shown(quotas: impl Iterator<Item = u64>, per_request: u64, most: u64) ->
         all += calls;
     }
     if all > 0.0 { shown / all } else { 0.0 }
+}
+
+/// Returns the calls of a judge: one a vote for each record of this many fields, and as many for those that it refuses.
+fn judge<T>(input: &GenerateByTopicInput<T>, fields: f64) -> Result<Option<Part>> {
+    let Some(settings) = &input.settings().judge else {
+        return Ok(None);
+    };
+    let votes = f64::from(settings.votes) * float(input.allocation().total());
+    let calls = Spread::new(votes, votes * LIKELY_CALLS, votes * MOST_CALLS);
+    let told = settings.judge(input.user_instruction())?.system();
+    let text = prompt(told.len() as u64, 0);
+    let record = FIELD.each(|field| field * fields);
+    Ok(Some(Part {
+        calls,
+        answered: calls,
+        input: Spread::new(
+            text.low + record.low,
+            text.likely + record.likely,
+            text.high + record.high,
+        ),
+        output: VOTE,
+        cached: tokens(told.len() as u64).likely,
+    }))
 }
 
 /// Returns the calls for topics.
@@ -275,6 +308,24 @@ mod tests {
             "e": {"type": "array", "items": {"type": "string"}},
         }});
         assert!((fields(&schema) - 6.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn each_vote_of_a_judge_is_a_call() {
+        let input = |judge| {
+            let input = json!({"user_instruction": "about the sea", "num_records": 20, "topics": ["tides"],
+                "generation_model_name": "openai/gpt-4o-mini", "judge": judge});
+            GenerateByTopicInput::from_json_value(input).expect("the test's input is valid")
+        };
+        let prices = crate::llm::price::PriceTable::known();
+        let estimate = |judge| crate::estimate::estimate(&input(judge), &prices).expect("known");
+        let without = estimate(json!(null));
+        let mut said = json!({"criteria": ["clear"], "accept": "clear > 3", "votes": 3});
+        let with = estimate(said.clone());
+        assert_eq!((without.calls.low, with.calls.low), (20, 80));
+        said["model"] = json!("openai/gpt-4o");
+        let cost = |estimate: &super::super::Estimate| estimate.cost.expect("a price").likely;
+        assert!(cost(&estimate(said)) > cost(&with));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A caller's own yes or no to a valid record.
 
 mod field;
+mod judge;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,10 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 pub use field::{FieldFilter, FieldRule};
+pub use judge::{Criterion, Judge, NOT_ACCEPTED};
 
 use crate::candidate::Candidate;
 use crate::error::Result;
 use crate::llm::{LlmClient, Model};
+pub use crate::scores::{Scores, Vote};
 
 /// Says whether a valid record is wanted. One that asks a model is a [`ModelFilter`].
 ///
@@ -94,6 +97,21 @@ pub trait ModelFilter: fmt::Debug + Send + Sync + 'static {
 
     /// Names the filter and its configuration; see [`RecordFilter::key`]. The name of the model is added to it.
     fn key(&self) -> String;
+
+    /// Returns why a record with such scores is not wanted, where [`check`](Self::check) returned
+    /// [`Scored`](FilterVerdict::Scored): a fixed phrase, as in [`Reject`](FilterVerdict::Reject). It is asked anew by whoever
+    /// goes on with the run, and so may change without a call.
+    ///
+    /// Default: each is wanted.
+    fn refuses(&self, scores: &Scores) -> Option<&'static str> {
+        let _ = scores;
+        None
+    }
+
+    /// Names what [`refuses`](Self::refuses) decides by.
+    fn rule(&self) -> String {
+        String::new()
+    }
 }
 
 /// A filter, as a pipeline has it.
@@ -104,6 +122,15 @@ pub(crate) enum Filter {
 }
 
 impl Filter {
+    /// Returns what decides on a record, where it can be said.
+    pub(crate) fn rule(&self) -> Option<[String; 2]> {
+        let rule = match self {
+            Self::Own(_) => String::new(),
+            Self::Asking(filter, _) => filter.rule(),
+        };
+        Some([self.key()?, rule])
+    }
+
     /// Returns under what its word is kept.
     pub(crate) fn key(&self) -> Option<String> {
         match self {
@@ -137,6 +164,9 @@ pub enum FilterVerdict {
     /// It is not, with a reason: a fixed phrase, never a piece of the record. The report counts it
     /// ([`Report::filtered`](crate::Report::filtered)), hooks are shown it, and the topic's next prompt tells the model.
     Reject(&'static str),
+    /// A filter that asks a model gives it these scores, and [`ModelFilter::refuses`] says whether they are enough. The topic's
+    /// next prompt is told what the judge said of a record that is refused. From any other filter, it is wanted.
+    Scored(Scores),
 }
 
 /// Makes a filter of a closure that returns whether a record is wanted.

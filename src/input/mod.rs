@@ -11,6 +11,7 @@ mod encoding;
 mod files;
 mod filters;
 mod form;
+mod judge;
 mod models;
 mod parameters;
 mod path;
@@ -41,6 +42,7 @@ use serde_json::{Map, Value};
 
 pub use builder::GenerateByTopicInputBuilder;
 pub use files::{JournalPlace, OutputFile, RecordFormat};
+pub use judge::JudgeSettings;
 pub use reader::InputKey;
 pub use settings::{RecordsPerRequest, Settings, Storage};
 pub use text::InputFormat;

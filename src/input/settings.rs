@@ -14,6 +14,7 @@ use super::form::{
     Choice, DOLLARS, FileBeside, Flag, Form, List, Maybe, ModelForm, Named, POSITIVE, PathForm,
     SECONDS, Switch, Whole, is_off, parts,
 };
+use super::judge::{JudgeForm, JudgeSettings};
 use super::place::{Notes, Place, SETTINGS};
 use super::prompts::PromptsForm;
 use super::reader::{InputKey, Reader};
@@ -208,6 +209,10 @@ described! {
         /// What fields of a record must be like, by their names or paths; another is asked for in place of a record that is not.
         #[example("{\"answer\": {\"min_chars\": 20, \"max_chars\": 400}, \"difficulty\": {\"one_of\": [\"easy\", \"hard\"]}}")]
         filters: BTreeMap<String, FieldRule> = BTreeMap::new(), Named(Keys), runtime_only;
+        /// A model that scores each record by criteria of yours; another record is asked for in place of one whose scores are not
+        /// enough. Its calls count under the caps, and its scores are journalled.
+        #[example("{\"criteria\": [\"correct\", \"clear\"], \"accept\": \"correct >= 4 && clear >= 3\"}")]
+        judge: Option<JudgeSettings> = None, Switch(JudgeForm), runtime_only;
         // What is accepted may change with it, as with filters: that is judged anew, and nothing is asked again.
         /// What is taken for a repeat: the name of a method, or an object. May also stand beside `output_schema`.
         #[example("{\"method\": \"near\", \"fields\": [\"question\"], \"scope\": \"topic\"}")]

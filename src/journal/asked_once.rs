@@ -13,7 +13,7 @@ use super::{CallNote, CallOf, Embedding, Entry, Filtered, Log, SideCall};
 use crate::candidate::Candidate;
 use crate::embedding::{Batched, Embedder, embed_each};
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::{FilterVerdict, label};
+use crate::filter::FilterVerdict;
 use crate::llm::layers::{Budget, Retrying};
 use crate::llm::{Attempt, Usage};
 
@@ -84,11 +84,7 @@ impl FilterVerdicts {
         let kept = async {
             let verdict = decide(record).await.map_err(NoVerdict::Broken)?;
             let verdict = verdict.map_err(NoVerdict::Undecided)?;
-            let reason = match verdict {
-                FilterVerdict::Keep => None,
-                FilterVerdict::Reject(reason) => Some(reason),
-            };
-            let entry = || Entry::Filtered(Filtered::new(key.to_owned(), record, reason));
+            let entry = || Entry::Filtered(Filtered::new(key.to_owned(), record, &verdict));
             log.append_aside(entry).await.map_err(NoVerdict::Broken)?;
             Ok(verdict)
         };
@@ -101,15 +97,10 @@ impl FilterVerdicts {
 
     /// Takes what an earlier process was told.
     pub(crate) fn recall(&self, filtered: &Filtered) {
-        let verdict = match &filtered.reason {
-            None => FilterVerdict::Keep,
-            Some(reason) => match label(reason) {
-                Some(label) => FilterVerdict::Reject(label),
-                None => return,
-            },
-        };
-        self.0
-            .insert(hash_in(&filtered.filter, filtered.record), verdict);
+        if let Some(verdict) = filtered.verdict() {
+            let question = hash_in(&filtered.filter, filtered.record);
+            self.0.insert(question, verdict);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Header;
 use crate::embedding::quantised;
 use crate::error::ErrorKind;
+use crate::filter::{FilterVerdict, Scores, label};
 use crate::llm::{Attempt, ChatResponse, UnconfirmedCost, Usage};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
@@ -60,20 +61,41 @@ pub struct Filtered {
     /// A hash of the record and its topic.
     #[serde(with = "hexadecimal")]
     pub record: u128,
-    /// Why it was refused; `None` where it was not.
+    /// Why it was refused; `None` where it was not, and where that follows from the scores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The scores it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Scores>,
 }
 
 impl Filtered {
     /// Creates what a filter of this key said.
     #[must_use]
-    pub fn new(filter: String, record: u128, reason: Option<&str>) -> Self {
+    pub fn new(filter: String, record: u128, verdict: &FilterVerdict) -> Self {
+        let (reason, scores) = match verdict {
+            FilterVerdict::Keep => (None, None),
+            FilterVerdict::Reject(reason) => (Some((*reason).to_owned()), None),
+            FilterVerdict::Scored(scores) => (None, Some(scores.clone())),
+        };
         Self {
             filter,
             record,
-            reason: reason.map(str::to_owned),
+            reason,
+            scores,
         }
+    }
+
+    /// Returns what the filter said; nothing where its reasons are too many to be labels.
+    #[must_use]
+    pub fn verdict(&self) -> Option<FilterVerdict> {
+        if let Some(scores) = &self.scores {
+            return Some(FilterVerdict::Scored(scores.clone()));
+        }
+        let Some(reason) = &self.reason else {
+            return Some(FilterVerdict::Keep);
+        };
+        label(reason).map(FilterVerdict::Reject)
     }
 }
 

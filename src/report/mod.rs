@@ -1,6 +1,7 @@
 //! What a run did: every call and every candidate accounted for.
 
 mod call_stats;
+pub(crate) mod scores;
 mod show;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::schema::dialect::LocalCheck;
 use crate::schema::{CoercionKind, Dialect};
 use crate::topic::Topic;
 pub(crate) use call_stats::CallStats;
+pub use scores::CriterionReport;
 
 /// What a run did, in total and per topic.
 ///
@@ -57,6 +59,8 @@ pub struct Report {
     pub candidates: CandidateCounts,
     /// Candidates that filters refused, by what the filter said.
     pub filtered: BTreeMap<String, u64>,
+    /// What judges gave the candidates, by criterion.
+    pub scores: BTreeMap<String, CriterionReport>,
     /// Candidates refused as repeats, by the method that found them; `custom` for a deduplicator that names none.
     pub duplicates: BTreeMap<String, u64>,
     /// Of those, candidates that repeat a record which their own prompt showed.
@@ -358,6 +362,7 @@ impl Report {
             answers: AnswerCounts::default(),
             candidates: CandidateCounts::default(),
             filtered: BTreeMap::new(),
+            scores: BTreeMap::new(),
             duplicates: BTreeMap::new(),
             copies: 0,
             shown: BTreeMap::new(),

@@ -46,6 +46,9 @@ impl fmt::Display for Report {
         for (reason, count) in &self.filtered {
             write!(f, "\n{count} refused by a filter: {reason}")?;
         }
+        for (criterion, scores) in &self.scores {
+            write!(f, "\n{criterion}: {scores}")?;
+        }
         for topic in &self.given_up.listed {
             write!(f, "\n{topic}")?;
         }

@@ -4,11 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use serde_json::{Value, json};
 use topicloom::journal::{FileJournal, MemoryJournal};
 use topicloom::llm::models::ModelRegistry;
-use topicloom::{ErrorKind, GenerateByTopicInput, Pipeline, Report};
+use topicloom::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, OfflineModel};
+use topicloom::{ErrorKind, GenerateByTopicInput, Pipeline, Report, Result};
 
 /// Answers `/embeddings` with one direction for each text; returns where, and how many texts it was asked for.
 pub(crate) fn embedding_server() -> (String, Arc<AtomicUsize>) {
@@ -160,27 +163,71 @@ async fn a_resume_asks_for_no_embedding_again() {
     );
 }
 
+/// The stand-in, whose answers wait until as many texts were embedded as it has answered, or two seconds.
+#[derive(Debug)]
+struct Paced {
+    embedded: Arc<AtomicUsize>,
+    before: usize,
+    answered: AtomicUsize,
+}
+
+impl Paced {
+    fn by(embedded: Arc<AtomicUsize>) -> Self {
+        Self {
+            before: embedded.load(Ordering::Relaxed),
+            embedded,
+            answered: AtomicUsize::new(0),
+        }
+    }
+}
+
+#[async_trait]
+impl LlmClient for Paced {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        let answered = self.before + self.answered.fetch_add(1, Ordering::Relaxed);
+        let mut waits = 0..400;
+        while self.embedded.load(Ordering::Relaxed) < answered && waits.next().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        OfflineModel::default().complete(request).await
+    }
+
+    fn model(&self) -> &'static str {
+        "paced/loom"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        OfflineModel::default().capabilities()
+    }
+}
+
 #[tokio::test]
 async fn calls_for_embeddings_count_under_the_caps_of_all_processes_of_a_run() {
     let directory = tempfile::tempdir().expect("there is room");
     let path = |name: &str| directory.path().join(name);
-    let pipeline = |input: &GenerateByTopicInput, name: &str| {
+    let pipeline = |input: &GenerateByTopicInput, name: &str, asked: &Arc<AtomicUsize>| {
         let journal = FileJournal::open(path(name)).expect("it opens");
-        let builder =
-            Pipeline::builder_from_input(input, &ModelRegistry::new()).expect("known models");
+        let asked = Arc::clone(asked);
+        let models = ModelRegistry::new().register("paced", move |_| {
+            Ok(Arc::new(Paced::by(Arc::clone(&asked))))
+        });
+        let builder = Pipeline::builder_from_input(input, &models).expect("known models");
         builder.journal(journal).build()
     };
     let capped = |base_url: &str| {
         let mut document = input(base_url, 40).to_json();
+        document["generation_model_name"] = json!("paced/loom");
         document["data_factory_config"]["max_calls"] = json!(20);
         document["data_factory_config"]["max_concurrency"] = json!(1);
         GenerateByTopicInput::from_json_value(document).expect("an input")
     };
     let (base_url, asked) = embedding_server_for(5);
     let input = capped(&base_url);
-    let run = pipeline(&input, "first").run(input).expect("it starts");
+    let run = pipeline(&input, "first", &asked)
+        .run(input)
+        .expect("it starts");
     while asked.load(Ordering::Relaxed) < 6 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     // What a process leaves that is killed now.
     std::fs::copy(path("first"), path("killed")).expect("it can be copied");
@@ -190,7 +237,7 @@ async fn calls_for_embeddings_count_under_the_caps_of_all_processes_of_a_run() {
     let input = capped(&base_url);
     let mut asked_before = None;
     for resume in 0..2 {
-        let error = pipeline(&input, "killed")
+        let error = pipeline(&input, "killed", &asked)
             .generate(input.clone())
             .await
             .expect_err("the cap is reached");

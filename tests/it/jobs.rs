@@ -240,3 +240,18 @@ async fn repeats_are_found_by_their_meaning() {
         "{found:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_judge_accepts_each_record_of_a_judged_job() {
+    let dataset = run(built(job("judged.yaml")), &registry(&["openai"])).await;
+    assert_eq!(dataset.len(), 12);
+    for record in &dataset {
+        let scores = record.meta.scores.as_ref().expect("it was judged");
+        let means = scores.means();
+        assert!(
+            means["correct"] >= 4.0 && means["clear"] >= 3.0,
+            "{scores:?}"
+        );
+        assert_eq!(scores.votes().len(), 2);
+    }
+}

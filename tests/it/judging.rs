@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use serde_json::json;
 use topicloom::filter::{FilterVerdict, ModelFilter};
 use topicloom::journal::{Entry, FileJournal, Journal, MemoryJournal};
-use topicloom::llm::{ChatRequest, ChatResponse, Message, OfflineModel, Purpose, Role, Usage};
+use topicloom::llm::{
+    Capabilities, ChatRequest, ChatResponse, Message, OfflineModel, Purpose, Role, Usage,
+};
 use topicloom::run::RunError;
 use topicloom::testing::{conformance, mock_llm};
 use topicloom::{
@@ -225,6 +227,139 @@ async fn a_judge_that_is_asked_when_the_run_stops_is_waited_for() {
             .iter()
             .any(|entry| matches!(entry, Entry::Filtered(_)))
     );
+}
+
+/// Writes as the offline model does, and gives scores that a record has from its text.
+#[derive(Debug, Clone, Default)]
+struct WritesAndJudges {
+    calls: Arc<AtomicU64>,
+}
+
+impl WritesAndJudges {
+    /// A score from 0 to 9.
+    fn score(record: &str) -> u64 {
+        let sum = record.bytes().fold(7_u64, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(byte.into())
+        });
+        sum / 7 % 10
+    }
+}
+
+#[async_trait]
+impl LlmClient for WritesAndJudges {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if request.purpose != Purpose::Filters {
+            return OfflineModel::default().complete(request).await;
+        }
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let (_, record) = request
+            .last_text()
+            .split_once("Record: ")
+            .expect("it is shown a record");
+        let answer = format!(
+            "Well: {{\"words\": \"Say more.\", \"good\": {}}}",
+            Self::score(record)
+        );
+        Ok(ChatResponse::new(answer).with_usage(Usage::new(30, 9)))
+    }
+
+    fn model(&self) -> &'static str {
+        "test/both"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        OfflineModel::default().capabilities()
+    }
+}
+
+fn judged(records: u64, seed: u64, accept: &str, votes: u32) -> GenerateByTopicInput {
+    GenerateByTopicInput::from_json_value(json!({
+        "user_instruction": "about the sea", "num_records": records, "topics": ["tides", "waves"],
+        "seed": seed, "max_concurrency": 4,
+        "judge": {"criteria": [{"name": "good", "scale": [0, 9]}], "accept": accept, "votes": votes},
+    }))
+    .expect("the test's input is valid")
+}
+
+async fn run_judged(
+    client: &WritesAndJudges,
+    journal: &MemoryJournal,
+    input: GenerateByTopicInput,
+) -> Result<Dataset, RunError> {
+    let pipeline = Pipeline::builder(client.clone())
+        .journal(journal.clone())
+        .build();
+    pipeline.generate(input).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_rule_is_applied_to_the_scores_in_the_journal() {
+    let (client, journal) = (WritesAndJudges::default(), MemoryJournal::default());
+    let first = run_judged(&client, &journal, judged(20, 1, "good >= 6", 3)).await;
+    let first = first.expect("complete");
+    let report = first.report();
+    let calls = client.calls.load(Ordering::Relaxed);
+    assert_eq!(report.filter_calls.made, calls);
+    assert_eq!(report.scores["good"].agreement(), Some(1.0));
+    assert_eq!(report.scores["good"].votes.values().sum::<u64>(), calls);
+    assert!(report.filtered["not accepted by the judge"] > 5);
+    for record in &first {
+        let good = record.meta.scores.as_ref().expect("it was judged").means()["good"];
+        let text = json!(record.data).to_string();
+        assert!(good >= 6.0 && good == WritesAndJudges::score(&text) as f64);
+    }
+
+    for rule in ["good >= 6", "good >= 3 && good != 7"] {
+        let again = run_judged(&client, &journal, judged(20, 1, rule, 3)).await;
+        let again = again.expect("complete");
+        assert_eq!(client.calls.load(Ordering::Relaxed), calls, "{rule}");
+        assert_eq!(again.report().record_calls.made, report.record_calls.made);
+        let scores = again
+            .iter()
+            .map(|record| record.meta.scores.as_ref().expect("scores").means()["good"]);
+        let fits = |good: f64| {
+            if rule.len() > 9 {
+                good >= 3.0 && good != 7.0
+            } else {
+                good >= 6.0
+            }
+        };
+        assert!(scores.into_iter().all(fits));
+    }
+    let stricter = run_judged(&client, &journal, judged(20, 1, "good >= 8", 3)).await;
+    let stricter = stricter.expect("complete");
+    assert!(
+        client.calls.load(Ordering::Relaxed) > calls,
+        "the gap is asked for"
+    );
+    assert_eq!(stricter.len(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_records_asked_for_are_accepted_or_missing_whatever_a_judge_passes() {
+    let runs =
+        std::env::var("TOPICLOOM_JUDGED_RUNS").map_or(40, |runs| runs.parse().expect("a number"));
+    let mut short = 0;
+    for seed in 0..runs {
+        let least = 1 + seed % 8;
+        let client = WritesAndJudges::default();
+        let input = judged(12, seed, &format!("good >= {least}"), 1);
+        let ended = run_judged(&client, &MemoryJournal::default(), input).await;
+        let (accepted, report) = match &ended {
+            Ok(dataset) => (dataset.len(), dataset.report()),
+            Err(error) => (error.dataset().len(), error.report()),
+        };
+        short += u64::from(ended.is_err());
+        assert_eq!(report.accepted, accepted as u64);
+        assert_eq!(ended.is_ok(), accepted == 12);
+        assert_eq!(report.imbalances(), Vec::<String>::new());
+        assert_eq!(
+            report.filter_calls.made,
+            client.calls.load(Ordering::Relaxed)
+        );
+    }
+    assert!(short * 50 <= runs, "{short} of {runs} runs ended short");
 }
 
 #[tokio::test(start_paused = true)]
