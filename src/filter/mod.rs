@@ -1,6 +1,7 @@
 //! A caller's own yes or no to a valid record.
 
 mod field;
+mod language;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 pub use field::{FieldFilter, FieldRule};
+pub use language::Language;
 
 use crate::candidate::Candidate;
 use crate::error::Result;
