@@ -3,7 +3,8 @@
 /// Returns the candidate that a misspelt name is closest to, if one is close enough to be meant.
 ///
 /// Close enough is a third of the name's length, and at least two edits: `topic` is near `topics`, and `size`
-/// is near nothing in `seed`. Case and the kind of separator do not count.
+/// is near nothing in `seed`. Case and the kind of separator do not count. Failing that, one that it is the beginning of, with
+/// four letters or more.
 pub(crate) fn closest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -15,12 +16,15 @@ pub(crate) fn closest<'a>(
         return None;
     }
     let most = (name.len() / 3).max(2);
-    candidates
-        .into_iter()
-        .map(|candidate| (edits(&name, &plain(candidate)), candidate))
+    let candidates: Vec<_> = candidates.into_iter().collect();
+    let slip = candidates
+        .iter()
+        .map(|&candidate| (edits(&name, &plain(candidate)), candidate))
         .filter(|(edits, candidate)| *edits <= most && *edits < candidate.len().min(name.len()))
         .min_by_key(|(edits, _)| *edits)
-        .map(|(_, candidate)| candidate)
+        .map(|(_, candidate)| candidate);
+    let begins = |candidate: &&&str| name.len() >= 4 && plain(candidate).starts_with(&name);
+    slip.or_else(|| candidates.iter().find(begins).copied())
 }
 
 fn plain(name: &str) -> String {
@@ -59,6 +63,8 @@ mod tests {
         assert_eq!(closest("topic", names), Some("topics"));
         assert_eq!(closest("tpoics", names), Some("topics"));
         assert_eq!(closest("Num-Recrods", names), Some("num_records"));
+        assert_eq!(closest("records", names), Some("records_per_topic"));
+        assert_eq!(closest("rec", names), None);
         assert_eq!(closest("colour", names), None);
         assert_eq!(closest("xx", names), None);
         assert_eq!(closest(&"x".repeat(1_000_000), names), None);

@@ -9,6 +9,9 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+#[path = "support/keys.rs"]
+mod keys;
+
 /// A folder with an input, and the command in it.
 struct Place(TempDir);
 
@@ -669,8 +672,74 @@ journal = \"kept.journal\"
     }
     let printed = place.prints(&["run", "job.toml", "--offline", "--seed", "1", "-o", "-"]);
     assert_eq!(records(&printed).len(), 3);
+    for file in ["report.json", "rejected.jsonl", "kept.journal"] {
+        fs::remove_file(place.path(file)).expect("it was written");
+    }
+    let off = ["--report", "off", "--rejected=false", "--journal", "off"];
+    place.prints(
+        &[
+            &["run", "job.toml", "--offline", "-o", "other.jsonl"][..],
+            &off,
+        ]
+        .concat(),
+    );
+    for file in [
+        "report.json",
+        "rejected.jsonl",
+        "kept.journal",
+        "off",
+        "false",
+    ] {
+        assert!(!place.path(file).exists(), "{file}");
+    }
     assert!(
         said(&place.runs(&["run", "job.toml", "--offline", "-o", "job.toml"]))
             .contains("one file cannot be both")
     );
+}
+
+/// Runs every example of every key, at its place in an input, a few at a time.
+#[test]
+fn every_documented_example_runs_offline() {
+    // Two are for a database, and one wants values that the stand-in does not know.
+    let goes_otherwise = |path: &str| match path {
+        "journal.shared" | "journal.run_id" => Some(2),
+        "filters.answer.one_of" => Some(3),
+        _ => None,
+    };
+    let rows = keys::rows();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let wrong = std::sync::Mutex::new(Vec::new());
+    let run = || {
+        while let Some(row) = rows.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+            for example in row.schema["examples"].as_array().expect("it has some") {
+                let place = Place::new();
+                place.write("system.jinja", "{{ instruction }}");
+                place.write("topics.csv", "topic,count\ntides,1\n");
+                place.write(
+                    "benchmark.jsonl",
+                    "{\"question\": \"x\", \"answer\": \"y\"}\n",
+                );
+                let mut document = keys::document(row, example);
+                if row.path() != "num_records" {
+                    document["num_records"] = json!(20);
+                }
+                place.write("input.json", &document.to_string());
+                let output =
+                    place.runs(&["run", "input.json", "--offline", "--quiet", "--seed", "1"]);
+                let status = goes_otherwise(&row.path()).unwrap_or(0);
+                if output.status.code() != Some(status) {
+                    let said = format!("{} {example}: {}", row.path(), said(&output));
+                    wrong.lock().expect("nothing panics").push(said);
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(run);
+        }
+    });
+    let wrong = wrong.into_inner().expect("nothing panics");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use regex::Regex;
 use serde_json::Value;
 
-use super::{FilterVerdict, RecordFilter, label};
+use super::{FilterVerdict, Language, RecordFilter, label};
 use crate::candidate::{Candidate, at_path};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -23,6 +23,8 @@ pub struct FieldRule {
     pub regex: Option<String>,
     /// The values it may have.
     pub one_of: Option<Vec<Value>>,
+    /// The language it has to be in. A text that is too short to tell passes.
+    pub language: Option<Language>,
 }
 
 /// Keeps records whose field is as a rule says. A record without the field passes: whether it has to be there is the schema's
@@ -48,7 +50,10 @@ pub struct FieldFilter {
 }
 
 impl FieldFilter {
-    /// Creates a filter for a field, named or at a path such as `meta.source`.
+    /// Stands for the record as a whole: all its texts, one after the other.
+    pub const RECORD: &'static str = "*";
+
+    /// Creates a filter for a field, named or at a path such as `meta.source`, or for the [whole record](Self::RECORD).
     ///
     /// # Errors
     ///
@@ -92,18 +97,48 @@ impl FieldFilter {
             return Some("does not match its regular expression".to_owned());
         }
         let wanted = rule.one_of.as_ref();
-        let is_other = wanted.is_some_and(|wanted| !wanted.contains(value));
-        is_other.then(|| "is none of the values that are wanted".to_owned())
+        if wanted.is_some_and(|wanted| !wanted.contains(value)) {
+            return Some("is none of the values that are wanted".to_owned());
+        }
+        let language = rule.language.filter(|language| language.excludes(&text));
+        language.map(|language| format!("is not in {}", language.name()))
+    }
+}
+
+/// Adds the texts in a value, each on a line.
+fn add_texts(value: &Value, texts: &mut String) {
+    match value {
+        Value::String(text) => {
+            texts.push_str(text);
+            texts.push('\n');
+        }
+        Value::Array(items) => items.iter().for_each(|item| add_texts(item, texts)),
+        Value::Object(object) => object.values().for_each(|item| add_texts(item, texts)),
+        _ => {}
     }
 }
 
 #[async_trait]
 impl RecordFilter for FieldFilter {
     async fn check(&self, candidate: &Candidate<'_>) -> Result<FilterVerdict> {
-        let value = at_path(candidate.data(), &self.path).filter(|value| !value.is_null());
-        let fault = value.and_then(|value| self.fault(value));
+        let is_whole = self.path == Self::RECORD;
+        let fault = if is_whole {
+            let mut texts = String::new();
+            candidate
+                .data()
+                .values()
+                .for_each(|value| add_texts(value, &mut texts));
+            self.fault(&texts.into())
+        } else {
+            let value = at_path(candidate.data(), &self.path).filter(|value| !value.is_null());
+            value.and_then(|value| self.fault(value))
+        };
         Ok(fault.map_or(FilterVerdict::Keep, |fault| {
-            let reason = label(&format!("`{}` {fault}", self.path));
+            let reason = if is_whole {
+                label(&format!("the record {fault}"))
+            } else {
+                label(&format!("`{}` {fault}", self.path))
+            };
             FilterVerdict::Reject(reason.unwrap_or("a field is not as it should be"))
         }))
     }
@@ -185,6 +220,26 @@ mod tests {
         };
         assert!(!keeps("meta.source").await);
         assert!(keeps("a.b").await && keeps("meta.year").await && keeps("none").await);
+    }
+
+    #[tokio::test]
+    async fn a_record_is_judged_by_all_its_texts() {
+        let mut rule = FieldRule {
+            language: Some("en".parse().unwrap()),
+            ..FieldRule::default()
+        };
+        let german = json!({"topic": "tides", "answers": [{"text": "Die Gezeiten entstehen durch die Anziehung des Mondes und der Sonne."}]});
+        for (field, refused) in [
+            ("*", Some("the record is not in English")),
+            ("answers", Some("`answers` is not in English")),
+            ("topic", None),
+        ] {
+            let wanted = refused.map_or(FilterVerdict::Keep, FilterVerdict::Reject);
+            assert_eq!(verdict(rule.clone(), field, german.clone()).await, wanted);
+        }
+        rule.language = Some("de".parse().unwrap());
+        rule.min_chars = Some(70);
+        assert_eq!(verdict(rule, "*", german).await, FilterVerdict::Keep);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod field;
 mod judge;
+mod language;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,6 +12,7 @@ use async_trait::async_trait;
 
 pub use field::{FieldFilter, FieldRule};
 pub use judge::{Criterion, Judge, NOT_ACCEPTED};
+pub use language::Language;
 
 use crate::candidate::Candidate;
 use crate::error::Result;

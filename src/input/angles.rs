@@ -1,19 +1,57 @@
 //! `angles` in its JSON form.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::form::Form;
-use super::place::{Place, whole};
+use super::described::{Described as _, Keys, described};
+use super::form::{Form, Maybe, Whole};
+use super::place::Place;
 use crate::topic::{AngleSource, Angles};
 
 const ADVICE: &str =
     r#"write "neutral", a list such as ["for a child", "a common mistake"], or {"generated": 8}"#;
 
 /// More than that is no list of points of view, and does not come out of one call.
-const MOST: u64 = 100;
+const MOST: Whole = Whole(1..=100);
 
 /// As many topics as an input may ask for.
-const MOST_ASKS: u64 = 1_000_000;
+const MOST_ASKS: Whole = Whole(1..=1_000_000);
+
+#[derive(Default)]
+struct GeneratedAngles {
+    generated: Option<u32>,
+    generated_once: Option<u32>,
+    most_asks: Option<u32>,
+}
+
+described! {
+    impl GeneratedAngles {
+        /// So many for each topic, in one call per topic.
+        #[example("8")]
+        generated: Option<u32>, Maybe(MOST);
+        /// So many for all topics alike, in one call.
+        #[example("8")]
+        generated_once: Option<u32>, Maybe(MOST);
+        /// With `generated`, the most calls that are made for angles; topics beyond share what the last one brings. 100 unless
+        /// given.
+        #[example("8")]
+        most_asks: Option<u32>, Maybe(MOST_ASKS);
+    }
+}
+
+impl GeneratedAngles {
+    fn angles(&self) -> Result<Angles, String> {
+        let small = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        let angles = match (self.generated, self.generated_once) {
+            (Some(count), None) => Angles::generated(small(count)),
+            (None, Some(count)) => Angles::generated_once(small(count)),
+            _ => return Err("is an object that names no source of angles, or two".to_owned()),
+        };
+        Ok(match self.most_asks {
+            Some(most) => angles.most_asks(small(most)),
+            None => angles,
+        })
+    }
+}
 
 pub(super) struct AnglesForm;
 
@@ -23,7 +61,14 @@ impl Form<Angles> for AnglesForm {
             Value::String(name) if name == "neutral" => Ok(Angles::neutral()),
             Value::String(_) => Err("is not a known source of angles".to_owned()),
             Value::Array(angles) => given(angles),
-            Value::Object(object) => generated(object),
+            Value::Object(_) => {
+                let before = place.faults();
+                let generated: GeneratedAngles = Keys.read(value, place)?;
+                if place.faults() > before {
+                    return None;
+                }
+                generated.angles()
+            }
             other => return place.refuse(other, ADVICE),
         };
         match read {
@@ -43,25 +88,13 @@ impl Form<Angles> for AnglesForm {
     }
 
     fn schema(&self) -> Value {
-        let count = |about: &str, maximum: u64| json!({"description": about, "type": "integer", "minimum": 1, "maximum": maximum, "examples": [8]});
+        let mut generated = GeneratedAngles::schema();
+        generated["description"] = json!("Invented by the topic model, when the run is planned:");
+        generated["minProperties"] = json!(1);
         json!({"oneOf": [
             {"const": "neutral", "description": "A dozen that suit most topics."},
             {"type": "array", "description": "Your own, for every topic.", "items": {"type": "string"}, "minItems": 1},
-            {
-                "type": "object",
-                "description": "Invented by the topic model, when the run is planned:",
-                "minProperties": 1,
-                "maxProperties": 2,
-                "properties": {
-                    "generated": count("So many for each topic, in one call per topic.", MOST),
-                    "generated_once": count("So many for all topics alike, in one call.", MOST),
-                    "most_asks": count(
-                        "With `generated`, the most calls that are made for angles; topics beyond share what the last one brings. 100 unless given.",
-                        MOST_ASKS,
-                    ),
-                },
-                "additionalProperties": false,
-            },
+            generated,
         ]})
     }
 }
@@ -73,34 +106,4 @@ fn given(angles: &[Value]) -> Result<Angles, String> {
         Some(_) => Err("is a list without an angle".to_owned()),
         None => Err("is a list of something else than strings".to_owned()),
     }
-}
-
-fn generated(object: &Map<String, Value>) -> Result<Angles, String> {
-    let number = |key: &str| object.get(key).map(|count| count_of(key, count));
-    let angles = match (number("generated"), number("generated_once")) {
-        (Some(count), None) => Angles::generated(count?),
-        (None, Some(count)) => Angles::generated_once(count?),
-        _ => return Err("is an object that names no source of angles, or two".to_owned()),
-    };
-    let most_asks = number("most_asks").transpose()?;
-    if object.len() > 1 + usize::from(most_asks.is_some()) {
-        return Err("is an object with an unknown key".to_owned());
-    }
-    Ok(match most_asks {
-        Some(most) => angles.most_asks(most),
-        None => angles,
-    })
-}
-
-fn count_of(key: &str, count: &Value) -> Result<usize, String> {
-    let most = if key == "most_asks" { MOST_ASKS } else { MOST };
-    match whole(count) {
-        Ok(count) if (1..=most).contains(&count) => Ok(small(count)),
-        Ok(count) => Err(format!("has {count} for `{key}`, and not 1 to {most}")),
-        Err((problem, _)) => Err(format!("has a `{key}` that {problem}")),
-    }
-}
-
-fn small(count: u64) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
 }

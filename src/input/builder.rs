@@ -165,6 +165,13 @@ impl<T> GenerateByTopicInputBuilder<T> {
         self.topic_source("tree", branches.into_iter().collect::<Value>())
     }
 
+    /// Takes topics from a file: a name on each line, CSV with a column of counts, JSON or JSON Lines. It is looked for in the
+    /// folder of [`files_in`](Self::files_in).
+    #[must_use]
+    pub fn topics_file(self, file: impl Into<PathBuf>) -> Self {
+        self.topic_source("file", PathForm.write(&file.into()))
+    }
+
     fn topic_source(mut self, key: &str, value: impl Into<Value>) -> Self {
         let topics = self.source.document.entry("topics").or_insert(Value::Null);
         if topics.is_array() {
@@ -371,6 +378,31 @@ impl<T> GenerateByTopicInputBuilder<T> {
     #[must_use]
     pub fn cache(self, file: impl Into<PathBuf>) -> Self {
         self.configure("cache", PathForm.write(&file.into()))
+    }
+
+    /// Has the command write records to this file, or to standard output as `-`; in Rust, a [`Sink`](crate::sink::Sink) does.
+    #[must_use]
+    pub fn output_file(self, file: impl Into<PathBuf>) -> Self {
+        self.configure("output", PathForm.write(&file.into()))
+    }
+
+    /// Has the command write the report to this file, as JSON.
+    #[must_use]
+    pub fn report(self, file: impl Into<PathBuf>) -> Self {
+        self.configure("report", PathForm.write(&file.into()))
+    }
+
+    /// Has the command write each candidate that is not accepted to this file, as JSON Lines, with the reason.
+    #[must_use]
+    pub fn rejected(self, file: impl Into<PathBuf>) -> Self {
+        self.configure("rejected", PathForm.write(&file.into()))
+    }
+
+    /// Has the command keep the run's answers in this file, or in the database of this URL; in Rust,
+    /// [`PipelineBuilder::journal`](crate::PipelineBuilder::journal) does.
+    #[must_use]
+    pub fn journal(self, file_or_url: impl Into<String>) -> Self {
+        self.configure("journal", file_or_url.into())
     }
 
     /// Sets anything by its path in the JSON form, such as `generation_model_kwargs.temperature`, `topics[2]` or

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::described::Described as _;
 use super::document::Document;
+use super::form::OFF;
 use super::{EXAMPLE, GenerateByTopicInput, InputKey, Settings};
 
 const HEAD: &str = "\
@@ -19,8 +20,9 @@ editor completes an input. Every key may be left out, and null is the same as th
 those that are written, and those that a flag names: they lie where the command runs.
 
 On the command line `_` is `-`: `--num-records 20`, `-n 20`. Lists stand between commas: `--topics tides,currents`. `--set PATH=VALUE` sets
-anything: `--set generation_model_kwargs.top_p=0.9`, `--set filters.answer.min_chars=20`. Without a file, the flags are the input. This file is
-written from the description of the keys in `src/input`;
+anything: `--set generation_model_kwargs.top_p=0.9`, `--set filters.answer.min_chars=20`. Without a file, the flags are the input.
+[The keys in every form](keys.md) has the flag and the setter of each. This file is written from the description of the keys in
+`src/input`;
 `UPDATE_INPUT=1 cargo test --all-features --lib input::docs` writes it anew.
 ";
 
@@ -88,7 +90,8 @@ fn table(what: &str, keys: &Map<String, Value>, mark: impl Fn(&str) -> String) -
         let default = schema.get("default").map(|default| format!("`{default}`"));
         let default = default.unwrap_or_default();
         let bounds = alternatives(schema).into_iter().map(bounds);
-        let bounds = bounds.fold(String::new(), |all, each| all + &each);
+        let bounds: Vec<_> = bounds.filter(|bounds| !bounds.is_empty()).collect();
+        let bounds = bounds.join(" or ");
         let mark = mark(name);
         let about = about(schema).replace('|', "\\|");
         let example = schema["examples"]
@@ -111,33 +114,30 @@ fn parts(keys: &Map<String, Value>) -> String {
         let (mut list, mut objects) = (String::new(), String::new());
         for part in alternatives(schema) {
             let each = part.get("additionalProperties").and_then(properties);
-            let keys = properties(part).or(each);
-            if let Some(name) = part.get("const") {
-                writeln!(list, "- `{name}`: {}", about(part)).unwrap();
+            let items = part.get("items").and_then(properties);
+            let is_list = items.is_some();
+            let keys = properties(part).or(each).or(items);
+            let names = part.get("const").map(|name| vec![name]);
+            let names = names.or_else(|| Some(part.get("enum")?.as_array()?.iter().collect()));
+            if about(part) == OFF {
+                // As the head says, and the table.
+            } else if let Some(names) = names.filter(|_| !about(part).is_empty()) {
+                let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+                writeln!(list, "- {}: {}", names.join(" or "), about(part)).unwrap();
             } else if let Some(keys) = keys {
-                let what = if each.is_some() {
-                    "Each has these keys:"
-                } else {
-                    "These keys:"
+                let what = match about(part) {
+                    _ if is_list => "In a list, each has these keys:",
+                    said if part != schema && !said.is_empty() => said,
+                    _ if each.is_some() => "Each has these keys:",
+                    _ => "These keys:",
                 };
-                let what = if part == schema { what } else { about(part) };
                 write!(
                     objects,
                     "\n{what}\n{}",
                     table("key", keys, |_| String::new())
                 )
                 .unwrap();
-                for (name, schema) in keys {
-                    let parts = alternatives(schema).into_iter();
-                    let parts = parts.filter_map(|part| Some((part.get("const")?, about(part))));
-                    let parts: Vec<_> = parts
-                        .map(|(name, about)| format!("- `{name}`: {about}\n"))
-                        .collect();
-                    if !parts.is_empty() {
-                        write!(objects, "\n`{name}` is one of these:\n\n{}", parts.concat())
-                            .unwrap();
-                    }
-                }
+                objects += &within(keys);
             } else if !about(part).is_empty() && part != schema {
                 let kind = if part["type"] == "array" {
                     "a list"
@@ -153,6 +153,36 @@ fn parts(keys: &Map<String, Value>) -> String {
         }
     }
     sections
+}
+
+/// Returns what may stand under keys of an object: one of several names, or an object again.
+fn within(keys: &Map<String, Value>) -> String {
+    let mut told = String::new();
+    let mut objects: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, schema) in keys {
+        let parts = alternatives(schema);
+        let choices = parts
+            .iter()
+            .filter_map(|part| Some((part.get("const")?, about(part))));
+        let choices: Vec<_> = choices
+            .map(|(name, about)| format!("- `{name}`: {about}\n"))
+            .collect();
+        if !choices.is_empty() {
+            write!(told, "\n`{name}` is one of these:\n\n{}", choices.concat()).unwrap();
+        }
+        for keys in parts.iter().filter_map(|part| properties(part)) {
+            let table = table("key", keys, |_| String::new());
+            match objects.iter_mut().find(|(same, _)| *same == table) {
+                Some((_, names)) => names.push(format!("`{name}`")),
+                None => objects.push((table, vec![format!("`{name}`")])),
+            }
+        }
+    }
+    for (table, names) in objects {
+        let names = names.join(" and ");
+        write!(told, "\n{names} may have these keys:\n{table}").unwrap();
+    }
+    told
 }
 
 fn about(schema: &Value) -> &str {
@@ -172,6 +202,9 @@ fn alternatives(schema: &Value) -> Vec<&Value> {
 }
 
 fn bounds(schema: &Value) -> String {
+    if about(schema) == OFF {
+        return "`off`".to_owned();
+    }
     let number = |key: &str| schema.get(key).map(readable);
     let least = number("minimum").filter(|least| least != "0" || schema.get("maximum").is_some());
     match (least, number("exclusiveMinimum"), number("maximum")) {

@@ -41,7 +41,7 @@ described! {
         #[example("{\"temperature\": 0.7}")]
         topic_model_kwargs: Arc<Parameters> = Arc::default(), ParametersForm;
         /// Model that writes records, as `provider/model`; or several with weights, which share the calls.
-        #[example("\"openai/gpt-4o-mini\"")]
+        #[example("\"mistral/mistral-small-latest\"")]
         #[example("{\"openai/gpt-4o\": 1, \"openai/gpt-4o-mini\": 3}")]
         #[written("generation_model_name")]
         #[also("models")]
@@ -192,21 +192,30 @@ impl Form<Prices> for PricesForm {
     }
 
     fn schema(&self) -> Value {
+        let amount = |about: &str, example: f64| json!({"description": about, "type": "number", "minimum": 0, "examples": [example]});
         let rate = |about: &str, example: f64| json!({"description": about, "type": ["number", "null"], "minimum": 0, "examples": [example]});
-        let price = json!({
-            "type": "object",
-            "required": ["input", "output"],
-            "properties": {
-                "input": {"description": "Prompt tokens.", "type": "number", "minimum": 0, "examples": [0.15]},
-                "output": {"description": "Answer tokens, hidden reasoning included.", "type": "number", "minimum": 0, "examples": [0.6]},
-                "cached_input": rate("Prompt tokens read from the provider's cache.", 0.075),
-                "cache_write": rate("Prompt tokens written into the provider's cache.", 0.19),
-                "long": {"description": "Prices of a call with a long prompt.", "type": ["object", "null"], "examples": [{"above": 200_000, "input": 2.5, "output": 15}]},
-                "max_output_tokens": {
-                    "description": "The most tokens that an answer can have.", "type": ["integer", "null"], "minimum": 1, "examples": [16384],
-                },
-            },
+        let rates = json!({
+            "input": amount("Prompt tokens.", 0.15),
+            "output": amount("Answer tokens, hidden reasoning included.", 0.6),
+            "cached_input": rate("Prompt tokens read from the provider's cache.", 0.075),
+            "cache_write": rate("Prompt tokens written into the provider's cache.", 0.19),
+        });
+        let mut price = json!({
+            "type": "object", "required": ["input", "output"], "properties": rates, "additionalProperties": false,
+        });
+        price["properties"]["long"] = json!({
+            "description": "Prices of a call with a long prompt.",
+            "type": ["object", "null"],
+            "required": ["above", "input", "output"],
+            "properties": rates,
             "additionalProperties": false,
+            "examples": [{"above": 200_000, "input": 2.5, "output": 15}],
+        });
+        price["properties"]["long"]["properties"]["above"] = json!({
+            "description": "A prompt of more tokens than this is long.", "type": "integer", "minimum": 0, "examples": [200_000],
+        });
+        price["properties"]["max_output_tokens"] = json!({
+            "description": "The most tokens that an answer can have.", "type": ["integer", "null"], "minimum": 1, "examples": [16384],
         });
         json!({"type": "object", "additionalProperties": price})
     }

@@ -1,12 +1,12 @@
 //! `filters`: what fields must be like.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::described::described;
-use super::form::{Anything, List, Maybe, POSITIVE, Text};
+use super::form::{Anything, Form, List, Maybe, POSITIVE, Text};
 use super::place::{Notes, Place, SETTINGS, presentable};
 use super::{Settings, deduplication};
-use crate::filter::{FieldFilter, FieldRule};
+use crate::filter::{FieldFilter, FieldRule, Language};
 use crate::schema::RecordSchema;
 
 pub(super) const KEY: &str = "filters";
@@ -25,6 +25,31 @@ described! {
         /// The values it may have.
         #[example("[\"easy\", \"hard\"]")]
         one_of: Option<Vec<Value>>, Maybe(List(Anything));
+        /// The language it has to be in, as a code such as `en`, `de` or `pt`. A text that is too short to tell passes.
+        #[example("\"en\"")]
+        language: Option<Language>, Maybe(LanguageForm);
+    }
+}
+
+/// The code of a language.
+struct LanguageForm;
+
+impl Form<Language> for LanguageForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Language> {
+        let code: String = Text.read(value, place)?;
+        match code.parse() {
+            Ok(language) => Some(language),
+            Err(error) => place.fault_of(error.message()),
+        }
+    }
+
+    fn write(&self, language: &Language) -> Value {
+        language.as_str().into()
+    }
+
+    fn schema(&self) -> Value {
+        let codes = Language::codes().collect::<Vec<_>>().join("|");
+        json!({"type": "string", "pattern": format!("^({codes}|no)\\b")})
     }
 }
 
@@ -34,7 +59,12 @@ pub(super) fn check(settings: &Settings, schema: &RecordSchema, notes: &mut Note
         let mut settings = Place::new(SETTINGS, notes);
         let mut filters = settings.at(KEY);
         let mut place = filters.at(&presentable(field));
-        if let Err((problem, advice)) = deduplication::find_field(schema, field) {
+        if field == FieldFilter::RECORD {
+            if rule.one_of.is_some() {
+                let advice = "name the field that has one of them";
+                place.at("one_of").fault::<()>("is about no field", advice);
+            }
+        } else if let Err((problem, advice)) = deduplication::find_field(schema, field) {
             place.fault::<()>(problem, advice);
         }
         if let (Some(least), Some(most)) = (rule.min_chars, rule.max_chars)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::place::{Place, presentable, whole};
+use crate::closest::closest;
 use crate::llm::ModelName;
 
 /// How a `T` stands in JSON.
@@ -321,7 +322,10 @@ impl<T, F: Form<T>> Form<BTreeMap<String, T>> for Named<F> {
     }
 }
 
-/// What can be switched off: `off` and `false` say so.
+/// What is said of that where it is the default.
+pub(super) const OFF: &str = "Not at all, as by default.";
+
+/// What can be switched off, and is so by default: `off` and `false` say it.
 pub(super) struct Switch<F>(pub(super) F);
 
 /// Returns whether a value says that a part is not wanted.
@@ -329,20 +333,20 @@ pub(super) fn is_off(value: &Value) -> bool {
     value == "off" || value == false
 }
 
-impl<T, F: Form<T>> Form<Option<T>> for Switch<F> {
-    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<T>> {
+impl<T: Default, F: Form<T>> Form<T> for Switch<F> {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<T> {
         if is_off(&value) {
-            return Some(None);
+            return Some(T::default());
         }
-        self.0.read(value, place).map(Some)
+        self.0.read(value, place)
     }
 
-    fn write(&self, value: &Option<T>) -> Value {
-        Maybe(&self.0).write(value)
+    fn write(&self, value: &T) -> Value {
+        self.0.write(value)
     }
 
     fn schema(&self) -> Value {
-        json!({"anyOf": [self.0.schema(), off("Not at all, as by default.")]})
+        json!({"anyOf": [self.0.schema(), off(OFF)]})
     }
 }
 
@@ -393,7 +397,10 @@ impl<T: Copy + PartialEq> Form<T> for Choice<T> {
         };
         self.find(&name).or_else(|| {
             let names: Vec<_> = self.0.iter().map(|(name, ..)| *name).collect();
-            let advice = format!("write one of `{}`", names.join("`, `"));
+            let advice = match closest(&name, names.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("write one of `{}`", names.join("`, `")),
+            };
             place.fault(format!("is `{}`", presentable(&name)), advice)
         })
     }

@@ -12,7 +12,7 @@ use super::described::{Described, Keys, described};
 use super::files::{JournalPlace, OutputFile, Placed};
 use super::form::{
     Choice, DOLLARS, FileBeside, Flag, Form, List, Maybe, ModelForm, Named, POSITIVE, PathForm,
-    SECONDS, Switch, Whole, is_off, parts,
+    SECONDS, Switch, Whole, is_off, off, parts,
 };
 use super::judge::{JudgeForm, JudgeSettings};
 use super::place::{Notes, Place, SETTINGS};
@@ -131,7 +131,7 @@ described! {
         /// Where the run's answers are kept, so that one that was interrupted goes on. Unless given, the command keeps them in a
         /// journal beside its output, and a pipeline where it is told to.
         #[example("{\"local\": \"journals\"}")]
-        storage: Storage = Storage::Unset, StorageForm, runtime_only;
+        storage: Storage = Storage::Unset, StorageForm => (storage: Storage), runtime_only;
         /// Makes the order of topics, and all else that is left to chance here, repeat itself: with the `offline` model, or a
         /// deterministic one and a `max_concurrency` of 1, the whole data set. Drawn unless given.
         #[example("7")]
@@ -154,13 +154,13 @@ described! {
         /// US dollars the run may spend. This cap and the next two hold under any concurrency: the worst case is reserved before a
         /// call is sent, with an output limit of our own where `max_tokens` is not set.
         #[example("2.5")]
-        max_cost_usd: Option<f64> = None, DOLLARS, runtime_only;
+        max_cost_usd: Option<f64> = None, Switch(DOLLARS), runtime_only;
         /// Tokens the run may use, prompts and answers together.
         #[example("1000000")]
-        max_tokens_total: Option<u64> = None, POSITIVE => (tokens: u64), runtime_only;
+        max_tokens_total: Option<u64> = None, Switch(POSITIVE) => (tokens: u64), runtime_only;
         /// Model calls the run may make.
         #[example("500")]
-        max_calls: Option<u64> = None, POSITIVE => (calls: u64), runtime_only;
+        max_calls: Option<u64> = None, Switch(POSITIVE) => (calls: u64), runtime_only;
         /// Whether the records a given-up topic still owes move to other topics.
         #[example("true")]
         reallocate: bool = false, Flag => (reallocate: bool);
@@ -182,16 +182,16 @@ described! {
         /// How far `max_tokens` of the generation model is doubled for a topic whose answer was cut off. Without it, never: fewer
         /// records are asked for at a time.
         #[example("4000")]
-        max_tokens_ceiling: Option<u64> = None, POSITIVE => (tokens: u64), runtime_only;
+        max_tokens_ceiling: Option<u64> = None, Switch(POSITIVE) => (tokens: u64), runtime_only;
         // They cost tokens or a call, and change what is written about.
         /// Points of view that take turns in a topic's prompts, so that calls do not start from the same place.
         #[example("{\"generated\": 8}")]
         #[example("[\"for a child\", \"for an engineer\"]")]
-        angles: Option<Angles> = None, Switch(AnglesForm);
+        angles: Option<Angles> = None, Switch(Maybe(AnglesForm));
         /// Templates of one's own for what models are told, in Jinja syntax, each a text or the name of a file, and variables
         /// for them. The library's wording stays where nothing is said.
         #[example("{\"request\": \"Topic: {{ topic }}, for {{ audience }}. {{ count }} records as JSON.\", \"variables\": {\"audience\": \"children\"}}")]
-        prompts: PromptTexts = PromptTexts::default(), PromptsForm;
+        prompts: PromptTexts = PromptTexts::default(), Switch(PromptsForm);
         /// How a prompt shows the shape of a record.
         #[example("\"annotated_json\"")]
         schema_renderer: SchemaStyle = SchemaStyle::TypeScript, STYLES => (style: SchemaStyle);
@@ -201,18 +201,20 @@ described! {
         /// Models to ask for records, in this order, when the one whose turn it is is out: its retries are used up, its key is
         /// refused or its quota is spent.
         #[example("[\"anthropic/claude-haiku-4-5\", \"groq/llama-3.3-70b-versatile\"]")]
-        fallback_models: Vec<ModelName> = Vec::new(), List(ModelForm), runtime_only;
+        fallback_models: Vec<ModelName> = Vec::new(), Switch(List(ModelForm)), runtime_only;
         /// What models may be asked a minute, by `provider/model`, `provider/*` or `*`; the closest one counts. What is not said is
         /// found out while they are asked.
         #[example("{\"openai/gpt-4o-mini\": {\"requests_per_minute\": 500, \"tokens_per_minute\": 200000}}")]
-        rate_limits: BTreeMap<String, RateLimit> = BTreeMap::new(), Named(Keys), runtime_only;
-        /// What fields of a record must be like, by their names or paths; another is asked for in place of a record that is not.
+        rate_limits: BTreeMap<String, RateLimit> = BTreeMap::new(), Switch(Named(Keys)), runtime_only;
+        /// What fields of a record must be like, by their names or paths, and under `*` all its texts together; another is asked
+        /// for in place of a record that is not.
         #[example("{\"answer\": {\"min_chars\": 20, \"max_chars\": 400}, \"difficulty\": {\"one_of\": [\"easy\", \"hard\"]}}")]
-        filters: BTreeMap<String, FieldRule> = BTreeMap::new(), Named(Keys), runtime_only;
+        #[example("{\"*\": {\"language\": \"en\"}}")]
+        filters: BTreeMap<String, FieldRule> = BTreeMap::new(), Switch(Named(Keys)), runtime_only;
         /// A model that scores each record by criteria of yours; another record is asked for in place of one whose scores are not
         /// enough. Its calls count under the caps, and its scores are journalled.
         #[example("{\"criteria\": [\"correct\", \"clear\"], \"accept\": \"correct >= 4 && clear >= 3\"}")]
-        judge: Option<JudgeSettings> = None, Switch(JudgeForm), runtime_only;
+        judge: Option<JudgeSettings> = None, Switch(Maybe(JudgeForm)), runtime_only;
         // What is accepted may change with it, as with filters: that is judged anew, and nothing is asked again.
         /// What is taken for a repeat: the name of a method, or an object. May also stand beside `output_schema`.
         #[example("{\"method\": \"near\", \"fields\": [\"question\"], \"scope\": \"topic\"}")]
@@ -220,25 +222,25 @@ described! {
         // A seed makes a request the same again.
         /// A file in which finished answers are kept, so that the same request, seed included, is not made again by another run.
         #[example("\"answers.jsonl\"")]
-        cache: Option<PathBuf> = None, Switch(PathForm), runtime_only;
+        cache: Option<PathBuf> = None, Switch(Maybe(PathForm)), runtime_only;
         /// Where the command writes records: a file, or `-` for standard output, as unless given.
         #[example("\"qa.jsonl\"")]
         #[example("{\"path\": \"qa.jsonl\", \"format\": \"jsonl\"}")]
         output: Option<OutputFile> = None, Maybe(Placed), runtime_only;
         /// A file into which the command writes the report, as JSON.
         #[example("\"report.json\"")]
-        report: Option<PathBuf> = None, Switch(PathForm), runtime_only;
+        report: Option<PathBuf> = None, Switch(Maybe(PathForm)), runtime_only;
         /// A file into which the command writes each candidate that is not accepted, as JSON Lines, with the reason.
         #[example("\"rejected.jsonl\"")]
-        rejected: Option<PathBuf> = None, Switch(PathForm), runtime_only;
+        rejected: Option<PathBuf> = None, Switch(Maybe(PathForm)), runtime_only;
         /// Where the command keeps the run's answers, so that one that was interrupted goes on: a file, or a database, over what
         /// `storage` says.
         #[example("\"qa.journal\"")]
-        journal: Option<JournalPlace> = None, Maybe(Placed), runtime_only;
+        journal: Option<JournalPlace> = None, JournalForm, runtime_only;
         /// JSONL files of records that count as seen, such as a test set: a record that repeats one is a duplicate. They lie beside
         /// the input.
         #[example("[\"benchmark.jsonl\"]")]
-        already_seen: Vec<PathBuf> = Vec::new(), List(FileBeside);
+        already_seen: Vec<PathBuf> = Vec::new(), Switch(List(FileBeside));
     }
 }
 
@@ -265,7 +267,11 @@ impl Settings {
         Self::KEYS
     }
 
-    pub(super) fn from_json(object: Map<String, Value>, notes: &mut Notes) -> Self {
+    pub(super) fn from_json(mut object: Map<String, Value>, notes: &mut Notes) -> Self {
+        if object.get("journal").is_some_and(is_off) {
+            object.shift_remove("journal");
+            object.insert("storage".to_owned(), "in_memory".into());
+        }
         let mut reader = Reader::new(object, Place::new(SETTINGS, notes));
         reader.refuse_unknown_keys(Self::KEYS, &WITHOUT_MEANING.map(|(key, _)| key));
         for (key, reason) in WITHOUT_MEANING {
@@ -348,6 +354,37 @@ impl Form<RecordsPerRequest> for RecordsPerRequestForm {
     }
 }
 
+/// A place; where there is to be none, is said by `storage`.
+struct JournalForm;
+
+impl Form<Option<JournalPlace>> for JournalForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Option<JournalPlace>> {
+        Maybe(Placed).read(value, place)
+    }
+
+    fn write(&self, journal: &Option<JournalPlace>) -> Value {
+        Maybe(Placed).write(journal)
+    }
+
+    fn schema(&self) -> Value {
+        let place = Form::<JournalPlace>::schema(&Placed);
+        json!({"anyOf": [place, off("None is kept: the same as `storage: off`.")]})
+    }
+}
+
+#[derive(Default)]
+struct LocalStorage {
+    local: Option<PathBuf>,
+}
+
+described! {
+    impl LocalStorage {
+        /// The directory.
+        #[example("\"journals\"")]
+        local: Option<PathBuf>, Maybe(PathForm);
+    }
+}
+
 struct StorageForm;
 
 impl Form<Storage> for StorageForm {
@@ -358,10 +395,12 @@ impl Form<Storage> for StorageForm {
             Value::String(name) if name == "in_memory" => Some(Storage::InMemory),
             Value::String(name) if name == "local" => Some(Storage::Local(None)),
             Value::String(_) => place.fault("is not a known storage", ADVICE),
-            Value::Object(object) => {
-                let directory = object.get("local").and_then(Value::as_str);
-                match directory.filter(|path| object.len() == 1 && !path.trim().is_empty()) {
-                    Some(directory) => Some(Storage::Local(Some(directory.into()))),
+            Value::Object(_) => {
+                let before = place.faults();
+                let local: LocalStorage = Keys.read(value, place)?;
+                let place = (place.faults() == before).then_some(place)?;
+                match local.local {
+                    Some(directory) => Some(Storage::Local(Some(directory))),
                     None => place.fault("is an object that names no directory", ADVICE),
                 }
             }
@@ -379,17 +418,13 @@ impl Form<Storage> for StorageForm {
     }
 
     fn schema(&self) -> Value {
+        let mut local = LocalStorage::schema();
+        local["description"] = json!("In a journal on this machine, in a directory of your own:");
         json!({"oneOf": [
             {"const": "in_memory", "description": "Nowhere, not even in the journal that the command keeps by itself."},
             {"enum": ["off", false], "description": "The same as `in_memory`."},
             {"const": "local", "description": "In a journal on this machine, in `.topicloom`, or beside the command's output."},
-            {
-                "type": "object",
-                "description": "In a journal on this machine, in a directory of your own:",
-                "required": ["local"],
-                "properties": {"local": {"type": "string", "description": "The directory.", "examples": ["journals"]}},
-                "additionalProperties": false,
-            },
+            local,
         ]})
     }
 }

@@ -567,10 +567,10 @@ fn an_input_that_comes_from_no_file_reads_none() {
 #[test]
 fn several_faults_of_the_parts_are_said_where_they_are() {
     let error = GenerateByTopicInput::from_json_value(json!({
-        "topics": {"tree": [0], "generated": 3, "given": ["a"], "leaves": 3}, "user_instruction": "x",
+        "topics": {"tree": [0], "generated": 3, "given": ["a"], "leaves": 3, "fiel": "x"}, "user_instruction": "x",
         "models": {"openai/gpt-4o": 0}, "fallback_models": ["/x"],
-        "rate_limits": {"openai/*": {"request_per_minute": 3}}, "scheduling": "at_once", "schema_renderer": "xml",
-        "filters": {"answr": {"min_chars": 3}, "answer": {"regex": "(", "min_chars": 9, "max_chars": 3}},
+        "rate_limits": {"openai/*": {"request_per_minute": 3}}, "scheduling": "at_once", "schema_renderer": "type_script",
+        "filters": {"answr": {"min_chars": 3}, "*": {"one_of": [1]}, "difficulty": {"language": "German"}, "answer": {"regex": "(", "min_chars": 9, "max_chars": 3}},
         "prompts": {"request": "{{ topics }}", "system": "{% if %}"},
         "output": {"format": "jsonl"}, "journal": "postgres://me:SECRET@host/db",
     }))
@@ -583,7 +583,10 @@ fn several_faults_of_the_parts_are_said_where_they_are() {
         "fallback_models[0]: ",
         "rate_limits.openai/*.request_per_minute: is not a known key; did you mean `requests_per_minute`?",
         "scheduling: is `at_once`; write one of `round_robin`, `in_order`",
-        "schema_renderer: is `xml`; write one of `typescript`, `annotated_json`",
+        "schema_renderer: is `type_script`; did you mean `typescript`?",
+        "topics.fiel: is not a known key; did you mean `file`?",
+        "filters.*.one_of: is about no field",
+        "filters.difficulty.language: is no code of a language that can be told from others; write `de`",
         "filters.answr: is no field of the schema; did you mean `answer`?",
         "filters.answer.regex: is no regular expression: unclosed group",
         "filters.answer: asks for at least 9 characters and at most 3",
@@ -622,4 +625,42 @@ fn topics_are_generated_beside_given_ones_as_said() {
     );
     assert_eq!(quotas(json!({"generated": 50})), (vec![], vec![1; 20]));
     assert_eq!(quotas(json!({"given": ["a"]})), (vec![20], vec![]));
+}
+
+#[test]
+fn what_can_be_switched_off_is_so_with_off_and_with_false() {
+    let read = |setting: &str, value: Value| {
+        let fields = ["answer", "difficulty"].map(|name| json!({"name": name, "type": "str"}));
+        let mut document = json!({"topics": ["a"], "generation_model_kwargs": {"max_tokens": 100}, "output_schema": fields});
+        document[setting] = value;
+        GenerateByTopicInput::from_json_value(document).map(|input| input.settings().clone())
+    };
+    let mut switches = Vec::new();
+    for key in Settings::KEYS {
+        let name = key.names[0];
+        if !key.schema().to_string().contains(r#"["off",false]"#) {
+            continue;
+        }
+        switches.push(name);
+        for example in key.examples {
+            let example = serde_json::from_str(example).unwrap();
+            assert_ne!(
+                read(name, example).unwrap(),
+                read(name, Value::Null).unwrap(),
+                "{name}"
+            );
+        }
+        let off = read(name, false.into()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(read(name, "off".into()).unwrap(), off, "{name}");
+        match name {
+            "storage" | "journal" => assert_eq!(off.storage, Storage::InMemory),
+            _ => assert_eq!(off, read(name, Value::Null).unwrap(), "{name}"),
+        }
+    }
+    assert_eq!(switches.len(), 15, "{switches:?}");
+    // It has a method of this name.
+    assert_eq!(
+        read("deduplication", false.into()).unwrap(),
+        read("deduplication", "off".into()).unwrap()
+    );
 }

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::described::{Described, Keys, described};
+use super::described::{Described, described};
 use super::form::{Form, List, Maybe, Whole};
 use super::place::Place;
+use super::reader::Reader;
 use super::topic_entry::{read_entry, to_json};
 use super::topics_file;
 use crate::plan::{MOST_GENERATED_TOPICS, TopicSpec};
@@ -59,7 +60,9 @@ impl Form<TopicSources> for Topics {
             }
         };
         let from_file = object.shift_remove(FILE).filter(|file| !file.is_null());
-        let mut sources: TopicSources = Keys.read(object.into(), place)?;
+        let mut reader = Reader::new(object, place.here());
+        reader.refuse_unknown_keys(TopicSources::KEYS, &[FILE]);
+        let mut sources = TopicSources::read(&mut reader);
         if let Some(file) = from_file {
             let mut place = place.at(FILE);
             let topics = topics_file::read(&file, &mut place)?;

@@ -68,80 +68,46 @@ fn entry_of((index, entry): (usize, Value)) -> Result<TopicSpec, String> {
 /// Reads a table. Its first line may name the columns; without that, the first has names, and the second counts.
 fn table(text: &str) -> Result<Vec<TopicSpec>, String> {
     let first = text.lines().next().unwrap_or_default();
-    let often = |mark: &char| first.matches(*mark).count();
-    let mark = ['\t', ';', ',']
-        .into_iter()
-        .max_by_key(often)
-        .unwrap_or(',');
-    let mut rows = rows(text, mark).into_iter().enumerate();
+    let often = |mark: &u8| first.bytes().filter(|byte| byte == mark).count();
+    let mark = [b'\t', b';', b','].into_iter().max_by_key(often);
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(mark.unwrap_or(b','))
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
     let mut columns = (0, Some(1));
     let mut topics = Vec::new();
-    if let Some((_, head)) = rows.next() {
+    for (index, row) in reader.records().enumerate() {
+        let row = row.map_err(|_| "names a file that is no table".to_owned())?;
         let find = |names: &[&str]| {
-            head.iter()
-                .position(|cell| names.contains(&&*cell.trim().to_lowercase()))
+            let mut cells = row.iter();
+            cells.position(|cell| names.contains(&&*cell.to_lowercase()))
         };
-        match (find(&NAMES), find(&COUNTS)) {
-            (None, None) => topics.push(row(0, &head, columns)?),
-            (name, count) => columns = (name.unwrap_or(usize::from(count == Some(0))), count),
-        }
-    }
-    for (index, cells) in rows {
-        if cells.iter().any(|cell| !cell.trim().is_empty()) {
-            topics.push(row(index, &cells, columns)?);
+        if index == 0
+            && let (name, count) = (find(&NAMES), find(&COUNTS))
+            && (name, count) != (None, None)
+        {
+            columns = (name.unwrap_or(usize::from(count == Some(0))), count);
+        } else if row.iter().any(|cell| !cell.is_empty()) {
+            topics.push(topic_of(&row, columns)?);
         }
     }
     Ok(topics)
 }
 
-fn row(
-    index: usize,
-    cells: &[String],
-    columns: (usize, Option<usize>),
+fn topic_of(
+    row: &csv::StringRecord,
+    (name, count): (usize, Option<usize>),
 ) -> Result<TopicSpec, String> {
-    let row = index + 1;
-    let name = cells.get(columns.0).map(|name| name.trim());
-    let name = name.filter(|name| !name.is_empty());
-    let name = name.ok_or_else(|| format!("has no name in row {row}"))?;
-    match columns
-        .1
-        .and_then(|column| cells.get(column))
-        .map(|count| count.trim())
-    {
-        None | Some("") => Ok(name.into()),
-        Some(count) => match count.parse::<u64>() {
-            Ok(count) => Ok((name, count).into()),
-            Err(_) => Err(format!("has no whole number as the count in row {row}")),
-        },
+    let cell = |column| row.get(column).filter(|cell| !cell.is_empty());
+    let line = row.position().map_or(1, csv::Position::line);
+    let name = cell(name).ok_or_else(|| format!("has no name in line {line}"))?;
+    match count.and_then(cell).map(str::parse::<u64>) {
+        None => Ok(name.into()),
+        Some(Ok(count)) => Ok((name, count).into()),
+        Some(Err(_)) => Err(format!("has no whole number as the count in line {line}")),
     }
-}
-
-/// Takes a table apart; a cell between quotation marks may hold anything, and two marks stand for one.
-fn rows(text: &str, mark: char) -> Vec<Vec<String>> {
-    let (mut rows, mut cells, mut cell) = (Vec::new(), Vec::new(), String::new());
-    let mut is_quoted = false;
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' if is_quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                cell.push('"');
-            }
-            '"' if is_quoted || cell.trim().is_empty() => is_quoted = !is_quoted,
-            '\r' if !is_quoted => {}
-            '\n' if !is_quoted => {
-                cells.push(std::mem::take(&mut cell));
-                rows.push(std::mem::take(&mut cells));
-            }
-            letter if letter == mark && !is_quoted => cells.push(std::mem::take(&mut cell)),
-            letter => cell.push(letter),
-        }
-    }
-    if !cell.is_empty() || !cells.is_empty() {
-        cells.push(cell);
-        rows.push(cells);
-    }
-    rows
 }
 
 #[cfg(test)]
@@ -202,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_in_a_file_is_said_with_its_row() {
+    fn what_is_wrong_in_a_file_is_said_with_its_line() {
         for (name, text, said) in [
             (
                 "a.csv",
                 "topic,count\ntides,many\n",
-                "topics.file: has no whole number as the count in row 2",
+                "topics.file: has no whole number as the count in line 2",
             ),
-            ("a.csv", "topic,count\n,3\n", "has no name in row 2"),
+            ("a.csv", "topic,count\n,3\n", "has no name in line 2"),
             (
                 "a.jsonl",
                 "\"tides\"\n{\"topic\"\n",

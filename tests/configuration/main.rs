@@ -10,9 +10,12 @@ mod case;
 mod faults;
 mod server;
 
+use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use case::Case;
+use server::Server;
 
 #[test]
 fn cases_come_to_what_they_expect() {
@@ -28,4 +31,51 @@ fn a_case_that_expects_something_else_falls_short() {
     case.expect.records = 5;
     case.expect.stderr_has.push("no such words".to_owned());
     assert_eq!(case.falls_short().len(), 2);
+}
+
+#[test]
+fn a_cache_that_is_named_in_a_file_answers_another_run() {
+    let server = Server::start(vec![serde_json::from_str("{}").unwrap()]);
+    let place = tempfile::tempdir().unwrap();
+    let input = format!(
+        "\
+user_instruction: Questions about places
+num_records: 4
+topics: [coasts, hills]
+model: house/m
+providers: {{house: {{base_url: \"http://{}/v1\"}}}}
+seed: 1
+max_concurrency: 1
+cache: answers.jsonl
+journal: off
+",
+        server.address()
+    );
+    fs::write(place.path().join("input.yaml"), input).unwrap();
+    let records = |output: &str, more: &[&str]| {
+        let run = Command::new(env!("CARGO_BIN_EXE_topicloom"))
+            .args(["run", "input.yaml", "-o", output])
+            .args(more)
+            .current_dir(place.path())
+            .output()
+            .unwrap();
+        assert!(
+            run.status.success(),
+            "{}",
+            String::from_utf8_lossy(&run.stderr)
+        );
+        fs::read_to_string(place.path().join(output)).unwrap()
+    };
+    let first = records("first.jsonl", &[]);
+    let asked = server.calls();
+    assert!(asked >= 4 && place.path().join("answers.jsonl").exists());
+    assert!(!place.path().join("first.jsonl.journal").exists());
+    assert_eq!(records("second.jsonl", &[]), first);
+    assert_eq!(server.calls(), asked, "it is asked again");
+    // Switched off, and with another seed, it does not answer.
+    records("third.jsonl", &["--cache", "off"]);
+    assert!(server.calls() > asked);
+    let asked = server.calls();
+    records("fourth.jsonl", &["--seed", "2"]);
+    assert!(server.calls() > asked);
 }

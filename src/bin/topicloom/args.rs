@@ -123,6 +123,14 @@ impl RunArgs {
     /// Takes from the input what the command line leaves open.
     pub(crate) fn complete(&mut self, settings: &Settings) {
         self.drive.complete(settings);
+        if self
+            .journal
+            .as_deref()
+            .is_some_and(|said| is_off(said.as_ref()))
+        {
+            self.journal = None;
+            self.no_journal = true;
+        }
         if let Some(said) = &settings.journal
             && self.journal.is_none()
             && !self.no_journal
@@ -254,9 +262,19 @@ impl DriveArgs {
     pub(crate) fn complete(&mut self, settings: &Settings) {
         let output = || settings.output.as_ref().map(|output| output.path.clone());
         self.output = self.output.take().or_else(output);
-        self.report = self.report.take().or_else(|| settings.report.clone());
-        self.rejected = self.rejected.take().or_else(|| settings.rejected.clone());
+        for (flag, said) in [
+            (&mut self.report, &settings.report),
+            (&mut self.rejected, &settings.rejected),
+        ] {
+            let file = flag.take().or_else(|| said.clone());
+            *flag = file.filter(|file| !is_off(file));
+        }
     }
+}
+
+/// Returns whether a flag switches off what the input says.
+fn is_off(said: &Path) -> bool {
+    said == Path::new("off") || said == Path::new("false")
 }
 
 #[derive(Debug, Args)]

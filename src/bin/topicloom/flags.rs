@@ -88,6 +88,12 @@ impl Kind {
     }
 }
 
+/// Returns whether words switch off what a schema describes.
+fn is_off(schema: &Value, said: &[String]) -> bool {
+    let can_be_off = alternatives(schema).any(|one| one["enum"] == json!(["off", false]));
+    can_be_off && (said == ["off"] || said == ["false"])
+}
+
 /// Returns what may stand somewhere, one by one.
 fn alternatives(schema: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
     match schema["anyOf"].as_array() {
@@ -223,11 +229,15 @@ impl FromArgMatches for Flags {
             });
         };
         for (key, _) in keys() {
-            let words = said(key.names[0]);
+            let (words, schema) = (said(key.names[0]), key.schema());
             if words.is_empty() {
                 continue;
             }
-            let mut value = Kind::of(&key.schema()).read(&words);
+            let mut value = if is_off(&schema, &words) {
+                false.into()
+            } else {
+                Kind::of(&schema).read(&words)
+            };
             if let ("already_seen", Value::Array(files)) = (key.names[0], &mut value) {
                 for file in files {
                     if let Some(name) = file.as_str() {

@@ -22,12 +22,16 @@ mod init;
 mod input;
 mod journal;
 mod keep;
+#[cfg(test)]
+mod keys;
 mod models;
 mod out;
 mod place;
 mod plan;
 mod preview;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod run;
 mod signals;
 

@@ -470,6 +470,7 @@ static PRESETS: [Preset; 59] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llm::price::PriceTable;
     use std::collections::HashSet;
 
     #[test]
@@ -484,6 +485,11 @@ mod tests {
                 let local = url.starts_with("http://localhost:");
                 assert!(local || url.starts_with("https://"), "{}", preset.name);
                 assert_eq!(local, !preset.needs_key, "{}", preset.name);
+                // What runs on this machine costs nothing, unless it hands on.
+                let model = format!("{}/any", preset.name);
+                let is_free = PriceTable::known().get(&model).is_some();
+                let hands_on = preset.name == "litellm_proxy";
+                assert_eq!(is_free, local && !hands_on, "{}", preset.name);
             }
         }
     }
