@@ -6,6 +6,7 @@ mod shared;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -13,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::dedup::{AnyDeduplicator, Deduplicator, Given};
+use crate::diversity::EXAMPLES;
 use crate::engine::{
     Backend, Extent, Filter, FilterVerdicts, Model, PlugIns, ResumePolicy, RunEmbedder, RunParts,
     drive,
@@ -576,6 +578,7 @@ impl Pipeline {
         };
         let cache = settings.cache.as_ref();
         let cache = cache.map(|file| Cached::in_file((), file).map(Arc::new));
+        let examples = Given::records(EXAMPLES, input.examples().given.iter().cloned());
         let seen_files = settings.already_seen.iter().map(Given::jsonl);
         Ok(RunParts {
             input: input.untyped(),
@@ -593,7 +596,10 @@ impl Pipeline {
             cache: cache.transpose()?,
             embedder,
             verdicts: FilterVerdicts::default(),
-            known_records: parts.known_records.into_iter().chain(seen_files).collect(),
+            known_records: iter::once(examples)
+                .chain(parts.known_records)
+                .chain(seen_files)
+                .collect(),
             budget,
             notes: Vec::new(),
             panic_trap: PanicTrap::default(),
@@ -805,8 +811,10 @@ mod tests {
             .expect("the test's input is valid");
         let topic_model = parts.topic_model.choices[0].0.client.model();
         format!(
-            "{:?} {:?} {:?} {:?} {} {} {topic_model} {:?} {}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {} {} {topic_model} {:?} {}",
             parts.budget,
+            parts.input.examples(),
+            parts.input.attributes(),
             parts.input.user_instruction(),
             parts.allocation,
             parts.generation.parameters,
@@ -846,6 +854,9 @@ mod tests {
             // Of topics that are to be generated.
             ("records_per_topic", json!(5)),
             ("topics", json!(["hills"])),
+            ("attributes", json!({"level": ["easy", "hard"]})),
+            ("source", json!([{"name": "a tide"}])),
+            ("examples", json!([{"mail": "me@example.org"}])),
             ("topic_model_name", json!("offline/two")),
             ("topic_model_kwargs", json!({"temperature": 0.5})),
             ("generation_model_name", json!("offline/two")),
@@ -855,12 +866,13 @@ mod tests {
         ];
         let tested = keys.iter().map(|(key, _)| (*key).to_owned());
         let tested: BTreeSet<String> = tested
-            .chain(["data_factory_config", "providers"].map(str::to_owned))
+            // Documents become a source, and are read from files.
+            .chain(["data_factory_config", "providers", "documents"].map(str::to_owned))
             .collect();
         assert_eq!(accepted_keys("/properties"), tested, "a key without a case");
         for (key, value) in keys {
             let base = match key {
-                "records_per_topic" | "topic_model_name" => json!({"topics": null}),
+                "records_per_topic" | "topic_model_name" | "source" => json!({"topics": null}),
                 _ => json!({}),
             };
             let mut changed = base.clone();

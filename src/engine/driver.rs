@@ -181,6 +181,7 @@ async fn setup<'a>(
         resume.planning_seed,
     );
     let (plan, angles) = if let Some(plan) = resume.plan {
+        let plan = plan.with_rows(parts.input.rows());
         let angles = planner.recall_angles(&plan).await?;
         (plan, angles)
     } else {

@@ -16,8 +16,9 @@ use crate::dedup::AnyFingerprint;
 use crate::diversity::excerpt;
 use crate::embedding::Embedder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::FilterVerdict;
+use crate::filter::{FilterVerdict, label, stands_in};
 use crate::guard::{bounded, longest};
+use crate::input::QUOTE;
 use crate::journal::{Entry, JudgedTasks, Log};
 use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
 use crate::outcome::{AnswerFault, Rejection};
@@ -27,12 +28,16 @@ use crate::schema::coerce::read_json_texts;
 use crate::schema::dialect::Compiled;
 use crate::schema::placeholder;
 use crate::schema::{CoercionKind, DecodeFault, Dialect, RECORDS_KEY, Violation, coerce};
+use crate::topic::Topic;
 
 /// The most violations of one record that are told to the model.
 const MOST_VIOLATIONS: usize = 3;
 
 /// Under what a candidate is counted about which a filter could not decide.
 const FILTER_FAILED: &str = "the filter failed";
+
+/// Under what a candidate is counted whose quote is none.
+const NO_QUOTE: &str = "the quote does not stand in the text";
 
 /// Judges answers against the schema, the caller's type and filters.
 pub(super) struct Judge {
@@ -182,7 +187,7 @@ impl Judge {
     pub(super) async fn judge_and_note(
         &self,
         task: u64,
-        topic: &str,
+        topic: &Topic,
         response: &ChatResponse,
     ) -> Result<Judged> {
         let judged = self.judge(topic, response, false).await?;
@@ -232,7 +237,7 @@ impl Judge {
     /// Where a filter or the deduplicator fails.
     pub(super) async fn judge(
         &self,
-        topic: &str,
+        topic: &Topic,
         response: &ChatResponse,
         was_clean: bool,
     ) -> Result<Judged> {
@@ -355,7 +360,7 @@ impl Judge {
 
     async fn candidate(
         &self,
-        topic: &str,
+        topic: &Topic,
         restored: Result<Value, Refused>,
         was_clean: bool,
     ) -> Result<Result<Ready, Refused>> {
@@ -375,17 +380,20 @@ impl Judge {
         let Value::Object(fields) = value else {
             return Ok(Err(Refused::new(Rejection::Invalid, None)));
         };
-        let candidate = Candidate::new(topic, &fields);
+        if let Some(reason) = self.strays(topic, &fields) {
+            return Ok(Err(Refused {
+                json: self.kept(Value::Object(fields)),
+                ..Refused::filtered(reason)
+            }));
+        }
+        let candidate = Candidate::new(topic.name(), &fields);
         let filters = self.filters.iter();
         for filter in filters.filter(|filter| !was_clean || filter.key.is_none()) {
             let verdict = self.parts.verdicts.ask(filter, &candidate, &self.log);
             let verdict = verdict.await?;
             let refused = match verdict {
                 Ok(FilterVerdict::Keep) => continue,
-                Ok(FilterVerdict::Reject(reason)) => Refused {
-                    filter: Some(reason),
-                    ..Refused::new(Rejection::Filtered, Some(reason.to_owned()))
-                },
+                Ok(FilterVerdict::Reject(reason)) => Refused::filtered(reason),
                 // A call that was not made since the run stops says nothing of the record.
                 Err(error) if error.is_fatal() || error.kind() == ErrorKind::Cancelled => {
                     return Err(error);
@@ -421,6 +429,27 @@ impl Judge {
             fingerprint,
             placeholder,
         }))
+    }
+
+    /// Returns how a record strays from what it was asked for with.
+    fn strays(&self, topic: &Topic, fields: &JsonRecord) -> Option<&'static str> {
+        let schema = &self.parts.schema;
+        let mut values = topic.attributes();
+        let other = values
+            .find(|(name, wanted)| schema.has_property(name) && fields.get(*name) != Some(wanted));
+        let other = other.map(|(name, _)| {
+            let reason = label(&format!("`{name}` is not the value that was asked for"));
+            reason.unwrap_or("an attribute is not the value that was asked for")
+        });
+        other.or_else(|| {
+            let row = topic.full_row()?;
+            let text = row.shown().get(self.parts.input.quoted()?)?;
+            let quote = fields
+                .get(QUOTE)
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            (!stands_in(quote, text.as_str()?)).then_some(NO_QUOTE)
+        })
     }
 
     /// Validates a value, unless it is known to be valid, and decodes it, unless it decodes to itself.
@@ -512,6 +541,14 @@ impl Refused {
             filter_error: None,
             reasons: Box::default(),
             json: None,
+        }
+    }
+
+    /// Creates the refusal of a record for what a filter says.
+    fn filtered(reason: &'static str) -> Self {
+        Self {
+            filter: Some(reason),
+            ..Self::new(Rejection::Filtered, Some(reason.to_owned()))
         }
     }
 

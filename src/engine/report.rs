@@ -16,6 +16,7 @@ use crate::plan::{Plan, PlannedTopic};
 use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report, ShownReport, TopicReport};
 use crate::schedule::TopicProgress;
 use crate::schema::{CoercionKind, DecodeFault};
+use crate::topic::value_text;
 
 /// The most places of which the report says that type and schema disagree there. Who fixes eight sees the rest.
 const MOST_DISAGREEMENTS: usize = 8;
@@ -238,6 +239,10 @@ pub(super) fn without_state(
 pub(super) fn add_topics(report: &mut Report, plan: &Plan, ledger: &Ledger) {
     report.topics = topic_reports(plan, ledger);
     for topic in &report.topics {
+        for (name, value) in topic.topic.attributes() {
+            let values = report.attributes.entry(name.to_owned()).or_default();
+            values.entry(value_text(value)).or_default().add(topic);
+        }
         report.candidates.add(&topic.candidates);
         report.answers.total += topic.answers;
         report.answers.faults.merge(&topic.faults);

@@ -1,5 +1,6 @@
 //! What a run knows: answers and failures are booked here, one at a time, in the order of the log.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,7 +10,9 @@ use super::judge::{Judged, Ready, Refused};
 use super::report::{self, AnswerStats, mostly_repeats};
 use super::worker::{TASKS_PER_PERMIT, TaskInput, TaskResult, WorkerContext, calls_at_once};
 use crate::dedup::{AnyFingerprint, AnyMemory, Match, Reference, Verdict};
-use crate::diversity::{Brought, DiversityReport, Metrics, PromptMemory, vendi};
+use crate::diversity::{
+    Brought, DiversityReport, EXAMPLES, ExampleChoice, Metrics, PromptMemory, vendi,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
 use crate::guard::caught;
@@ -19,7 +22,7 @@ use crate::ledger::{AnswerEnd, AnswerSize, AskedAgain, Ledger, LedgerRules, Task
 use crate::llm::layers::UnprovenModes;
 use crate::llm::{OutputLimits, failures};
 use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedTopic};
 use crate::random::Random;
 use crate::record::{Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
 use crate::report::Report;
@@ -50,6 +53,9 @@ pub(super) struct RunState {
     pub(super) ledger: Ledger,
     memory: AnyMemory,
     prompt_memory: PromptMemory,
+    examples: ExampleChoice,
+    /// Candidates that repeat an example.
+    example_copies: u64,
     metrics: Metrics,
     stats: AnswerStats,
     unproven: UnprovenModes,
@@ -85,6 +91,12 @@ impl RunState {
             ledger: new_ledger(&context, &plan),
             memory,
             prompt_memory: PromptMemory::new(topics, settings.avoid_examples),
+            examples: ExampleChoice::new(
+                parts.input.examples().given.len(),
+                parts.input.examples().shown,
+                Random::new(context.seed),
+            ),
+            example_copies: 0,
             metrics: Metrics::new(),
             stats: AnswerStats::default(),
             unproven: UnprovenModes::new(settings.max_concurrency * TASKS_PER_PERMIT),
@@ -108,12 +120,15 @@ impl RunState {
             .prompt_memory
             .choose(task.topic, &mut random.nth(task.id));
         let shows_records = chosen.is_some();
+        let examples = Random::new(self.context.seed).fork("examples");
+        let examples = self.examples.choose(task.id, &mut examples.nth(task.id));
         let (shown, avoid) = chosen.unwrap_or_default().into_iter().unzip();
         TaskInput {
             turn: self.ledger.stats()[task.topic].tasks - 1,
             feedback: self.prompt_memory.take_feedback(task.topic, shows_records),
             avoid,
             shown,
+            examples,
             is_adopted: false,
             max_tokens: self.limits.raised(task.topic, task.wanted),
             turn_to_append,
@@ -275,7 +290,7 @@ impl RunState {
         let fault = judged.fault;
         let mut miss = Some(Miss::Answer(fault.unwrap_or(AnswerFault::NoRecords)));
         let mut last_error = None;
-        let copies_before = self.stats.copies;
+        let copies_before = (self.stats.copies, self.example_copies);
         let mut brought = Brought {
             input_tokens: judged.usage.input_tokens,
             output_tokens: judged.usage.output_tokens,
@@ -303,7 +318,16 @@ impl RunState {
             }
             self.ledger.found(task.topic, 1);
         }
-        brought.copies = self.stats.copies - copies_before;
+        brought.copies = self.stats.copies - copies_before.0;
+        let of_examples = self.example_copies - copies_before.1;
+        if prompt.examples > 0 && !prompt.unknown {
+            let brought = Brought {
+                repeats: of_examples,
+                copies: of_examples,
+                ..brought
+            };
+            self.examples.observe(prompt.examples, &brought);
+        }
         self.note_prompt(prompt, &brought);
         debug!(
             task = task.id,
@@ -502,6 +526,9 @@ impl RunState {
             Reference::Record(ordinal) => Some(ordinal),
             Reference::Given(_) => None,
         };
+        if let Reference::Given(place) = &found.of {
+            self.example_copies += u64::from(*place.source == *EXAMPLES);
+        }
         let repeat = self.prompt_memory.repeated(task.topic, of, excerpt, shown);
         if self.stats.duplicate(found.method, repeat) && !self.is_replaying {
             let warning = mostly_repeats(&self.context.parts.deduplicator.describe());
@@ -663,7 +690,18 @@ fn new_ledger(context: &WorkerContext, plan: &Plan) -> Ledger {
         reallocate: parts.reallocates(),
         seed: context.seed,
     };
-    Ledger::new(&quotas, rules)
+    let mut groups = HashMap::new();
+    let mut group_of = |planned: &PlannedTopic| {
+        let values: Vec<String> = planned
+            .topic
+            .attributes()
+            .map(|it| it.1.to_string())
+            .collect();
+        let next = groups.len();
+        *groups.entry(values).or_insert(next)
+    };
+    let groups = plan.topics.iter().map(&mut group_of).collect();
+    Ledger::new(&quotas, rules).with_groups(groups)
 }
 
 fn measured(metrics: &Metrics, memory: &AnyMemory) -> DiversityReport {

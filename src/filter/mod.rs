@@ -1,6 +1,7 @@
 //! A caller's own yes or no to a valid record.
 
 mod field;
+mod quote;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 pub use field::{FieldFilter, FieldRule};
+
+pub(crate) use quote::stands_in;
 
 use crate::candidate::Candidate;
 use crate::error::Result;

@@ -1,13 +1,16 @@
 //! What is wanted: the one input of a run, built in Rust or read from JSON, validated once.
 
 mod angles;
+mod attributes;
 mod builder;
 mod deduplication;
 mod described;
 #[cfg(test)]
 mod docs;
 mod document;
+mod documents;
 mod encoding;
+mod examples;
 mod files;
 mod filters;
 mod form;
@@ -20,6 +23,8 @@ mod providers;
 mod read;
 mod reader;
 mod settings;
+mod source;
+mod table;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -46,14 +51,18 @@ pub use settings::{RecordsPerRequest, Settings, Storage};
 pub use text::InputFormat;
 pub use warning::InputWarning;
 
+pub(crate) use source::QUOTE;
+
 use crate::error::{Error, Result};
 use crate::llm::price::PriceTable;
 use crate::llm::{ModelName, Parameters, ProviderSettings};
-use crate::plan::{Allocation, TopicSpec};
+use crate::plan::{Allocation, Attribute, TopicSpec};
 use crate::record::JsonRecord;
 use crate::schema::{RecordSchema, canonical};
+use crate::topic::Row;
 use described::Described as _;
 use document::Document;
+use examples::Examples;
 use form::Form as _;
 use place::Notes;
 use providers::ProvidersForm;
@@ -93,6 +102,9 @@ pub struct GenerateByTopicInput<T = JsonRecord> {
 
 struct Inner {
     document: Document,
+    /// Those of the document, with values of the types that fields have.
+    attributes: Vec<Attribute>,
+    rows: Vec<Arc<Row>>,
     allocation: Allocation,
     schema: RecordSchema,
     settings: Settings,
@@ -248,6 +260,27 @@ impl<T> GenerateByTopicInput<T> {
         self.inner.document.topics.tree.as_deref()
     }
 
+    /// Returns the attributes that topics are crossed with.
+    #[must_use]
+    pub fn attributes(&self) -> &[Attribute] {
+        &self.inner.attributes
+    }
+
+    /// Returns the rows of source data that are topics.
+    pub(crate) fn rows(&self) -> &[Arc<Row>] {
+        &self.inner.rows
+    }
+
+    /// Returns the column in which the field `quote` of a record has to stand.
+    pub(crate) fn quoted(&self) -> Option<&str> {
+        self.inner.document.source.as_ref()?.quoted.as_deref()
+    }
+
+    /// Returns the records that show what is wanted.
+    pub(crate) fn examples(&self) -> &Examples {
+        &self.inner.document.examples
+    }
+
     /// Returns how the records are shared out over the given topics, and how many topics are to be generated.
     #[must_use]
     pub fn allocation(&self) -> &Allocation {
@@ -372,7 +405,16 @@ impl<T> GenerateByTopicInput<T> {
 
     fn document(&self) -> Map<String, Value> {
         let mut document = self.inner.document.write();
-        document.retain(|key, value| !value.is_null() || !matches!(&**key, "providers" | "prices"));
+        // Keys that there were not always, so that what was written before is read as the same.
+        let later = [
+            "providers",
+            "prices",
+            "attributes",
+            "source",
+            "documents",
+            "examples",
+        ];
+        document.retain(|key, value| !value.is_null() || !later.contains(&&**key));
         document
     }
 }

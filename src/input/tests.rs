@@ -601,3 +601,48 @@ fn topics_are_generated_beside_given_ones_as_said() {
     assert_eq!(quotas(json!({"generated": 50})), (vec![], vec![1; 20]));
     assert_eq!(quotas(json!({"given": ["a"]})), (vec![20], vec![]));
 }
+
+#[test]
+fn what_is_wrong_with_attributes_is_said_with_what_to_change() {
+    let error = GenerateByTopicInput::from_json_value(json!({
+        "topics": ["a"], "output_schema": [{"name": "level", "type": "str", "enum": ["easy", "hard"]}],
+        "attributes": {
+            "percent": {"a": 30, "b": 70}, "sign": {"a": -0.5, "b": 1.5}, "none": [], "word": "x", "odd": [null],
+            "twice": ["a", "a"], "level": ["easy", "medium"], "topic": ["a"],
+        },
+    }))
+    .unwrap_err()
+    .to_string();
+    for said in [
+        "attributes.percent: has shares that add up to 100; write parts of 1, such as 0.3 for `a`",
+        "attributes.sign.a: is -0.5; write a share of 0 or more",
+        "attributes.none: has no value; write values with shares",
+        "attributes.word: is a string",
+        "attributes.odd: has null as a value",
+        "attributes.twice: has `a` twice",
+        "attributes.level: has `medium`, which the field of that name cannot hold",
+        "attributes.topic: is no name",
+    ] {
+        assert!(error.contains(said), "{said}: {error}");
+    }
+}
+
+#[test]
+fn values_of_attributes_have_the_types_of_their_fields() {
+    let input = GenerateByTopicInput::from_json_value(json!({
+        "topics": ["a"], "attributes": {"stars": {"1": 0.333, "2": 0.333, "3": 0.333}, "free": {"1": 0.4, "2": 0.6}},
+        "output_schema": [{"name": "stars", "type": "int"}],
+    }))
+    .unwrap();
+    let values = |input: &GenerateByTopicInput, place: usize| -> Vec<Value> {
+        let values = input.attributes()[place].values.iter();
+        values.map(|(value, _)| value.clone()).collect()
+    };
+    assert_eq!(values(&input, 0), [json!(1), json!(2), json!(3)]);
+    assert_eq!(values(&input, 1), [json!("1"), json!("2")]);
+    let again = GenerateByTopicInput::from_json_value(input.to_json()).unwrap();
+    assert_eq!(
+        (again.attributes(), again.fingerprint()),
+        (input.attributes(), input.fingerprint())
+    );
+}

@@ -4,6 +4,7 @@ use serde_json::{Value, from_slice, from_str};
 
 use super::encoding::to_utf8;
 use super::place::Place;
+use super::table::{cells, ending};
 use super::topic_entry::read_entry;
 use crate::plan::TopicSpec;
 
@@ -18,10 +19,7 @@ pub(super) fn read(name: &Value, place: &mut Place<'_>) -> Option<Vec<TopicSpec>
     let Ok(text) = std::str::from_utf8(&bytes) else {
         return place.fault("names a file that is not UTF-8", "save it as UTF-8");
     };
-    let ending = name
-        .as_str()
-        .and_then(|name| Some(name.rsplit_once('.')?.1.to_ascii_lowercase()));
-    let read = match ending.as_deref() {
+    let read = match ending(name).as_deref() {
         Some("csv" | "tsv") => table(text),
         Some("jsonl" | "ndjson") => json_lines(text),
         Some("json") => match from_slice(&bytes) {
@@ -67,13 +65,7 @@ fn entry_of((index, entry): (usize, Value)) -> Result<TopicSpec, String> {
 
 /// Reads a table. Its first line may name the columns; without that, the first has names, and the second counts.
 fn table(text: &str) -> Result<Vec<TopicSpec>, String> {
-    let first = text.lines().next().unwrap_or_default();
-    let often = |mark: &char| first.matches(*mark).count();
-    let mark = ['\t', ';', ',']
-        .into_iter()
-        .max_by_key(often)
-        .unwrap_or(',');
-    let mut rows = rows(text, mark).into_iter().enumerate();
+    let mut rows = cells(text)?.into_iter().enumerate();
     let mut columns = (0, Some(1));
     let mut topics = Vec::new();
     if let Some((_, head)) = rows.next() {
@@ -114,34 +106,6 @@ fn row(
             Err(_) => Err(format!("has no whole number as the count in row {row}")),
         },
     }
-}
-
-/// Takes a table apart; a cell between quotation marks may hold anything, and two marks stand for one.
-fn rows(text: &str, mark: char) -> Vec<Vec<String>> {
-    let (mut rows, mut cells, mut cell) = (Vec::new(), Vec::new(), String::new());
-    let mut is_quoted = false;
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' if is_quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                cell.push('"');
-            }
-            '"' if is_quoted || cell.trim().is_empty() => is_quoted = !is_quoted,
-            '\r' if !is_quoted => {}
-            '\n' if !is_quoted => {
-                cells.push(std::mem::take(&mut cell));
-                rows.push(std::mem::take(&mut cells));
-            }
-            letter if letter == mark && !is_quoted => cells.push(std::mem::take(&mut cell)),
-            letter => cell.push(letter),
-        }
-    }
-    if !cell.is_empty() || !cells.is_empty() {
-        cells.push(cell);
-        rows.push(cells);
-    }
-    rows
 }
 
 #[cfg(test)]

@@ -23,8 +23,32 @@ impl RecordsFormat {
         }
     }
 
-    /// Returns the format for exactly `count` records, which is at most what was prepared for.
-    pub(crate) fn of(&self, count: u64) -> OutputFormat {
+    /// Returns the format for exactly `count` records, which is at most what was prepared for. Fields of the names of attributes
+    /// may have their values alone, where the schema says so plainly what they may hold that this is sure to be understood.
+    pub(crate) fn of<'a>(
+        &self,
+        count: u64,
+        attributes: impl Iterator<Item = (&'a str, &'a Value)>,
+    ) -> OutputFormat {
+        let whole = self.of_any(count);
+        let mut pinned = None;
+        for (name, value) in attributes {
+            let OutputFormat::Schema(whole) = &whole else {
+                break;
+            };
+            let schema = pinned.get_or_insert_with(|| whole.schema.clone());
+            pin(schema, name, value);
+        }
+        if let (Some(schema), OutputFormat::Schema(any)) = (pinned, &whole)
+            && schema != any.schema
+        {
+            let schema = OutputSchema::new("records", schema, OutputMode::Strict);
+            return OutputFormat::Schema(Arc::new(schema.of_family(any)));
+        }
+        whole
+    }
+
+    fn of_any(&self, count: u64) -> OutputFormat {
         let place = usize::try_from(count)
             .ok()
             .and_then(|count| self.by_count.get(count));
@@ -42,5 +66,31 @@ impl RecordsFormat {
             )))
         })
         .clone()
+    }
+}
+
+/// Lets a field of a record have this value alone.
+fn pin(schema: &mut Value, name: &str, value: &Value) {
+    let record = format!("/properties/{RECORDS_KEY}/items");
+    let Some(record) = schema.pointer_mut(&record) else {
+        return;
+    };
+    let Some(field) = record["properties"]
+        .get_mut(name)
+        .and_then(Value::as_object_mut)
+    else {
+        return;
+    };
+    let combines = ["$ref", "anyOf", "oneOf", "allOf", "not", "if"];
+    if combines.iter().any(|keyword| field.contains_key(*keyword)) {
+        return;
+    }
+    field.shift_remove("const");
+    field.insert("enum".to_owned(), Value::from(vec![value.clone()]));
+    // One that may be left out may be null in some dialects, which is another value.
+    if let Some(required) = record["required"].as_array_mut()
+        && required.iter().all(|known| known != name)
+    {
+        required.push(name.into());
     }
 }

@@ -72,6 +72,27 @@ async fn a_classification_has_no_label_that_its_filter_refuses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn reviews_have_exact_shares_of_ratings() {
+    let dataset = run(built(job("reviews.yaml")), &registry(&["openai"])).await;
+    assert_eq!(dataset.len(), 60);
+    let of = |rating: u64| {
+        let is_it = |record: &&topicloom::Record| record.data["rating"] == rating;
+        dataset.iter().filter(is_it).count()
+    };
+    assert_eq!([1, 2, 3, 4, 5].map(of), [6, 6, 12, 18, 18]);
+    let customers = &dataset.report().attributes["customer"];
+    assert!(
+        customers
+            .values()
+            .all(|share| share.wanted == 20 && share.accepted == 20)
+    );
+    let tents = &dataset.by_topic()["a tent"];
+    let ratings = tents.iter().filter(|record| record.data["rating"] == 4);
+    assert_eq!((tents.len(), ratings.count()), (10, 3));
+    assert!(json!(tents[0])["customer"].is_string());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_topic_tree_has_as_many_topics_as_leaves() {
     let dataset = run(built(job("topic-tree.yaml")), &registry(&["openai"])).await;
     let topics = &dataset.report().topics;

@@ -8,6 +8,7 @@ mod answers;
 #[cfg(feature = "providers")]
 mod caching;
 mod conversation;
+mod crossed;
 mod embedding;
 mod endings;
 mod hooks;
