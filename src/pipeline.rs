@@ -579,7 +579,15 @@ impl Pipeline {
         let cache = settings.cache.as_ref();
         let cache = cache.map(|file| Cached::in_file((), file).map(Arc::new));
         let examples = Given::records(EXAMPLES, input.examples().given.iter().cloned());
-        let seen_files = settings.already_seen.iter().map(Given::jsonl);
+        let output = settings.output.as_ref().map(|output| &output.path);
+        let appended_to = output.filter(|_| input.appended_to() > 0);
+        let labels = input.labels();
+        let seen_files = settings.already_seen.iter().chain(appended_to);
+        let seen_files = seen_files.map(|file| Given::jsonl(file).without(&labels));
+        let appended_to = appended_to.map(|file| {
+            let (there, file) = (input.appended_to(), file.display());
+            format!("{there} records were in {file} already, and count towards `num_records`")
+        });
         Ok(RunParts {
             input: input.untyped(),
             plug_ins: self.plug_ins(input)?,
@@ -601,7 +609,7 @@ impl Pipeline {
                 .chain(seen_files)
                 .collect(),
             budget,
-            notes: Vec::new(),
+            notes: appended_to.into_iter().collect(),
             panic_trap: PanicTrap::default(),
         })
     }

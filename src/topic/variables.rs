@@ -12,6 +12,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 type Fields = Map<String, Value>;
 
+/// The columns of a part of a document: the name of the file, and the text.
+pub(crate) const SOURCE: &str = "source";
+pub(crate) const TEXT: &str = "text";
+
 /// A row of source data. Its `Debug` output has its number alone.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Row {
@@ -45,6 +49,12 @@ impl Row {
     /// Returns the name of the topic that it is, which tells nothing of its content.
     pub(crate) fn name(&self) -> String {
         format!("row {}", self.number)
+    }
+
+    /// Returns the document that it is a part of, where it is one.
+    pub(crate) fn document(&self) -> Option<&str> {
+        let is_chunk = self.shown.contains_key(TEXT);
+        self.shown.get(SOURCE)?.as_str().filter(|_| is_chunk)
     }
 
     pub(crate) fn shown(&self) -> &Fields {

@@ -140,11 +140,9 @@ async fn a_run_that_goes_on_has_the_shares_that_it_began_with() {
     let input = input(&mut Random::new(7).fork("crossed"));
     let journal = MemoryJournal::default();
     let model = Wayward::new(7);
-    let run = |model: Wayward, journal: MemoryJournal| {
-        Pipeline::builder(model)
-            .journal(journal)
-            .build()
-            .generate(input.clone())
+    let run = async |model: Wayward, journal: MemoryJournal| {
+        let pipeline = Pipeline::builder(model).journal(journal).build();
+        pipeline.generate(input.clone()).await
     };
     let whole = run(model.clone(), journal.clone())
         .await

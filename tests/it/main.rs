@@ -23,6 +23,7 @@ mod money;
 mod over_http;
 mod rehearsing;
 mod resuming;
+mod rows;
 mod seeded;
 mod sizes;
 mod steering;

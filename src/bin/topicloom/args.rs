@@ -235,6 +235,9 @@ pub(crate) struct DriveArgs {
     /// Write the report, as JSON, to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+    /// Whether the output keeps what it has; `--append` is a setting.
+    #[arg(skip)]
+    pub(crate) appends: bool,
     /// Say nothing on standard error but errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -254,6 +257,7 @@ impl DriveArgs {
     pub(crate) fn complete(&mut self, settings: &Settings) {
         let output = || settings.output.as_ref().map(|output| output.path.clone());
         self.output = self.output.take().or_else(output);
+        self.appends = settings.append;
         self.report = self.report.take().or_else(|| settings.report.clone());
         self.rejected = self.rejected.take().or_else(|| settings.rejected.clone());
     }

@@ -29,6 +29,13 @@ const WITHOUT_FLAG: [&str; 9] = [
     "journal",
 ];
 
+/// Keys that may name a file or a folder that is read, and where in them it stands.
+const FILES: [(&str, &str); 3] = [
+    ("source", "file"),
+    ("documents", "path"),
+    ("examples", "file"),
+];
+
 /// Parameters of the model that writes records.
 const PARAMETERS: [(&str, &str); 2] = [
     (
@@ -225,11 +232,12 @@ impl FromArgMatches for Flags {
         for (key, _) in keys() {
             let words = said(key.names[0]);
             if !words.is_empty() {
-                say(
-                    &flag(key),
-                    key.names[0],
-                    Kind::of(&key.schema()).read(&words),
-                );
+                let mut value = Kind::of(&key.schema()).read(&words);
+                let file = FILES.iter().find(|(named, _)| *named == key.names[0]);
+                if let (Some((_, place)), Some(file)) = (file, value.as_str()) {
+                    value = json!({*place: absolute(file)});
+                }
+                say(&flag(key), key.names[0], value);
             }
         }
         for (name, _) in PARAMETERS {
@@ -239,9 +247,7 @@ impl FromArgMatches for Flags {
             }
         }
         for file in said("topics_file") {
-            // A file that an input names is looked for beside the input.
-            let file = std::path::absolute(&file).map_or(file, |path| path.display().to_string());
-            say("topics-file", "topics", json!({"file": file}));
+            say("topics-file", "topics", json!({"file": absolute(&file)}));
         }
         let fields: Value = said("field").iter().map(|said| field(said)).collect();
         if fields != json!([]) {
@@ -259,6 +265,12 @@ impl FromArgMatches for Flags {
         }
         Ok(())
     }
+}
+
+/// Returns where a file is that the command line names, since one that an input names is looked for beside the input.
+fn absolute(file: &str) -> String {
+    let path = std::path::absolute(file);
+    path.map_or_else(|_| file.to_owned(), |path| path.display().to_string())
 }
 
 /// Reads a field such as `answer` or `score:int`.
