@@ -520,7 +520,7 @@ fn rows_documents_and_examples_are_named_on_the_command_line() {
         "--documents",
         "manual.md",
         "--set",
-        "documents.chunk_chars=12",
+        "documents.chunk_chars=13",
     ]);
     assert!(
         plan.contains("       1  row 2\n       2  records, 2 topics"),

@@ -434,9 +434,10 @@ impl Judge {
     /// Returns how a record strays from what it was asked for with.
     fn strays(&self, topic: &Topic, fields: &JsonRecord) -> Option<&'static str> {
         let schema = &self.parts.schema;
-        let mut values = topic.attributes();
-        let other = values
-            .find(|(name, wanted)| schema.has_property(name) && fields.get(*name) != Some(wanted));
+        let mut values = topic.labels();
+        let other = values.find(|(name, wanted)| {
+            schema.has_property(name) && !is_same(fields.get(*name), wanted)
+        });
         let other = other.map(|(name, _)| {
             let reason = label(&format!("`{name}` is not the value that was asked for"));
             reason.unwrap_or("an attribute is not the value that was asked for")
@@ -491,6 +492,14 @@ fn plain_records(text: &str, properties: &[String]) -> Option<Vec<Value>> {
     let is_alone = value.as_object().is_some_and(|object| object.len() == 1);
     let is_wrapper = !properties.iter().any(|name| name == RECORDS_KEY);
     (is_alone && is_wrapper && records.iter().all(is_record)).then_some(records)
+}
+
+/// Returns whether a value is the one that is wanted; 1.0 is 1.
+fn is_same(value: Option<&Value>, wanted: &Value) -> bool {
+    let number = |value: &Value| value.as_f64();
+    value.is_some_and(|value| {
+        value == wanted || number(value).is_some_and(|value| number(wanted) == Some(value))
+    })
 }
 
 impl Unnoted {

@@ -320,7 +320,7 @@ impl RunState {
         }
         brought.copies = self.stats.copies - copies_before.0;
         let of_examples = self.example_copies - copies_before.1;
-        if prompt.examples > 0 && !prompt.unknown {
+        if !prompt.unknown {
             let brought = Brought {
                 repeats: of_examples,
                 copies: of_examples,

@@ -370,7 +370,7 @@ impl WorkerContext {
         let ask = self.parts.plug_ins.prompts.ask(&ask)?;
         Ok(
             ChatRequest::new(vec![self.system.clone(), Message::user(ask)])
-                .with_output(self.format.of(task.wanted, topic.attributes()))
+                .with_output(self.format.of(task.wanted, topic.labels()))
                 .with_parameters(self.parameters(input))
                 .with_cache_key(Arc::clone(&self.cache_key))
                 .with_purpose(Purpose::Records)

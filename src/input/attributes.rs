@@ -114,6 +114,23 @@ fn rounded(share: f64) -> f64 {
     (share * 1_000.0).round() / 1_000.0
 }
 
+/// Returns a value with the type that a field has: a key of an object, or a cell of a table, is always a text. `None` where the field
+/// cannot hold it.
+pub(super) fn typed(value: &Value, field: Option<&PartValidator>) -> Option<Value> {
+    let fits = |value: &Value| field.is_none_or(|field| field.is_valid(value));
+    if fits(value) {
+        return Some(value.clone());
+    }
+    let meant: Value = serde_json::from_str(value.as_str()?).ok()?;
+    fits(&meant).then_some(meant)
+}
+
+/// Returns what checks the field of this name, where there is one.
+pub(super) fn field_of(name: &str, schema: &RecordSchema) -> Option<PartValidator> {
+    let field = schema.as_json()["properties"].get(name)?;
+    PartValidator::new(field, schema.as_json())
+}
+
 /// Returns the attributes with values of the types that fields of their names have, and checks that these can hold them.
 pub(super) fn resolved(
     given: &[Attribute],
@@ -122,19 +139,10 @@ pub(super) fn resolved(
 ) -> Vec<Attribute> {
     let resolve = |attribute: &Attribute| {
         let name = &attribute.name;
-        let field = schema.as_json()["properties"].get(name);
-        let field = field.and_then(|field| PartValidator::new(field, schema.as_json()));
+        let field = field_of(name, schema);
         let values = attribute.values.iter().map(|(value, share)| {
-            let fits = |value: &Value| field.as_ref().is_none_or(|field| field.is_valid(value));
-            if fits(value) {
-                return (value.clone(), *share);
-            }
-            // A key of an object is always a text.
-            let meant = value
-                .as_str()
-                .and_then(|text| serde_json::from_str(text).ok());
-            if let Some(meant) = meant.filter(fits) {
-                return (meant, *share);
+            if let Some(value) = typed(value, field.as_ref()) {
+                return (value, *share);
             }
             let mut place = Place::new(KEY, notes);
             let mut place = place.at(&presentable(name));

@@ -55,7 +55,7 @@ described! {
         /// Characters that a chunk repeats of the one before at most, in whole paragraphs.
         #[example("200")]
         overlap: usize, Whole(0..=100_000);
-        /// What is written with each record: `source`, the name of the file, or `text`.
+        /// What is written with each record: `source`, the name of the file, or `text`. A field `source` has to be that name.
         #[example("[\"source\"]")]
         keep: Vec<String>, List(Text);
         /// How many records each chunk gives: 1 unless this or `num_records` says more.

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
 use crate::plan::{Attribute, PlanRequest, TopicSpec, allocate};
 use crate::schema::{RecordSchema, include_files, kind_of};
-use crate::topic::{Row, TEXT};
+use crate::topic::{Row, SOURCE, TEXT};
 
 /// Names should differ, so the topic model is asked to be as free as most models are by default.
 const TOPIC_TEMPERATURE: f64 = 1.0;
@@ -200,6 +200,9 @@ fn settle_rows(
     let mut key = source::KEY;
     if let Some(mut documents) = document.documents.take() {
         key = "documents";
+        if schema.has_property(SOURCE) && !documents.keep.iter().any(|name| name == SOURCE) {
+            documents.keep.push(SOURCE.to_owned());
+        }
         documents.quoted = schema.has_property(source::QUOTE).then(|| TEXT.to_owned());
         if document.source.replace(documents).is_some() {
             let advice = "leave one of them out";
@@ -213,7 +216,7 @@ fn settle_rows(
         let advice = "leave one of them out: each row is a topic of its own";
         Place::new("topics", notes).fault::<()>(format!("are said beside `{key}`"), advice);
     }
-    let rows = source.settle(schema, attributes, settings.seed.unwrap_or(0), notes);
+    let rows = source.settle(key, schema, attributes, settings.seed.unwrap_or(0), notes);
     let each = source.records_per_row.take();
     if each.is_some() && says_number {
         let advice = "leave one of them out";

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::attributes::{field_of, typed};
 use super::described::{Described, Keys, described};
 use super::form::{Form, List, Maybe, POSITIVE, Text};
 use super::place::{Notes, Place, presentable};
@@ -43,7 +44,7 @@ described! {
         /// The columns that a prompt shows. All unless given.
         #[example("[\"name\", \"price\"]")]
         columns: Option<Vec<String>>, Maybe(List(Text));
-        /// Columns that are written with each record, beside its fields.
+        /// Columns that are written with each record, beside its fields; a field of that name has to be as the column is.
         #[example("[\"id\"]")]
         keep: Vec<String>, List(Text);
         /// A column in which the field `quote` of a record has to stand, but for white space, case, and the kind of quotation marks
@@ -167,12 +168,14 @@ impl Source {
     /// Checks the columns, draws the sample, leaves out what nobody wants, and returns the rows.
     pub(super) fn settle(
         &mut self,
+        key: &str,
         schema: &RecordSchema,
         attributes: &[Attribute],
         seed: u64,
         notes: &mut Notes,
     ) -> Vec<Arc<Row>> {
-        self.check(schema, attributes, notes);
+        self.check(key, schema, attributes, notes);
+        self.set_types(key, schema, notes);
         let sample = self
             .sample
             .take()
@@ -206,7 +209,31 @@ impl Source {
         rows
     }
 
-    fn check(&self, schema: &RecordSchema, attributes: &[Attribute], notes: &mut Notes) {
+    /// Gives columns that are kept the types of fields of their names, which have to be the same.
+    fn set_types(&mut self, key: &str, schema: &RecordSchema, notes: &mut Notes) {
+        for name in &self.keep {
+            let Some(field) = field_of(name, schema) else {
+                continue;
+            };
+            for (number, row) in &mut self.rows {
+                let Some(value) = row.get_mut(name).filter(|value| !value.is_null()) else {
+                    continue;
+                };
+                if let Some(typed) = typed(value, Some(&field)) {
+                    *value = typed;
+                    continue;
+                }
+                let problem =
+                    format!("has in row {number} what the field of that name cannot hold");
+                let mut place = Place::new(key, notes);
+                let mut place = place.at(&presentable(name));
+                place.fault::<()>(problem, "change the field in `output_schema`, or the row");
+                break;
+            }
+        }
+    }
+
+    fn check(&self, key: &str, schema: &RecordSchema, attributes: &[Attribute], notes: &mut Notes) {
         let there: BTreeSet<&str> = self
             .rows
             .iter()
@@ -217,25 +244,15 @@ impl Source {
             ("keep", &self.keep),
             ("quoted", self.quoted.as_slice()),
         ];
-        for (key, names) in named {
+        for (list, names) in named {
             for name in names.iter().filter(|name| !there.contains(name.as_str())) {
                 let advice = match closest(name, there.iter().copied()) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => "name a column of the rows".to_owned(),
                 };
                 let problem = format!("names `{}`, which no row has", presentable(name));
-                Place::new(KEY, notes).at(key).fault::<()>(problem, advice);
+                Place::new(key, notes).at(list).fault::<()>(problem, advice);
             }
-        }
-        for name in self.keep.iter().filter(|name| schema.has_property(name)) {
-            let problem = format!(
-                "names `{}`, which is a field of a record too",
-                presentable(name)
-            );
-            let advice = "take the field out of `output_schema`: the column is written as it is";
-            Place::new(KEY, notes)
-                .at("keep")
-                .fault::<()>(problem, advice);
         }
         let attributes = attributes.iter().map(|attribute| &attribute.name);
         for name in attributes.filter(|name| there.contains(name.as_str())) {
@@ -243,12 +260,12 @@ impl Source {
                 "has a column `{}`, which is an attribute too",
                 presentable(name)
             );
-            Place::new(KEY, notes).fault::<()>(problem, "give one of them another name");
+            Place::new(key, notes).fault::<()>(problem, "give one of them another name");
         }
         if self.quoted.is_some() && !schema.has_property(QUOTE) {
             let problem = format!("asks for a quote, and a record has no field `{QUOTE}`");
             let advice = "add it to `output_schema`, as a text";
-            Place::new(KEY, notes)
+            Place::new(key, notes)
                 .at("quoted")
                 .fault::<()>(problem, advice);
         }

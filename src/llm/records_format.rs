@@ -29,12 +29,12 @@ impl RecordsFormat {
         }
     }
 
-    /// Returns the format for exactly `count` records, which is at most what was prepared for. Fields of the names of attributes
-    /// may have their values alone, where the schema says so plainly what they may hold that this is sure to be understood.
+    /// Returns the format for exactly `count` records, which is at most what was prepared for. Fields of the names of labels may have
+    /// their values alone, where the schema says so plainly what they may hold that this is sure to be understood.
     pub(crate) fn of<'a>(
         &self,
         count: u64,
-        attributes: impl Iterator<Item = (&'a str, &'a Value)>,
+        labels: impl Iterator<Item = (&'a str, &'a Value)>,
     ) -> OutputFormat {
         let whole = self.of_any(count);
         let mut pinned = None;
@@ -47,7 +47,7 @@ impl RecordsFormat {
                     .all(|keyword| !field.contains_key(*keyword))
             })
         };
-        for (name, value) in attributes.filter(is_field) {
+        for (name, value) in labels.filter(is_field) {
             let OutputFormat::Schema(whole) = &whole else {
                 break;
             };

@@ -366,7 +366,7 @@ mod tests {
         let begun = Instant::now();
         let crossed = plan(vec![1; 100_000]).crossed(&[
             attribute("a", &[0.3, 0.5, 0.2]),
-            attribute("b", &vec![0.02; 50]),
+            attribute("b", &[0.02; 50]),
         ]);
         assert_eq!(crossed.topics.len(), 100_000);
         // Without optimisation, and beside other tests.

@@ -1,4 +1,9 @@
 //! Topics crossed with attributes: exact shares, whatever the model answers.
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)] // Small numbers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,7 +71,7 @@ fn input(random: &mut Random) -> GenerateByTopicInput {
         .collect();
     let tenths = 1 + random.below(8);
     GenerateByTopicInput::from_json_value(json!({
-        "num_records": topics.len() as u64 + random.below(40),
+        "num_records": topics.len() as u64 + random.below(20),
         "topics": topics,
         "attributes": {
             "level": {"easy": tenths as f64 / 10.0, "medium": 0.1, "hard": (9 - tenths) as f64 / 10.0},
@@ -85,7 +90,6 @@ fn input(random: &mut Random) -> GenerateByTopicInput {
 }
 
 /// Checks that shares are exact over the run and, for the levels, in each topic.
-#[allow(clippy::cast_precision_loss)]
 fn check(dataset: &Dataset, input: &GenerateByTopicInput, seed: u64) {
     let total = input.num_records().expect("the input says it") as f64;
     assert_eq!(dataset.len() as f64, total, "seed {seed}");
@@ -155,11 +159,6 @@ async fn a_run_that_goes_on_has_the_shares_that_it_began_with() {
             .await
             .expect("it completes");
         check(&again, &input, cut as u64);
-        let both = whole.iter().zip(&again);
-        let same = both
-            .take_while(|(one, other)| one.data == other.data)
-            .count();
-        assert!(same + 2 >= again.report().resumed_answers.min(1) as usize);
     }
 }
 

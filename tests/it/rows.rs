@@ -203,7 +203,7 @@ fn what_is_wrong_with_rows_is_said_with_what_to_change() {
             .to_string()
     };
     let source = json!({
-        "rows": [{"name": "a", "level": 1, "question": "b"}], "columns": ["nme"], "keep": ["question"], "quoted": "name",
+        "rows": [{"name": "a", "level": 1, "question": 8}], "columns": ["nme"], "keep": ["question"], "quoted": "name",
         "records_per_row": 3,
     });
     let said = error(json!({
@@ -212,7 +212,7 @@ fn what_is_wrong_with_rows_is_said_with_what_to_change() {
     }));
     for part in [
         "source.columns: names `nme`, which no row has; did you mean `name`?",
-        "source.keep: names `question`, which is a field of a record too",
+        "source.question: has in row 1 what the field of that name cannot hold",
         "source.quoted: asks for a quote, and a record has no field `quote`",
         "source: has a column `level`, which is an attribute too",
         "source.records_per_row: is said beside `num_records`",
