@@ -15,7 +15,7 @@ pub(crate) struct ExampleChoice {
 
 impl ExampleChoice {
     /// Creates the choice of `shown` at a time, in an order drawn by the seed.
-    pub(crate) fn new(examples: usize, shown: usize, random: Random) -> Self {
+    pub(crate) fn new(examples: usize, shown: usize, random: &Random) -> Self {
         let mut order: Vec<usize> = (0..examples).collect();
         let mut random = random.fork("examples");
         random.shuffle(&mut order);
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn examples_take_turns_and_are_not_shown_to_a_model_that_copies_them() {
-        let mut choice = ExampleChoice::new(5, 2, Random::new(1));
+        let mut choice = ExampleChoice::new(5, 2, &Random::new(1));
         let mut random = Random::new(2);
         let mut times = [0; 5];
         for task in 0..50 {
@@ -65,25 +65,25 @@ mod tests {
             choice.observe(2, &brought(0));
         }
         assert_eq!(times, [20; 5]);
-        let (mut shown_at_all, mut copied) = (0, 0);
+        let (mut shown_at_all, mut all_copies) = (0, 0);
         for task in 50..350 {
             let shown = choice.choose(task, &mut random).len();
             let copies = u64::from(shown > 0 && random.below(4) > 0);
             choice.observe(shown, &brought(copies));
             if task >= 250 {
                 shown_at_all += u64::from(shown > 0);
-                copied += copies;
+                all_copies += copies;
             }
         }
         assert!(
             shown_at_all <= 15,
-            "{shown_at_all} of 100 showed some, {copied} were copies"
+            "{shown_at_all} of 100 showed some, {all_copies} were copies"
         );
     }
 
     #[test]
     fn a_few_copies_change_nothing() {
-        let mut choice = ExampleChoice::new(9, 3, Random::new(1));
+        let mut choice = ExampleChoice::new(9, 3, &Random::new(1));
         let mut random = Random::new(2);
         for task in 0..200 {
             assert_eq!(choice.choose(task, &mut random).len(), 3);

@@ -94,7 +94,7 @@ impl RunState {
             examples: ExampleChoice::new(
                 parts.input.examples().given.len(),
                 parts.input.examples().shown,
-                Random::new(context.seed),
+                &Random::new(context.seed),
             ),
             example_copies: 0,
             metrics: Metrics::new(),

@@ -103,8 +103,8 @@ fn read_values(values: Value, place: &mut Place<'_>) -> Option<Vec<(Value, f64)>
     }
     let mut texts: Vec<String> = values.iter().map(|(value, _)| value_text(value)).collect();
     texts.sort_unstable();
-    if let Some(twice) = texts.windows(2).find(|pair| pair[0] == pair[1]) {
-        let problem = format!("has `{}` twice", presentable(&twice[0]));
+    if let Some([twice, _]) = texts.windows(2).find(|pair| pair[0] == pair[1]) {
+        let problem = format!("has `{}` twice", presentable(twice));
         return place.fault(problem, "leave one of them out");
     }
     Some(values)

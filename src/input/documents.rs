@@ -179,13 +179,12 @@ impl Documents {
                         .fault(problem, format!("look for it as {}", file.display()));
                 }
             };
-            match std::str::from_utf8(&to_utf8(&bytes)) {
-                Ok(text) => texts.push((name, text.to_owned())),
-                Err(_) => {
-                    let problem = format!("name a file that is no text: {}", file.display());
-                    return place.fault(problem, "save it as UTF-8, or leave it out with `glob`");
-                }
-            }
+            let bytes = to_utf8(&bytes);
+            let Ok(text) = std::str::from_utf8(&bytes) else {
+                let problem = format!("name a file that is no text: {}", file.display());
+                return place.fault(problem, "save it as UTF-8, or leave it out with `glob`");
+            };
+            texts.push((name, text.to_owned()));
         }
         Some(texts)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Plan, PlannedTopic};
 
@@ -81,7 +81,7 @@ impl Plan {
                 (attribute.name.clone(), attribute.values[*value].0.clone())
             });
             PlannedTopic {
-                topic: topic.clone().with_attributes(Map::from_iter(values)),
+                topic: topic.clone().with_attributes(values.collect()),
                 quota: cell.quota,
                 origin: *origin,
             }

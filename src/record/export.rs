@@ -26,7 +26,7 @@ pub(super) struct Fields<'a, M> {
     own: Vec<&'a str>,
 }
 
-impl<'a, M: SerializeMap> Fields<'a, M> {
+impl<M: SerializeMap> Fields<'_, M> {
     fn note<T: Serialize + ?Sized>(&mut self, key: &T) {
         let topic = self.topic;
         let names = topic.labels().map(|(name, _)| name);

@@ -198,6 +198,7 @@ impl From<String> for Topic {
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
+#[allow(clippy::large_enum_variant)] // There is one for a moment.
 enum Form {
     Name(String),
     Placed {
