@@ -120,6 +120,15 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     );
     let topics = (!rows.is_empty()).then(|| rows.iter().map(|row| row.name().into()));
     let topics: Option<Vec<TopicSpec>> = topics.map(Iterator::collect);
+    let request = settings.prompts.request.as_deref();
+    let hides = |what: &str| request.is_some_and(|request| !request.contains(what));
+    let mut prompts = Place::new("prompts.request", &mut notes);
+    if hides("variables") && !(attributes.is_empty() && rows.is_empty()) {
+        prompts.warn("has no `variables`: the model sees neither attributes nor rows");
+    }
+    if hides("examples") && !document.examples.given.is_empty() {
+        prompts.warn("has no `examples`: the model sees none");
+    }
     document.data_factory_config = settings.write_set();
 
     let appended_to = appended_to(&document, &settings, &mut notes);

@@ -92,7 +92,11 @@ fn input(random: &mut Random) -> GenerateByTopicInput {
 /// Checks that shares are exact over the run and, for the levels, in each topic.
 fn check(dataset: &Dataset, input: &GenerateByTopicInput, seed: u64) {
     let total = input.num_records().expect("the input says it") as f64;
-    assert_eq!(dataset.len() as f64, total, "seed {seed}");
+    assert_eq!(
+        Some(dataset.len() as u64),
+        input.num_records(),
+        "seed {seed}"
+    );
     let exported: Vec<Value> = dataset.iter().map(|record| json!(record)).collect();
     for attribute in input.attributes() {
         for (value, share) in &attribute.values {

@@ -11,7 +11,7 @@ use topicloom::journal::{Entry, MemoryJournal};
 use topicloom::llm::{Capabilities, ChatRequest, ChatResponse, OfflineModel};
 use topicloom::{Dataset, Error, ErrorKind, GenerateByTopicInput, LlmClient, Pipeline};
 
-fn input(source: Value) -> GenerateByTopicInput {
+fn input(source: &Value) -> GenerateByTopicInput {
     GenerateByTopicInput::from_json_value(json!({
         "source": source, "output_schema": [{"name": "remark", "type": "str"}], "deduplication": "exact", "seed": 3,
     }))
@@ -58,7 +58,7 @@ async fn rows_of_one_text_are_topics_of_their_own() {
     let rows = json!([{"id": 1, "text": "a"}, {"id": 2, "text": "a"}, {"id": 3, "text": "secret"}]);
     let source = json!({"rows": rows, "columns": ["text"], "keep": ["id"], "records_per_row": 2});
     let journal = MemoryJournal::default();
-    let dataset = run(Naming::default(), &journal, input(source)).await;
+    let dataset = run(Naming::default(), &journal, input(&source)).await;
     let mut of_row: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
     for record in &dataset {
         of_row
@@ -141,7 +141,7 @@ fn a_sample_is_drawn_once_and_shares_are_even() {
     let rows: Value = (0..50)
         .map(|number| json!({"text": number.to_string(), "other": 1}))
         .collect();
-    let drawn = input(json!({"rows": rows, "columns": ["text"], "sample": 7}));
+    let drawn = input(&json!({"rows": rows, "columns": ["text"], "sample": 7}));
     let numbers: Vec<u64> = drawn
         .allocation()
         .given
@@ -256,7 +256,7 @@ impl LlmClient for Copying {
         let call = self.1.fetch_add(1, Ordering::Relaxed);
         let mut lines = request.last_text().lines();
         match lines.find_map(|line| line.strip_prefix("- ")) {
-            Some(example) if call % 4 > 0 => {
+            Some(example) if !call.is_multiple_of(4) => {
                 self.2.fetch_add(1, Ordering::Relaxed);
                 Ok(ChatResponse::new(format!("{{\"records\": [{example}]}}")))
             }
