@@ -427,6 +427,111 @@ fn what_is_a_repeat_is_said_on_the_command_line_and_what_was_refused_is_kept() {
 }
 
 #[test]
+fn records_are_added_to_those_that_are_there() {
+    let place = Place::new();
+    let run = |more: &[&str]| {
+        let args = [
+            "run",
+            "input.json",
+            "--offline",
+            "--seed",
+            "5",
+            "-o",
+            "data.jsonl",
+        ];
+        place.runs(&[args.as_slice(), more].concat())
+    };
+    assert!(
+        run(&["-n", "12", "--attributes", r#"{"level": ["easy", "hard"]}"#])
+            .status
+            .success()
+    );
+    let before = fs::read_to_string(place.path("data.jsonl")).expect("it is written");
+    // The same seed: but for what is seen, the same records would come.
+    let more = run(&["-n", "20", "--append"]);
+    assert!(more.status.success(), "{}", said(&more));
+    assert!(
+        said(&more).contains("12 records were in data.jsonl already"),
+        "{}",
+        said(&more)
+    );
+    let after = fs::read_to_string(place.path("data.jsonl")).expect("it is written");
+    assert!(after.starts_with(&before));
+    let questions: std::collections::BTreeSet<String> = records(&after)
+        .iter()
+        .map(|record| record["question"].to_string())
+        .collect();
+    assert_eq!((records(&after).len(), questions.len()), (20, 20));
+    let done = run(&["-n", "20", "--append"]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(
+        said(&done).contains("append: finds 20 records in the output, and `num_records` is 20"),
+        "{}",
+        said(&done)
+    );
+    // Without a file to begin with.
+    let fresh = place.prints(&[
+        "run",
+        "input.json",
+        "--offline",
+        "-n",
+        "3",
+        "--append",
+        "-o",
+        "new.jsonl",
+    ]);
+    assert!(fresh.is_empty() && place.path("new.jsonl").exists());
+    assert_eq!(
+        place
+            .runs(&["run", "input.json", "--offline", "--append"])
+            .status
+            .code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn rows_documents_and_examples_are_named_on_the_command_line() {
+    let place = Place::new();
+    place.write("rows.csv", "id,name\n1,a bell\n2,a lock\n3,a pump\n");
+    place.write(
+        "good.jsonl",
+        "{\"question\": \"Is it loud?\", \"answer\": \"Yes.\"}\n",
+    );
+    place.write("manual.md", "One part.\n\nAnother part.\n");
+    let printed = place.prints(&[
+        "run",
+        "--offline",
+        "--instruction",
+        "Questions of customers",
+        "--source",
+        "rows.csv",
+        "--examples",
+        "good.jsonl",
+        "--set",
+        "source.keep=[\"id\"]",
+        "--quiet",
+    ]);
+    let mut ids: Vec<String> = records(&printed)
+        .iter()
+        .map(|record| record["id"].to_string())
+        .collect();
+    ids.sort();
+    assert_eq!(ids, [r#""1""#, r#""2""#, r#""3""#]);
+    let plan = place.prints(&[
+        "plan",
+        "--documents",
+        "manual.md",
+        "--set",
+        "documents.chunk_chars=13",
+    ]);
+    assert!(
+        plan.contains("       1  row 2\n       2  records, 2 topics"),
+        "{plan}"
+    );
+}
+
+#[test]
 fn a_run_needs_no_file() {
     let place = Place::new();
     let printed = place.prints(&[
@@ -559,7 +664,7 @@ fn the_jobs_of_the_examples_run_offline() {
         assert!(run.status.success(), "{}: {}", file.display(), said(&run));
         assert!(!records(&fs::read_to_string(output).expect("it is complete")).is_empty());
     }
-    assert_eq!(jobs, 8);
+    assert_eq!(jobs, 12);
     let script = fs::read_to_string(folder.join("without-a-file.sh")).expect("it is there");
     let command = script
         .split_once("exec topicloom ")

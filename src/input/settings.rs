@@ -227,6 +227,10 @@ described! {
         #[example("\"qa.jsonl\"")]
         #[example("{\"path\": \"qa.jsonl\", \"format\": \"jsonl\"}")]
         output: Option<OutputFile> = None, Maybe(Placed), runtime_only;
+        /// Whether the records that `output` has already stay in it: they count towards `num_records` and as seen, and those that are
+        /// missing are added.
+        #[example("true")]
+        append: bool = false, Flag => (append: bool);
         /// A file into which the command writes the report, as JSON.
         #[example("\"report.json\"")]
         report: Option<PathBuf> = None, Switch(Maybe(PathForm)), runtime_only;

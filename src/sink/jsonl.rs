@@ -1,8 +1,8 @@
 //! Records as JSON, one to a line.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Write};
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -69,6 +69,34 @@ impl JsonlSink {
                 Ok(Self::new(Target::File(PartialFile::create(path)?)))
             }
         }
+    }
+
+    /// Creates a sink that leaves a whole file at `path`, which begins with what is there already.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create), and where the file is there and cannot be read.
+    pub fn append(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let mut sink = Self::create(path)?;
+        let Target::File(file) = &mut sink.target else {
+            return Ok(sink);
+        };
+        let there = match File::open(path) {
+            Ok(there) => there,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(sink),
+            Err(error) => {
+                return Err(failed(error).with_context("path", path.display().to_string()));
+            }
+        };
+        for line in BufReader::new(there).split(b'\n') {
+            let mut line = line.map_err(failed)?;
+            if !line.trim_ascii().is_empty() {
+                line.push(b'\n');
+                file.write_whole(&line)?;
+            }
+        }
+        Ok(sink)
     }
 
     /// Creates a sink that writes to anything, such as standard output, and flushes it after each line.
@@ -231,6 +259,24 @@ mod tests {
         assert!(!path.exists());
         let partial = std::fs::read_to_string(directory.path().join("out.jsonl.partial")).unwrap();
         assert_eq!(partial, "{\"a\":1,\"topic\":\"graphs\"}\n");
+    }
+
+    #[tokio::test]
+    async fn what_is_there_already_stays_and_is_followed_by_what_is_added() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.jsonl");
+        fs::write(&path, "{\"old\":1}\n\n{\"old\":2}").unwrap();
+        let mut sink = JsonlSink::append(&path).unwrap();
+        sink.write(&record(&json!({"new": 3}))).await.unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 3);
+        Sink::<crate::record::JsonRecord>::finish(&mut sink)
+            .await
+            .unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "{\"old\":1}\n{\"old\":2}\n{\"new\":3,\"topic\":\"graphs\"}\n"
+        );
+        drop(JsonlSink::append(folder.path().join("none.jsonl")).unwrap());
     }
 
     #[test]

@@ -243,6 +243,9 @@ pub(crate) struct DriveArgs {
     /// Write the report, as JSON, to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+    /// Whether the output keeps what it has; `--append` is a setting.
+    #[arg(skip)]
+    pub(crate) appends: bool,
     /// Say nothing on standard error but errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -262,6 +265,7 @@ impl DriveArgs {
     pub(crate) fn complete(&mut self, settings: &Settings) {
         let output = || settings.output.as_ref().map(|output| output.path.clone());
         self.output = self.output.take().or_else(output);
+        self.appends = settings.append;
         for (flag, said) in [
             (&mut self.report, &settings.report),
             (&mut self.rejected, &settings.rejected),

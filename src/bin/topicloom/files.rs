@@ -121,6 +121,8 @@ impl Files {
         let reader = Reader::default();
         let sink: Box<dyn Sink> = if is_stdout(args.output()) {
             Box::new(JsonlSink::to_writer(reader.clone()))
+        } else if args.appends {
+            Box::new(JsonlSink::append(args.output())?)
         } else {
             Box::new(JsonlSink::create(args.output())?)
         };

@@ -21,14 +21,19 @@ pub(crate) fn place(args: &RunArgs, input: &GenerateByTopicInput) -> Result<Opti
     }
     let output = args.drive.output();
     let has_file = files::is_file(output);
-    let beside = || files::beside(output, ".journal");
+    // What is added to more records is another run.
+    let ending = match input.appended_to() {
+        0 => ".journal".to_owned(),
+        there => format!(".after-{there}.journal"),
+    };
+    let beside = || files::beside(output, &ending);
     let path = match &input.settings().storage {
         Storage::Local(Some(folder)) => {
             make(folder)?;
             match output.file_name().filter(|_| has_file) {
                 Some(_) => files::beside(
                     &folder.join(output.file_name().unwrap_or_default()),
-                    ".journal",
+                    &ending,
                 ),
                 None => folder.join(input.journal_name()),
             }

@@ -30,6 +30,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
 
 async fn run_by(way: &mut Way, mut args: RunArgs) -> Result<(), Failure> {
     let input = input::read(args.input.as_deref(), &args.drive.adjust, args.drive.quiet)?;
+    let input = input::appending(input, args.drive.output.as_deref())?;
     args.complete(input.settings());
     args.drive.output().clone_into(&mut way.output);
     if args.dry_run {
