@@ -2,6 +2,7 @@
 
 mod decoder;
 mod export;
+mod shape;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use self::decoder::{Decoded, DecodedRecord, Decoder};
 use self::export::WithTopic;
+pub use self::shape::Shape;
 use crate::error::{Error, ErrorKind, Result};
 use crate::topic::Topic;
 

@@ -1,31 +1,85 @@
 //! The files of a run that the command writes: `output` and `journal`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde_json::{Value, json};
 
+use super::Settings;
 use super::described::{Described, Keys, described};
 use super::form::{Choice, Flag, Form, Maybe, PathForm, Text, parts};
-use super::place::Place;
+use super::place::{Notes, Place, SETTINGS};
 use super::providers::holds_a_secret;
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::Shape;
+use crate::schema::RecordSchema;
 
-/// Where the command writes records.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Where records are written, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputFile {
-    /// The file, or `-` for standard output.
+    /// The file, or `-` for standard output. The default is `-`.
     pub path: PathBuf,
-    /// How records are written.
-    pub format: RecordFormat,
+    /// How records are written. The default is what the file's name says.
+    pub format: Option<RecordFormat>,
+    /// What a record becomes for training. The default is that it stays what it is.
+    pub shape: Option<Shape>,
+    /// Whether a text of a CSV file that a spreadsheet would take for a formula gets a `'` before it. The default is that it
+    /// stays as it is.
+    pub escape_formulas: bool,
+}
+
+impl OutputFile {
+    /// The path of standard output.
+    const STANDARD_OUTPUT: &'static str = "-";
+
+    /// Creates the output into a file, in the format that its name says.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            format: None,
+            shape: None,
+            escape_formulas: false,
+        }
+    }
+}
+
+/// Standard output.
+impl Default for OutputFile {
+    fn default() -> Self {
+        Self::new(Self::STANDARD_OUTPUT)
+    }
 }
 
 /// How records are written into a file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordFormat {
     /// JSON Lines.
-    #[default]
     Jsonl,
+    /// CSV.
+    Csv,
+    /// Parquet.
+    Parquet,
+}
+
+impl RecordFormat {
+    /// Returns its name, as an input says it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        FORMATS.name(self)
+    }
+}
+
+impl FromStr for RecordFormat {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let message = || format!("`{name}` is no format; write one of {}", FORMATS.names());
+        let format = FORMATS.find(name);
+        format.ok_or_else(|| Error::new(ErrorKind::InvalidInput, message()))
+    }
 }
 
 /// Where the command keeps answers.
@@ -43,6 +97,8 @@ pub struct JournalPlace {
 const FORMATS: Choice<RecordFormat> = parts! {
     RecordFormat {
         "jsonl" => Jsonl, "JSON Lines: one record on each line.";
+        "csv" => Csv, "CSV, with a column for each field of the schema.";
+        "parquet" => Parquet, "Parquet, with the types of the schema; needs the feature `parquet`.";
     }
 };
 
@@ -51,9 +107,16 @@ described! {
         /// The file, or `-` for standard output.
         #[example("\"qa.jsonl\"")]
         path: PathBuf, PathForm;
-        /// How records are written.
-        #[example("\"jsonl\"")]
-        format: RecordFormat, FORMATS;
+        /// How records are written; unless given, what the file's name says.
+        #[example("\"csv\"")]
+        format: Option<RecordFormat>, Maybe(FORMATS);
+        /// What a record becomes for training: `KIND=FIELD:FIELD`, with `,system=TEXT` behind it for a system prompt. Kinds are
+        /// `messages`, `sharegpt`, `alpaca`, `prompt-completion`, `preference` and `text`.
+        #[example("\"messages=question:answer,system=You are a helpful tutor.\"")]
+        shape: Option<Shape>, Maybe(ShapeForm);
+        /// Whether a text of a CSV file that a spreadsheet would take for a formula gets a `'` before it.
+        #[example("true")]
+        escape_formulas: bool, Flag;
     }
 }
 
@@ -68,6 +131,41 @@ described! {
         /// Whether other processes may join the run, with `topicloom work`.
         #[example("true")]
         shared: bool, Flag;
+    }
+}
+
+/// A shape, as it is written on the command line.
+struct ShapeForm;
+
+impl Form<Shape> for ShapeForm {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Shape> {
+        let said: String = Text.read(value, place)?;
+        match said.parse() {
+            Ok(shape) => Some(shape),
+            Err(error) => place.fault_of(Error::message(&error)),
+        }
+    }
+
+    fn write(&self, shape: &Shape) -> Value {
+        shape.to_string().into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "string"})
+    }
+}
+
+/// Checks that the schema has the fields that a shape takes.
+pub(super) fn check(settings: &Settings, schema: &RecordSchema, notes: &mut Notes) {
+    let output = settings.output.as_ref();
+    if let Some(shape) = output.and_then(|output| output.shape.as_ref())
+        && let Err(error) = shape.check(schema)
+    {
+        let mut settings = Place::new(SETTINGS, notes);
+        settings
+            .at("output")
+            .at("shape")
+            .fault_of::<()>(error.message());
     }
 }
 

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
+use super::Settings;
 use super::described::described;
 use super::form::{Anything, List, Maybe, POSITIVE, Text};
 use super::place::{Notes, Place, SETTINGS, presentable};
-use super::{Settings, deduplication};
 use crate::filter::{FieldFilter, FieldRule};
-use crate::schema::RecordSchema;
+use crate::schema::{RecordSchema, find_field};
 
 pub(super) const KEY: &str = "filters";
 
@@ -34,7 +34,7 @@ pub(super) fn check(settings: &Settings, schema: &RecordSchema, notes: &mut Note
         let mut settings = Place::new(SETTINGS, notes);
         let mut filters = settings.at(KEY);
         let mut place = filters.at(&presentable(field));
-        if let Err((problem, advice)) = deduplication::find_field(schema, field) {
+        if let Err((problem, advice)) = find_field(schema, field) {
             place.fault::<()>(problem, advice);
         }
         if let (Some(least), Some(most)) = (rule.min_chars, rule.max_chars)

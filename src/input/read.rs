@@ -12,7 +12,7 @@ use super::reader::Reader;
 use super::settings::WITHOUT_MEANING;
 use super::text::{ADVICE, Written};
 use super::warning::InputWarning;
-use super::{Inner, Settings, deduplication, filters, path};
+use super::{Inner, Settings, deduplication, files, filters, path};
 use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
 use crate::plan::{PlanRequest, allocate};
@@ -100,6 +100,7 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     let settings = Settings::from_json(config, &mut notes);
     deduplication::check(&settings.deduplication, &schema, &mut notes);
     filters::check(&settings, &schema, &mut notes);
+    files::check(&settings, &schema, &mut notes);
     settings.check_ceiling(document.generation_model_kwargs.max_tokens, &mut notes);
     document.data_factory_config = settings.write_set();
 

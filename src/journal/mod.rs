@@ -8,6 +8,7 @@ mod lost_calls;
 mod memory;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+mod read_only;
 mod run_log;
 
 use std::fmt;
@@ -27,6 +28,7 @@ pub use lost_calls::LostCalls;
 pub use memory::MemoryJournal;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresJournal, PostgresOptions, PostgresReader, RunState};
+pub use read_only::ReadOnlyJournal;
 pub(crate) use run_log::{Line, Log, Turn};
 
 /// Keeps the entries of one run, in order.

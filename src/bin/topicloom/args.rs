@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use topicloom::input::Settings;
+use topicloom::input::{OutputFile, RecordFormat, Settings};
+use topicloom::record::Shape;
 
 use crate::flags::Flags;
 
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     Resume(ResumeArgs),
     /// Show what a journal holds.
     Inspect(InspectArgs),
+    /// Write the records of a journal once more, in any format and shape, without a call; also while the run goes on.
+    Export(ExportArgs),
     /// Join a run that several processes share, and make calls for it until it is over.
     Work(WorkArgs),
     /// List the providers that are known: the variables of key and URL, and whether the key is there.
@@ -175,6 +178,23 @@ pub(crate) struct InspectArgs {
     pub(crate) raw: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  topicloom export data.jsonl.journal -o data.csv
+  topicloom export data.jsonl.journal -o train.jsonl --shape messages=question:answer")]
+pub(crate) struct ExportArgs {
+    /// The journal: a file, or the URL of a database.
+    #[arg(value_name = "FILE|URL")]
+    pub(crate) journal: String,
+    #[command(flatten)]
+    pub(crate) which: WhichRun,
+    #[command(flatten)]
+    pub(crate) to: OutputArgs,
+    /// Say nothing on standard error but errors.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
 /// Which of the runs in a database is meant.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WhichRun {
@@ -225,10 +245,8 @@ pub(crate) struct AdjustArgs {
 /// How a run is driven and where its records go.
 #[derive(Debug, Args)]
 pub(crate) struct DriveArgs {
-    /// Where records go, as JSON Lines: a file, or `-` for standard output, as unless given. A file that is there already is
-    /// replaced by a complete run only.
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) to: OutputArgs,
     /// Write each candidate that is not accepted to this file, as JSON Lines, with the reason and what it repeats.
     #[arg(long, value_name = "FILE")]
     pub(crate) rejected: Option<PathBuf>,
@@ -245,15 +263,62 @@ pub(crate) struct DriveArgs {
     pub(crate) adjust: AdjustArgs,
 }
 
-impl DriveArgs {
-    pub(crate) fn output(&self) -> &Path {
+/// Where records go, and how.
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Where records go: a file, or `-` for standard output, as unless given. A file that is there already is replaced by a
+    /// complete run only.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// How records are written: `jsonl`, `csv` or `parquet`; unless given, what the file's name says, as `NAME.csv` and
+    /// `NAME.jsonl.gz` do.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<RecordFormat>,
+    /// What a record becomes for training, such as `messages=question:answer,system=You are a tutor.`; also `sharegpt`, `alpaca`,
+    /// `prompt-completion`, `preference` and `text`.
+    #[arg(long, value_name = "KIND=FIELD:...")]
+    pub(crate) shape: Option<Shape>,
+    /// Put a `'` before each text of a CSV file that a spreadsheet would take for a formula.
+    #[arg(long)]
+    pub(crate) escape_formulas: bool,
+}
+
+impl OutputArgs {
+    pub(crate) fn path(&self) -> &Path {
         self.output.as_deref().unwrap_or(Path::new("-"))
+    }
+
+    pub(crate) fn file(&self) -> OutputFile {
+        let mut file = OutputFile::new(self.path());
+        file.format = self.format;
+        file.shape.clone_from(&self.shape);
+        file.escape_formulas = self.escape_formulas;
+        file
     }
 
     /// Takes from the input what the command line leaves open.
     pub(crate) fn complete(&mut self, settings: &Settings) {
-        let output = || settings.output.as_ref().map(|output| output.path.clone());
-        self.output = self.output.take().or_else(output);
+        let Some(said) = &settings.output else {
+            return;
+        };
+        // A format belongs to its file.
+        if self.output.is_none() {
+            self.output = Some(said.path.clone());
+            self.format = self.format.or(said.format);
+        }
+        self.shape = self.shape.take().or_else(|| said.shape.clone());
+        self.escape_formulas |= said.escape_formulas;
+    }
+}
+
+impl DriveArgs {
+    pub(crate) fn output(&self) -> &Path {
+        self.to.path()
+    }
+
+    /// Takes from the input what the command line leaves open.
+    pub(crate) fn complete(&mut self, settings: &Settings) {
+        self.to.complete(settings);
         self.report = self.report.take().or_else(|| settings.report.clone());
         self.rejected = self.rejected.take().or_else(|| settings.rejected.clone());
     }

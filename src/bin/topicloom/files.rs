@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use topicloom::run::StopHandle;
-use topicloom::sink::{JsonlSink, PartialFile, RejectedJsonl, Sink};
+use topicloom::schema::RecordSchema;
+use topicloom::sink::{FileSink, PartialFile, RejectedJsonl};
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, PipelineBuilder, Report, Result};
 
-use crate::args::DriveArgs;
+use crate::args::{DriveArgs, OutputArgs};
 
 /// Standard output, as `-`.
 pub(crate) fn is_stdout(path: &Path) -> bool {
@@ -80,7 +81,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// Returns whether two paths lead to one file, whether it is there yet or not.
-fn is_same(one: &Path, other: &Path) -> bool {
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
     match (identity(one), identity(other)) {
         (Some(one), Some(other)) if cfg!(unix) => one == other,
         _ => resolved(one) == resolved(other),
@@ -101,9 +102,22 @@ fn resolved(path: &Path) -> PathBuf {
     }
 }
 
+/// Opens what records go into.
+pub(crate) fn open_sink(
+    to: &OutputArgs,
+    schema: &RecordSchema,
+    standard_output: impl Write + Send + 'static,
+) -> Result<FileSink> {
+    if is_stdout(to.path()) {
+        FileSink::to_writer(standard_output, &to.file(), schema)
+    } else {
+        FileSink::create(&to.file(), schema)
+    }
+}
+
 /// The files of a run.
 pub(crate) struct Files {
-    pub(crate) sink: Box<dyn Sink>,
+    pub(crate) sink: FileSink,
     report: Option<ReportFile>,
     rejected: Option<RejectedJsonl>,
     /// Stops a run whose reader has gone.
@@ -117,13 +131,9 @@ enum ReportFile {
 
 impl Files {
     /// Opens what can be opened beforehand: a file that cannot be written is found out while it costs nothing.
-    pub(crate) fn open(args: &DriveArgs) -> Result<Self> {
+    pub(crate) fn open(args: &DriveArgs, schema: &RecordSchema) -> Result<Self> {
         let reader = Reader::default();
-        let sink: Box<dyn Sink> = if is_stdout(args.output()) {
-            Box::new(JsonlSink::to_writer(reader.clone()))
-        } else {
-            Box::new(JsonlSink::create(args.output())?)
-        };
+        let sink = open_sink(&args.to, schema, reader.clone())?;
         let report = args.report.as_ref().map(|path| {
             if is_file(path) {
                 PartialFile::create(path).map(ReportFile::File)

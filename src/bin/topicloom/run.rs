@@ -5,8 +5,10 @@ use std::path::Path;
 
 use topicloom::journal::{Entry, FileJournal, JournalReader, OpenedJournal};
 use topicloom::llm::models::ModelRegistry;
+use topicloom::sink::Sink;
 use topicloom::{
-    Error, ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Report, Result, Run,
+    Error, ErrorKind, GenerateByTopicInput, JsonRecord, Pipeline, PipelineBuilder, Report, Result,
+    Run,
 };
 
 use crate::args::{DriveArgs, ResumeArgs, RunArgs};
@@ -55,7 +57,7 @@ async fn run_by(way: &mut Way, mut args: RunArgs) -> Result<(), Failure> {
         &args.drive,
     )?;
     let mut builder = builder(&input, &args.drive)?;
-    let files = Files::open(&args.drive)?;
+    let files = Files::open(&args.drive, input.schema())?;
     if let Some(path) = journal {
         let shown = path.display().to_string();
         let command = if args.input.as_deref().is_some_and(files::is_stdout) {
@@ -139,7 +141,7 @@ async fn resume_by(way: &mut Way, mut args: ResumeArgs) -> Result<(), Failure> {
     args.drive.output().clone_into(&mut way.output);
     files::check(&input, None, Some(&path), &args.drive)?;
     let mut builder = builder(&input, &args.drive)?;
-    let files = Files::open(&args.drive)?;
+    let files = Files::open(&args.drive, input.schema())?;
     builder = builder.journal(FileJournal::open(&path)?);
     if args.extend_to.is_some() {
         builder = builder.resume_changed_input();
@@ -148,7 +150,7 @@ async fn resume_by(way: &mut Way, mut args: ResumeArgs) -> Result<(), Failure> {
 }
 
 /// Returns the input that a journal belongs to: that of the last start, since a run may go on with another one.
-fn last_input(journal: &Path) -> Result<GenerateByTopicInput> {
+pub(crate) fn last_input(journal: &Path) -> Result<GenerateByTopicInput> {
     let mut last = None;
     for entry in JournalReader::open(journal)? {
         if let Entry::Started(header) = entry? {
@@ -189,7 +191,7 @@ pub(crate) async fn write(
     mut files: Files,
     args: &DriveArgs,
 ) -> Result<(), Failure> {
-    match run.write_to(&mut *files.sink).await {
+    match run.write_to(&mut files.sink).await {
         Ok(report) => conclude(way, &report, None, files, args),
         Err(error) => {
             let (error, left) = error.into_parts();
@@ -213,7 +215,7 @@ async fn dry_run(way: &Way, input: GenerateByTopicInput, args: RunArgs) -> Resul
             .into());
     }
     let pipeline = builder(&input, &args.drive)?.build();
-    let mut files = Files::open(&args.drive)?;
+    let mut files = Files::open(&args.drive, input.schema())?;
     let (dataset, error) = match pipeline.dry_run(input).await {
         Ok(dataset) => (dataset, None),
         Err(ended) => {
@@ -226,9 +228,9 @@ async fn dry_run(way: &Way, input: GenerateByTopicInput, args: RunArgs) -> Resul
     }
     let mut report = dataset.report().clone();
     if error.is_none() {
-        files.sink.finish().await?;
+        Sink::<JsonRecord>::finish(&mut files.sink).await?;
     } else {
-        report.kept_in = files.sink.set_aside().await?;
+        report.kept_in = Sink::<JsonRecord>::set_aside(&mut files.sink).await?;
     }
     conclude(way, &report, error, files, &args.drive)
 }
