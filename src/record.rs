@@ -3,6 +3,7 @@
 mod decoder;
 mod export;
 mod shape;
+mod split;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 pub(crate) use self::decoder::{Decoded, DecodedRecord, Decoder};
 use self::export::WithTopic;
 pub use self::shape::Shape;
+pub use self::split::Split;
 use crate::error::{Error, ErrorKind, Result};
 use crate::topic::Topic;
 

@@ -679,6 +679,7 @@ fn bytes(path: &std::path::Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+#[cfg(feature = "parquet")]
 #[test]
 fn an_export_is_what_the_run_wrote_in_every_format_and_shape() {
     let place = Place::new();
@@ -790,6 +791,225 @@ fn a_format_or_shape_that_cannot_be_is_told_before_the_first_call() {
         fs::read_dir(place.0.path()).expect("it is there").count(),
         1
     );
+}
+
+#[test]
+fn a_split_has_exact_counts_and_keeps_topics_on_one_side() {
+    let place = Place::new();
+    let run = [
+        "run",
+        "input.json",
+        "--offline",
+        "--journal",
+        "run.journal",
+        "-o",
+        "data.csv",
+    ];
+    let split = ["--split", "train=.75,test=.25"];
+    let output = place.runs(&[&run[..], &split].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    let told = said(&output);
+    assert!(
+        told.contains("train: 30 records; test: 10 records; "),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("all 40 records: data.train.csv, data.test.csv\n"),
+        "{told}"
+    );
+    let (train, test) = (place.path("data.train.csv"), place.path("data.test.csv"));
+    let written = (bytes(&train), bytes(&test));
+    let export = ["export", "run.journal", "-q", "-o", "data.csv"];
+    place.prints(&[&export[..], &split].concat());
+    assert!(
+        (bytes(&train), bytes(&test)) == written,
+        "an export splits otherwise"
+    );
+    let by_topic = [
+        "export",
+        "run.journal",
+        "-q",
+        "-o",
+        "by.jsonl",
+        "--split",
+        "a=.5,b=.5",
+        "--split-by",
+        "topic",
+    ];
+    place.prints(&by_topic);
+    for (side, topics) in [("by.a.jsonl", 1), ("by.b.jsonl", 1)] {
+        let side = records(&String::from_utf8_lossy(&bytes(&place.path(side))));
+        let seen: std::collections::BTreeSet<_> =
+            side.iter().map(|it| it["topic"].to_string()).collect();
+        assert_eq!((side.len(), seen.len()), (20, topics));
+    }
+    let left = fs::read_dir(place.0.path()).expect("it is there").count();
+    assert_eq!(left, 6, "the input, the journal, and two sides twice");
+    for (args, told) in [
+        (
+            &["--split", "train=.9"][..],
+            "the shares add up to 0.9; write shares",
+        ),
+        (
+            &["--split", "a=.5,b=.5", "--split-by", "topics"],
+            "`topics` is no field of the schema",
+        ),
+    ] {
+        let output = place.runs(&[&run[..], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", said(&output));
+        assert!(said(&output).contains(told), "{args:?}: {}", said(&output));
+    }
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn a_folder_has_all_that_belongs_to_a_data_set_and_an_export_makes_the_same_data() {
+    let place = Place::new();
+    let run = [
+        "run",
+        "input.json",
+        "--offline",
+        "--journal",
+        "run.journal",
+        "-o",
+        "out/",
+        "--split",
+        "train=.9,test=.1",
+    ];
+    let output = place.runs(&run);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(
+        said(&output).contains("hf upload USER/NAME out --repo-type dataset"),
+        "{}",
+        said(&output)
+    );
+    let listed = |folder: &str| -> Vec<String> {
+        let files = fs::read_dir(place.path(folder)).expect("it is there");
+        let mut names: Vec<String> = files
+            .map(|file| {
+                file.expect("it is readable")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(
+        listed("out"),
+        [
+            "README.md",
+            "SHA256SUMS",
+            "data",
+            "manifest.json",
+            "rejected.jsonl",
+            "report.json"
+        ]
+    );
+    let data = listed("out/data");
+    assert_eq!(
+        data,
+        [
+            "test-00000-of-00001.parquet",
+            "train-00000-of-00001.parquet"
+        ]
+    );
+    let card = String::from_utf8_lossy(&bytes(&place.path("out/README.md"))).into_owned();
+    let head = card
+        .strip_prefix("---\n")
+        .and_then(|rest| rest.split_once("\n---\n"))
+        .expect("it has a head")
+        .0;
+    for line in [
+        "  - split: test",
+        "    path: data/train-00000-of-00001.parquet",
+        "- n<1K",
+    ] {
+        assert!(head.lines().any(|it| it == line), "{head}");
+    }
+    let manifest: Value =
+        serde_json::from_slice(&bytes(&place.path("out/manifest.json"))).expect("it is JSON");
+    assert_eq!(
+        (&manifest["accepted"], &manifest["input"]["num_records"]),
+        (&json!(40), &json!(40))
+    );
+    let sums = Command::new("sha256sum")
+        .args(["-c", "--strict", "SHA256SUMS"])
+        .current_dir(place.path("out"))
+        .output();
+    if let Ok(sums) = sums {
+        assert!(sums.status.success(), "{}", said(&sums));
+        assert_eq!(String::from_utf8_lossy(&sums.stdout).lines().count(), 6);
+    }
+    let again = [
+        "export",
+        "run.journal",
+        "-o",
+        "again/",
+        "--split",
+        "train=.9,test=.1",
+    ];
+    place.prints(&again);
+    assert_eq!(listed("again"), listed("out"));
+    for name in data {
+        let of = |folder: &str| bytes(&place.path(folder).join("data").join(&name));
+        assert!(of("again") == of("out"), "{name} differs");
+    }
+}
+
+#[cfg(all(unix, feature = "parquet"))]
+#[test]
+fn a_folder_that_cannot_be_finished_has_no_half_file() {
+    let place = Place::new();
+    // What stands in the way of one file after the other.
+    for blocked in [
+        "data/train-00000-of-00001.parquet.making",
+        "report.json.partial",
+        "manifest.json.partial",
+        "README.md.partial",
+        "SHA256SUMS.partial",
+    ] {
+        fs::create_dir_all(place.path("out").join(blocked)).expect("there is room");
+        let run = [
+            "run",
+            "input.json",
+            "--offline",
+            "--journal",
+            "run.journal",
+            "-o",
+            "out/",
+        ];
+        let output = place.runs(&run);
+        assert!(!output.status.success(), "{blocked}");
+        fs::remove_dir(place.path("out").join(blocked)).expect("it is empty");
+        for (name, end) in [
+            ("report.json", "}\n"),
+            ("manifest.json", "}\n"),
+            ("README.md", "files.\n"),
+            ("SHA256SUMS", "\n"),
+        ] {
+            let text =
+                fs::read_to_string(place.path("out").join(name)).unwrap_or_else(|_| end.to_owned());
+            assert!(text.ends_with(end), "{blocked}: {name} is cut off");
+        }
+    }
+    place.prints(&[
+        "run",
+        "input.json",
+        "--offline",
+        "--journal",
+        "run.journal",
+        "-o",
+        "out/",
+    ]);
+    place.prints(&["export", "run.journal", "-q", "-o", "again/"]);
+    let data = |folder: &str| bytes(&place.path(folder).join("data/train-00000-of-00001.parquet"));
+    assert!(data("out") == data("again"));
+    let left = fs::read_dir(place.path("out/data"))
+        .expect("it is there")
+        .count();
+    assert_eq!(left, 1);
 }
 
 /// A schema of a record, and records of it, of one kind after the other.

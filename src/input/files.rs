@@ -1,5 +1,6 @@
 //! The files of a run that the command writes: `output` and `journal`.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -11,11 +12,11 @@ use super::form::{Choice, Flag, Form, Maybe, PathForm, Text, parts};
 use super::place::{Notes, Place, SETTINGS};
 use super::providers::holds_a_secret;
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::Shape;
-use crate::schema::RecordSchema;
+use crate::record::{Shape, Split};
+use crate::schema::{RecordSchema, find_field};
 
 /// Where records are written, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct OutputFile {
     /// The file, or `-` for standard output. The default is `-`.
@@ -24,6 +25,10 @@ pub struct OutputFile {
     pub format: Option<RecordFormat>,
     /// What a record becomes for training. The default is that it stays what it is.
     pub shape: Option<Shape>,
+    /// The sides that the records are split into, each in a file of its own. The default is one file.
+    pub split: Option<Split>,
+    /// The field whose records stay on one side, or `topic`. The default is that only neighbours do.
+    pub split_by: Option<String>,
     /// Whether a text of a CSV file that a spreadsheet would take for a formula gets a `'` before it. The default is that it
     /// stays as it is.
     pub escape_formulas: bool,
@@ -33,6 +38,33 @@ impl OutputFile {
     /// The path of standard output.
     const STANDARD_OUTPUT: &'static str = "-";
 
+    /// Returns the files that there are in the end: of a split, one for each side.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        match &self.split {
+            None => vec![self.path.clone()],
+            Some(split) => {
+                let sides = split.names();
+                sides.map(|side| Split::file_of(side, &self.path)).collect()
+            }
+        }
+    }
+
+    /// Checks that a schema has the field by which records are split.
+    pub(crate) fn check_split(&self, schema: &RecordSchema) -> Result<()> {
+        let Some(field) = self.split_by.as_ref() else {
+            return Ok(());
+        };
+        let message = match find_field(schema, field) {
+            _ if self.split.is_none() => {
+                "splits nothing; say `split` too, such as `train=0.9,test=0.1`".to_owned()
+            }
+            Err((problem, advice)) if field != "topic" => format!("`{field}` {problem}; {advice}"),
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::InvalidInput, message))
+    }
+
     /// Creates the output into a file, in the format that its name says.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
@@ -40,6 +72,8 @@ impl OutputFile {
             path: path.into(),
             format: None,
             shape: None,
+            split: None,
+            split_by: None,
             escape_formulas: false,
         }
     }
@@ -113,7 +147,14 @@ described! {
         /// What a record becomes for training: `KIND=FIELD:FIELD`, with `,system=TEXT` behind it for a system prompt. Kinds are
         /// `messages`, `sharegpt`, `alpaca`, `prompt-completion`, `preference` and `text`.
         #[example("\"messages=question:answer,system=You are a helpful tutor.\"")]
-        shape: Option<Shape>, Maybe(ShapeForm);
+        shape: Option<Shape>, Maybe(Said);
+        /// The sides that the records are split into, with shares that add up to 1, each in a file of its own such as
+        /// `qa.train.jsonl`. Neighbours stay on one side.
+        #[example("\"train=0.9,test=0.1\"")]
+        split: Option<Split>, Maybe(Said);
+        /// A field, or `topic`: all records that have the same in it stay on one side of the split, too.
+        #[example("\"topic\"")]
+        split_by: Option<String>, Maybe(Text);
         /// Whether a text of a CSV file that a spreadsheet would take for a formula gets a `'` before it.
         #[example("true")]
         escape_formulas: bool, Flag;
@@ -134,20 +175,20 @@ described! {
     }
 }
 
-/// A shape, as it is written on the command line.
-struct ShapeForm;
+/// What is read from a text, as it is written on the command line.
+struct Said;
 
-impl Form<Shape> for ShapeForm {
-    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Shape> {
+impl<T: FromStr<Err = Error> + Display> Form<T> for Said {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<T> {
         let said: String = Text.read(value, place)?;
         match said.parse() {
-            Ok(shape) => Some(shape),
+            Ok(read) => Some(read),
             Err(error) => place.fault_of(Error::message(&error)),
         }
     }
 
-    fn write(&self, shape: &Shape) -> Value {
-        shape.to_string().into()
+    fn write(&self, read: &T) -> Value {
+        read.to_string().into()
     }
 
     fn schema(&self) -> Value {
@@ -155,17 +196,18 @@ impl Form<Shape> for ShapeForm {
     }
 }
 
-/// Checks that the schema has the fields that a shape takes.
+/// Checks that the schema has the fields that are named.
 pub(super) fn check(settings: &Settings, schema: &RecordSchema, notes: &mut Notes) {
-    let output = settings.output.as_ref();
-    if let Some(shape) = output.and_then(|output| output.shape.as_ref())
-        && let Err(error) = shape.check(schema)
-    {
-        let mut settings = Place::new(SETTINGS, notes);
-        settings
-            .at("output")
-            .at("shape")
-            .fault_of::<()>(error.message());
+    let Some(output) = &settings.output else {
+        return;
+    };
+    let mut settings = Place::new(SETTINGS, notes);
+    let mut place = settings.at("output");
+    if let Some(Err(error)) = output.shape.as_ref().map(|shape| shape.check(schema)) {
+        place.at("shape").fault_of::<()>(error.message());
+    }
+    if let Err(error) = output.check_split(schema) {
+        place.at("split_by").fault_of::<()>(error.message());
     }
 }
 

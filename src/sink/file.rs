@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, BufWriter, Write};
-use std::path::Path;
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -13,6 +12,7 @@ use super::layout::Layout;
 use super::made_file::MadeFile;
 use super::partial_file::PartialFile;
 use super::rows::{Encoder, failed, json_line};
+use super::split_report::SplitReport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::OutputFile;
 use crate::record::{JsonRecord, Record};
@@ -40,6 +40,7 @@ pub struct FileSink {
     layout: Layout,
     target: Target,
     line: Vec<u8>,
+    split: Option<SplitReport>,
 }
 
 enum Target {
@@ -94,7 +95,14 @@ impl FileSink {
             layout,
             target,
             line: Vec::new(),
+            split: None,
         }
+    }
+
+    /// Returns how the records were split, once the files are there.
+    #[must_use]
+    pub fn split_report(&self) -> Option<&SplitReport> {
+        self.split.as_ref()
     }
 }
 
@@ -112,23 +120,47 @@ fn records(file: &PartialFile) -> Result<impl Iterator<Item = Result<JsonRecord>
     }))
 }
 
-/// Makes a file of the records that were written, where it is not those lines themselves.
-fn make(file: &PartialFile, layout: &Layout, path: &Path) -> Result<()> {
-    let made = MadeFile::create(path)?;
+/// Makes files of the records that were written, where they are not those lines themselves.
+fn make(file: &PartialFile, layout: &Layout) -> Result<Option<SplitReport>> {
     let mut columns = layout.columns.clone();
-    if layout.looks_ahead {
+    let mut neighbours = layout.neighbours();
+    if layout.looks_ahead || neighbours.is_some() {
         for record in records(file)? {
-            columns.see(&layout.row(record?));
+            let mut record = record?;
+            if layout.looks_ahead {
+                columns.see(&layout.row(record.clone()));
+            }
+            if let Some(neighbours) = &mut neighbours {
+                layout.show(&mut record, neighbours);
+            }
         }
     }
-    let writer = BufWriter::new(made.writer()?);
-    let mut encoder = layout.encoder(Box::new(writer), columns)?;
-    for record in records(file)? {
-        encoder.row(&layout.row(record?))?;
+    let (sides, report) = match (&layout.split, neighbours) {
+        (Some((split, _)), Some(neighbours)) => {
+            let (sides, report) = SplitReport::of(split, &neighbours.groups(), file.path());
+            (sides, Some(report))
+        }
+        _ => (Vec::new(), None),
+    };
+    let paths = match &report {
+        Some(report) => report.files(),
+        None => vec![file.path().to_owned()],
+    };
+    let made = paths.iter().map(|path| MadeFile::create(path));
+    let made = made.collect::<Result<Vec<_>>>()?;
+    let encoders = made.iter().map(|made| {
+        let writer = BufWriter::new(made.writer()?);
+        layout.encoder(Box::new(writer), columns.clone())
+    });
+    let mut encoders = encoders.collect::<Result<Vec<_>>>()?;
+    for (number, record) in records(file)?.enumerate() {
+        let side = sides.get(number).copied().unwrap_or(0);
+        encoders[side].row(&layout.row(record?))?;
     }
-    encoder.finish()?;
-    drop(encoder);
-    made.commit()
+    encoders.iter_mut().try_for_each(|it| it.finish())?;
+    drop(encoders);
+    made.into_iter().try_for_each(MadeFile::commit)?;
+    Ok(report)
 }
 
 #[async_trait]
@@ -153,7 +185,7 @@ impl<T: Serialize + Sync> Sink<T> for FileSink {
             Target::File(file) if self.layout.is_written_at_once() => file.commit(),
             Target::File(file) if file.is_finished() => Ok(()),
             Target::File(file) => {
-                make(file, &self.layout, file.path())?;
+                self.split = make(file, &self.layout)?;
                 file.discard()
             }
         }
@@ -287,5 +319,44 @@ mod tests {
         );
         Sink::<JsonRecord>::finish(&mut sink).await.unwrap();
         assert!(sink.write(&record(&json!({}))).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn planted_near_duplicates_are_on_one_side_and_the_counts_exact() {
+        use crate::random::Random;
+        let directory = tempfile::tempdir().unwrap();
+        for set in 0..50 {
+            let mut random = Random::new(set);
+            let mut word = || format!("w{}", random.below(5_000));
+            let mut data = Vec::new();
+            for number in 0..30 {
+                let question: Vec<String> = (0..10).map(|_| word()).collect();
+                let plain = question.join(" ");
+                if number % 3 == 0 {
+                    let mut other = question;
+                    let place = number % 10;
+                    other[place] = word();
+                    data.push(json!({"question": other.join(" "), "answer": format!("{number}")}));
+                }
+                data.push(json!({"question": plain, "answer": format!("{number}")}));
+            }
+            let mut output = OutputFile::new(directory.path().join(format!("{set}.jsonl")));
+            output.split = Some("train=.8,test=.2".parse().unwrap());
+            written(&output, &Value::Null, &data).await.unwrap();
+            let side = |file: &std::path::PathBuf| -> Vec<Value> {
+                let text = fs::read_to_string(file).unwrap();
+                text.lines()
+                    .map(|line| serde_json::from_str(line).unwrap())
+                    .collect()
+            };
+            let sides: Vec<Vec<Value>> = output.files().iter().map(side).collect();
+            assert_eq!((sides[0].len(), sides[1].len()), (32, 8));
+            for one in &sides[0] {
+                let torn = sides[1]
+                    .iter()
+                    .find(|other| other["answer"] == one["answer"]);
+                assert_eq!(torn, None, "a planted pair is torn");
+            }
+        }
     }
 }

@@ -7,9 +7,11 @@ use super::format::FileFormat;
 #[cfg(feature = "parquet")]
 use super::parquet::Parquet;
 use super::rows::{Csv, Encoder, JsonLines, Lines};
+use crate::candidate::at_path;
+use crate::dedup::Neighbours;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{OutputFile, RecordFormat};
-use crate::record::{JsonRecord, Shape};
+use crate::record::{JsonRecord, Shape, Split};
 use crate::schema::RecordSchema;
 
 /// The field that holds the topic, which an export adds.
@@ -21,6 +23,10 @@ pub(super) struct Layout {
     escapes_formulas: bool,
     /// Those that the schema names, and the topic.
     pub(super) columns: Columns,
+    /// How the records are split, and by which field beside.
+    pub(super) split: Option<(Split, Option<String>)>,
+    /// That of the records.
+    schema: RecordSchema,
     /// Whether a record may have what the schema does not say, and the format has to know it beforehand.
     pub(super) looks_ahead: bool,
 }
@@ -91,8 +97,12 @@ impl Layout {
 
     /// # Errors
     ///
-    /// Where this build does not have the format.
+    /// Where this build does not have the format, and where there would be several files.
     pub(super) fn of_stream(output: &OutputFile, schema: &RecordSchema) -> Result<Self> {
+        if output.split.is_some() {
+            let message = "a split is written into files of its own; name a file for the output";
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
         Self::new(FileFormat::of_stream(output.format), output, schema)
     }
 
@@ -104,6 +114,7 @@ impl Layout {
         if let Some(shape) = &output.shape {
             shape.check(schema)?;
         }
+        output.check_split(schema)?;
         let shaped = output.shape.as_ref().map(Shape::schema);
         let is_table = format.format != RecordFormat::Jsonl;
         let is_closed =
@@ -116,13 +127,34 @@ impl Layout {
                 Some(shaped) => Columns::new(shaped, false, format),
                 None => Columns::new(schema, !schema.has_property(TOPIC), format),
             },
+            split: output.split.clone().map(|it| (it, output.split_by.clone())),
+            schema: schema.clone(),
             looks_ahead: is_table && (!is_closed || format.format == RecordFormat::Parquet),
         })
     }
 
     /// Returns whether the file is the very lines that are written while the run goes on.
     pub(super) fn is_written_at_once(&self) -> bool {
-        self.format.format == RecordFormat::Jsonl && !self.format.is_gzip && self.shape.is_none()
+        self.format.format == RecordFormat::Jsonl
+            && !self.format.is_gzip
+            && self.shape.is_none()
+            && self.split.is_none()
+    }
+
+    /// Begins to look for neighbours, where the records are split.
+    pub(super) fn neighbours(&self) -> Option<Neighbours> {
+        self.split.is_some().then(|| Neighbours::new(&self.schema))
+    }
+
+    /// Shows a record, with its topic, to who looks for neighbours.
+    pub(super) fn show(&self, record: &mut JsonRecord, neighbours: &mut Neighbours) {
+        let by = self.split.as_ref().and_then(|(_, by)| by.as_deref());
+        let together = by.map(|by| at_path(record, by).cloned().unwrap_or_default());
+        if !self.schema.has_property(TOPIC) {
+            // It is the export's, and says nothing of the record.
+            record.shift_remove(TOPIC);
+        }
+        neighbours.see(record, together.as_ref());
     }
 
     /// Returns the row that a record becomes.

@@ -17,6 +17,7 @@ mod parquet;
 mod partial_file;
 mod rejected;
 mod rows;
+mod split_report;
 mod vec;
 
 use async_trait::async_trait;
@@ -29,6 +30,7 @@ pub use function::{SinkFn, sink_fn};
 pub use jsonl::JsonlSink;
 pub use partial_file::PartialFile;
 pub use rejected::RejectedJsonl;
+pub use split_report::{Side, SplitReport};
 
 /// Takes records, and commits them at [`finish`](Self::finish).
 ///

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use topicloom::Result;
 use topicloom::input::{OutputFile, RecordFormat, Settings};
-use topicloom::record::Shape;
+use topicloom::record::{Shape, Split};
 
 use crate::flags::Flags;
+use crate::folder::Folder;
 
 /// Turns an instruction and topics into a synthetic data set with language models.
 #[derive(Debug, Parser)]
@@ -124,8 +126,8 @@ pub(crate) struct RunArgs {
 
 impl RunArgs {
     /// Takes from the input what the command line leaves open.
-    pub(crate) fn complete(&mut self, settings: &Settings) {
-        self.drive.complete(settings);
+    pub(crate) fn complete(&mut self, settings: &Settings) -> Result<()> {
+        self.drive.complete(settings)?;
         if let Some(said) = &settings.journal
             && self.journal.is_none()
             && !self.no_journal
@@ -135,6 +137,7 @@ impl RunArgs {
             self.which.run_id = self.which.run_id.take().or_else(|| said.run_id.clone());
             self.shared |= said.shared;
         }
+        Ok(())
     }
 }
 
@@ -266,10 +269,13 @@ pub(crate) struct DriveArgs {
 /// Where records go, and how.
 #[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
-    /// Where records go: a file, or `-` for standard output, as unless given. A file that is there already is replaced by a
-    /// complete run only.
-    #[arg(long, short, value_name = "FILE")]
+    /// Where records go: a file, a folder such as `out/`, or `-` for standard output, as unless given. A file that is there already
+    /// is replaced by a complete run only.
+    #[arg(long, short, value_name = "FILE|FOLDER/")]
     pub(crate) output: Option<PathBuf>,
+    /// The folder that was named, once the output is a file in it.
+    #[arg(skip)]
+    pub(crate) folder: Option<Folder>,
     /// How records are written: `jsonl`, `csv` or `parquet`; unless given, what the file's name says, as `NAME.csv` and
     /// `NAME.jsonl.gz` do.
     #[arg(long, value_name = "FORMAT")]
@@ -278,6 +284,13 @@ pub(crate) struct OutputArgs {
     /// `prompt-completion`, `preference` and `text`.
     #[arg(long, value_name = "KIND=FIELD:...")]
     pub(crate) shape: Option<Shape>,
+    /// The sides that the records are split into, such as `train=0.9,test=0.1`, each in a file of its own. Neighbours stay on one
+    /// side.
+    #[arg(long, value_name = "NAME=SHARE,...")]
+    pub(crate) split: Option<Split>,
+    /// Keep all records with the same topic, or the same value of a field, on one side of the split.
+    #[arg(long, value_name = "topic|FIELD", requires = "split")]
+    pub(crate) split_by: Option<String>,
     /// Put a `'` before each text of a CSV file that a spreadsheet would take for a formula.
     #[arg(long)]
     pub(crate) escape_formulas: bool,
@@ -288,10 +301,22 @@ impl OutputArgs {
         self.output.as_deref().unwrap_or(Path::new("-"))
     }
 
+    /// Makes the folder, where one is named, and takes a file in it for the output.
+    pub(crate) fn enter_folder(&mut self) -> Result<()> {
+        if let Some(folder) = Folder::of(self.path()) {
+            folder.create()?;
+            self.output = Some(folder.records(self.format));
+            self.folder = Some(folder);
+        }
+        Ok(())
+    }
+
     pub(crate) fn file(&self) -> OutputFile {
         let mut file = OutputFile::new(self.path());
         file.format = self.format;
         file.shape.clone_from(&self.shape);
+        file.split.clone_from(&self.split);
+        file.split_by.clone_from(&self.split_by);
         file.escape_formulas = self.escape_formulas;
         file
     }
@@ -307,6 +332,9 @@ impl OutputArgs {
             self.format = self.format.or(said.format);
         }
         self.shape = self.shape.take().or_else(|| said.shape.clone());
+        if self.split.is_none() {
+            (self.split, self.split_by) = (said.split.clone(), said.split_by.clone());
+        }
         self.escape_formulas |= said.escape_formulas;
     }
 }
@@ -316,11 +344,17 @@ impl DriveArgs {
         self.to.path()
     }
 
-    /// Takes from the input what the command line leaves open.
-    pub(crate) fn complete(&mut self, settings: &Settings) {
+    /// Takes from the input what the command line leaves open, and makes the folder of the output, where it is one.
+    pub(crate) fn complete(&mut self, settings: &Settings) -> Result<()> {
         self.to.complete(settings);
         self.report = self.report.take().or_else(|| settings.report.clone());
         self.rejected = self.rejected.take().or_else(|| settings.rejected.clone());
+        self.to.enter_folder()?;
+        if let Some(folder) = &self.to.folder {
+            self.report = Some(folder.report());
+            self.rejected = Some(folder.rejected());
+        }
+        Ok(())
     }
 }
 

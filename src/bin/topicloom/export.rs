@@ -8,6 +8,7 @@ use topicloom::sink::Sink;
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, JsonRecord, Pipeline, Result};
 
 use crate::args::ExportArgs;
+use crate::folder::Folder;
 use crate::place::Place;
 use crate::{database, files, run};
 
@@ -21,7 +22,7 @@ const OF_THE_RUN: [&str; 5] = [
 ];
 
 /// Makes the records of a journal once more, without a call.
-pub(crate) async fn export(args: ExportArgs) -> Result<()> {
+pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
     let (input, journal) = match Place::of(args.journal, args.which)? {
         Place::Database(row) => database::to_export(row).await?,
         Place::File(path) => {
@@ -33,10 +34,19 @@ pub(crate) async fn export(args: ExportArgs) -> Result<()> {
             (run::last_input(&path)?, ReadOnlyJournal::file(path))
         }
     };
+    let said = input.clone();
     let input = without_limits(&input)?;
+    args.to.enter_folder()?;
+    let folder = args.to.folder.clone();
     let mut sink = files::open_sink(&args.to, input.schema(), std::io::stdout())?;
     let pipeline = Pipeline::builder_from_input(&input, &ModelRegistry::without_calls())?;
-    let mut run = pipeline.journal(journal).build().run(input)?;
+    let mut pipeline = pipeline.journal(journal);
+    let rejected = folder.as_ref().map(Folder::rejected);
+    let rejected = rejected.as_deref().map(files::open_rejected).transpose()?;
+    if let Some(file) = rejected.clone() {
+        pipeline = pipeline.on_rejected(move |candidate| file.write(candidate));
+    }
+    let mut run = pipeline.build().run(input)?;
     let mut written = 0_u64;
     let mut ended = Ok(());
     while let Some(record) = run.next().await {
@@ -64,11 +74,19 @@ pub(crate) async fn export(args: ExportArgs) -> Result<()> {
         Sink::<JsonRecord>::set_aside(&mut sink).await?;
         return Err(error);
     }
+    if let (Some(folder), Some(report)) = (&folder, run.report()) {
+        files::finish_rejected(rejected.as_ref())?;
+        folder.write_report(report)?;
+        folder.finish(&said, &args.to.file(), report)?;
+    }
     if !args.quiet {
         let place = match args.to.path() {
             path if files::is_stdout(path) => "standard output".to_owned(),
-            path => path.display().to_string(),
+            _ => files::names(&args.to.file().files()),
         };
+        if let Some(split) = sink.split_report() {
+            eprintln!("{split}");
+        }
         let wanted = run.report().map_or(written, |report| report.requested);
         if written < wanted {
             eprintln!("{written} of {wanted} records, as many as the journal holds: {place}");

@@ -19,6 +19,7 @@ mod estimate;
 mod export;
 mod files;
 mod flags;
+mod folder;
 mod init;
 mod input;
 mod journal;

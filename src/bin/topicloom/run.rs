@@ -23,7 +23,7 @@ use crate::signals::stop_at_signals;
 
 pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     let mut way = Way {
-        output: args.drive.output().to_owned(),
+        output: args.drive.to.file(),
         ..Way::default()
     };
     let ended = run_by(&mut way, args).await;
@@ -32,8 +32,8 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
 
 async fn run_by(way: &mut Way, mut args: RunArgs) -> Result<(), Failure> {
     let input = input::read(args.input.as_deref(), &args.drive.adjust, args.drive.quiet)?;
-    args.complete(input.settings());
-    args.drive.output().clone_into(&mut way.output);
+    args.complete(input.settings())?;
+    way.output = args.drive.to.file();
     if args.dry_run {
         return dry_run(way, input, args).await;
     }
@@ -57,7 +57,7 @@ async fn run_by(way: &mut Way, mut args: RunArgs) -> Result<(), Failure> {
         &args.drive,
     )?;
     let mut builder = builder(&input, &args.drive)?;
-    let files = Files::open(&args.drive, input.schema())?;
+    let files = Files::open(&args.drive, &input)?;
     if let Some(path) = journal {
         let shown = path.display().to_string();
         let command = if args.input.as_deref().is_some_and(files::is_stdout) {
@@ -119,7 +119,7 @@ fn resuming(journal: &str, args: &DriveArgs) -> CommandLine {
 
 pub(crate) async fn resume(args: ResumeArgs) -> Result<(), Failure> {
     let mut way = Way {
-        output: args.drive.output().to_owned(),
+        output: args.drive.to.file(),
         ..Way::default()
     };
     way.goes_on(&args.journal, &CommandLine::of_this_process());
@@ -137,11 +137,11 @@ async fn resume_by(way: &mut Way, mut args: ResumeArgs) -> Result<(), Failure> {
         input = input.num_records(records);
     }
     let input = input::adjusted(input, &args.drive.adjust)?;
-    args.drive.complete(input.settings());
-    args.drive.output().clone_into(&mut way.output);
+    args.drive.complete(input.settings())?;
+    way.output = args.drive.to.file();
     files::check(&input, None, Some(&path), &args.drive)?;
     let mut builder = builder(&input, &args.drive)?;
-    let files = Files::open(&args.drive, input.schema())?;
+    let files = Files::open(&args.drive, &input)?;
     builder = builder.journal(FileJournal::open(&path)?);
     if args.extend_to.is_some() {
         builder = builder.resume_changed_input();
@@ -215,7 +215,7 @@ async fn dry_run(way: &Way, input: GenerateByTopicInput, args: RunArgs) -> Resul
             .into());
     }
     let pipeline = builder(&input, &args.drive)?.build();
-    let mut files = Files::open(&args.drive, input.schema())?;
+    let mut files = Files::open(&args.drive, &input)?;
     let (dataset, error) = match pipeline.dry_run(input).await {
         Ok(dataset) => (dataset, None),
         Err(ended) => {
@@ -280,8 +280,15 @@ fn conclude(
             eprintln!("{resumed} of {answered} answers were in {journal} already, {new} are new");
         }
     }
+    if let Some(split) = files.sink.split_report().filter(|_| !args.quiet) {
+        eprintln!("{split}");
+    }
+    let finished = match error {
+        None => files.finish_folder(report),
+        Some(_) => Ok(()),
+    };
     let last_line = way.last_line(report, error.as_ref().map(Error::kind), unwritten);
-    match error.map_or(reported, Err) {
+    match error.map_or(reported.and(finished), Err) {
         // A reader of the first records alone, such as `head`, has what it wanted.
         Err(_) if is_reader_gone => {
             if !args.quiet {
@@ -296,6 +303,9 @@ fn conclude(
         Ok(()) => {
             if !args.quiet {
                 eprintln!("{last_line}");
+                if let Some(folder) = &args.to.folder {
+                    eprintln!("{}", folder.upload());
+                }
             }
             Ok(())
         }

@@ -282,6 +282,21 @@ mod tests {
                 }
                 rows
             }
+            #[cfg(feature = "parquet")]
+            "parquet" => {
+                use parquet::file::reader::{FileReader as _, SerializedFileReader};
+                use parquet::record::Field;
+                let reader = SerializedFileReader::new(std::fs::File::open(path).unwrap()).unwrap();
+                let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap);
+                let texts = |row: parquet::record::Row| -> JsonRecord {
+                    let cells = row.get_column_iter().filter_map(|(name, cell)| match cell {
+                        Field::Str(text) => Some((name.clone(), Value::from(text.as_str()))),
+                        _ => None,
+                    });
+                    cells.collect()
+                };
+                rows.map(texts).collect()
+            }
             _ => std::str::from_utf8(&bytes)
                 .unwrap()
                 .lines()
@@ -290,11 +305,18 @@ mod tests {
         })
     }
 
-    const FORMATS: [&str; 4] = ["out.jsonl", "out.jsonl.gz", "out.csv", "out.csv.gz"];
+    const FORMATS: &[&str] = &[
+        "out.jsonl",
+        "out.jsonl.gz",
+        "out.csv",
+        "out.csv.gz",
+        #[cfg(feature = "parquet")]
+        "out.parquet",
+    ];
 
     #[tokio::test]
     async fn files_of_every_format_keep_their_promises() {
-        for name in FORMATS {
+        for &name in FORMATS {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join(name);
             sink(|| file_sink(&path), || read_file(&path)).await;
@@ -310,7 +332,7 @@ mod tests {
 
     #[tokio::test]
     async fn our_own_sinks_keep_what_they_set_aside() {
-        for name in FORMATS {
+        for &name in FORMATS {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join(name);
             let kept = || {
