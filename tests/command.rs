@@ -749,6 +749,17 @@ fn an_export_of_an_incomplete_run_says_how_many_there_are() {
         "9 of 40 records, as many as the journal holds: so-far.jsonl\n"
     );
     assert!(bytes(&place.path("so-far.jsonl")) == bytes(&place.path("data.jsonl.partial")));
+    // What a run has written so far, its last entry cut off.
+    let journal = bytes(&place.path("run.journal"));
+    fs::write(
+        place.path("half.journal"),
+        &journal[..journal.len() * 2 / 3],
+    )
+    .expect("there is room");
+    let half = place.prints(&["export", "half.journal"]);
+    let so_far = bytes(&place.path("so-far.jsonl"));
+    assert!(!half.is_empty() && half.len() < so_far.len());
+    assert!(so_far.starts_with(half.as_bytes()));
     let same = place.runs(&["export", "run.journal", "-o", "run.journal"]);
     assert_eq!(same.status.code(), Some(2), "{}", said(&same));
 }

@@ -6,7 +6,6 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use super::Settings;
 use super::described::{Described, Keys, described};
 use super::form::{Choice, Flag, Form, Maybe, PathForm, Text, parts};
 use super::place::{Notes, Place, SETTINGS};
@@ -55,14 +54,13 @@ impl OutputFile {
         let Some(field) = self.split_by.as_ref() else {
             return Ok(());
         };
-        let message = match find_field(schema, field) {
-            _ if self.split.is_none() => {
-                "splits nothing; say `split` too, such as `train=0.9,test=0.1`".to_owned()
+        match find_field(schema, field) {
+            Err((problem, advice)) if field != "topic" => {
+                let message = format!("`{field}` {problem}; {advice}");
+                Err(Error::new(ErrorKind::InvalidInput, message))
             }
-            Err((problem, advice)) if field != "topic" => format!("`{field}` {problem}; {advice}"),
-            _ => return Ok(()),
-        };
-        Err(Error::new(ErrorKind::InvalidInput, message))
+            _ => Ok(()),
+        }
     }
 
     /// Creates the output into a file, in the format that its name says.
@@ -197,10 +195,7 @@ impl<T: FromStr<Err = Error> + Display> Form<T> for Said {
 }
 
 /// Checks that the schema has the fields that are named.
-pub(super) fn check(settings: &Settings, schema: &RecordSchema, notes: &mut Notes) {
-    let Some(output) = &settings.output else {
-        return;
-    };
+pub(super) fn check(output: &OutputFile, schema: &RecordSchema, notes: &mut Notes) {
     let mut settings = Place::new(SETTINGS, notes);
     let mut place = settings.at("output");
     if let Some(Err(error)) = output.shape.as_ref().map(|shape| shape.check(schema)) {
@@ -208,6 +203,10 @@ pub(super) fn check(settings: &Settings, schema: &RecordSchema, notes: &mut Note
     }
     if let Err(error) = output.check_split(schema) {
         place.at("split_by").fault_of::<()>(error.message());
+    } else if output.split_by.is_some() && output.split.is_none() {
+        place
+            .at("split_by")
+            .warn("has no effect: nothing is split without `split`");
     }
 }
 

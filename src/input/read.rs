@@ -100,7 +100,9 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     let settings = Settings::from_json(config, &mut notes);
     deduplication::check(&settings.deduplication, &schema, &mut notes);
     filters::check(&settings, &schema, &mut notes);
-    files::check(&settings, &schema, &mut notes);
+    if let Some(output) = &settings.output {
+        files::check(output, &schema, &mut notes);
+    }
     settings.check_ceiling(document.generation_model_kwargs.max_tokens, &mut notes);
     document.data_factory_config = settings.write_set();
 

@@ -118,8 +118,8 @@ fn place(sizes: &[usize], mut room: Vec<usize>, mut random: Random) -> Vec<usize
         let fitting: usize = (0..room.len()).filter(fits).map(|side| room[side]).sum();
         let side = if fitting > 0 {
             let mut drawn = random.index(fitting);
-            let mut sides = (0..room.len()).filter(fits);
-            let chosen = sides.find(|&side| {
+            let mut possible = (0..room.len()).filter(fits);
+            let chosen = possible.find(|&side| {
                 let is_here = drawn < room[side];
                 drawn = drawn.saturating_sub(room[side]);
                 is_here

@@ -41,13 +41,15 @@ impl ColumnType {
     /// Becomes a type that holds this value too.
     pub(super) fn fit(&mut self, value: &Value) {
         let fits = match (&mut *self, value) {
-            (Self::Json, _) | (_, Value::Null) => true,
+            (Self::Json, _)
+            | (_, Value::Null)
+            | (Self::Text, Value::String(_))
+            | (Self::Boolean, Value::Bool(_)) => true,
             (it @ Self::Null, value) => {
                 *it = of_value(value);
                 it.fit(value);
                 true
             }
-            (Self::Text, Value::String(_)) | (Self::Boolean, Value::Bool(_)) => true,
             (Self::Integer, value) => integer(value).is_some(),
             (Self::Float, value) => float(value).is_some(),
             (Self::List(item), Value::Array(items)) => {
@@ -141,10 +143,8 @@ fn of(root: &Value, schema: &Value, steps: usize) -> ColumnType {
             .map(below)
             .filter(|it| *it != ColumnType::Null);
         let first = types.next().unwrap_or(ColumnType::Null);
-        return match types.all(|other| other == first) {
-            true => first,
-            false => ColumnType::Json,
-        };
+        let is_one = types.all(|other| other == first);
+        return if is_one { first } else { ColumnType::Json };
     }
     let values = schema.get("enum").and_then(Value::as_array);
     let values = values.map_or_else(

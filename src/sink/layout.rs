@@ -49,9 +49,12 @@ impl Columns {
             #[cfg(feature = "parquet")]
             RecordFormat::Parquet => names
                 .iter()
-                .map(|name| match adds_topic && name == TOPIC {
-                    true => ColumnType::Text,
-                    false => ColumnType::of_property(schema.as_json(), name),
+                .map(|name| {
+                    if adds_topic && name == TOPIC {
+                        ColumnType::Text
+                    } else {
+                        ColumnType::of_property(schema.as_json(), name)
+                    }
                 })
                 .collect(),
             _ => Vec::new(),

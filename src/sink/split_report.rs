@@ -44,11 +44,11 @@ impl SplitReport {
     /// Puts records on sides by the numbers of their groups. Returns the side of each.
     pub(super) fn of(split: &Split, groups: &[usize], path: &Path) -> (Vec<usize>, Self) {
         let assigned = split.assign(groups);
-        let mut sizes: HashMap<usize, usize> = HashMap::new();
+        let mut members: HashMap<usize, usize> = HashMap::new();
         for group in groups {
-            *sizes.entry(*group).or_default() += 1;
+            *members.entry(*group).or_default() += 1;
         }
-        let several: Vec<usize> = sizes.into_values().filter(|size| *size > 1).collect();
+        let several: Vec<usize> = members.into_values().filter(|count| *count > 1).collect();
         let wanted = split.counts(groups.len());
         let sides = split.names().zip(wanted).enumerate();
         let sides = sides.map(|(number, (name, wanted))| Side {

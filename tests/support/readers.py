@@ -74,6 +74,8 @@ for case in cases:
         frame = pandas.read_csv(path, dtype=str, keep_default_na=False)
         compare_texts(f"{path.name} in pandas", frame.to_dict("records"), wanted)
         frame = polars.read_csv(path, infer_schema=False)
+        # It leaves quotes in the head doubled.
+        frame = frame.rename(lambda name: name.replace('""', '"'))
         compare_texts(f"{path.name} in polars", frame.to_dicts(), wanted)
         table = duckdb.sql(f"select * from read_csv('{path}', all_varchar=true, header=true, delim=',', quote='\"', escape='\"', max_line_size=8000000)")
         compare_texts(f"{path.name} in duckdb", [dict(zip(table.columns, row)) for row in table.fetchall()], wanted)

@@ -66,11 +66,9 @@ impl Way {
             }
             None if files::is_stdout(&self.output.path) => Some("standard output".to_owned()),
             None if error.is_none() => {
-                // The first is the file itself, unless there are several.
-                if self.output.split.is_none() && !files.is_empty() {
-                    files.remove(0);
-                }
-                Some(files::names(&self.output.files()))
+                let made = self.output.files();
+                files.retain(|file| !made.iter().any(|made| files::is_same(made, file)));
+                Some(files::names(&made))
             }
             None => None,
         };

@@ -77,7 +77,7 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
     if let (Some(folder), Some(report)) = (&folder, run.report()) {
         files::finish_rejected(rejected.as_ref())?;
         folder.write_report(report)?;
-        folder.finish(&said, &args.to.file(), report)?;
+        folder.finish(&said, &args.to.file(), report, sink.split_report())?;
     }
     if !args.quiet {
         let place = match args.to.path() {

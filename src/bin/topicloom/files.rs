@@ -172,7 +172,7 @@ impl Files {
     pub(crate) fn finish_folder(&self, report: &Report) -> Result<()> {
         let folder = self.folder.as_ref();
         folder.map_or(Ok(()), |(folder, file, input)| {
-            folder.finish(input, file, report)
+            folder.finish(input, file, report, self.sink.split_report())
         })
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use topicloom::input::{OutputFile, RecordFormat};
-use topicloom::sink::PartialFile;
+use topicloom::sink::{PartialFile, SplitReport};
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Report, Result};
 
 use crate::files::report_text;
@@ -66,6 +66,7 @@ impl Folder {
         input: &GenerateByTopicInput,
         output: &OutputFile,
         report: &Report,
+        split: Option<&SplitReport>,
     ) -> Result<()> {
         let mut listed = vec!["report.json".to_owned()];
         if self.rejected().exists() {
@@ -82,7 +83,10 @@ impl Folder {
         for name in &names {
             sums.push((name.clone(), self.sum_of(name)?));
         }
-        let manifest = manifest(input, report, &sums);
+        let mut manifest = manifest(input, report, &sums);
+        if let Some(split) = split {
+            manifest["split"] = json!(split);
+        }
         self.write("manifest.json", &format!("{manifest:#}\n"))?;
         self.write("README.md", &self.card(input, report, &names))?;
         listed.extend(["manifest.json", "README.md"].map(str::to_owned));
