@@ -48,6 +48,7 @@ pub(crate) fn appending(
     let output = output.or(said).filter(|output| *output != Path::new("-"));
     match output {
         _ if !settings.append => Ok(input),
+        output if output.is_some() && output == said => Ok(input),
         None => {
             let message = "there is no file to append to: name it with `--output`";
             Err(Error::new(ErrorKind::InvalidInput, message))
