@@ -94,14 +94,12 @@ fn add_rows(keys: &Value, outer: &[String], rows: &mut Vec<Row>) {
         if about.is_empty() || about.starts_with("Accepted from Starfish") {
             continue;
         }
-        let path = [outer, &[name.clone()]].concat();
+        let path = [outer, std::slice::from_ref(name)].concat();
         rows.push(Row {
             path: path.clone(),
             schema: schema.clone(),
         });
-        if !schema["examples"].is_array() {
-            panic!("{path:?} has no example");
-        }
+        assert!(schema["examples"].is_array(), "{path:?} has no example");
         for part in alternatives(schema) {
             add_rows(&part["properties"], &path, rows);
             let free = match name.as_str() {
