@@ -52,6 +52,19 @@ impl Row {
                 let kind = kind.map_or("str", |(_, kind)| kind);
                 vec![("output_schema", json!([{"name": "x", "type": kind}]))]
             }
+            "judge" if inner => {
+                let mut criteria = json!(["correct", "clear"]);
+                match self.path.get(2).map(|step| &**step) {
+                    Some("=[0]") => criteria[0] = json!({"name": "correct"}),
+                    // One by itself.
+                    Some(_) if self.path[1] == "criteria" => criteria = json!({"name": "correct"}),
+                    _ => {}
+                }
+                vec![(
+                    "judge",
+                    json!({"criteria": criteria, "accept": "correct >= 4"}),
+                )]
+            }
             "angles" if self.is("most_asks") => {
                 vec![("angles", json!({"generated": 3}))]
             }
