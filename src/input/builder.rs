@@ -20,7 +20,7 @@ use super::place::SETTINGS;
 use super::providers::ProvidersForm;
 use super::read::{self, Source};
 use super::text::{InputFormat, Written};
-use super::{GenerateByTopicInput, InputKey, Settings, topic_entry};
+use super::{GenerateByTopicInput, InputKey, JudgeSettings, Settings, topic_entry};
 use crate::dedup::Deduplication;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::InputFault;
@@ -414,6 +414,12 @@ impl<T> GenerateByTopicInputBuilder<T> {
     pub fn field_rule(self, field: impl Into<String>, rule: &FieldRule) -> Self {
         let path = [filters::KEY.into(), Step::Key(field.into())];
         self.put(&path, Keys.write(rule), None)
+    }
+
+    /// Has a model score each record, and asks for another in place of one whose scores are not enough.
+    #[must_use]
+    pub fn judge(self, judge: &JudgeSettings) -> Self {
+        self.configure("judge", Keys.write(judge))
     }
 
     /// Sets templates of your own for what models are told.

@@ -674,7 +674,7 @@ fn what_can_be_switched_off_is_so_with_off_and_with_false() {
             _ => assert_eq!(off, read(name, Value::Null).unwrap(), "{name}"),
         }
     }
-    assert_eq!(switches.len(), 15, "{switches:?}");
+    assert_eq!(switches.len(), 16, "{switches:?}");
     // It has a method of this name.
     assert_eq!(
         read("deduplication", false.into()).unwrap(),

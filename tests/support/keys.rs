@@ -52,6 +52,19 @@ impl Row {
                 let kind = kind.map_or("str", |(_, kind)| kind);
                 vec![("output_schema", json!([{"name": "x", "type": kind}]))]
             }
+            "judge" if inner => {
+                let mut criteria = json!(["correct", "clear"]);
+                match self.path.get(2).map(|step| &**step) {
+                    Some("=[0]") => criteria[0] = json!({"name": "correct"}),
+                    // One by itself.
+                    Some(_) if self.path[1] == "criteria" => criteria = json!({"name": "correct"}),
+                    _ => {}
+                }
+                vec![(
+                    "judge",
+                    json!({"criteria": criteria, "accept": "correct >= 4"}),
+                )]
+            }
             "angles" if self.is("most_asks") => {
                 vec![("angles", json!({"generated": 3}))]
             }
@@ -94,14 +107,12 @@ fn add_rows(keys: &Value, outer: &[String], rows: &mut Vec<Row>) {
         if about.is_empty() || about.starts_with("Accepted from Starfish") {
             continue;
         }
-        let path = [outer, &[name.clone()]].concat();
+        let path = [outer, std::slice::from_ref(name)].concat();
         rows.push(Row {
             path: path.clone(),
             schema: schema.clone(),
         });
-        if !schema["examples"].is_array() {
-            panic!("{path:?} has no example");
-        }
+        assert!(schema["examples"].is_array(), "{path:?} has no example");
         for part in alternatives(schema) {
             add_rows(&part["properties"], &path, rows);
             let free = match name.as_str() {

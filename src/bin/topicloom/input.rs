@@ -103,6 +103,10 @@ pub(crate) fn adjusted(
     let mut builder = input.to_builder();
     builder = builder.generation_model(OFFLINE).topic_model(OFFLINE);
     builder = builder.set("fallback_models", Value::Null);
+    if input.settings().judge.is_some() {
+        // The model that writes records, then.
+        builder = builder.set("judge.model", Value::Null);
+    }
     let mut said = input.settings().deduplication.clone();
     if said.embedding_model.take().is_some() {
         eprintln!("warning: no embedding model is asked with --offline");

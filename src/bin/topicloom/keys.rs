@@ -9,8 +9,8 @@ use clap::{CommandFactory as _, Parser as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use topicloom::dedup::{Deduplication, Method, Scope};
-use topicloom::filter::FieldRule;
-use topicloom::input::{GenerateByTopicInputBuilder, InputKey, Settings, Storage};
+use topicloom::filter::{Criterion, FieldRule};
+use topicloom::input::{GenerateByTopicInputBuilder, InputKey, JudgeSettings, Settings, Storage};
 use topicloom::llm::price::Price;
 use topicloom::llm::{ProviderSettings, RateLimit};
 use topicloom::plan::TopicSpec;
@@ -112,6 +112,10 @@ const SETTERS: &[Setter] = setters! {
         requests_per_minute: Some(500), tokens_per_minute: Some(200_000)
     }));
     "filters" => field_rule("answer", &with!(FieldRule { min_chars: Some(20), max_chars: Some(400) }));
+    "judge" => judge(&with!(JudgeSettings {
+        criteria: vec![Criterion::new("correct"), Criterion::new("clear")],
+        accept: "correct >= 4 && clear >= 3".to_owned()
+    }));
     "deduplication" => deduplication(Deduplication::new(Method::Near).fields(["question"]).scope(Scope::Topic));
     "cache" => cache("answers.jsonl");
     "output" => output_file("qa.jsonl");
