@@ -847,6 +847,8 @@ fn every_documented_example_runs_offline() {
     });
     let wrong = wrong.into_inner().expect("nothing panics");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 fn bytes(path: &std::path::Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
