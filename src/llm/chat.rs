@@ -129,7 +129,7 @@ impl OutputSchema {
         }
     }
 
-    /// Says that whoever understands the other schema understands this one: they differ in the value of a field.
+    /// Says that what can be done with the other schema can be done with this one: they differ in the value of a field.
     pub(crate) fn of_family(mut self, other: &Self) -> Self {
         self.family = Some(other.family());
         self

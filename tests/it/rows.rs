@@ -91,7 +91,7 @@ async fn rows_of_one_text_are_topics_of_their_own() {
 async fn a_run_over_rows_goes_on_and_asks_anew_of_a_row_that_has_changed() {
     let rows = |second: &str| {
         input(
-            json!({"rows": [{"text": "a"}, {"text": second}, {"text": "c"}], "records_per_row": 4}),
+            &json!({"rows": [{"text": "a"}, {"text": second}, {"text": "c"}], "records_per_row": 4}),
         )
     };
     let journal = MemoryJournal::default();
