@@ -18,6 +18,12 @@ pub mod architecture {}
 #[doc = include_str!("../docs/input.md")]
 pub mod input {}
 
+#[doc = include_str!("../docs/starting-points.md")]
+pub mod starting_points {}
+
+#[doc = include_str!("../docs/output.md")]
+pub mod output {}
+
 #[doc = include_str!("../docs/models.md")]
 pub mod models {}
 

@@ -5,6 +5,7 @@ mod rehearsing;
 mod shared;
 
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -12,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::dedup::{AnyDeduplicator, Deduplicator, Given};
+use crate::diversity::EXAMPLES;
 use crate::engine::{Extent, PlugIns, ResumePolicy, RunParts, drive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::{Estimate, Rates, estimate_with, most_tokens_of_a_record};
@@ -545,7 +547,16 @@ impl Pipeline {
         };
         let cache = settings.cache.as_ref();
         let cache = cache.map(|file| Cached::in_file((), file).map(Arc::new));
-        let seen_files = settings.already_seen.iter().map(Given::jsonl);
+        let examples = Given::records(EXAMPLES, input.examples().given.iter().cloned());
+        let output = settings.output.as_ref().map(|output| &output.path);
+        let appended_to = output.filter(|_| input.appended_to() > 0);
+        let labels = input.labels();
+        let seen_files = settings.already_seen.iter().chain(appended_to);
+        let seen_files = seen_files.map(|file| Given::jsonl(file).without(&labels));
+        let appended_to = appended_to.map(|file| {
+            let (there, file) = (input.appended_to(), file.display());
+            format!("{there} records were in {file} already, and count towards `num_records`")
+        });
         Ok(RunParts {
             input: input.untyped(),
             plug_ins: self.plug_ins(input)?,
@@ -562,9 +573,12 @@ impl Pipeline {
             cache: cache.transpose()?,
             embedder,
             verdicts: FilterVerdicts::default(),
-            known_records: parts.known_records.into_iter().chain(seen_files).collect(),
+            known_records: iter::once(examples)
+                .chain(parts.known_records)
+                .chain(seen_files)
+                .collect(),
             budget,
-            notes: Vec::new(),
+            notes: appended_to.into_iter().collect(),
             panic_trap: PanicTrap::default(),
         })
     }
@@ -789,8 +803,10 @@ mod tests {
             .expect("the test's input is valid");
         let topic_model = parts.topic_model.choices[0].0.client.model();
         format!(
-            "{:?} {:?} {:?} {:?} {} {} {topic_model} {:?} {}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {} {} {topic_model} {:?} {}",
             parts.budget,
+            parts.input.examples(),
+            parts.input.attributes(),
             parts.input.user_instruction(),
             parts.allocation,
             parts.generation.parameters,
@@ -830,6 +846,9 @@ mod tests {
             // Of topics that are to be generated.
             ("records_per_topic", json!(5)),
             ("topics", json!(["hills"])),
+            ("attributes", json!({"level": ["easy", "hard"]})),
+            ("source", json!([{"name": "a tide"}])),
+            ("examples", json!([{"mail": "me@example.org"}])),
             ("topic_model_name", json!("offline/two")),
             ("topic_model_kwargs", json!({"temperature": 0.5})),
             ("generation_model_name", json!("offline/two")),
@@ -839,12 +858,13 @@ mod tests {
         ];
         let tested = keys.iter().map(|(key, _)| (*key).to_owned());
         let tested: BTreeSet<String> = tested
-            .chain(["data_factory_config", "providers"].map(str::to_owned))
+            // Documents become a source, and are read from files.
+            .chain(["data_factory_config", "providers", "documents"].map(str::to_owned))
             .collect();
         assert_eq!(accepted_keys("/properties"), tested, "a key without a case");
         for (key, value) in keys {
             let base = match key {
-                "records_per_topic" | "topic_model_name" => json!({"topics": null}),
+                "records_per_topic" | "topic_model_name" | "source" => json!({"topics": null}),
                 _ => json!({}),
             };
             let mut changed = base.clone();

@@ -19,14 +19,19 @@
 //! # Ok::<(), topicloom::Error>(())
 //! ```
 
-use std::collections::HashSet;
+mod attributes;
+
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use attributes::Attribute;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::{InputFault, InputFaults};
-use crate::topic::{Topic, normalised_name};
+use crate::topic::{Row, Topic, normalised_name};
 
 /// The most records of one run. At a thousand records a second it would take eleven days, so a larger number
 /// is a slip of the hand.
@@ -284,6 +289,22 @@ impl Plan {
     #[must_use]
     pub fn total(&self) -> u64 {
         total(&self.topics)
+    }
+
+    /// Gives topics that are rows their content, of which a journal has the numbers.
+    pub(crate) fn with_rows(mut self, rows: &[Arc<Row>]) -> Self {
+        let by_number: HashMap<u64, &Arc<Row>> =
+            rows.iter().map(|row| (row.number(), row)).collect();
+        for planned in &mut self.topics {
+            let row = planned
+                .topic
+                .row()
+                .and_then(|number| by_number.get(&number));
+            if let Some(row) = row {
+                planned.topic = planned.topic.clone().with_content_of(row);
+            }
+        }
+        self
     }
 }
 

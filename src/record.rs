@@ -2,6 +2,8 @@
 
 mod decoder;
 mod export;
+mod shape;
+mod split;
 
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use serde_json::{Map, Value};
 
 pub(crate) use self::decoder::{Decoded, DecodedRecord, Decoder};
 use self::export::WithTopic;
+pub use self::shape::Shape;
+pub use self::split::Split;
 use crate::error::{Error, ErrorKind, Result};
 use crate::scores::Scores;
 use crate::topic::Topic;
@@ -63,8 +67,8 @@ impl RecordMeta {
 }
 
 impl<T: Serialize> Record<T> {
-    /// Returns the record as it is exported: its data, and its topic under `topic` at the end, unless the data
-    /// has a `topic` of its own.
+    /// Returns the record as it is exported: its data, and at the end its topic under `topic`, the values of attributes that it
+    /// was asked for with, and what is kept of its row of source data. What the data has of its own is left as it is.
     ///
     /// # Errors
     ///
@@ -87,7 +91,7 @@ impl<T: Serialize> Serialize for Record<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.data.serialize(WithTopic {
             inner: serializer,
-            topic: self.topic.name(),
+            topic: &self.topic,
         })
     }
 }

@@ -9,6 +9,7 @@
 
 mod avoid;
 mod distinct;
+mod examples;
 mod kept;
 mod metrics;
 mod neighbours;
@@ -18,6 +19,7 @@ mod steering;
 mod words;
 
 pub use avoid::{AvoidBudget, AvoidMemory};
+pub(crate) use examples::{EXAMPLES, ExampleChoice};
 pub use metrics::{DiversityReport, Metrics, Spread, Window};
 pub use neighbours::vendi;
 pub(crate) use prompt_memory::{PromptMemory, Repeat, excerpt, parrots};

@@ -14,6 +14,9 @@ const GUESS: f64 = 3.0;
 /// The part of the records that would have come with nothing shown which may be spent on finding out.
 const MOST_SPENT: f64 = 0.12;
 
+/// The part of the answers that may copy an example before fewer are shown.
+const TOLERATED: f64 = 0.1;
+
 /// The weight of tokens beside calls: of two choices that bring as many records a call, or nearly, the cheaper wins; at
 /// twice the tokens a choice has to bring a fourteenth more.
 const WEIGHT_OF_TOKENS: f64 = 0.1;
@@ -47,9 +50,23 @@ const PRICE_OF_INPUT: f64 = 0.25;
 /// }
 /// assert!(steering.choose(&mut random) > 0);
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Steering {
+    choices: [usize; CHOICES.len()],
+    /// The part of the answers to lists that may repeat until the choice is left to what they bring: none, where nothing is shown
+    /// to begin with.
+    tolerated: f64,
     arms: [Arm; CHOICES.len()],
+}
+
+impl Default for Steering {
+    fn default() -> Self {
+        Self {
+            choices: CHOICES,
+            tolerated: 0.0,
+            arms: Default::default(),
+        }
+    }
 }
 
 /// What an answer brought, and what it cost.
@@ -108,12 +125,21 @@ impl Steering {
         Self::default()
     }
 
+    /// Creates the choice of examples: as many as this, unless they are copied.
+    pub(crate) fn of_examples(most: usize) -> Self {
+        Self {
+            choices: [0, most.div_ceil(3), most],
+            tolerated: TOLERATED,
+            ..Self::default()
+        }
+    }
+
     /// Takes note of an answer, and of how many records its prompt showed.
     #[allow(clippy::cast_precision_loss)] // Counts of one answer.
     pub fn observe(&mut self, shown: usize, brought: &Brought) {
         self.arms.iter_mut().for_each(Arm::fade);
         // A prompt shows fewer than it may where there are not as many yet.
-        let place = CHOICES.iter().position(|most| shown <= *most);
+        let place = self.choices.iter().position(|most| shown <= *most);
         self.arms[place.unwrap_or(CHOICES.len() - 1)].add(&Arm {
             answers: 1.0,
             accepted: brought.accepted as f64,
@@ -127,15 +153,23 @@ impl Steering {
         let mut all = Arm::default();
         self.arms.iter().for_each(|arm| all.add(arm));
         let [nothing, lists @ ..] = &self.arms;
-        if nothing.repeats == 0.0 {
-            return 0;
+        let (listed, copies) = lists.iter().fold((0.0, 0.0), |(answers, copies), arm| {
+            (answers + arm.answers, copies + arm.repeats)
+        });
+        match self.tolerated {
+            0.0 if nothing.repeats == 0.0 => return 0,
+            tolerated if copies <= tolerated * (listed + GUESS) && tolerated > 0.0 => {
+                return self.choices[CHOICES.len() - 1];
+            }
+            _ => {}
         }
         let mean = all.accepted / all.answers;
         let without = (nothing.accepted + mean) / (nothing.answers + 1.0);
         // What is tried may cost what a prompt that shows nothing brings.
         let spare = all.accepted - (1.0 - MOST_SPENT) * without * (all.answers + 1.0);
-        // The most that a list can bring: what repeats without one.
-        let gain = nothing.repeats / (nothing.answers + 1.0);
+        // The most that another choice can bring: what repeats without a list, or is copied out of one.
+        let gain = (nothing.repeats / (nothing.answers + 1.0))
+            .max(copies * self.tolerated.signum() / (listed + 1.0));
         let spread = if mean < 1.0 {
             (mean * (1.0 - mean)).max(0.02)
         } else {
@@ -161,7 +195,7 @@ impl Steering {
                 best = (worth, place);
             }
         }
-        if spare < 0.0 { 0 } else { CHOICES[best.1] }
+        if spare < 0.0 { 0 } else { self.choices[best.1] }
     }
 }
 

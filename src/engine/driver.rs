@@ -175,6 +175,7 @@ async fn setup<'a>(
     let client = clients.client(&parts.topic_model, seed);
     let planner = Planner::new(clients, client, resume.topic_answers, resume.planning_seed);
     let (plan, angles) = if let Some(plan) = resume.plan {
+        let plan = plan.with_rows(parts.input.rows());
         let angles = planner.recall_angles(&plan).await?;
         (plan, angles)
     } else {

@@ -16,8 +16,9 @@ use crate::dedup::{AnyFingerprint, Match};
 use crate::diversity::excerpt;
 use crate::embedding::Embedder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::{Filter, FilterVerdict, Scores};
+use crate::filter::{Filter, FilterVerdict, Scores, label, stands_in};
 use crate::guard::{bounded, longest};
+use crate::input::QUOTE;
 use crate::journal::{JudgedNotes, Log};
 use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
 use crate::outcome::{AnswerFault, Rejection};
@@ -27,12 +28,16 @@ use crate::schema::coerce::read_json_texts;
 use crate::schema::dialect::Compiled;
 use crate::schema::placeholder;
 use crate::schema::{CoercionKind, DecodeFault, Dialect, RECORDS_KEY, Violation, coerce};
+use crate::topic::Topic;
 
 /// The most violations of one record that are told to the model.
 const MOST_VIOLATIONS: usize = 3;
 
 /// Under what a candidate is counted about which a filter could not decide.
 const FILTER_FAILED: &str = "the filter failed";
+
+/// Under what a candidate is counted whose quote is none.
+const NO_QUOTE: &str = "the quote does not stand in the text";
 
 /// Judges answers against the schema, the caller's type and filters.
 pub(super) struct Judge {
@@ -165,7 +170,7 @@ impl Judge {
     pub(super) async fn judge_and_note(
         &self,
         task: u64,
-        topic: &str,
+        topic: &Topic,
         response: &ChatResponse,
     ) -> Result<Judged> {
         let judged = self.judge(topic, response, false).await?;
@@ -192,7 +197,7 @@ impl Judge {
     /// Where a filter or the deduplicator fails.
     pub(super) async fn judge(
         &self,
-        topic: &str,
+        topic: &Topic,
         response: &ChatResponse,
         was_clean: bool,
     ) -> Result<Judged> {
@@ -309,7 +314,7 @@ impl Judge {
 
     async fn candidate(
         &self,
-        topic: &str,
+        topic: &Topic,
         restored: Result<Value, Refused>,
         was_clean: bool,
     ) -> Result<Result<Ready, Refused>> {
@@ -324,7 +329,11 @@ impl Judge {
         let Value::Object(fields) = value else {
             return Ok(Err(Refused::new(Rejection::Invalid, None)));
         };
-        let candidate = Candidate::new(topic, &fields);
+        if let Some(reason) = self.strays(topic, &fields) {
+            let refused = Refused::filtered(reason);
+            return Ok(Err(refused.with_json(self.kept(Value::Object(fields)))));
+        }
+        let candidate = Candidate::new(topic.name(), &fields);
         let scores = match self.filtered(&candidate, was_clean).await? {
             Ok(scores) => scores,
             Err(refused) => return Ok(Err(refused.with_json(self.kept(Value::Object(fields))))),
@@ -368,10 +377,7 @@ impl Judge {
             let verdict = self.parts.verdicts.ask(key, candidate, &self.log, decide);
             let refused = match verdict.await? {
                 Ok(FilterVerdict::Keep) => continue,
-                Ok(FilterVerdict::Reject(reason)) => Refused {
-                    filter: Some(reason),
-                    ..Refused::new(Rejection::Filtered, Some(reason.to_owned()))
-                },
+                Ok(FilterVerdict::Reject(reason)) => Refused::filtered(reason),
                 Ok(FilterVerdict::Scored(given)) => {
                     let given = scores.insert(Arc::new(given));
                     let Some(reason) = filter.refuses(given) else {
@@ -399,6 +405,28 @@ impl Judge {
         Ok(Ok(scores))
     }
 
+    /// Returns how a record strays from what it was asked for with.
+    fn strays(&self, topic: &Topic, fields: &JsonRecord) -> Option<&'static str> {
+        let schema = &self.parts.schema;
+        let mut values = topic.labels();
+        let other = values.find(|(name, wanted)| {
+            schema.has_property(name) && !is_same(fields.get(*name), wanted)
+        });
+        let other = other.map(|(name, _)| {
+            let reason = label(&format!("`{name}` is not the value that was asked for"));
+            reason.unwrap_or("an attribute is not the value that was asked for")
+        });
+        other.or_else(|| {
+            let row = topic.full_row()?;
+            let text = row.shown().get(self.parts.input.quoted()?)?;
+            let quote = fields
+                .get(QUOTE)
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            (!stands_in(quote, text.as_str()?)).then_some(NO_QUOTE)
+        })
+    }
+
     /// Validates a value, unless it is known to be valid, and decodes it, unless it decodes to itself.
     fn decoded(&self, value: &Value, is_valid: bool) -> Result<Option<Decoded>, Refused> {
         if !is_valid && let Err(violations) = self.parts.schema.validate(value) {
@@ -420,6 +448,14 @@ impl Judge {
             _ => None,
         }
     }
+}
+
+/// Returns whether a value is the one that is wanted; 1.0 is 1.
+fn is_same(value: Option<&Value>, wanted: &Value) -> bool {
+    let number = |value: &Value| value.as_f64();
+    value.is_some_and(|value| {
+        value == wanted || number(value).is_some_and(|value| number(wanted) == Some(value))
+    })
 }
 
 /// Returns a hash of what decides on an answer, but for duplicates.
@@ -466,6 +502,14 @@ impl Refused {
             reasons: Box::default(),
             repeats: None,
             json: None,
+        }
+    }
+
+    /// Creates the refusal of a record for what a filter says.
+    fn filtered(reason: &'static str) -> Self {
+        Self {
+            filter: Some(reason),
+            ..Self::new(Rejection::Filtered, Some(reason.to_owned()))
         }
     }
 

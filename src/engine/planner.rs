@@ -81,12 +81,9 @@ impl<'a> Planner<'a> {
     /// Where a run had an earlier plan, its topics keep their places, and those that were generated are used again.
     async fn plan(&self, earlier: Option<Plan>) -> Result<Plan> {
         let allocation = self.parts.allocation.clone();
-        let mut generated: Vec<Topic> = earlier
-            .iter()
-            .flat_map(|plan| &plan.topics)
-            .filter(|planned| planned.origin == Origin::Generated)
-            .map(|planned| planned.topic.clone())
-            .collect();
+        let topics = earlier.iter().flat_map(|plan| &plan.topics);
+        let generated = topics.filter(|planned| planned.origin == Origin::Generated);
+        let (mut generated, _) = without_attributes(generated.map(|planned| &planned.topic));
         let missing = allocation.generated.len().saturating_sub(generated.len());
         if missing > 0 {
             match self.more_topics(missing, &generated).await {
@@ -97,11 +94,15 @@ impl<'a> Planner<'a> {
                     let plan = allocation.complete(generated).map_err(|short| {
                         Error::new(ErrorKind::Topics, short.message().to_owned()).with_source(error)
                     })?;
-                    return Ok(in_place(plan, earlier));
+                    return Ok(self.crossed(plan, earlier));
                 }
             }
         }
-        Ok(in_place(allocation.complete(generated)?, earlier))
+        Ok(self.crossed(allocation.complete(generated)?, earlier))
+    }
+
+    fn crossed(&self, plan: Plan, earlier: Option<Plan>) -> Plan {
+        in_place(plan.crossed(self.parts.input.attributes()), earlier)
     }
 
     async fn more_topics(&self, number: usize, generated: &[Topic]) -> Result<Vec<Topic>> {
@@ -139,8 +140,10 @@ impl<'a> Planner<'a> {
         let Some(angles) = &self.parts.settings().angles else {
             return Ok(AngleSet::none());
         };
-        let topics: Vec<Topic> = plan.topics.iter().map(|it| it.topic.clone()).collect();
-        guard::caught_async("the angles", angles.settle(&self.request(0), &topics)).await
+        let (topics, places) = without_attributes(plan.topics.iter().map(|it| &it.topic));
+        let request = self.request(0);
+        let settled = guard::caught_async("the angles", angles.settle(&request, &topics)).await?;
+        Ok(settled.at(&places))
     }
 
     fn request(&self, number: usize) -> TopicRequest<'_> {
@@ -175,13 +178,13 @@ fn in_place(plan: Plan, earlier: Option<Plan>) -> Plan {
     let Some(mut whole) = earlier else {
         return plan;
     };
-    let places = whole.topics.iter().map(name_of).zip(0..);
+    let places = whole.topics.iter().map(identity).zip(0..);
     let places: HashMap<String, usize> = places.collect();
     for planned in &mut whole.topics {
         planned.quota = 0;
     }
     for planned in plan.topics {
-        match places.get(&name_of(&planned)) {
+        match places.get(&identity(&planned)) {
             Some(&place) => whole.topics[place] = planned,
             None => whole.topics.push(planned),
         }
@@ -190,8 +193,22 @@ fn in_place(plan: Plan, earlier: Option<Plan>) -> Plan {
     whole
 }
 
-fn name_of(planned: &PlannedTopic) -> String {
-    normalised_name(planned.topic.name())
+fn identity(planned: &PlannedTopic) -> String {
+    planned.topic.identity()
+}
+
+/// Returns the topics without values of attributes, each once, and at which place among them each was.
+fn without_attributes<'a>(topics: impl Iterator<Item = &'a Topic>) -> (Vec<Topic>, Vec<usize>) {
+    let (mut places, mut whole) = (HashMap::new(), Vec::new());
+    let place_of = topics.map(|topic| {
+        let topic = topic.without_attributes();
+        *places.entry(topic.identity()).or_insert_with(|| {
+            whole.push(topic);
+            whole.len() - 1
+        })
+    });
+    let place_of = place_of.collect();
+    (whole, place_of)
 }
 
 /// Writes the answers of the topic model into the journal, and gives those that are there already.

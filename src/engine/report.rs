@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report, scores};
 use crate::schema::DecodeFault;
 use crate::scores::Scores;
+use crate::topic::value_text;
 
 /// The most places of which the report says that type and schema disagree there. Who fixes eight sees the rest.
 const MOST_DISAGREEMENTS: usize = 8;
@@ -180,6 +181,14 @@ impl ReportBuilder {
         let counted = ledger.progress().iter().zip(ledger.stats());
         for (planned, (progress, stats)) in plan.topics.iter().zip(counted) {
             let topic = stats.report(planned, progress.quota);
+            for (name, value) in topic.topic.attributes() {
+                let values = report.attributes.entry(name.to_owned()).or_default();
+                values.entry(value_text(value)).or_default().add(&topic);
+            }
+            if let Some(document) = topic.topic.full_row().and_then(|row| row.document()) {
+                let document = report.documents.entry(document.to_owned());
+                document.or_default().add(&topic);
+            }
             report.candidates.add(&topic.candidates);
             report.answers.total += topic.answers;
             report.answers.faults.merge(&topic.faults);

@@ -240,10 +240,10 @@ async fn judge(unjudged: Unjudged, context: &WorkerContext) -> Result<Replayed> 
     };
     let (judge, response) = (&context.judge, &answer.response);
     let judged = if let Some(was_clean) = is_clean {
-        judge.judge(topic.name(), response, was_clean).await?
+        judge.judge(topic, response, was_clean).await?
     } else {
         let task = answer.task;
-        judge.judge_and_note(task, topic.name(), response).await?
+        judge.judge_and_note(task, topic, response).await?
     };
     answer.response.text = String::new();
     Ok((entry, Some(judged)))

@@ -1,5 +1,6 @@
 //! What a run knows: answers and failures are booked here, one at a time, in the order of the log.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,7 +10,9 @@ use super::judge::{Judged, Ready, Refused};
 use super::report::ReportBuilder;
 use super::worker::{TASKS_PER_PERMIT, TaskInput, TaskResult, WorkerContext, calls_at_once};
 use crate::dedup::{AnyFingerprint, AnyMemory, Match, Reference, Verdict};
-use crate::diversity::{Brought, DiversityReport, Metrics, PromptMemory, vendi};
+use crate::diversity::{
+    Brought, DiversityReport, EXAMPLES, ExampleChoice, Metrics, PromptMemory, vendi,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
 use crate::guard::caught;
@@ -19,7 +22,7 @@ use crate::ledger::{AnswerEnd, AnswerSize, AskedAgain, Ledger, LedgerRules, Task
 use crate::llm::layers::UnprovenModes;
 use crate::llm::{OutputLimits, failures};
 use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedTopic};
 use crate::random::Random;
 use crate::record::{Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
 use crate::schedule::SchedulingPolicy;
@@ -49,6 +52,9 @@ pub(super) struct RunState {
     pub(super) ledger: Ledger,
     memory: AnyMemory,
     prompt_memory: PromptMemory,
+    examples: ExampleChoice,
+    /// Candidates that repeat an example.
+    example_copies: u64,
     metrics: Metrics,
     counted: ReportBuilder,
     unproven: UnprovenModes,
@@ -83,6 +89,12 @@ impl RunState {
             ledger: new_ledger(&context, &plan),
             memory,
             prompt_memory: PromptMemory::new(topics, settings.avoid_examples),
+            examples: ExampleChoice::new(
+                parts.input.examples().given.len(),
+                parts.input.examples().shown,
+                &Random::new(context.seed),
+            ),
+            example_copies: 0,
             metrics: Metrics::new(),
             counted,
             unproven: UnprovenModes::new(settings.max_concurrency * TASKS_PER_PERMIT),
@@ -105,12 +117,15 @@ impl RunState {
             .prompt_memory
             .choose(task.topic, &mut random.nth(task.id));
         let shows_records = chosen.is_some();
+        let examples = Random::new(self.context.seed).fork("examples");
+        let examples = self.examples.choose(task.id, &mut examples.nth(task.id));
         let (shown, avoid) = chosen.unwrap_or_default().into_iter().unzip();
         TaskInput {
             turn: self.ledger.stats()[task.topic].tasks - 1,
             feedback: self.prompt_memory.take_feedback(task.topic, shows_records),
             avoid,
             shown,
+            examples,
             is_adopted: false,
             max_tokens: self.limits.raised(task.topic, task.wanted),
             turn_to_append,
@@ -274,7 +289,7 @@ impl RunState {
         let fault = judged.fault;
         let mut miss = Some(Miss::Answer(fault.unwrap_or(AnswerFault::NoRecords)));
         let mut last_error = None;
-        let copies_before = self.counted.report.copies;
+        let copies_before = (self.counted.report.copies, self.example_copies);
         let mut brought = Brought {
             input_tokens: judged.usage.input_tokens,
             output_tokens: judged.usage.output_tokens,
@@ -311,7 +326,16 @@ impl RunState {
             }
             self.ledger.found(task.topic, 1);
         }
-        brought.copies = self.counted.report.copies - copies_before;
+        brought.copies = self.counted.report.copies - copies_before.0;
+        let of_examples = self.example_copies - copies_before.1;
+        if !prompt.unknown {
+            let brought = Brought {
+                repeats: of_examples,
+                copies: of_examples,
+                ..brought
+            };
+            self.examples.observe(prompt.examples, &brought);
+        }
         self.note_prompt(prompt, &brought);
         debug!(
             task = task.id,
@@ -489,6 +513,9 @@ impl RunState {
     /// Takes note of what a candidate repeats.
     fn duplicate(&mut self, task: &Task, found: &Match, excerpt: &str, shown: &[u64]) {
         let of = found.record();
+        if let Reference::Given(place) = &found.of {
+            self.example_copies += u64::from(*place.source == *EXAMPLES);
+        }
         let repeat = self.prompt_memory.repeated(task.topic, of, excerpt, shown);
         if let Some(warning) = self.counted.duplicate(found.method, repeat)
             && !self.is_replaying
@@ -616,7 +643,18 @@ fn new_ledger(context: &WorkerContext, plan: &Plan) -> Ledger {
         reallocate: parts.reallocates(),
         seed: context.seed,
     };
-    Ledger::new(&quotas, rules)
+    let mut groups = HashMap::new();
+    let mut group_of = |planned: &PlannedTopic| {
+        let values: Vec<String> = planned
+            .topic
+            .attributes()
+            .map(|it| it.1.to_string())
+            .collect();
+        let next = groups.len();
+        *groups.entry(values).or_insert(next)
+    };
+    let groups = plan.topics.iter().map(&mut group_of).collect();
+    Ledger::new(&quotas, rules).with_groups(groups)
 }
 
 fn measured(metrics: &Metrics, memory: &AnyMemory) -> DiversityReport {

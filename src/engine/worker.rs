@@ -79,6 +79,8 @@ pub(super) struct TaskInput {
     pub(super) avoid: Vec<String>,
     /// Their ordinals.
     pub(super) shown: Vec<u64>,
+    /// The places of the examples that it shows.
+    pub(super) examples: Vec<usize>,
     /// Whether its call may have been made with another prompt, by another process.
     pub(super) is_adopted: bool,
     pub(super) feedback: Option<String>,
@@ -246,7 +248,7 @@ impl WorkerContext {
             })
         };
         let number = self.log.append_in_turn(turn, entry).await?;
-        let topic = self.topics[task.topic].name();
+        let topic = &self.topics[task.topic];
         let judged = tokio::select! {
             biased;
             judged = self.judge.judge_and_note(task.id, topic, &response) => judged,
@@ -329,6 +331,7 @@ impl WorkerContext {
         PromptChoice {
             parroted: feedback.is_some_and(|feedback| parrots(feedback, &response.text)),
             unknown: input.is_adopted,
+            examples: input.examples.len(),
             ..PromptChoice::new(shown, self.angle(input), input.max_tokens)
         }
     }
@@ -348,18 +351,25 @@ impl WorkerContext {
         let task = &input.task;
         let count = usize::try_from(task.wanted).unwrap_or(usize::MAX);
         // A leaf of a tree says more with the branch it grows on.
-        let topic = self.topics[task.topic].placed_name();
+        let topic = &self.topics[task.topic];
+        let (name, variables) = (topic.placed_name(), topic.variables());
+        let given = &self.parts.input.examples().given;
+        let examples = input.examples.iter().map(|place| given[*place].to_string());
+        let examples: Vec<String> = examples.collect();
         let is_bound = self.is_bound.load(Ordering::Relaxed);
-        let ask = AskContext::new(&topic, count)
+        let ask = AskContext::new(&name, count)
+            .with_row(topic.row())
+            .with_variables(&variables)
             .with_instruction(self.parts.input.user_instruction())
             .with_skeleton((!is_bound).then_some(&*self.skeleton))
             .with_angle(self.angle(input))
+            .with_examples(&examples)
             .with_avoid(&input.avoid)
             .with_feedback(input.feedback.as_deref());
         let ask = self.parts.plug_ins.prompts.ask(&ask)?;
         Ok(
             ChatRequest::new(vec![self.system.clone(), Message::user(ask)])
-                .with_output(self.format.of(task.wanted))
+                .with_output(self.format.of(task.wanted, topic.labels()))
                 .with_parameters(self.parameters(input))
                 .with_cache_key(Arc::clone(&self.cache_key))
                 .with_purpose(Purpose::Records)

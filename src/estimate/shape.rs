@@ -7,8 +7,10 @@ use super::{LIKELY_CALLS, MOST_CALLS, Part, Spread, count, float};
 use crate::diversity::Steering;
 use crate::error::Result;
 use crate::input::{GenerateByTopicInput, RecordsPerRequest};
+use crate::plan::{Origin, Plan, PlannedTopic};
 use crate::prompt::{AskContext, Prompts, StableContext, TopicsContext};
 use crate::schema::{RECORDS_KEY, RecordSchema, SchemaRenderer};
+use crate::topic::Topic;
 
 /// Tokens of a field with its name: a number or a word, a sentence or three, half a page.
 pub(super) const FIELD: Spread<f64> = Spread {
@@ -90,12 +92,17 @@ impl Shape {
         most_answer: Option<u64>,
     ) -> Result<Self> {
         let (allocation, settings) = (input.allocation(), input.settings());
-        let given = allocation
-            .given
-            .iter()
-            .map(|planned| (planned.topic.name(), planned.quota));
-        let generated = allocation.generated.iter().map(|quota| (UNNAMED, *quota));
-        let quotas: Vec<(&str, u64)> = given.chain(generated).collect();
+        let generated = allocation.generated.iter().map(|&quota| PlannedTopic {
+            topic: Topic::new(UNNAMED),
+            quota,
+            origin: Origin::Generated,
+        });
+        let plan = Plan {
+            topics: allocation.given.iter().cloned().chain(generated).collect(),
+            notes: Vec::new(),
+        };
+        let crossed = plan.crossed(input.attributes()).topics.into_iter();
+        let quotas: Vec<(Topic, u64)> = crossed.map(|it| (it.topic, it.quota)).collect();
         let per_request = match settings.records_per_request {
             RecordsPerRequest::Fixed(records) => records,
             // More calls in flight go before more records in each.
@@ -117,7 +124,18 @@ impl Shape {
             StableContext::new(&schema, RECORDS_KEY).with_instruction(input.user_instruction());
         let stable = prompts.stable(&stable)?.len() as u64;
         let instruction = input.user_instruction();
-        let ask = mean_ask(&quotas, per_request, prompts, instruction)?;
+        let examples = input.examples();
+        let examples = examples.given.iter().take(examples.shown);
+        let examples: Vec<String> = examples.map(ToString::to_string).collect();
+        let ask = mean_ask(&quotas, per_request, |topic, count| {
+            let (name, variables) = (topic.placed_name(), topic.variables());
+            let context = AskContext::new(&name, count)
+                .with_instruction(instruction)
+                .with_row(topic.row())
+                .with_variables(&variables)
+                .with_examples(&examples);
+            prompts.ask(&context)
+        })?;
         let wrapped = input.schema().wrapped();
         let text = prompt(stable + ask, wrapped.to_string().len() as u64);
         let shown = mean_shown(quotas.iter().map(|(_, quota)| *quota), per_request, avoid);
@@ -161,16 +179,14 @@ impl Shape {
 
 /// Returns the mean length of what is asked, in bytes.
 fn mean_ask(
-    quotas: &[(&str, u64)],
+    quotas: &[(Topic, u64)],
     per_request: u64,
-    prompts: &dyn Prompts,
-    instruction: Option<&str>,
+    ask: impl Fn(&Topic, usize) -> Result<String>,
 ) -> Result<u64> {
     let (mut bytes, mut weight) = (0, 0);
     for (topic, quota) in quotas.iter().take(RENDERED) {
         let count = usize::try_from(per_request.min(*quota)).unwrap_or(usize::MAX);
-        let context = AskContext::new(topic, count).with_instruction(instruction);
-        let length = prompts.ask(&context)?.len() as u64;
+        let length = ask(topic, count)?.len() as u64;
         bytes += u128::from(length) * u128::from(*quota);
         weight += u128::from(*quota);
     }

@@ -3,6 +3,7 @@
 mod field;
 mod judge;
 mod language;
+mod quote;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,6 +14,8 @@ use async_trait::async_trait;
 pub use field::{FieldFilter, FieldRule};
 pub use judge::{Criterion, Judge, NOT_ACCEPTED};
 pub use language::Language;
+
+pub(crate) use quote::stands_in;
 
 use crate::candidate::Candidate;
 use crate::error::Result;

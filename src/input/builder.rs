@@ -192,6 +192,54 @@ impl<T> GenerateByTopicInputBuilder<T> {
         self.topics([(name, count)])
     }
 
+    /// Adds an attribute: values with the share of the records that each gets, or a list of values that get equal ones. Topics are
+    /// crossed with all attributes.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use topicloom::GenerateByTopicInput;
+    ///
+    /// let builder = GenerateByTopicInput::builder()
+    ///     .attribute("difficulty", json!({"easy": 0.3, "medium": 0.5, "hard": 0.2}))
+    ///     .attribute("persona", json!(["a student", "a teacher"]));
+    /// ```
+    #[must_use]
+    pub fn attribute(self, name: impl Into<String>, values: impl Into<Value>) -> Self {
+        self.set_in("attributes", name, values)
+    }
+
+    /// Sets rows of data, each of which is a topic of its own: the rows, the name of a file beside the input
+    /// ([`files_in`](Self::files_in) says where), or an object as the JSON form has it.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use topicloom::GenerateByTopicInput;
+    ///
+    /// let input = GenerateByTopicInput::builder()
+    ///     .source(json!([{"id": 1, "name": "Brake pads"}, {"id": 2, "name": "A bell"}]))
+    ///     .set("source", json!({"rows": [{"id": 1, "name": "Brake pads"}], "columns": ["name"], "keep": ["id"]}))
+    ///     .build()?;
+    /// assert_eq!(input.allocation().total(), 1);
+    /// # Ok::<(), topicloom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn source(self, source: impl Into<Value>) -> Self {
+        self.set("source", source)
+    }
+
+    /// Sets texts, each part of which is a topic of its own: the name of a file or a folder, or an object as the JSON form has it.
+    /// [`files_in`](Self::files_in) says where it lies.
+    #[must_use]
+    pub fn documents(self, documents: impl Into<Value>) -> Self {
+        self.set("documents", documents)
+    }
+
+    /// Sets records as they are wanted: the records, the name of a file of them, or an object as the JSON form has it.
+    #[must_use]
+    pub fn examples(self, examples: impl Into<Value>) -> Self {
+        self.set("examples", examples)
+    }
+
     /// Sets the model that invents topics, as `provider/model`. The default is `openai/gpt-4o-mini`.
     #[must_use]
     pub fn topic_model(self, name: impl Into<String>) -> Self {

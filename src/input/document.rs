@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::attributes::AttributesForm;
 use super::described::{Described, described};
+use super::documents::DocumentsForm;
+use super::examples::{Examples, ExamplesForm};
 use super::form::{Form, ModelForm, Text, Whole, object};
 use super::models::{Models, ModelsForm};
 use super::parameters::ParametersForm;
 use super::place::Place;
 use super::providers::{Providers, ProvidersForm};
 use super::settings::Settings;
+use super::source::{Source, SourceForm};
 use super::topics::{TopicSources, Topics};
 use crate::llm::price::PriceTable;
 use crate::llm::{ModelName, Parameters};
-use crate::plan::MOST_RECORDS;
+use crate::plan::{Attribute, MOST_RECORDS};
 
 described! {
     pub(super) struct Document {
@@ -33,6 +37,21 @@ described! {
         #[example("[\"tides\", {\"currents\": 3}]")]
         #[example("{\"tree\": [5, 4]}")]
         topics: TopicSources = TopicSources::default(), Topics;
+        /// Properties that records differ in, such as a difficulty, each with its values and the share of the records that has each.
+        /// They are crossed with the topics, shown in the prompt, and written with each record; a field of that name has to have the
+        /// value.
+        #[example("{\"difficulty\": {\"easy\": 0.3, \"medium\": 0.5, \"hard\": 0.2}, \"persona\": [\"a student\", \"a teacher\"]}")]
+        attributes: Vec<Attribute> = Vec::new(), AttributesForm;
+        /// Rows of data, each of which is a topic of its own: its columns are shown in the prompt. A file, or the rows themselves.
+        #[example("{\"file\": \"products.csv\", \"columns\": [\"name\", \"price\"], \"keep\": [\"id\"]}")]
+        source: Option<Source> = None, SourceForm;
+        /// Texts, each part of which is a topic of its own: Markdown or plain text, taken apart at the ends of paragraphs. Where
+        /// a record has a field `quote`, it has to stand in the part.
+        #[example("{\"path\": \"manuals\", \"chunk_chars\": 1200}")]
+        documents: Option<Source> = None, DocumentsForm;
+        /// Records as they are wanted, of which each prompt shows some. They count as seen: none is made again.
+        #[example("[{\"question\": \"Why is the sea salty?\", \"answer\": \"Rivers carry salt into it.\"}]")]
+        examples: Examples = Examples::default(), ExamplesForm;
         /// Model that invents topics, as `provider/model`.
         #[example("\"openai/gpt-4o\"")]
         #[written("topic_model_name")]

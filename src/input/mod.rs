@@ -1,13 +1,16 @@
 //! What is wanted: the one input of a run, built in Rust or read from JSON, validated once.
 
 mod angles;
+mod attributes;
 mod builder;
 mod deduplication;
 mod described;
 #[cfg(test)]
 mod docs;
 mod document;
+mod documents;
 mod encoding;
+mod examples;
 mod files;
 mod filters;
 mod form;
@@ -21,6 +24,8 @@ mod providers;
 mod read;
 mod reader;
 mod settings;
+mod source;
+mod table;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -34,7 +39,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -48,14 +53,18 @@ pub use settings::{RecordsPerRequest, Settings, Storage};
 pub use text::InputFormat;
 pub use warning::InputWarning;
 
+pub(crate) use source::QUOTE;
+
 use crate::error::{Error, Result};
 use crate::llm::price::PriceTable;
 use crate::llm::{ModelName, Parameters, ProviderSettings};
-use crate::plan::{Allocation, TopicSpec};
+use crate::plan::{Allocation, Attribute, TopicSpec};
 use crate::record::JsonRecord;
 use crate::schema::{RecordSchema, canonical};
+use crate::topic::Row;
 use described::Described as _;
 use document::Document;
+use examples::Examples;
 use form::Form as _;
 use place::Notes;
 use providers::ProvidersForm;
@@ -95,10 +104,17 @@ pub struct GenerateByTopicInput<T = JsonRecord> {
 
 struct Inner {
     document: Document,
+    /// Those of the document, with values of the types that fields have.
+    attributes: Vec<Attribute>,
+    rows: Vec<Arc<Row>>,
+    /// Records that are in the output already.
+    appended_to: u64,
     allocation: Allocation,
     schema: RecordSchema,
     settings: Settings,
     warnings: Vec<InputWarning>,
+    /// Once it was asked for: many rows take a while.
+    fingerprint: OnceLock<u128>,
 }
 
 impl GenerateByTopicInput {
@@ -250,6 +266,49 @@ impl<T> GenerateByTopicInput<T> {
         self.inner.document.topics.tree.as_deref()
     }
 
+    /// Returns the attributes that topics are crossed with.
+    #[must_use]
+    pub fn attributes(&self) -> &[Attribute] {
+        &self.inner.attributes
+    }
+
+    /// Returns the rows of source data that are topics.
+    pub(crate) fn rows(&self) -> &[Arc<Row>] {
+        &self.inner.rows
+    }
+
+    /// Returns the column in which the field `quote` of a record has to stand.
+    pub(crate) fn quoted(&self) -> Option<&str> {
+        self.inner.document.source.as_ref()?.quoted.as_deref()
+    }
+
+    /// Returns how many records are in the output already, where others are added to them.
+    #[must_use]
+    pub fn appended_to(&self) -> u64 {
+        self.inner.appended_to
+    }
+
+    /// Returns the names of what is written with a record beside its fields.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        let attributes = self.attributes().iter().map(|attribute| &attribute.name);
+        let kept = self
+            .inner
+            .document
+            .source
+            .iter()
+            .flat_map(|source| &source.keep);
+        let labels = attributes.chain(kept);
+        labels
+            .filter(|name| !self.schema().has_property(name))
+            .cloned()
+            .collect()
+    }
+
+    /// Returns the records that show what is wanted.
+    pub(crate) fn examples(&self) -> &Examples {
+        &self.inner.document.examples
+    }
+
     /// Returns how the records are shared out over the given topics, and how many topics are to be generated.
     #[must_use]
     pub fn allocation(&self) -> &Allocation {
@@ -345,6 +404,10 @@ impl<T> GenerateByTopicInput<T> {
     /// out, so that a run can be resumed with others.
     #[must_use]
     pub fn fingerprint(&self) -> u128 {
+        *self.inner.fingerprint.get_or_init(|| self.hash())
+    }
+
+    fn hash(&self) -> u128 {
         let mut document = self.document();
         document.shift_remove("providers");
         document.shift_remove("prices");
@@ -374,7 +437,16 @@ impl<T> GenerateByTopicInput<T> {
 
     fn document(&self) -> Map<String, Value> {
         let mut document = self.inner.document.write();
-        document.retain(|key, value| !value.is_null() || !matches!(&**key, "providers" | "prices"));
+        // Keys that there were not always, so that what was written before is read as the same.
+        let later = [
+            "providers",
+            "prices",
+            "attributes",
+            "source",
+            "documents",
+            "examples",
+        ];
+        document.retain(|key, value| !value.is_null() || !later.contains(&&**key));
         document
     }
 }

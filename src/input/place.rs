@@ -90,15 +90,21 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// Returns the folder of the input, beside which files lie that are named here.
+    pub(super) fn folder(&mut self) -> Option<PathBuf> {
+        if self.notes.folder.is_none() {
+            let problem = "names a file, and this input does not come from one";
+            return self.fault(problem, "write here what is in it");
+        }
+        self.notes.folder.clone()
+    }
+
     /// Reads a file that is named here, which lies beside the input.
     pub(super) fn read_file(&mut self, name: &Value) -> Option<Vec<u8>> {
         let Some(name) = name.as_str().filter(|name| !name.trim().is_empty()) else {
             return self.refuse(name, "name a file");
         };
-        let Some(folder) = self.notes.folder.clone() else {
-            let problem = "names a file, and this input does not come from one";
-            return self.fault(problem, "write here what is in it");
-        };
+        let folder = self.folder()?;
         match std::fs::read(folder.join(name)) {
             Ok(bytes) => Some(bytes),
             Err(error) => self.fault(

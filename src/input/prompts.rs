@@ -15,7 +15,7 @@ described! {
         /// and `wrapper`.
         #[example("{\"file\": \"system.jinja\"}")]
         system: Option<String>, Maybe(TextOrFile);
-        /// One request for records, with `topic`, `count`, `angle`, `avoid` and `feedback`.
+        /// One request for records, with `topic`, `row`, `variables`, `count`, `angle`, `examples`, `avoid` and `feedback`.
         #[example("\"Topic: {{ topic }}. {{ count }} records as JSON.\"")]
         request: Option<String>, Maybe(TextOrFile);
         /// The system message of requests for topics, with `instruction`.

@@ -1,7 +1,9 @@
 //! From a document to an input: the one way in, for JSON and for the builder.
 
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
@@ -11,12 +13,14 @@ use super::place::{Notes, Place, SETTINGS};
 use super::reader::Reader;
 use super::settings::WITHOUT_MEANING;
 use super::text::{ADVICE, Written};
+use super::topics::TopicSources;
 use super::warning::InputWarning;
-use super::{Inner, Settings, deduplication, filters, path};
+use super::{Inner, Settings, attributes, deduplication, files, filters, path, source};
 use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
-use crate::plan::{PlanRequest, allocate};
+use crate::plan::{Attribute, PlanRequest, TopicSpec, allocate};
 use crate::schema::{RecordSchema, include_files, kind_of};
+use crate::topic::{Row, SOURCE, TEXT};
 
 /// Names should differ, so the topic model is asked to be as free as most models are by default.
 const TOPIC_TEMPERATURE: f64 = 1.0;
@@ -66,6 +70,9 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     include_schemas(&mut document, &mut notes);
     // `null` leaves the total to the topics, if there are some; without them it says no more than a missing key does.
     let without_total = document.get("num_records").is_some_and(Value::is_null);
+    let says_number = document
+        .get("num_records")
+        .is_some_and(|number| !number.is_null());
     let beside = settings_beside(&mut document);
     notes.beside = beside.keys().cloned().collect();
     let has_schema = document
@@ -100,11 +107,39 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     let settings = Settings::from_json(config, &mut notes);
     deduplication::check(&settings.deduplication, &schema, &mut notes);
     filters::check(&settings, &schema, &mut notes);
+    if let Some(output) = &settings.output {
+        files::check(output, &schema, &mut notes);
+    }
     settings.check_ceiling(document.generation_model_kwargs.max_tokens, &mut notes);
+    let attributes = attributes::resolved(&document.attributes, &schema, &mut notes);
+    document.examples.settle(&schema, &mut notes);
+    let rows = settle_rows(
+        &mut document,
+        says_number,
+        &schema,
+        &attributes,
+        &settings,
+        &mut notes,
+    );
+    let topics = (!rows.is_empty()).then(|| rows.iter().map(|row| row.name().into()));
+    let topics: Option<Vec<TopicSpec>> = topics.map(Iterator::collect);
+    let request = settings.prompts.request.as_deref();
+    let hides = |what: &str| request.is_some_and(|request| !request.contains(what));
+    let mut prompts = Place::new("prompts.request", &mut notes);
+    if hides("variables") && !(attributes.is_empty() && rows.is_empty()) {
+        prompts.warn("has no `variables`: the model sees neither attributes nor rows");
+    }
+    if hides("examples") && !document.examples.given.is_empty() {
+        prompts.warn("has no `examples`: the model sees none");
+    }
     document.data_factory_config = settings.write_set();
 
-    let mut request = PlanRequest::new(document.num_records, document.records_per_topic);
-    request.topics = document.topics.given.as_deref();
+    let appended_to = appended_to(&document, &settings, &mut notes);
+    let wanted = document
+        .num_records
+        .map(|number| number.saturating_sub(appended_to));
+    let mut request = PlanRequest::new(wanted, document.records_per_topic);
+    request.topics = topics.as_deref().or(document.topics.given.as_deref());
     request.generated = document.topics.generated();
     request.has_instruction = document.instruction.is_some();
     let Notes {
@@ -113,7 +148,7 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
         ..
     } = notes;
     let allocation = match amounts_are_clear.then(|| allocate(&request)) {
-        Some(Ok(allocation)) => allocation,
+        Some(Ok(allocation)) => source::of_rows(allocation, &rows),
         Some(Err(others)) => {
             faults.append(others);
             return Err(faults);
@@ -122,11 +157,89 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     };
     faults.or(Inner {
         document,
+        attributes,
+        rows,
+        appended_to,
         allocation,
         schema,
         settings,
         warnings,
+        fingerprint: OnceLock::new(),
     })
+}
+
+/// Returns how many records are in the output already, where others are to be added.
+fn appended_to(document: &Document, settings: &Settings, notes: &mut Notes) -> u64 {
+    let output = settings.output.as_ref().filter(|_| settings.append);
+    let Some(file) = output.and_then(|output| File::open(&output.path).ok()) else {
+        return 0;
+    };
+    let lines = BufReader::new(file).split(b'\n');
+    let is_record = |line: &io::Result<Vec<u8>>| {
+        line.as_ref()
+            .is_ok_and(|line| !line.trim_ascii().is_empty())
+    };
+    let there = lines.filter(is_record).count() as u64;
+    let mut place = Place::new(SETTINGS, notes);
+    match document.num_records {
+        None => {
+            let advice = "set it to how many there are to be in all";
+            place
+                .at("append")
+                .fault::<()>("needs `num_records`", advice);
+        }
+        Some(number) if number <= there => {
+            let problem =
+                format!("finds {there} records in the output, and `num_records` is {number}");
+            place
+                .at("append")
+                .fault::<()>(problem, "ask for more in all");
+        }
+        Some(_) => {}
+    }
+    there
+}
+
+/// Returns the rows that are topics, and says how many records they give where nothing else does.
+fn settle_rows(
+    document: &mut Document,
+    says_number: bool,
+    schema: &RecordSchema,
+    attributes: &[Attribute],
+    settings: &Settings,
+    notes: &mut Notes,
+) -> Vec<Arc<Row>> {
+    let mut key = source::KEY;
+    if let Some(mut documents) = document.documents.take() {
+        key = "documents";
+        if schema.has_property(SOURCE) && !documents.keep.iter().any(|name| name == SOURCE) {
+            documents.keep.push(SOURCE.to_owned());
+        }
+        documents.quoted = schema.has_property(source::QUOTE).then(|| TEXT.to_owned());
+        if document.source.replace(documents).is_some() {
+            let advice = "leave one of them out";
+            Place::new(key, notes).fault::<()>("are said beside `source`", advice);
+        }
+    }
+    let Some(source) = &mut document.source else {
+        return Vec::new();
+    };
+    if document.topics != TopicSources::default() {
+        let advice = "leave one of them out: each row is a topic of its own";
+        Place::new("topics", notes).fault::<()>(format!("are said beside `{key}`"), advice);
+    }
+    let rows = source.settle(key, schema, attributes, settings.seed.unwrap_or(0), notes);
+    let each = source.records_per_row.take();
+    if each.is_some() && says_number {
+        let advice = "leave one of them out";
+        Place::new(key, notes)
+            .at("records_per_row")
+            .fault::<()>("is said beside `num_records`", advice);
+    }
+    if !says_number {
+        document.num_records = Some((rows.len() as u64).saturating_mul(each.unwrap_or(1)));
+    }
+    rows
 }
 
 fn names_of_settings() -> Vec<&'static str> {

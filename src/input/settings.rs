@@ -223,10 +223,14 @@ described! {
         /// A file in which finished answers are kept, so that the same request, seed included, is not made again by another run.
         #[example("\"answers.jsonl\"")]
         cache: Option<PathBuf> = None, Switch(Maybe(PathForm)), runtime_only;
-        /// Where the command writes records: a file, or `-` for standard output, as unless given.
+        /// Where the command writes records, and how: a file, or `-` for standard output, as unless given.
         #[example("\"qa.jsonl\"")]
-        #[example("{\"path\": \"qa.jsonl\", \"format\": \"jsonl\"}")]
+        #[example("{\"path\": \"qa.csv\", \"escape_formulas\": true}")]
         output: Option<OutputFile> = None, Maybe(Placed), runtime_only;
+        /// Whether the records that `output` has already stay in it: they count towards `num_records` and as seen, and those that are
+        /// missing are added.
+        #[example("true")]
+        append: bool = false, Flag => (append: bool);
         /// A file into which the command writes the report, as JSON.
         #[example("\"report.json\"")]
         report: Option<PathBuf> = None, Switch(Maybe(PathForm)), runtime_only;

@@ -466,7 +466,14 @@ fn files_that_an_input_names_lie_beside_it() {
 #[test]
 fn every_example_is_read_in_every_format_and_wherever_it_may_stand() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("system.jinja"), "{{ schema }}").unwrap();
+    std::fs::create_dir(folder.path().join("manuals")).unwrap();
+    for (file, text) in [
+        ("system.jinja", "{{ schema }}"),
+        ("products.csv", "id,name,price\n7,Brake pads,29\n"),
+        ("manuals/a.md", "A text."),
+    ] {
+        std::fs::write(folder.path().join(file), text).unwrap();
+    }
     let read = |text: &str, format| {
         let builder = GenerateByTopicInputBuilder::from_text(text.as_bytes(), format)?;
         builder.files_in(folder.path()).build()
@@ -485,7 +492,16 @@ fn every_example_is_read_in_every_format_and_wherever_it_may_stand() {
                 let mut input = base.clone();
                 match object {
                     "" => {
-                        input.as_object_mut().unwrap().shift_remove(key.names[0]);
+                        // A row is a topic of its own, and examples are of the default shape.
+                        let others: &[&str] = match key.names[0] {
+                            "source" | "documents" => &["topics"],
+                            "examples" => &["output_schema"],
+                            own => &[own],
+                        };
+                        let all = input.as_object_mut().unwrap();
+                        others
+                            .iter()
+                            .for_each(|other| drop(all.shift_remove(*other)));
                         input[name] = value.clone();
                     }
                     "data_factory_config" => {
@@ -572,7 +588,7 @@ fn several_faults_of_the_parts_are_said_where_they_are() {
         "rate_limits": {"openai/*": {"request_per_minute": 3}}, "scheduling": "at_once", "schema_renderer": "type_script",
         "filters": {"answr": {"min_chars": 3}, "*": {"one_of": [1]}, "difficulty": {"language": "German"}, "answer": {"regex": "(", "min_chars": 9, "max_chars": 3}},
         "prompts": {"request": "{{ topics }}", "system": "{% if %}"},
-        "output": {"format": "jsonl"}, "journal": "postgres://me:SECRET@host/db",
+        "output": {"path": " ", "shape": "mesages=question:anwser"}, "journal": "postgres://me:SECRET@host/db",
     }))
     .unwrap_err()
     .to_string();
@@ -592,7 +608,8 @@ fn several_faults_of_the_parts_are_said_where_they_are() {
         "filters.answer: asks for at least 9 characters and at most 3",
         "prompts.request: the template `ask` cannot be used: it uses `topics`",
         "prompts.system: the template `stable` cannot be used",
-        "output: names no file; write its name",
+        "output.path: is blank; name a file",
+        "output.shape: `mesages` is no shape; did you mean `messages`?",
         "journal: holds a password",
     ] {
         assert!(error.contains(said), "{said}: {error}");
@@ -662,5 +679,50 @@ fn what_can_be_switched_off_is_so_with_off_and_with_false() {
     assert_eq!(
         read("deduplication", false.into()).unwrap(),
         read("deduplication", "off".into()).unwrap()
+    );
+}
+
+#[test]
+fn what_is_wrong_with_attributes_is_said_with_what_to_change() {
+    let error = GenerateByTopicInput::from_json_value(json!({
+        "topics": ["a"], "output_schema": [{"name": "level", "type": "str", "enum": ["easy", "hard"]}],
+        "attributes": {
+            "percent": {"a": 30, "b": 70}, "sign": {"a": -0.5, "b": 1.5}, "none": [], "word": "x", "odd": [null],
+            "twice": ["a", "a"], "level": ["easy", "medium"], "topic": ["a"],
+        },
+    }))
+    .unwrap_err()
+    .to_string();
+    for said in [
+        "attributes.percent: has shares that add up to 100; write parts of 1, such as 0.3 for `a`",
+        "attributes.sign.a: is -0.5; write a share of 0 or more",
+        "attributes.none: has no value; write values with shares",
+        "attributes.word: is a string",
+        "attributes.odd: has null as a value",
+        "attributes.twice: has `a` twice",
+        "attributes.level: has `medium`, which the field of that name cannot hold",
+        "attributes.topic: is no name",
+    ] {
+        assert!(error.contains(said), "{said}: {error}");
+    }
+}
+
+#[test]
+fn values_of_attributes_have_the_types_of_their_fields() {
+    let input = GenerateByTopicInput::from_json_value(json!({
+        "topics": ["a"], "attributes": {"stars": {"1": 0.333, "2": 0.333, "3": 0.333}, "free": {"1": 0.4, "2": 0.6}},
+        "output_schema": [{"name": "stars", "type": "int"}],
+    }))
+    .unwrap();
+    let values = |input: &GenerateByTopicInput, place: usize| -> Vec<Value> {
+        let values = input.attributes()[place].values.iter();
+        values.map(|(value, _)| value.clone()).collect()
+    };
+    assert_eq!(values(&input, 0), [json!(1), json!(2), json!(3)]);
+    assert_eq!(values(&input, 1), [json!("1"), json!("2")]);
+    let again = GenerateByTopicInput::from_json_value(input.to_json()).unwrap();
+    assert_eq!(
+        (again.attributes(), again.fingerprint()),
+        (input.attributes(), input.fingerprint())
     );
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, from_slice, from_str};
 
 use super::encoding::to_utf8;
 use super::place::Place;
+use super::table::{csv, ending};
 use super::topic_entry::read_entry;
 use crate::plan::TopicSpec;
 
@@ -18,10 +19,7 @@ pub(super) fn read(name: &Value, place: &mut Place<'_>) -> Option<Vec<TopicSpec>
     let Ok(text) = std::str::from_utf8(&bytes) else {
         return place.fault("names a file that is not UTF-8", "save it as UTF-8");
     };
-    let ending = name
-        .as_str()
-        .and_then(|name| Some(name.rsplit_once('.')?.1.to_ascii_lowercase()));
-    let read = match ending.as_deref() {
+    let read = match ending(name).as_deref() {
         Some("csv" | "tsv") => table(text),
         Some("jsonl" | "ndjson") => json_lines(text),
         Some("json") => match from_slice(&bytes) {
@@ -67,15 +65,7 @@ fn entry_of((index, entry): (usize, Value)) -> Result<TopicSpec, String> {
 
 /// Reads a table. Its first line may name the columns; without that, the first has names, and the second counts.
 fn table(text: &str) -> Result<Vec<TopicSpec>, String> {
-    let first = text.lines().next().unwrap_or_default();
-    let often = |mark: &u8| first.bytes().filter(|byte| byte == mark).count();
-    let mark = [b'\t', b';', b','].into_iter().max_by_key(often);
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(mark.unwrap_or(b','))
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(text.as_bytes());
+    let mut reader = csv(text).trim(csv::Trim::All).from_reader(text.as_bytes());
     let mut columns = (0, Some(1));
     let mut topics = Vec::new();
     for (index, row) in reader.records().enumerate() {

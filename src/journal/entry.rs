@@ -328,6 +328,9 @@ pub struct PromptChoice {
     /// credited.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shown: Vec<u64>,
+    /// How many of the caller's examples it showed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub examples: usize,
     /// The point of view that it asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub angle: Option<String>,
@@ -345,6 +348,11 @@ pub struct PromptChoice {
 #[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl PromptChoice {

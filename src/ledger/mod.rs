@@ -104,6 +104,8 @@ struct Streak {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     rules: LedgerRules,
+    /// Quota moves between topics of the same group alone; empty where all are of one.
+    groups: Vec<usize>,
     progress: Vec<TopicProgress>,
     streaks: Vec<Streak>,
     stats: Vec<TopicStats>,
@@ -149,6 +151,7 @@ impl Ledger {
             .shuffle(&mut order);
         let mut ledger = Self {
             rules,
+            groups: Vec::new(),
             progress: quotas
                 .iter()
                 .map(|&quota| TopicProgress::new(quota))
@@ -169,6 +172,12 @@ impl Ledger {
         };
         (0..quotas.len()).for_each(|topic| ledger.refresh(topic));
         ledger
+    }
+
+    /// Sets the group of each topic.
+    pub(crate) fn with_groups(mut self, groups: Vec<usize>) -> Self {
+        self.groups = groups;
+        self
     }
 
     /// Returns the next task, or `None` while nothing is open.
@@ -468,6 +477,7 @@ impl Ledger {
     fn move_quota_away(&mut self, from: usize) {
         let others: Vec<usize> = (0..self.progress.len())
             .filter(|&topic| !self.progress[topic].given_up && self.progress[topic].quota > 0)
+            .filter(|&topic| self.groups.get(topic) == self.groups.get(from))
             .collect();
         let Some(count) = u64::try_from(others.len()).ok().filter(|&count| count > 0) else {
             return;
@@ -659,6 +669,23 @@ mod tests {
         }
         assert_eq!(made, 13);
         assert!(ledger.is_complete());
+    }
+
+    #[test]
+    fn what_a_dry_topic_owes_stays_in_its_group() {
+        let rules = LedgerRules {
+            miss_threshold: Some(1),
+            reallocate: true,
+            ..RULES
+        };
+        let mut ledger = Ledger::new(&[5, 4, 4, 2], rules).with_groups(vec![0, 1, 0, 2]);
+        for topic in [0, 3] {
+            let task = Task::replayed(topic as u64, topic, 1, 1);
+            ledger.book(&task);
+            ledger.answered(&task, Some(DUPLICATE), None, 0);
+        }
+        let quotas: Vec<u64> = ledger.progress().iter().map(|topic| topic.quota).collect();
+        assert_eq!(quotas, [0, 4, 9, 2]);
     }
 
     #[test]

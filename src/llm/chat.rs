@@ -113,6 +113,7 @@ pub struct OutputSchema {
     /// [`Strict`](OutputMode::Strict), [`Schema`](OutputMode::Schema) or [`Tool`](OutputMode::Tool).
     pub mode: OutputMode,
     fingerprint: u128,
+    family: Option<u128>,
 }
 
 impl OutputSchema {
@@ -124,7 +125,28 @@ impl OutputSchema {
             schema,
             mode,
             fingerprint,
+            family: None,
         }
+    }
+
+    /// Says that whoever understands the other schema understands this one: they differ in the value of a field.
+    pub(crate) fn of_family(mut self, other: &Self) -> Self {
+        self.family = Some(other.family());
+        self
+    }
+
+    /// Returns a hash of the schema without how many items the lists at its top have, which differs from request to request.
+    pub(crate) fn family(&self) -> u128 {
+        self.family.unwrap_or_else(|| {
+            let mut schema = self.schema.clone();
+            if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+                for list in properties.values_mut().filter_map(Value::as_object_mut) {
+                    list.shift_remove("minItems");
+                    list.shift_remove("maxItems");
+                }
+            }
+            canonical::hash(&schema)
+        })
     }
 
     /// Returns a hash of the schema, the same for every order of keys.

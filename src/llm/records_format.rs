@@ -7,6 +7,12 @@ use serde_json::Value;
 use super::{OutputFormat, OutputMode, OutputSchema};
 use crate::schema::{RECORDS_KEY, RecordSchema};
 
+/// Where a record is in what is asked for.
+const RECORD: &str = "/properties/records/items";
+
+/// Keywords beside which a value may not be understood.
+const COMBINING: [&str; 6] = ["$ref", "anyOf", "oneOf", "allOf", "not", "if"];
+
 /// The format that answers are asked in: an object holding a list of records, made once for each number of them.
 pub(crate) struct RecordsFormat {
     wrapped: Value,
@@ -23,8 +29,41 @@ impl RecordsFormat {
         }
     }
 
-    /// Returns the format for exactly `count` records, which is at most what was prepared for.
-    pub(crate) fn of(&self, count: u64) -> OutputFormat {
+    /// Returns the format for exactly `count` records, which is at most what was prepared for. Fields of the names of labels may have
+    /// their values alone, where the schema says so plainly what they may hold that this is sure to be understood.
+    pub(crate) fn of<'a>(
+        &self,
+        count: u64,
+        labels: impl Iterator<Item = (&'a str, &'a Value)>,
+    ) -> OutputFormat {
+        let whole = self.of_any(count);
+        let mut pinned = None;
+        let fields = self.wrapped.pointer(&format!("{RECORD}/properties"));
+        let is_field = |(name, _): &(&str, &Value)| {
+            let field = fields.and_then(|fields| fields.get(*name)?.as_object());
+            field.is_some_and(|field| {
+                COMBINING
+                    .iter()
+                    .all(|keyword| !field.contains_key(*keyword))
+            })
+        };
+        for (name, value) in labels.filter(is_field) {
+            let OutputFormat::Schema(whole) = &whole else {
+                break;
+            };
+            let schema = pinned.get_or_insert_with(|| whole.schema.clone());
+            pin(schema, name, value);
+        }
+        match (pinned, &whole) {
+            (Some(schema), OutputFormat::Schema(any)) => {
+                let schema = OutputSchema::new("records", schema, OutputMode::Strict);
+                OutputFormat::Schema(Arc::new(schema.of_family(any)))
+            }
+            _ => whole.clone(),
+        }
+    }
+
+    fn of_any(&self, count: u64) -> OutputFormat {
         let place = usize::try_from(count)
             .ok()
             .and_then(|count| self.by_count.get(count));
@@ -42,5 +81,26 @@ impl RecordsFormat {
             )))
         })
         .clone()
+    }
+}
+
+/// Lets a field of a record have this value alone.
+fn pin(schema: &mut Value, name: &str, value: &Value) {
+    let Some(record) = schema.pointer_mut(RECORD) else {
+        return;
+    };
+    let Some(field) = record["properties"]
+        .get_mut(name)
+        .and_then(Value::as_object_mut)
+    else {
+        return;
+    };
+    field.shift_remove("const");
+    field.insert("enum".to_owned(), Value::from(vec![value.clone()]));
+    // One that may be left out may be null in some dialects, which is another value.
+    if let Some(required) = record["required"].as_array_mut()
+        && required.iter().all(|known| known != name)
+    {
+        required.push(name.into());
     }
 }

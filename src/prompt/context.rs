@@ -1,8 +1,12 @@
 //! What a prompt can speak of: one struct for each template, whose fields are the template's variables.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
+
+static NO_VARIABLES: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
 /// What stays the same over a whole run.
 #[derive(Clone, Copy, Serialize)]
@@ -44,12 +48,18 @@ impl<'a> StableContext<'a> {
 pub struct AskContext<'a> {
     /// What to generate, in the caller's words. The stable part says it too.
     pub instruction: Option<&'a str>,
-    /// The topic's name.
+    /// The topic's name; of a row of source data `row` and its number.
     pub topic: &'a str,
+    /// The number of the row of source data that the topic is.
+    pub row: Option<u64>,
+    /// What records are asked for with beside the topic: the columns of the row, and the values of attributes.
+    pub variables: &'a Map<String, Value>,
     /// How many records are asked for.
     pub count: usize,
     /// A point of view that sets this call apart from others under the same topic.
     pub angle: Option<&'a str>,
+    /// Records as they are wanted, as JSON, to be imitated and not to be copied.
+    pub examples: &'a [String],
     /// Accepted records of this topic, as text, that are not to be repeated.
     pub avoid: &'a [String],
     /// What was wrong with the last answer.
@@ -63,8 +73,11 @@ impl<'a> AskContext<'a> {
     pub(super) const VARIABLES: &'static [&'static str] = &[
         "instruction",
         "topic",
+        "row",
+        "variables",
         "count",
         "angle",
+        "examples",
         "avoid",
         "feedback",
         "skeleton",
@@ -76,8 +89,11 @@ impl<'a> AskContext<'a> {
         Self {
             instruction: None,
             topic,
+            row: None,
+            variables: &NO_VARIABLES,
             count,
             angle: None,
+            examples: &[],
             avoid: &[],
             feedback: None,
             skeleton: None,
@@ -91,10 +107,31 @@ impl<'a> AskContext<'a> {
         self
     }
 
+    /// Sets the number of the row of source data that the topic is.
+    #[must_use]
+    pub fn with_row(mut self, row: Option<u64>) -> Self {
+        self.row = row;
+        self
+    }
+
+    /// Sets what records are asked for with beside the topic.
+    #[must_use]
+    pub fn with_variables(mut self, variables: &'a Map<String, Value>) -> Self {
+        self.variables = variables;
+        self
+    }
+
     /// Sets the point of view.
     #[must_use]
     pub fn with_angle(mut self, angle: Option<&'a str>) -> Self {
         self.angle = angle;
+        self
+    }
+
+    /// Sets the records that show what is wanted.
+    #[must_use]
+    pub fn with_examples(mut self, examples: &'a [String]) -> Self {
+        self.examples = examples;
         self
     }
 

@@ -67,7 +67,8 @@ impl Template {
 /// Prompts out of templates in Jinja syntax; the default ones unless replaced.
 ///
 /// Beside Jinja's own filters there are `one_line`, which turns line breaks and control characters into
-/// spaces, so that data cannot pass for a line of the prompt, and `shorten(n)`, which cuts after `n` characters.
+/// spaces, so that data cannot pass for a line of the prompt, `shorten(n)`, which cuts after `n` characters, and `material`, which
+/// moves a text of several lines in, for the same end.
 ///
 /// ```
 /// use topicloom::prompt::{AskContext, Prompts, Template, TemplatePrompts};
@@ -190,6 +191,9 @@ impl TemplatePromptsBuilder {
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.add_filter("one_line", one_line);
         environment.add_filter("shorten", shorten);
+        environment.add_filter("material", |value: minijinja::Value| {
+            material(&value.to_string())
+        });
         for (name, value) in self.variables {
             environment.add_global(name, minijinja::Value::from(Serde(value)));
         }
@@ -276,6 +280,18 @@ fn one_line(text: &str) -> String {
     parts.join(" ")
 }
 
+/// Shows a text of several lines below its label, each moved in.
+fn material(text: &str) -> String {
+    if !text.trim().contains(['\n', '\r']) {
+        return one_line(text);
+    }
+    let lines = text
+        .trim()
+        .lines()
+        .map(|line| format!("\n    {}", one_line(line)));
+    lines.collect()
+}
+
 fn shorten(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
@@ -311,11 +327,15 @@ mod tests {
                     .unwrap()
             }
             "ask" => {
-                let avoid = names("avoid");
+                let (avoid, examples) = (names("avoid"), names("examples"));
+                let variables = case["variables"].as_object().cloned().unwrap_or_default();
                 let context = AskContext::new(text("topic").unwrap(), count)
+                    .with_row(case["row"].as_u64())
+                    .with_variables(&variables)
                     .with_instruction(text("instruction"))
                     .with_skeleton(text("skeleton"))
                     .with_angle(text("angle"))
+                    .with_examples(&examples)
                     .with_avoid(&avoid)
                     .with_feedback(text("feedback"));
                 prompts.ask(&context).unwrap()

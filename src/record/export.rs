@@ -1,24 +1,54 @@
 //! The exported form of a record: its data with the topic beside it, written through without a copy.
 
 use std::fmt::{self, Write as _};
+use std::iter;
 
 use serde::ser::{Impossible, SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::topic::Topic;
 
 /// The field that holds the topic.
 const TOPIC: &str = "topic";
 
-/// Serialises data that is a map or a struct, with a topic as its last field unless it has one of its own.
+/// Serialises data that is a map or a struct, with a topic and its labels as its last fields unless it has such of its own.
 pub(super) struct WithTopic<'a, S> {
     pub(super) inner: S,
-    pub(super) topic: &'a str,
+    pub(super) topic: &'a Topic,
 }
 
 /// The fields of a record as they are written.
 pub(super) struct Fields<'a, M> {
     inner: M,
-    topic: &'a str,
-    has_topic: bool,
+    topic: &'a Topic,
+    /// Those of the fields to add that the data has.
+    own: Vec<&'a str>,
+}
+
+impl<M: SerializeMap> Fields<'_, M> {
+    fn note<T: Serialize + ?Sized>(&mut self, key: &T) {
+        let topic = self.topic;
+        let names = topic.labels().map(|(name, _)| name);
+        let own = iter::once(TOPIC).chain(names).filter(|name| is(key, name));
+        self.own.extend(own);
+    }
+
+    fn add(mut self) -> Result<M::Ok, M::Error> {
+        let topic = self.topic;
+        let name = Value::from(topic.name());
+        // A label may have the topic's name, and stands for it.
+        let mut fields: Vec<(&str, &Value)> = topic.labels().collect();
+        if fields.iter().all(|(name, _)| *name != TOPIC) {
+            fields.insert(0, (TOPIC, &name));
+        }
+        for (name, value) in fields {
+            if !self.own.contains(&name) {
+                self.inner.serialize_entry(name, value)?;
+            }
+        }
+        self.inner.end()
+    }
 }
 
 fn not_an_object<T, E: serde::ser::Error>() -> Result<T, E> {
@@ -49,7 +79,7 @@ impl<'a, S: Serializer> Serializer for WithTopic<'a, S> {
         Ok(Fields {
             inner: self.inner.serialize_map(None)?,
             topic: self.topic,
-            has_topic: false,
+            own: Vec::new(),
         })
     }
 
@@ -148,7 +178,7 @@ impl<M: SerializeMap> SerializeMap for Fields<'_, M> {
     type Error = M::Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), M::Error> {
-        self.has_topic |= is_topic(key);
+        self.note(key);
         self.inner.serialize_key(key)
     }
 
@@ -156,11 +186,8 @@ impl<M: SerializeMap> SerializeMap for Fields<'_, M> {
         self.inner.serialize_value(value)
     }
 
-    fn end(mut self) -> Result<M::Ok, M::Error> {
-        if !self.has_topic {
-            self.inner.serialize_entry(TOPIC, self.topic)?;
-        }
-        self.inner.end()
+    fn end(self) -> Result<M::Ok, M::Error> {
+        self.add()
     }
 }
 
@@ -173,7 +200,7 @@ impl<M: SerializeMap> SerializeStruct for Fields<'_, M> {
         key: &'static str,
         value: &T,
     ) -> Result<(), M::Error> {
-        self.has_topic |= key == TOPIC;
+        self.note(key);
         self.inner.serialize_entry(key, value)
     }
 
@@ -182,8 +209,8 @@ impl<M: SerializeMap> SerializeStruct for Fields<'_, M> {
     }
 }
 
-/// Whether a key is the topic's. Keys are texts, numbers or unit variants, all of which can be displayed.
-fn is_topic<T: Serialize + ?Sized>(key: &T) -> bool {
+/// Whether a key has this name. Keys are texts, numbers or unit variants, all of which can be displayed.
+fn is<T: Serialize + ?Sized>(key: &T, name: &str) -> bool {
     struct Shown<'a, T: ?Sized>(&'a T);
     impl<T: Serialize + ?Sized> fmt::Display for Shown<'_, T> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,21 +224,29 @@ fn is_topic<T: Serialize + ?Sized>(key: &T) -> bool {
             Ok(())
         }
     }
-    let mut rest = Compared(TOPIC);
+    let mut rest = Compared(name);
     write!(rest, "{}", Shown(key)).is_ok() && rest.0.is_empty()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use serde_json::Map;
 
     use super::*;
+    use crate::topic::Row;
 
     fn exported(data: impl Serialize) -> Result<String, serde_json::Error> {
+        exported_under(&Topic::new("graphs"), data)
+    }
+
+    fn exported_under(topic: &Topic, data: impl Serialize) -> Result<String, serde_json::Error> {
         let mut text = Vec::new();
         data.serialize(WithTopic {
             inner: &mut serde_json::Serializer::new(&mut text),
-            topic: "graphs",
+            topic,
         })?;
         Ok(String::from_utf8(text).expect("JSON is UTF-8"))
     }
@@ -277,6 +312,23 @@ mod tests {
         assert_eq!(
             exported(Flat { a: 1, rest }).unwrap(),
             r#"{"a":1,"topic":2,"topics":3}"#
+        );
+    }
+
+    #[test]
+    fn labels_follow_the_topic_unless_the_data_has_them() {
+        let text = |text: &str| Value::from(text);
+        let kept = [("id".to_owned(), text("7")), ("b".to_owned(), text("8"))];
+        let row = Arc::new(Row::new(3, Map::new(), kept.into_iter().collect()));
+        let level = Map::from_iter([("level".to_owned(), text("hard"))]);
+        let topic = Topic::of_row(&row).with_attributes(level);
+        assert_eq!(
+            exported_under(&topic, Plain { b: 1, topic: None }).unwrap(),
+            r#"{"b":1,"topic":"row 3","level":"hard","id":"7"}"#
+        );
+        assert_eq!(
+            exported_under(&topic, BTreeMap::from([("level", 1)])).unwrap(),
+            r#"{"level":1,"topic":"row 3","id":"7","b":"8"}"#
         );
     }
 

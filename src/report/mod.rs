@@ -77,6 +77,12 @@ pub struct Report {
     pub unfinished: BTreeMap<String, u64>,
     /// Each topic, in the order of the plan.
     pub topics: Vec<TopicReport>,
+    /// Of each attribute, how many records were wanted and made with each of its values.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, BTreeMap<String, ShareReport>>,
+    /// Of each document, how many records were wanted and made of its chunks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub documents: BTreeMap<String, ShareReport>,
     /// The topics that were given up.
     pub given_up: GivenUpTopics,
     /// Tokens and calls of each model.
@@ -168,6 +174,23 @@ impl ShownReport {
         self.repeats += brought.repeats;
         self.copies += brought.copies;
         self.tokens += brought.input_tokens + brought.output_tokens;
+    }
+}
+
+/// Records of one part of a run, such as a value of an attribute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ShareReport {
+    /// Records that the plan asked for.
+    pub wanted: u64,
+    /// Records that were made.
+    pub accepted: u64,
+}
+
+impl ShareReport {
+    pub(crate) fn add(&mut self, topic: &TopicReport) {
+        self.wanted += topic.planned;
+        self.accepted += topic.candidates.accepted;
     }
 }
 
@@ -370,6 +393,8 @@ impl Report {
             invalid: BTreeMap::new(),
             unfinished: BTreeMap::new(),
             topics: Vec::new(),
+            attributes: BTreeMap::new(),
+            documents: BTreeMap::new(),
             given_up: GivenUpTopics::default(),
             models: BTreeMap::new(),
             spending: Spending::default(),

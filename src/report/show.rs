@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-use super::{Report, TopicReport};
+use super::{Report, ShareReport, TopicReport};
 use crate::llm::layers::Spending;
 use crate::llm::price::Usd;
 use crate::outcome::Rejection;
+
+/// Values of an attribute that fit into a line.
+const MOST_VALUES: usize = 10;
 
 /// Says in a few lines what was made, what it took and what is missing.
 impl fmt::Display for Report {
@@ -36,6 +39,16 @@ impl fmt::Display for Report {
                 of(Rejection::Filtered),
                 of(Rejection::Surplus),
             )?;
+        }
+        for (name, values) in &self.attributes {
+            let value = |(value, share): (&String, &ShareReport)| {
+                format!("{value} {} of {}", share.accepted, share.wanted)
+            };
+            let listed: Vec<String> = values.iter().map(value).take(MOST_VALUES).collect();
+            write!(f, "\n{name}: {}", listed.join(", "))?;
+            if values.len() > listed.len() {
+                write!(f, " and {} more", values.len() - listed.len())?;
+            }
         }
         for (reason, count) in self.most_invalid() {
             write!(f, "\n{count} invalid: {reason}")?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::Sink;
 use super::partial_file::PartialFile;
+use super::rows::{failed, json_line};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Record;
 
@@ -71,6 +72,21 @@ impl JsonlSink {
         }
     }
 
+    /// Creates a sink that leaves a whole file at `path`, which begins with what is there already.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create), and where the file is there and cannot be read.
+    pub fn append(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let mut sink = Self::create(path)?;
+        let Target::File(file) = &mut sink.target else {
+            return Ok(sink);
+        };
+        file.begin_with_what_is_there()?;
+        Ok(sink)
+    }
+
     /// Creates a sink that writes to anything, such as standard output, and flushes it after each line.
     ///
     /// There is nothing to commit: what is written is there at once. The writer should not block for long.
@@ -102,15 +118,7 @@ impl fmt::Debug for JsonlSink {
 #[async_trait]
 impl<T: Serialize + Sync> Sink<T> for JsonlSink {
     async fn write(&mut self, record: &Record<T>) -> Result<()> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, record).map_err(|error| {
-            Error::new(
-                ErrorKind::Sink,
-                "a record does not serialise to a JSON object",
-            )
-            .with_source(error)
-        })?;
-        self.line.push(b'\n');
+        json_line(record, &mut self.line)?;
         // Copying a line to the system takes microseconds, less than handing it to another thread would.
         match &mut self.target {
             Target::File(file) => file.write_whole(&self.line),
@@ -159,21 +167,16 @@ fn check_extension(path: &Path) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "records are written as JSON Lines, and `.{}` does not say so; name the file `NAME.jsonl`",
+        "records are written as JSON Lines, and `.{}` does not say so; name the file `NAME.jsonl`, or take a `FileSink`",
         extension.display()
     );
     let error = Error::new(ErrorKind::InvalidInput, message);
     Err(error.with_context("path", path.display().to_string()))
 }
 
-fn failed(error: io::Error) -> Error {
-    Error::new(ErrorKind::Sink, "the output could not be written")
-        .with_context("cause", error.kind().to_string())
-        .with_source(error)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::{Arc, Mutex};
 
     use serde_json::json;
@@ -231,6 +234,24 @@ mod tests {
         assert!(!path.exists());
         let partial = std::fs::read_to_string(directory.path().join("out.jsonl.partial")).unwrap();
         assert_eq!(partial, "{\"a\":1,\"topic\":\"graphs\"}\n");
+    }
+
+    #[tokio::test]
+    async fn what_is_there_already_stays_and_is_followed_by_what_is_added() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.jsonl");
+        fs::write(&path, "{\"old\":1}\n\n{\"old\":2}").unwrap();
+        let mut sink = JsonlSink::append(&path).unwrap();
+        sink.write(&record(&json!({"new": 3}))).await.unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 3);
+        Sink::<crate::record::JsonRecord>::finish(&mut sink)
+            .await
+            .unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "{\"old\":1}\n{\"old\":2}\n{\"new\":3,\"topic\":\"graphs\"}\n"
+        );
+        drop(JsonlSink::append(folder.path().join("none.jsonl")).unwrap());
     }
 
     #[test]

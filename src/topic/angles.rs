@@ -202,6 +202,15 @@ impl AngleSet {
         Self::default()
     }
 
+    /// Returns the set for other topics: each has the angles of the one at its place here.
+    pub(crate) fn at(mut self, places: &[usize]) -> Self {
+        if !self.own.is_empty() {
+            let of = |place: &usize| self.own.get(*place).unwrap_or(&self.shared).clone();
+            self.own = places.iter().map(of).collect();
+        }
+        self
+    }
+
     /// Returns the angle of a call: the `task`-th under the topic with this index, counting from 0 in each topic.
     ///
     /// Each round gives every angle once, in an order of its own, so that neither topics nor rounds keep in step.

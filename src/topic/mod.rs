@@ -11,6 +11,7 @@ mod name;
 #[cfg(test)]
 mod test_request;
 mod tree;
+mod variables;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use function::{TopicsFn, topics_fn};
 pub use generated::GeneratedTopics;
 pub use name::{Topic, normalised_name};
 pub use tree::TopicTree;
+pub(crate) use variables::{Row, SOURCE, TEXT, value_text};
 
 use crate::error::Result;
 use crate::llm::{LlmClient, Parameters};

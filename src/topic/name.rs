@@ -4,11 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
+
+use super::variables::{Row, Variables, value_text};
 
 /// A subject records are asked under. Cheap to clone.
 ///
-/// Its JSON form is the name alone, or `{"name": ..., "path": [...]}` for a topic out of a tree.
+/// Topics of one name may differ in the row of source data and the values of attributes that their records are asked for with.
+///
+/// Its JSON form is the name alone, or an object that has the `path` of a topic out of a tree, and `row` and `attributes`
+/// where there are any.
 ///
 /// ```
 /// use topicloom::topic::Topic;
@@ -20,6 +26,7 @@ use unicode_normalization::UnicodeNormalization;
 pub struct Topic {
     name: Arc<str>,
     path: Option<Arc<[Arc<str>]>>,
+    variables: Option<Arc<Variables>>,
 }
 
 impl Topic {
@@ -32,7 +39,55 @@ impl Topic {
         } else {
             trimmed.into()
         };
-        Self { name, path: None }
+        Self {
+            name,
+            path: None,
+            variables: None,
+        }
+    }
+
+    /// Creates the topic that a row of source data is.
+    pub(crate) fn of_row(row: &Arc<Row>) -> Self {
+        let mut topic = Self::new(row.name());
+        topic.variables = Some(Arc::new(Variables::new(Some(Arc::clone(row)), Map::new())));
+        topic
+    }
+
+    /// Sets the values of attributes that its records are asked for with.
+    ///
+    /// ```
+    /// use serde_json::{Map, json};
+    /// use topicloom::topic::Topic;
+    ///
+    /// let hard = Map::from_iter([("difficulty".to_owned(), json!("hard"))]);
+    /// let topic = Topic::new("tides").with_attributes(hard);
+    /// assert_eq!(topic.to_string(), "tides (difficulty: hard)");
+    /// assert_eq!(topic.without_attributes(), Topic::new("tides"));
+    /// ```
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: Map<String, Value>) -> Self {
+        let row = self.full_row().cloned();
+        let is_plain = row.is_none() && attributes.is_empty();
+        self.variables = (!is_plain).then(|| Arc::new(Variables::new(row, attributes)));
+        self
+    }
+
+    /// Returns the topic that it is a part of, with all values of attributes.
+    #[must_use]
+    pub fn without_attributes(&self) -> Self {
+        self.clone().with_attributes(Map::new())
+    }
+
+    /// Takes the content of its row, of which a journal has the number.
+    pub(crate) fn with_content_of(mut self, row: &Arc<Row>) -> Self {
+        let filled = self
+            .variables
+            .as_ref()
+            .and_then(|variables| variables.with_content_of(row));
+        if let Some(filled) = filled {
+            self.variables = Some(Arc::new(filled));
+        }
+        self
     }
 
     /// Says where in a tree of topics this one is: the names above it, from the root down.
@@ -53,6 +108,45 @@ impl Topic {
     #[must_use]
     pub fn shared_name(&self) -> Arc<str> {
         Arc::clone(&self.name)
+    }
+
+    /// Returns the number of the row of source data that it is, counting from 1.
+    #[must_use]
+    pub fn row(&self) -> Option<u64> {
+        self.full_row().map(|row| row.number())
+    }
+
+    pub(crate) fn full_row(&self) -> Option<&Arc<Row>> {
+        self.variables.as_ref()?.row.as_ref()
+    }
+
+    /// Returns the values of attributes that its records are asked for with.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let attributes = self.variables.iter();
+        let attributes = attributes.flat_map(|variables| &variables.attributes);
+        attributes.map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Returns what a prompt is told beside the name: what is shown of its row, and the values of attributes.
+    pub(crate) fn variables(&self) -> Map<String, Value> {
+        let row = self.full_row().map(|row| row.shown().clone());
+        let mut all = row.unwrap_or_default();
+        let attributes = self.attributes();
+        all.extend(attributes.map(|(name, value)| (name.to_owned(), value.clone())));
+        all
+    }
+
+    /// Returns what is written with each of its records beside the name: the values of attributes, and what is kept of its row.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let kept = self.full_row().into_iter().flat_map(|row| row.kept());
+        self.attributes()
+            .chain(kept.map(|(name, value)| (name.as_str(), value)))
+    }
+
+    /// Returns what tells topics apart: the [normalised name](normalised_name), the row and the values of attributes.
+    pub(crate) fn identity(&self) -> String {
+        let key = self.variables.as_ref().map(|variables| &*variables.key);
+        normalised_name(&self.name) + key.unwrap_or_default()
     }
 
     /// Returns the names above this topic, from the root down; none outside of a tree.
@@ -77,9 +171,16 @@ impl Topic {
     }
 }
 
+/// Shows the name, and the values of attributes where there are any.
 impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
+        f.write_str(&self.name)?;
+        let mut before = " (";
+        for (name, value) in self.attributes() {
+            write!(f, "{before}{name}: {}", value_text(value))?;
+            before = ", ";
+        }
+        f.write_str(if before == ", " { ")" } else { "" })
     }
 }
 
@@ -97,19 +198,33 @@ impl From<String> for Topic {
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
+#[allow(clippy::large_enum_variant)] // There is one for a moment.
 enum Form {
     Name(String),
-    Placed { name: String, path: Vec<String> },
+    Placed {
+        name: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        path: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        row: Option<Row>,
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        attributes: Map<String, Value>,
+    },
 }
 
 impl Serialize for Topic {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.path.is_none() {
+        if self.path.is_none() && self.variables.is_none() {
             return serializer.serialize_str(&self.name);
         }
         Form::Placed {
             name: self.name.to_string(),
             path: self.path().map(str::to_owned).collect(),
+            row: self.full_row().map(|row| Row::clone(row)),
+            attributes: self
+                .attributes()
+                .map(|(name, value)| (name.to_owned(), value.clone()))
+                .collect(),
         }
         .serialize(serializer)
     }
@@ -119,7 +234,19 @@ impl<'de> Deserialize<'de> for Topic {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Form::deserialize(deserializer)? {
             Form::Name(name) => Self::new(name),
-            Form::Placed { name, path } => Self::new(name).with_path(path),
+            Form::Placed {
+                name,
+                path,
+                row,
+                attributes,
+            } => {
+                let mut topic = Self::new(name).with_path(path);
+                if let Some(row) = row {
+                    let row = Some(Arc::new(row));
+                    topic.variables = Some(Arc::new(Variables::new(row, Map::new())));
+                }
+                topic.with_attributes(attributes)
+            }
         })
     }
 }
@@ -192,6 +319,37 @@ mod tests {
             );
         }
         assert_ne!(normalised_name("C"), normalised_name("C++"));
+    }
+
+    #[test]
+    fn topics_of_one_name_differ_in_row_and_attributes() {
+        let value = |level: &str| Map::from_iter([("level".to_owned(), Value::from(level))]);
+        let row = |number, text: &str| {
+            let shown = Map::from_iter([("text".to_owned(), Value::from(text))]);
+            Arc::new(Row::new(number, shown, Map::new()))
+        };
+        let topics = [
+            Topic::new("row 1"),
+            Topic::new("row 1").with_attributes(value("easy")),
+            Topic::new("row 1").with_attributes(value("hard")),
+            Topic::of_row(&row(1, "secret")),
+            Topic::of_row(&row(1, "other")),
+            Topic::of_row(&row(1, "secret")).with_attributes(value("easy")),
+        ];
+        for (place, topic) in topics.iter().enumerate() {
+            let text = serde_json::to_string(topic).unwrap();
+            assert!(!text.contains("secret") && !format!("{topic:?}").contains("secret"));
+            let read: Topic = serde_json::from_str(&text).unwrap();
+            assert_eq!(
+                topics.iter().position(|topic| *topic == read),
+                Some(place),
+                "{text}"
+            );
+            assert_eq!(read.identity(), topic.identity());
+            let filled = read.with_content_of(&row(1, "secret"));
+            let is_it = place == 3 || place == 5;
+            assert_eq!(filled.variables().contains_key("text"), is_it);
+        }
     }
 
     #[test]

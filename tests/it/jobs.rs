@@ -72,6 +72,150 @@ async fn a_classification_has_no_label_that_its_filter_refuses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn reviews_have_exact_shares_of_ratings() {
+    let dataset = run(built(job("reviews.yaml")), &registry(&["openai"])).await;
+    assert_eq!(dataset.len(), 60);
+    let of = |rating: u64| {
+        let is_it = |record: &&topicloom::Record| record.data["rating"] == rating;
+        dataset.iter().filter(is_it).count()
+    };
+    assert_eq!([1, 2, 3, 4, 5].map(of), [6, 6, 12, 18, 18]);
+    let customers = &dataset.report().attributes["customer"];
+    assert!(
+        customers
+            .values()
+            .all(|share| share.wanted == 20 && share.accepted == 20)
+    );
+    let tents = &dataset.by_topic()["a tent"];
+    let ratings = tents.iter().filter(|record| record.data["rating"] == 4);
+    assert_eq!((tents.len(), ratings.count()), (10, 3));
+    assert!(json!(tents[0])["customer"].is_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_row_of_a_table_gives_its_translations() {
+    let dataset = run(built(job("translations.yaml")), &registry(&["openai"])).await;
+    assert_eq!(dataset.len(), 12);
+    for (row, records) in dataset.by_topic() {
+        assert_eq!(records.len(), 2, "{row}");
+        let record = json!(records[0]);
+        let number = records[0].topic.row().expect("it is a row");
+        assert_eq!(record["topic"], format!("row {number}"));
+        assert_eq!(record["id"], format!("s{number}"));
+        assert!(record.get("register").is_none() && record["text"].is_string());
+    }
+    let kept = dataset.iter().find(|record| record.topic.row() == Some(3));
+    let kept = json!(kept.expect("it has two records"));
+    assert_eq!(kept["text"], "She said: \"come in\", and left.");
+}
+
+/// Quotes a sentence of the text that it is asked about; every third time it makes one up.
+#[derive(Debug)]
+struct Quoting(OfflineModel, AtomicU64);
+
+#[async_trait]
+impl LlmClient for Quoting {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        let call = self.1.fetch_add(1, Ordering::Relaxed);
+        let answer = self.0.complete(request).await?;
+        let mut answer: Value = serde_json::from_str(&answer.text).expect("it is JSON");
+        let text = request.last_text();
+        let lines = text.lines().skip_while(|line| *line != "text: ").skip(1);
+        let lines = lines.take_while(|line| line.starts_with("    "));
+        let sentences = lines.collect::<Vec<_>>().join(" ");
+        let mut sentences = sentences.split(". ").filter(|sentence| sentence.len() > 30);
+        let quote = match call % 3 {
+            0 => "It makes tea as well.".to_owned(),
+            _ => sentences.next().unwrap_or_default().to_uppercase(),
+        };
+        answer["records"][0]["quote"] = quote.into();
+        Ok(ChatResponse::new(answer.to_string()))
+    }
+
+    fn model(&self) -> &str {
+        self.0.model()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_over_documents_quote_what_stands_there() {
+    let models = ModelRegistry::new().register("openai", |name| {
+        Ok(Arc::new(Quoting(
+            OfflineModel::new(name.as_str()),
+            AtomicU64::new(0),
+        )))
+    });
+    let dataset = run(built(job("questions-over-documents.yaml")), &models).await;
+    assert_eq!(dataset.len(), 12);
+    let refused = &dataset.report().filtered;
+    assert!(
+        refused["the quote does not stand in the text"] >= 4,
+        "{refused:?}"
+    );
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/inputs/manual");
+    for record in &dataset {
+        let record = json!(record);
+        let file = record["source"].as_str().expect("it is kept");
+        let text = std::fs::read_to_string(folder.join(file)).expect("it is a document");
+        let plain = |text: &str| {
+            text.split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .to_lowercase()
+        };
+        let quote = record["quote"].as_str().expect("the schema says text");
+        assert!(plain(&text).contains(&plain(quote)), "{file}");
+    }
+    let covered = &dataset.report().documents;
+    let names: Vec<&String> = covered.keys().collect();
+    assert_eq!(names, ["descaling.md", "grinder.txt", "milk.md"]);
+    assert!(
+        covered
+            .values()
+            .all(|share| share.wanted == share.accepted && share.accepted > 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn examples_are_shown_and_not_made_again() {
+    let given = "Can I return a helmet?";
+    let models = ModelRegistry::new().register("openai", move |name| {
+        let copy = json!({"records": [{"question": given, "answer": "Within 30 days, unworn and in its box."}]});
+        Ok(Arc::new(Leaking(OfflineModel::new(name.as_str()), copy, AtomicU64::new(0))))
+    });
+    let input = built(job("from-examples.yaml"));
+    let dataset = run(input.clone(), &models).await;
+    assert_eq!(dataset.len(), 12);
+    assert!(
+        dataset
+            .iter()
+            .all(|record| record.data["question"] != given)
+    );
+    assert!(dataset.report().duplicates.values().sum::<u64>() >= 1);
+    let pipeline =
+        Pipeline::builder_from_input(&input, &registry(&["openai"])).expect("it is known");
+    let shown = pipeline
+        .build()
+        .preview(input, 3)
+        .await
+        .expect("it begins")
+        .to_string();
+    assert!(
+        shown.contains("Records like these are wanted; copy none of them:\n- {\"question\":"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("slips under load")
+            && shown.contains("old bikes")
+            && shown.contains("a helmet")
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_topic_tree_has_as_many_topics_as_leaves() {
     let dataset = run(built(job("topic-tree.yaml")), &registry(&["openai"])).await;
     let topics = &dataset.report().topics;

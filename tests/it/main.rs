@@ -8,6 +8,7 @@ mod answers;
 #[cfg(feature = "providers")]
 mod caching;
 mod conversation;
+mod crossed;
 mod embedding;
 mod endings;
 mod hooks;
@@ -22,6 +23,7 @@ mod money;
 mod over_http;
 mod rehearsing;
 mod resuming;
+mod rows;
 mod seeded;
 mod sizes;
 mod steering;

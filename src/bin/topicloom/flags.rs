@@ -29,6 +29,13 @@ const WITHOUT_FLAG: [&str; 9] = [
     "journal",
 ];
 
+/// Keys that may name a file or a folder that is read, and where in them it stands.
+const FILES: [(&str, &str); 3] = [
+    ("source", "file"),
+    ("documents", "path"),
+    ("examples", "file"),
+];
+
 /// Parameters of the model that writes records.
 const PARAMETERS: [(&str, &str); 2] = [
     (
@@ -238,6 +245,10 @@ impl FromArgMatches for Flags {
             } else {
                 Kind::of(&schema).read(&words)
             };
+            let file = FILES.iter().find(|(named, _)| *named == key.names[0]);
+            if let (Some((_, place)), Some(file)) = (file, value.as_str()) {
+                value = json!({*place: absolute(file)});
+            }
             if let ("already_seen", Value::Array(files)) = (key.names[0], &mut value) {
                 for file in files {
                     if let Some(name) = file.as_str() {

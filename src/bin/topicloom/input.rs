@@ -38,6 +38,28 @@ pub(crate) fn read(
     Ok(input)
 }
 
+/// Has an input that adds to its output know the one that the command line names.
+pub(crate) fn appending(
+    input: GenerateByTopicInput,
+    output: Option<&Path>,
+) -> Result<GenerateByTopicInput> {
+    let settings = input.settings();
+    let said = settings.output.as_ref().map(|output| &*output.path);
+    let output = output.or(said).filter(|output| *output != Path::new("-"));
+    match output {
+        _ if !settings.append => Ok(input),
+        output if output.is_some() && output == said => Ok(input),
+        None => {
+            let message = "there is no file to append to: name it with `--output`";
+            Err(Error::new(ErrorKind::InvalidInput, message))
+        }
+        Some(output) => {
+            let output = output.display().to_string();
+            input.to_builder().set("output", output).build()
+        }
+    }
+}
+
 fn from_stdin() -> Result<GenerateByTopicInputBuilder> {
     let mut bytes = Vec::new();
     io::stdin()

@@ -8,6 +8,7 @@ use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
 use crate::args::RunArgs;
 use crate::files;
+use crate::folder::Folder;
 use crate::place::Place;
 
 /// Returns where the journal goes: what the command line says, then what the input says, then beside the output where a
@@ -19,16 +20,23 @@ pub(crate) fn place(args: &RunArgs, input: &GenerateByTopicInput) -> Result<Opti
     if args.no_journal {
         return Ok(None);
     }
-    let output = args.drive.output();
+    // The journal of a folder lies beside it: it is not to be published.
+    let folder = args.drive.to.folder.as_ref();
+    let output = folder.map_or_else(|| args.drive.output(), Folder::path);
     let has_file = files::is_file(output);
-    let beside = || files::beside(output, ".journal");
+    // What is added to more records is another run.
+    let ending = match input.appended_to() {
+        0 => ".journal".to_owned(),
+        there => format!(".after-{there}.journal"),
+    };
+    let beside = || files::beside(output, &ending);
     let path = match &input.settings().storage {
         Storage::Local(Some(folder)) => {
             make(folder)?;
             match output.file_name().filter(|_| has_file) {
                 Some(_) => files::beside(
                     &folder.join(output.file_name().unwrap_or_default()),
-                    ".journal",
+                    &ending,
                 ),
                 None => folder.join(input.journal_name()),
             }

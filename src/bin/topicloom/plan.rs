@@ -8,8 +8,11 @@ use crate::{input, out};
 pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
     let input = input::read(args.input.as_deref(), &args.adjust, false)?;
     let allocation = input.allocation();
-    for planned in &allocation.given {
-        let topic = out::on_one_line(planned.topic.name());
+    let mut given = allocation.clone();
+    given.generated.clear();
+    let plan = given.complete(Vec::new())?.crossed(input.attributes());
+    for planned in &plan.topics {
+        let topic = out::on_one_line(&planned.topic.to_string());
         out::line(format_args!("{:>8}  {topic}", planned.quota))?;
     }
     for quota in &allocation.generated {

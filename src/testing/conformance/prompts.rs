@@ -1,5 +1,7 @@
 //! What prompts promise.
 
+use serde_json::Map;
+
 use crate::prompt::{AskContext, Prompts, StableContext, TopicsContext};
 
 /// Text that would do something if it were evaluated instead of shown.
@@ -43,7 +45,11 @@ pub fn prompts(prompts: &impl Prompts) {
     }
     for topic in ["rivers", HOSTILE] {
         let avoid = ["What is the delta of the Nile?".to_owned()];
+        let variables = Map::from_iter([("level".to_owned(), "hard".into())]);
+        let examples = [r#"{"name":"Rhine"}"#.to_owned()];
         let context = AskContext::new(topic, 3)
+            .with_variables(&variables)
+            .with_examples(&examples)
             .with_avoid(&avoid)
             .with_feedback(Some("`name` is missing"));
         let text = rendered(prompts.ask(&context));
@@ -56,6 +62,11 @@ pub fn prompts(prompts: &impl Prompts) {
             text.contains(topic.trim_end().split('\n').next().unwrap_or(topic)),
             "the topic is not shown"
         );
+        assert!(
+            text.contains("level: hard"),
+            "the value of an attribute is not shown"
+        );
+        assert!(text.contains(&examples[0]), "an example is not shown");
         assert!(text.contains(&avoid[0]), "a record to avoid is not shown");
         assert!(
             text.contains("`name` is missing"),

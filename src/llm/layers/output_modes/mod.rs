@@ -8,15 +8,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
 use tokio::sync::Semaphore;
 use tracing::debug;
 
 use self::choice::{Choice, Failure, Next};
 use super::Warn;
 use crate::llm::{Capabilities, OutputFormat, OutputMode, OutputSchema};
+use crate::schema::Dialect;
 use crate::schema::dialect::compile;
-use crate::schema::{Dialect, canonical};
 
 pub use fallback::OutputModeFallback;
 pub(crate) use unproven::UnprovenModes;
@@ -63,6 +62,9 @@ impl Gate {
 
 /// Calls in flight in a mode that was never answered: as many as a run starts with.
 const FIRST_CALLS: usize = 8;
+
+/// Schemas of a family whose formats are kept: one for each number of records, and for each value that a field is to have.
+const MOST_FORMATS: usize = 1_024;
 
 /// A request's format, and how that asks.
 #[derive(Debug, Clone)]
@@ -116,7 +118,7 @@ impl OutputModes {
         };
         let left = {
             let mut known = self.lock();
-            let Some(known) = known.get_mut(&(model.into(), family(&schema.schema))) else {
+            let Some(known) = known.get_mut(&(model.into(), schema.family())) else {
                 return;
             };
             let formats = known.formats.get(&schema.fingerprint());
@@ -138,7 +140,7 @@ impl OutputModes {
     fn gate(&self, model: &Arc<str>, schema: &OutputSchema, capabilities: Capabilities) -> Gate {
         let mut known = self.lock();
         let known = known
-            .entry((Arc::clone(model), family(&schema.schema)))
+            .entry((Arc::clone(model), schema.family()))
             .or_insert_with(|| Known {
                 choice: Choice::new(formats(schema, capabilities).iter().map(Option::is_some)),
                 formats: HashMap::new(),
@@ -159,6 +161,9 @@ impl OutputModes {
         capabilities: Capabilities,
     ) -> (usize, Format) {
         self.update(model, schema, |known| {
+            if known.formats.len() >= MOST_FORMATS {
+                known.formats.clear();
+            }
             let formats = known
                 .formats
                 .entry(schema.fingerprint())
@@ -177,7 +182,7 @@ impl OutputModes {
         change: impl FnOnce(&mut Known) -> R,
     ) -> R {
         let mut known = self.lock();
-        let known = known.get_mut(&(Arc::clone(model), family(&schema.schema)));
+        let known = known.get_mut(&(Arc::clone(model), schema.family()));
         change(known.expect("a call passes the gate first"))
     }
 
@@ -196,18 +201,6 @@ impl fmt::Debug for OutputModes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OutputModes").finish_non_exhaustive()
     }
-}
-
-/// Hashes a schema without how many items the lists at its top have, which differs from request to request.
-fn family(schema: &Value) -> u128 {
-    let mut schema = schema.clone();
-    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        for list in properties.values_mut().filter_map(Value::as_object_mut) {
-            list.shift_remove("minItems");
-            list.shift_remove("maxItems");
-        }
-    }
-    canonical::hash(&schema)
 }
 
 /// Returns how to ask in each of the backend's modes and, last, in the prompt alone; `None` where the dialect cannot

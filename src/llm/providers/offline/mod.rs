@@ -35,7 +35,8 @@ use text::{Length, Writer};
 /// - `Topic: …` in the last message: what the texts speak of;
 /// - what follows `Instruction:` or `# What the data set is about` (else the user's first message): what
 ///   invented topics are about;
-/// - lines that start with `- `: topics that are not to be invented again.
+/// - lines that start with `- `: topics that are not to be invented again;
+/// - `text: …`, in a message without a topic: what a `quote` is taken from.
 ///
 /// The names of fields choose what is written into them: a `question` ends in a question mark, an `email` is
 /// an address, a `rating` lies from 1 to 5. Lists at the top of the schema have exactly `minItems` items, or

@@ -18,6 +18,26 @@ pub(super) fn topic(request: &ChatRequest) -> Option<&str> {
     below(request.last_text(), "topic:")
 }
 
+/// Returns the sentences of the text that the last message shows under `text:`, on that line or moved in below it.
+pub(super) fn sentences(request: &ChatRequest) -> Vec<String> {
+    let mut lines = request.last_text().lines();
+    let Some(first) = lines.find_map(|line| line.strip_prefix("text:")) else {
+        return Vec::new();
+    };
+    let below = lines
+        .take_while(|line| line.starts_with("    "))
+        .map(str::trim);
+    let text = std::iter::once(first.trim())
+        .chain(below)
+        .collect::<Vec<_>>()
+        .join("\n");
+    let sentences = text.split(['\n', '.']).map(str::trim);
+    sentences
+        .filter(|sentence| sentence.contains(' '))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Returns what the instruction is about: the line after its label or heading in the latest message that has one, or
 /// else the user's first message.
 pub(super) fn of_instruction(request: &ChatRequest) -> Option<String> {

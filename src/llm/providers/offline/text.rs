@@ -100,6 +100,8 @@ pub(super) struct Writer {
     subject: String,
     focus: String,
     other: String,
+    /// What can be quoted.
+    sentences: Vec<String>,
     /// In lower case.
     topics_in_use: HashSet<String>,
 }
@@ -113,11 +115,15 @@ impl Writer {
             subject: String::new(),
             focus: String::new(),
             other: String::new(),
+            sentences: Vec::new(),
             topics_in_use: HashSet::new(),
         };
         let topic = subject::topic(request);
         if asks_for_topics {
             writer.topics_in_use = subject::topics_in_use(request).collect();
+        }
+        if topic.is_none() {
+            writer.sentences = subject::sentences(request);
         }
         // To look for it takes longer than all the rest.
         let subject =
@@ -135,6 +141,10 @@ impl Writer {
 
     /// Writes the text of a field.
     pub(super) fn text(&mut self, field: &str, length: Length) -> String {
+        if field == "quote" && !self.sentences.is_empty() {
+            let at = self.random.below(self.sentences.len() as u64);
+            return self.sentences[usize::try_from(at).unwrap_or(0)].clone();
+        }
         let ways = ways_of(field, "").unwrap_or(&TEMPLATES["sentence"]);
         let mut text = self.drawn(ways);
         for _ in 1..DRAWS {
