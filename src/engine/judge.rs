@@ -324,31 +324,57 @@ impl Judge {
         };
         let decoded = match self.decoded(&value, was_clean) {
             Ok(decoded) => decoded,
-            Err(refused) => {
-                return Ok(Err(Refused {
-                    json: self.kept(value),
-                    ..refused
-                }));
-            }
+            Err(refused) => return Ok(Err(refused.with_json(self.kept(value)))),
         };
         let Value::Object(fields) = value else {
             return Ok(Err(Refused::new(Rejection::Invalid, None)));
         };
         if let Some(reason) = self.strays(topic, &fields) {
-            return Ok(Err(Refused {
-                json: self.kept(Value::Object(fields)),
-                ..Refused::filtered(reason)
-            }));
+            let refused = Refused::filtered(reason);
+            return Ok(Err(refused.with_json(self.kept(Value::Object(fields)))));
         }
         let candidate = Candidate::new(topic.name(), &fields);
+        let scores = match self.filtered(&candidate, was_clean).await? {
+            Ok(scores) => scores,
+            Err(refused) => return Ok(Err(refused.with_json(self.kept(Value::Object(fields))))),
+        };
+        let fingerprint = self.parts.deduplicator.fingerprint(&candidate);
+        let part = "the deduplicator, or its embedder,";
+        let fingerprint = bounded(part, self.longest, fingerprint).await?;
+        let excerpt = excerpt(&fields);
+        let placeholder = (!was_clean && !self.parts.settings().allow_placeholders)
+            .then(|| placeholder::find(&fields, &self.parts.schema))
+            .flatten();
+        let (data, json) = if let Some(data) = decoded {
+            (data, self.kept(Value::Object(fields)))
+        } else {
+            let json = self.keeps_data.then(|| Box::new(fields.clone()));
+            (Decoded::Json(fields), json)
+        };
+        Ok(Ok(Ready {
+            data,
+            json,
+            excerpt,
+            fingerprint,
+            scores,
+            placeholder,
+        }))
+    }
+
+    /// Asks the filters about a candidate, and returns what scores it was given.
+    async fn filtered(
+        &self,
+        candidate: &Candidate<'_>,
+        was_clean: bool,
+    ) -> Result<Result<Option<Arc<Scores>>, Refused>> {
         let filters = self.filters.iter();
         let mut scores = None;
         // What a filter with a key said of a clean answer is known, but for its scores.
         let asked = |filter: &&RunFilter| !was_clean || filter.key.is_none() || filter.scores();
         for filter in filters.filter(asked) {
             let key = filter.key.as_deref();
-            let decide = |record| filter.check(&candidate, record);
-            let verdict = self.parts.verdicts.ask(key, &candidate, &self.log, decide);
+            let decide = |record| filter.check(candidate, record);
+            let verdict = self.parts.verdicts.ask(key, candidate, &self.log, decide);
             let refused = match verdict.await? {
                 Ok(FilterVerdict::Keep) => continue,
                 Ok(FilterVerdict::Reject(reason)) => Refused::filtered(reason),
@@ -374,32 +400,9 @@ impl Judge {
                     ..Refused::new(Rejection::Filtered, None)
                 },
             };
-            return Ok(Err(Refused {
-                json: self.kept(Value::Object(fields)),
-                ..refused
-            }));
+            return Ok(Err(refused));
         }
-        let fingerprint = self.parts.deduplicator.fingerprint(&candidate);
-        let part = "the deduplicator, or its embedder,";
-        let fingerprint = bounded(part, self.longest, fingerprint).await?;
-        let excerpt = excerpt(&fields);
-        let placeholder = (!was_clean && !self.parts.settings().allow_placeholders)
-            .then(|| placeholder::find(&fields, &self.parts.schema))
-            .flatten();
-        let (data, json) = if let Some(data) = decoded {
-            (data, self.kept(Value::Object(fields)))
-        } else {
-            let json = self.keeps_data.then(|| Box::new(fields.clone()));
-            (Decoded::Json(fields), json)
-        };
-        Ok(Ok(Ready {
-            data,
-            json,
-            excerpt,
-            fingerprint,
-            scores,
-            placeholder,
-        }))
+        Ok(Ok(scores))
     }
 
     /// Returns how a record strays from what it was asked for with.
