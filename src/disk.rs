@@ -15,7 +15,7 @@ pub(crate) fn private() -> OpenOptions {
 }
 
 /// Returns the permissions of what has the name already, or those that any new file gets in the directory of `beside`.
-pub(crate) fn usual_permissions(path: &Path, beside: &Path) -> io::Result<Permissions> {
+fn usual_permissions(path: &Path, beside: &Path) -> io::Result<Permissions> {
     if let Ok(there) = fs::metadata(path) {
         return Ok(there.permissions());
     }
@@ -30,12 +30,28 @@ pub(crate) fn usual_permissions(path: &Path, beside: &Path) -> io::Result<Permis
     usual.map(|usual| usual.permissions())
 }
 
+/// Gives a file another name, once its content is durable, with the permissions of what has the name already, or those of any
+/// new file.
+pub(crate) fn give_name(file: &fs::File, from: &Path, name: &Path) -> io::Result<()> {
+    file.set_permissions(usual_permissions(name, from)?)?;
+    file.sync_all()?;
+    fs::rename(from, name)?;
+    sync_directory_of(name)
+}
+
 /// Gives a file the first name behind its own, as `NAME.1`, that is free, and returns it.
 pub(crate) fn move_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = free_name(path)?;
     fs::rename(path, &aside)?;
     sync_directory_of(&aside)?;
     Ok(aside)
+}
+
+/// Returns a path with more behind its name.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path.as_os_str());
+    name.push(suffix);
+    name.into()
 }
 
 /// Returns the first name behind a file's own, as `NAME.1`, that is free.
@@ -45,11 +61,7 @@ pub(crate) fn free_name(path: &Path) -> io::Result<PathBuf> {
 
 /// Returns the first name of the form `NAME.WORD1` that is free.
 fn numbered(path: &Path, word: &str) -> io::Result<PathBuf> {
-    let name = |number: u32| {
-        let mut name = OsString::from(path.as_os_str());
-        name.push(format!(".{word}{number}"));
-        PathBuf::from(name)
-    };
+    let name = |number: u32| with_suffix(path, &format!(".{word}{number}"));
     let mut names = (1..u32::MAX).map(name);
     let free = names.find(|name| name.symlink_metadata().is_err());
     free.ok_or_else(|| io::ErrorKind::AlreadyExists.into())

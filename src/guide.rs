@@ -20,6 +20,8 @@ pub mod input {}
 
 #[doc = include_str!("../docs/starting-points.md")]
 pub mod starting_points {}
+#[doc = include_str!("../docs/output.md")]
+pub mod output {}
 
 #[doc = include_str!("../docs/models.md")]
 pub mod models {}

@@ -2,6 +2,8 @@
 
 mod decoder;
 mod export;
+mod shape;
+mod split;
 
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use serde_json::{Map, Value};
 
 pub(crate) use self::decoder::{Decoded, DecodedRecord, Decoder};
 use self::export::WithTopic;
+pub use self::shape::Shape;
+pub use self::split::Split;
 use crate::error::{Error, ErrorKind, Result};
 use crate::scores::Scores;
 use crate::topic::Topic;

@@ -809,6 +809,8 @@ fn every_documented_example_runs_offline() {
     // Two are for a database, and one wants values that the stand-in does not know.
     let goes_otherwise = |path: &str| match path {
         "journal.shared" | "journal.run_id" => Some(2),
+        // A split is for files, and standard output is none.
+        "output.split" => Some(2),
         "filters.answer.one_of" => Some(3),
         _ => None,
     };
@@ -847,4 +849,585 @@ fn every_documented_example_runs_offline() {
     });
     let wrong = wrong.into_inner().expect("nothing panics");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn bytes(path: &std::path::Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn an_export_is_what_the_run_wrote_in_every_format_and_shape() {
+    let place = Place::new();
+    let shape = "messages=question:answer,system=Be brief, and kind.";
+    for (name, more) in [
+        ("data.jsonl", &[][..]),
+        ("data.jsonl.gz", &[]),
+        ("data.csv", &["--escape-formulas"]),
+        ("data.parquet", &[]),
+        ("shaped.jsonl", &["--shape", shape]),
+        ("shaped.parquet", &["--shape", shape]),
+        (
+            "plain",
+            &["--format", "csv", "--shape", "text=question:topic"],
+        ),
+    ] {
+        let run = [
+            "run",
+            "input.json",
+            "--offline",
+            "-q",
+            "--journal",
+            "run.journal",
+            "-o",
+            name,
+        ];
+        place.prints(&[&run[..], more].concat());
+        let written = bytes(&place.path(name));
+        fs::remove_file(place.path(name)).expect("it is there");
+        let export = ["export", "run.journal", "-o", name];
+        let output = place.runs(&[&export[..], more].concat());
+        assert!(output.status.success(), "{name}: {}", said(&output));
+        assert_eq!(said(&output), format!("all 40 records: {name}\n"));
+        assert!(bytes(&place.path(name)) == written, "{name} differs");
+    }
+    let printed = place.prints(&["export", "run.journal", "--shape", shape]);
+    assert_eq!(printed.as_bytes(), bytes(&place.path("shaped.jsonl")));
+    let journal = bytes(&place.path("run.journal"));
+    place.prints(&["export", "run.journal", "-q", "-o", "data.jsonl"]);
+    assert!(
+        bytes(&place.path("run.journal")) == journal,
+        "it was written to"
+    );
+    let left = fs::read_dir(place.0.path()).expect("it is there").count();
+    assert_eq!(left, 9, "the input, the journal, and seven outputs");
+}
+
+#[test]
+fn an_export_of_an_incomplete_run_says_how_many_there_are() {
+    let place = Place::new();
+    let run = [
+        "run",
+        "input.json",
+        "--offline",
+        "--journal",
+        "run.journal",
+        "-o",
+        "data.jsonl",
+        "--set",
+        "max_calls=9",
+    ];
+    assert_eq!(place.runs(&run).status.code(), Some(3));
+    let output = place.runs(&["export", "run.journal", "-o", "so-far.jsonl"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(
+        said(&output),
+        "9 of 40 records, as many as the journal holds: so-far.jsonl\n"
+    );
+    assert!(bytes(&place.path("so-far.jsonl")) == bytes(&place.path("data.jsonl.partial")));
+    // What a run has written so far, its last entry cut off.
+    let journal = bytes(&place.path("run.journal"));
+    fs::write(
+        place.path("half.journal"),
+        &journal[..journal.len() * 2 / 3],
+    )
+    .expect("there is room");
+    let half = place.prints(&["export", "half.journal"]);
+    let so_far = bytes(&place.path("so-far.jsonl"));
+    assert!(!half.is_empty() && half.len() < so_far.len());
+    assert!(so_far.starts_with(half.as_bytes()));
+    let same = place.runs(&["export", "run.journal", "-o", "run.journal"]);
+    assert_eq!(same.status.code(), Some(2), "{}", said(&same));
+}
+
+#[test]
+fn a_format_or_shape_that_cannot_be_is_told_before_the_first_call() {
+    let place = Place::new();
+    for (args, told) in [
+        (
+            &["-o", "data.xlsx"][..],
+            "`.xlsx` is the extension of no format",
+        ),
+        (&["-o", "data.jsonl.zst"], "name the file `NAME.jsonl.gz`"),
+        (
+            &["-o", "data.csv", "--format", "jsonl"],
+            "says another format",
+        ),
+        (
+            &["--format", "xml"],
+            "`xml` is no format; write one of `jsonl`, `csv`, `parquet`",
+        ),
+        (
+            &["--shape", "messages=qestion:answer"],
+            "did you mean `question`?",
+        ),
+        (
+            &["--shape", "mesages=question:answer"],
+            "did you mean `messages`?",
+        ),
+        (
+            &["--set", "output.shape=alpaca=question:anwser"],
+            "did you mean `answer`?",
+        ),
+    ] {
+        let output = place.runs(&[&["run", "input.json", "--offline"][..], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", said(&output));
+        assert!(said(&output).contains(told), "{args:?}: {}", said(&output));
+    }
+    assert_eq!(
+        fs::read_dir(place.0.path()).expect("it is there").count(),
+        1
+    );
+}
+
+#[test]
+fn a_split_has_exact_counts_and_keeps_topics_on_one_side() {
+    let place = Place::new();
+    let run = [
+        "run",
+        "input.json",
+        "--offline",
+        "--journal",
+        "run.journal",
+        "-o",
+        "data.csv",
+    ];
+    let split = ["--split", "train=.75,test=.25"];
+    let output = place.runs(&[&run[..], &split].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    let told = said(&output);
+    assert!(
+        told.contains("train: 30 records; test: 10 records; "),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("all 40 records: data.train.csv, data.test.csv\n"),
+        "{told}"
+    );
+    let (train, test) = (place.path("data.train.csv"), place.path("data.test.csv"));
+    let written = (bytes(&train), bytes(&test));
+    let export = ["export", "run.journal", "-q", "-o", "data.csv"];
+    place.prints(&[&export[..], &split].concat());
+    assert!(
+        (bytes(&train), bytes(&test)) == written,
+        "an export splits otherwise"
+    );
+    let by_topic = [
+        "export",
+        "run.journal",
+        "-q",
+        "-o",
+        "by.jsonl",
+        "--split",
+        "a=.5,b=.5",
+        "--split-by",
+        "topic",
+    ];
+    place.prints(&by_topic);
+    for (side, topics) in [("by.a.jsonl", 1), ("by.b.jsonl", 1)] {
+        let side = records(&String::from_utf8_lossy(&bytes(&place.path(side))));
+        let seen: std::collections::BTreeSet<_> =
+            side.iter().map(|it| it["topic"].to_string()).collect();
+        assert_eq!((side.len(), seen.len()), (20, topics));
+    }
+    let left = fs::read_dir(place.0.path()).expect("it is there").count();
+    assert_eq!(left, 6, "the input, the journal, and two sides twice");
+    for (args, told) in [
+        (
+            &["--split", "train=.9"][..],
+            "the shares add up to 0.9; write shares",
+        ),
+        (
+            &["--split", "a=.5,b=.5", "--split-by", "topics"],
+            "`topics` is no field of the schema",
+        ),
+    ] {
+        let output = place.runs(&[&run[..], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", said(&output));
+        assert!(said(&output).contains(told), "{args:?}: {}", said(&output));
+    }
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn a_folder_has_all_that_belongs_to_a_data_set_and_an_export_makes_the_same_data() {
+    let place = Place::new();
+    let run = [
+        "run",
+        "input.json",
+        "--offline",
+        "--journal",
+        "run.journal",
+        "-o",
+        "out/",
+        "--split",
+        "train=.9,test=.1",
+    ];
+    let output = place.runs(&run);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(
+        said(&output).contains("hf upload USER/NAME out --repo-type dataset"),
+        "{}",
+        said(&output)
+    );
+    let listed = |folder: &str| -> Vec<String> {
+        let files = fs::read_dir(place.path(folder)).expect("it is there");
+        let mut names: Vec<String> = files
+            .map(|file| {
+                file.expect("it is readable")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(
+        listed("out"),
+        [
+            "README.md",
+            "SHA256SUMS",
+            "data",
+            "manifest.json",
+            "rejected.jsonl",
+            "report.json"
+        ]
+    );
+    let data = listed("out/data");
+    assert_eq!(
+        data,
+        [
+            "test-00000-of-00001.parquet",
+            "train-00000-of-00001.parquet"
+        ]
+    );
+    let card = String::from_utf8_lossy(&bytes(&place.path("out/README.md"))).into_owned();
+    let head = card
+        .strip_prefix("---\n")
+        .and_then(|rest| rest.split_once("\n---\n"))
+        .expect("it has a head")
+        .0;
+    for line in [
+        "  - split: test",
+        "    path: data/train-00000-of-00001.parquet",
+        "- n<1K",
+    ] {
+        assert!(head.lines().any(|it| it == line), "{head}");
+    }
+    let manifest: Value =
+        serde_json::from_slice(&bytes(&place.path("out/manifest.json"))).expect("it is JSON");
+    assert_eq!(
+        (&manifest["accepted"], &manifest["input"]["num_records"]),
+        (&json!(40), &json!(40))
+    );
+    let sums = Command::new("sha256sum")
+        .args(["-c", "--strict", "SHA256SUMS"])
+        .current_dir(place.path("out"))
+        .output();
+    if let Ok(sums) = sums {
+        assert!(sums.status.success(), "{}", said(&sums));
+        assert_eq!(String::from_utf8_lossy(&sums.stdout).lines().count(), 6);
+    }
+    let again = [
+        "export",
+        "run.journal",
+        "-o",
+        "again/",
+        "--split",
+        "train=.9,test=.1",
+    ];
+    place.prints(&again);
+    assert_eq!(listed("again"), listed("out"));
+    for name in data {
+        let of = |folder: &str| bytes(&place.path(folder).join("data").join(&name));
+        assert!(of("again") == of("out"), "{name} differs");
+    }
+}
+
+#[cfg(all(unix, feature = "parquet"))]
+#[test]
+fn a_folder_that_cannot_be_finished_has_no_half_file() {
+    let place = Place::new();
+    // What stands in the way of one file after the other.
+    for blocked in [
+        "data/train-00000-of-00001.parquet.making",
+        "report.json.partial",
+        "manifest.json.partial",
+        "README.md.partial",
+        "SHA256SUMS.partial",
+    ] {
+        fs::create_dir_all(place.path("out").join(blocked)).expect("there is room");
+        let run = [
+            "run",
+            "input.json",
+            "--offline",
+            "--journal",
+            "run.journal",
+            "-o",
+            "out/",
+        ];
+        let output = place.runs(&run);
+        assert!(!output.status.success(), "{blocked}");
+        fs::remove_dir(place.path("out").join(blocked)).expect("it is empty");
+        for (name, end) in [
+            ("report.json", "}\n"),
+            ("manifest.json", "}\n"),
+            ("README.md", "files.\n"),
+            ("SHA256SUMS", "\n"),
+        ] {
+            let text =
+                fs::read_to_string(place.path("out").join(name)).unwrap_or_else(|_| end.to_owned());
+            assert!(text.ends_with(end), "{blocked}: {name} is cut off");
+        }
+    }
+    place.prints(&[
+        "run",
+        "input.json",
+        "--offline",
+        "--journal",
+        "run.journal",
+        "-o",
+        "out/",
+    ]);
+    place.prints(&["export", "run.journal", "-q", "-o", "again/"]);
+    let data = |folder: &str| bytes(&place.path(folder).join("data/train-00000-of-00001.parquet"));
+    assert!(data("out") == data("again"));
+    let left = fs::read_dir(place.path("out/data"))
+        .expect("it is there")
+        .count();
+    assert_eq!(left, 1);
+}
+
+/// A schema of a record, and records of it, of one kind after the other.
+#[allow(clippy::too_many_lines)] // A table.
+fn cases() -> Vec<(Value, Vec<Value>)> {
+    let text = json!({"type": "string"});
+    let of = |schema: Value, values: Vec<Value>| {
+        let schema =
+            json!({"type": "object", "properties": {"a": schema}, "additionalProperties": false});
+        let rows = values
+            .into_iter()
+            .map(|value| json!({"a": value}))
+            .collect();
+        (schema, rows)
+    };
+    let nested = json!({"type": "object", "properties": {
+        "name": text, "inner": {"type": "object", "properties": {"n": {"type": "integer"}, "tags": {"type": "array", "items": text}}},
+    }});
+    let texts = vec![
+        json!("plain"),
+        json!(""),
+        json!("a \"b\",\n\r\nc"),
+        json!(" both "),
+        json!("null"),
+        json!("=1+1"),
+        json!("007"),
+    ];
+    let mut cases = vec![
+        of(text.clone(), texts),
+        of(
+            text.clone(),
+            vec![
+                json!("🧵👩‍👩‍👧"),
+                json!("日本語"),
+                json!("\u{202e}שלום"),
+                json!("مرحبا"),
+                json!("é\u{301}\u{1}\u{7f}\u{2028}"),
+            ],
+        ),
+        of(
+            text.clone(),
+            vec![
+                json!("x".repeat(1 << 20)),
+                json!("🧵\n".repeat(1 << 18)),
+                json!(""),
+            ],
+        ),
+        of(
+            json!({"type": "integer"}),
+            vec![
+                json!(0),
+                json!(-1),
+                json!(i64::MAX),
+                json!(i64::MIN),
+                json!(3.0),
+            ],
+        ),
+        of(json!({"type": "integer"}), vec![json!(1), json!(u64::MAX)]),
+        of(
+            json!({"type": "integer"}),
+            vec![json!(9_007_199_254_740_993_i64), Value::Null],
+        ),
+        of(
+            json!({"type": "number"}),
+            vec![
+                json!(0.1),
+                json!(-1e300),
+                json!(5e-324),
+                json!(0.300_000_000_000_000_04),
+                json!(2),
+            ],
+        ),
+        of(
+            json!({"type": "number"}),
+            vec![json!(9_007_199_254_740_993_i64), json!(0.5)],
+        ),
+        of(json!({"type": "boolean"}), vec![json!(true), json!(false)]),
+        of(
+            json!({"type": ["boolean", "null"]}),
+            vec![json!(true), Value::Null],
+        ),
+        of(
+            json!({"type": ["string", "null"]}),
+            vec![json!("a"), Value::Null, json!("")],
+        ),
+        of(
+            json!({"type": ["integer", "null"]}),
+            vec![Value::Null, json!(7)],
+        ),
+        of(json!({"type": "null"}), vec![Value::Null, Value::Null]),
+        of(
+            json!({"enum": ["easy", "hard"]}),
+            vec![json!("easy"), json!("hard")],
+        ),
+        of(
+            json!({"enum": ["a", 1, null]}),
+            vec![json!("a"), json!(1), Value::Null],
+        ),
+        of(json!({"const": "x"}), vec![json!("x")]),
+        of(
+            json!({"type": ["string", "integer"]}),
+            vec![json!("1"), json!(1)],
+        ),
+        of(
+            json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+            vec![json!("a"), Value::Null],
+        ),
+        of(
+            json!({"oneOf": [{"type": "integer"}, nested]}),
+            vec![json!(1), json!({"name": "x"})],
+        ),
+        of(
+            json!({"type": "array", "items": text}),
+            vec![json!(["a", "b"]), json!([]), json!(["", "🧵"])],
+        ),
+        of(
+            json!({"type": ["array", "null"], "items": {"type": ["integer", "null"]}}),
+            vec![json!([1, null]), Value::Null, json!([null]), json!([])],
+        ),
+        of(
+            json!({"type": "array", "items": {"type": "array", "items": {"type": "number"}}}),
+            vec![json!([[1.5], []]), json!([]), json!([[], [2.0, 3.0]])],
+        ),
+        of(
+            json!({"type": "array", "items": nested}),
+            vec![
+                json!([{"name": "x", "inner": {"n": 1, "tags": ["t", "u"]}}, {"name": "y"}]),
+                json!([]),
+            ],
+        ),
+        of(json!({"type": "array"}), vec![json!([1, "a", {"b": null}])]),
+        of(
+            nested.clone(),
+            vec![
+                json!({"name": "x", "inner": {"n": 1, "tags": []}}),
+                json!({"inner": {"tags": ["a"]}}),
+                json!({"name": "z"}),
+            ],
+        ),
+        of(
+            nested.clone(),
+            vec![json!({"name": "x", "more": 1}), json!({"name": "y"})],
+        ),
+        of(
+            json!({"type": "object"}),
+            vec![json!({"k": [1]}), json!({})],
+        ),
+        of(
+            json!({"type": "object", "additionalProperties": {"type": "integer"}}),
+            vec![json!({"x": 1, "y": 2})],
+        ),
+    ];
+    let open = json!({"type": "object", "properties": {"a": text}});
+    cases.push((
+        open,
+        vec![
+            json!({"a": "x"}),
+            json!({"a": "y", "extra": 1}),
+            json!({"b c": [1], "extra": 2}),
+        ],
+    ));
+    let own_topic = json!({"type": "object", "properties": {"topic": text, "a,\"b": text}});
+    cases.push((own_topic, vec![json!({"topic": "mine", "a,\"b": "x"})]));
+    let fields = json!([{"name": "q", "type": "str"}, {"name": "n", "type": "int", "required": false}, {"name": "l", "type": "list", "items": {"type": "str"}}]);
+    cases.push((
+        fields,
+        vec![
+            json!({"q": "x", "l": ["a"]}),
+            json!({"q": "y", "n": 3, "l": []}),
+        ],
+    ));
+    cases
+}
+
+#[tokio::test]
+async fn python_readers_find_the_values_of_the_json_lines() {
+    use topicloom::input::OutputFile;
+    use topicloom::record::{JsonRecord, Record, RecordMeta};
+    use topicloom::schema::RecordSchema;
+    use topicloom::sink::{FileSink, Sink};
+    use topicloom::topic::Topic;
+
+    let folder = tempfile::tempdir().expect("there is room");
+    let cases = cases();
+    assert!(cases.len() >= 30, "{}", cases.len());
+    for (number, (schema, rows)) in cases.into_iter().enumerate() {
+        let schema = RecordSchema::from_json(schema).expect("it is a schema");
+        for ending in ["jsonl", "jsonl.gz", "csv", "csv.gz", "parquet"] {
+            if ending == "parquet" && !cfg!(feature = "parquet") {
+                continue;
+            }
+            let path = folder.path().join(format!("{number:02}.{ending}"));
+            let mut sink =
+                FileSink::create(&OutputFile::new(path), &schema).expect("there is room");
+            for row in &rows {
+                let data: JsonRecord = row.as_object().expect("it is an object").clone();
+                let record = Record::new(
+                    Topic::new("tides"),
+                    data,
+                    RecordMeta::new(0, 0, "test/loom"),
+                );
+                sink.write(&record).await.expect("it takes a record");
+            }
+            Sink::<JsonRecord>::finish(&mut sink)
+                .await
+                .expect("it is made");
+        }
+    }
+    let Some(python) = std::env::var_os("TOPICLOOM_PYTHON").filter(|python| python != "none")
+    else {
+        let must =
+            std::env::var_os("CI").is_some() && std::env::var_os("TOPICLOOM_PYTHON").is_none();
+        assert!(
+            !must,
+            "TOPICLOOM_PYTHON names no python with pandas, pyarrow, polars and duckdb"
+        );
+        println!(
+            "skipped: TOPICLOOM_PYTHON names no python with pandas, pyarrow, polars and duckdb"
+        );
+        return;
+    };
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/support/readers.py");
+    let output = Command::new(python)
+        .arg(script)
+        .arg(folder.path())
+        .output()
+        .expect("python starts");
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        said(&output)
+    );
 }

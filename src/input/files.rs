@@ -1,31 +1,117 @@
 //! The files of a run that the command writes: `output` and `journal`.
 
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde_json::{Value, json};
 
 use super::described::{Described, Keys, described};
 use super::form::{Choice, Flag, Form, Maybe, PathForm, Text, parts};
-use super::place::Place;
+use super::place::{Notes, Place, SETTINGS};
 use super::providers::holds_a_secret;
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::{Shape, Split};
+use crate::schema::{RecordSchema, find_field};
 
-/// Where the command writes records.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Where records are written, and how.
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct OutputFile {
-    /// The file, or `-` for standard output.
+    /// The file, or `-` for standard output. The default is `-`.
     pub path: PathBuf,
-    /// How records are written.
-    pub format: RecordFormat,
+    /// How records are written. The default is what the file's name says.
+    pub format: Option<RecordFormat>,
+    /// What a record becomes for training. The default is that it stays what it is.
+    pub shape: Option<Shape>,
+    /// The sides that the records are split into, each in a file of its own. The default is one file.
+    pub split: Option<Split>,
+    /// The field whose records stay on one side, or `topic`. The default is that only neighbours do.
+    pub split_by: Option<String>,
+    /// Whether a text of a CSV file that a spreadsheet would take for a formula gets a `'` before it. The default is that it
+    /// stays as it is.
+    pub escape_formulas: bool,
+}
+
+impl OutputFile {
+    /// The path of standard output.
+    const STANDARD_OUTPUT: &'static str = "-";
+
+    /// Returns the files that there are in the end: of a split, one for each side.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        match &self.split {
+            None => vec![self.path.clone()],
+            Some(split) => {
+                let sides = split.names();
+                sides.map(|side| Split::file_of(side, &self.path)).collect()
+            }
+        }
+    }
+
+    /// Checks that a schema has the field by which records are split.
+    pub(crate) fn check_split(&self, schema: &RecordSchema) -> Result<()> {
+        let Some(field) = self.split_by.as_ref() else {
+            return Ok(());
+        };
+        match find_field(schema, field) {
+            Err((problem, advice)) if field != "topic" => {
+                let message = format!("`{field}` {problem}; {advice}");
+                Err(Error::new(ErrorKind::InvalidInput, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Creates the output into a file, in the format that its name says.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            format: None,
+            shape: None,
+            split: None,
+            split_by: None,
+            escape_formulas: false,
+        }
+    }
+}
+
+/// Standard output.
+impl Default for OutputFile {
+    fn default() -> Self {
+        Self::new(Self::STANDARD_OUTPUT)
+    }
 }
 
 /// How records are written into a file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordFormat {
     /// JSON Lines.
-    #[default]
     Jsonl,
+    /// CSV.
+    Csv,
+    /// Parquet.
+    Parquet,
+}
+
+impl RecordFormat {
+    /// Returns its name, as an input says it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        FORMATS.name(self)
+    }
+}
+
+impl FromStr for RecordFormat {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let message = || format!("`{name}` is no format; write one of {}", FORMATS.names());
+        let format = FORMATS.find(name);
+        format.ok_or_else(|| Error::new(ErrorKind::InvalidInput, message()))
+    }
 }
 
 /// Where the command keeps answers.
@@ -43,6 +129,8 @@ pub struct JournalPlace {
 const FORMATS: Choice<RecordFormat> = parts! {
     RecordFormat {
         "jsonl" => Jsonl, "JSON Lines: one record on each line.";
+        "csv" => Csv, "CSV, with a column for each field of the schema.";
+        "parquet" => Parquet, "Parquet, with the types of the schema; needs the feature `parquet`.";
     }
 };
 
@@ -51,9 +139,23 @@ described! {
         /// The file, or `-` for standard output.
         #[example("\"qa.jsonl\"")]
         path: PathBuf, PathForm;
-        /// How records are written.
-        #[example("\"jsonl\"")]
-        format: RecordFormat, FORMATS;
+        /// How records are written; unless given, what the file's name says.
+        #[example("\"csv\"")]
+        format: Option<RecordFormat>, Maybe(FORMATS);
+        /// What a record becomes for training: `KIND=FIELD:FIELD`, with `,system=TEXT` behind it for a system prompt. Kinds are
+        /// `messages`, `sharegpt`, `alpaca`, `prompt-completion`, `preference` and `text`.
+        #[example("\"messages=question:answer,system=You are a helpful tutor.\"")]
+        shape: Option<Shape>, Maybe(Said);
+        /// The sides that the records are split into, with shares that add up to 1, each in a file of its own such as
+        /// `qa.train.jsonl`. Neighbours stay on one side.
+        #[example("\"train=0.9,test=0.1\"")]
+        split: Option<Split>, Maybe(Said);
+        /// A field, or `topic`: all records that have the same in it stay on one side of the split, too.
+        #[example("\"topic\"")]
+        split_by: Option<String>, Maybe(Text);
+        /// Whether a text of a CSV file that a spreadsheet would take for a formula gets a `'` before it.
+        #[example("true")]
+        escape_formulas: bool, Flag;
     }
 }
 
@@ -68,6 +170,43 @@ described! {
         /// Whether other processes may join the run, with `topicloom work`.
         #[example("true")]
         shared: bool, Flag;
+    }
+}
+
+/// What is read from a text, as it is written on the command line.
+struct Said;
+
+impl<T: FromStr<Err = Error> + Display> Form<T> for Said {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<T> {
+        let said: String = Text.read(value, place)?;
+        match said.parse() {
+            Ok(read) => Some(read),
+            Err(error) => place.fault_of(Error::message(&error)),
+        }
+    }
+
+    fn write(&self, read: &T) -> Value {
+        read.to_string().into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "string"})
+    }
+}
+
+/// Checks that the schema has the fields that are named.
+pub(super) fn check(output: &OutputFile, schema: &RecordSchema, notes: &mut Notes) {
+    let mut settings = Place::new(SETTINGS, notes);
+    let mut place = settings.at("output");
+    if let Some(Err(error)) = output.shape.as_ref().map(|shape| shape.check(schema)) {
+        place.at("shape").fault_of::<()>(error.message());
+    }
+    if let Err(error) = output.check_split(schema) {
+        place.at("split_by").fault_of::<()>(error.message());
+    } else if output.split_by.is_some() && output.split.is_none() {
+        place
+            .at("split_by")
+            .warn("has no effect: nothing is split without `split`");
     }
 }
 

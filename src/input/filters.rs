@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::Settings;
 use super::described::described;
 use super::form::{Anything, Form, List, Maybe, POSITIVE, Text};
 use super::place::{Notes, Place, SETTINGS, presentable};
-use super::{Settings, deduplication};
 use crate::filter::{FieldFilter, FieldRule, Language};
-use crate::schema::RecordSchema;
+use crate::schema::{RecordSchema, find_field};
 
 pub(super) const KEY: &str = "filters";
 
@@ -64,7 +64,7 @@ pub(super) fn check(settings: &Settings, schema: &RecordSchema, notes: &mut Note
                 let advice = "name the field that has one of them";
                 place.at("one_of").fault::<()>("is about no field", advice);
             }
-        } else if let Err((problem, advice)) = deduplication::find_field(schema, field) {
+        } else if let Err((problem, advice)) = find_field(schema, field) {
             place.fault::<()>(problem, advice);
         }
         if let (Some(least), Some(most)) = (rule.min_chars, rule.max_chars)

@@ -388,6 +388,18 @@ impl<T: Copy + PartialEq> Choice<T> {
         let part = self.0.iter().find(|(known, ..)| *known == name);
         part.map(|(_, part, _)| *part)
     }
+
+    /// Returns the name of a part.
+    pub(super) fn name(&self, part: T) -> &'static str {
+        let found = self.0.iter().find(|(_, known, _)| *known == part);
+        found.map_or("", |(name, ..)| name)
+    }
+
+    /// Returns all names, as a sentence lists them.
+    pub(super) fn names(&self) -> String {
+        let names: Vec<_> = self.0.iter().map(|(name, ..)| *name).collect();
+        format!("`{}`", names.join("`, `"))
+    }
 }
 
 impl<T: Copy + PartialEq> Form<T> for Choice<T> {
@@ -396,18 +408,17 @@ impl<T: Copy + PartialEq> Form<T> for Choice<T> {
             return place.refuse(&value, "write a string");
         };
         self.find(&name).or_else(|| {
-            let names: Vec<_> = self.0.iter().map(|(name, ..)| *name).collect();
-            let advice = match closest(&name, names.iter().copied()) {
+            let names = self.0.iter().map(|(name, ..)| *name);
+            let advice = match closest(&name, names) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("write one of `{}`", names.join("`, `")),
+                None => format!("write one of {}", self.names()),
             };
             place.fault(format!("is `{}`", presentable(&name)), advice)
         })
     }
 
     fn write(&self, value: &T) -> Value {
-        let part = self.0.iter().find(|(_, part, _)| part == value);
-        part.map_or(Value::Null, |(name, ..)| (*name).into())
+        self.name(*value).into()
     }
 
     fn schema(&self) -> Value {

@@ -223,9 +223,9 @@ described! {
         /// A file in which finished answers are kept, so that the same request, seed included, is not made again by another run.
         #[example("\"answers.jsonl\"")]
         cache: Option<PathBuf> = None, Switch(Maybe(PathForm)), runtime_only;
-        /// Where the command writes records: a file, or `-` for standard output, as unless given.
+        /// Where the command writes records, and how: a file, or `-` for standard output, as unless given.
         #[example("\"qa.jsonl\"")]
-        #[example("{\"path\": \"qa.jsonl\", \"format\": \"jsonl\"}")]
+        #[example("{\"path\": \"qa.csv\", \"escape_formulas\": true}")]
         output: Option<OutputFile> = None, Maybe(Placed), runtime_only;
         /// Whether the records that `output` has already stay in it: they count towards `num_records` and as seen, and those that are
         /// missing are added.

@@ -588,7 +588,7 @@ fn several_faults_of_the_parts_are_said_where_they_are() {
         "rate_limits": {"openai/*": {"request_per_minute": 3}}, "scheduling": "at_once", "schema_renderer": "type_script",
         "filters": {"answr": {"min_chars": 3}, "*": {"one_of": [1]}, "difficulty": {"language": "German"}, "answer": {"regex": "(", "min_chars": 9, "max_chars": 3}},
         "prompts": {"request": "{{ topics }}", "system": "{% if %}"},
-        "output": {"format": "jsonl"}, "journal": "postgres://me:SECRET@host/db",
+        "output": {"path": " ", "shape": "mesages=question:anwser"}, "journal": "postgres://me:SECRET@host/db",
     }))
     .unwrap_err()
     .to_string();
@@ -608,7 +608,8 @@ fn several_faults_of_the_parts_are_said_where_they_are() {
         "filters.answer: asks for at least 9 characters and at most 3",
         "prompts.request: the template `ask` cannot be used: it uses `topics`",
         "prompts.system: the template `stable` cannot be used",
-        "output: names no file; write its name",
+        "output.path: is blank; name a file",
+        "output.shape: `mesages` is no shape; did you mean `messages`?",
         "journal: holds a password",
     ] {
         assert!(error.contains(said), "{said}: {error}");

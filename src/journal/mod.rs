@@ -12,6 +12,7 @@ mod memory;
 mod noted;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+mod read_only;
 mod run_log;
 
 use std::fmt;
@@ -35,6 +36,7 @@ pub use memory::MemoryJournal;
 pub(crate) use noted::Noted;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresJournal, PostgresOptions, PostgresReader, RunState};
+pub use read_only::ReadOnlyJournal;
 pub(crate) use run_log::{Line, Log, Turn};
 
 /// Keeps the entries of one run, in order.

@@ -10,6 +10,7 @@ mod http;
 pub mod layers;
 mod model_name;
 pub mod models;
+mod no_calls;
 mod output_limit;
 pub mod price;
 mod provider_settings;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::no_calls::NoCalls;
 use super::{LlmClient, ModelName, OfflineModel, ProviderSettings};
 use crate::closest::closest;
 use crate::embedding::Embedder;
@@ -93,6 +94,7 @@ pub fn known_providers() -> Vec<KnownProvider> {
 pub struct ModelRegistry {
     own: Vec<(String, Arc<MakeClient>)>,
     configured: BTreeMap<String, ProviderSettings>,
+    without_calls: bool,
     #[cfg(feature = "providers")]
     http_client: Option<reqwest::Client>,
 }
@@ -102,6 +104,16 @@ impl ModelRegistry {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Creates a registry whose models end a run that asks them: for one that makes its records of the answers in a journal, and
+    /// needs no key. See [`ReadOnlyJournal`](crate::journal::ReadOnlyJournal).
+    #[must_use]
+    pub fn without_calls() -> Self {
+        Self {
+            without_calls: true,
+            ..Self::default()
+        }
     }
 
     /// Makes clients for names that start with `provider/` in this way. A provider registered later wins over
@@ -149,6 +161,9 @@ impl ModelRegistry {
     /// [`Config`](ErrorKind::Config) for an unknown provider, with the closest known names, and for a missing
     /// key or base URL, with the variable to set; and whatever a registered maker returns.
     pub fn client(&self, name: &ModelName) -> Result<Arc<dyn LlmClient>> {
+        if self.without_calls {
+            return Ok(Arc::new(NoCalls(name.clone())));
+        }
         let provider = name.provider();
         if let Some((_, make)) = self.own.iter().rev().find(|(own, _)| own == provider) {
             return make(name);
@@ -166,6 +181,9 @@ impl ModelRegistry {
     ///
     /// As [`client`](Self::client); and where there is no client for embeddings, which needs the feature `providers`.
     pub fn embedder(&self, name: &ModelName) -> Result<Arc<dyn Embedder>> {
+        if self.without_calls {
+            return Ok(Arc::new(NoCalls(name.clone())));
+        }
         #[cfg(feature = "providers")]
         if self.knows(name.provider()) {
             let options = self.options(name.provider())?;

@@ -21,12 +21,12 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::queue::CallQueue;
-use self::replay::{Ended, NoMore, ReadOnly};
+use self::replay::{Ended, NoMore};
 use self::worker::Worker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::GenerateByTopicInput;
 use crate::journal::postgres::{Channel, Database, Link, RunId, Server, lost, no_such_run};
-use crate::journal::{PostgresOptions, PostgresReader};
+use crate::journal::{PostgresOptions, PostgresReader, ReadOnlyJournal};
 use crate::outcome::Outcome;
 use crate::pipeline::Pipeline;
 use crate::record::JsonRecord;
@@ -344,7 +344,8 @@ impl<T: DeserializeOwned + Send + 'static> SharedRun<T> {
                 .with_context("run", self.run.as_str()));
         };
         let model = self.input.generation_model().to_string();
-        let journal = ReadOnly(PostgresReader::of(&self.database, &self.run));
+        let journal = PostgresReader::of(&self.database, &self.run);
+        let journal = ReadOnlyJournal::database(journal);
         self.parts()?
             .replaying(NoMore { model, ended }, journal)
             .run(self.input.clone())

@@ -3,34 +3,10 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Entry, Journal, PostgresReader};
 use crate::llm::{ChatRequest, ChatResponse, LlmClient};
 use crate::outcome::Outcome;
-
-/// A journal that is only read.
-#[derive(Debug)]
-pub(super) struct ReadOnly(pub(super) PostgresReader);
-
-#[async_trait]
-impl Journal for ReadOnly {
-    async fn read(&self) -> Result<BoxStream<'_, Result<Entry>>> {
-        Ok(self.0.entries().await?)
-    }
-
-    async fn append(&self, _: Entry) -> Result<u64> {
-        Err(Error::new(
-            ErrorKind::Journal,
-            "the run is over, and its journal is only read",
-        ))
-    }
-
-    async fn close(&self) -> Result<()> {
-        Ok(())
-    }
-}
 
 /// The model of a run that is over: whatever is still wanted fails with how it ended.
 #[derive(Debug, Clone)]

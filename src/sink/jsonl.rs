@@ -1,8 +1,8 @@
 //! Records as JSON, one to a line.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Write};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::Sink;
 use super::partial_file::PartialFile;
+use super::rows::{failed, json_line};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Record;
 
@@ -82,20 +83,7 @@ impl JsonlSink {
         let Target::File(file) = &mut sink.target else {
             return Ok(sink);
         };
-        let there = match File::open(path) {
-            Ok(there) => there,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(sink),
-            Err(error) => {
-                return Err(failed(error).with_context("path", path.display().to_string()));
-            }
-        };
-        for line in BufReader::new(there).split(b'\n') {
-            let mut line = line.map_err(failed)?;
-            if !line.trim_ascii().is_empty() {
-                line.push(b'\n');
-                file.write_whole(&line)?;
-            }
-        }
+        file.begin_with_lines()?;
         Ok(sink)
     }
 
@@ -130,15 +118,7 @@ impl fmt::Debug for JsonlSink {
 #[async_trait]
 impl<T: Serialize + Sync> Sink<T> for JsonlSink {
     async fn write(&mut self, record: &Record<T>) -> Result<()> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, record).map_err(|error| {
-            Error::new(
-                ErrorKind::Sink,
-                "a record does not serialise to a JSON object",
-            )
-            .with_source(error)
-        })?;
-        self.line.push(b'\n');
+        json_line(record, &mut self.line)?;
         // Copying a line to the system takes microseconds, less than handing it to another thread would.
         match &mut self.target {
             Target::File(file) => file.write_whole(&self.line),
@@ -187,21 +167,16 @@ fn check_extension(path: &Path) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "records are written as JSON Lines, and `.{}` does not say so; name the file `NAME.jsonl`",
+        "records are written as JSON Lines, and `.{}` does not say so; name the file `NAME.jsonl`, or take a `FileSink`",
         extension.display()
     );
     let error = Error::new(ErrorKind::InvalidInput, message);
     Err(error.with_context("path", path.display().to_string()))
 }
 
-fn failed(error: io::Error) -> Error {
-    Error::new(ErrorKind::Sink, "the output could not be written")
-        .with_context("cause", error.kind().to_string())
-        .with_source(error)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::{Arc, Mutex};
 
     use serde_json::json;

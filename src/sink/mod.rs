@@ -3,10 +3,21 @@
 //! [`Run::write_to`](crate::Run::write_to) streams a run into a [`Sink`], so that memory does not grow with the
 //! number of records.
 
+// Formats without types need none of it.
+#[cfg_attr(not(feature = "parquet"), allow(dead_code))]
+mod column_type;
+mod file;
+mod format;
 mod function;
 mod jsonl;
+mod layout;
+mod made_file;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod partial_file;
 mod rejected;
+mod rows;
+mod split_report;
 mod vec;
 
 use async_trait::async_trait;
@@ -14,10 +25,12 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::record::{JsonRecord, Record};
 
+pub use file::FileSink;
 pub use function::{SinkFn, sink_fn};
 pub use jsonl::JsonlSink;
 pub use partial_file::PartialFile;
 pub use rejected::RejectedJsonl;
+pub use split_report::{Side, SplitReport};
 
 /// Takes records, and commits them at [`finish`](Self::finish).
 ///

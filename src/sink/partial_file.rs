@@ -1,11 +1,10 @@
 //! A file that gets its name once it is whole.
 
-use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::disk::{self, sync_directory_of};
+use crate::disk::{self, with_suffix};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Is written as `NAME.partial`, and gets its name in one step once it is whole; for sinks that write files.
@@ -131,6 +130,54 @@ impl PartialFile {
         Ok(Some(&self.partial))
     }
 
+    /// Writes first, line by line, what is there under the name already.
+    pub(super) fn begin_with_lines(&mut self) -> Result<()> {
+        let unreadable = |error, path: &Path| failed("the output could not be read", path, error);
+        let path = self.path.clone();
+        let there = match File::open(&path) {
+            Ok(there) => there,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(unreadable(error, &path)),
+        };
+        for line in BufReader::new(there).split(b'\n') {
+            let mut line = line.map_err(|error| unreadable(error, &path))?;
+            if !line.trim_ascii().is_empty() {
+                line.push(b'\n');
+                self.write_whole(&line)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the name that the file is to have.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns whether the file has its name already, or was set aside.
+    pub(super) fn is_finished(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// Returns what was written, to be read from the start.
+    pub(super) fn written(&self) -> Result<BufReader<io::Take<File>>> {
+        let file = File::open(&self.partial)
+            .map_err(|error| failed("the output could not be read", &self.partial, error))?;
+        Ok(BufReader::new(file.take(self.length)))
+    }
+
+    /// Removes what was written, once other files have been made of it. What an earlier run left behind it stays.
+    pub(super) fn discard(&mut self) -> Result<()> {
+        let moved = match self.earlier {
+            0 => Ok(()),
+            _ => self.move_earlier_away(),
+        };
+        self.file = None;
+        moved
+            .and_then(|()| fs::remove_file(&self.partial))
+            .map_err(|error| failed("the output could not be tidied up", &self.partial, error))
+    }
+
     /// Returns whether an earlier run left these bytes in this place. Where it left others, they are moved out of the way.
     fn is_there(&mut self, bytes: &[u8]) -> io::Result<bool> {
         let Some(file) = self.file.as_mut().filter(|_| self.earlier > 0) else {
@@ -192,11 +239,7 @@ impl PartialFile {
             self.move_earlier_away()?;
         }
         let file = self.file.as_ref().expect("the caller has looked");
-        let usual = disk::usual_permissions(&self.path, &self.partial)?;
-        file.set_permissions(usual)?;
-        file.sync_all()?;
-        fs::rename(&self.partial, &self.path)?;
-        sync_directory_of(&self.path)
+        disk::give_name(file, &self.partial, &self.path)
     }
 
     fn remove_empty(&mut self) {
@@ -212,12 +255,6 @@ impl Drop for PartialFile {
             self.remove_empty();
         }
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path.as_os_str());
-    name.push(suffix);
-    name.into()
 }
 
 /// Opens a file that no other process writes to. Returns how long it is.
@@ -254,7 +291,7 @@ fn open_alone(path: &Path) -> Result<(File, u64)> {
     }
 }
 
-fn failed(message: &'static str, path: &Path, error: io::Error) -> Error {
+pub(super) fn failed(message: &'static str, path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Sink, message)
         .with_context("path", path.display().to_string())
         .with_context("cause", error.kind().to_string())

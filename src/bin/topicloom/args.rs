@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use topicloom::input::Settings;
+use topicloom::Result;
+use topicloom::input::{OutputFile, RecordFormat, Settings};
+use topicloom::record::{Shape, Split};
 
 use crate::flags::Flags;
+use crate::folder::Folder;
 
 /// Turns an instruction and topics into a synthetic data set with language models.
 #[derive(Debug, Parser)]
@@ -57,6 +60,8 @@ pub(crate) enum Command {
     Resume(ResumeArgs),
     /// Show what a journal holds.
     Inspect(InspectArgs),
+    /// Write the records of a journal once more, in any format and shape, without a call; also while the run goes on.
+    Export(ExportArgs),
     /// Join a run that several processes share, and make calls for it until it is over.
     Work(WorkArgs),
     /// List the providers that are known: the variables of key and URL, and whether the key is there.
@@ -121,8 +126,8 @@ pub(crate) struct RunArgs {
 
 impl RunArgs {
     /// Takes from the input what the command line leaves open.
-    pub(crate) fn complete(&mut self, settings: &Settings) {
-        self.drive.complete(settings);
+    pub(crate) fn complete(&mut self, settings: &Settings) -> Result<()> {
+        self.drive.complete(settings)?;
         if self
             .journal
             .as_deref()
@@ -140,6 +145,7 @@ impl RunArgs {
             self.which.run_id = self.which.run_id.take().or_else(|| said.run_id.clone());
             self.shared |= said.shared;
         }
+        Ok(())
     }
 }
 
@@ -181,6 +187,23 @@ pub(crate) struct InspectArgs {
     /// Print every entry as JSON, one a line.
     #[arg(long, conflicts_with = "task")]
     pub(crate) raw: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  topicloom export data.jsonl.journal -o data.csv
+  topicloom export data.jsonl.journal -o train.jsonl --shape messages=question:answer")]
+pub(crate) struct ExportArgs {
+    /// The journal: a file, or the URL of a database.
+    #[arg(value_name = "FILE|URL")]
+    pub(crate) journal: String,
+    #[command(flatten)]
+    pub(crate) which: WhichRun,
+    #[command(flatten)]
+    pub(crate) to: OutputArgs,
+    /// Say nothing on standard error but errors.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 }
 
 /// Which of the runs in a database is meant.
@@ -233,19 +256,14 @@ pub(crate) struct AdjustArgs {
 /// How a run is driven and where its records go.
 #[derive(Debug, Args)]
 pub(crate) struct DriveArgs {
-    /// Where records go, as JSON Lines: a file, or `-` for standard output, as unless given. A file that is there already is
-    /// replaced by a complete run only.
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) to: OutputArgs,
     /// Write each candidate that is not accepted to this file, as JSON Lines, with the reason and what it repeats.
     #[arg(long, value_name = "FILE")]
     pub(crate) rejected: Option<PathBuf>,
     /// Write the report, as JSON, to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
-    /// Whether the output keeps what it has; `--append` is a setting.
-    #[arg(skip)]
-    pub(crate) appends: bool,
     /// Say nothing on standard error but errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -256,16 +274,91 @@ pub(crate) struct DriveArgs {
     pub(crate) adjust: AdjustArgs,
 }
 
-impl DriveArgs {
-    pub(crate) fn output(&self) -> &Path {
+/// Where records go, and how.
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Where records go: a file, a folder such as `out/`, or `-` for standard output, as unless given. A file that is there already
+    /// is replaced by a complete run only.
+    #[arg(long, short, value_name = "FILE|FOLDER/")]
+    pub(crate) output: Option<PathBuf>,
+    /// Whether the output keeps what it has; `--append` is a setting.
+    #[arg(skip)]
+    pub(crate) appends: bool,
+    /// The folder that was named, once the output is a file in it.
+    #[arg(skip)]
+    pub(crate) folder: Option<Folder>,
+    /// How records are written: `jsonl`, `csv` or `parquet`; unless given, what the file's name says, as `NAME.csv` and
+    /// `NAME.jsonl.gz` do.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<RecordFormat>,
+    /// What a record becomes for training, such as `messages=question:answer,system=You are a tutor.`; also `sharegpt`, `alpaca`,
+    /// `prompt-completion`, `preference` and `text`.
+    #[arg(long, value_name = "KIND=FIELD:...")]
+    pub(crate) shape: Option<Shape>,
+    /// The sides that the records are split into, such as `train=0.9,test=0.1`, each in a file of its own. Neighbours stay on one
+    /// side.
+    #[arg(long, value_name = "NAME=SHARE,...")]
+    pub(crate) split: Option<Split>,
+    /// Keep all records with the same topic, or the same value of a field, on one side of the split.
+    #[arg(long, value_name = "topic|FIELD", requires = "split")]
+    pub(crate) split_by: Option<String>,
+    /// Put a `'` before each text of a CSV file that a spreadsheet would take for a formula.
+    #[arg(long)]
+    pub(crate) escape_formulas: bool,
+}
+
+impl OutputArgs {
+    pub(crate) fn path(&self) -> &Path {
         self.output.as_deref().unwrap_or(Path::new("-"))
+    }
+
+    /// Makes the folder, where one is named, and takes a file in it for the output.
+    pub(crate) fn enter_folder(&mut self) -> Result<()> {
+        if let Some(folder) = Folder::of(self.path()) {
+            folder.create()?;
+            self.output = Some(folder.records(self.format));
+            self.folder = Some(folder);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn file(&self) -> OutputFile {
+        let mut file = OutputFile::new(self.path());
+        file.format = self.format;
+        file.shape.clone_from(&self.shape);
+        file.split.clone_from(&self.split);
+        file.split_by.clone_from(&self.split_by);
+        file.escape_formulas = self.escape_formulas;
+        file
     }
 
     /// Takes from the input what the command line leaves open.
     pub(crate) fn complete(&mut self, settings: &Settings) {
-        let output = || settings.output.as_ref().map(|output| output.path.clone());
-        self.output = self.output.take().or_else(output);
         self.appends = settings.append;
+        let Some(said) = &settings.output else {
+            return;
+        };
+        // A format belongs to its file.
+        if self.output.is_none() {
+            self.output = Some(said.path.clone());
+            self.format = self.format.or(said.format);
+        }
+        self.shape = self.shape.take().or_else(|| said.shape.clone());
+        if self.split.is_none() {
+            (self.split, self.split_by) = (said.split.clone(), said.split_by.clone());
+        }
+        self.escape_formulas |= said.escape_formulas;
+    }
+}
+
+impl DriveArgs {
+    pub(crate) fn output(&self) -> &Path {
+        self.to.path()
+    }
+
+    /// Takes from the input what the command line leaves open, and makes the folder of the output, where it is one.
+    pub(crate) fn complete(&mut self, settings: &Settings) -> Result<()> {
+        self.to.complete(settings);
         for (flag, said) in [
             (&mut self.report, &settings.report),
             (&mut self.rejected, &settings.rejected),
@@ -273,6 +366,12 @@ impl DriveArgs {
             let file = flag.take().or_else(|| said.clone());
             *flag = file.filter(|file| !is_off(file));
         }
+        self.to.enter_folder()?;
+        if let Some(folder) = &self.to.folder {
+            self.report = Some(folder.report());
+            self.rejected = Some(folder.rejected());
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use topicloom::input::GenerateByTopicInputBuilder;
-use topicloom::journal::{PostgresJournal, PostgresReader};
+use topicloom::journal::{PostgresJournal, PostgresReader, ReadOnlyJournal};
 use topicloom::outcome::Outcome;
 use topicloom::{GenerateByTopicInput, Result, SharedRun};
 
@@ -43,8 +43,8 @@ pub(crate) async fn resume(way: &mut Way, row: Row, mut args: ResumeArgs) -> Res
         input = input.num_records(records);
     }
     let input = adjusted(input, &args.drive.adjust)?;
-    args.drive.complete(input.settings());
-    args.drive.output().clone_into(&mut way.output);
+    args.drive.complete(input.settings())?;
+    way.output = args.drive.to.file();
     files::check(&input, None, None, &args.drive)?;
     if state.is_shared && args.extend_to.is_none() {
         return take_part(way, input, row, args.drive, |run| run).await;
@@ -60,7 +60,7 @@ async fn drive_alone(
     args: DriveArgs,
 ) -> Result<(), Failure> {
     let mut builder = builder(&input, &args)?;
-    let files = Files::open(&args)?;
+    let files = Files::open(&args, &input)?;
     builder = builder.journal(PostgresJournal::connect(&row.url, row.run_id).await?);
     if changed_input {
         builder = builder.resume_changed_input();
@@ -81,7 +81,7 @@ async fn take_part(
     let progress = Progress::standing_by(shows, true, args.show_provider_errors);
     let pipeline = builder_for(&input, args.adjust.offline, args.quiet, progress.clone())?;
     let pipeline = pipeline.prices(prices).build();
-    let files = Files::open(&args)?;
+    let files = Files::open(&args, &input)?;
     let run = SharedRun::create(&row.url, row.run_id, input).await?;
     let run = set_up(run.pipeline(pipeline));
     until_over(&run).await?;
@@ -127,6 +127,13 @@ async fn until_over(run: &SharedRun) -> Result<Outcome> {
         signals.next().await.exits_soon();
     });
     run.run().await
+}
+
+/// Returns the input of a run and its journal, which is only read.
+pub(crate) async fn to_export(row: Row) -> Result<(GenerateByTopicInput, ReadOnlyJournal)> {
+    let reader = PostgresReader::connect(&row.url, row.run_id).await?;
+    let input = GenerateByTopicInput::from_json_value(reader.input().await?)?;
+    Ok((input, ReadOnlyJournal::database(reader)))
 }
 
 pub(crate) async fn inspect(row: Row, args: &InspectArgs) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use topicloom::input::OutputFile;
 use topicloom::{Error, ErrorKind, Report};
 
 use crate::files;
@@ -25,7 +26,7 @@ impl From<Error> for Failure {
 /// What is known of a run before it begins.
 #[derive(Clone, Default)]
 pub(crate) struct Way {
-    pub(crate) output: PathBuf,
+    pub(crate) output: OutputFile,
     /// The journal as it is shown, where there is one.
     pub(crate) journal: Option<String>,
     /// The command that goes on.
@@ -41,7 +42,7 @@ impl Way {
 
     /// Adds the last line of a run that did not begin.
     pub(crate) fn with_last_line(&self, failure: Failure) -> Failure {
-        let files = files::with_records(&self.output);
+        let files = files::with_records(&self.output.path);
         let untouched = || format!("nothing was made; {}", earlier(&files));
         let last_line = failure.last_line;
         Failure {
@@ -57,15 +58,17 @@ impl Way {
         error: Option<ErrorKind>,
         unwritten: usize,
     ) -> String {
-        let mut files = files::with_records(&self.output);
+        let mut files = files::with_records(&self.output.path);
         let place = match &report.kept_in {
             Some(kept) => {
                 files.retain(|file| file != Path::new(kept));
                 Some(kept.clone())
             }
-            None if files::is_stdout(&self.output) => Some("standard output".to_owned()),
-            None if error.is_none() && !files.is_empty() => {
-                Some(files.remove(0).display().to_string())
+            None if files::is_stdout(&self.output.path) => Some("standard output".to_owned()),
+            None if error.is_none() => {
+                let made = self.output.files();
+                files.retain(|file| !made.iter().any(|made| files::is_same(made, file)));
+                Some(files::names(&made))
             }
             None => None,
         };
@@ -102,11 +105,7 @@ impl Way {
 }
 
 fn earlier(files: &[PathBuf]) -> String {
-    let names: Vec<String> = files
-        .iter()
-        .map(|file| file.display().to_string())
-        .collect();
-    format!("from earlier runs: {}", names.join(", "))
+    format!("from earlier runs: {}", files::names(files))
 }
 
 /// This process's command as a shell reads it, without what would begin anew and without a password.

@@ -5,11 +5,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use topicloom::input::OutputFile;
 use topicloom::run::StopHandle;
-use topicloom::sink::{JsonlSink, PartialFile, RejectedJsonl, Sink};
+use topicloom::schema::RecordSchema;
+use topicloom::sink::{FileSink, PartialFile, RejectedJsonl};
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, PipelineBuilder, Report, Result};
 
-use crate::args::DriveArgs;
+use crate::args::{DriveArgs, OutputArgs};
+use crate::folder::Folder;
 
 /// Standard output, as `-`.
 pub(crate) fn is_stdout(path: &Path) -> bool {
@@ -26,6 +29,15 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// Returns the names of files, as a sentence lists them.
+pub(crate) fn names(files: &[PathBuf]) -> String {
+    let names: Vec<String> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    names.join(", ")
 }
 
 /// Refuses a file that has two roles of which one is written.
@@ -80,7 +92,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// Returns whether two paths lead to one file, whether it is there yet or not.
-fn is_same(one: &Path, other: &Path) -> bool {
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
     match (identity(one), identity(other)) {
         (Some(one), Some(other)) if cfg!(unix) => one == other,
         _ => resolved(one) == resolved(other),
@@ -101,13 +113,30 @@ fn resolved(path: &Path) -> PathBuf {
     }
 }
 
+/// Opens what records go into.
+pub(crate) fn open_sink(
+    to: &OutputArgs,
+    schema: &RecordSchema,
+    standard_output: impl Write + Send + 'static,
+) -> Result<FileSink> {
+    if is_stdout(to.path()) {
+        FileSink::to_writer(standard_output, &to.file(), schema)
+    } else if to.appends {
+        FileSink::append(&to.file(), schema)
+    } else {
+        FileSink::create(&to.file(), schema)
+    }
+}
+
 /// The files of a run.
 pub(crate) struct Files {
-    pub(crate) sink: Box<dyn Sink>,
+    pub(crate) sink: FileSink,
     report: Option<ReportFile>,
     rejected: Option<RejectedJsonl>,
     /// Stops a run whose reader has gone.
     reader: Reader,
+    /// The folder that the records are in, with what is said of them.
+    folder: Option<(Folder, OutputFile, GenerateByTopicInput)>,
 }
 
 enum ReportFile {
@@ -117,15 +146,9 @@ enum ReportFile {
 
 impl Files {
     /// Opens what can be opened beforehand: a file that cannot be written is found out while it costs nothing.
-    pub(crate) fn open(args: &DriveArgs) -> Result<Self> {
+    pub(crate) fn open(args: &DriveArgs, input: &GenerateByTopicInput) -> Result<Self> {
         let reader = Reader::default();
-        let sink: Box<dyn Sink> = if is_stdout(args.output()) {
-            Box::new(JsonlSink::to_writer(reader.clone()))
-        } else if args.appends {
-            Box::new(JsonlSink::append(args.output())?)
-        } else {
-            Box::new(JsonlSink::create(args.output())?)
-        };
+        let sink = open_sink(&args.to, input.schema(), reader.clone())?;
         let report = args.report.as_ref().map(|path| {
             if is_file(path) {
                 PartialFile::create(path).map(ReportFile::File)
@@ -133,20 +156,25 @@ impl Files {
                 Ok(ReportFile::Device(path.clone()))
             }
         });
-        let rejected = args.rejected.as_ref().map(|path| {
-            let file = fs::File::create(path).map_err(|error| {
-                let message = "the file for rejected candidates cannot be written";
-                Error::new(ErrorKind::Sink, message)
-                    .with_context("file", path.display().to_string())
-                    .with_source(error)
-            });
-            file.map(RejectedJsonl::new)
-        });
+        let rejected = args.rejected.as_deref().map(open_rejected);
         Ok(Self {
             sink,
             report: report.transpose()?,
             rejected: rejected.transpose()?,
             reader,
+            folder: args
+                .to
+                .folder
+                .clone()
+                .map(|folder| (folder, args.to.file(), input.clone())),
+        })
+    }
+
+    /// Writes what belongs to the folder of the output, where it is one, once all records are there.
+    pub(crate) fn finish_folder(&self, report: &Report) -> Result<()> {
+        let folder = self.folder.as_ref();
+        folder.map_or(Ok(()), |(folder, file, input)| {
+            folder.finish(input, file, report, self.sink.split_report())
         })
     }
 
@@ -164,22 +192,12 @@ impl Files {
         }
     }
 
-    /// Writes what is held back of the rejected candidates.
     pub(crate) fn finish_rejected(&self) -> Result<()> {
-        let finished = self.rejected.as_ref().map_or(Ok(()), RejectedJsonl::finish);
-        finished.map_err(|error| {
-            Error::new(
-                ErrorKind::Sink,
-                "the rejected candidates could not be written whole",
-            )
-            .with_source(error)
-        })
+        finish_rejected(self.rejected.as_ref())
     }
 
     pub(crate) fn write_report(&mut self, report: &Report) -> Result<()> {
-        let text = serde_json::to_string_pretty(report)
-            .expect("a report has no key that JSON cannot hold")
-            + "\n";
+        let text = report_text(report);
         match &mut self.report {
             None => Ok(()),
             Some(ReportFile::File(file)) => file
@@ -192,6 +210,31 @@ impl Files {
             }),
         }
     }
+}
+
+/// Opens the file for rejected candidates.
+pub(crate) fn open_rejected(path: &Path) -> Result<RejectedJsonl> {
+    let file = fs::File::create(path).map_err(|error| {
+        let message = "the file for rejected candidates cannot be written";
+        Error::new(ErrorKind::Sink, message)
+            .with_context("file", path.display().to_string())
+            .with_source(error)
+    });
+    file.map(RejectedJsonl::new)
+}
+
+/// Writes what is held back of the rejected candidates.
+pub(crate) fn finish_rejected(rejected: Option<&RejectedJsonl>) -> Result<()> {
+    let finished = rejected.map_or(Ok(()), RejectedJsonl::finish);
+    finished.map_err(|error| {
+        let message = "the rejected candidates could not be written whole";
+        Error::new(ErrorKind::Sink, message).with_source(error)
+    })
+}
+
+pub(crate) fn report_text(report: &Report) -> String {
+    let text = serde_json::to_string_pretty(report);
+    text.expect("a report has no key that JSON cannot hold") + "\n"
 }
 
 /// Standard output, and the run that writes there.

@@ -8,6 +8,7 @@ use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
 use crate::args::RunArgs;
 use crate::files;
+use crate::folder::Folder;
 use crate::place::Place;
 
 /// Returns where the journal goes: what the command line says, then what the input says, then beside the output where a
@@ -19,7 +20,9 @@ pub(crate) fn place(args: &RunArgs, input: &GenerateByTopicInput) -> Result<Opti
     if args.no_journal {
         return Ok(None);
     }
-    let output = args.drive.output();
+    // The journal of a folder lies beside it: it is not to be published.
+    let folder = args.drive.to.folder.as_ref();
+    let output = folder.map_or_else(|| args.drive.output(), Folder::path);
     let has_file = files::is_file(output);
     // What is added to more records is another run.
     let ending = match input.appended_to() {

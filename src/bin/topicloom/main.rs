@@ -16,8 +16,10 @@ mod database;
 mod database;
 mod ending;
 mod estimate;
+mod export;
 mod files;
 mod flags;
+mod folder;
 mod init;
 mod input;
 mod journal;
@@ -64,6 +66,7 @@ async fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(&args),
         Command::Estimate(args) => estimate::show(&args),
         Command::Inspect(args) => journal::inspect(args).await,
+        Command::Export(args) => export::export(args).await,
         Command::Work(args) => database::work(args).await,
         Command::Models => models::show(),
         Command::Schema => {

@@ -3,6 +3,7 @@
 // As `database` has them, which do wait.
 #![allow(clippy::unused_async)]
 
+use topicloom::journal::ReadOnlyJournal;
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
 use crate::args::{InspectArgs, ResumeArgs, RunArgs, WorkArgs};
@@ -28,6 +29,10 @@ pub(crate) async fn resume(_: &Way, _: Row, _: ResumeArgs) -> Result<(), Failure
 }
 
 pub(crate) async fn work(_: WorkArgs) -> Result<()> {
+    missing()
+}
+
+pub(crate) async fn to_export(_: Row) -> Result<(GenerateByTopicInput, ReadOnlyJournal)> {
     missing()
 }
 

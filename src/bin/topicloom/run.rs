@@ -5,8 +5,10 @@ use std::path::Path;
 
 use topicloom::journal::{Entry, FileJournal, JournalReader, OpenedJournal};
 use topicloom::llm::models::ModelRegistry;
+use topicloom::sink::Sink;
 use topicloom::{
-    Error, ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Report, Result, Run,
+    Error, ErrorKind, GenerateByTopicInput, JsonRecord, Pipeline, PipelineBuilder, Report, Result,
+    Run,
 };
 
 use crate::args::{DriveArgs, ResumeArgs, RunArgs};
@@ -21,7 +23,7 @@ use crate::signals::stop_at_signals;
 
 pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     let mut way = Way {
-        output: args.drive.output().to_owned(),
+        output: args.drive.to.file(),
         ..Way::default()
     };
     let ended = run_by(&mut way, args).await;
@@ -30,9 +32,9 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
 
 async fn run_by(way: &mut Way, mut args: RunArgs) -> Result<(), Failure> {
     let input = input::read(args.input.as_deref(), &args.drive.adjust, args.drive.quiet)?;
-    let input = input::appending(input, args.drive.output.as_deref())?;
-    args.complete(input.settings());
-    args.drive.output().clone_into(&mut way.output);
+    let input = input::appending(input, args.drive.to.output.as_deref())?;
+    args.complete(input.settings())?;
+    way.output = args.drive.to.file();
     if args.dry_run {
         return dry_run(way, input, args).await;
     }
@@ -56,7 +58,7 @@ async fn run_by(way: &mut Way, mut args: RunArgs) -> Result<(), Failure> {
         &args.drive,
     )?;
     let mut builder = builder(&input, &args.drive)?;
-    let files = Files::open(&args.drive)?;
+    let files = Files::open(&args.drive, &input)?;
     if let Some(path) = journal {
         let shown = path.display().to_string();
         let command = if args.input.as_deref().is_some_and(files::is_stdout) {
@@ -118,7 +120,7 @@ fn resuming(journal: &str, args: &DriveArgs) -> CommandLine {
 
 pub(crate) async fn resume(args: ResumeArgs) -> Result<(), Failure> {
     let mut way = Way {
-        output: args.drive.output().to_owned(),
+        output: args.drive.to.file(),
         ..Way::default()
     };
     way.goes_on(&args.journal, &CommandLine::of_this_process());
@@ -136,11 +138,11 @@ async fn resume_by(way: &mut Way, mut args: ResumeArgs) -> Result<(), Failure> {
         input = input.num_records(records);
     }
     let input = input::adjusted(input, &args.drive.adjust)?;
-    args.drive.complete(input.settings());
-    args.drive.output().clone_into(&mut way.output);
+    args.drive.complete(input.settings())?;
+    way.output = args.drive.to.file();
     files::check(&input, None, Some(&path), &args.drive)?;
     let mut builder = builder(&input, &args.drive)?;
-    let files = Files::open(&args.drive)?;
+    let files = Files::open(&args.drive, &input)?;
     builder = builder.journal(FileJournal::open(&path)?);
     if args.extend_to.is_some() {
         builder = builder.resume_changed_input();
@@ -149,7 +151,7 @@ async fn resume_by(way: &mut Way, mut args: ResumeArgs) -> Result<(), Failure> {
 }
 
 /// Returns the input that a journal belongs to: that of the last start, since a run may go on with another one.
-fn last_input(journal: &Path) -> Result<GenerateByTopicInput> {
+pub(crate) fn last_input(journal: &Path) -> Result<GenerateByTopicInput> {
     let mut last = None;
     for entry in JournalReader::open(journal)? {
         if let Entry::Started(header) = entry? {
@@ -190,7 +192,7 @@ pub(crate) async fn write(
     mut files: Files,
     args: &DriveArgs,
 ) -> Result<(), Failure> {
-    match run.write_to(&mut *files.sink).await {
+    match run.write_to(&mut files.sink).await {
         Ok(report) => conclude(way, &report, None, files, args),
         Err(error) => {
             let (error, left) = error.into_parts();
@@ -214,7 +216,7 @@ async fn dry_run(way: &Way, input: GenerateByTopicInput, args: RunArgs) -> Resul
             .into());
     }
     let pipeline = builder(&input, &args.drive)?.build();
-    let mut files = Files::open(&args.drive)?;
+    let mut files = Files::open(&args.drive, &input)?;
     let (dataset, error) = match pipeline.dry_run(input).await {
         Ok(dataset) => (dataset, None),
         Err(ended) => {
@@ -227,9 +229,9 @@ async fn dry_run(way: &Way, input: GenerateByTopicInput, args: RunArgs) -> Resul
     }
     let mut report = dataset.report().clone();
     if error.is_none() {
-        files.sink.finish().await?;
+        Sink::<JsonRecord>::finish(&mut files.sink).await?;
     } else {
-        report.kept_in = files.sink.set_aside().await?;
+        report.kept_in = Sink::<JsonRecord>::set_aside(&mut files.sink).await?;
     }
     conclude(way, &report, error, files, &args.drive)
 }
@@ -279,8 +281,15 @@ fn conclude(
             eprintln!("{resumed} of {answered} answers were in {journal} already, {new} are new");
         }
     }
+    if let Some(split) = files.sink.split_report().filter(|_| !args.quiet) {
+        eprintln!("{split}");
+    }
+    let finished = match error {
+        None => files.finish_folder(report),
+        Some(_) => Ok(()),
+    };
     let last_line = way.last_line(report, error.as_ref().map(Error::kind), unwritten);
-    match error.map_or(reported, Err) {
+    match error.map_or(reported.and(finished), Err) {
         // A reader of the first records alone, such as `head`, has what it wanted.
         Err(_) if is_reader_gone => {
             if !args.quiet {
@@ -295,6 +304,9 @@ fn conclude(
         Ok(()) => {
             if !args.quiet {
                 eprintln!("{last_line}");
+                if let Some(folder) = &args.to.folder {
+                    eprintln!("{}", folder.upload());
+                }
             }
             Ok(())
         }

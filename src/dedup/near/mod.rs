@@ -81,6 +81,11 @@ impl Default for NearDuplicates {
 impl NearDuplicates {
     compared_settings!("[`Fields::Deciding`](crate::dedup::Fields::Deciding)");
 
+    /// Returns the fields of a record that decide.
+    pub(super) fn deciding<'a>(&'a self, candidate: &Candidate<'a>) -> Vec<(&'a str, &'a Value)> {
+        self.compared.values(candidate)
+    }
+
     /// Reads what a record says.
     pub(crate) fn read(&self, candidate: &Candidate<'_>) -> NearFingerprint {
         NearFingerprint(read(&self.compared, candidate, Reading::default()))

@@ -214,13 +214,18 @@ fn expect(read: impl Fn() -> Option<Vec<JsonRecord>>, records: &[Record]) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Read as _;
+    use std::path::Path;
     use std::sync::{Arc, Mutex};
 
     use async_trait::async_trait;
 
     use super::*;
     use crate::error::{Error, ErrorKind};
-    use crate::sink::JsonlSink;
+    use crate::input::OutputFile;
+    use crate::schema::RecordSchema;
+    use crate::sink::{FileSink, JsonlSink};
 
     #[tokio::test]
     async fn our_own_sinks_keep_their_promises() {
@@ -240,19 +245,111 @@ mod tests {
         sink(boxed, read).await;
     }
 
+    fn file_sink(path: &Path) -> Result<FileSink> {
+        let schema = serde_json::json!({
+            "type": "object", "required": ["question"],
+            "properties": {"question": {"type": "string"}, "answer": {"type": "string"}},
+        });
+        let schema = RecordSchema::from_json_schema(schema).expect("the test's schema is one");
+        FileSink::create(&OutputFile::new(path), &schema)
+    }
+
+    /// Reads a file of any format as another hand does.
+    fn read_file(path: &Path) -> Option<Vec<JsonRecord>> {
+        let mut bytes = std::fs::read(path).ok()?;
+        let mut name = path.to_str().unwrap();
+        if let Some(unpacked) = name.strip_suffix(".gz") {
+            name = unpacked;
+            let mut text = Vec::new();
+            flate2::bufread::GzDecoder::new(&*bytes)
+                .read_to_end(&mut text)
+                .unwrap();
+            bytes = text;
+        }
+        Some(match name.rsplit_once('.').unwrap().1 {
+            "csv" => {
+                let mut reader = csv::Reader::from_reader(&*bytes);
+                let rows: Vec<BTreeMap<String, String>> =
+                    reader.deserialize().map(Result::unwrap).collect();
+                let cell = |(name, cell): (String, String)| (name, Value::from(cell));
+                let mut rows: Vec<JsonRecord> = rows
+                    .into_iter()
+                    .map(|row| row.into_iter().map(cell).collect())
+                    .collect();
+                // What is missing and what is empty are one in CSV, to this reader.
+                for row in &mut rows {
+                    row.retain(|name, cell| name != "difficulty" || cell != "");
+                }
+                rows
+            }
+            #[cfg(feature = "parquet")]
+            "parquet" => {
+                use parquet::file::reader::{FileReader as _, SerializedFileReader};
+                use parquet::record::Field;
+                let reader = SerializedFileReader::new(std::fs::File::open(path).unwrap()).unwrap();
+                let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap);
+                let texts = |row: parquet::record::Row| -> JsonRecord {
+                    let cells = row.get_column_iter().filter_map(|(name, cell)| match cell {
+                        Field::Str(text) => Some((name.clone(), Value::from(text.as_str()))),
+                        _ => None,
+                    });
+                    cells.collect()
+                };
+                rows.map(texts).collect()
+            }
+            _ => std::str::from_utf8(&bytes)
+                .unwrap()
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect(),
+        })
+    }
+
+    const FORMATS: &[&str] = &[
+        "out.jsonl",
+        "out.jsonl.gz",
+        "out.csv",
+        "out.csv.gz",
+        #[cfg(feature = "parquet")]
+        "out.parquet",
+    ];
+
+    #[tokio::test]
+    async fn files_of_every_format_keep_their_promises() {
+        for &name in FORMATS {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join(name);
+            sink(|| file_sink(&path), || read_file(&path)).await;
+            let left = std::fs::read_dir(directory.path()).unwrap();
+            let left: Vec<_> = left.map(|file| file.unwrap().file_name()).collect();
+            assert!(
+                left.iter()
+                    .all(|file| !file.to_string_lossy().ends_with(".making")),
+                "{left:?}"
+            );
+        }
+    }
+
     #[tokio::test]
     async fn our_own_sinks_keep_what_they_set_aside() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("out.jsonl");
-        let kept = || {
-            let mut records = Vec::new();
-            for file in std::fs::read_dir(directory.path()).unwrap() {
-                let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-                records.extend(text.lines().map(|line| serde_json::from_str(line).unwrap()));
+        for &name in FORMATS {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join(name);
+            let kept = || {
+                let mut records = Vec::new();
+                for file in std::fs::read_dir(directory.path()).unwrap() {
+                    let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+                    records.extend(text.lines().map(|line| serde_json::from_str(line).unwrap()));
+                }
+                records
+            };
+            sink_keeps(|| file_sink(&path), kept).await;
+            if name == "out.jsonl" {
+                std::fs::remove_dir_all(directory.path()).unwrap();
+                std::fs::create_dir(directory.path()).unwrap();
+                sink_keeps(|| JsonlSink::create(&path), kept).await;
             }
-            records
-        };
-        sink_keeps(|| JsonlSink::create(&path), kept).await;
+        }
     }
 
     /// Keeps what is set aside in the order of the runs, or only that of the last.

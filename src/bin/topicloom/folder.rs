@@ -1,0 +1,221 @@
+//! A folder as the output: the records, a card that Hugging Face reads, and all that says where they come from.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use topicloom::input::{OutputFile, RecordFormat};
+use topicloom::sink::{PartialFile, SplitReport};
+use topicloom::{Error, ErrorKind, GenerateByTopicInput, Report, Result};
+
+use crate::files::report_text;
+
+/// The folder of an output such as `out/`.
+#[derive(Debug, Clone)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// Returns the folder that an output names: with a separator at its end, or one that is there.
+    pub(crate) fn of(output: &Path) -> Option<Self> {
+        let ends_as_one = output.as_os_str().to_string_lossy().ends_with(['/', '\\']);
+        let is_one = ends_as_one || output.is_dir();
+        // Without what stands at its end.
+        is_one.then(|| Self(output.components().collect()))
+    }
+
+    /// Makes the folder, so that one that cannot be made is found out before the first call.
+    pub(crate) fn create(&self) -> Result<()> {
+        fs::create_dir_all(self.0.join("data")).map_err(|error| {
+            Error::new(ErrorKind::Sink, "the folder for the output cannot be made")
+                .with_context("folder", self.0.display().to_string())
+                .with_source(error)
+        })
+    }
+
+    /// Returns the file of the records: Parquet where this build has it, unless another format was said.
+    pub(crate) fn records(&self, said: Option<RecordFormat>) -> PathBuf {
+        let usual = if cfg!(feature = "parquet") {
+            RecordFormat::Parquet
+        } else {
+            RecordFormat::Jsonl
+        };
+        let ending = said.unwrap_or(usual).name();
+        let name = format!("train-00000-of-00001.{ending}");
+        self.0.join("data").join(name)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn report(&self) -> PathBuf {
+        self.0.join("report.json")
+    }
+
+    /// Returns where rejected candidates go until the run has ended.
+    pub(crate) fn rejected(&self) -> PathBuf {
+        self.0.join("rejected.jsonl.partial")
+    }
+
+    /// Writes what is known once all records are there. Each file gets its name in one step, the sums last.
+    pub(crate) fn finish(
+        &self,
+        input: &GenerateByTopicInput,
+        output: &OutputFile,
+        report: &Report,
+        split: Option<&SplitReport>,
+    ) -> Result<()> {
+        let mut listed = vec!["report.json".to_owned()];
+        if self.rejected().exists() {
+            let name = "rejected.jsonl";
+            fs::rename(self.rejected(), self.0.join(name)).map_err(|it| failed(&self.0, it))?;
+            listed.push(name.to_owned());
+        }
+        let names = output.files().into_iter().filter_map(|file| {
+            let name = file.file_name()?.to_string_lossy().into_owned();
+            Some(format!("data/{name}"))
+        });
+        let names: Vec<String> = names.collect();
+        let mut sums = Vec::new();
+        for name in &names {
+            sums.push((name.clone(), self.sum_of(name)?));
+        }
+        let mut manifest = manifest(input, report, &sums);
+        if let Some(split) = split {
+            manifest["split"] = json!(split);
+        }
+        self.write("manifest.json", &format!("{manifest:#}\n"))?;
+        self.write("README.md", &self.card(input, report, &names))?;
+        listed.extend(["manifest.json", "README.md"].map(str::to_owned));
+        for name in listed {
+            let sum = self.sum_of(&name)?;
+            sums.push((name, sum));
+        }
+        sums.sort();
+        let lines = sums.iter().fold(String::new(), |mut lines, (name, sum)| {
+            let _ = writeln!(lines, "{sum}  {name}");
+            lines
+        });
+        self.write("SHA256SUMS", &lines)
+    }
+
+    /// Returns what publishes the folder.
+    pub(crate) fn upload(&self) -> String {
+        let folder = self.0.display();
+        format!("to publish it: hf upload USER/NAME {folder} --repo-type dataset")
+    }
+
+    pub(crate) fn write_report(&self, report: &Report) -> Result<()> {
+        self.write("report.json", &report_text(report))
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        let mut file = PartialFile::create(self.0.join(name))?;
+        file.write_whole(text.as_bytes())?;
+        file.commit()
+    }
+
+    fn sum_of(&self, name: &str) -> Result<String> {
+        let path = self.0.join(name);
+        let sum = || {
+            let mut file = fs::File::open(&path)?;
+            let (mut sum, mut part) = (Sha256::new(), vec![0; 1 << 16]);
+            loop {
+                match file.read(&mut part)? {
+                    0 => break Ok(sum.finalize()),
+                    read => sum.update(&part[..read]),
+                }
+            }
+        };
+        let sum = sum().map_err(|error| failed(&path, error))?;
+        Ok(sum.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        }))
+    }
+
+    /// Returns the card of the data set, with the head that Hugging Face reads.
+    fn card(&self, input: &GenerateByTopicInput, report: &Report, files: &[String]) -> String {
+        let category = match report.accepted {
+            0..1_000 => "n<1K",
+            1_000..10_000 => "1K<n<10K",
+            10_000..100_000 => "10K<n<100K",
+            100_000..1_000_000 => "100K<n<1M",
+            1_000_000..10_000_000 => "1M<n<10M",
+            _ => "n>10M",
+        };
+        let sides = files.iter().fold(String::new(), |mut sides, file| {
+            let side = file.trim_start_matches("data/").split("-00000").next();
+            let side = side.unwrap_or("train");
+            let _ = write!(sides, "\n  - split: {side}\n    path: {file}");
+            sides
+        });
+        let models: Vec<String> = report
+            .models
+            .keys()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        let name = self.0.file_name().unwrap_or_default().to_string_lossy();
+        let mut card = format!(
+            "---\nlicense: unknown\ntags:\n- synthetic\n- topicloom\nsize_categories:\n- {category}\nconfigs:\n- config_name: default\n  \
+             data_files:{sides}\n---\n\n# {name}\n\nMade with topicloom {} by {}.\n\n| | |\n|---|---|\n",
+            env!("CARGO_PKG_VERSION"),
+            models.join(", ")
+        );
+        let rejected = report
+            .candidates
+            .total
+            .saturating_sub(report.candidates.accepted);
+        for (what, number) in [
+            ("records", report.accepted.to_string()),
+            ("topics", report.topics.len().to_string()),
+            ("candidates that were refused", rejected.to_string()),
+            ("compared by", report.compared_by.clone()),
+            ("cost", report.spending.cost.to_string()),
+        ] {
+            let _ = writeln!(card, "| {what} | {number} |");
+        }
+        if let Some(instruction) = input.user_instruction() {
+            let quoted = instruction.lines().map(|line| format!("> {line}\n"));
+            let _ = write!(
+                card,
+                "\nWhat was asked for:\n\n{}",
+                quoted.collect::<String>()
+            );
+        }
+        card += "\n`manifest.json` has the whole input, `report.json` what the run did, `rejected.jsonl` what was refused and why, \
+                 `SHA256SUMS` the sums of all files.\n";
+        card
+    }
+}
+
+/// Returns where the data set comes from. The input holds no secret: keys are in the environment, and headers are masked.
+fn manifest(input: &GenerateByTopicInput, report: &Report, sums: &[(String, String)]) -> Value {
+    let files = sums
+        .iter()
+        .map(|(name, sum)| json!({"name": name, "sha256": sum}));
+    json!({
+        "topicloom": env!("CARGO_PKG_VERSION"),
+        "input": input.to_json(),
+        "input_fingerprint": format!("{:032x}", input.fingerprint()),
+        "seed": input.settings().seed,
+        "models": report.models.keys().collect::<Vec<_>>(),
+        "requested": report.requested,
+        "accepted": report.accepted,
+        "topics": report.topics.iter().map(|it| json!({"topic": it.topic, "records": it.candidates.accepted})).collect::<Value>(),
+        "spending": report.spending,
+        "files": files.collect::<Value>(),
+    })
+}
+
+fn failed(path: &Path, error: io::Error) -> Error {
+    Error::new(
+        ErrorKind::Sink,
+        "the folder of the output could not be finished",
+    )
+    .with_context("path", path.display().to_string())
+    .with_source(error)
+}

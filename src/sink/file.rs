@@ -1,0 +1,381 @@
+//! Records into a file of any format.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufRead, BufWriter, Write};
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::Sink;
+use super::layout::Layout;
+use super::made_file::MadeFile;
+use super::partial_file::PartialFile;
+use super::rows::{Encoder, failed, json_line};
+use super::split_report::SplitReport;
+use crate::error::{Error, ErrorKind, Result};
+use crate::input::OutputFile;
+use crate::record::{JsonRecord, Record};
+use crate::schema::RecordSchema;
+
+/// Writes records into a file: JSON Lines, CSV or Parquet, by its name or by what is said.
+///
+/// While the run goes on, `NAME.partial` holds the records as JSON Lines, whatever the format, as with
+/// [`JsonlSink`](super::JsonlSink). At [`finish`](Sink::finish) the file is made of them in one pass, in little memory, and gets
+/// its name in one step. So what a run that was stopped has made can always be read, and taken up.
+///
+/// [`guide::output`](crate::guide::output) tells what becomes of nested values, nulls and fields that the schema does not name.
+///
+/// ```
+/// use topicloom::input::OutputFile;
+/// use topicloom::sink::FileSink;
+/// # use topicloom::{GenerateByTopicInput, Pipeline};
+/// # async fn example(input: GenerateByTopicInput) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut sink = FileSink::create(&OutputFile::new("questions.csv.gz"), input.schema())?;
+/// Pipeline::from_input(&input)?.run(input)?.write_to(&mut sink).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct FileSink {
+    layout: Layout,
+    target: Target,
+    line: Vec<u8>,
+    split: Option<SplitReport>,
+}
+
+enum Target {
+    File(PartialFile),
+    /// `None` once it is finished.
+    Stream(Option<Box<dyn Encoder>>),
+}
+
+impl FileSink {
+    /// Creates a sink that leaves a whole file at the path of `output`, in a directory that exists. `schema` is that of the
+    /// records.
+    ///
+    /// What is no file, such as a pipe or a device, is written to directly.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be created, or another run is writing to it; where its name and format contradict each other, or
+    /// this build does not have the format.
+    pub fn create(output: &OutputFile, schema: &RecordSchema) -> Result<Self> {
+        let path = &*output.path;
+        if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+            let device = OpenOptions::new().write(true).open(path);
+            let device = device
+                .map_err(|error| failed(error).with_context("path", path.display().to_string()))?;
+            return Self::to_writer(device, output, schema);
+        }
+        let layout = Layout::of_file(output, schema)?;
+        let target = Target::File(PartialFile::create(path)?);
+        Ok(Self::new(layout, target))
+    }
+
+    /// Creates a sink that leaves a whole file, which begins with what is there already. It has to be JSON Lines.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create), and where the file is there and cannot be read, or is no JSON Lines.
+    pub fn append(output: &OutputFile, schema: &RecordSchema) -> Result<Self> {
+        let mut sink = Self::create(output, schema)?;
+        if !sink.layout.is_written_at_once() {
+            let message = "records are added to a file of JSON Lines, without a shape or a split; name it `NAME.jsonl`, or \
+                           export it afterwards";
+            let error = Error::new(ErrorKind::InvalidInput, message);
+            return Err(error.with_context("path", output.path.display().to_string()));
+        }
+        if let Target::File(file) = &mut sink.target {
+            file.begin_with_lines()?;
+        }
+        Ok(sink)
+    }
+
+    /// Creates a sink that writes to anything, such as standard output; the path of `output` says nothing then.
+    ///
+    /// Lines are flushed one by one. There is nothing to commit: what is written is there at once. The writer should not block
+    /// for long.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written to, or this build does not have the format.
+    pub fn to_writer(
+        writer: impl Write + Send + 'static,
+        output: &OutputFile,
+        schema: &RecordSchema,
+    ) -> Result<Self> {
+        let layout = Layout::of_stream(output, schema)?;
+        let encoder = layout.encoder(Box::new(Flushed(writer)), layout.columns.clone())?;
+        Ok(Self::new(layout, Target::Stream(Some(encoder))))
+    }
+
+    fn new(layout: Layout, target: Target) -> Self {
+        Self {
+            layout,
+            target,
+            line: Vec::new(),
+            split: None,
+        }
+    }
+
+    /// Returns how the records were split, once the files are there.
+    #[must_use]
+    pub fn split_report(&self) -> Option<&SplitReport> {
+        self.split.as_ref()
+    }
+}
+
+/// Returns the records that were written, one by one.
+fn records(file: &PartialFile) -> Result<impl Iterator<Item = Result<JsonRecord>>> {
+    let mut lines = file.written()?;
+    let mut line = Vec::new();
+    Ok(std::iter::from_fn(move || {
+        line.clear();
+        match lines.read_until(b'\n', &mut line) {
+            Ok(0) => None,
+            Ok(_) => Some(serde_json::from_slice(&line).map_err(|error| failed(error.into()))),
+            Err(error) => Some(Err(failed(error))),
+        }
+    }))
+}
+
+/// Makes files of the records that were written, where they are not those lines themselves.
+fn make(file: &PartialFile, layout: &Layout) -> Result<Option<SplitReport>> {
+    let mut columns = layout.columns.clone();
+    let mut neighbours = layout.neighbours();
+    if layout.looks_ahead || neighbours.is_some() {
+        for record in records(file)? {
+            let mut record = record?;
+            if layout.looks_ahead {
+                columns.see(&layout.row(record.clone()));
+            }
+            if let Some(neighbours) = &mut neighbours {
+                layout.show(&mut record, neighbours);
+            }
+        }
+    }
+    let (sides, report) = match (&layout.split, neighbours) {
+        (Some((split, _)), Some(neighbours)) => {
+            let (sides, report) = SplitReport::of(split, &neighbours.groups(), file.path());
+            (sides, Some(report))
+        }
+        _ => (Vec::new(), None),
+    };
+    let paths = match &report {
+        Some(report) => report.files(),
+        None => vec![file.path().to_owned()],
+    };
+    let made = paths.iter().map(|path| MadeFile::create(path));
+    let made = made.collect::<Result<Vec<_>>>()?;
+    let encoders = made.iter().map(|made| {
+        let writer = BufWriter::new(made.writer()?);
+        layout.encoder(Box::new(writer), columns.clone())
+    });
+    let mut encoders = encoders.collect::<Result<Vec<_>>>()?;
+    for (number, record) in records(file)?.enumerate() {
+        let side = sides.get(number).copied().unwrap_or(0);
+        encoders[side].row(&layout.row(record?))?;
+    }
+    encoders.iter_mut().try_for_each(|it| it.finish())?;
+    drop(encoders);
+    made.into_iter().try_for_each(MadeFile::commit)?;
+    Ok(report)
+}
+
+#[async_trait]
+impl<T: Serialize + Sync> Sink<T> for FileSink {
+    async fn write(&mut self, record: &Record<T>) -> Result<()> {
+        match &mut self.target {
+            Target::File(file) => {
+                json_line(record, &mut self.line)?;
+                file.write_whole(&self.line)
+            }
+            Target::Stream(Some(encoder)) => encoder.row(&self.layout.row(record.to_json()?)),
+            Target::Stream(None) => Err(Error::new(
+                ErrorKind::Sink,
+                "the output is finished and takes no more records",
+            )),
+        }
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        match &mut self.target {
+            Target::Stream(encoder) => encoder.take().map_or(Ok(()), |mut it| it.finish()),
+            Target::File(file) if self.layout.is_written_at_once() => file.commit(),
+            Target::File(file) if file.is_finished() => Ok(()),
+            Target::File(file) => {
+                self.split = make(file, &self.layout)?;
+                file.discard()
+            }
+        }
+    }
+
+    async fn set_aside(&mut self) -> Result<Option<String>> {
+        match &mut self.target {
+            Target::File(file) => {
+                let place = file.set_aside()?;
+                Ok(place.map(|path| path.display().to_string()))
+            }
+            Target::Stream(encoder) => {
+                encoder.take().map_or(Ok(()), |mut it| it.finish())?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for FileSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("FileSink");
+        if let Target::File(file) = &self.target {
+            shown.field("file", file);
+        }
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// Flushes whatever is written, at once.
+struct Flushed<W>(W);
+
+impl<W: Write> Write for Flushed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(bytes)?;
+        self.0.flush()?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::record::RecordMeta;
+    use crate::topic::Topic;
+
+    fn record(data: &Value) -> Record {
+        let data = data.as_object().unwrap().clone();
+        Record::new(
+            Topic::new("tides"),
+            data,
+            RecordMeta::new(0, 0, "test/loom"),
+        )
+    }
+
+    async fn written(output: &OutputFile, schema: &Value, data: &[Value]) -> Result<()> {
+        let schema = RecordSchema::from_json(schema.clone()).unwrap();
+        let mut sink = FileSink::create(output, &schema)?;
+        for data in data {
+            sink.write(&record(data)).await?;
+        }
+        Sink::<JsonRecord>::finish(&mut sink).await
+    }
+
+    #[tokio::test]
+    async fn columns_are_those_of_the_schema_then_others_then_the_topic() {
+        let directory = tempfile::tempdir().unwrap();
+        let output = OutputFile::new(directory.path().join("out.csv"));
+        let schema = json!({"type": "object", "properties": {"b": {}, "a": {}}});
+        let rows = [
+            json!({"a": 1}),
+            json!({"z": 0.1, "b": [1, null]}),
+            // One digit more than the shortest form of its neighbour.
+            json!({"b": 0.300_000_000_000_000_04, "y": "x"}),
+        ];
+        written(&output, &schema, &rows).await.unwrap();
+        let text = fs::read_to_string(&output.path).unwrap();
+        assert_eq!(
+            text,
+            "\"b\",\"a\",\"z\",\"y\",\"topic\"\n,1,,,\"tides\"\n\"[1,null]\",,0.1,,\"tides\"\n0.30000000000000004,,,\"x\",\"tides\"\n"
+        );
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_made_leaves_its_records_and_the_file_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let output = OutputFile::new(directory.path().join("out.csv"));
+        fs::write(&output.path, "before").unwrap();
+        // The place in which it would be made is taken.
+        fs::create_dir(directory.path().join("out.csv.making")).unwrap();
+        let schema = json!([{"name": "a", "type": "int"}]);
+        let error = written(&output, &schema, &[json!({"a": 1})]).await;
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Sink);
+        assert_eq!(fs::read_to_string(&output.path).unwrap(), "before");
+        let kept = fs::read_to_string(directory.path().join("out.csv.partial")).unwrap();
+        assert_eq!(kept, "{\"a\":1,\"topic\":\"tides\"}\n");
+        // What a process that was killed left in that place is no hindrance.
+        fs::remove_dir(directory.path().join("out.csv.making")).unwrap();
+        fs::write(directory.path().join("out.csv.making"), "\"a\",\"to").unwrap();
+        written(&output, &schema, &[json!({"a": 1})]).await.unwrap();
+        assert_eq!(
+            fs::read_to_string(&output.path).unwrap(),
+            "\"a\",\"topic\"\n1,\"tides\"\n"
+        );
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_written_as_the_records_come() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("stream");
+        let mut output = OutputFile::default();
+        output.format = Some(crate::input::RecordFormat::Csv);
+        let schema = RecordSchema::default();
+        let file = fs::File::create(&path).unwrap();
+        let mut sink = FileSink::to_writer(file, &output, &schema).unwrap();
+        sink.write(&record(&json!({"question": "why?", "answer": "so"})))
+            .await
+            .unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            text,
+            "\"question\",\"answer\",\"topic\"\n\"why?\",\"so\",\"tides\"\n"
+        );
+        Sink::<JsonRecord>::finish(&mut sink).await.unwrap();
+        assert!(sink.write(&record(&json!({}))).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn planted_near_duplicates_are_on_one_side_and_the_counts_exact() {
+        use crate::random::Random;
+        let directory = tempfile::tempdir().unwrap();
+        for set in 0..50 {
+            let mut random = Random::new(set);
+            let mut word = || format!("w{}", random.below(5_000));
+            let mut data = Vec::new();
+            for number in 0..30 {
+                let question: Vec<String> = (0..10).map(|_| word()).collect();
+                let plain = question.join(" ");
+                if number % 3 == 0 {
+                    let mut other = question;
+                    let place = number % 10;
+                    other[place] = word();
+                    data.push(json!({"question": other.join(" "), "answer": format!("{number}")}));
+                }
+                data.push(json!({"question": plain, "answer": format!("{number}")}));
+            }
+            let mut output = OutputFile::new(directory.path().join(format!("{set}.jsonl")));
+            output.split = Some("train=.8,test=.2".parse().unwrap());
+            written(&output, &Value::Null, &data).await.unwrap();
+            let side = |file: &std::path::PathBuf| -> Vec<Value> {
+                let text = fs::read_to_string(file).unwrap();
+                text.lines()
+                    .map(|line| serde_json::from_str(line).unwrap())
+                    .collect()
+            };
+            let sides: Vec<Vec<Value>> = output.files().iter().map(side).collect();
+            assert_eq!((sides[0].len(), sides[1].len()), (32, 8));
+            for one in &sides[0] {
+                let torn = sides[1]
+                    .iter()
+                    .find(|other| other["answer"] == one["answer"]);
+                assert_eq!(torn, None, "a planted pair is torn");
+            }
+        }
+    }
+}
