@@ -408,7 +408,8 @@ impl<T: Copy + PartialEq> Form<T> for Choice<T> {
             return place.refuse(&value, "write a string");
         };
         self.find(&name).or_else(|| {
-            let advice = match closest(&name, self.0.iter().map(|(name, ..)| *name)) {
+            let names = self.0.iter().map(|(name, ..)| *name);
+            let advice = match closest(&name, names) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("write one of {}", self.names()),
             };

@@ -123,15 +123,9 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     );
     let topics = (!rows.is_empty()).then(|| rows.iter().map(|row| row.name().into()));
     let topics: Option<Vec<TopicSpec>> = topics.map(Iterator::collect);
-    let request = settings.prompts.request.as_deref();
-    let hides = |what: &str| request.is_some_and(|request| !request.contains(what));
-    let mut prompts = Place::new("prompts.request", &mut notes);
-    if hides("variables") && !(attributes.is_empty() && rows.is_empty()) {
-        prompts.warn("has no `variables`: the model sees neither attributes nor rows");
-    }
-    if hides("examples") && !document.examples.given.is_empty() {
-        prompts.warn("has no `examples`: the model sees none");
-    }
+    let has_variables = !(attributes.is_empty() && rows.is_empty());
+    let has_examples = !document.examples.given.is_empty();
+    warn_of_what_is_hidden(&settings, has_variables, has_examples, &mut notes);
     document.data_factory_config = settings.write_set();
 
     let appended_to = appended_to(&document, &settings, &mut notes);
@@ -240,6 +234,24 @@ fn settle_rows(
         document.num_records = Some((rows.len() as u64).saturating_mul(each.unwrap_or(1)));
     }
     rows
+}
+
+/// Warns of a template of the caller's own that leaves out what a prompt is to show.
+fn warn_of_what_is_hidden(
+    settings: &Settings,
+    has_variables: bool,
+    has_examples: bool,
+    notes: &mut Notes,
+) {
+    let request = settings.prompts.request.as_deref();
+    let hides = |what: &str| request.is_some_and(|request| !request.contains(what));
+    let mut place = Place::new("prompts.request", notes);
+    if has_variables && hides("variables") {
+        place.warn("has no `variables`: the model sees neither attributes nor rows");
+    }
+    if has_examples && hides("examples") {
+        place.warn("has no `examples`: the model sees none");
+    }
 }
 
 fn names_of_settings() -> Vec<&'static str> {

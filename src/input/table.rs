@@ -54,7 +54,7 @@ fn table(text: &str) -> Result<Vec<Map<String, Value>>, String> {
     let unreadable = |_| "names a file that is no CSV".to_owned();
     let names = rows.next().transpose().map_err(unreadable)?;
     let names = names.unwrap_or_default();
-    let names: Vec<&str> = names.iter().map(|name| name.trim()).collect();
+    let names: Vec<&str> = names.iter().map(str::trim).collect();
     let mut known = std::collections::HashSet::new();
     if let Some(twice) = names.iter().find(|name| !known.insert(**name)) {
         return Err(format!("names a file with two columns `{twice}`"));

@@ -72,19 +72,21 @@ impl FileSink {
         Ok(Self::new(layout, target))
     }
 
-    /// Creates a sink that leaves a whole file of JSON Lines at the path of `output`, which begins with what is there already.
+    /// Creates a sink that leaves a whole file, which begins with what is there already. It has to be JSON Lines.
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create), and where the file is there and cannot be read, or what is written is no plain JSON Lines.
+    /// As [`create`](Self::create), and where the file is there and cannot be read, or is no JSON Lines.
     pub fn append(output: &OutputFile, schema: &RecordSchema) -> Result<Self> {
         let mut sink = Self::create(output, schema)?;
+        if !sink.layout.is_written_at_once() {
+            let message = "records are added to a file of JSON Lines, without a shape or a split; name it `NAME.jsonl`, or \
+                           export it afterwards";
+            let error = Error::new(ErrorKind::InvalidInput, message);
+            return Err(error.with_context("path", output.path.display().to_string()));
+        }
         if let Target::File(file) = &mut sink.target {
-            if !sink.layout.is_written_at_once() {
-                let message = "only plain JSON Lines can be added to; name a file `NAME.jsonl`, without a shape or a split";
-                return Err(Error::new(ErrorKind::InvalidInput, message));
-            }
-            file.begin_with_what_is_there()?;
+            file.begin_with_lines()?;
         }
         Ok(sink)
     }

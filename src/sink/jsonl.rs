@@ -83,7 +83,7 @@ impl JsonlSink {
         let Target::File(file) = &mut sink.target else {
             return Ok(sink);
         };
-        file.begin_with_what_is_there()?;
+        file.begin_with_lines()?;
         Ok(sink)
     }
 

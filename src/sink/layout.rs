@@ -120,8 +120,6 @@ impl Layout {
         output.check_split(schema)?;
         let shaped = output.shape.as_ref().map(Shape::schema);
         let is_table = format.format != RecordFormat::Jsonl;
-        let is_closed =
-            shaped.is_some() || schema.as_json().get("additionalProperties") == Some(&false.into());
         Ok(Self {
             format,
             shape: output.shape.clone(),
@@ -132,7 +130,7 @@ impl Layout {
             },
             split: output.split.clone().map(|it| (it, output.split_by.clone())),
             schema: schema.clone(),
-            looks_ahead: is_table && (!is_closed || format.format == RecordFormat::Parquet),
+            looks_ahead: is_table,
         })
     }
 

@@ -94,24 +94,6 @@ impl PartialFile {
         Ok(())
     }
 
-    /// Writes the lines of the file that has the name already, but for blank ones.
-    pub(super) fn begin_with_what_is_there(&mut self) -> Result<()> {
-        let unreadable = |path: &Path, error| failed("the file cannot be added to", path, error);
-        let there = match File::open(&self.path) {
-            Ok(there) => there,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(unreadable(&self.path, error)),
-        };
-        for line in BufReader::new(there).split(b'\n') {
-            let mut line = line.map_err(|error| unreadable(&self.path, error))?;
-            if !line.trim_ascii().is_empty() {
-                line.push(b'\n');
-                self.write_whole(&line)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Gives the file its name, once its content is durable. Does nothing if it has it or was set aside.
     ///
     /// # Errors
@@ -146,6 +128,25 @@ impl PartialFile {
         })?;
         self.file = None;
         Ok(Some(&self.partial))
+    }
+
+    /// Writes first, line by line, what is there under the name already.
+    pub(super) fn begin_with_lines(&mut self) -> Result<()> {
+        let unreadable = |error, path: &Path| failed("the output could not be read", path, error);
+        let path = self.path.clone();
+        let there = match File::open(&path) {
+            Ok(there) => there,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(unreadable(error, &path)),
+        };
+        for line in BufReader::new(there).split(b'\n') {
+            let mut line = line.map_err(|error| unreadable(error, &path))?;
+            if !line.trim_ascii().is_empty() {
+                line.push(b'\n');
+                self.write_whole(&line)?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns the name that the file is to have.

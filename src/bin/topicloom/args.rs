@@ -264,9 +264,6 @@ pub(crate) struct DriveArgs {
     /// Write the report, as JSON, to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
-    /// Whether the output keeps what it has; `--append` is a setting.
-    #[arg(skip)]
-    pub(crate) appends: bool,
     /// Say nothing on standard error but errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -284,6 +281,9 @@ pub(crate) struct OutputArgs {
     /// is replaced by a complete run only.
     #[arg(long, short, value_name = "FILE|FOLDER/")]
     pub(crate) output: Option<PathBuf>,
+    /// Whether the output keeps what it has; `--append` is a setting.
+    #[arg(skip)]
+    pub(crate) appends: bool,
     /// The folder that was named, once the output is a file in it.
     #[arg(skip)]
     pub(crate) folder: Option<Folder>,
@@ -334,6 +334,7 @@ impl OutputArgs {
 
     /// Takes from the input what the command line leaves open.
     pub(crate) fn complete(&mut self, settings: &Settings) {
+        self.appends = settings.append;
         let Some(said) = &settings.output else {
             return;
         };
@@ -358,7 +359,6 @@ impl DriveArgs {
     /// Takes from the input what the command line leaves open, and makes the folder of the output, where it is one.
     pub(crate) fn complete(&mut self, settings: &Settings) -> Result<()> {
         self.to.complete(settings);
-        self.appends = settings.append;
         for (flag, said) in [
             (&mut self.report, &settings.report),
             (&mut self.rejected, &settings.rejected),

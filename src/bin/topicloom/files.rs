@@ -121,6 +121,8 @@ pub(crate) fn open_sink(
 ) -> Result<FileSink> {
     if is_stdout(to.path()) {
         FileSink::to_writer(standard_output, &to.file(), schema)
+    } else if to.appends {
+        FileSink::append(&to.file(), schema)
     } else {
         FileSink::create(&to.file(), schema)
     }
@@ -146,11 +148,7 @@ impl Files {
     /// Opens what can be opened beforehand: a file that cannot be written is found out while it costs nothing.
     pub(crate) fn open(args: &DriveArgs, input: &GenerateByTopicInput) -> Result<Self> {
         let reader = Reader::default();
-        let sink = if args.appends && !is_stdout(args.output()) {
-            FileSink::append(&args.to.file(), input.schema())?
-        } else {
-            open_sink(&args.to, input.schema(), reader.clone())?
-        };
+        let sink = open_sink(&args.to, input.schema(), reader.clone())?;
         let report = args.report.as_ref().map(|path| {
             if is_file(path) {
                 PartialFile::create(path).map(ReportFile::File)

@@ -139,7 +139,7 @@ impl Folder {
 
     /// Returns the card of the data set, with the head that Hugging Face reads.
     fn card(&self, input: &GenerateByTopicInput, report: &Report, files: &[String]) -> String {
-        let size = match report.accepted {
+        let category = match report.accepted {
             0..1_000 => "n<1K",
             1_000..10_000 => "1K<n<10K",
             10_000..100_000 => "10K<n<100K",
@@ -160,7 +160,7 @@ impl Folder {
             .collect();
         let name = self.0.file_name().unwrap_or_default().to_string_lossy();
         let mut card = format!(
-            "---\nlicense: unknown\ntags:\n- synthetic\n- topicloom\nsize_categories:\n- {size}\nconfigs:\n- config_name: default\n  \
+            "---\nlicense: unknown\ntags:\n- synthetic\n- topicloom\nsize_categories:\n- {category}\nconfigs:\n- config_name: default\n  \
              data_files:{sides}\n---\n\n# {name}\n\nMade with topicloom {} by {}.\n\n| | |\n|---|---|\n",
             env!("CARGO_PKG_VERSION"),
             models.join(", ")

@@ -152,11 +152,11 @@ impl Tried<'_> {
         let file = self.folder.join(name);
         fs::write(&file, text).map_err(|error| error.to_string())?;
         let builder = Builder::from_file(file).map_err(|error| error.to_string())?;
-        self.same(read(builder)?)
+        self.same(&read(builder)?)
     }
 
-    fn same(&self, got: (Value, u128)) -> Result<String, String> {
-        if got == self.wanted {
+    fn same(&self, got: &(Value, u128)) -> Result<String, String> {
+        if *got == self.wanted {
             Ok("yes".to_owned())
         } else {
             Err(format!(
@@ -207,13 +207,16 @@ impl Tried<'_> {
             // They say what the command does, and are no part of the input there.
             let mut said_by_file = args(&words[..2])?;
             let file = Builder::from_json_value(self.document.clone()).and_then(Builder::build);
-            said_by_file.complete(file.expect("it was read before").settings());
-            said_by_flag.complete(&Settings::default());
+            let file = file.expect("it was read before");
+            let completed = said_by_file.complete(file.settings());
+            completed
+                .and_then(|()| said_by_flag.complete(&Settings::default()))
+                .map_err(|error| error.to_string())?;
             if places(&said_by_flag) != places(&said_by_file) {
                 return Err(format!("{words:?} does something else than the file"));
             }
         } else {
-            self.same(read(builder)?)?;
+            self.same(&read(builder)?)?;
         }
         let word = match flag {
             Some(flag) => format!("--{flag}"),
@@ -225,51 +228,33 @@ impl Tried<'_> {
     fn builder(&self) -> Result<String, String> {
         let path = self.row.path();
         let setter = SETTERS.iter().find(|(key, ..)| *key == path);
-        let builder = match setter {
-            Some((_, method, set)) => {
-                let more = (path == "fallback_models").then_some("groq/llama-3.3-70b-versatile");
-                let builder = more
-                    .into_iter()
-                    .fold(set(self.base()), Builder::fallback_model);
-                let builder = if path == "filters" {
-                    builder.field_rule(
-                        "difficulty",
-                        &with!(FieldRule {
-                            one_of: Some(vec![json!("easy"), json!("hard")])
-                        }),
-                    )
-                } else {
-                    builder
-                };
-                (builder, format!("`{method}`"))
-            }
-            None => {
-                let beside = self.row.beside();
-                let builder = beside.iter().fold(self.base(), |all, (path, value)| {
-                    all.set(path, value.clone())
-                });
-                (
-                    builder.set(&path, self.row.example().clone()),
-                    format!("`set(\"{}\", ...)`", shown(self.row)),
-                )
-            }
-        };
-        // A topic is one more for a builder, and the file has those alone.
-        let (builder, word) = builder;
-        let builder = if path.starts_with("topics.") && setter.is_some() {
-            let without = Builder::from_json_value({
-                let mut base = base(self.row);
-                base.as_object_mut()
-                    .expect("it is an object")
-                    .shift_remove("topics");
-                base
+        let Some((_, method, set)) = setter else {
+            let beside = self.row.beside();
+            let builder = beside.iter().fold(self.base(), |all, (path, value)| {
+                all.set(path, value.clone())
             });
-            setter.expect("there is one").2(without.expect("it is an object").files_in(self.folder))
-        } else {
-            builder
+            self.same(&read(builder.set(&path, self.row.example().clone()))?)?;
+            return Ok(format!("`set(\"{}\", ...)`", shown(self.row)));
         };
-        self.same(read(builder)?)?;
-        Ok(word)
+        let mut document = base(self.row);
+        if path.starts_with("topics.") {
+            // A topic is one more for a builder, and the file has those alone.
+            let keys = document.as_object_mut().expect("it is an object");
+            keys.shift_remove("topics");
+        }
+        let builder = Builder::from_json_value(document).expect("it is an object");
+        let builder = set(builder.files_in(self.folder));
+        // Those that add one more.
+        let builder = match &*path {
+            "fallback_models" => builder.fallback_model("groq/llama-3.3-70b-versatile"),
+            "filters" => {
+                let values = Some(vec![json!("easy"), json!("hard")]);
+                builder.field_rule("difficulty", &with!(FieldRule { one_of: values }))
+            }
+            _ => builder,
+        };
+        self.same(&read(builder)?)?;
+        Ok(format!("`{method}`"))
     }
 
     fn schema(&self, validator: &jsonschema::Validator) -> Result<String, String> {
@@ -310,7 +295,7 @@ fn places(args: &RunArgs) -> String {
     let drive = &args.drive;
     format!(
         "{:?} {:?} {:?} {:?}",
-        drive.output, drive.report, drive.rejected, args.journal
+        drive.to.output, drive.report, drive.rejected, args.journal
     )
 }
 
