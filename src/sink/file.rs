@@ -296,6 +296,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_closed_schema_has_room_for_what_a_topic_adds() {
+        let directory = tempfile::tempdir().unwrap();
+        let output = OutputFile::new(directory.path().join("out.csv"));
+        let schema = json!([{"name": "a", "type": "int"}]);
+        written(
+            &output,
+            &schema,
+            &[json!({"a": 1}), json!({"a": 2, "level": "easy"})],
+        )
+        .await
+        .unwrap();
+        let text = fs::read_to_string(&output.path).unwrap();
+        assert_eq!(
+            text,
+            "\"a\",\"level\",\"topic\"\n1,,\"tides\"\n2,\"easy\",\"tides\"\n"
+        );
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_made_leaves_its_records_and_the_file_before() {
         let directory = tempfile::tempdir().unwrap();
         let output = OutputFile::new(directory.path().join("out.csv"));
