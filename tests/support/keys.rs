@@ -1,5 +1,8 @@
 //! Every key of an input, from its JSON Schema, each with an input that has it.
 
+use std::fs;
+use std::path::Path;
+
 use serde_json::{Value, json};
 use topicloom::{GenerateByTopicInput, JsonRecord};
 
@@ -38,6 +41,14 @@ impl Row {
         let inner = self.path.len() > 1;
         let own = match &*self.path[0] {
             "topics" if inner => vec![("topics", json!({}))],
+            "source" if inner && !self.is("rows") => {
+                vec![("source", json!({"file": "products.csv"}))]
+            }
+            "documents" if inner => vec![("documents", json!({"path": "manuals"}))],
+            "examples" if inner => {
+                let example = json!([{"question": "Why?", "answer": "So."}]);
+                vec![("examples", json!({"given": example}))]
+            }
             "output" if inner => vec![("output", json!({"path": "x"}))],
             "journal" if inner => vec![("journal", json!({"path": "x"}))],
             "prices" if self.path.len() > 3 => {
@@ -138,10 +149,34 @@ fn alternatives(schema: &Value) -> Vec<&Value> {
     }
 }
 
+/// Writes the files that examples name.
+pub(crate) fn write_files(folder: &Path) {
+    let table = "id,name,price,text\n1,Brake pads,29,They stop.\n2,A lamp,9,It shines.\n";
+    let record = "{\"question\": \"x\", \"answer\": \"y\"}\n";
+    fs::create_dir_all(folder.join("manuals")).expect("there is room");
+    for (name, text) in [
+        ("system.jinja", "{{ instruction }}"),
+        ("topics.csv", "topic,count\ntides,\ncurrents,3\n"),
+        ("benchmark.jsonl", record),
+        ("examples.jsonl", record),
+        ("products.csv", table),
+        ("rows.csv", table),
+        ("manuals/lamp.md", "A lamp shines.\n\nIt needs a bulb.\n"),
+    ] {
+        fs::write(folder.join(name), text).expect("there is room");
+    }
+}
+
 /// An input into which a key is put, without the key.
 pub(crate) fn base(row: &Row) -> Value {
-    let fields =
-        ["question", "answer", "difficulty"].map(|name| json!({"name": name, "type": "str"}));
+    let names: &[&str] = match &*row.path[0] {
+        "examples" => &["question", "answer"],
+        _ => &["question", "answer", "difficulty"],
+    };
+    let fields = names
+        .iter()
+        .map(|name| json!({"name": name, "type": "str"}));
+    let fields: Vec<Value> = fields.collect();
     let mut base = json!({
         "user_instruction": "x", "topics": ["a"], "output_schema": fields,
         "generation_model_name": "offline/loom", "generation_model_kwargs": {"max_tokens": 100},
@@ -149,6 +184,10 @@ pub(crate) fn base(row: &Row) -> Value {
     let keys = base.as_object_mut().expect("it is an object");
     if row.path.len() == 1 {
         keys.shift_remove(&row.path[0]);
+    }
+    // Each row is a topic.
+    if matches!(&*row.path[0], "source" | "documents") {
+        keys.shift_remove("topics");
     }
     base
 }

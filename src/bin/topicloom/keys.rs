@@ -25,7 +25,7 @@ use crate::args::{Cli, Command, RunArgs};
 #[path = "../../../tests/support/keys.rs"]
 mod all;
 
-use all::{Row, base, document, rows};
+use all::{Row, base, document, rows, write_files};
 
 const HEAD: &str = "\
 # The keys in every form
@@ -179,9 +179,9 @@ impl Tried<'_> {
         }
         let said = match row.example() {
             // A flag names what lies where the command runs.
-            _ if row.path == ["already_seen"] => {
-                let file = self.folder.join("benchmark.jsonl");
-                file.display().to_string()
+            Value::Array(files) if row.path == ["already_seen"] => {
+                let file = files[0].as_str().expect("it is a name");
+                self.folder.join(file).display().to_string()
             }
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -313,12 +313,7 @@ fn shown(row: &Row) -> String {
 /// A folder with the files that examples name.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("there is room");
-    for (name, text) in [
-        ("system.jinja", "{{ instruction }}"),
-        ("topics.csv", "topic,count\ntides,\ncurrents,3\n"),
-    ] {
-        fs::write(folder.path().join(name), text).expect("there is room");
-    }
+    write_files(folder.path());
     folder
 }
 
