@@ -806,9 +806,9 @@ journal = \"kept.journal\"
 /// Runs every example of every key, at its place in an input, a few at a time.
 #[test]
 fn every_documented_example_runs_offline() {
-    // Two are for a database, a split is for files, and one wants values that the stand-in does not know.
+    // Two are for a database, one is for a file, and one wants values that the stand-in does not know.
     let goes_otherwise = |path: &str| match path {
-        "journal.shared" | "journal.run_id" | "output.split" => Some(2),
+        "journal.shared" | "journal.run_id" | "append" => Some(2),
         "filters.answer.one_of" => Some(3),
         _ => None,
     };

@@ -104,8 +104,8 @@ pub trait ModelFilter: fmt::Debug + Send + Sync + 'static {
     fn key(&self) -> String;
 
     /// Returns why a record with such scores is not wanted, where [`check`](Self::check) returned
-    /// [`Scored`](FilterVerdict::Scored): a fixed phrase, as in [`Reject`](FilterVerdict::Reject). It is asked anew by whoever
-    /// goes on with the run, and so may change without a call.
+    /// [`Scored`](FilterVerdict::Scored): a fixed phrase, as in [`Reject`](FilterVerdict::Reject). It is asked anew when a
+    /// run is resumed, and so may change without a call.
     ///
     /// Default: each is wanted.
     fn refuses(&self, scores: &Scores) -> Option<&'static str> {

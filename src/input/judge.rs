@@ -8,6 +8,7 @@ use super::described::{Described as _, Keys, described};
 use super::form::{Form, List, Maybe, ModelForm, Text, Whole};
 use super::parameters::ParametersForm;
 use super::place::Place;
+use crate::error::Result;
 use crate::filter::{Criterion, Judge};
 use crate::llm::{ModelName, Parameters};
 
@@ -67,7 +68,7 @@ impl JudgeSettings {
     /// # Errors
     ///
     /// As [`Judge::new`].
-    pub(crate) fn judge(&self, instruction: Option<&str>) -> crate::Result<Judge> {
+    pub(crate) fn judge(&self, instruction: Option<&str>) -> Result<Judge> {
         let judge = Judge::new(self.criteria.iter().cloned(), &*self.accept)?
             .votes(self.votes)
             .parameters(Arc::clone(&self.model_kwargs));

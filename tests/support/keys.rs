@@ -171,6 +171,7 @@ pub(crate) fn write_files(folder: &Path) {
 pub(crate) fn base(row: &Row) -> Value {
     let names: &[&str] = match &*row.path[0] {
         "examples" => &["question", "answer"],
+        "source" if row.is("quoted") => &["question", "quote"],
         _ => &["question", "answer", "difficulty"],
     };
     let fields = names
