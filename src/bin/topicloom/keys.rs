@@ -68,6 +68,13 @@ const SETTERS: &[Setter] = setters! {
     "topics.generated" => generated_topics(20);
     "topics.tree" => topic_tree([5, 4]);
     "topics.file" => topics_file("topics.csv");
+    "attributes" => attribute("difficulty", json!({"easy": 0.3, "medium": 0.5, "hard": 0.2}));
+    "source" => source(json!({"file": "products.csv", "columns": ["name", "price"], "keep": ["id"]}));
+    "documents" => documents(json!({"path": "manuals", "chunk_chars": 1_200}));
+    "examples" => examples(json!([{
+        "question": "Why is the sea salty?", "answer": "Rivers carry salt into it."
+    }]));
+    "append" => append(true);
     "topic_model_name" => topic_model("openai/gpt-4o");
     "topic_model_kwargs" => topic_parameters(json!({"temperature": 0.7}));
     "topic_model_kwargs.temperature" => topic_parameter("temperature", 0.8);
@@ -251,6 +258,7 @@ impl Tried<'_> {
                 let values = Some(vec![json!("easy"), json!("hard")]);
                 builder.field_rule("difficulty", &with!(FieldRule { one_of: values }))
             }
+            "attributes" => builder.attribute("persona", json!(["a student", "a teacher"])),
             _ => builder,
         };
         self.same(&read(builder)?)?;
