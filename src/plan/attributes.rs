@@ -147,7 +147,12 @@ fn shared_out(quotas: &[u64], shares: &[f64]) -> Vec<Vec<(usize, u64)>> {
 /// Moves what is too much to where it is owed, one at a time. A quota has one more of a value at most, if that is possible.
 fn settle(more: &mut [Vec<usize>], owed: &mut [i64]) {
     while let Some(from) = owed.iter().position(|owed| *owed < 0) {
-        for (quota, value, next) in path(more, owed, from) {
+        let moves = path(more, owed, from);
+        // Whole parts alone are too much, by the rounding of very many quotas.
+        if moves.is_empty() {
+            return;
+        }
+        for (quota, value, next) in moves {
             let place = more[quota].iter().position(|one| *one == value);
             let place = place.expect("the path goes through what there is");
             more[quota][place] = next;

@@ -60,7 +60,7 @@ impl fmt::Display for Report {
             write!(f, "\n{count} refused by a filter: {reason}")?;
         }
         for (criterion, scores) in &self.scores {
-            write!(f, "\n{criterion}: {scores}")?;
+            write!(f, "\nscore of {criterion}: {scores}")?;
         }
         for topic in &self.given_up.listed {
             write!(f, "\n{topic}")?;

@@ -109,6 +109,7 @@ impl Progress {
     }
 
     /// Shows nothing any more.
+    #[cfg(feature = "postgres")]
     pub(crate) fn end(&self) {
         if let Some(shown) = &self.0 {
             shown.clear();
