@@ -597,7 +597,7 @@ fn one_file_has_one_role() {
         "-o x.jsonl --journal report.json --report report.json",
         "-o x.jsonl --report x.jsonl.journal",
         "-o x.jsonl --report in.json",
-        "-o x.csv",
+        "-o x.xlsx",
         "-o x.json",
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_topicloom"))
