@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::encoding::to_utf8;
 use super::warning::InputWarning;
 use crate::fault::{InputFault, InputFaults};
 use crate::schema::kind_of;
@@ -114,6 +115,15 @@ impl<'a> Place<'a> {
                     folder.join(name).display()
                 ),
             ),
+        }
+    }
+
+    /// Reads a file of text that is named here, which lies beside the input.
+    pub(super) fn read_text(&mut self, name: &Value) -> Option<String> {
+        let bytes = self.read_file(name)?;
+        match String::from_utf8(to_utf8(&bytes).into_owned()) {
+            Ok(text) => Some(text),
+            Err(_) => self.fault("names a file that is not UTF-8", "save it as UTF-8"),
         }
     }
 

@@ -74,13 +74,7 @@ impl Form<String> for TextOrFile {
         match value {
             Value::String(text) => Some(text),
             Value::Object(object) if object.len() == 1 && object.contains_key("file") => {
-                let bytes = place.at("file").read_file(&object["file"])?;
-                match String::from_utf8(bytes) {
-                    Ok(text) => Some(text),
-                    Err(_) => place
-                        .at("file")
-                        .fault("names a file that is not UTF-8", "save it as UTF-8"),
-                }
+                place.at("file").read_text(&object["file"])
             }
             other => place.refuse(&other, r#"write a text, or {"file": "name.jinja"}"#),
         }

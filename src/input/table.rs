@@ -2,16 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::encoding::to_utf8;
 use super::place::Place;
 
 /// Reads the rows of the file that is named here, each with what stands in its columns.
 pub(super) fn read(name: &Value, place: &mut Place<'_>) -> Option<Vec<Map<String, Value>>> {
-    let bytes = place.read_file(name)?;
-    let bytes = to_utf8(&bytes);
-    let Ok(text) = std::str::from_utf8(&bytes) else {
-        return place.fault("names a file that is not UTF-8", "save it as UTF-8");
-    };
+    let text = &place.read_text(name)?;
     let read = match ending(name).as_deref() {
         Some("csv" | "tsv") => table(text),
         Some("json") => match serde_json::from_str(text) {

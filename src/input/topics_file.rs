@@ -1,8 +1,7 @@
 //! Topics in a file of their own: a name on each line, a table, JSON or JSON Lines.
 
-use serde_json::{Value, from_slice, from_str};
+use serde_json::{Value, from_str};
 
-use super::encoding::to_utf8;
 use super::place::Place;
 use super::table::{csv, ending};
 use super::topic_entry::read_entry;
@@ -14,15 +13,11 @@ const COUNTS: [&str; 4] = ["count", "records", "num_records", "quota"];
 
 /// Reads the topics in the file that is named here.
 pub(super) fn read(name: &Value, place: &mut Place<'_>) -> Option<Vec<TopicSpec>> {
-    let bytes = place.read_file(name)?;
-    let bytes = to_utf8(&bytes);
-    let Ok(text) = std::str::from_utf8(&bytes) else {
-        return place.fault("names a file that is not UTF-8", "save it as UTF-8");
-    };
+    let text = &place.read_text(name)?;
     let read = match ending(name).as_deref() {
         Some("csv" | "tsv") => table(text),
         Some("jsonl" | "ndjson") => json_lines(text),
-        Some("json") => match from_slice(&bytes) {
+        Some("json") => match from_str(text) {
             Ok(Value::Array(entries)) => entries.into_iter().enumerate().map(entry_of).collect(),
             _ => Err("names a file that is no JSON list".to_owned()),
         },
