@@ -71,9 +71,11 @@ impl IntoResponse for Refused {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = std::env::args().nth(1);
+    let model = model.as_deref().unwrap_or("offline/loom");
     let input = GenerateByTopicInput::builder()
         .user_instruction("Questions with answers for a quiz")
-        .generation_model(model.as_deref().unwrap_or("offline/loom"))
+        .topic_model(model)
+        .generation_model(model)
         .max_calls(300)
         .build()?;
     let pipeline = Pipeline::from_input(&input)?;
