@@ -85,7 +85,7 @@ impl Neighbours {
         (0..self.leads_to.len()).map(|it| self.root(it)).collect()
     }
 
-    /// Joins every two records that share so many words. Such two have a word in common among the rarest of each, as many as
+    /// Joins every two records that share this many words. Such two have a word in common among the rarest of each, as many as
     /// may be missing and one more (Chaudhuri, Ganti, Kaushik 2006): so none is overlooked.
     fn join_by_words(&mut self) {
         let counts = std::mem::take(&mut self.counts);

@@ -54,7 +54,7 @@ enum Part {
 
 type Columns = Vec<(&'static str, Part)>;
 
-/// A shape's name, how it is written, and what it makes of so many fields and a system prompt, if it takes them.
+/// A shape's name, how it is written, and what it makes of that number of fields and a system prompt, if it takes them.
 type Kind = (
     &'static str,
     &'static str,

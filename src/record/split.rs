@@ -52,7 +52,7 @@ impl Split {
         path.with_file_name(named)
     }
 
-    /// Returns how many of so many records each side gets: they add up, and none is further from its share than one record.
+    /// Returns how many of this number of records each side gets: they add up, and none is further from its share than one record.
     #[allow(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,

@@ -78,12 +78,10 @@ impl JsonlSink {
     ///
     /// As [`create`](Self::create), and where the file is there and cannot be read.
     pub fn append(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
         let mut sink = Self::create(path)?;
-        let Target::File(file) = &mut sink.target else {
-            return Ok(sink);
-        };
-        file.begin_with_lines()?;
+        if let Target::File(file) = &mut sink.target {
+            file.begin_with_lines()?;
+        }
         Ok(sink)
     }
 
