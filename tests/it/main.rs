@@ -21,6 +21,7 @@ mod leaks;
 mod money;
 #[cfg(feature = "providers")]
 mod over_http;
+mod provenance;
 mod rehearsing;
 mod resuming;
 mod rows;
