@@ -65,7 +65,8 @@ impl Pipeline {
             return Err(Error::new(ErrorKind::Journal, message));
         };
         let texts = self.shown(&input, &answer).await?;
-        task.calls = answer.calls(prompt(Arc::new(parts), seed, &task.topic, &answer, &texts)?);
+        let prompt = prompt(&Arc::new(parts), seed, &task.topic, &answer, &texts)?;
+        task.calls = answer.calls(&prompt);
         Ok(task)
     }
 
@@ -145,7 +146,7 @@ async fn answer_to(journal: &dyn Journal, task: u64) -> Result<Option<(u64, Answ
 
 /// Words the prompt of an answer once more.
 fn prompt(
-    parts: Arc<RunParts>,
+    parts: &Arc<RunParts>,
     seed: u64,
     topic: &Topic,
     answer: &Answer,
@@ -162,5 +163,5 @@ fn prompt(
         feedback: choice.feedback.as_deref(),
         shows_skeleton: choice.skeleton,
     };
-    RunPrompts::new(&parts)?.messages(topic, &asked)
+    RunPrompts::new(parts)?.messages(topic, &asked)
 }

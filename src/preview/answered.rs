@@ -9,7 +9,7 @@ use crate::outcome::CallError;
 
 impl Answer {
     /// Returns the calls that it took, all with this prompt.
-    pub(crate) fn calls(&self, prompt: Vec<Message>) -> Vec<CallPreview> {
+    pub(crate) fn calls(&self, prompt: &[Message]) -> Vec<CallPreview> {
         let response = &self.response;
         let answered = AnswerPreview {
             text: response.text.clone(),
@@ -20,7 +20,7 @@ impl Answer {
         let ends = failed.chain([Ok(answered)]);
         let call = |end| CallPreview {
             model: self.model.clone(),
-            messages: prompt.clone(),
+            messages: prompt.to_vec(),
             output: output(response.asked.map(|(mode, _)| mode)),
             end: Some(end),
             provider_words: None,
