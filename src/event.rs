@@ -155,7 +155,11 @@ pub enum RunEvent<'a> {
 
 /// The topic and quota of each part of a plan: a topic may hold a row of the caller's data, and that is not for logs.
 fn quotas<S: Serializer>(plan: &&Plan, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(plan.topics.iter().map(|planned| (planned.topic.name(), planned.quota)))
+    serializer.collect_seq(
+        plan.topics
+            .iter()
+            .map(|planned| (planned.topic.name(), planned.quota)),
+    )
 }
 
 fn name<S: Serializer>(topic: &&Topic, serializer: S) -> Result<S::Ok, S::Error> {

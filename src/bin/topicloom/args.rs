@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use topicloom::Result;
 use topicloom::input::{OutputFile, RecordFormat, Settings};
@@ -10,6 +10,7 @@ use topicloom::record::{Shape, Split};
 
 use crate::flags::Flags;
 use crate::folder::Folder;
+use crate::progress::Progress;
 
 /// Turns an instruction and topics into a synthetic data set with language models.
 #[derive(Debug, Parser)]
@@ -29,6 +30,9 @@ pub(crate) struct Cli {
     /// Show what happens inside: spans and events, as `RUST_LOG=topicloom=debug` does.
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
+    /// Send spans and metrics to the OpenTelemetry collector at this URL, by OTLP over HTTP: `http://localhost:4318`.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) otlp: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -267,11 +271,21 @@ pub(crate) struct DriveArgs {
     /// Say nothing on standard error but errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// How progress is told on standard error: as a text, or as events for machines, one JSON object a line, and then nothing else
+    /// but errors.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) progress: ProgressForm,
     /// Show what a provider itself says of a failure, without keys. It may quote the prompt.
     #[arg(long)]
     pub(crate) show_provider_errors: bool,
     #[command(flatten)]
     pub(crate) adjust: AdjustArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressForm {
+    Text,
+    Json,
 }
 
 /// Where records go, and how.
@@ -356,8 +370,19 @@ impl DriveArgs {
         self.to.path()
     }
 
+    /// Returns how progress is shown; a bar may have no place on the screen.
+    pub(crate) fn progress(&self, settings: &Settings, has_bar: bool) -> Progress {
+        match self.progress {
+            ProgressForm::Json => Progress::Events,
+            ProgressForm::Text if self.quiet || !settings.show_progress => Progress::Silent,
+            ProgressForm::Text => Progress::text(has_bar, self.show_provider_errors),
+        }
+    }
+
     /// Takes from the input what the command line leaves open, and makes the folder of the output, where it is one.
     pub(crate) fn complete(&mut self, settings: &Settings) -> Result<()> {
+        // Machines read what is there for them, and nothing between.
+        self.quiet |= self.progress == ProgressForm::Json;
         self.to.complete(settings);
         for (flag, said) in [
             (&mut self.report, &settings.report),

@@ -239,10 +239,9 @@ async fn dry_run(way: &Way, input: GenerateByTopicInput, args: RunArgs) -> Resul
 /// Starts with the models of the input, and shows progress.
 pub(crate) fn builder(input: &GenerateByTopicInput, args: &DriveArgs) -> Result<PipelineBuilder> {
     let prices = input::prices(input, args.adjust.prices.as_deref())?;
-    let shows = !args.quiet && input.settings().show_progress;
     // Records on the same screen are no place for a bar.
     let has_bar = !(files::is_stdout(args.output()) && io::stdout().is_terminal());
-    let progress = Progress::new(shows, has_bar, args.show_provider_errors);
+    let progress = args.progress(input.settings(), has_bar).begun();
     let builder = builder_for(input, args.adjust.offline, args.quiet, progress)?;
     Ok(builder.prices(prices))
 }
