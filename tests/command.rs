@@ -1425,3 +1425,199 @@ async fn python_readers_find_the_values_of_the_json_lines() {
         said(&output)
     );
 }
+
+#[test]
+fn records_are_shown_and_described_from_files_and_from_a_journal() {
+    let place = Place::new();
+    place.write(
+        "data.jsonl",
+        &(0..30)
+            .map(|number| {
+                let level = if number % 3 == 0 { "hard" } else { "easy" };
+                json!({"question": format!("Why {number}?\u{1b}[2J"), "level": level, "topic": "sea"})
+                    .to_string()
+                    + "\n"
+            })
+            .collect::<String>(),
+    );
+    let shown = place.prints(&["show", "data.jsonl", "-n", "2", "--where", "level=hard"]);
+    assert!(
+        shown.contains("data.jsonl:1 ─") && shown.contains("data.jsonl:4 ─"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("question  Why 0?\\u001b[2J") && !shown.contains('\u{1b}'),
+        "{shown}"
+    );
+    let sample = |seed| place.prints(&["show", "data.jsonl", "--table", "-n", "4", "--seed", seed]);
+    assert_eq!(sample("1").lines().count(), 5);
+    assert_eq!(sample("1"), sample("1"));
+    assert_ne!(sample("1"), sample("2"));
+    let wrong = place.runs(&["show", "data.jsonl", "--where", "level"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
+
+    let printed = place.prints(&["stats", "data.jsonl"]);
+    assert!(
+        printed.contains("in 30 of 30 records, 2 distinct\n  values: easy 20, hard 10"),
+        "{printed}"
+    );
+
+    let run = [
+        "run",
+        "input.json",
+        "--offline",
+        "--quiet",
+        "--seed",
+        "1",
+        "--journal",
+        "it.journal",
+    ];
+    for output in ["made.csv", "made.jsonl", "made.parquet", "out/"] {
+        let named = [&run[..], &["-o", output]].concat();
+        let is_known = cfg!(feature = "parquet") || output != "made.parquet";
+        if is_known {
+            place.prints(&named);
+        }
+    }
+    let of = |data| place.prints(&["stats", data, "--json"]);
+    let stats: Value = serde_json::from_str(&of("it.journal")).expect("it is JSON");
+    assert_eq!(stats["records"], 40);
+    assert_eq!(
+        stats["fields"][2]["values"],
+        json!([["currents", 20], ["tides", 20]])
+    );
+    for data in ["made.csv", "made.jsonl", "made.parquet", "out"] {
+        if cfg!(feature = "parquet") || data != "made.parquet" {
+            assert_eq!(of(data), of("it.journal"), "{data}");
+        }
+    }
+    let ended = place.prints(&["show", "it.journal", "--topic", "tides", "--skip", "19"]);
+    assert_eq!(ended.matches("it.journal:").count(), 1, "{ended}");
+}
+
+const THINGS: [&str; 10] = [
+    "a bridge",
+    "a violin",
+    "a glacier",
+    "a cargo ship",
+    "a beehive",
+    "a telescope",
+    "a harbour",
+    "a loom",
+    "a lighthouse",
+    "a steam engine",
+];
+const WAYS: [&str; 10] = [
+    "How is {} built in",
+    "Who owned {} first in",
+    "What did {} cost in",
+    "Why was {} given up in",
+    "How do people repair {} in",
+    "Which laws protect {} in",
+    "What is the oldest {} like in",
+    "How heavy may {} be in",
+    "When did {} first appear in",
+    "Who paints {} in",
+];
+
+#[test]
+fn what_repeats_a_benchmark_is_found_and_nothing_else() {
+    let place = Place::new();
+    // Each pair of a way and a thing, in a hundred towns.
+    let asks = |number: usize| {
+        let way = WAYS[number % 10].replace("{}", THINGS[number / 10 % 10]);
+        format!("{way} town{} number {number}?", number / 100)
+    };
+    let line = |question: String| {
+        json!({"question": question, "answer": "?", "topic": "t"}).to_string() + "\n"
+    };
+    let rows: String = (0..10_000).map(|number| line(asks(number))).collect();
+    let bench: Vec<String> = (10_000..11_000).map(asks).collect();
+    place.write("rows.jsonl", &rows);
+    let quoted = format!("prompt\n\"{}\"\n", bench.join("\"\n\""));
+    place.write("bench.csv", &quoted);
+    let named = ["--fields", "question", "--against-fields", "prompt"];
+    let check = |data| {
+        place.runs(
+            &[
+                &["check", data, "--against", "bench.csv", "--json"],
+                &named[..],
+            ]
+            .concat(),
+        )
+    };
+    let none = check("rows.jsonl");
+    assert_eq!(
+        none.status.code(),
+        Some(0),
+        "{}{}",
+        String::from_utf8_lossy(&none.stdout),
+        said(&none)
+    );
+
+    let changed = |(number, it): (usize, &String)| match number % 5 {
+        0 => it.clone(),
+        1 => it.to_uppercase(),
+        2 => format!("  {} ", it.replace(' ', "   ")),
+        3 => format!("“{}”", it.trim_end_matches('?')),
+        _ => format!("Please tell me: {}", it.to_lowercase()),
+    };
+    let planted: String = bench.iter().enumerate().map(changed).map(line).collect();
+    place.write("mixed.jsonl", &format!("{rows}{planted}"));
+    let found = check("mixed.jsonl");
+    assert_eq!(found.status.code(), Some(3), "{}", said(&found));
+    let found: Value = serde_json::from_slice(&found.stdout).expect("it is JSON");
+    let repeats = found["repeats"].as_array().expect("a list");
+    let places = repeats.iter().map(|it| {
+        (
+            it["line"].as_u64().unwrap(),
+            it["repeats"]["line"].as_u64().unwrap(),
+        )
+    });
+    let planted = (0..1_000).map(|number| (10_001 + number, 2 + number));
+    assert!(places.eq(planted), "{} of 1000", repeats.len());
+    assert_eq!(
+        repeats.iter().filter(|it| it["method"] == "near").count(),
+        200
+    );
+}
+
+#[test]
+fn a_check_says_what_is_repeated_and_what_cannot_be_compared() {
+    let place = Place::new();
+    place.write("bench.csv", "prompt,n\nWhat is a tide?,7\n");
+    let lines =
+        "{\"question\": \"What is a tide?\", \"topic\": \"sea\"}\n{\"question\": \"Why?\"}\n";
+    place.write("rows.jsonl", lines);
+    let plain = place.runs(&["check", "rows.jsonl", "--against", "rows.jsonl"]);
+    let lines = String::from_utf8_lossy(&plain.stdout).into_owned();
+    assert!(
+        lines.starts_with("rows.jsonl:1 repeats rows.jsonl:1 (exact, similarity 1.00)\n"),
+        "{lines}"
+    );
+    for (args, words) in [
+        (
+            &["check", "rows.jsonl", "--against", "bench.csv"][..],
+            "no field is on both sides",
+        ),
+        (
+            &[
+                "check",
+                "rows.jsonl",
+                "--against",
+                "bench.csv",
+                "--fields",
+                "qestion",
+            ],
+            "is in no record",
+        ),
+        (
+            &["check", "rows.jsonl", "--against", "nothing.csv"],
+            "cannot be read",
+        ),
+    ] {
+        let wrong = place.runs(args);
+        assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
+        assert!(said(&wrong).contains(words), "{}", said(&wrong));
+    }
+}

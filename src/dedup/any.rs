@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Deduplicator, Memory, Reference, Verdict};
+use super::{Deduplicator, Match, Memory, Reference, Verdict};
 use crate::candidate::Candidate;
 use crate::error::Result;
+
+const OWN: &str = "a memory is given the fingerprints of its own deduplicator only";
 
 /// Any [`Deduplicator`], as a pipeline stores it. Cheap to clone.
 #[derive(Clone)]
@@ -101,6 +103,12 @@ impl AnyMemory {
         self.memory.admit(fingerprint, reference)
     }
 
+    /// Returns what a fingerprint repeats, and remembers nothing; see [`Memory::find`].
+    #[must_use]
+    pub fn find(&self, fingerprint: &AnyFingerprint) -> Option<Match> {
+        self.memory.find(fingerprint)
+    }
+
     /// Returns the embeddings of up to this many records; see [`Memory::embeddings`].
     #[must_use]
     pub fn embeddings(&self, most: usize) -> Vec<Vec<f32>> {
@@ -133,6 +141,7 @@ trait Erased: fmt::Debug + Send + Sync {
 
 trait ErasedMemory: fmt::Debug + Send {
     fn admit(&mut self, fingerprint: AnyFingerprint, reference: Reference) -> Verdict;
+    fn find(&self, fingerprint: &AnyFingerprint) -> Option<Match>;
     fn embeddings(&self, most: usize) -> Vec<Vec<f32>>;
 }
 
@@ -162,11 +171,13 @@ where
     M::Fingerprint: 'static,
 {
     fn admit(&mut self, fingerprint: AnyFingerprint, reference: Reference) -> Verdict {
-        let fingerprint = fingerprint
-            .0
-            .downcast()
-            .expect("a memory is given the fingerprints of its own deduplicator only");
+        let fingerprint = fingerprint.0.downcast().expect(OWN);
         Memory::admit(self, *fingerprint, reference)
+    }
+
+    fn find(&self, fingerprint: &AnyFingerprint) -> Option<Match> {
+        let fingerprint = fingerprint.0.downcast_ref().expect(OWN);
+        Memory::find(self, fingerprint)
     }
 
     fn embeddings(&self, most: usize) -> Vec<Vec<f32>> {
@@ -213,6 +224,12 @@ mod tests {
             memory.admit(fingerprint(&deduplicator, "B.").await),
             Verdict::duplicate(Reference::Record(1), 1.0).by("exact")
         );
+        assert_eq!(memory.records(), 2);
+        for (text, found) in [("b!", Some(1)), ("c", None), ("c", None)] {
+            let found = found.map(|number| (Reference::Record(number), "exact"));
+            let hit = memory.find(&fingerprint(&deduplicator, text).await);
+            assert_eq!(hit.map(|hit| (hit.of, hit.method)), found, "{text}");
+        }
         assert_eq!(memory.records(), 2);
     }
 }

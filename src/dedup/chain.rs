@@ -99,6 +99,18 @@ pub struct ChainMemory<A, B> {
     standing_for: Vec<Reference>,
 }
 
+impl<A, B> ChainMemory<A, B> {
+    /// Returns what is meant by a number of the first.
+    fn stands_for(&self, of: Reference) -> Reference {
+        let number = match of {
+            Reference::Record(number) => usize::try_from(number).ok(),
+            Reference::Given(_) => None,
+        };
+        let known = number.and_then(|number| self.standing_for.get(number));
+        known.cloned().unwrap_or(of)
+    }
+}
+
 #[deny(clippy::missing_trait_methods)]
 impl<A: Memory, B: Memory> Memory for ChainMemory<A, B> {
     type Fingerprint = ChainFingerprint<A::Fingerprint, B::Fingerprint>;
@@ -113,13 +125,7 @@ impl<A: Memory, B: Memory> Memory for ChainMemory<A, B> {
             method,
         }) = self.first.admit(first, number)
         {
-            let known = match of {
-                Reference::Record(number) => usize::try_from(number)
-                    .ok()
-                    .and_then(|number| self.standing_for.get(number).cloned()),
-                Reference::Given(_) => None,
-            };
-            return Verdict::duplicate(known.unwrap_or(of), similarity).by(method);
+            return Verdict::duplicate(self.stands_for(of), similarity).by(method);
         }
         let verdict = self.second.admit(second, reference.clone());
         self.standing_for.push(match &verdict {
@@ -127,6 +133,17 @@ impl<A: Memory, B: Memory> Memory for ChainMemory<A, B> {
             Verdict::Duplicate(repeat) => repeat.of.clone(),
         });
         verdict
+    }
+
+    fn find(&self, fingerprint: &Self::Fingerprint) -> Option<Match> {
+        let ChainFingerprint(first, second) = fingerprint;
+        match self.first.find(first) {
+            Some(found) => Some(Match {
+                of: self.stands_for(found.of),
+                ..found
+            }),
+            None => self.second.find(second),
+        }
     }
 
     fn embeddings(&self, most: usize) -> Vec<Vec<f32>> {

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::compared::{Compared, compared_settings};
 use super::fold::{fold_case, is_invisible};
-use super::{Deduplicator, Fields, Memory, Reference, Scope, Verdict};
+use super::{Deduplicator, Fields, Match, Memory, Reference, Scope, Verdict};
 use crate::candidate::Candidate;
 use crate::error::Result;
 
@@ -88,6 +88,15 @@ pub struct ExactMemory {
 
 impl Memory for ExactMemory {
     type Fingerprint = ExactFingerprint;
+
+    fn find(&self, fingerprint: &ExactFingerprint) -> Option<Match> {
+        let of = self.seen.get(&fingerprint.0)?.clone();
+        Some(Match {
+            of,
+            similarity: 1.0,
+            method: "exact",
+        })
+    }
 
     fn admit(&mut self, fingerprint: ExactFingerprint, reference: Reference) -> Verdict {
         match self.seen.entry(fingerprint.0) {

@@ -142,6 +142,13 @@ pub trait Memory: fmt::Debug + Send + 'static {
     /// [`Unique`](Verdict::Unique), since nothing is ever forgotten again. A duplicate is not remembered.
     fn admit(&mut self, fingerprint: Self::Fingerprint, reference: Reference) -> Verdict;
 
+    /// Returns what the fingerprint repeats, and remembers nothing; for a look at a data set that is not to be changed by it.
+    /// Default: nothing is found.
+    fn find(&self, fingerprint: &Self::Fingerprint) -> Option<Match> {
+        let _ = fingerprint;
+        None
+    }
+
     /// Returns the embeddings of up to `most` of the records that are remembered, spread evenly over them, for the
     /// measures of diversity in the report. Default: none, as most memories have none.
     fn embeddings(&self, most: usize) -> Vec<Vec<f32>> {

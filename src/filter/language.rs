@@ -41,6 +41,21 @@ impl Language {
         CODES.iter().map(|(code, _)| *code)
     }
 
+    /// Returns the language that a text is in, where that is sure.
+    ///
+    /// ```
+    /// use topicloom::filter::Language;
+    ///
+    /// let found = Language::of("Where do the tides of the sea come from, and why are there two a day?");
+    /// assert_eq!(found.map(|it| it.as_str()), Some("en"));
+    /// assert_eq!(Language::of("x = 1"), None);
+    /// ```
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        let found = whatlang::detect(&words(text))?;
+        found.is_reliable().then(|| Self(found.lang()))
+    }
+
     /// Returns its code.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

@@ -1,20 +1,21 @@
 //! Rows in a file: CSV with the names of its columns in the first line, JSON Lines, or a JSON list of objects.
 
+use std::io::{self, BufRead};
+use std::iter;
+
 use serde_json::{Map, Value};
 
 use super::place::Place;
 
+/// A row with the line it begins in or, in a JSON list, its number; or what is wrong with the file.
+pub(super) type Numbered = Result<(u64, Map<String, Value>), String>;
+
 /// Reads the rows of the file that is named here, each with what stands in its columns.
 pub(super) fn read(name: &Value, place: &mut Place<'_>) -> Option<Vec<Map<String, Value>>> {
-    let text = &place.read_text(name)?;
-    let read = match ending(name).as_deref() {
-        Some("csv" | "tsv") => table(text),
-        Some("json") => match serde_json::from_str(text) {
-            Ok(Value::Array(rows)) => rows.into_iter().zip(1..).map(object).collect(),
-            _ => Err("names a file that is no JSON list".to_owned()),
-        },
-        _ => lines(text),
-    };
+    let text = place.read_text(name)?;
+    let read: Result<Vec<_>, String> = rows(io::Cursor::new(text), ending(name).as_deref())
+        .map(|row| row.map(|(_, row)| row))
+        .collect();
     match read {
         Ok(rows) if rows.is_empty() => place.fault("names a file without a row", "put one in"),
         Ok(rows) => Some(rows),
@@ -23,6 +24,22 @@ pub(super) fn read(name: &Value, place: &mut Place<'_>) -> Option<Vec<Map<String
             "write CSV with the names of its columns in the first line, or JSON Lines with an object on each",
         ),
     }
+}
+
+/// Reads rows one after the other, from a file with this ending.
+pub(super) fn rows(
+    reader: impl BufRead + Send + 'static,
+    ending: Option<&str>,
+) -> Box<dyn Iterator<Item = Numbered> + Send> {
+    let read = match ending {
+        Some("csv" | "tsv") => table(reader),
+        Some("json") => match serde_json::from_reader(reader) {
+            Ok(Value::Array(rows)) => Ok(Box::new((1..).zip(rows).map(object)) as _),
+            _ => Err("names a file that is no JSON list".to_owned()),
+        },
+        _ => return Box::new(lines(reader)),
+    };
+    read.unwrap_or_else(|problem| Box::new(iter::once(Err(problem))))
 }
 
 /// Returns the ending of a file's name, in lower case.
@@ -43,45 +60,59 @@ pub(super) fn csv(text: &str) -> csv::ReaderBuilder {
     builder
 }
 
-fn table(text: &str) -> Result<Vec<Map<String, Value>>, String> {
-    let mut reader = csv(text).from_reader(text.as_bytes());
-    let mut rows = reader.records();
+fn table(
+    mut reader: impl BufRead + Send + 'static,
+) -> Result<Box<dyn Iterator<Item = Numbered> + Send>, String> {
     let unreadable = |_| "names a file that is no CSV".to_owned();
-    let names = rows.next().transpose().map_err(unreadable)?;
+    let beginning = reader.fill_buf().map_err(|error| unread(&error))?;
+    let beginning = String::from_utf8_lossy(beginning).into_owned();
+    let mut reader = csv(&beginning).from_reader(reader);
+    let names = reader.records().next().transpose().map_err(unreadable)?;
     let names = names.unwrap_or_default();
-    let names: Vec<&str> = names.iter().map(str::trim).collect();
+    let names: Vec<String> = names.iter().map(|name| name.trim().to_owned()).collect();
     let mut known = std::collections::HashSet::new();
-    if let Some(twice) = names.iter().find(|name| !known.insert(**name)) {
+    if let Some(twice) = names.iter().find(|name| !known.insert(name.as_str())) {
         return Err(format!("names a file with two columns `{twice}`"));
     }
-    let rows = rows.zip(1_u64..).map(|(row, number)| {
+    // A line feed behind a carriage return is counted to the next row.
+    let late = u64::from(beginning.contains("\r\n"));
+    let rows = (1_u64..).zip(reader.into_records());
+    Ok(Box::new(rows.map(move |(number, row)| {
         let row = row.map_err(unreadable)?;
         if row.len() > names.len() {
             return Err(format!("has more cells than columns in row {number}"));
         }
+        let line = row.position().map_or(number, csv::Position::line) + late;
         let cells = names.iter().zip(&row);
-        Ok(cells
-            .map(|(name, cell)| ((*name).to_owned(), cell.into()))
-            .collect())
-    });
-    rows.collect()
+        let cells = cells.map(|(name, cell)| (name.clone(), cell.into()));
+        Ok((line, cells.collect()))
+    })))
 }
 
-fn lines(text: &str) -> Result<Vec<Map<String, Value>>, String> {
-    let lines = text
-        .lines()
-        .zip(1_u64..)
-        .filter(|(line, _)| !line.trim().is_empty());
-    let rows = lines.map(|(line, number)| match serde_json::from_str(line) {
-        Ok(row) => object((row, number)),
-        Err(_) => Err(format!("has no JSON in line {number}")),
+fn lines(reader: impl BufRead + Send + 'static) -> impl Iterator<Item = Numbered> + Send {
+    let rows = (1_u64..).zip(reader.lines()).map(|(number, line)| {
+        let line = line.map_err(|error| unread(&error))?;
+        if line.trim().is_empty() {
+            return Ok(None);
+        }
+        match serde_json::from_str(&line) {
+            Ok(row) => object((number, row)).map(Some),
+            Err(_) => Err(format!("has no JSON in line {number}")),
+        }
     });
-    rows.collect()
+    rows.filter_map(Result::transpose)
 }
 
-fn object((row, number): (Value, u64)) -> Result<Map<String, Value>, String> {
+fn unread(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::InvalidData => "names a file that is not UTF-8".to_owned(),
+        kind => format!("names a file that cannot be read: {kind}"),
+    }
+}
+
+fn object((number, row): (u64, Value)) -> Numbered {
     match row {
-        Value::Object(row) => Ok(row),
+        Value::Object(row) => Ok((number, row)),
         _ => Err(format!("has something else than an object at {number}")),
     }
 }

@@ -66,6 +66,12 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write the records of a journal once more, in any format and shape, without a call; also while the run goes on.
     Export(ExportArgs),
+    /// Show records on the terminal, as cards or as a table.
+    Show(ShowArgs),
+    /// Say what each field of the records holds: types, distinct values, lengths, languages.
+    Stats(StatsArgs),
+    /// Find records that repeat rows of a benchmark or another data set. Exits with 3 where there are any.
+    Check(CheckArgs),
     /// Join a run that several processes share, and make calls for it until it is over.
     Work(WorkArgs),
     /// List the providers that are known: the variables of key and URL, and whether the key is there.
@@ -208,6 +214,95 @@ pub(crate) struct ExportArgs {
     /// Say nothing on standard error but errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+/// The records that are looked at.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// The records: a file (JSON Lines, CSV, a JSON list or Parquet), a folder of such, or a journal (a file or the URL of a
+    /// database), whose records are made once more without a call.
+    #[arg(value_name = "FILE|FOLDER|JOURNAL")]
+    pub(crate) data: String,
+    #[command(flatten)]
+    pub(crate) which: WhichRun,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  topicloom show data.jsonl                          the first ten
+  topicloom show out/ -n 5 --seed 1                  any five
+  topicloom show data.jsonl --where difficulty=hard --table")]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Show a table, with a line for each record.
+    #[arg(long)]
+    pub(crate) table: bool,
+    /// Show only records of this topic.
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) topic: Option<String>,
+    /// Show only records whose field, by its name or path, has this value. May be given more than once.
+    #[arg(long = "where", value_name = "FIELD=VALUE")]
+    pub(crate) filters: Vec<String>,
+    /// How many to show.
+    #[arg(short = 'n', long = "records", value_name = "N", default_value_t = 10)]
+    pub(crate) records: usize,
+    /// Leave out this many before.
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub(crate) skip: u64,
+    /// Show a random sample, which this number decides.
+    #[arg(long, value_name = "N", conflicts_with = "skip")]
+    pub(crate) seed: Option<u64>,
+    /// Show long texts whole.
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatsArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  topicloom check data.jsonl --against gsm8k-test.jsonl mmlu.csv
+  topicloom check out/ --against test.parquet --fields question --against-fields prompt")]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// The files that are not to be repeated: JSON Lines, CSV, a JSON list or Parquet.
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    pub(crate) against: Vec<PathBuf>,
+    /// The fields that decide, as names or paths. Unless given, those that both sides have, without the topic and what follows from
+    /// others, such as an answer.
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub(crate) fields: Vec<String>,
+    /// What these fields are called in the files that are not to be repeated, in the same order.
+    #[arg(
+        long,
+        value_name = "A,B,...",
+        value_delimiter = ',',
+        requires = "fields"
+    )]
+    pub(crate) against_fields: Vec<String>,
+    /// Ask this embedding model too, as `provider/model`, which finds free rewordings.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) semantic: Option<String>,
+    /// The cosine from which on two embeddings are the same.
+    #[arg(
+        long,
+        value_name = "COSINE",
+        default_value_t = 0.9,
+        requires = "semantic"
+    )]
+    pub(crate) threshold: f32,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Which of the runs in a database is meant.

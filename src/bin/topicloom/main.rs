@@ -9,6 +9,7 @@ macro_rules! eprintln {
 }
 
 mod args;
+mod check;
 #[cfg(feature = "postgres")]
 mod database;
 #[cfg(not(feature = "postgres"))]
@@ -17,6 +18,7 @@ mod database;
 mod ending;
 mod estimate;
 mod export;
+mod field_stats;
 mod files;
 mod flags;
 mod folder;
@@ -32,10 +34,14 @@ mod place;
 mod plan;
 mod preview;
 mod progress;
+mod records;
 #[cfg(test)]
 mod reference;
+mod replay;
 mod run;
+mod show;
 mod signals;
+mod stats;
 mod telemetry;
 
 use std::io;
@@ -86,6 +92,13 @@ async fn carry_out(command: Command) -> ExitCode {
         Command::Estimate(args) => estimate::show(&args),
         Command::Inspect(args) => journal::inspect(args).await,
         Command::Export(args) => export::export(args).await,
+        Command::Show(args) => show::show(args).await,
+        Command::Stats(args) => stats::stats(args).await,
+        Command::Check(args) => match check::check(args).await {
+            Ok(0) => Ok(()),
+            Ok(_) => return ExitCode::from(3),
+            Err(error) => Err(error),
+        },
         Command::Work(args) => database::work(args).await,
         Command::Models => models::show(),
         Command::Schema => {

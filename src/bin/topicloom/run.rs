@@ -20,6 +20,7 @@ use crate::keep;
 use crate::place::Place;
 use crate::progress::Progress;
 use crate::signals::stop_at_signals;
+use crate::telemetry;
 
 pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     let mut way = Way {
@@ -258,7 +259,8 @@ pub(crate) fn builder_for(
         );
     }
     let builder = Pipeline::builder_from_input(input, &ModelRegistry::new())?;
-    Ok(builder.on_event(move |event| progress.observe(event)))
+    let builder = builder.on_event(move |event| progress.observe(event));
+    Ok(telemetry::counted(builder))
 }
 
 /// Writes and tells what a run did, and returns how it ended: with an error and this many records that were not written.

@@ -1,13 +1,15 @@
 //! `--otlp`: spans and metrics to an OpenTelemetry collector.
 
 #[cfg(feature = "otel")]
-pub(crate) use exported::Telemetry;
+pub(crate) use exported::{Telemetry, counted};
 #[cfg(not(feature = "otel"))]
-pub(crate) use missing::Telemetry;
+pub(crate) use missing::{Telemetry, counted};
 
 #[cfg(feature = "otel")]
 mod exported {
     use std::fmt;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
     use async_trait::async_trait;
@@ -19,7 +21,7 @@ mod exported {
     use opentelemetry_sdk::trace::SdkTracerProvider;
     use tokio::runtime::Handle;
     use topicloom::llm::providers::http_client_builder;
-    use topicloom::{Error, ErrorKind, Result};
+    use topicloom::{Error, ErrorKind, PipelineBuilder, Result};
     use tracing::Subscriber;
     use tracing_subscriber::Layer;
     use tracing_subscriber::filter::Targets;
@@ -29,6 +31,7 @@ mod exported {
     pub(crate) struct Telemetry {
         spans: SdkTracerProvider,
         metrics: SdkMeterProvider,
+        is_refused: Arc<AtomicBool>,
     }
 
     impl Telemetry {
@@ -44,7 +47,9 @@ mod exported {
             let http = http_client_builder()
                 .timeout(Duration::from_secs(5))
                 .build();
+            let is_refused = Arc::<AtomicBool>::default();
             let client = Client {
+                is_refused: Arc::clone(&is_refused),
                 http: http.map_err(|error| invalid().with_source(error))?,
                 runtime: Handle::current(),
             };
@@ -73,6 +78,7 @@ mod exported {
                     .with_resource(resource)
                     .build(),
                 metrics,
+                is_refused,
             })
         }
 
@@ -92,10 +98,18 @@ mod exported {
         pub(crate) fn end(self) {
             let ended =
                 tokio::task::block_in_place(|| self.spans.shutdown().and(self.metrics.shutdown()));
-            if let Err(error) = ended {
-                eprintln!("warning: the collector did not take all of the telemetry: {error}");
+            if ended.is_err() || self.is_refused.load(Ordering::Relaxed) {
+                eprintln!(
+                    "warning: the collector that `--otlp` names did not take all spans and metrics"
+                );
             }
         }
+    }
+
+    /// Counts what happens in a run.
+    pub(crate) fn counted(pipeline: PipelineBuilder) -> PipelineBuilder {
+        let meter = opentelemetry::global::meter("topicloom");
+        pipeline.on_event(topicloom::otel::metrics(&meter))
     }
 
     /// Sends on the command's own runtime: exporters have threads without one.
@@ -103,6 +117,7 @@ mod exported {
     struct Client {
         http: reqwest::Client,
         runtime: Handle,
+        is_refused: Arc<AtomicBool>,
     }
 
     impl fmt::Debug for Client {
@@ -123,7 +138,14 @@ mod exported {
                 }
                 Ok::<_, HttpError>(answer.body(response.bytes().await?)?)
             };
-            self.runtime.spawn(send).await?
+            let answer = self.runtime.spawn(send).await?;
+            if !answer
+                .as_ref()
+                .is_ok_and(|answer| answer.status().is_success())
+            {
+                self.is_refused.store(true, Ordering::Relaxed);
+            }
+            answer
         }
     }
 }
@@ -131,7 +153,7 @@ mod exported {
 #[cfg(not(feature = "otel"))]
 mod missing {
     use topicloom::llm::providers::http_client_builder;
-    use topicloom::{Error, ErrorKind, Result};
+    use topicloom::{Error, ErrorKind, PipelineBuilder, Result};
     use tracing_subscriber::layer::Identity;
 
     pub(crate) enum Telemetry {}
@@ -149,5 +171,9 @@ mod missing {
         pub(crate) fn end(self) {
             match self {}
         }
+    }
+
+    pub(crate) fn counted(pipeline: PipelineBuilder) -> PipelineBuilder {
+        pipeline
     }
 }

@@ -1,13 +1,12 @@
 //! What one run has seen, in some eighty bytes a record.
 
-use std::collections::hash_map::Entry;
 use std::fmt;
 
 use super::NearFingerprint;
 use super::hashed::HashedMap;
-use super::reading::Said;
+use super::reading::{Reading, Said};
 use super::template::Template;
-use crate::dedup::{Memory, Reference, Verdict};
+use crate::dedup::{Match, Memory, Reference, Verdict};
 
 /// The records of one run, as [`NearDuplicates`](super::NearDuplicates) remembers them.
 ///
@@ -42,33 +41,55 @@ impl NearMemory {
     }
 }
 
+impl NearMemory {
+    /// Returns the words of a record, and what it says with them.
+    fn says(&self, reading: &Reading) -> (u64, Said) {
+        let (words, phrases) = self.template.missing_in(&reading.sentences);
+        let words = words.wrapping_add(reading.words_sum());
+        (words, reading.said(phrases))
+    }
+
+    /// Returns the place of the last record that says this, of those with the same words.
+    fn same(&self, last: Option<u32>, said: Said) -> Option<usize> {
+        let mut next = last.and_then(Before::new);
+        while let Some(number) = next {
+            let at = number.get() as usize - 1;
+            if self.seen[at].said.is_the_same(said) {
+                return Some(at);
+            }
+            next = self.seen[at].before;
+        }
+        None
+    }
+}
+
 impl Memory for NearMemory {
     type Fingerprint = NearFingerprint;
 
+    fn find(&self, fingerprint: &NearFingerprint) -> Option<Match> {
+        let (words, said) = self.says(&fingerprint.0);
+        let at = self.same(self.last.get(&words).copied(), said)?;
+        Some(Match {
+            of: self.references[at].clone(),
+            similarity: 1.0,
+            method: "near",
+        })
+    }
+
     fn admit(&mut self, fingerprint: NearFingerprint, reference: Reference) -> Verdict {
         let reading = fingerprint.0;
-        let (words, phrases) = self.template.missing_in(&reading.sentences);
-        let words = words.wrapping_add(reading.words_sum());
-        let mut seen = Seen {
-            said: reading.said(phrases),
-            before: None,
-        };
+        let (words, said) = self.says(&reading);
+        let last = self.last.get(&words).copied();
+        if let Some(at) = self.same(last, said) {
+            return Verdict::duplicate(self.references[at].clone(), 1.0).by("near");
+        }
         let number = u32::try_from(self.seen.len() + 1)
             .expect("four billion records are more than memory holds");
-        let entry = self.last.entry(words);
-        if let Entry::Occupied(last) = &entry {
-            let mut next = Before::new(*last.get());
-            while let Some(at) = next {
-                let at = at.get() as usize - 1;
-                if self.seen[at].said.is_the_same(seen.said) {
-                    return Verdict::duplicate(self.references[at].clone(), 1.0).by("near");
-                }
-                next = self.seen[at].before;
-            }
-            seen.before = Before::new(*last.get());
-        }
-        *entry.or_default() = number;
-        self.seen.push(seen);
+        self.last.insert(words, number);
+        self.seen.push(Seen {
+            said,
+            before: last.and_then(Before::new),
+        });
         self.references.push(reference);
         self.template.observe(&reading.sentences);
         Verdict::Unique

@@ -7,7 +7,7 @@ use super::fingerprint::SemanticFingerprint;
 use super::index::Index;
 use super::shelf::{Query, Shelf};
 use crate::dedup::near::{Details, Difference};
-use crate::dedup::{Memory, Reference, Verdict};
+use crate::dedup::{Match, Memory, Reference, Verdict};
 
 /// The embeddings of one run: a byte a dimension, and some 150 bytes for the words of a question.
 ///
@@ -95,6 +95,18 @@ impl SemanticMemory {
 
 impl Memory for SemanticMemory {
     type Fingerprint = SemanticFingerprint;
+
+    fn find(&self, fingerprint: &SemanticFingerprint) -> Option<Match> {
+        let known = self.shelves.get(&fingerprint.vector.len())?;
+        let query = Query::new(fingerprint);
+        let details = fingerprint.details.as_deref();
+        let (at, similarity) = known.nearest(&query, details, self.threshold)?;
+        Some(Match {
+            of: known.names[at].clone(),
+            similarity,
+            method: "semantic",
+        })
+    }
 
     fn admit(&mut self, fingerprint: SemanticFingerprint, reference: Reference) -> Verdict {
         let threshold = self.threshold;
