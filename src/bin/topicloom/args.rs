@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write the records of a journal once more, in any format and shape, without a call; also while the run goes on.
     Export(ExportArgs),
+    /// Show where a record comes from: its prompt, the answer word for word, what was mended, and the verdicts.
+    Why(WhyArgs),
     /// Show records on the terminal, as cards or as a table.
     Show(ShowArgs),
     /// Say what each field of the records holds: types, distinct values, lengths, languages.
@@ -223,6 +225,22 @@ pub(crate) struct DataArgs {
     /// database), whose records are made once more without a call.
     #[arg(value_name = "FILE|FOLDER|JOURNAL")]
     pub(crate) data: String,
+    #[command(flatten)]
+    pub(crate) which: WhichRun,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  topicloom why data.jsonl:17                        by the journal that lies beside
+  topicloom why out/data/train-00000-of-00001.parquet:17 --journal out.journal
+  topicloom why data.jsonl.journal:17")]
+pub(crate) struct WhyArgs {
+    /// The record: its file, or the journal, and its number there, counted from 1.
+    #[arg(value_name = "FILE:N")]
+    pub(crate) record: String,
+    /// The journal: a file, or the URL of a database; unless given, `FILE.journal`.
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) journal: Option<String>,
     #[command(flatten)]
     pub(crate) which: WhichRun,
 }

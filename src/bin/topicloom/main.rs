@@ -43,6 +43,7 @@ mod show;
 mod signals;
 mod stats;
 mod telemetry;
+mod why;
 
 use std::io;
 use std::process::ExitCode;
@@ -92,6 +93,7 @@ async fn carry_out(command: Command) -> ExitCode {
         Command::Estimate(args) => estimate::show(&args),
         Command::Inspect(args) => journal::inspect(args).await,
         Command::Export(args) => export::export(args).await,
+        Command::Why(args) => why::why(args).await,
         Command::Show(args) => show::show(args).await,
         Command::Stats(args) => stats::stats(args).await,
         Command::Check(args) => match check::check(args).await {
