@@ -28,7 +28,7 @@ pub enum RunEvent<'a> {
     #[non_exhaustive]
     Planned {
         /// The topics and quotas.
-        #[serde(serialize_with = "quotas")]
+        #[serde(serialize_with = "written::quotas")]
         plan: &'a Plan,
         /// What is compared to find repeats: `near: question, context`.
         compared_by: &'a str,
@@ -45,7 +45,7 @@ pub enum RunEvent<'a> {
     #[non_exhaustive]
     AnswerJudged {
         /// Its topic.
-        #[serde(serialize_with = "name")]
+        #[serde(serialize_with = "written::name")]
         topic: &'a Topic,
         /// The task it answers.
         task: u64,
@@ -62,7 +62,7 @@ pub enum RunEvent<'a> {
     #[non_exhaustive]
     Accepted {
         /// Its topic.
-        #[serde(serialize_with = "name")]
+        #[serde(serialize_with = "written::name")]
         topic: &'a Topic,
         /// Records accepted so far, this one included.
         accepted: u64,
@@ -73,7 +73,7 @@ pub enum RunEvent<'a> {
     #[non_exhaustive]
     Rejected {
         /// Its topic.
-        #[serde(serialize_with = "name")]
+        #[serde(serialize_with = "written::name")]
         topic: &'a Topic,
         /// Why.
         rejection: Rejection,
@@ -81,14 +81,14 @@ pub enum RunEvent<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         filter: Option<&'static str>,
         /// Where the schema and the caller's type disagree, of a record that fits the one and not the other.
-        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "place")]
+        #[serde(serialize_with = "written::place")]
         disagreement: Option<&'a DecodeFault>,
     },
     /// An answer had a fault.
     #[non_exhaustive]
     AnswerFaulty {
         /// Its topic.
-        #[serde(serialize_with = "name")]
+        #[serde(serialize_with = "written::name")]
         topic: &'a Topic,
         /// What was wrong.
         fault: AnswerFault,
@@ -99,7 +99,7 @@ pub enum RunEvent<'a> {
         /// The model, as `provider/model`.
         model: &'a str,
         /// Why. Its [`provider_words`](Error::provider_words) may quote the prompt; nothing else of it does.
-        #[serde(serialize_with = "displayed")]
+        #[serde(serialize_with = "written::displayed")]
         error: &'a Error,
     },
     /// A call that failed waits before it is made again. Told as it happens.
@@ -108,14 +108,14 @@ pub enum RunEvent<'a> {
         /// The model, as `provider/model`.
         model: &'a str,
         /// How long it waits.
-        #[serde(rename = "wait_seconds", serialize_with = "seconds")]
+        #[serde(rename = "wait_seconds", serialize_with = "written::seconds")]
         wait: Duration,
     },
     /// The call of a task failed finally.
     #[non_exhaustive]
     CallFailed {
         /// Its topic.
-        #[serde(serialize_with = "name")]
+        #[serde(serialize_with = "written::name")]
         topic: &'a Topic,
         /// How.
         kind: ErrorKind,
@@ -130,10 +130,10 @@ pub enum RunEvent<'a> {
     #[non_exhaustive]
     TopicGivenUp {
         /// The topic.
-        #[serde(serialize_with = "name")]
+        #[serde(serialize_with = "written::name")]
         topic: &'a Topic,
         /// Why.
-        #[serde(serialize_with = "displayed")]
+        #[serde(serialize_with = "written::displayed")]
         why: GiveUp,
     },
     /// Another process leads the shared run, and this one stands by to take over: how far it is. Told again and again while that
@@ -153,29 +153,44 @@ pub enum RunEvent<'a> {
     },
 }
 
-/// The topic and quota of each part of a plan: a topic may hold a row of the caller's data, and that is not for logs.
-fn quotas<S: Serializer>(plan: &&Plan, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(
-        plan.topics
+/// How parts of an event are written.
+#[allow(clippy::trivially_copy_pass_by_ref, clippy::ref_option_ref)] // As serde calls them.
+mod written {
+    use super::{DecodeFault, Display, Duration, Plan, Serializer, Topic};
+
+    /// The name and quota of each topic. A topic may hold a row of the caller's data, and that is not for logs.
+    pub(super) fn quotas<S: Serializer>(plan: &&Plan, serializer: S) -> Result<S::Ok, S::Error> {
+        let quotas = plan
+            .topics
             .iter()
-            .map(|planned| (planned.topic.name(), planned.quota)),
-    )
-}
+            .map(|planned| (planned.topic.name(), planned.quota));
+        serializer.collect_seq(quotas)
+    }
 
-fn name<S: Serializer>(topic: &&Topic, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(topic.name())
-}
+    pub(super) fn name<S: Serializer>(topic: &&Topic, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(topic.name())
+    }
 
-fn place<S: Serializer>(fault: &Option<&DecodeFault>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&fault.map(ToString::to_string).unwrap_or_default())
-}
+    pub(super) fn place<S: Serializer>(
+        fault: &Option<&DecodeFault>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&fault.map(ToString::to_string).unwrap_or_default())
+    }
 
-fn displayed<S: Serializer>(shown: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(shown)
-}
+    pub(super) fn displayed<S: Serializer>(
+        shown: &impl Display,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(shown)
+    }
 
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
+    pub(super) fn seconds<S: Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(duration.as_secs_f64())
+    }
 }
 
 /// Observes what happens in a run.

@@ -24,6 +24,12 @@ pub mod starting_points {}
 #[doc = include_str!("../docs/output.md")]
 pub mod output {}
 
+#[doc = include_str!("../docs/provenance.md")]
+pub mod provenance {}
+
+#[doc = include_str!("../docs/observing.md")]
+pub mod observing {}
+
 #[doc = include_str!("../docs/models.md")]
 pub mod models {}
 

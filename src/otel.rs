@@ -71,7 +71,7 @@ impl Instruments {
         match event {
             RunEvent::Accepted { .. } => self.accepted.add(1, &[]),
             RunEvent::Rejected { rejection, .. } => {
-                self.rejected.add(1, &reason(rejection.as_str()))
+                self.rejected.add(1, &reason(rejection.as_str()));
             }
             RunEvent::AnswerFaulty { fault, .. } => self.faulty.add(1, &reason(fault.as_str())),
             RunEvent::AttemptFailed { model, error, .. } => {

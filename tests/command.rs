@@ -1141,6 +1141,121 @@ fn a_folder_has_all_that_belongs_to_a_data_set_and_an_export_makes_the_same_data
 
 #[cfg(all(unix, feature = "parquet"))]
 #[test]
+fn every_row_says_where_it_comes_from_and_leads_back_to_its_prompt() {
+    let place = Place::new();
+    let run = |output: &str, more: &[&str]| {
+        let journal = format!("{output}.journal");
+        let fixed = [
+            "run",
+            "--offline",
+            "--instruction",
+            "questions about the sea",
+            "--topics",
+            "tides,waves",
+            "-n",
+            "40",
+            "--seed",
+            "3",
+            "-q",
+            "-o",
+            output,
+            "--journal",
+            &journal,
+        ];
+        place.prints(&[&fixed, more].concat());
+    };
+    let lines = |name: &str| -> Vec<Value> {
+        let text = String::from_utf8(bytes(&place.path(name))).expect("it is text");
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("it is JSON"))
+            .collect()
+    };
+    run("plain.jsonl", &[]);
+    run("beside.jsonl", &["--provenance", "sidecar"]);
+    assert_eq!(lines("beside.jsonl"), lines("plain.jsonl"));
+    let sidecar = lines("beside.provenance.jsonl");
+    for (number, (record, provenance)) in lines("beside.jsonl").iter().zip(&sidecar).enumerate() {
+        assert_eq!(provenance["ordinal"], number);
+        assert_eq!(provenance["topic"], record["topic"]);
+        assert_eq!(provenance["model"], "offline/loom");
+        assert!(provenance["output_tokens"].as_u64() > Some(0));
+    }
+    assert_eq!(sidecar.len(), 40);
+    assert!(
+        sidecar
+            .iter()
+            .any(|it| it["nearest"]["similarity"].as_f64() > Some(0.3))
+    );
+    run("inside.jsonl", &["--provenance", "columns"]);
+    let inside: Vec<Value> = lines("inside.jsonl")
+        .iter()
+        .map(|it| it["provenance"].clone())
+        .collect();
+    assert_eq!(inside, sidecar);
+    run("inside.csv", &["--provenance", "columns"]);
+    let table = String::from_utf8(bytes(&place.path("inside.csv"))).expect("it is text");
+    assert!(
+        table.starts_with("\"question\",\"answer\",\"provenance\",\"topic\"\n"),
+        "{table}"
+    );
+
+    // Shaped and split, a row is led back by the file beside it.
+    let split = [
+        "--split",
+        "train=.75,test=.25",
+        "--shape",
+        "messages=question:answer",
+        "--provenance",
+        "sidecar",
+    ];
+    run("split.jsonl", &split);
+    let test = lines("split.test.jsonl");
+    for (at, number) in [
+        ("plain.jsonl", 17),
+        ("inside.jsonl", 17),
+        ("beside.jsonl", 17),
+        ("plain.jsonl.journal", 17),
+    ] {
+        let told = place.prints(&["why", &format!("{at}:{number}")]);
+        let question = lines("plain.jsonl")[number - 1]["question"]
+            .as_str()
+            .expect("it is text")
+            .to_owned();
+        for part in [
+            "ordinal: 16\n",
+            "[system]\n",
+            "[user]\n",
+            "questions about the sea",
+            &question,
+        ] {
+            assert!(told.contains(part), "{at} without {part}: {told}");
+        }
+    }
+    let told = place.prints(&[
+        "why",
+        "split.test.jsonl:10",
+        "--journal",
+        "split.jsonl.journal",
+    ]);
+    let question = test[9]["messages"][0]["content"]
+        .as_str()
+        .expect("it is text");
+    assert!(told.contains(question), "{told}");
+
+    for (record, words) in [
+        ("plain.jsonl", "data.jsonl:17"),
+        ("plain.jsonl:0", "data.jsonl:17"),
+        ("plain.jsonl:41", "fewer records"),
+        ("split.test.jsonl:1", "--journal"),
+        ("nothing.jsonl:1", "--journal"),
+    ] {
+        let output = place.runs(&["why", record]);
+        assert_eq!(output.status.code(), Some(2), "{record}");
+        assert!(said(&output).contains(words), "{record}: {}", said(&output));
+    }
+}
+
+#[test]
 fn a_folder_that_cannot_be_finished_has_no_half_file() {
     let place = Place::new();
     // What stands in the way of one file after the other.

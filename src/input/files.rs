@@ -14,6 +14,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::record::{Shape, Split};
 use crate::schema::{RecordSchema, find_field};
 
+/// The field that holds where a record comes from.
+pub(crate) const PROVENANCE_FIELD: &str = "provenance";
+
 /// Where records are written, and how.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -31,6 +34,8 @@ pub struct OutputFile {
     /// Whether a text of a CSV file that a spreadsheet would take for a formula gets a `'` before it. The default is that it
     /// stays as it is.
     pub escape_formulas: bool,
+    /// Where it is written what each record comes from. The default is nowhere.
+    pub provenance: ProvenanceForm,
 }
 
 impl OutputFile {
@@ -49,6 +54,14 @@ impl OutputFile {
         }
     }
 
+    /// Returns the files beside the records that say where each comes from, if there are to be any.
+    #[must_use]
+    pub fn sidecars(&self) -> Vec<PathBuf> {
+        let files = self.files().into_iter();
+        let files = files.filter(|_| self.provenance == ProvenanceForm::Sidecar);
+        files.map(|file| Self::sidecar_of(&file)).collect()
+    }
+
     /// Returns the file beside a file of records that says where each of them comes from: `data.provenance.jsonl`.
     #[must_use]
     pub fn sidecar_of(records: &Path) -> PathBuf {
@@ -57,6 +70,18 @@ impl OutputFile {
         let packed = name.strip_suffix(".gz").unwrap_or(&name);
         let stem = packed.rsplit_once('.').map_or(packed, |(stem, _)| stem);
         records.with_file_name(format!("{stem}.provenance.jsonl"))
+    }
+
+    /// Checks that provenance has a place.
+    pub(crate) fn check_provenance(&self, schema: &RecordSchema) -> Result<()> {
+        let is_taken =
+            self.provenance != ProvenanceForm::None && schema.has_property(PROVENANCE_FIELD);
+        let message = "the schema has a field `provenance` of its own; give that another name";
+        if is_taken {
+            Err(Error::new(ErrorKind::InvalidInput, message))
+        } else {
+            Ok(())
+        }
     }
 
     /// Checks that a schema has the field by which records are split.
@@ -83,6 +108,7 @@ impl OutputFile {
             split: None,
             split_by: None,
             escape_formulas: false,
+            provenance: ProvenanceForm::None,
         }
     }
 }
@@ -124,6 +150,34 @@ impl FromStr for RecordFormat {
     }
 }
 
+/// Where it is written what each record comes from, as [`Provenance`](crate::record::Provenance) says it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProvenanceForm {
+    /// Nowhere.
+    #[default]
+    None,
+    /// In each record, as a field `provenance`.
+    Columns,
+    /// In a file of JSON Lines beside the records, one line for each of them; see [`OutputFile::sidecar_of`].
+    Sidecar,
+}
+
+impl FromStr for ProvenanceForm {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let message = || {
+            format!(
+                "`{name}` is no place for provenance; write one of {}",
+                PROVENANCE.names()
+            )
+        };
+        let form = PROVENANCE.find(name);
+        form.ok_or_else(|| Error::new(ErrorKind::InvalidInput, message()))
+    }
+}
+
 /// Where the command keeps answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -141,6 +195,14 @@ const FORMATS: Choice<RecordFormat> = parts! {
         "jsonl" => Jsonl, "JSON Lines: one record on each line.";
         "csv" => Csv, "CSV, with a column for each field of the schema.";
         "parquet" => Parquet, "Parquet, with the types of the schema; needs the feature `parquet`.";
+    }
+};
+
+const PROVENANCE: Choice<ProvenanceForm> = parts! {
+    ProvenanceForm {
+        "none" => None, "Nowhere.";
+        "columns" => Columns, "In each record, as a field `provenance`.";
+        "sidecar" => Sidecar, "In a file beside, such as `qa.provenance.jsonl`, one line for each record.";
     }
 };
 
@@ -166,6 +228,10 @@ described! {
         /// Whether a text of a CSV file that a spreadsheet would take for a formula gets a `'` before it.
         #[example("true")]
         escape_formulas: bool, Flag;
+        /// Where it is written what each record comes from: its number, topic, task, model, tokens, cost, repairs, scores, and the
+        /// record that is most like it.
+        #[example("\"sidecar\"")]
+        provenance: ProvenanceForm, PROVENANCE;
     }
 }
 
@@ -210,6 +276,9 @@ pub(super) fn check(output: &OutputFile, schema: &RecordSchema, notes: &mut Note
     let mut place = settings.at("output");
     if let Some(Err(error)) = output.shape.as_ref().map(|shape| shape.check(schema)) {
         place.at("shape").fault_of::<()>(error.message());
+    }
+    if let Err(error) = output.check_provenance(schema) {
+        place.at("provenance").fault_of::<()>(error.message());
     }
     if let Err(error) = output.check_split(schema) {
         place.at("split_by").fault_of::<()>(error.message());

@@ -47,7 +47,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub use builder::GenerateByTopicInputBuilder;
-pub use files::{JournalPlace, OutputFile, RecordFormat};
+pub(crate) use files::PROVENANCE_FIELD;
+pub use files::{JournalPlace, OutputFile, ProvenanceForm, RecordFormat};
 pub use judge::JudgeSettings;
 pub use reader::InputKey;
 pub use rows::Rows;

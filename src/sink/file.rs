@@ -3,9 +3,11 @@
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, BufWriter, Write};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::Sink;
 use super::layout::Layout;
@@ -13,8 +15,9 @@ use super::made_file::MadeFile;
 use super::partial_file::PartialFile;
 use super::rows::{Encoder, failed, json_line};
 use super::split_report::SplitReport;
+use crate::dedup::Nearest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::OutputFile;
+use crate::input::{OutputFile, PROVENANCE_FIELD, ProvenanceForm};
 use crate::record::{JsonRecord, Record};
 use crate::schema::RecordSchema;
 
@@ -125,6 +128,21 @@ impl FileSink {
     }
 }
 
+/// Returns a record as it is exported, and where it comes from.
+fn traced<T: Serialize>(record: &Record<T>) -> Result<JsonRecord> {
+    let mut json = record.to_json()?;
+    let provenance = serde_json::to_value(record.provenance());
+    let provenance = provenance.expect("it has no key that JSON cannot hold");
+    if json
+        .insert(PROVENANCE_FIELD.to_owned(), provenance)
+        .is_some()
+    {
+        let message = "a record has a field `provenance` of its own, which would be lost; write without provenance";
+        return Err(Error::new(ErrorKind::Sink, message));
+    }
+    Ok(json)
+}
+
 /// Returns the records that were written, one by one.
 fn records(file: &PartialFile) -> Result<impl Iterator<Item = Result<JsonRecord>>> {
     let mut lines = file.written()?;
@@ -141,45 +159,80 @@ fn records(file: &PartialFile) -> Result<impl Iterator<Item = Result<JsonRecord>
 
 /// Makes files of the records that were written, where they are not those lines themselves.
 fn make(file: &PartialFile, layout: &Layout) -> Result<Option<SplitReport>> {
-    let mut columns = layout.columns.clone();
     let mut neighbours = layout.neighbours();
-    if layout.looks_ahead || neighbours.is_some() {
+    if let Some(neighbours) = &mut neighbours {
         for record in records(file)? {
-            let mut record = record?;
-            if layout.looks_ahead {
-                columns.see(&layout.row(record.clone()));
-            }
-            if let Some(neighbours) = &mut neighbours {
-                layout.show(&mut record, neighbours);
-            }
+            layout.show(&mut record?, neighbours);
         }
     }
-    let (sides, report) = match (&layout.split, neighbours) {
+    let (sides, report) = match (&layout.split, &neighbours) {
         (Some((split, _)), Some(neighbours)) => {
             let (sides, report) = SplitReport::of(split, &neighbours.groups(), file.path());
             (sides, Some(report))
         }
         _ => (Vec::new(), None),
     };
+    let nearest = (layout.provenance != ProvenanceForm::None)
+        .then(|| neighbours.map(|neighbours| neighbours.nearest(None).of_each))
+        .flatten()
+        .unwrap_or_default();
+    let row = |number: usize, record| {
+        let nearest = nearest.get(number).copied().flatten();
+        layout.row(with_nearest(record, nearest))
+    };
+    let mut columns = layout.columns.clone();
+    if layout.looks_ahead {
+        for (number, record) in records(file)?.enumerate() {
+            columns.see(&row(number, record?).0);
+        }
+    }
     let paths = match &report {
         Some(report) => report.files(),
         None => vec![file.path().to_owned()],
     };
-    let made = paths.iter().map(|path| MadeFile::create(path));
+    let has_sidecar = layout.provenance == ProvenanceForm::Sidecar;
+    let sidecars = paths.iter().filter(|_| has_sidecar);
+    let sidecars: Vec<PathBuf> = sidecars.map(|path| OutputFile::sidecar_of(path)).collect();
+    let made = paths
+        .iter()
+        .chain(&sidecars)
+        .map(|path| MadeFile::create(path));
     let made = made.collect::<Result<Vec<_>>>()?;
-    let encoders = made.iter().map(|made| {
-        let writer = BufWriter::new(made.writer()?);
-        layout.encoder(Box::new(writer), columns.clone())
+    let encoders = made.iter().enumerate().map(|(number, made)| {
+        let writer = Box::new(BufWriter::new(made.writer()?));
+        if number < paths.len() {
+            layout.encoder(writer, columns.clone())
+        } else {
+            Ok(Layout::lines(writer))
+        }
     });
     let mut encoders = encoders.collect::<Result<Vec<_>>>()?;
     for (number, record) in records(file)?.enumerate() {
+        let (row, provenance) = row(number, record?);
         let side = sides.get(number).copied().unwrap_or(0);
-        encoders[side].row(&layout.row(record?))?;
+        encoders[side].row(&row)?;
+        if let Some(Value::Object(provenance)) = provenance {
+            encoders[paths.len() + side].row(&provenance)?;
+        }
     }
     encoders.iter_mut().try_for_each(|it| it.finish())?;
     drop(encoders);
-    made.into_iter().try_for_each(MadeFile::commit)?;
+    // The records last: what says where they come from is there when they are.
+    made.into_iter().rev().try_for_each(MadeFile::commit)?;
     Ok(report)
+}
+
+/// Says beside a record which other is most like it.
+fn with_nearest(mut record: JsonRecord, nearest: Option<Nearest>) -> JsonRecord {
+    if let Some(nearest) = nearest
+        && let Some(Value::Object(provenance)) = record.get_mut(PROVENANCE_FIELD)
+    {
+        // Records are written in the order of their numbers.
+        let similarity = (nearest.similarity * 1_000.0).round() / 1_000.0;
+        let nearest = json!({"ordinal": nearest.record, "similarity": similarity});
+        provenance.insert("nearest".to_owned(), nearest);
+    }
+    record
 }
 
 #[async_trait]
@@ -187,10 +240,20 @@ impl<T: Serialize + Sync> Sink<T> for FileSink {
     async fn write(&mut self, record: &Record<T>) -> Result<()> {
         match &mut self.target {
             Target::File(file) => {
-                json_line(record, &mut self.line)?;
+                if self.layout.provenance == ProvenanceForm::None {
+                    json_line(record, &mut self.line)?;
+                } else {
+                    json_line(&traced(record)?, &mut self.line)?;
+                }
                 file.write_whole(&self.line)
             }
-            Target::Stream(Some(encoder)) => encoder.row(&self.layout.row(record.to_json()?)),
+            Target::Stream(Some(encoder)) => {
+                let record = match self.layout.provenance {
+                    ProvenanceForm::None => record.to_json()?,
+                    _ => traced(record)?,
+                };
+                encoder.row(&self.layout.row(record).0)
+            }
             Target::Stream(None) => Err(Error::new(
                 ErrorKind::Sink,
                 "the output is finished and takes no more records",
@@ -251,8 +314,6 @@ impl<W: Write> Write for Flushed<W> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
     use crate::record::RecordMeta;
     use crate::topic::Topic;

@@ -10,7 +10,9 @@ use super::rows::{Csv, Encoder, JsonLines, Lines};
 use crate::candidate::at_path;
 use crate::dedup::Neighbours;
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::{OutputFile, RecordFormat};
+use serde_json::Value;
+
+use crate::input::{OutputFile, PROVENANCE_FIELD, ProvenanceForm, RecordFormat};
 use crate::record::{JsonRecord, Shape, Split};
 use crate::schema::RecordSchema;
 
@@ -27,6 +29,8 @@ pub(super) struct Layout {
     pub(super) split: Option<(Split, Option<String>)>,
     /// That of the records.
     schema: RecordSchema,
+    /// Where it is written what records come from.
+    pub(super) provenance: ProvenanceForm,
     /// Whether a record may have what the schema does not say, and the format has to know it beforehand.
     pub(super) looks_ahead: bool,
 }
@@ -106,6 +110,10 @@ impl Layout {
             let message = "a split is written into files of its own; name a file for the output";
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
+        if output.provenance == ProvenanceForm::Sidecar {
+            let message = "provenance goes into a file beside the records; name a file for the output, or write `columns`";
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
         Self::new(FileFormat::of_stream(output.format), output, schema)
     }
 
@@ -118,6 +126,7 @@ impl Layout {
             shape.check(schema)?;
         }
         output.check_split(schema)?;
+        output.check_provenance(schema)?;
         let shaped = output.shape.as_ref().map(Shape::schema);
         let is_table = format.format != RecordFormat::Jsonl;
         Ok(Self {
@@ -130,6 +139,7 @@ impl Layout {
             },
             split: output.split.clone().map(|it| (it, output.split_by.clone())),
             schema: schema.clone(),
+            provenance: output.provenance,
             looks_ahead: is_table,
         })
     }
@@ -140,11 +150,13 @@ impl Layout {
             && !self.format.is_gzip
             && self.shape.is_none()
             && self.split.is_none()
+            && self.provenance == ProvenanceForm::None
     }
 
-    /// Begins to look for neighbours, where the records are split.
+    /// Begins to look for neighbours, where the records are split, or the nearest of each is told.
     pub(super) fn neighbours(&self) -> Option<Neighbours> {
-        self.split.is_some().then(|| Neighbours::new(&self.schema))
+        let tells_nearest = self.provenance != ProvenanceForm::None;
+        (tells_nearest || self.split.is_some()).then(|| Neighbours::new(&self.schema))
     }
 
     /// Shows a record, with its topic, to who looks for neighbours.
@@ -155,15 +167,35 @@ impl Layout {
             // It is the export's, and says nothing of the record.
             record.shift_remove(TOPIC);
         }
+        if self.provenance != ProvenanceForm::None {
+            record.shift_remove(PROVENANCE_FIELD);
+        }
         neighbours.see(record, together.as_ref());
     }
 
-    /// Returns the row that a record becomes.
-    pub(super) fn row(&self, record: JsonRecord) -> JsonRecord {
-        match &self.shape {
+    /// Returns the row that a record becomes, and where the record comes from if that is written beside the rows.
+    pub(super) fn row(&self, mut record: JsonRecord) -> (JsonRecord, Option<Value>) {
+        let provenance = match self.provenance {
+            ProvenanceForm::None => None,
+            _ => record.shift_remove(PROVENANCE_FIELD),
+        };
+        let mut row = match &self.shape {
             Some(shape) => shape.row(&record),
             None => record,
+        };
+        if self.provenance == ProvenanceForm::Columns {
+            row.extend(provenance.map(|it| (PROVENANCE_FIELD.to_owned(), it)));
+            return (row, None);
         }
+        (row, provenance)
+    }
+
+    /// Begins a file of JSON Lines beside the records.
+    pub(super) fn lines(out: Box<dyn Write + Send>) -> Box<dyn Encoder> {
+        Box::new(JsonLines {
+            lines: Lines::new(out, false),
+            line: Vec::new(),
+        })
     }
 
     /// Begins a file.

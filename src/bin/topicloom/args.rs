@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use topicloom::Result;
-use topicloom::input::{OutputFile, RecordFormat, Settings};
+use topicloom::input::{OutputFile, ProvenanceForm, RecordFormat, Settings};
 use topicloom::record::{Shape, Split};
 
 use crate::flags::Flags;
@@ -432,6 +432,10 @@ pub(crate) struct OutputArgs {
     /// Put a `'` before each text of a CSV file that a spreadsheet would take for a formula.
     #[arg(long)]
     pub(crate) escape_formulas: bool,
+    /// Where it is written what each record comes from: `columns`, in a field `provenance` of each record; `sidecar`, in a file beside such
+    /// as `data.provenance.jsonl`; or `none`.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) provenance: Option<ProvenanceForm>,
 }
 
 impl OutputArgs {
@@ -456,6 +460,7 @@ impl OutputArgs {
         file.split.clone_from(&self.split);
         file.split_by.clone_from(&self.split_by);
         file.escape_formulas = self.escape_formulas;
+        file.provenance = self.provenance.unwrap_or_default();
         file
     }
 
@@ -475,6 +480,7 @@ impl OutputArgs {
             (self.split, self.split_by) = (said.split.clone(), said.split_by.clone());
         }
         self.escape_formulas |= said.escape_formulas;
+        self.provenance = self.provenance.or(Some(said.provenance));
     }
 }
 

@@ -74,11 +74,12 @@ impl Folder {
             fs::rename(self.rejected(), self.0.join(name)).map_err(|it| failed(&self.0, it))?;
             listed.push(name.to_owned());
         }
-        let names = output.files().into_iter().filter_map(|file| {
+        let inside = |file: PathBuf| {
             let name = file.file_name()?.to_string_lossy().into_owned();
             Some(format!("data/{name}"))
-        });
-        let names: Vec<String> = names.collect();
+        };
+        let names: Vec<String> = output.files().into_iter().filter_map(inside).collect();
+        listed.extend(output.sidecars().into_iter().filter_map(inside));
         let mut sums = Vec::new();
         for name in &names {
             sums.push((name.clone(), self.sum_of(name)?));

@@ -129,14 +129,14 @@ fn log(verbose: bool, telemetry: Option<&Telemetry>) {
     if asked.is_none() && telemetry.is_none() {
         return;
     }
-    let targets = asked.and_then(|asked| match asked.parse::<Targets>() {
-        Ok(targets) => Some(targets),
-        Err(_) => {
+    let targets = asked.and_then(|asked| {
+        let targets = asked.parse::<Targets>();
+        if targets.is_err() {
             eprintln!(
                 "warning: `RUST_LOG` is not a list of targets and levels, such as `topicloom=debug`"
             );
-            None
         }
+        targets.ok()
     });
     let shown = targets.map(|targets| {
         fmt::layer()

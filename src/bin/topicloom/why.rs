@@ -126,13 +126,11 @@ fn beside(file: &Path, number: u64) -> Result<Option<JsonRecord>> {
 
 fn nth(file: &Path, number: u64) -> Result<JsonRecord> {
     let place = usize::try_from(number - 1).unwrap_or(usize::MAX);
-    match Rows::open(file)?.nth(place) {
-        Some(row) => Ok(row?.1),
-        None => {
-            let error = invalid("the file has fewer records");
-            Err(error.with_context("file", file.display().to_string()))
-        }
-    }
+    let Some(row) = Rows::open(file)?.nth(place) else {
+        let error = invalid("the file has fewer records");
+        return Err(error.with_context("file", file.display().to_string()));
+    };
+    Ok(row?.1)
 }
 
 /// Returns the journal that a run keeps by itself beside its file, or beside the folder of it.
