@@ -1139,58 +1139,229 @@ fn a_folder_has_all_that_belongs_to_a_data_set_and_an_export_makes_the_same_data
     }
 }
 
+/// A folder of a data set in which another one is made again and again.
 #[cfg(all(unix, feature = "parquet"))]
-#[test]
-fn a_folder_that_cannot_be_finished_has_no_half_file() {
-    let place = Place::new();
-    // What stands in the way of one file after the other.
-    for blocked in [
-        "data/train-00000-of-00001.parquet.making",
-        "report.json.partial",
-        "manifest.json.partial",
-        "README.md.partial",
-        "SHA256SUMS.partial",
-    ] {
-        fs::create_dir_all(place.path("out").join(blocked)).expect("there is room");
-        let run = [
+struct Remade {
+    place: Place,
+    /// Says how the set is written.
+    how: Vec<&'static str>,
+    /// Its data files, as a run wrote them that nothing came in the way of.
+    whole: std::collections::BTreeMap<String, Vec<u8>>,
+}
+
+#[cfg(all(unix, feature = "parquet"))]
+impl Remade {
+    fn new(how: &[&'static str]) -> Self {
+        let place = Place::new();
+        // An earlier set, with files that the new one does not have.
+        let earlier = [
             "run",
             "input.json",
             "--offline",
-            "--journal",
-            "run.journal",
+            "-q",
+            "-n",
+            "7",
             "-o",
-            "out/",
+            "earlier/",
         ];
-        let output = place.runs(&run);
-        assert!(!output.status.success(), "{blocked}");
-        fs::remove_dir(place.path("out").join(blocked)).expect("it is empty");
+        let sides = ["--format", "jsonl", "--split", "train=.5,dev=.5"];
+        place.prints(&[&earlier[..], &sides].concat());
+        let mut remade = Self {
+            place,
+            how: how.to_vec(),
+            whole: std::collections::BTreeMap::new(),
+        };
+        let output = remade.run("whole/").output().expect("it starts");
+        assert!(output.status.success(), "{}", said(&output));
+        remade.whole = remade.data("whole");
+        remade
+    }
+
+    fn run(&self, folder: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_topicloom"));
+        command
+            .args([
+                "run",
+                "input.json",
+                "--offline",
+                "--journal",
+                "run.journal",
+                "-o",
+                folder,
+            ])
+            .args(&self.how)
+            .current_dir(self.place.0.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Puts the earlier set where the new one will be.
+    fn begin_anew(&self) {
+        let out = self.place.path("out");
+        let _ = fs::remove_dir_all(&out);
+        fs::create_dir_all(out.join("data")).expect("there is room");
+        for folder in ["", "data"] {
+            let files = fs::read_dir(self.place.path("earlier").join(folder)).expect("it is there");
+            for file in files.flatten().filter(|file| file.path().is_file()) {
+                fs::copy(file.path(), out.join(folder).join(file.file_name()))
+                    .expect("there is room");
+            }
+        }
+    }
+
+    /// Returns what has a final name among the data.
+    fn data(&self, folder: &str) -> std::collections::BTreeMap<String, Vec<u8>> {
+        let files = fs::read_dir(self.place.path(folder).join("data")).expect("it is there");
+        let named = |path: PathBuf| {
+            let name = path.file_name()?.to_string_lossy().into_owned();
+            let is_final =
+                path.is_file() && !name.contains(".partial") && !name.ends_with(".making");
+            is_final.then(|| (name, bytes(&path)))
+        };
+        files
+            .flatten()
+            .filter_map(|file| named(file.path()))
+            .collect()
+    }
+
+    /// Checks that nothing in the folder is half, or claims to be what it is not.
+    fn is_sound(&self, after: &str) {
+        let earlier = self.data("earlier");
+        for (name, content) in self.data("out") {
+            let is_one = |set: &std::collections::BTreeMap<_, _>| set.get(&name) == Some(&content);
+            assert!(
+                is_one(&earlier) || is_one(&self.whole),
+                "{after}: {name} is neither"
+            );
+        }
+        let out = self.place.path("out");
         for (name, end) in [
             ("report.json", "}\n"),
             ("manifest.json", "}\n"),
             ("README.md", "files.\n"),
-            ("SHA256SUMS", "\n"),
         ] {
-            let text =
-                fs::read_to_string(place.path("out").join(name)).unwrap_or_else(|_| end.to_owned());
-            assert!(text.ends_with(end), "{blocked}: {name} is cut off");
+            let text = fs::read_to_string(out.join(name)).unwrap_or_else(|_| end.to_owned());
+            assert!(text.ends_with(end), "{after}: {name} is cut off");
+        }
+        if out.join("SHA256SUMS").exists() {
+            let sums = Command::new("sha256sum")
+                .args(["-c", "--strict", "--quiet", "SHA256SUMS"])
+                .current_dir(out)
+                .output()
+                .expect("every Unix has it");
+            assert!(sums.status.success(), "{after}: {}", said(&sums));
         }
     }
-    place.prints(&[
-        "run",
-        "input.json",
-        "--offline",
-        "--journal",
-        "run.journal",
-        "-o",
-        "out/",
-    ]);
-    place.prints(&["export", "run.journal", "-q", "-o", "again/"]);
-    let data = |folder: &str| bytes(&place.path(folder).join("data/train-00000-of-00001.parquet"));
-    assert!(data("out") == data("again"));
-    let left = fs::read_dir(place.path("out/data"))
-        .expect("it is there")
-        .count();
-    assert_eq!(left, 1);
+
+    /// Makes the set from the journal, and checks that nothing tells it from one that was made at once.
+    fn is_exported_whole(&self, after: &str) {
+        let export = ["export", "run.journal", "-q", "-o", "out/"];
+        self.place.prints(&[&export[..], &self.how].concat());
+        self.is_sound(after);
+        assert!(self.data("out") == self.whole, "{after}: other bytes");
+        let left = fs::read_dir(self.place.path("out"))
+            .expect("it is there")
+            .flatten();
+        let mut left: Vec<_> = left
+            .map(|file| file.file_name().to_string_lossy().into_owned())
+            .collect();
+        left.sort();
+        let expected = [
+            "README.md",
+            "SHA256SUMS",
+            "data",
+            "manifest.json",
+            "rejected.jsonl",
+            "report.json",
+        ];
+        assert_eq!(left, expected, "{after}");
+        let data = fs::read_dir(self.place.path("out/data"))
+            .expect("it is there")
+            .count();
+        assert_eq!(data, self.whole.len(), "{after}");
+    }
+}
+
+/// How a set is written, and what is made on the way.
+#[cfg(all(unix, feature = "parquet"))]
+const WAYS: [(&[&str], &[&str]); 2] = [
+    (
+        &["--split", "train=.8,test=.2"],
+        &[
+            "data/train-00000-of-00001.parquet.partial",
+            "data/train-00000-of-00001.parquet.making",
+            "data/test-00000-of-00001.parquet.making",
+            "data/train-00000-of-00001.parquet",
+            "data/test-00000-of-00001.parquet",
+        ],
+    ),
+    (
+        &["--format", "jsonl"],
+        &["data/train-00000-of-00001.jsonl.partial"],
+    ),
+];
+
+/// What is made on the way of each.
+#[cfg(all(unix, feature = "parquet"))]
+const ALWAYS: [&str; 6] = [
+    "SHA256SUMS.earlier",
+    "rejected.jsonl.partial",
+    "report.json.partial",
+    "manifest.json.partial",
+    "README.md.partial",
+    "SHA256SUMS.partial",
+];
+
+#[cfg(all(unix, feature = "parquet"))]
+#[test]
+fn a_folder_that_cannot_be_finished_has_no_half_file() {
+    for (how, made) in WAYS {
+        let remade = Remade::new(how);
+        for blocked in made.iter().chain(&ALWAYS) {
+            remade.begin_anew();
+            // It stands in the way.
+            let obstacle = remade.place.path("out").join(blocked);
+            fs::create_dir(&obstacle).expect("there is room");
+            fs::write(obstacle.join("full"), "").expect("there is room");
+            let output = remade.run("out/").output().expect("it starts");
+            assert!(!output.status.success(), "{blocked}");
+            remade.is_sound(blocked);
+            fs::remove_dir_all(obstacle).expect("it is there");
+            remade.is_exported_whole(blocked);
+        }
+    }
+}
+
+#[cfg(all(unix, feature = "parquet"))]
+#[test]
+fn a_folder_whose_run_is_killed_has_no_half_file() {
+    let mut killed = 0;
+    for (how, made) in WAYS {
+        let remade = Remade::new(how);
+        for reached in made.iter().chain(&ALWAYS) {
+            remade.begin_anew();
+            let reached_path = remade.place.path("out").join(reached);
+            let mut run = remade
+                .run("out/")
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("it starts");
+            let ended = loop {
+                if let Some(status) = run.try_wait().expect("it can be waited for") {
+                    break status;
+                }
+                if reached_path.exists() {
+                    // SIGKILL.
+                    run.kill().expect("it is there");
+                }
+            };
+            killed += usize::from(!ended.success());
+            remade.is_sound(reached);
+            remade.is_exported_whole(reached);
+        }
+    }
+    println!("{killed} runs were killed");
+    assert!(killed > 3, "{killed}");
 }
 
 /// A schema of a record, and records of it, of one kind after the other.

@@ -5,9 +5,10 @@ use serde_json::Value;
 use topicloom::journal::ReadOnlyJournal;
 use topicloom::llm::models::ModelRegistry;
 use topicloom::sink::Sink;
-use topicloom::{Error, ErrorKind, GenerateByTopicInput, JsonRecord, Pipeline, Result};
+use topicloom::{Error, ErrorKind, GenerateByTopicInput, Pipeline, Result};
 
 use crate::args::ExportArgs;
+use crate::files::Records;
 use crate::folder::Folder;
 use crate::place::Place;
 use crate::{database, files, run};
@@ -38,7 +39,7 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
     let input = without_limits(&input)?;
     args.to.enter_folder()?;
     let folder = args.to.folder.clone();
-    let mut sink = files::open_sink(&args.to, input.schema(), std::io::stdout())?;
+    let mut sink = Records::open(&args.to, input.schema(), std::io::stdout())?;
     let pipeline = Pipeline::builder_from_input(&input, &ModelRegistry::without_calls())?;
     let mut pipeline = pipeline.journal(journal);
     let rejected = folder.as_ref().map(Folder::rejected);
@@ -64,19 +65,18 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
     // The stream has an end behind its error, and the report comes with it.
     while ended.is_ok() && run.next().await.is_some() {}
     let ended = match ended {
-        Ok(()) => Sink::<JsonRecord>::finish(&mut sink).await,
+        Ok(()) => sink.finish().await,
         failed => failed,
     };
     if let Err(error) = ended {
         if files::is_reader_gone(&error) {
             return Ok(());
         }
-        Sink::<JsonRecord>::set_aside(&mut sink).await?;
+        sink.set_aside().await?;
         return Err(error);
     }
     if let (Some(folder), Some(report)) = (&folder, run.report()) {
         files::finish_rejected(rejected.as_ref())?;
-        folder.write_report(report)?;
         folder.finish(&said, &args.to.file(), report, sink.split_report())?;
     }
     if !args.quiet {
