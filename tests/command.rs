@@ -1536,6 +1536,59 @@ fn cases() -> Vec<(Value, Vec<Value>)> {
     cases
 }
 
+/// Makes folders of data sets in every format, and the same sides as JSON Lines beside them.
+fn data_set_folders(place: &Place) -> Vec<PathBuf> {
+    let schema = json!({"type": "object", "properties": {
+        "question": {"type": "string"}, "level": {"type": "integer"}, "sure": {"type": "boolean"}, "share": {"type": "number"},
+        "kind": {"enum": ["a", "b", null]}, "tags": {"type": "array", "items": {"type": "string"}},
+        "source": {"type": "object", "properties": {"name": {"type": "string"}, "pages": {"type": "array", "items": {"type": "integer"}}}},
+    }});
+    let input = json!({
+        "num_records": 40, "topics": ["tides", "currents"], "generation_model_name": "openai/gpt-4o-mini", "output_schema": schema,
+    });
+    place.write("typed.json", &input.to_string());
+    let split = ["--split", "train=.8,test=.2"];
+    let run = [
+        "run",
+        "typed.json",
+        "--offline",
+        "-q",
+        "--journal",
+        "typed.journal",
+        "-o",
+        "of-run/",
+    ];
+    place.prints(&[&run[..], &split].concat());
+    let formats = ["jsonl", "csv", "parquet"];
+    let formats = formats
+        .iter()
+        .filter(|it| **it != "parquet" || cfg!(feature = "parquet"));
+    let exported = formats.map(|format| {
+        let folder = format!("of-{format}/");
+        let export = [
+            "export",
+            "typed.journal",
+            "-q",
+            "-o",
+            &folder,
+            "--format",
+            format,
+        ];
+        place.prints(&[&export[..], &split].concat());
+        folder
+    });
+    let folders = exported.chain(["of-run/".to_owned()]);
+    folders
+        .map(|folder| {
+            let name = folder.trim_end_matches('/');
+            let lines = format!("{name}.jsonl");
+            let export = ["export", "typed.journal", "-q", "-o", &lines];
+            place.prints(&[&export[..], &split].concat());
+            place.path(name)
+        })
+        .collect()
+}
+
 #[tokio::test]
 async fn python_readers_find_the_values_of_the_json_lines() {
     use topicloom::input::OutputFile;
@@ -1576,17 +1629,20 @@ async fn python_readers_find_the_values_of_the_json_lines() {
             std::env::var_os("CI").is_some() && std::env::var_os("TOPICLOOM_PYTHON").is_none();
         assert!(
             !must,
-            "TOPICLOOM_PYTHON names no python with pandas, pyarrow, polars and duckdb"
+            "TOPICLOOM_PYTHON names no python with pandas, pyarrow, polars, duckdb and datasets"
         );
         println!(
-            "skipped: TOPICLOOM_PYTHON names no python with pandas, pyarrow, polars and duckdb"
+            "skipped: TOPICLOOM_PYTHON names no python with pandas, pyarrow, polars, duckdb and datasets"
         );
         return;
     };
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/support/readers.py");
+    let place = Place::new();
+    let folders = data_set_folders(&place);
     let output = Command::new(python)
         .arg(script)
         .arg(folder.path())
+        .args(folders)
         .output()
         .expect("python starts");
     assert!(

@@ -250,6 +250,7 @@ impl<W: Write> Write for Flushed<W> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // The same division of the same numbers.
 mod tests {
     use std::collections::HashSet;
 
