@@ -1139,7 +1139,6 @@ fn a_folder_has_all_that_belongs_to_a_data_set_and_an_export_makes_the_same_data
     }
 }
 
-#[cfg(all(unix, feature = "parquet"))]
 #[test]
 fn every_row_says_where_it_comes_from_and_leads_back_to_its_prompt() {
     let place = Place::new();
@@ -1255,57 +1254,229 @@ fn every_row_says_where_it_comes_from_and_leads_back_to_its_prompt() {
     }
 }
 
-#[test]
-fn a_folder_that_cannot_be_finished_has_no_half_file() {
-    let place = Place::new();
-    // What stands in the way of one file after the other.
-    for blocked in [
-        "data/train-00000-of-00001.parquet.making",
-        "report.json.partial",
-        "manifest.json.partial",
-        "README.md.partial",
-        "SHA256SUMS.partial",
-    ] {
-        fs::create_dir_all(place.path("out").join(blocked)).expect("there is room");
-        let run = [
+/// A folder of a data set in which another one is made again and again.
+#[cfg(all(unix, feature = "parquet"))]
+struct Remade {
+    place: Place,
+    /// Says how the set is written.
+    how: Vec<&'static str>,
+    /// Its data files, as a run wrote them that nothing came in the way of.
+    whole: std::collections::BTreeMap<String, Vec<u8>>,
+}
+
+#[cfg(all(unix, feature = "parquet"))]
+impl Remade {
+    fn new(how: &[&'static str]) -> Self {
+        let place = Place::new();
+        // An earlier set, with files that the new one does not have.
+        let earlier = [
             "run",
             "input.json",
             "--offline",
-            "--journal",
-            "run.journal",
+            "-q",
+            "-n",
+            "7",
             "-o",
-            "out/",
+            "earlier/",
         ];
-        let output = place.runs(&run);
-        assert!(!output.status.success(), "{blocked}");
-        fs::remove_dir(place.path("out").join(blocked)).expect("it is empty");
+        let sides = ["--format", "jsonl", "--split", "train=.5,dev=.5"];
+        place.prints(&[&earlier[..], &sides].concat());
+        let mut remade = Self {
+            place,
+            how: how.to_vec(),
+            whole: std::collections::BTreeMap::new(),
+        };
+        let output = remade.run("whole/").output().expect("it starts");
+        assert!(output.status.success(), "{}", said(&output));
+        remade.whole = remade.data("whole");
+        remade
+    }
+
+    fn run(&self, folder: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_topicloom"));
+        command
+            .args([
+                "run",
+                "input.json",
+                "--offline",
+                "--journal",
+                "run.journal",
+                "-o",
+                folder,
+            ])
+            .args(&self.how)
+            .current_dir(self.place.0.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Puts the earlier set where the new one will be.
+    fn begin_anew(&self) {
+        let out = self.place.path("out");
+        let _ = fs::remove_dir_all(&out);
+        fs::create_dir_all(out.join("data")).expect("there is room");
+        for folder in ["", "data"] {
+            let files = fs::read_dir(self.place.path("earlier").join(folder)).expect("it is there");
+            for file in files.flatten().filter(|file| file.path().is_file()) {
+                fs::copy(file.path(), out.join(folder).join(file.file_name()))
+                    .expect("there is room");
+            }
+        }
+    }
+
+    /// Returns what has a final name among the data.
+    fn data(&self, folder: &str) -> std::collections::BTreeMap<String, Vec<u8>> {
+        let files = fs::read_dir(self.place.path(folder).join("data")).expect("it is there");
+        let named = |path: PathBuf| {
+            let name = path.file_name()?.to_string_lossy().into_owned();
+            let is_final =
+                path.is_file() && !name.contains(".partial") && !name.ends_with(".making");
+            is_final.then(|| (name, bytes(&path)))
+        };
+        files
+            .flatten()
+            .filter_map(|file| named(file.path()))
+            .collect()
+    }
+
+    /// Checks that nothing in the folder is half, or claims to be what it is not.
+    fn is_sound(&self, after: &str) {
+        let earlier = self.data("earlier");
+        for (name, content) in self.data("out") {
+            let is_one = |set: &std::collections::BTreeMap<_, _>| set.get(&name) == Some(&content);
+            assert!(
+                is_one(&earlier) || is_one(&self.whole),
+                "{after}: {name} is neither"
+            );
+        }
+        let out = self.place.path("out");
         for (name, end) in [
             ("report.json", "}\n"),
             ("manifest.json", "}\n"),
             ("README.md", "files.\n"),
-            ("SHA256SUMS", "\n"),
         ] {
-            let text =
-                fs::read_to_string(place.path("out").join(name)).unwrap_or_else(|_| end.to_owned());
-            assert!(text.ends_with(end), "{blocked}: {name} is cut off");
+            let text = fs::read_to_string(out.join(name)).unwrap_or_else(|_| end.to_owned());
+            assert!(text.ends_with(end), "{after}: {name} is cut off");
+        }
+        if out.join("SHA256SUMS").exists() {
+            let sums = Command::new("sha256sum")
+                .args(["-c", "--strict", "--quiet", "SHA256SUMS"])
+                .current_dir(out)
+                .output()
+                .expect("every Unix has it");
+            assert!(sums.status.success(), "{after}: {}", said(&sums));
         }
     }
-    place.prints(&[
-        "run",
-        "input.json",
-        "--offline",
-        "--journal",
-        "run.journal",
-        "-o",
-        "out/",
-    ]);
-    place.prints(&["export", "run.journal", "-q", "-o", "again/"]);
-    let data = |folder: &str| bytes(&place.path(folder).join("data/train-00000-of-00001.parquet"));
-    assert!(data("out") == data("again"));
-    let left = fs::read_dir(place.path("out/data"))
-        .expect("it is there")
-        .count();
-    assert_eq!(left, 1);
+
+    /// Makes the set from the journal, and checks that nothing tells it from one that was made at once.
+    fn is_exported_whole(&self, after: &str) {
+        let export = ["export", "run.journal", "-q", "-o", "out/"];
+        self.place.prints(&[&export[..], &self.how].concat());
+        self.is_sound(after);
+        assert!(self.data("out") == self.whole, "{after}: other bytes");
+        let left = fs::read_dir(self.place.path("out"))
+            .expect("it is there")
+            .flatten();
+        let mut left: Vec<_> = left
+            .map(|file| file.file_name().to_string_lossy().into_owned())
+            .collect();
+        left.sort();
+        let expected = [
+            "README.md",
+            "SHA256SUMS",
+            "data",
+            "manifest.json",
+            "rejected.jsonl",
+            "report.json",
+        ];
+        assert_eq!(left, expected, "{after}");
+        let data = fs::read_dir(self.place.path("out/data"))
+            .expect("it is there")
+            .count();
+        assert_eq!(data, self.whole.len(), "{after}");
+    }
+}
+
+/// How a set is written, and what is made on the way.
+#[cfg(all(unix, feature = "parquet"))]
+const REMADE_WAYS: [(&[&str], &[&str]); 2] = [
+    (
+        &["--split", "train=.8,test=.2"],
+        &[
+            "data/train-00000-of-00001.parquet.partial",
+            "data/train-00000-of-00001.parquet.making",
+            "data/test-00000-of-00001.parquet.making",
+            "data/train-00000-of-00001.parquet",
+            "data/test-00000-of-00001.parquet",
+        ],
+    ),
+    (
+        &["--format", "jsonl"],
+        &["data/train-00000-of-00001.jsonl.partial"],
+    ),
+];
+
+/// What is made on the way of each.
+#[cfg(all(unix, feature = "parquet"))]
+const ALREMADE_WAYS: [&str; 6] = [
+    "SHA256SUMS.earlier",
+    "rejected.jsonl.partial",
+    "report.json.partial",
+    "manifest.json.partial",
+    "README.md.partial",
+    "SHA256SUMS.partial",
+];
+
+#[cfg(all(unix, feature = "parquet"))]
+#[test]
+fn a_folder_that_cannot_be_finished_has_no_half_file() {
+    for (how, made) in REMADE_WAYS {
+        let remade = Remade::new(how);
+        for blocked in made.iter().chain(&ALREMADE_WAYS) {
+            remade.begin_anew();
+            // It stands in the way.
+            let obstacle = remade.place.path("out").join(blocked);
+            fs::create_dir(&obstacle).expect("there is room");
+            fs::write(obstacle.join("full"), "").expect("there is room");
+            let output = remade.run("out/").output().expect("it starts");
+            assert!(!output.status.success(), "{blocked}");
+            remade.is_sound(blocked);
+            fs::remove_dir_all(obstacle).expect("it is there");
+            remade.is_exported_whole(blocked);
+        }
+    }
+}
+
+#[cfg(all(unix, feature = "parquet"))]
+#[test]
+fn a_folder_whose_run_is_killed_has_no_half_file() {
+    let mut killed = 0;
+    for (how, made) in REMADE_WAYS {
+        let remade = Remade::new(how);
+        for reached in made.iter().chain(&ALREMADE_WAYS) {
+            remade.begin_anew();
+            let reached_path = remade.place.path("out").join(reached);
+            let mut run = remade
+                .run("out/")
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("it starts");
+            let ended = loop {
+                if let Some(status) = run.try_wait().expect("it can be waited for") {
+                    break status;
+                }
+                if reached_path.exists() {
+                    // SIGKILL.
+                    run.kill().expect("it is there");
+                }
+            };
+            killed += usize::from(!ended.success());
+            remade.is_sound(reached);
+            remade.is_exported_whole(reached);
+        }
+    }
+    println!("{killed} runs were killed");
+    assert!(killed > 3, "{killed}");
 }
 
 /// A schema of a record, and records of it, of one kind after the other.
@@ -1480,6 +1651,59 @@ fn cases() -> Vec<(Value, Vec<Value>)> {
     cases
 }
 
+/// Makes folders of data sets in every format, and the same sides as JSON Lines beside them.
+fn data_set_folders(place: &Place) -> Vec<PathBuf> {
+    let schema = json!({"type": "object", "properties": {
+        "question": {"type": "string"}, "level": {"type": "integer"}, "sure": {"type": "boolean"}, "share": {"type": "number"},
+        "kind": {"enum": ["a", "b", null]}, "tags": {"type": "array", "items": {"type": "string"}},
+        "source": {"type": "object", "properties": {"name": {"type": "string"}, "pages": {"type": "array", "items": {"type": "integer"}}}},
+    }});
+    let input = json!({
+        "num_records": 40, "topics": ["tides", "currents"], "generation_model_name": "openai/gpt-4o-mini", "output_schema": schema,
+    });
+    place.write("typed.json", &input.to_string());
+    let split = ["--split", "train=.8,test=.2"];
+    let run = [
+        "run",
+        "typed.json",
+        "--offline",
+        "-q",
+        "--journal",
+        "typed.journal",
+        "-o",
+        "of-run/",
+    ];
+    place.prints(&[&run[..], &split].concat());
+    let formats = ["jsonl", "csv", "parquet"];
+    let formats = formats
+        .iter()
+        .filter(|it| **it != "parquet" || cfg!(feature = "parquet"));
+    let exported = formats.map(|format| {
+        let folder = format!("of-{format}/");
+        let export = [
+            "export",
+            "typed.journal",
+            "-q",
+            "-o",
+            &folder,
+            "--format",
+            format,
+        ];
+        place.prints(&[&export[..], &split].concat());
+        folder
+    });
+    let folders = exported.chain(["of-run/".to_owned()]);
+    folders
+        .map(|folder| {
+            let name = folder.trim_end_matches('/');
+            let lines = format!("{name}.jsonl");
+            let export = ["export", "typed.journal", "-q", "-o", &lines];
+            place.prints(&[&export[..], &split].concat());
+            place.path(name)
+        })
+        .collect()
+}
+
 #[tokio::test]
 async fn python_readers_find_the_values_of_the_json_lines() {
     use topicloom::input::OutputFile;
@@ -1520,17 +1744,20 @@ async fn python_readers_find_the_values_of_the_json_lines() {
             std::env::var_os("CI").is_some() && std::env::var_os("TOPICLOOM_PYTHON").is_none();
         assert!(
             !must,
-            "TOPICLOOM_PYTHON names no python with pandas, pyarrow, polars and duckdb"
+            "TOPICLOOM_PYTHON names no python with pandas, pyarrow, polars, duckdb and datasets"
         );
         println!(
-            "skipped: TOPICLOOM_PYTHON names no python with pandas, pyarrow, polars and duckdb"
+            "skipped: TOPICLOOM_PYTHON names no python with pandas, pyarrow, polars, duckdb and datasets"
         );
         return;
     };
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/support/readers.py");
+    let place = Place::new();
+    let folders = data_set_folders(&place);
     let output = Command::new(python)
         .arg(script)
         .arg(folder.path())
+        .args(folders)
         .output()
         .expect("python starts");
     assert!(

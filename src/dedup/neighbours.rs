@@ -258,12 +258,14 @@ impl Neighbours {
         }
         let words = self.ranked();
         let index = WordIndex::new(&words, sides, Self::LEAST);
-        let mut sizes: HashMap<usize, usize> = HashMap::new();
+        let mut members: HashMap<usize, usize> = HashMap::new();
         sides
             .iter()
-            .for_each(|side| *sizes.entry(*side).or_default() += 1);
+            .for_each(|side| *members.entry(*side).or_default() += 1);
         // Of two on different sides, one is not on the largest.
-        let largest = sizes.into_iter().max_by_key(|(side, size)| (*size, *side));
+        let largest = members
+            .into_iter()
+            .max_by_key(|(side, count)| (*count, *side));
         let searched: Vec<usize> = (0..sides.len())
             .filter(|it| largest.is_none_or(|(side, _)| side != sides[*it]))
             .collect();
@@ -357,6 +359,7 @@ impl Groups {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // The same division of the same numbers.
 mod tests {
     use std::collections::HashSet;
 

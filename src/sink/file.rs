@@ -167,7 +167,7 @@ fn make(file: &PartialFile, layout: &Layout) -> Result<Option<SplitReport>> {
     }
     let (sides, report) = match (&layout.split, &neighbours) {
         (Some((split, _)), Some(neighbours)) => {
-            let (sides, report) = SplitReport::of(split, &neighbours.groups(), file.path());
+            let (sides, report) = SplitReport::of(split, &neighbours, file.path());
             (sides, Some(report))
         }
         _ => (Vec::new(), None),
@@ -313,7 +313,10 @@ impl<W: Write> Write for Flushed<W> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // The same division of the same numbers.
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::record::RecordMeta;
     use crate::topic::Topic;
@@ -327,13 +330,18 @@ mod tests {
         )
     }
 
-    async fn written(output: &OutputFile, schema: &Value, data: &[Value]) -> Result<()> {
+    async fn written(
+        output: &OutputFile,
+        schema: &Value,
+        data: &[Value],
+    ) -> Result<Option<SplitReport>> {
         let schema = RecordSchema::from_json(schema.clone()).unwrap();
         let mut sink = FileSink::create(output, &schema)?;
         for data in data {
             sink.write(&record(data)).await?;
         }
-        Sink::<JsonRecord>::finish(&mut sink).await
+        Sink::<JsonRecord>::finish(&mut sink).await?;
+        Ok(sink.split_report().cloned())
     }
 
     #[tokio::test]
@@ -424,9 +432,10 @@ mod tests {
     async fn planted_near_duplicates_are_on_one_side_and_the_counts_exact() {
         use crate::random::Random;
         let directory = tempfile::tempdir().unwrap();
+        let mut closest = 0;
         for set in 0..50 {
             let mut random = Random::new(set);
-            let mut word = || format!("w{}", random.below(5_000));
+            let mut word = || format!("w{}", random.below(if set % 2 == 0 { 5_000 } else { 60 }));
             let mut data = Vec::new();
             for number in 0..30 {
                 let question: Vec<String> = (0..10).map(|_| word()).collect();
@@ -441,7 +450,10 @@ mod tests {
             }
             let mut output = OutputFile::new(directory.path().join(format!("{set}.jsonl")));
             output.split = Some("train=.8,test=.2".parse().unwrap());
-            written(&output, &Value::Null, &data).await.unwrap();
+            let report = written(&output, &Value::Null, &data)
+                .await
+                .unwrap()
+                .unwrap();
             let side = |file: &std::path::PathBuf| -> Vec<Value> {
                 let text = fs::read_to_string(file).unwrap();
                 text.lines()
@@ -456,6 +468,33 @@ mod tests {
                     .find(|other| other["answer"] == one["answer"]);
                 assert_eq!(torn, None, "a planted pair is torn");
             }
+            let words = |record: &Value| -> HashSet<String> {
+                let question = record["question"].as_str().unwrap();
+                question.split(' ').map(str::to_owned).collect()
+            };
+            let similarity = |one: &Value, other: &Value| {
+                let (one, other) = (words(one), words(other));
+                let shared = one.intersection(&other).count() as f64;
+                shared / one.union(&other).count() as f64
+            };
+            let pairs = sides[0]
+                .iter()
+                .flat_map(|one| sides[1].iter().map(move |other| (one, other)));
+            let most = pairs
+                .map(|(one, other)| similarity(one, other))
+                .fold(0.0, f64::max);
+            match report.closest_sides {
+                Some(found) => {
+                    let [one, other] = found
+                        .rows
+                        .map(|it| sides[usize::from(it.side == "test")][it.row - 1].clone());
+                    assert_eq!(found.similarity, similarity(&one, &other));
+                    assert_eq!(found.similarity, most);
+                    closest += 1;
+                }
+                None => assert!(most < 0.3, "{most}"),
+            }
         }
+        assert!(closest > 10, "{closest}");
     }
 }

@@ -30,7 +30,7 @@ pub use function::{SinkFn, sink_fn};
 pub use jsonl::JsonlSink;
 pub use partial_file::PartialFile;
 pub use rejected::RejectedJsonl;
-pub use split_report::{Side, SplitReport};
+pub use split_report::{ClosestRows, Row, Side, SplitReport};
 
 /// Takes records, and commits them at [`finish`](Self::finish).
 ///

@@ -24,6 +24,32 @@ pub struct SplitReport {
     pub grouped: usize,
     /// No two records of different sides share this part of their words, or more.
     pub shared_words: f64,
+    /// The two records of different sides that share the largest part of their words. `None` where that is below
+    /// [`Neighbours::LEAST`].
+    pub closest_sides: Option<ClosestRows>,
+}
+
+/// The two records on different sides that are most similar.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ClosestRows {
+    /// The part of their words that they share, from 0 to 1.
+    pub similarity: f64,
+    /// Whether no two share more. In very large sets of records that are all alike, the search may be ended early, see
+    /// [`Neighbours::LOOKS`].
+    pub is_exact: bool,
+    /// Where they stand.
+    pub rows: [Row; 2],
+}
+
+/// A place in the file of a side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Row {
+    /// The name of the side.
+    pub side: String,
+    /// The number of the record in its file, from 1: the line, in JSON Lines.
+    pub row: usize,
 }
 
 /// A side of a split.
@@ -41,11 +67,24 @@ pub struct Side {
 }
 
 impl SplitReport {
-    /// Puts records on sides by the numbers of their groups. Returns the side of each.
-    pub(super) fn of(split: &Split, groups: &[usize], path: &Path) -> (Vec<usize>, Self) {
-        let assigned = split.assign(groups);
+    /// Puts records on sides, each group on one. Returns the side of each.
+    pub(super) fn of(split: &Split, neighbours: &Neighbours, path: &Path) -> (Vec<usize>, Self) {
+        let groups = neighbours.groups();
+        let assigned = split.assign(&groups);
+        let row = |record: usize| Row {
+            side: split
+                .names()
+                .nth(assigned[record])
+                .unwrap_or_default()
+                .to_owned(),
+            row: assigned[..=record]
+                .iter()
+                .filter(|side| **side == assigned[record])
+                .count(),
+        };
+        let closest = neighbours.closest(&assigned);
         let mut members: HashMap<usize, usize> = HashMap::new();
-        for group in groups {
+        for group in &groups {
             *members.entry(*group).or_default() += 1;
         }
         let several: Vec<usize> = members.into_values().filter(|count| *count > 1).collect();
@@ -62,6 +101,11 @@ impl SplitReport {
             groups: several.len(),
             grouped: several.iter().sum(),
             shared_words: Neighbours::OF_A_GROUP,
+            closest_sides: closest.map(|found| ClosestRows {
+                similarity: found.similarity,
+                is_exact: found.is_exact,
+                rows: [row(found.records.0), row(found.records.1)],
+            }),
         };
         (assigned, report)
     }
@@ -82,10 +126,30 @@ impl fmt::Display for SplitReport {
         }
         write!(
             f,
-            "{} records in {} groups were kept together, and no two on different sides share {:.0} % of their words",
-            self.grouped,
-            self.groups,
-            self.shared_words * 100.0
-        )
+            "{} records in {} groups were kept together; ",
+            self.grouped, self.groups
+        )?;
+        let percent = |share: f64| share * 100.0;
+        match &self.closest_sides {
+            Some(ClosestRows {
+                similarity,
+                is_exact,
+                rows: [one, other],
+            }) => write!(
+                f,
+                "the most similar two on different sides share {}{:.0} % of their words: row {} of {} and row {} of {}",
+                if *is_exact { "" } else { "at least " },
+                percent(*similarity),
+                one.row,
+                one.side,
+                other.row,
+                other.side
+            ),
+            None => write!(
+                f,
+                "no two on different sides share {:.0} % of their words",
+                percent(Neighbours::LEAST)
+            ),
+        }
     }
 }

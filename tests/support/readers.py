@@ -1,8 +1,12 @@
-"""Opens what was written as its users do, and compares it with the JSON Lines. Its argument is a folder of NN.jsonl, NN.csv and so on."""
+"""Opens what was written as its users do, and compares it with the JSON Lines. Its first argument is a folder of NN.jsonl, NN.csv and so on;
+the others are folders of data sets, each with NAME.train.jsonl and NAME.test.jsonl beside it."""
 
-import csv, gzip, json, math, pathlib, sys
+import csv, gzip, json, math, os, pathlib, sys, tempfile
 
-import duckdb, pandas, polars, pyarrow.parquet
+cache = tempfile.TemporaryDirectory()
+os.environ.update(HF_HUB_OFFLINE="1", HF_HOME=cache.name)
+
+import datasets, duckdb, pandas, polars, pyarrow.parquet
 
 csv.field_size_limit(1 << 30)
 faults = []
@@ -59,11 +63,16 @@ def compare_texts(name, rows, wanted):
                 faults.append(f"{name}: row {number}, {column!r}: {found[:80]!r}, not {str(value)[:80]!r}")
 
 
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+datasets.disable_progress_bars()
 folder = pathlib.Path(sys.argv[1])
 cases = sorted(folder.glob("*.jsonl"))
 for case in cases:
     text = case.read_text(encoding="utf-8")
-    wanted = [json.loads(line) for line in text.split("\n") if line]
+    wanted = lines(case)
     with gzip.open(f"{case}.gz", "rt", encoding="utf-8", newline="") as unpacked:
         if unpacked.read() != text:
             faults.append(f"{case.name}.gz: other lines")
@@ -86,6 +95,16 @@ for case in cases:
         compare(f"{path.name} in polars", polars.read_parquet(path).to_dicts(), wanted)
         table = duckdb.sql(f"select * from read_parquet('{path}')")
         compare(f"{path.name} in duckdb", [dict(zip(table.columns, row)) for row in table.fetchall()], wanted)
+
+        loaded = datasets.load_dataset("parquet", data_files=str(path), split="train")
+        compare(f"{path.name} in datasets", list(loaded), wanted)
+
+for out in sys.argv[2:]:
+    loaded = datasets.load_dataset(out)
+    if sorted(loaded) != ["test", "train"]:
+        faults.append(f"{out}: {sorted(loaded)}")
+    for side, rows in loaded.items():
+        compare(f"{out}, {side}, in datasets", list(rows), lines(pathlib.Path(f"{out}.{side}.jsonl")))
 
 print("\n".join(faults))
 sys.exit(bool(faults) or not cases)

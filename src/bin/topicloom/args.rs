@@ -512,7 +512,6 @@ impl DriveArgs {
         }
         self.to.enter_folder()?;
         if let Some(folder) = &self.to.folder {
-            self.report = Some(folder.report());
             self.rejected = Some(folder.rejected());
         }
         Ok(())

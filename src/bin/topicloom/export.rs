@@ -2,11 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use topicloom::sink::Sink;
-use topicloom::{Error, ErrorKind, JsonRecord, Result};
+use topicloom::{Error, ErrorKind, Result};
 
 use crate::args::ExportArgs;
-use crate::files;
+use crate::files::{self, Records};
 use crate::folder::Folder;
 use crate::place::Place;
 use crate::replay::{self, Replay};
@@ -28,7 +27,7 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
     } = Replay::of(place).await?;
     args.to.enter_folder()?;
     let folder = args.to.folder.clone();
-    let mut sink = files::open_sink(&args.to, input.schema(), std::io::stdout())?;
+    let mut sink = Records::open(&args.to, input.schema(), std::io::stdout())?;
     let rejected = folder.as_ref().map(Folder::rejected);
     let rejected = rejected.as_deref().map(files::open_rejected).transpose()?;
     if let Some(file) = rejected.clone() {
@@ -43,19 +42,18 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
     })
     .await;
     let ended = match ended {
-        Ok(()) => Sink::<JsonRecord>::finish(&mut sink).await,
+        Ok(()) => sink.finish().await,
         failed => failed,
     };
     if let Err(error) = ended {
         if files::is_reader_gone(&error) {
             return Ok(());
         }
-        Sink::<JsonRecord>::set_aside(&mut sink).await?;
+        sink.set_aside().await?;
         return Err(error);
     }
     if let (Some(folder), Some(report)) = (&folder, run.report()) {
         files::finish_rejected(rejected.as_ref())?;
-        folder.write_report(report)?;
         folder.finish(&said, &args.to.file(), report, sink.split_report())?;
     }
     if !args.quiet {

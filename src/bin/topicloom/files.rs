@@ -5,11 +5,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use async_trait::async_trait;
+use serde_json::json;
 use topicloom::input::OutputFile;
 use topicloom::run::StopHandle;
 use topicloom::schema::RecordSchema;
-use topicloom::sink::{FileSink, PartialFile, RejectedJsonl};
-use topicloom::{Error, ErrorKind, GenerateByTopicInput, PipelineBuilder, Report, Result};
+use topicloom::sink::{FileSink, PartialFile, RejectedJsonl, Sink, SplitReport};
+use topicloom::{
+    Error, ErrorKind, GenerateByTopicInput, JsonRecord, PipelineBuilder, Record, Report, Result,
+};
 
 use crate::args::{DriveArgs, OutputArgs};
 use crate::folder::Folder;
@@ -113,30 +117,60 @@ fn resolved(path: &Path) -> PathBuf {
     }
 }
 
-/// Opens what records go into.
-pub(crate) fn open_sink(
-    to: &OutputArgs,
-    schema: &RecordSchema,
-    standard_output: impl Write + Send + 'static,
-) -> Result<FileSink> {
-    if is_stdout(to.path()) {
-        FileSink::to_writer(standard_output, &to.file(), schema)
-    } else if to.appends {
-        FileSink::append(&to.file(), schema)
-    } else {
-        FileSink::create(&to.file(), schema)
+/// What records go into.
+pub(crate) struct Records {
+    sink: FileSink,
+    /// The folder that the records are in.
+    folder: Option<Folder>,
+}
+
+impl Records {
+    pub(crate) fn open(
+        to: &OutputArgs,
+        schema: &RecordSchema,
+        standard_output: impl Write + Send + 'static,
+    ) -> Result<Self> {
+        let sink = if is_stdout(to.path()) {
+            FileSink::to_writer(standard_output, &to.file(), schema)
+        } else if to.appends {
+            FileSink::append(&to.file(), schema)
+        } else {
+            FileSink::create(&to.file(), schema)
+        };
+        let folder = to.folder.clone();
+        sink.map(|sink| Self { sink, folder })
+    }
+
+    pub(crate) fn split_report(&self) -> Option<&SplitReport> {
+        self.sink.split_report()
+    }
+}
+
+#[async_trait]
+impl Sink for Records {
+    async fn write(&mut self, record: &Record) -> Result<()> {
+        self.sink.write(record).await
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        self.folder.as_ref().map_or(Ok(()), Folder::withdraw)?;
+        Sink::<JsonRecord>::finish(&mut self.sink).await
+    }
+
+    async fn set_aside(&mut self) -> Result<Option<String>> {
+        Sink::<JsonRecord>::set_aside(&mut self.sink).await
     }
 }
 
 /// The files of a run.
 pub(crate) struct Files {
-    pub(crate) sink: FileSink,
+    pub(crate) sink: Records,
     report: Option<ReportFile>,
     rejected: Option<RejectedJsonl>,
     /// Stops a run whose reader has gone.
     reader: Reader,
-    /// The folder that the records are in, with what is said of them.
-    folder: Option<(Folder, OutputFile, GenerateByTopicInput)>,
+    /// Where the records go, and what they are made from.
+    said: (OutputFile, GenerateByTopicInput),
 }
 
 enum ReportFile {
@@ -148,7 +182,7 @@ impl Files {
     /// Opens what can be opened beforehand: a file that cannot be written is found out while it costs nothing.
     pub(crate) fn open(args: &DriveArgs, input: &GenerateByTopicInput) -> Result<Self> {
         let reader = Reader::default();
-        let sink = open_sink(&args.to, input.schema(), reader.clone())?;
+        let sink = Records::open(&args.to, input.schema(), reader.clone())?;
         let report = args.report.as_ref().map(|path| {
             if is_file(path) {
                 PartialFile::create(path).map(ReportFile::File)
@@ -162,19 +196,24 @@ impl Files {
             report: report.transpose()?,
             rejected: rejected.transpose()?,
             reader,
-            folder: args
-                .to
-                .folder
-                .clone()
-                .map(|folder| (folder, args.to.file(), input.clone())),
+            said: (args.to.file(), input.clone()),
         })
     }
 
     /// Writes what belongs to the folder of the output, where it is one, once all records are there.
     pub(crate) fn finish_folder(&self, report: &Report) -> Result<()> {
-        let folder = self.folder.as_ref();
-        folder.map_or(Ok(()), |(folder, file, input)| {
+        let (file, input) = &self.said;
+        let folder = self.sink.folder.as_ref();
+        folder.map_or(Ok(()), |folder| {
             folder.finish(input, file, report, self.sink.split_report())
+        })
+    }
+
+    /// Keeps the report of a run that is not complete where the rest of it is kept.
+    pub(crate) fn keep_report(&self, report: &Report) -> Result<()> {
+        let folder = self.sink.folder.as_ref();
+        folder.map_or(Ok(()), |folder| {
+            folder.keep_report(&report_text(report, None))
         })
     }
 
@@ -197,7 +236,7 @@ impl Files {
     }
 
     pub(crate) fn write_report(&mut self, report: &Report) -> Result<()> {
-        let text = report_text(report);
+        let text = report_text(report, self.sink.split_report());
         match &mut self.report {
             None => Ok(()),
             Some(ReportFile::File(file)) => file
@@ -232,9 +271,13 @@ pub(crate) fn finish_rejected(rejected: Option<&RejectedJsonl>) -> Result<()> {
     })
 }
 
-pub(crate) fn report_text(report: &Report) -> String {
-    let text = serde_json::to_string_pretty(report);
-    text.expect("a report has no key that JSON cannot hold") + "\n"
+/// Returns a report, with how the records were split.
+pub(crate) fn report_text(report: &Report, split: Option<&SplitReport>) -> String {
+    let mut value = json!(report);
+    if let Some(split) = split {
+        value["split"] = json!(split);
+    }
+    format!("{value:#}\n")
 }
 
 /// Standard output, and the run that writes there.

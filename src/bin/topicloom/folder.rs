@@ -13,6 +13,12 @@ use topicloom::{Error, ErrorKind, GenerateByTopicInput, Report, Result};
 
 use crate::files::report_text;
 
+/// Says that the folder is whole.
+const SUMS: &str = "SHA256SUMS";
+
+/// The sums of the set before, while its place is being taken.
+const EARLIER: &str = "SHA256SUMS.earlier";
+
 /// The folder of an output such as `out/`.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(PathBuf);
@@ -51,13 +57,24 @@ impl Folder {
         &self.0
     }
 
-    pub(crate) fn report(&self) -> PathBuf {
-        self.0.join("report.json")
-    }
-
     /// Returns where rejected candidates go until the run has ended.
     pub(crate) fn rejected(&self) -> PathBuf {
         self.0.join("rejected.jsonl.partial")
+    }
+
+    /// Takes the sums away before the records get their names: as long as there are none, the folder holds no whole set.
+    pub(crate) fn withdraw(&self) -> Result<()> {
+        let (sums, earlier) = (self.0.join(SUMS), self.0.join(EARLIER));
+        match fs::rename(&sums, earlier) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&sums, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps the report of a run that is not complete.
+    pub(crate) fn keep_report(&self, text: &str) -> Result<()> {
+        let path = self.0.join("report.json.partial");
+        fs::write(&path, text).map_err(|error| failed(&path, error))
     }
 
     /// Writes what is known once all records are there. Each file gets its name in one step, the sums last.
@@ -68,12 +85,17 @@ impl Folder {
         report: &Report,
         split: Option<&SplitReport>,
     ) -> Result<()> {
-        let mut listed = vec!["report.json".to_owned()];
+        let mut listed = ["report.json", "manifest.json", "README.md"]
+            .map(str::to_owned)
+            .to_vec();
         if self.rejected().exists() {
-            let name = "rejected.jsonl";
-            fs::rename(self.rejected(), self.0.join(name)).map_err(|it| failed(&self.0, it))?;
+            let (partial, name) = (self.rejected(), "rejected.jsonl");
+            let kept = fs::File::open(&partial).and_then(|file| file.sync_all());
+            let named = kept.and_then(|()| fs::rename(&partial, self.0.join(name)));
+            named.map_err(|error| failed(&partial, error))?;
             listed.push(name.to_owned());
         }
+        self.write("report.json", &report_text(report, split))?;
         let inside = |file: PathBuf| {
             let name = file.file_name()?.to_string_lossy().into_owned();
             Some(format!("data/{name}"))
@@ -89,8 +111,8 @@ impl Folder {
             manifest["split"] = json!(split);
         }
         self.write("manifest.json", &format!("{manifest:#}\n"))?;
-        self.write("README.md", &self.card(input, report, &names))?;
-        listed.extend(["manifest.json", "README.md"].map(str::to_owned));
+        self.write("README.md", &self.card(input, report, split, &names))?;
+        self.tidy_up(&names)?;
         for name in listed {
             let sum = self.sum_of(&name)?;
             sums.push((name, sum));
@@ -100,7 +122,29 @@ impl Folder {
             let _ = writeln!(lines, "{sum}  {name}");
             lines
         });
-        self.write("SHA256SUMS", &lines)
+        self.write(SUMS, &lines)?;
+        remove(&self.0.join(EARLIER))
+    }
+
+    /// Removes the records of an earlier set that have other names, and what a killed process has not finished.
+    fn tidy_up(&self, names: &[String]) -> Result<()> {
+        let earlier = fs::read_to_string(self.0.join(EARLIER)).unwrap_or_default();
+        for (_, name) in earlier.lines().filter_map(|line| line.split_once("  ")) {
+            let is_file_of_data = name
+                .strip_prefix("data/")
+                .is_some_and(|it| !it.contains(['/', '\\']));
+            if is_file_of_data && !names.iter().any(|new| new == name) {
+                remove(&self.0.join(name))?;
+            }
+        }
+        let data = self.0.join("data");
+        let there = fs::read_dir(&data).map_err(|error| failed(&data, error))?;
+        for file in there.flatten() {
+            if file.file_name().to_string_lossy().ends_with(".making") {
+                remove(&file.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns what publishes the folder.
@@ -109,11 +153,9 @@ impl Folder {
         format!("to publish it: hf upload USER/NAME {folder} --repo-type dataset")
     }
 
-    pub(crate) fn write_report(&self, report: &Report) -> Result<()> {
-        self.write("report.json", &report_text(report))
-    }
-
     fn write(&self, name: &str, text: &str) -> Result<()> {
+        // What a killed process left says nothing that is not said again.
+        remove(&self.0.join(format!("{name}.partial")))?;
         let mut file = PartialFile::create(self.0.join(name))?;
         file.write_whole(text.as_bytes())?;
         file.commit()
@@ -139,7 +181,13 @@ impl Folder {
     }
 
     /// Returns the card of the data set, with the head that Hugging Face reads.
-    fn card(&self, input: &GenerateByTopicInput, report: &Report, files: &[String]) -> String {
+    fn card(
+        &self,
+        input: &GenerateByTopicInput,
+        report: &Report,
+        split: Option<&SplitReport>,
+        files: &[String],
+    ) -> String {
         let category = match report.accepted {
             0..1_000 => "n<1K",
             1_000..10_000 => "1K<n<10K",
@@ -179,6 +227,9 @@ impl Folder {
         ] {
             let _ = writeln!(card, "| {what} | {number} |");
         }
+        if let Some(split) = split {
+            let _ = writeln!(card, "| sides | {split} |");
+        }
         if let Some(instruction) = input.user_instruction() {
             let quoted = instruction.lines().map(|line| format!("> {line}\n"));
             let _ = write!(
@@ -210,6 +261,14 @@ fn manifest(input: &GenerateByTopicInput, report: &Report, sums: &[(String, Stri
         "spending": report.spending,
         "files": files.collect::<Value>(),
     })
+}
+
+/// Removes a file, if there is one.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path, error)),
+        _ => Ok(()),
+    }
 }
 
 fn failed(path: &Path, error: io::Error) -> Error {

@@ -7,8 +7,7 @@ use topicloom::journal::{Entry, FileJournal, JournalReader, OpenedJournal};
 use topicloom::llm::models::ModelRegistry;
 use topicloom::sink::Sink;
 use topicloom::{
-    Error, ErrorKind, GenerateByTopicInput, JsonRecord, Pipeline, PipelineBuilder, Report, Result,
-    Run,
+    Error, ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Report, Result, Run,
 };
 
 use crate::args::{DriveArgs, ResumeArgs, RunArgs};
@@ -230,9 +229,9 @@ async fn dry_run(way: &Way, input: GenerateByTopicInput, args: RunArgs) -> Resul
     }
     let mut report = dataset.report().clone();
     if error.is_none() {
-        Sink::<JsonRecord>::finish(&mut files.sink).await?;
+        files.sink.finish().await?;
     } else {
-        report.kept_in = Sink::<JsonRecord>::set_aside(&mut files.sink).await?;
+        report.kept_in = files.sink.set_aside().await?;
     }
     conclude(way, &report, error, files, &args.drive)
 }
@@ -287,7 +286,7 @@ fn conclude(
     }
     let finished = match error {
         None => files.finish_folder(report),
-        Some(_) => Ok(()),
+        Some(_) => files.keep_report(report),
     };
     let last_line = way.last_line(report, error.as_ref().map(Error::kind), unwritten);
     match error.map_or(reported.and(finished), Err) {
