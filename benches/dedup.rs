@@ -4,6 +4,7 @@
 //! cargo bench --bench dedup                 # quality, then 100 000 and 1 000 000 records
 //! cargo bench --bench dedup -- quality 11   # quality alone, with another seed
 //! cargo bench --bench dedup -- wrong second # some wrong verdicts of an open part: `first`, `second` or `blind`
+//! cargo bench --bench dedup -- neighbours   # what it takes to find the most similar record of each
 //! cargo bench --bench dedup -- set.jsonl    # quality on a set of your own, by its full path; `wrong set.jsonl` for wrong verdicts
 //! ```
 
@@ -16,6 +17,8 @@ mod blind;
 mod file;
 #[path = "dedup/generate.rs"]
 mod generate;
+#[path = "dedup/neighbours.rs"]
+mod neighbours;
 #[path = "dedup/quality.rs"]
 mod quality;
 #[path = "dedup/vocabulary.rs"]
@@ -67,6 +70,9 @@ fn main() {
         }
         return;
     }
+    if has("neighbours") {
+        return neighbours::table();
+    }
     if !has("speed") {
         for part in [&FIRST, &SECOND, &HELD_OUT] {
             quality::tables(&generate(part, 100_000, seed));
@@ -79,6 +85,7 @@ fn main() {
     }
     if !has("quality") {
         speed();
+        neighbours::table();
     }
 }
 

@@ -22,6 +22,7 @@ mod neighbours;
 mod off;
 mod semantic;
 mod settings;
+mod word_index;
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ pub use exact::{ExactDuplicates, ExactFingerprint, ExactMemory};
 pub use fields::{Fields, Scope};
 pub use given::Given;
 pub use near::{NearDuplicates, NearFingerprint, NearMemory};
-pub(crate) use neighbours::{Neighbours, SHARED_WORDS};
+pub use neighbours::{ClosestSides, Nearest, NearestOfEach, Neighbours};
 pub use off::AcceptAll;
 pub use semantic::{SemanticDuplicates, SemanticFingerprint, SemanticMemory};
 pub use settings::{Deduplication, Method};

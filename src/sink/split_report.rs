@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::dedup::SHARED_WORDS;
+use crate::dedup::Neighbours;
 use crate::record::Split;
 
 /// How the records of a data set were split, and what holds between the sides.
@@ -61,7 +61,7 @@ impl SplitReport {
             sides: sides.collect(),
             groups: several.len(),
             grouped: several.iter().sum(),
-            shared_words: SHARED_WORDS,
+            shared_words: Neighbours::OF_A_GROUP,
         };
         (assigned, report)
     }
