@@ -8,6 +8,7 @@ use topicloom::{Error, ErrorKind, JsonRecord, Result};
 use crate::args::ExportArgs;
 use crate::files;
 use crate::folder::Folder;
+use crate::page::{Collector, Course, page};
 use crate::place::Place;
 use crate::replay::{self, Replay};
 
@@ -21,6 +22,10 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
         let error = Error::new(ErrorKind::InvalidInput, message);
         return Err(error.with_context("file", path.display().to_string()));
     }
+    let journal = match &place {
+        Place::File(path) => Some(path.clone()),
+        Place::Database(_) => None,
+    };
     let Replay {
         said,
         input,
@@ -34,9 +39,16 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
     if let Some(file) = rejected.clone() {
         pipeline = pipeline.on_rejected(move |candidate| file.write(candidate));
     }
+    let collector = Collector::default();
+    if folder.is_some() {
+        pipeline = collector.watch(pipeline);
+    }
     let mut run = pipeline.build().run(input)?;
     let mut written = 0_u64;
     let ended = replay::each(&mut run, async |record| {
+        if folder.is_some() {
+            collector.see(&record);
+        }
         sink.write(&record).await?;
         written += 1;
         Ok(ControlFlow::Continue(()))
@@ -56,7 +68,12 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
     if let (Some(folder), Some(report)) = (&folder, run.report()) {
         files::finish_rejected(rejected.as_ref())?;
         folder.write_report(report)?;
-        folder.finish(&said, &args.to.file(), report, sink.split_report())?;
+        let course = journal
+            .map(|path| Course::of_file(&path, said.prices().clone()))
+            .transpose()?;
+        let split = sink.split_report();
+        let page = page(&said, report, &collector, course, split);
+        folder.finish(&said, &args.to.file(), report, split, &page)?;
     }
     if !args.quiet {
         let place = match args.to.path() {

@@ -5,14 +5,19 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use async_trait::async_trait;
 use topicloom::input::OutputFile;
 use topicloom::run::StopHandle;
 use topicloom::schema::RecordSchema;
-use topicloom::sink::{FileSink, PartialFile, RejectedJsonl};
-use topicloom::{Error, ErrorKind, GenerateByTopicInput, PipelineBuilder, Report, Result};
+use topicloom::sink::{FileSink, PartialFile, RejectedJsonl, Sink};
+use topicloom::{
+    Error, ErrorKind, GenerateByTopicInput, JsonRecord, PipelineBuilder, Record, Report, Result,
+};
 
 use crate::args::{DriveArgs, OutputArgs};
 use crate::folder::Folder;
+use crate::input;
+use crate::page::{Collector, Course, page};
 
 /// Standard output, as `-`.
 pub(crate) fn is_stdout(path: &Path) -> bool {
@@ -137,6 +142,27 @@ pub(crate) struct Files {
     reader: Reader,
     /// The folder that the records are in, with what is said of them.
     folder: Option<(Folder, OutputFile, GenerateByTopicInput)>,
+    /// What the page in the folder shows, and by which prices.
+    collector: Collector,
+    prices: Option<PathBuf>,
+}
+
+#[async_trait]
+impl Sink for Files {
+    async fn write(&mut self, record: &Record) -> Result<()> {
+        if self.folder.is_some() {
+            self.collector.see(record);
+        }
+        self.sink.write(record).await
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        Sink::<JsonRecord>::finish(&mut self.sink).await
+    }
+
+    async fn set_aside(&mut self) -> Result<Option<String>> {
+        Sink::<JsonRecord>::set_aside(&mut self.sink).await
+    }
 }
 
 enum ReportFile {
@@ -167,15 +193,24 @@ impl Files {
                 .folder
                 .clone()
                 .map(|folder| (folder, args.to.file(), input.clone())),
+            collector: Collector::default(),
+            prices: args.adjust.prices.clone(),
         })
     }
 
     /// Writes what belongs to the folder of the output, where it is one, once all records are there.
-    pub(crate) fn finish_folder(&self, report: &Report) -> Result<()> {
-        let folder = self.folder.as_ref();
-        folder.map_or(Ok(()), |(folder, file, input)| {
-            folder.finish(input, file, report, self.sink.split_report())
-        })
+    pub(crate) fn finish_folder(&self, report: &Report, journal: Option<&Path>) -> Result<()> {
+        let Some((folder, file, input)) = &self.folder else {
+            return Ok(());
+        };
+        let prices = input::prices(input, self.prices.as_deref())?;
+        let course = journal.filter(|path| path.is_file());
+        let course = course
+            .map(|path| Course::of_file(path, prices))
+            .transpose()?;
+        let split = self.sink.split_report();
+        let page = page(input, report, &self.collector, course, split);
+        folder.finish(input, file, report, split, &page)
     }
 
     /// Has this run stopped where nobody reads its records any more.
@@ -185,7 +220,10 @@ impl Files {
     }
 
     /// Shows a run's rejected candidates to their file.
-    pub(crate) fn keep_rejected(&self, builder: PipelineBuilder) -> PipelineBuilder {
+    pub(crate) fn keep_rejected(&self, mut builder: PipelineBuilder) -> PipelineBuilder {
+        if self.folder.is_some() {
+            builder = self.collector.watch(builder);
+        }
         match self.rejected.clone() {
             Some(file) => builder.on_rejected(move |candidate| file.write(candidate)),
             None => builder,

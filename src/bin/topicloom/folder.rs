@@ -67,8 +67,10 @@ impl Folder {
         output: &OutputFile,
         report: &Report,
         split: Option<&SplitReport>,
+        page: &str,
     ) -> Result<()> {
-        let mut listed = vec!["report.json".to_owned()];
+        self.write("report.html", page)?;
+        let mut listed = ["report.json", "report.html"].map(str::to_owned).to_vec();
         if self.rejected().exists() {
             let name = "rejected.jsonl";
             fs::rename(self.rejected(), self.0.join(name)).map_err(|it| failed(&self.0, it))?;
@@ -186,7 +188,7 @@ impl Folder {
                 quoted.collect::<String>()
             );
         }
-        card += "\n`manifest.json` has the whole input, `report.json` what the run did, `rejected.jsonl` what was refused and why, \
+        card += "\n`manifest.json` has the whole input, `report.html` shows them and how they were made, `report.json` what the run did, `rejected.jsonl` what was refused and why, \
                  `SHA256SUMS` the sums of all files.\n";
         card
     }

@@ -192,7 +192,7 @@ pub(crate) async fn write(
     mut files: Files,
     args: &DriveArgs,
 ) -> Result<(), Failure> {
-    match run.write_to(&mut files.sink).await {
+    match run.write_to(&mut files).await {
         Ok(report) => conclude(way, &report, None, files, args),
         Err(error) => {
             let (error, left) = error.into_parts();
@@ -285,7 +285,7 @@ fn conclude(
         eprintln!("{split}");
     }
     let finished = match error {
-        None => files.finish_folder(report),
+        None => files.finish_folder(report, way.journal.as_ref().map(Path::new)),
         Some(_) => Ok(()),
     };
     let last_line = way.last_line(report, error.as_ref().map(Error::kind), unwritten);
