@@ -24,6 +24,9 @@ pub mod starting_points {}
 #[doc = include_str!("../docs/output.md")]
 pub mod output {}
 
+#[doc = include_str!("../docs/looking.md")]
+pub mod looking {}
+
 #[doc = include_str!("../docs/models.md")]
 pub mod models {}
 

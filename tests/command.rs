@@ -1705,7 +1705,14 @@ fn a_run_without_a_record_has_a_report_too() {
     assert_eq!(none.status.code(), Some(3), "{}", said(&none));
     place.prints(&["report", "it.journal"]);
     let page = String::from_utf8_lossy(&bytes(&place.path("report.html"))).into_owned();
-    assert!(page.contains("<dd>0 of 40</dd>"), "{page}");
+    for fact in ["0 of 40", "1"] {
+        assert!(page.contains(&format!("<dd>{fact}</dd>")), "{fact}: {page}");
+    }
+    let calls = "<dt>calls</dt><dd>1</dd>";
+    assert!(
+        page.contains(calls),
+        "one was made, and the replay makes none: {page}"
+    );
     assert!(
         !page.contains("<h2>Fields</h2>") && !page.contains("NaN") && !page.contains("inf"),
         "{page}"

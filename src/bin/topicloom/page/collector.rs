@@ -21,7 +21,7 @@ const COMPARED: usize = 20_000;
 const MOST_REASONS: usize = 500;
 const SAMPLES: usize = 2;
 /// Pairs that are shown, and fields of each record.
-const PAIRS: usize = 12;
+const PAIRS: usize = 8;
 const MOST_SHOWN: usize = 10;
 const LIKENESS_BINS: usize = 15;
 

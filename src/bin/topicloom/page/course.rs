@@ -6,8 +6,9 @@ use std::path::Path;
 use serde_json::Value;
 use topicloom::Result;
 use topicloom::journal::{Entry, JournalReader};
+use topicloom::llm::layers::Budget;
 use topicloom::llm::price::PriceTable;
-use topicloom::llm::{Attempt, Usage};
+use topicloom::llm::{Attempt, UnconfirmedCost, Usage, failures};
 use topicloom::outcome::Outcome;
 
 use super::chart::{Figure, Line};
@@ -22,6 +23,9 @@ const PAUSE: u64 = 10 * 60 * 1000;
 /// What a journal says of calls.
 pub(crate) struct Course {
     prices: PriceTable,
+    /// What all calls come to. The report of a replay would count a call that it could not make.
+    pub(super) budget: Budget,
+    pub(super) failed: u64,
     calls: Vec<Call>,
     /// When the answer to each task was there.
     answered: HashMap<u64, u64>,
@@ -39,6 +43,8 @@ struct Call {
 impl Course {
     pub(crate) fn new(prices: PriceTable) -> Self {
         Self {
+            budget: Budget::new(prices.clone()),
+            failed: 0,
             prices,
             calls: Vec::new(),
             answered: HashMap::new(),
@@ -81,16 +87,24 @@ impl Course {
             Entry::Failed(failure) => {
                 self.attempts(&failure.attempts);
             }
-            Entry::Finished { outcome, .. } => self.ended = Some(*outcome),
+            Entry::Finished { outcome, uncertain } => {
+                self.ended = Some(*outcome);
+                self.budget.book_unattributed(uncertain);
+            }
+            Entry::Interrupted { unconfirmed } => self.budget.book_unattributed(unconfirmed),
             _ => {}
         }
     }
 
     /// Returns when the last of the attempts ended.
     fn attempts(&mut self, attempts: &[Attempt]) -> Option<u64> {
+        let failed = failures(attempts).count() as u64;
+        self.failed += failed;
+        self.budget.book_failed(failed);
+        self.budget.book_uncertain(&UnconfirmedCost::of(attempts));
         for attempt in attempts {
             if let (Some(sent), Some(took)) = (attempt.sent_at, attempt.took) {
-                let (ended, failed) = (sent + took, attempt.failed.is_some());
+                let (ended, failed) = (sent.saturating_add(took), attempt.failed.is_some());
                 self.calls.push(Call {
                     ended,
                     took,
@@ -98,10 +112,13 @@ impl Course {
                 });
             }
         }
-        attempts.last().and_then(|it| Some(it.sent_at? + it.took?))
+        attempts
+            .last()
+            .and_then(|it| Some(it.sent_at?.saturating_add(it.took?)))
     }
 
     fn book(&mut self, ended: Option<u64>, model: &str, usage: &Usage) {
+        self.budget.book(model, usage);
         let cost = self
             .prices
             .get(model)
@@ -184,18 +201,7 @@ impl Course {
         let highest = |bars: &[[u64; 2]]| bars.iter().map(|it| it[0] + it[1]).max().unwrap_or(0);
         let legend = &[("one", "answered"), ("two", "failed")];
         figures.push(figure("Calls", count(highest(&calls)), legend).bars(&calls));
-        let slowest = waits.iter_mut().filter_map(|waits| part(waits, 0.9)).max();
-        let mut wait = |class, share| Line {
-            class,
-            points: (0..BINS)
-                .filter_map(|bin| {
-                    let middle = (float(bin as u64) + 0.5) * float(end) / float(BINS as u64);
-                    Some((middle, float(part(&mut waits[bin], share)?)))
-                })
-                .collect(),
-        };
-        let lines = [wait("one", 0.5), wait("two", 0.9)];
-        if let Some(slowest) = slowest {
+        if let Some((slowest, lines)) = waiting(&mut waits, end) {
             let legend = &[("one", "median"), ("two", "nine of ten are faster")];
             let figure = figure("Time an answer took", span(slowest), legend);
             figures.push(figure.lines(float(end), float(slowest), &lines));
@@ -209,6 +215,9 @@ impl Course {
             let missing = requested.saturating_sub(whole(made));
             in_words(missing, whole(time).saturating_sub(end), all - cost)
         });
+        if self.calls.len() < 2 {
+            figures.clear();
+        }
         Some(Drawn {
             figures,
             began: moment(first),
@@ -254,6 +263,24 @@ fn in_words(missing: u64, time: u64, cost: f64) -> String {
     let cost = (cost > 0.0).then(|| format!(", and cost {} more", dollars(cost)));
     let cost = cost.unwrap_or_default();
     format!("At this pace the {missing} records that are missing take about {time}{cost}.")
+}
+
+/// Returns how long the answers of each part of the time took: half of them, and nine of ten, and the longest of these.
+fn waiting(waits: &mut [Vec<u64>], end: u64) -> Option<(u64, [Line<'static>; 2])> {
+    let slowest = waits.iter_mut().filter_map(|waits| part(waits, 0.9)).max();
+    let width = float(end) / float(BINS as u64);
+    let mut line = |class, share| Line {
+        class,
+        points: waits
+            .iter_mut()
+            .zip(0_u32..)
+            .filter_map(|(waits, bin)| {
+                Some(((f64::from(bin) + 0.5) * width, float(part(waits, share)?)))
+            })
+            .collect(),
+    };
+    let lines = [line("one", 0.5), line("two", 0.9)];
+    Some((slowest.filter(|slowest| *slowest > 0)?, lines))
 }
 
 /// What is in each part of the time.

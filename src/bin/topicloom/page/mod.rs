@@ -13,6 +13,7 @@ use std::ops::ControlFlow;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
 use serde_json::{Value, json};
+use topicloom::llm::layers::Spending;
 use topicloom::outcome::{GiveUp, Outcome};
 use topicloom::report::{Report, ShareReport, TopicReport};
 use topicloom::sink::{PartialFile, SplitReport};
@@ -31,7 +32,7 @@ pub(crate) use self::collector::Collector;
 pub(crate) use self::course::Course;
 
 /// Rows of each list that are shown; what is behind them is summed up.
-const MOST_ROWS: usize = 40;
+const MOST_ROWS: usize = 30;
 const MOST_VALUES: usize = 12;
 /// Characters of a name, and of a text.
 const NAME: usize = 120;
@@ -104,9 +105,19 @@ pub(crate) fn page(
         .as_ref()
         .map_or(Some(report.outcome), |course| course.ended);
     let is_kept = course.is_some();
+    let failed = [
+        &report.record_calls,
+        &report.topic_calls,
+        &report.filter_calls,
+    ];
+    let failed = failed.iter().map(|it| it.failures()).sum();
+    let (spending, failed) = match &course {
+        Some(course) => (course.budget.spending(), course.failed),
+        None => (report.spending, failed),
+    };
     let course = course.and_then(|it| it.drawn(&collected.by_task, report.requested));
     let stats = collected.stats.finish();
-    let mut facts = facts(report, ended.map(Outcome::as_str));
+    let mut facts = facts(report, &spending, failed, ended.map(Outcome::as_str));
     if let Some(course) = &course {
         facts.push(["began", &course.began].map(str::to_owned));
         facts.push(["worked for", &course.worked].map(str::to_owned));
@@ -146,14 +157,12 @@ pub(crate) fn page(
         .expect("the template is known, and so is what it shows")
 }
 
-fn facts(report: &Report, ended: Option<&str>) -> Vec<[String; 2]> {
-    let calls = [
-        &report.record_calls,
-        &report.topic_calls,
-        &report.filter_calls,
-    ];
-    let failed = calls.iter().map(|it| it.failures()).sum();
-    let spending = &report.spending;
+fn facts(
+    report: &Report,
+    spending: &Spending,
+    failed: u64,
+    ended: Option<&str>,
+) -> Vec<[String; 2]> {
     let (input, output) = (spending.usage.input_tokens, spending.usage.output_tokens);
     let of = |part: u64, all: u64| format!("{} of {}", count(part), count(all));
     let mut facts = vec![
@@ -331,6 +340,11 @@ fn histogram(title: &str, of: &Distribution) -> Value {
         legend: &[],
     };
     let mut drawn = figure.bars(&bars);
+    if let [[all, _]] = bars[..] {
+        drawn["svg"] = "".into();
+        drawn["facts"] = format!("{} in all {}", short(of.least), count(all)).into();
+        return drawn;
+    }
     let (median, mean, most) = (short(of.median), short(of.mean), short(of.percentile_90));
     drawn["facts"] = format!("median {median}, mean {mean}, 90 % up to {most}").into();
     drawn
