@@ -1,8 +1,10 @@
 //! What an observer is told while a run goes on.
 
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use tracing::warn;
 
 use crate::error::{Error, ErrorKind};
@@ -16,14 +18,17 @@ use crate::topic::Topic;
 
 /// Something that happened in a run, told in the order in which it was settled.
 ///
-/// Holds no record data and no prompts, so that it can be logged as it is.
-#[derive(Debug, Clone, Copy)]
+/// Holds no record data and no prompts, so that it can be logged as it is. Serialises to an object whose `event` is its name:
+/// `{"event": "accepted", "topic": "tides", "accepted": 3, "requested": 20}`.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunEvent<'a> {
     /// The topics and quotas are settled.
     #[non_exhaustive]
     Planned {
         /// The topics and quotas.
+        #[serde(serialize_with = "quotas")]
         plan: &'a Plan,
         /// What is compared to find repeats: `near: question, context`.
         compared_by: &'a str,
@@ -40,6 +45,7 @@ pub enum RunEvent<'a> {
     #[non_exhaustive]
     AnswerJudged {
         /// Its topic.
+        #[serde(serialize_with = "name")]
         topic: &'a Topic,
         /// The task it answers.
         task: u64,
@@ -56,6 +62,7 @@ pub enum RunEvent<'a> {
     #[non_exhaustive]
     Accepted {
         /// Its topic.
+        #[serde(serialize_with = "name")]
         topic: &'a Topic,
         /// Records accepted so far, this one included.
         accepted: u64,
@@ -66,18 +73,22 @@ pub enum RunEvent<'a> {
     #[non_exhaustive]
     Rejected {
         /// Its topic.
+        #[serde(serialize_with = "name")]
         topic: &'a Topic,
         /// Why.
         rejection: Rejection,
         /// What the filter said, where one refused it.
+        #[serde(skip_serializing_if = "Option::is_none")]
         filter: Option<&'static str>,
         /// Where the schema and the caller's type disagree, of a record that fits the one and not the other.
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "place")]
         disagreement: Option<&'a DecodeFault>,
     },
     /// An answer had a fault.
     #[non_exhaustive]
     AnswerFaulty {
         /// Its topic.
+        #[serde(serialize_with = "name")]
         topic: &'a Topic,
         /// What was wrong.
         fault: AnswerFault,
@@ -88,6 +99,7 @@ pub enum RunEvent<'a> {
         /// The model, as `provider/model`.
         model: &'a str,
         /// Why. Its [`provider_words`](Error::provider_words) may quote the prompt; nothing else of it does.
+        #[serde(serialize_with = "displayed")]
         error: &'a Error,
     },
     /// A call that failed waits before it is made again. Told as it happens.
@@ -96,12 +108,14 @@ pub enum RunEvent<'a> {
         /// The model, as `provider/model`.
         model: &'a str,
         /// How long it waits.
+        #[serde(rename = "wait_seconds", serialize_with = "seconds")]
         wait: Duration,
     },
     /// The call of a task failed finally.
     #[non_exhaustive]
     CallFailed {
         /// Its topic.
+        #[serde(serialize_with = "name")]
         topic: &'a Topic,
         /// How.
         kind: ErrorKind,
@@ -116,8 +130,10 @@ pub enum RunEvent<'a> {
     #[non_exhaustive]
     TopicGivenUp {
         /// The topic.
+        #[serde(serialize_with = "name")]
         topic: &'a Topic,
         /// Why.
+        #[serde(serialize_with = "displayed")]
         why: GiveUp,
     },
     /// Another process leads the shared run, and this one stands by to take over: how far it is. Told again and again while that
@@ -135,6 +151,31 @@ pub enum RunEvent<'a> {
         /// What it did.
         report: &'a Report,
     },
+}
+
+/// The topic and quota of each part of a plan: a topic may hold a row of the caller's data, and that is not for logs.
+fn quotas<S: Serializer>(plan: &&Plan, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(
+        plan.topics
+            .iter()
+            .map(|planned| (planned.topic.name(), planned.quota)),
+    )
+}
+
+fn name<S: Serializer>(topic: &&Topic, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(topic.name())
+}
+
+fn place<S: Serializer>(fault: &Option<&DecodeFault>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&fault.map(ToString::to_string).unwrap_or_default())
+}
+
+fn displayed<S: Serializer>(shown: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(shown)
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 /// Observes what happens in a run.

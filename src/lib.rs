@@ -73,6 +73,8 @@ pub mod input;
 pub mod journal;
 mod ledger;
 pub mod llm;
+#[cfg(feature = "otel")]
+pub mod otel;
 pub mod outcome;
 pub mod parse;
 pub mod pipeline;

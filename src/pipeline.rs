@@ -1,5 +1,6 @@
 //! With what records are made: the parts a run is put together from.
 
+mod explained;
 mod rehearsing;
 #[cfg(feature = "postgres")]
 mod shared;

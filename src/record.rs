@@ -2,6 +2,7 @@
 
 mod decoder;
 mod export;
+mod provenance;
 mod shape;
 mod split;
 
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use self::decoder::{Decoded, DecodedRecord, Decoder};
 use self::export::WithTopic;
+pub use self::provenance::{AnswerOrigin, Provenance};
 pub use self::shape::Shape;
 pub use self::split::Split;
 use crate::error::{Error, ErrorKind, Result};
@@ -41,10 +43,14 @@ pub struct RecordMeta {
     pub ordinal: u64,
     /// The task that asked for it.
     pub task: u64,
+    /// Its place among the candidates of its answer, from 0.
+    pub candidate: u32,
     /// The model that wrote it, as `provider/model`.
     pub model: Arc<str>,
     /// What a judge gave it, where there is one; of several, the last.
     pub scores: Option<Arc<Scores>>,
+    /// The answer that it was found in.
+    pub answer: Arc<AnswerOrigin>,
 }
 
 impl<T> Record<T> {
@@ -60,8 +66,10 @@ impl RecordMeta {
         Self {
             ordinal,
             task,
+            candidate: 0,
             model: model.into(),
             scores: None,
+            answer: Arc::default(),
         }
     }
 }

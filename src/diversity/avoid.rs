@@ -131,6 +131,16 @@ impl AvoidMemory {
     /// Remembers that a candidate was refused because it repeats a record: `of` is its ordinal, or `None` where it
     /// repeats something else, such as given material, which is not shown.
     pub fn repeated(&mut self, of: Option<u64>, excerpt: &str) {
+        self.repeated_record(of, excerpt, Some(excerpt));
+    }
+
+    /// As [`repeated`](Self::repeated), with what stands for the record where it is another topic's, or forgotten.
+    pub(super) fn repeated_record(
+        &mut self,
+        of: Option<u64>,
+        excerpt: &str,
+        stands_for: Option<&str>,
+    ) {
         self.resting.clear();
         let repeated = WordSet::new(excerpt, MOST_WORDS);
         let mut known = false;
@@ -144,9 +154,8 @@ impl AvoidMemory {
                 repeats + counts * overlap
             }
         });
-        if let Some(of) = of.filter(|_| !known) {
-            // The record is another topic's, or forgotten; what repeats it stands for it.
-            self.insert(excerpt, repeated.into(), of, self.weight);
+        if let Some((of, excerpt)) = of.zip(stands_for).filter(|_| !known) {
+            self.insert(excerpt, OnceLock::new(), of, self.weight);
         }
         self.weight *= 0.5_f64.powf(-1.0 / HALF_LIFE);
         if self.weight > 1e100 {

@@ -27,7 +27,11 @@ impl ExampleChoice {
 
     /// Returns the places of those that the prompt of a task shows.
     pub(crate) fn choose(&self, task: u64, random: &mut Random) -> Vec<usize> {
-        let shown = self.steering.choose(random);
+        self.turn(task, self.steering.choose(random))
+    }
+
+    /// Returns the places of those whose turn it is with a task, where it shows this many.
+    pub(crate) fn turn(&self, task: u64, shown: usize) -> Vec<usize> {
         let first = task.wrapping_mul(shown as u64) % (self.order.len() as u64).max(1);
         let first = usize::try_from(first).unwrap_or(0);
         let turn = self.order.iter().cycle().skip(first).take(shown);

@@ -22,6 +22,6 @@ pub use avoid::{AvoidBudget, AvoidMemory};
 pub(crate) use examples::{EXAMPLES, ExampleChoice};
 pub use metrics::{DiversityReport, Metrics, Spread, Window};
 pub use neighbours::vendi;
-pub(crate) use prompt_memory::{PromptMemory, Repeat, excerpt, parrots};
+pub(crate) use prompt_memory::{PromptMemory, Repeat, excerpt, parrots, shown_of};
 pub use saturation::{Dry, Patience, Saturation, Sightings};
 pub use steering::{Brought, Steering};

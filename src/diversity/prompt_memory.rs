@@ -174,8 +174,11 @@ impl PromptMemory {
         if let Some(copied) = copied {
             self.topics[topic].avoid.copied(copied);
         } else {
+            // So what a prompt shows of a record is always the record's own.
+            let stands_for = repeated.as_deref().and_then(shown);
             if let Some(shown) = shown(excerpt) {
-                self.topics[topic].avoid.repeated(of, shown);
+                let avoid = &mut self.topics[topic].avoid;
+                avoid.repeated_record(of, shown, stands_for);
             }
             let note = match &repeated {
                 Some(repeated) => {
@@ -214,6 +217,11 @@ impl PromptMemory {
         }
         (!notes.is_empty()).then(|| notes.join("\n"))
     }
+}
+
+/// Returns what a prompt shows of a record that is not to be repeated.
+pub(crate) fn shown_of(data: &Map<String, Value>) -> Option<String> {
+    shown(&excerpt(data)).map(str::to_owned)
 }
 
 /// Returns as much of an excerpt as a prompt shows: all of it, or what is whole where it was cut. What ends in the middle of

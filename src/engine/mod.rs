@@ -7,6 +7,7 @@ mod driver;
 mod judge;
 mod look_ahead;
 mod planner;
+mod prompts;
 mod report;
 mod resume;
 mod run_filter;
@@ -34,6 +35,7 @@ use crate::schema::{RecordSchema, SchemaRenderer};
 use crate::topic::TopicProvider;
 
 pub(crate) use driver::drive;
+pub(crate) use prompts::{Asked, RunPrompts};
 
 /// The caller's parts that a run takes as they are.
 #[derive(Clone)]

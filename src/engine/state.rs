@@ -1,6 +1,6 @@
 //! What a run knows: answers and failures are booked here, one at a time, in the order of the log.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -24,9 +24,8 @@ use crate::llm::{OutputLimits, failures};
 use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
 use crate::plan::{Plan, PlannedTopic};
 use crate::random::Random;
-use crate::record::{Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
+use crate::record::{AnswerOrigin, Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
 use crate::schedule::SchedulingPolicy;
-use crate::scores::Scores;
 use crate::topic::Topic;
 
 /// What a run says that goes on where a process was killed.
@@ -42,6 +41,17 @@ const CUT_COPY: &str = "copy";
 
 /// Candidates in a row about which filters may fail to decide.
 const MOST_FILTER_FAILURES: u32 = 5;
+
+/// An answer whose candidates are being settled.
+struct SettledAnswer<'a> {
+    task: &'a Task,
+    topic: &'a Topic,
+    model: &'a Arc<str>,
+    /// The records that its prompt showed.
+    shown: &'a [u64],
+    /// What its records share.
+    origin: Arc<AnswerOrigin>,
+}
 
 /// What a run knows. The driver is its one owner.
 pub(super) struct RunState {
@@ -286,6 +296,13 @@ impl RunState {
         };
         self.note_size(task, answered_by, &judged);
         self.note_answer(task, topic, &judged);
+        let answer = SettledAnswer {
+            task,
+            topic,
+            model: answered_by,
+            shown: &prompt.shown,
+            origin: self.origin(answered_by, &judged, prompt, failed_calls),
+        };
         let fault = judged.fault;
         let mut miss = Some(Miss::Answer(fault.unwrap_or(AnswerFault::NoRecords)));
         let mut last_error = None;
@@ -295,7 +312,7 @@ impl RunState {
             output_tokens: judged.usage.output_tokens,
             ..Brought::default()
         };
-        for candidate in judged.candidates {
+        for (place, candidate) in (0..).zip(judged.candidates) {
             let scores = match &candidate {
                 Ok(ready) => &ready.scores,
                 Err(refused) => &refused.scores,
@@ -304,7 +321,7 @@ impl RunState {
                 self.counted.scored(scores);
             }
             let settled = match candidate {
-                Ok(ready) => self.ready(task, topic, ready, &prompt.shown, model),
+                Ok(ready) => self.ready(&answer, place, ready),
                 Err(refused) => Some(Err(refused)),
             };
             match settled {
@@ -350,6 +367,32 @@ impl RunState {
         Some((given_up, last_error))
     }
 
+    /// Returns where the records of an answer come from.
+    fn origin(
+        &self,
+        model: &str,
+        judged: &Judged,
+        prompt: &PromptChoice,
+        failed_calls: usize,
+    ) -> Arc<AnswerOrigin> {
+        let mends = judged.mends.iter();
+        let mut repairs: BTreeMap<String, u64> = mends
+            .map(|(mend, count)| (mend.to_string(), count))
+            .collect();
+        for kind in &judged.coercions {
+            *repairs.entry(kind.to_string()).or_default() += 1;
+        }
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Arc::new(AnswerOrigin {
+            attempt: count(failed_calls).saturating_add(1),
+            candidates: count(judged.candidates.len()),
+            angle: prompt.angle.as_deref().map(Arc::from),
+            usage: judged.usage,
+            cost: self.context.parts.budget.cost_of(model, &judged.usage),
+            repairs,
+        })
+    }
+
     /// Takes note of what came of a prompt.
     fn note_prompt(&mut self, prompt: &PromptChoice, brought: &Brought) {
         if prompt.parroted {
@@ -386,12 +429,11 @@ impl RunState {
     /// Accepts a candidate, or returns why not; `None` where nobody can say whether it is new.
     fn ready(
         &mut self,
-        task: &Task,
-        topic: &Topic,
+        answer: &SettledAnswer<'_>,
+        place: u32,
         ready: Ready,
-        shown: &[u64],
-        model: Option<&Arc<str>>,
     ) -> Option<Result<(), Refused>> {
+        let (task, shown) = (answer.task, answer.shown);
         let Ready {
             data,
             json,
@@ -433,7 +475,13 @@ impl RunState {
         self.counted.accepted();
         let ordinal = self.ledger.accepted();
         self.prompt_memory.accepted(task.topic, ordinal, &excerpt);
-        self.accept(task, topic, data, json.as_deref(), scores, model);
+        let meta = RecordMeta {
+            candidate: place,
+            scores,
+            answer: Arc::clone(&answer.origin),
+            ..RecordMeta::new(ordinal, task.id, Arc::clone(answer.model))
+        };
+        self.accept(answer, data, json.as_deref(), meta);
         if let Some(found) = &placeholder {
             self.counted.unfinished(&found.reason());
         }
@@ -548,17 +596,13 @@ impl RunState {
 
     fn accept(
         &mut self,
-        task: &Task,
-        topic: &Topic,
+        answer: &SettledAnswer<'_>,
         data: Decoded,
         json: Option<&JsonRecord>,
-        scores: Option<Arc<Scores>>,
-        model: Option<&Arc<str>>,
+        meta: RecordMeta,
     ) {
-        let model = Arc::clone(model.unwrap_or(&self.model));
-        let mut meta = RecordMeta::new(self.ledger.accepted(), task.id, model);
-        meta.scores = scores;
-        self.ledger.accept(task.topic);
+        let topic = answer.topic;
+        self.ledger.accept(answer.task.topic);
         self.context.parts.notify(&RunEvent::Accepted {
             topic,
             accepted: self.ledger.accepted(),

@@ -9,21 +9,20 @@ use tokio::time::sleep;
 use super::RunParts;
 use super::client_stack::ClientContext;
 use super::judge::{Judge, Judged};
+use super::prompts::{Asked, RunPrompts};
 use crate::diversity::parrots;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::{caught, caught_async};
+use crate::guard::caught_async;
 use crate::input::Settings;
 use crate::journal::{Answer, CallFailure, Entry, Log, PromptChoice, Turn};
 use crate::ledger::Task;
 use crate::llm::{
-    Attempt, AttemptLog, Capabilities, ChatRequest, ChatResponse, LlmClient, Message, OutputMode,
+    Attempt, AttemptLog, Capabilities, ChatRequest, ChatResponse, LlmClient, OutputMode,
     Parameters, Purpose, RecordsFormat, TaskRef, UnconfirmedCost, failures,
 };
 use crate::outcome::CallError;
 use crate::plan::Plan;
-use crate::prompt::{AskContext, StableContext};
 use crate::random::Random;
-use crate::schema::{RECORDS_KEY, skeleton};
 use crate::stop_signal::StopSignal;
 use crate::topic::{AngleSet, Topic};
 
@@ -52,11 +51,8 @@ pub(super) struct WorkerContext {
     pub(super) parts: Arc<RunParts>,
     pub(super) clients: Arc<ClientContext>,
     pub(super) client: Arc<dyn LlmClient>,
-    /// What never changes comes first, so that providers serve it from their prefix cache.
-    system: Message,
-    cache_key: Arc<str>,
-    /// What a prompt shows where the answer was not bound to the schema otherwise.
-    skeleton: String,
+    prompts: RunPrompts,
+    /// Whether answers are bound to the schema by more than the prompt.
     is_bound: AtomicBool,
     format: RecordsFormat,
     pub(super) topics: Vec<Topic>,
@@ -131,22 +127,13 @@ impl WorkerContext {
         stop: &StopSignal,
     ) -> Result<Self> {
         let parts = &clients.parts;
-        let plug_ins = &parts.plug_ins;
-        let schema_text = caught("the schema renderer", || {
-            plug_ins.renderer.render(&parts.schema)
-        })??;
-        let stable = StableContext::new(&schema_text, RECORDS_KEY)
-            .with_instruction(parts.input.user_instruction());
-        let stable = plug_ins.prompts.stable(&stable)?;
         let settings = parts.settings();
         let client = clients.client(&parts.generation, seed);
         let modes = client.capabilities().output_modes;
         Ok(Self {
             client,
-            skeleton: skeleton(&parts.schema),
+            prompts: RunPrompts::new(parts)?,
             is_bound: AtomicBool::new(modes.first().is_some_and(|mode| binds(*mode))),
-            cache_key: cache_key(&stable).into(),
-            system: Message::system(stable).ending_stable_prefix(),
             format: RecordsFormat::new(&parts.schema, settings.records_per_request.most()),
             topics: plan.topics.iter().map(|it| it.topic.clone()).collect(),
             angles,
@@ -166,7 +153,8 @@ impl WorkerContext {
     }
 
     async fn ask(&self, input: &mut TaskInput) -> Result<TaskEnd> {
-        let request = self.request(input)?;
+        let shows_skeleton = !self.is_bound.load(Ordering::Relaxed);
+        let request = self.request(input, shows_skeleton)?;
         let mut turn = input.turn_to_append.take();
         // One call at a time is made only when the one before it has its answer.
         if self.parts.settings().max_concurrency == 1
@@ -177,8 +165,9 @@ impl WorkerContext {
         let (result, attempts) = self.call(&request).await;
         let end = match result {
             Some(Ok(response)) => {
+                let prompt = self.prompt_choice(input, &response, shows_skeleton);
                 return self
-                    .answered(input, &request, response, attempts, turn)
+                    .answered(input, &request, prompt, response, attempts, turn)
                     .await;
             }
             // It was about to call when no more calls were made.
@@ -224,6 +213,7 @@ impl WorkerContext {
         &self,
         input: &TaskInput,
         request: &ChatRequest,
+        prompt: PromptChoice,
         response: ChatResponse,
         attempts: Vec<Attempt>,
         turn: Option<Turn>,
@@ -234,7 +224,6 @@ impl WorkerContext {
             self.is_bound.store(binds(mode), Ordering::Relaxed);
         }
         let failed_calls = failures(&attempts).count();
-        let prompt = self.prompt_choice(input, &response);
         let entry = || {
             Entry::Answered(Answer {
                 task: task.id,
@@ -325,13 +314,20 @@ impl WorkerContext {
         self.angles.rotation(input.task.topic, input.turn)
     }
 
-    fn prompt_choice(&self, input: &TaskInput, response: &ChatResponse) -> PromptChoice {
+    fn prompt_choice(
+        &self,
+        input: &TaskInput,
+        response: &ChatResponse,
+        shows_skeleton: bool,
+    ) -> PromptChoice {
         let shown = input.shown.iter().copied();
         let feedback = input.feedback.as_deref();
         PromptChoice {
             parroted: feedback.is_some_and(|feedback| parrots(feedback, &response.text)),
             unknown: input.is_adopted,
             examples: input.examples.len(),
+            feedback: input.feedback.clone(),
+            skeleton: shows_skeleton,
             ..PromptChoice::new(shown, self.angle(input), input.max_tokens)
         }
     }
@@ -347,35 +343,24 @@ impl WorkerContext {
         }
     }
 
-    fn request(&self, input: &TaskInput) -> Result<ChatRequest> {
+    fn request(&self, input: &TaskInput, shows_skeleton: bool) -> Result<ChatRequest> {
         let task = &input.task;
-        let count = usize::try_from(task.wanted).unwrap_or(usize::MAX);
-        // A leaf of a tree says more with the branch it grows on.
         let topic = &self.topics[task.topic];
-        let (name, variables) = (topic.placed_name(), topic.variables());
-        let given = &self.parts.input.examples().given;
-        let examples = input.examples.iter().map(|place| given[*place].to_string());
-        let examples: Vec<String> = examples.collect();
-        let is_bound = self.is_bound.load(Ordering::Relaxed);
-        let ask = AskContext::new(&name, count)
-            .with_row(topic.row())
-            .with_variables(&variables)
-            .with_instruction(self.parts.input.user_instruction())
-            .with_skeleton((!is_bound).then_some(&*self.skeleton))
-            .with_angle(self.angle(input))
-            .with_examples(&examples)
-            .with_avoid(&input.avoid)
-            .with_feedback(input.feedback.as_deref());
-        let ask = self.parts.plug_ins.prompts.ask(&ask)?;
-        Ok(
-            ChatRequest::new(vec![self.system.clone(), Message::user(ask)])
-                .with_output(self.format.of(task.wanted, topic.labels()))
-                .with_parameters(self.parameters(input))
-                .with_cache_key(Arc::clone(&self.cache_key))
-                .with_purpose(Purpose::Records)
-                .with_task(TaskRef::new(task.id, task.topic, task.wanted, task.round))
-                .with_seed(Random::new(self.seed).fork("task").nth(task.id).next_u64()),
-        )
+        let asked = Asked {
+            wanted: task.wanted,
+            angle: self.angle(input),
+            examples: &input.examples,
+            avoid: &input.avoid,
+            feedback: input.feedback.as_deref(),
+            shows_skeleton,
+        };
+        Ok(ChatRequest::new(self.prompts.messages(topic, &asked)?)
+            .with_output(self.format.of(task.wanted, topic.labels()))
+            .with_parameters(self.parameters(input))
+            .with_cache_key(Arc::clone(&self.prompts.cache_key))
+            .with_purpose(Purpose::Records)
+            .with_task(TaskRef::new(task.id, task.topic, task.wanted, task.round))
+            .with_seed(Random::new(self.seed).fork("task").nth(task.id).next_u64()))
     }
 }
 
@@ -393,12 +378,4 @@ pub(super) async fn no_longer_under_way(stop: &StopSignal, is_under_way: impl Fn
     while is_under_way() {
         sleep(BETWEEN_LOOKS).await;
     }
-}
-
-/// Names the stable prefix without telling what is in it.
-fn cache_key(stable: &str) -> String {
-    format!(
-        "topicloom-{:016x}",
-        xxhash_rust::xxh3::xxh3_64(stable.as_bytes())
-    )
 }

@@ -1,7 +1,7 @@
 //! The files of a run that the command writes: `output` and `journal`.
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde_json::{Value, json};
@@ -47,6 +47,16 @@ impl OutputFile {
                 sides.map(|side| Split::file_of(side, &self.path)).collect()
             }
         }
+    }
+
+    /// Returns the file beside a file of records that says where each of them comes from: `data.provenance.jsonl`.
+    #[must_use]
+    pub fn sidecar_of(records: &Path) -> PathBuf {
+        let name = records.file_name().unwrap_or_default().to_string_lossy();
+        // What stands before the format, and how it is packed.
+        let packed = name.strip_suffix(".gz").unwrap_or(&name);
+        let stem = packed.rsplit_once('.').map_or(packed, |(stem, _)| stem);
+        records.with_file_name(format!("{stem}.provenance.jsonl"))
     }
 
     /// Checks that a schema has the field by which records are split.

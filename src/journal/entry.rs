@@ -319,8 +319,8 @@ pub(super) mod kept_attempts {
     }
 }
 
-/// What the prompt of a task said beside its topic.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What the prompt of a task said beside its topic: with the records before it, that is all there was to it.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct PromptChoice {
@@ -337,6 +337,12 @@ pub struct PromptChoice {
     /// The output limit, where it was not that of the run's parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
+    /// What it said of earlier answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<String>,
+    /// Whether it showed an answer with its values left open.
+    #[serde(skip_serializing_if = "is_false")]
+    pub skeleton: bool,
     /// Whether the answer repeats what the prompt said of the answer before it.
     #[serde(skip_serializing_if = "is_false")]
     pub parroted: bool,
@@ -373,6 +379,21 @@ impl PromptChoice {
 
     fn is_plain(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// Shows everything but what was said of earlier answers, which may quote a record.
+impl std::fmt::Debug for PromptChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PromptChoice")
+            .field("shown", &self.shown)
+            .field("examples", &self.examples)
+            .field("angle", &self.angle)
+            .field("max_tokens", &self.max_tokens)
+            .field("skeleton", &self.skeleton)
+            .field("parroted", &self.parroted)
+            .field("unknown", &self.unknown)
+            .finish_non_exhaustive()
     }
 }
 

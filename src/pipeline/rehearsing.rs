@@ -121,7 +121,6 @@ impl PipelineBuilder {
             backend.client = rehearsal.at(Arc::clone(&backend.client));
         }
         self.hooks = rehearsal.hooks();
-        let rehearsal = rehearsal.clone();
-        self.observers = vec![Arc::new(move |event| rehearsal.observe(event))];
+        self.observers = vec![rehearsal.observer()];
     }
 }

@@ -1,5 +1,6 @@
 //! A few tasks of a run in detail: the prompts, the answers, and what became of each record.
 
+mod answered;
 mod rehearsal;
 mod show;
 

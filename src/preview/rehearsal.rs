@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::{AnswerPreview, CallPreview, Preview, RecordPreview, RecordVerdict, TaskPreview};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::RunEvent;
+use crate::event::{Observer, RunEvent};
 use crate::hooks::{Accepted, Failed, Hooks, Rejected};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, Purpose};
 use crate::outcome::CallError;
@@ -27,9 +27,27 @@ struct Heard {
     tasks: Vec<TaskPreview>,
     /// Those of the task that is on its way: with one at a time, whatever is called is called for it.
     calls: Vec<CallPreview>,
+    /// The ordinal of the record whose task alone is kept.
+    only: Option<u64>,
 }
 
 impl Rehearsal {
+    /// Listens for the task of one record.
+    pub(crate) fn of_record(ordinal: u64) -> Self {
+        let heard = Heard {
+            only: Some(ordinal),
+            ..Heard::default()
+        };
+        Self(Arc::new(Mutex::new(heard)))
+    }
+
+    /// Returns the task of the one record.
+    pub(crate) fn into_task(self) -> Option<TaskPreview> {
+        let mut heard = self.heard();
+        heard.forget_others();
+        heard.tasks.pop()
+    }
+
     /// Returns the client, listened to.
     pub(crate) fn at(&self, client: Arc<dyn LlmClient>) -> Arc<dyn LlmClient> {
         Arc::new(Listened {
@@ -48,8 +66,14 @@ impl Rehearsal {
         }
     }
 
+    /// Returns what listens to events.
+    pub(crate) fn observer(&self) -> Observer {
+        let rehearsal = self.clone();
+        Arc::new(move |event| rehearsal.observe(event))
+    }
+
     /// Takes note of an event.
-    pub(crate) fn observe(&self, event: &RunEvent<'_>) {
+    fn observe(&self, event: &RunEvent<'_>) {
         let mut heard = self.heard();
         match event {
             RunEvent::AnswerJudged {
@@ -123,6 +147,7 @@ impl Rehearsal {
 impl Heard {
     /// Adds the task whose calls these were.
     fn settled(&mut self, task: u64, topic: &Topic) -> &mut TaskPreview {
+        self.forget_others();
         self.tasks.push(TaskPreview {
             task,
             topic: topic.clone(),
@@ -134,6 +159,14 @@ impl Heard {
             records: Vec::new(),
         });
         self.tasks.last_mut().expect("one was pushed")
+    }
+
+    /// Forgets the tasks that are not wanted.
+    fn forget_others(&mut self) {
+        if let Some(wanted) = self.only {
+            let is_it = |record: &RecordPreview| matches!(record.verdict, RecordVerdict::Accepted { ordinal } if ordinal == wanted);
+            self.tasks.retain(|task| task.records.iter().any(is_it));
+        }
     }
 
     fn record(&mut self, record: RecordPreview) {

@@ -33,6 +33,12 @@ impl fmt::Display for Preview {
     }
 }
 
+impl fmt::Display for TaskPreview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show_task(f, self, &mut Vec::new())
+    }
+}
+
 /// Shows a task. A message that was shown already, to whichever task, is not shown again.
 fn show_task(
     f: &mut fmt::Formatter<'_>,

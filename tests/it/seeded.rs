@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use serde_json::{Value, json};
 use topicloom::journal::FileJournal;
+use topicloom::llm::price::PriceTable;
 use topicloom::llm::{Capabilities, ChatRequest, ChatResponse, OfflineModel};
 use topicloom::outcome::Outcome;
 use topicloom::random::Random;
@@ -208,7 +209,10 @@ impl LlmClient for Counting {
 /// Returns the lines of a data set that is read by a consumer that is busy now and then.
 async fn lines(client: impl LlmClient, json: Value, journal: Option<&Path>) -> Vec<String> {
     let input = GenerateByTopicInput::from_json_value(json).expect("the test's input is valid");
-    let mut builder = Pipeline::builder(client);
+    // Their names differ, and what they cost does not.
+    let free = json!({"test/*": {"input": 0, "output": 0}, "offline/*": {"input": 0, "output": 0}});
+    let prices = PriceTable::empty().with_json(free.as_object().expect("it is an object"));
+    let mut builder = Pipeline::builder(client).prices(prices.expect("they are prices"));
     if let Some(path) = journal {
         builder = builder.journal(FileJournal::open(path).expect("there is room"));
     }

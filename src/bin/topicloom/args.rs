@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use topicloom::Result;
 use topicloom::input::{OutputFile, RecordFormat, Settings};
@@ -10,6 +10,7 @@ use topicloom::record::{Shape, Split};
 
 use crate::flags::Flags;
 use crate::folder::Folder;
+use crate::progress::Progress;
 
 /// Turns an instruction and topics into a synthetic data set with language models.
 #[derive(Debug, Parser)]
@@ -29,6 +30,9 @@ pub(crate) struct Cli {
     /// Show what happens inside: spans and events, as `RUST_LOG=topicloom=debug` does.
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
+    /// Send spans and metrics to the OpenTelemetry collector at this URL, by OTLP over HTTP: `http://localhost:4318`.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) otlp: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -62,6 +66,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write the records of a journal once more, in any format and shape, without a call; also while the run goes on.
     Export(ExportArgs),
+    /// Show where a record comes from: its prompt, the answer word for word, what was mended, and the verdicts.
+    Why(WhyArgs),
     /// Show records on the terminal, as cards or as a table.
     Show(ShowArgs),
     /// Say what each field of the records holds: types, distinct values, lengths, languages.
@@ -227,6 +233,22 @@ pub(crate) struct DataArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  topicloom why data.jsonl:17                        by the journal that lies beside
+  topicloom why out/data/train-00000-of-00001.parquet:17 --journal out.journal
+  topicloom why data.jsonl.journal:17")]
+pub(crate) struct WhyArgs {
+    /// The record: its file, or the journal, and its number there, counted from 1.
+    #[arg(value_name = "FILE:N")]
+    pub(crate) record: String,
+    /// The journal: a file, or the URL of a database; unless given, `FILE.journal`.
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) journal: Option<String>,
+    #[command(flatten)]
+    pub(crate) which: WhichRun,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
   topicloom show data.jsonl                          the first ten
   topicloom show out/ -n 5 --seed 1                  any five
   topicloom show data.jsonl --where difficulty=hard --table")]
@@ -379,11 +401,21 @@ pub(crate) struct DriveArgs {
     /// Say nothing on standard error but errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// How progress is told on standard error: as a text, or as events for machines, one JSON object a line, and then nothing else
+    /// but errors.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) progress: ProgressForm,
     /// Show what a provider itself says of a failure, without keys. It may quote the prompt.
     #[arg(long)]
     pub(crate) show_provider_errors: bool,
     #[command(flatten)]
     pub(crate) adjust: AdjustArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressForm {
+    Text,
+    Json,
 }
 
 /// Where records go, and how.
@@ -468,8 +500,19 @@ impl DriveArgs {
         self.to.path()
     }
 
+    /// Returns how progress is shown; a bar may have no place on the screen.
+    pub(crate) fn progress(&self, settings: &Settings, has_bar: bool) -> Progress {
+        match self.progress {
+            ProgressForm::Json => Progress::Events,
+            ProgressForm::Text if self.quiet || !settings.show_progress => Progress::Silent,
+            ProgressForm::Text => Progress::text(has_bar, self.show_provider_errors),
+        }
+    }
+
     /// Takes from the input what the command line leaves open, and makes the folder of the output, where it is one.
     pub(crate) fn complete(&mut self, settings: &Settings) -> Result<()> {
+        // Machines read what is there for them, and nothing between.
+        self.quiet |= self.progress == ProgressForm::Json;
         self.to.complete(settings);
         for (flag, said) in [
             (&mut self.report, &settings.report),

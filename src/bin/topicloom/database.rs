@@ -77,8 +77,7 @@ async fn take_part(
     set_up: impl FnOnce(SharedRun) -> SharedRun,
 ) -> Result<(), Failure> {
     let prices = prices(&input, args.adjust.prices.as_deref())?;
-    let shows = !args.quiet && input.settings().show_progress;
-    let progress = Progress::standing_by(shows, true, args.show_provider_errors);
+    let progress = args.progress(input.settings(), true);
     let pipeline = builder_for(&input, args.adjust.offline, args.quiet, progress.clone())?;
     let pipeline = pipeline.prices(prices).build();
     let files = Files::open(&args, &input)?;
@@ -99,8 +98,11 @@ pub(crate) async fn work(args: WorkArgs) -> Result<()> {
     if let Some(model) = model {
         models = models.generation_model(model).topic_model(model);
     }
-    let shows = !args.quiet && run.input().settings().show_progress;
-    let progress = Progress::standing_by(shows, true, false);
+    let progress = if args.quiet || !run.input().settings().show_progress {
+        Progress::Silent
+    } else {
+        Progress::text(true, false)
+    };
     let pipeline = builder_for(&models.build()?, args.offline, args.quiet, progress.clone())?;
     let mut run = run
         .pipeline(pipeline.build())

@@ -43,12 +43,15 @@ mod run;
 mod show;
 mod signals;
 mod stats;
+mod telemetry;
+mod why;
 
 use std::io;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, InputFaults, JsonRecord, environment};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, format::FmtSpan};
 use tracing_subscriber::layer::SubscriberExt;
@@ -56,11 +59,28 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use args::{Cli, Command};
 use ending::Failure;
+use telemetry::Telemetry;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Cli { verbose, command } = Cli::parse();
-    log(verbose);
+    let Cli {
+        verbose,
+        otlp,
+        command,
+    } = Cli::parse();
+    let telemetry = match otlp.as_deref().map(Telemetry::to).transpose() {
+        Ok(telemetry) => telemetry,
+        Err(error) => return status_of(Err(error.into()), false),
+    };
+    log(verbose, telemetry.as_ref());
+    let status = carry_out(command).await;
+    if let Some(telemetry) = telemetry {
+        telemetry.end();
+    }
+    status
+}
+
+async fn carry_out(command: Command) -> ExitCode {
     signals::let_writes_fail();
     if let Err(error) = environment::read_dotenv(".env") {
         return status_of(Err(error.into()), false);
@@ -74,6 +94,7 @@ async fn main() -> ExitCode {
         Command::Estimate(args) => estimate::show(&args),
         Command::Inspect(args) => journal::inspect(args).await,
         Command::Export(args) => export::export(args).await,
+        Command::Why(args) => why::why(args).await,
         Command::Show(args) => show::show(args).await,
         Command::Stats(args) => stats::stats(args).await,
         Command::Report(args) => page::report(args).await,
@@ -100,28 +121,36 @@ async fn main() -> ExitCode {
     status_of(ended.map_err(Failure::from), shows_words)
 }
 
-/// Shows spans and events on standard error: what `RUST_LOG` asks for, or those of this crate with `-v`.
-fn log(verbose: bool) {
+/// Shows spans and events on standard error, what `RUST_LOG` asks for or those of this crate with `-v`, and passes spans on to a
+/// collector.
+fn log(verbose: bool, telemetry: Option<&Telemetry>) {
     let asked = std::env::var("RUST_LOG")
         .ok()
         .filter(|asked| !asked.is_empty());
-    let Some(asked) = asked.or_else(|| verbose.then(|| "topicloom=debug".to_owned())) else {
+    let asked = asked.or_else(|| verbose.then(|| "topicloom=debug".to_owned()));
+    if asked.is_none() && telemetry.is_none() {
         return;
-    };
-    match asked.parse::<Targets>() {
-        Ok(targets) => tracing_subscriber::registry()
-            .with(
-                fmt::layer()
-                    .with_ansi(false)
-                    .with_span_events(FmtSpan::CLOSE)
-                    .with_writer(|| out::Notes),
-            )
-            .with(targets)
-            .init(),
-        Err(_) => eprintln!(
-            "warning: `RUST_LOG` is not a list of targets and levels, such as `topicloom=debug`"
-        ),
     }
+    let targets = asked.and_then(|asked| match asked.parse::<Targets>() {
+        Ok(targets) => Some(targets),
+        Err(_) => {
+            eprintln!(
+                "warning: `RUST_LOG` is not a list of targets and levels, such as `topicloom=debug`"
+            );
+            None
+        }
+    });
+    let shown = targets.map(|targets| {
+        fmt::layer()
+            .with_ansi(false)
+            .with_span_events(FmtSpan::CLOSE)
+            .with_writer(|| out::Notes)
+            .with_filter(targets)
+    });
+    tracing_subscriber::registry()
+        .with(shown)
+        .with(telemetry.map(Telemetry::layer))
+        .init();
 }
 
 fn status_of(ended: Result<(), Failure>, shows_words: bool) -> ExitCode {

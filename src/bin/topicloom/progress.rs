@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 use topicloom::llm::layers::Spending;
 use topicloom::llm::price::Usd;
 use topicloom::{Error, RunEvent};
@@ -41,9 +42,14 @@ const STYLE: &str = "{bar:20} {prefix}\n{wide_msg}";
 
 /// Shows events on standard error. Clones share what is shown.
 #[derive(Clone)]
-pub(crate) struct Progress(Option<Arc<Shown>>);
+pub(crate) enum Progress {
+    Silent,
+    /// Each as JSON on a line of its own.
+    Events,
+    Text(Arc<Shown>),
+}
 
-struct Shown {
+pub(crate) struct Shown {
     /// `None` where lines are written.
     bar: Option<ProgressBar>,
     shows_words: bool,
@@ -76,21 +82,17 @@ struct State {
 }
 
 impl Progress {
-    /// Creates what suits the terminal, on which a bar may have no place; `shows_words` adds what providers themselves say
-    /// of a failure.
-    pub(crate) fn new(show: bool, has_bar: bool, shows_words: bool) -> Self {
-        let progress = Self::standing_by(show, has_bar, shows_words);
-        if let Some(shown) = &progress.0 {
+    /// Counts the silence from now on; before, it is not known which process of a shared run leads it.
+    pub(crate) fn begun(self) -> Self {
+        if let Self::Text(shown) = &self {
             shown.state().last_event = Some(Instant::now());
         }
-        progress
+        self
     }
 
-    /// Creates what is silent until it is known which process of a shared run leads it.
-    pub(crate) fn standing_by(show: bool, has_bar: bool, shows_words: bool) -> Self {
-        if !show {
-            return Self(None);
-        }
+    /// Creates the text that suits the terminal, on which a bar may have no place; `shows_words` adds what providers themselves
+    /// say of a failure.
+    pub(crate) fn text(has_bar: bool, shows_words: bool) -> Self {
         let has_bar = has_bar && std::io::stderr().is_terminal();
         let bar = has_bar.then(|| {
             let bar = ProgressBar::no_length();
@@ -105,21 +107,23 @@ impl Progress {
             state: Mutex::default(),
         });
         tokio::spawn(refresh(Arc::downgrade(&shown)));
-        Self(Some(shown))
+        Self::Text(shown)
     }
 
     /// Shows nothing any more.
     #[cfg(feature = "postgres")]
     pub(crate) fn end(&self) {
-        if let Some(shown) = &self.0 {
+        if let Self::Text(shown) = self {
             shown.clear();
         }
     }
 
     /// Takes note of an event.
     pub(crate) fn observe(&self, event: &RunEvent<'_>) {
-        let Some(shown) = &self.0 else {
-            return;
+        let shown = match self {
+            Self::Silent => return,
+            Self::Events => return tell(event),
+            Self::Text(shown) => shown,
         };
         let mut state = shown.state();
         let now = Instant::now();
@@ -166,6 +170,20 @@ impl Progress {
             _ => {}
         }
     }
+}
+
+/// Writes an event for machines, with its time in milliseconds since the beginning of 1970.
+fn tell(event: &RunEvent<'_>) {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        at: u128,
+        #[serde(flatten)]
+        event: &'a RunEvent<'a>,
+    }
+    let at = SystemTime::now().duration_since(UNIX_EPOCH);
+    let at = at.map_or(0, |since| since.as_millis());
+    let line = serde_json::to_string(&Line { at, event });
+    out::note(line.expect("an event has no key that JSON cannot hold"));
 }
 
 impl Shown {

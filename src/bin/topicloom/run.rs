@@ -20,6 +20,7 @@ use crate::keep;
 use crate::place::Place;
 use crate::progress::Progress;
 use crate::signals::stop_at_signals;
+use crate::telemetry;
 
 pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     let mut way = Way {
@@ -239,10 +240,9 @@ async fn dry_run(way: &Way, input: GenerateByTopicInput, args: RunArgs) -> Resul
 /// Starts with the models of the input, and shows progress.
 pub(crate) fn builder(input: &GenerateByTopicInput, args: &DriveArgs) -> Result<PipelineBuilder> {
     let prices = input::prices(input, args.adjust.prices.as_deref())?;
-    let shows = !args.quiet && input.settings().show_progress;
     // Records on the same screen are no place for a bar.
     let has_bar = !(files::is_stdout(args.output()) && io::stdout().is_terminal());
-    let progress = Progress::new(shows, has_bar, args.show_provider_errors);
+    let progress = args.progress(input.settings(), has_bar).begun();
     let builder = builder_for(input, args.adjust.offline, args.quiet, progress)?;
     Ok(builder.prices(prices))
 }
@@ -259,7 +259,8 @@ pub(crate) fn builder_for(
         );
     }
     let builder = Pipeline::builder_from_input(input, &ModelRegistry::new())?;
-    Ok(builder.on_event(move |event| progress.observe(event)))
+    let builder = builder.on_event(move |event| progress.observe(event));
+    Ok(telemetry::counted(builder))
 }
 
 /// Writes and tells what a run did, and returns how it ended: with an error and this many records that were not written.

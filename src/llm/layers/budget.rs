@@ -143,6 +143,12 @@ impl Budget {
         }
     }
 
+    /// Returns what a call costs that used this much; `None` where the model has no price.
+    pub(crate) fn cost_of(&self, model: &str, usage: &Usage) -> Option<Usd> {
+        let price = self.prices.get(model)?;
+        Some(price.cost(usage))
+    }
+
     /// Books that this many calls were made earlier and failed.
     pub fn book_failed(&self, calls: u64) {
         if calls > 0 {

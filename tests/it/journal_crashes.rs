@@ -1,8 +1,6 @@
 //! Processes that die while they write a journal. The process that dies is this test program, told by its
 //! environment what to do.
 
-#![cfg(feature = "testing")]
-
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -52,7 +50,12 @@ fn dies() {
 fn dying(path: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program is a file"));
     command
-        .args(["--exact", "dies", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "journal_crashes::dies",
+            "--ignored",
+            "--nocapture",
+        ])
         .env(PATH, path)
         .stdout(Stdio::piped())
         .stderr(Stdio::null());

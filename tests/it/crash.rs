@@ -5,13 +5,6 @@
 //! that was killed must have exactly those of a run that was not. Their order is that of the journal, which a kill
 //! may change; so records are compared as a set, and byte for byte with a replay of the same journal.
 
-#![cfg(all(feature = "cli", feature = "testing", unix))]
-
-#[path = "support/counted.rs"]
-mod counted;
-#[path = "support/server/mod.rs"]
-mod server;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -23,7 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use topicloom::journal::{Entry, JournalReader};
 
-use counted::{answer, random, text, texts};
+use crate::counted::{answer, random, text, texts};
 
 /// How many kills; a few by default, since each costs a process.
 const CRASHES: &str = "TOPICLOOM_CRASHES";

@@ -2,8 +2,6 @@
 //!
 //! Sixty shapes of configuration files, API payloads and data models, each in the words of five drafts, some in the wrapping
 //! in which providers take them; and schemas that cannot run.
-#![cfg(feature = "providers")]
-
 use std::fs;
 use std::path::Path;
 

@@ -1,6 +1,5 @@
 //! Caps hold in ten thousand seeded runs with random prices, usages, failures, cancellations and
 //! concurrency, and the account agrees with the provider's own ledger.
-
 #![allow(clippy::unwrap_used)] // In a test's helpers, as in the test.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,9 +1,6 @@
 //! How close the limits come to the best that could be done, against simulated providers under paused time.
 //! `benches/limits.rs` prints the figures; here are the bounds that they keep.
 
-#[path = "support/simulator/mod.rs"]
-mod simulator;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +10,7 @@ use tokio::time::Instant;
 use topicloom::llm::layers::{Adaptive, ConcurrencyLimited, Lane, Retrying};
 use topicloom::llm::{ChatRequest, LlmClient, Message};
 
-use simulator::{Service, Simulator, scenarios};
+use crate::simulator::{Service, Simulator, scenarios};
 
 #[tokio::test(start_paused = true)]
 async fn every_condition_is_met_at_nearly_the_optimum_with_little_waste() {

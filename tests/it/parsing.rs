@@ -2,9 +2,6 @@
 //!
 //! How a case is written is said in `tests/cases/parse/corpus.rs`.
 
-#[path = "cases/parse/corpus.rs"]
-mod corpus;
-
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -12,10 +9,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use topicloom::parse::{Fault, Limits, Mend, Shape, records, strings};
 
-use corpus::Case;
+use crate::corpus::Case;
 
 fn cases() -> Vec<Case> {
-    corpus::cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/parse"))
+    crate::corpus::cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/parse"))
 }
 
 #[test]

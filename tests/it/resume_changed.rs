@@ -1,7 +1,5 @@
 //! Runs that go on from a part of their journal, or with another input than the one they began with.
 
-#![cfg(feature = "testing")]
-
 use proptest::prelude::*;
 use serde_json::json;
 use topicloom::journal::{Entry, MemoryJournal};

@@ -1,0 +1,92 @@
+//! The prompts of a run: what all of them begin with, and what a task is asked.
+
+use std::sync::Arc;
+
+use super::RunParts;
+use crate::error::Result;
+use crate::guard::caught;
+use crate::llm::Message;
+use crate::prompt::{AskContext, StableContext};
+use crate::schema::{RECORDS_KEY, skeleton};
+use crate::topic::Topic;
+
+/// Words what a run asks its models.
+pub(crate) struct RunPrompts {
+    parts: Arc<RunParts>,
+    /// What never changes comes first, so that providers serve it from their prefix cache.
+    system: Message,
+    pub(super) cache_key: Arc<str>,
+    /// What a prompt shows where the answer was not bound to the schema otherwise.
+    skeleton: String,
+}
+
+/// What the prompt of a task says beside its topic.
+#[derive(Default)]
+pub(crate) struct Asked<'a> {
+    /// How many records are asked for.
+    pub(crate) wanted: u64,
+    pub(crate) angle: Option<&'a str>,
+    /// The places of the examples that it shows.
+    pub(crate) examples: &'a [usize],
+    /// Records that are not to be repeated.
+    pub(crate) avoid: &'a [String],
+    pub(crate) feedback: Option<&'a str>,
+    pub(crate) shows_skeleton: bool,
+}
+
+impl RunPrompts {
+    /// Words what all prompts begin with.
+    ///
+    /// # Errors
+    ///
+    /// Where the schema or the prompt cannot be rendered.
+    pub(crate) fn new(parts: &Arc<RunParts>) -> Result<Self> {
+        let plug_ins = &parts.plug_ins;
+        let schema_text = caught("the schema renderer", || {
+            plug_ins.renderer.render(&parts.schema)
+        })??;
+        let stable = StableContext::new(&schema_text, RECORDS_KEY)
+            .with_instruction(parts.input.user_instruction());
+        let stable = plug_ins.prompts.stable(&stable)?;
+        Ok(Self {
+            skeleton: skeleton(&parts.schema),
+            cache_key: cache_key(&stable).into(),
+            system: Message::system(stable).ending_stable_prefix(),
+            parts: Arc::clone(parts),
+        })
+    }
+
+    /// Returns what a model is told that is asked for records of a topic.
+    ///
+    /// # Errors
+    ///
+    /// Where the prompt cannot be rendered.
+    pub(crate) fn messages(&self, topic: &Topic, asked: &Asked<'_>) -> Result<Vec<Message>> {
+        let input = &self.parts.input;
+        let count = usize::try_from(asked.wanted).unwrap_or(usize::MAX);
+        // A leaf of a tree says more with the branch it grows on.
+        let (name, variables) = (topic.placed_name(), topic.variables());
+        let given = &input.examples().given;
+        let examples = asked.examples.iter().filter_map(|place| given.get(*place));
+        let examples: Vec<String> = examples.map(ToString::to_string).collect();
+        let ask = AskContext::new(&name, count)
+            .with_row(topic.row())
+            .with_variables(&variables)
+            .with_instruction(input.user_instruction())
+            .with_skeleton(asked.shows_skeleton.then_some(&*self.skeleton))
+            .with_angle(asked.angle)
+            .with_examples(&examples)
+            .with_avoid(asked.avoid)
+            .with_feedback(asked.feedback);
+        let ask = self.parts.plug_ins.prompts.ask(&ask)?;
+        Ok(vec![self.system.clone(), Message::user(ask)])
+    }
+}
+
+/// Names the stable prefix without telling what is in it.
+fn cache_key(stable: &str) -> String {
+    format!(
+        "topicloom-{:016x}",
+        xxhash_rust::xxh3::xxh3_64(stable.as_bytes())
+    )
+}

@@ -1,0 +1,167 @@
+//! A record led back to the prompt that it was asked for with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use serde::de::DeserializeOwned;
+
+use super::Pipeline;
+use crate::diversity::{ExampleChoice, shown_of};
+use crate::engine::{Asked, RunParts, RunPrompts};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Observer;
+use crate::hooks::Hooks;
+use crate::input::GenerateByTopicInput;
+use crate::journal::{Answer, Entry, Journal};
+use crate::llm::Message;
+use crate::preview::{Rehearsal, TaskPreview};
+use crate::random::Random;
+use crate::topic::Topic;
+
+impl Pipeline {
+    /// Returns the task that a record of the journal was asked for with: its prompt and its answer word for word, how that was
+    /// mended, and what became of each candidate in it.
+    ///
+    /// `ordinal` is the record's number in the run, as [`RecordMeta`](crate::record::RecordMeta) has it. The pipeline needs a
+    /// journal, and makes its records once more to find out; give it a
+    /// [`ReadOnlyJournal`](crate::journal::ReadOnlyJournal) and
+    /// [`ModelRegistry::without_calls`](crate::llm::models::ModelRegistry::without_calls), so that nothing is asked and nothing
+    /// is written.
+    ///
+    /// The prompt is worded anew of what the journal says of it, by the input at hand. It is the one that was sent unless the
+    /// input has changed since, or another process of a shared run made the call.
+    ///
+    /// **Prompts and record data are in it and in what it displays**; they are not in its `Debug` output.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no journal or it cannot be read, and where it has no such record.
+    pub async fn explain<T>(
+        &self,
+        input: GenerateByTopicInput<T>,
+        ordinal: u64,
+    ) -> Result<TaskPreview>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let parts = self.run_parts(&input)?;
+        let Some(journal) = parts.plug_ins.journal.clone() else {
+            let message =
+                "a record is led back to its prompt by the journal, and the pipeline has none";
+            return Err(Error::new(ErrorKind::Config, message));
+        };
+        let listening = Rehearsal::of_record(ordinal);
+        let observers = vec![listening.observer()];
+        self.make_again(&input, listening.hooks(), observers)
+            .await?;
+        let Some(mut task) = listening.into_task() else {
+            let message = format!("the journal has no record of number {ordinal}");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        };
+        let Some((seed, answer)) = answer_to(&*journal, task.task).await? else {
+            let message = "the journal no longer has the answer of that record";
+            return Err(Error::new(ErrorKind::Journal, message));
+        };
+        let texts = self.shown(&input, &answer).await?;
+        let prompt = prompt(&Arc::new(parts), seed, &task.topic, &answer, &texts)?;
+        task.calls = answer.calls(&prompt);
+        Ok(task)
+    }
+
+    /// Makes the records of the journal once more, for who listens.
+    async fn make_again<T>(
+        &self,
+        input: &GenerateByTopicInput<T>,
+        hooks: Hooks,
+        observers: Vec<Observer>,
+    ) -> Result<()>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let mut listened = self.clone();
+        (listened.parts.hooks, listened.parts.observers) = (hooks, observers);
+        let mut run = listened.start::<T>(listened.run_parts(input)?)?;
+        while let Some(record) = run.next().await {
+            match record {
+                // The answers are used up.
+                Err(error) if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Short) => {}
+                record => drop(record?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what the prompt of an answer showed of earlier records.
+    async fn shown<T>(
+        &self,
+        input: &GenerateByTopicInput<T>,
+        answer: &Answer,
+    ) -> Result<Vec<String>>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let wanted = &answer.prompt.shown;
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found: Arc<Mutex<HashMap<u64, String>>> = Arc::default();
+        let (keep, among) = (Arc::clone(&found), wanted.clone());
+        let hooks = Hooks {
+            accepted: vec![Arc::new(move |record| {
+                let ordinal = record.meta.ordinal;
+                if among.contains(&ordinal)
+                    && let Some(text) = shown_of(record.data)
+                {
+                    keep.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(ordinal, text);
+                }
+            })],
+            ..Hooks::default()
+        };
+        self.make_again(input, hooks, Vec::new()).await?;
+        let found = found.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(wanted
+            .iter()
+            .filter_map(|ordinal| found.get(ordinal).cloned())
+            .collect())
+    }
+}
+
+/// Returns the answer to a task, the latest where the input changed on the way, and the seed of the run.
+async fn answer_to(journal: &dyn Journal, task: u64) -> Result<Option<(u64, Answer)>> {
+    let mut entries: BoxStream<'_, Result<Entry>> = journal.read().await?;
+    let (mut seed, mut found) = (None, None);
+    while let Some(entry) = entries.next().await.transpose()? {
+        match entry {
+            Entry::Started(header) => seed = seed.or(Some(header.seed)),
+            Entry::Answered(answer) if answer.task == task => found = Some(answer),
+            _ => {}
+        }
+    }
+    Ok(seed.zip(found))
+}
+
+/// Words the prompt of an answer once more.
+fn prompt(
+    parts: &Arc<RunParts>,
+    seed: u64,
+    topic: &Topic,
+    answer: &Answer,
+    shown: &[String],
+) -> Result<Vec<Message>> {
+    let examples = parts.input.examples();
+    let turns = ExampleChoice::new(examples.given.len(), examples.shown, &Random::new(seed));
+    let choice = &answer.prompt;
+    let asked = Asked {
+        wanted: answer.wanted,
+        angle: choice.angle.as_deref(),
+        examples: &turns.turn(answer.task, choice.examples),
+        avoid: shown,
+        feedback: choice.feedback.as_deref(),
+        shows_skeleton: choice.skeleton,
+    };
+    RunPrompts::new(parts)?.messages(topic, &asked)
+}
