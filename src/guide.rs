@@ -30,6 +30,9 @@ pub mod provenance {}
 #[doc = include_str!("../docs/observing.md")]
 pub mod observing {}
 
+#[doc = include_str!("../docs/looking.md")]
+pub mod looking {}
+
 #[doc = include_str!("../docs/models.md")]
 pub mod models {}
 

@@ -1085,9 +1085,14 @@ fn a_folder_has_all_that_belongs_to_a_data_set_and_an_export_makes_the_same_data
             "data",
             "manifest.json",
             "rejected.jsonl",
+            "report.html",
             "report.json"
         ]
     );
+    let page = String::from_utf8_lossy(&bytes(&place.path("out/report.html"))).into_owned();
+    for heading in ["Over time", "Topics", "Fields", "Diversity", "Sides"] {
+        assert!(page.contains(&format!("<h2>{heading}</h2>")), "{heading}");
+    }
     let data = listed("out/data");
     assert_eq!(
         data,
@@ -1121,7 +1126,7 @@ fn a_folder_has_all_that_belongs_to_a_data_set_and_an_export_makes_the_same_data
         .output();
     if let Ok(sums) = sums {
         assert!(sums.status.success(), "{}", said(&sums));
-        assert_eq!(String::from_utf8_lossy(&sums.stdout).lines().count(), 6);
+        assert_eq!(String::from_utf8_lossy(&sums.stdout).lines().count(), 7);
     }
     let again = [
         "export",
@@ -1962,4 +1967,96 @@ fn a_check_says_what_is_repeated_and_what_cannot_be_compared() {
         assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
         assert!(said(&wrong).contains(words), "{}", said(&wrong));
     }
+}
+
+#[test]
+fn a_report_shows_what_is_written_and_obeys_none_of_it() {
+    let place = Place::new();
+    let evil = "<script>alert(1)</script>";
+    let input = json!({
+        "user_instruction": format!("About {evil} & \"more\""), "num_records": 24,
+        "topics": [evil, "a\" onload=\"x"], "generation_model_name": "offline/loom",
+        "attributes": {"level": {"<b>": 0.5, "&amp;": 0.5}},
+        "output_schema": [{"name": evil, "type": "str", "enum": [evil, "</style>", "a'b"]}, {"name": "question", "type": "str"}],
+    });
+    place.write("evil.json", &input.to_string());
+    let run = [
+        "run",
+        "evil.json",
+        "-q",
+        "-o",
+        "made.jsonl",
+        "--journal",
+        "it.journal",
+        "--seed",
+        "1",
+    ];
+    place.prints(&run);
+    place.prints(&["report", "it.journal"]);
+    let page = String::from_utf8_lossy(&bytes(&place.path("report.html"))).into_owned();
+    for text in [evil, "<b>", "&amp;", "a\" onload=\"x"] {
+        let escaped = text
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;");
+        let is_there = page.replace("&#x2f;", "/").contains(&escaped);
+        assert!(is_there, "{text} is not in the page");
+    }
+    for order in [
+        "<script",
+        "onload=\"x",
+        "<b>",
+        "href",
+        "src=",
+        "url(",
+        "@import",
+        "http",
+    ] {
+        assert!(!page.contains(order), "{order} is in the page");
+    }
+    assert_eq!(page.matches("</style>").count(), 1);
+    assert!(
+        page.contains("<dd>24 of 24</dd>") && page.contains("<dd>is complete</dd>"),
+        "{page}"
+    );
+    assert!(page.len() < 100_000, "{} bytes", page.len());
+    let printed = place.prints(&["report", "it.journal", "-o", "-"]);
+    assert!(printed.starts_with("<!DOCTYPE html>") && printed.trim_end().ends_with("</html>"));
+    let same = place.runs(&["report", "it.journal", "-o", "it.journal"]);
+    assert_eq!(same.status.code(), Some(2), "{}", said(&same));
+}
+
+#[test]
+fn a_run_without_a_record_has_a_report_too() {
+    let place = Place::new();
+    let none = place.runs(&[
+        "run",
+        "input.json",
+        "--offline",
+        "-q",
+        "-o",
+        "none.jsonl",
+        "--journal",
+        "it.journal",
+        "--max-calls",
+        "1",
+        "--filters",
+        "{\"*\": {\"max_chars\": 1}}",
+    ]);
+    assert_eq!(none.status.code(), Some(3), "{}", said(&none));
+    place.prints(&["report", "it.journal"]);
+    let page = String::from_utf8_lossy(&bytes(&place.path("report.html"))).into_owned();
+    for fact in ["0 of 40", "1"] {
+        assert!(page.contains(&format!("<dd>{fact}</dd>")), "{fact}: {page}");
+    }
+    let calls = "<dt>calls</dt><dd>1</dd>";
+    assert!(
+        page.contains(calls),
+        "one was made, and the replay makes none: {page}"
+    );
+    assert!(
+        !page.contains("<h2>Fields</h2>") && !page.contains("NaN") && !page.contains("inf"),
+        "{page}"
+    );
 }

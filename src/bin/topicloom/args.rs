@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Say what each field of the records holds: types, distinct values, lengths, languages.
     Stats(StatsArgs),
+    /// Write a page on a run for the browser: records and calls over time, topics, refusals, fields. Also while the run goes on.
+    Report(ReportArgs),
     /// Find records that repeat rows of a benchmark or another data set. Exits with 3 where there are any.
     Check(CheckArgs),
     /// Join a run that several processes share, and make calls for it until it is over.
@@ -274,6 +276,21 @@ pub(crate) struct ShowArgs {
     /// Show long texts whole.
     #[arg(long)]
     pub(crate) full: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The journal: a file, or the URL of a database.
+    #[arg(value_name = "FILE|URL")]
+    pub(crate) journal: String,
+    #[command(flatten)]
+    pub(crate) which: WhichRun,
+    /// What models cost, where the run was told that on its command line: a JSON file, as for `run`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
+    /// Where the page goes: a file, or `-` for standard output.
+    #[arg(long, short, value_name = "FILE", default_value = "report.html")]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, Args)]

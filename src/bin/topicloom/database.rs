@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use topicloom::input::GenerateByTopicInputBuilder;
-use topicloom::journal::{PostgresJournal, PostgresReader, ReadOnlyJournal};
+use topicloom::journal::{Entry, PostgresJournal, PostgresReader, ReadOnlyJournal};
 use topicloom::outcome::Outcome;
 use topicloom::{GenerateByTopicInput, Result, SharedRun};
 
@@ -136,6 +136,16 @@ pub(crate) async fn to_export(row: Row) -> Result<(GenerateByTopicInput, ReadOnl
     let reader = PostgresReader::connect(&row.url, row.run_id).await?;
     let input = GenerateByTopicInput::from_json_value(reader.input().await?)?;
     Ok((input, ReadOnlyJournal::database(reader)))
+}
+
+/// Hands on each entry of a journal.
+pub(crate) async fn each_entry(row: Row, mut take: impl FnMut(&Entry)) -> Result<()> {
+    let reader = PostgresReader::connect(&row.url, row.run_id).await?;
+    let mut entries = reader.entries().await?;
+    while let Some(entry) = entries.next().await {
+        take(&entry?);
+    }
+    Ok(())
 }
 
 pub(crate) async fn inspect(row: Row, args: &InspectArgs) -> Result<()> {

@@ -2,11 +2,13 @@
 
 use std::ops::ControlFlow;
 
+use topicloom::sink::Sink;
 use topicloom::{Error, ErrorKind, Result};
 
 use crate::args::ExportArgs;
-use crate::files::{self, Records};
+use crate::files::{self, Output};
 use crate::folder::Folder;
+use crate::page::{Course, page};
 use crate::place::Place;
 use crate::replay::{self, Replay};
 
@@ -20,6 +22,10 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
         let error = Error::new(ErrorKind::InvalidInput, message);
         return Err(error.with_context("file", path.display().to_string()));
     }
+    let journal = match &place {
+        Place::File(path) => Some(path.clone()),
+        Place::Database(_) => None,
+    };
     let Replay {
         said,
         input,
@@ -27,12 +33,13 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
     } = Replay::of(place).await?;
     args.to.enter_folder()?;
     let folder = args.to.folder.clone();
-    let mut sink = Records::open(&args.to, input.schema(), std::io::stdout())?;
+    let mut sink = Output::open(&args.to, input.schema(), std::io::stdout())?;
     let rejected = folder.as_ref().map(Folder::rejected);
     let rejected = rejected.as_deref().map(files::open_rejected).transpose()?;
     if let Some(file) = rejected.clone() {
         pipeline = pipeline.on_rejected(move |candidate| file.write(candidate));
     }
+    pipeline = sink.watch(pipeline);
     let mut run = pipeline.build().run(input)?;
     let mut written = 0_u64;
     let ended = replay::each(&mut run, async |record| {
@@ -54,7 +61,12 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
     }
     if let (Some(folder), Some(report)) = (&folder, run.report()) {
         files::finish_rejected(rejected.as_ref())?;
-        folder.finish(&said, &args.to.file(), report, sink.split_report())?;
+        let course = journal
+            .map(|path| Course::of_file(&path, said.prices().clone()))
+            .transpose()?;
+        let split = sink.split_report();
+        let page = page(&said, report, &sink.collector, course, split);
+        folder.finish(&said, &args.to.file(), report, split, &page)?;
     }
     if !args.quiet {
         let place = match args.to.path() {

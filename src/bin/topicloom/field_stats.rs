@@ -16,7 +16,7 @@ const MOST_DISTINCT: usize = 50_000;
 /// Different short values whose counts are kept; a field with more has no list of values.
 const MOST_VALUES: usize = 500;
 /// Characters of a text whose value is counted.
-const SHORT: usize = 60;
+const SHORT: usize = 120;
 /// Numbers that are kept of a field. Of more, a random sample of as many stands for all.
 const SAMPLE: usize = 10_000;
 /// Texts of a field whose language is looked for, and the characters of each that are read.

@@ -17,6 +17,8 @@ use topicloom::{
 
 use crate::args::{DriveArgs, OutputArgs};
 use crate::folder::Folder;
+use crate::input;
+use crate::page::{Collector, Course, page};
 
 /// Standard output, as `-`.
 pub(crate) fn is_stdout(path: &Path) -> bool {
@@ -118,13 +120,15 @@ fn resolved(path: &Path) -> PathBuf {
 }
 
 /// What records go into.
-pub(crate) struct Records {
+pub(crate) struct Output {
     sink: FileSink,
     /// The folder that the records are in.
     folder: Option<Folder>,
+    /// What the page in the folder shows.
+    pub(crate) collector: Collector,
 }
 
-impl Records {
+impl Output {
     pub(crate) fn open(
         to: &OutputArgs,
         schema: &RecordSchema,
@@ -138,7 +142,19 @@ impl Records {
             FileSink::create(&to.file(), schema)
         };
         let folder = to.folder.clone();
-        sink.map(|sink| Self { sink, folder })
+        sink.map(|sink| Self {
+            sink,
+            folder,
+            collector: Collector::default(),
+        })
+    }
+
+    /// Has the page in the folder, where there is one, watch the run.
+    pub(crate) fn watch(&self, builder: PipelineBuilder) -> PipelineBuilder {
+        match &self.folder {
+            Some(_) => self.collector.watch(builder),
+            None => builder,
+        }
     }
 
     pub(crate) fn split_report(&self) -> Option<&SplitReport> {
@@ -147,8 +163,11 @@ impl Records {
 }
 
 #[async_trait]
-impl Sink for Records {
+impl Sink for Output {
     async fn write(&mut self, record: &Record) -> Result<()> {
+        if self.folder.is_some() {
+            self.collector.see(record);
+        }
         self.sink.write(record).await
     }
 
@@ -164,13 +183,15 @@ impl Sink for Records {
 
 /// The files of a run.
 pub(crate) struct Files {
-    pub(crate) sink: Records,
+    pub(crate) sink: Output,
     report: Option<ReportFile>,
     rejected: Option<RejectedJsonl>,
     /// Stops a run whose reader has gone.
     reader: Reader,
     /// Where the records go, and what they are made from.
     said: (OutputFile, GenerateByTopicInput),
+    /// By which prices the page in the folder is drawn.
+    prices: Option<PathBuf>,
 }
 
 enum ReportFile {
@@ -182,7 +203,7 @@ impl Files {
     /// Opens what can be opened beforehand: a file that cannot be written is found out while it costs nothing.
     pub(crate) fn open(args: &DriveArgs, input: &GenerateByTopicInput) -> Result<Self> {
         let reader = Reader::default();
-        let sink = Records::open(&args.to, input.schema(), reader.clone())?;
+        let sink = Output::open(&args.to, input.schema(), reader.clone())?;
         let report = args.report.as_ref().map(|path| {
             if is_file(path) {
                 PartialFile::create(path).map(ReportFile::File)
@@ -197,16 +218,24 @@ impl Files {
             rejected: rejected.transpose()?,
             reader,
             said: (args.to.file(), input.clone()),
+            prices: args.adjust.prices.clone(),
         })
     }
 
     /// Writes what belongs to the folder of the output, where it is one, once all records are there.
-    pub(crate) fn finish_folder(&self, report: &Report) -> Result<()> {
+    pub(crate) fn finish_folder(&self, report: &Report, journal: Option<&Path>) -> Result<()> {
         let (file, input) = &self.said;
-        let folder = self.sink.folder.as_ref();
-        folder.map_or(Ok(()), |folder| {
-            folder.finish(input, file, report, self.sink.split_report())
-        })
+        let Some(folder) = &self.sink.folder else {
+            return Ok(());
+        };
+        let prices = input::prices(input, self.prices.as_deref())?;
+        let course = journal.filter(|path| path.is_file());
+        let course = course
+            .map(|path| Course::of_file(path, prices))
+            .transpose()?;
+        let split = self.sink.split_report();
+        let page = page(input, report, &self.sink.collector, course, split);
+        folder.finish(input, file, report, split, &page)
     }
 
     /// Keeps the report of a run that is not complete where the rest of it is kept.
@@ -225,6 +254,7 @@ impl Files {
 
     /// Shows a run's rejected candidates to their file.
     pub(crate) fn keep_rejected(&self, builder: PipelineBuilder) -> PipelineBuilder {
+        let builder = self.sink.watch(builder);
         match self.rejected.clone() {
             Some(file) => builder.on_rejected(move |candidate| file.write(candidate)),
             None => builder,

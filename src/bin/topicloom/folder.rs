@@ -84,8 +84,10 @@ impl Folder {
         output: &OutputFile,
         report: &Report,
         split: Option<&SplitReport>,
+        page: &str,
     ) -> Result<()> {
-        let mut listed = ["report.json", "manifest.json", "README.md"]
+        self.write("report.html", page)?;
+        let mut listed = ["report.json", "report.html", "manifest.json", "README.md"]
             .map(str::to_owned)
             .to_vec();
         if self.rejected().exists() {
@@ -101,7 +103,7 @@ impl Folder {
             Some(format!("data/{name}"))
         };
         let names: Vec<String> = output.files().into_iter().filter_map(inside).collect();
-        listed.extend(output.sidecars().into_iter().filter_map(inside));
+        let sidecars: Vec<String> = output.sidecars().into_iter().filter_map(inside).collect();
         let mut sums = Vec::new();
         for name in &names {
             sums.push((name.clone(), self.sum_of(name)?));
@@ -112,7 +114,8 @@ impl Folder {
         }
         self.write("manifest.json", &format!("{manifest:#}\n"))?;
         self.write("README.md", &self.card(input, report, split, &names))?;
-        self.tidy_up(&names)?;
+        listed.extend(sidecars.iter().cloned());
+        self.tidy_up(&[names, sidecars].concat())?;
         for name in listed {
             let sum = self.sum_of(&name)?;
             sums.push((name, sum));
@@ -238,7 +241,7 @@ impl Folder {
                 quoted.collect::<String>()
             );
         }
-        card += "\n`manifest.json` has the whole input, `report.json` what the run did, `rejected.jsonl` what was refused and why, \
+        card += "\n`manifest.json` has the whole input, `report.html` shows them and how they were made, `report.json` what the run did, `rejected.jsonl` what was refused and why, \
                  `SHA256SUMS` the sums of all files.\n";
         card
     }

@@ -30,6 +30,7 @@ mod keep;
 mod keys;
 mod models;
 mod out;
+mod page;
 mod place;
 mod plan;
 mod preview;
@@ -96,6 +97,7 @@ async fn carry_out(command: Command) -> ExitCode {
         Command::Why(args) => why::why(args).await,
         Command::Show(args) => show::show(args).await,
         Command::Stats(args) => stats::stats(args).await,
+        Command::Report(args) => page::report(args).await,
         Command::Check(args) => match check::check(args).await {
             Ok(0) => Ok(()),
             Ok(_) => return ExitCode::from(3),

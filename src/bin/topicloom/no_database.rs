@@ -3,7 +3,7 @@
 // As `database` has them, which do wait.
 #![allow(clippy::unused_async)]
 
-use topicloom::journal::ReadOnlyJournal;
+use topicloom::journal::{Entry, ReadOnlyJournal};
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
 use crate::args::{InspectArgs, ResumeArgs, RunArgs, WorkArgs};
@@ -33,6 +33,10 @@ pub(crate) async fn work(_: WorkArgs) -> Result<()> {
 }
 
 pub(crate) async fn to_export(_: Row) -> Result<(GenerateByTopicInput, ReadOnlyJournal)> {
+    missing()
+}
+
+pub(crate) async fn each_entry(_: Row, _: impl FnMut(&Entry)) -> Result<()> {
     missing()
 }
 

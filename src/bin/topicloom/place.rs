@@ -6,12 +6,14 @@ use topicloom::{Error, ErrorKind, Result};
 
 use crate::args::WhichRun;
 
+#[derive(Clone)]
 pub(crate) enum Place {
     File(PathBuf),
     Database(Row),
 }
 
 /// A run in a database.
+#[derive(Clone)]
 #[cfg_attr(not(feature = "postgres"), allow(dead_code))] // What is told then is only that there is no PostgreSQL.
 pub(crate) struct Row {
     pub(crate) url: String,

@@ -285,7 +285,7 @@ fn conclude(
         eprintln!("{split}");
     }
     let finished = match error {
-        None => files.finish_folder(report),
+        None => files.finish_folder(report, way.journal.as_ref().map(Path::new)),
         Some(_) => files.keep_report(report),
     };
     let last_line = way.last_line(report, error.as_ref().map(Error::kind), unwritten);
