@@ -81,13 +81,9 @@ impl FileSink {
     ///
     /// As [`create`](Self::create), and where the file is there and cannot be read, or is no JSON Lines.
     pub fn append(output: &OutputFile, schema: &RecordSchema) -> Result<Self> {
-        let mut sink = Self::create(output, schema)?;
-        if !sink.layout.is_written_at_once() {
-            let message = "records are added to a file of JSON Lines, without a shape or a split; name it `NAME.jsonl`, or \
-                           export it afterwards";
-            let error = Error::new(ErrorKind::InvalidInput, message);
-            return Err(error.with_context("path", output.path.display().to_string()));
-        }
+        let message = "records are added to a file of JSON Lines, without a shape or a split; name it `NAME.jsonl`, or \
+                       export it afterwards";
+        let mut sink = Self::create(output, schema)?.of_plain_lines(output, message)?;
         if let Target::File(file) = &mut sink.target {
             file.begin_with_lines()?;
         }
@@ -110,6 +106,15 @@ impl FileSink {
         let layout = Layout::of_stream(output, schema)?;
         let encoder = layout.encoder(Box::new(Flushed(writer)), layout.columns.clone())?;
         Ok(Self::new(layout, Target::Stream(Some(encoder))))
+    }
+
+    /// Refuses what is not the very lines that are written while the run goes on.
+    pub(super) fn of_plain_lines(self, output: &OutputFile, message: &'static str) -> Result<Self> {
+        if self.layout.is_written_at_once() {
+            return Ok(self);
+        }
+        let error = Error::new(ErrorKind::InvalidInput, message);
+        Err(error.with_context("path", output.path.display().to_string()))
     }
 
     fn new(layout: Layout, target: Target) -> Self {

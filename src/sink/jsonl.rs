@@ -1,18 +1,16 @@
 //! Records as JSON, one to a line.
 
-use std::fmt;
-use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::Sink;
-use super::partial_file::PartialFile;
-use super::rows::{failed, json_line};
-use crate::error::{Error, ErrorKind, Result};
+use super::{FileSink, Sink};
+use crate::error::Result;
+use crate::input::OutputFile;
 use crate::record::Record;
+use crate::schema::RecordSchema;
 
 /// Writes each record as a JSON object on a line of its own, the topic as its last field unless the data has a
 /// `topic` of its own.
@@ -33,19 +31,8 @@ use crate::record::Record;
 /// # Ok(())
 /// # }
 /// ```
-pub struct JsonlSink {
-    target: Target,
-    /// The line that is being written, kept for its room.
-    line: Vec<u8>,
-}
-
-enum Target {
-    File(PartialFile),
-    Writer {
-        writer: Box<dyn Write + Send>,
-        finished: bool,
-    },
-}
+#[derive(Debug)]
+pub struct JsonlSink(FileSink);
 
 impl JsonlSink {
     /// Creates a sink that leaves a whole file at `path`, in a directory that exists.
@@ -57,19 +44,10 @@ impl JsonlSink {
     /// Where the file cannot be created, or another run is writing to it, or its extension is that of something else:
     /// `.jsonl`, `.ndjson`, `.jsonlines` or none is that of JSON Lines.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        match fs::metadata(path) {
-            Ok(there) if !there.is_file() && !there.is_dir() => {
-                let device = OpenOptions::new().write(true).open(path).map_err(|error| {
-                    failed(error).with_context("path", path.display().to_string())
-                })?;
-                Ok(Self::to_writer(device))
-            }
-            _ => {
-                check_extension(path)?;
-                Ok(Self::new(Target::File(PartialFile::create(path)?)))
-            }
-        }
+        let output = OutputFile::new(path.as_ref());
+        let sink = FileSink::create(&output, &RecordSchema::default())?;
+        let message = "a sink of JSON Lines writes no other format; name the file `NAME.jsonl`, or take a `FileSink`";
+        sink.of_plain_lines(&output, message).map(Self)
     }
 
     /// Creates a sink that leaves a whole file at `path`, which begins with what is there already.
@@ -78,108 +56,41 @@ impl JsonlSink {
     ///
     /// As [`create`](Self::create), and where the file is there and cannot be read.
     pub fn append(path: impl AsRef<Path>) -> Result<Self> {
-        let mut sink = Self::create(path)?;
-        if let Target::File(file) = &mut sink.target {
-            file.begin_with_lines()?;
-        }
-        Ok(sink)
+        FileSink::append(&OutputFile::new(path.as_ref()), &RecordSchema::default()).map(Self)
     }
 
     /// Creates a sink that writes to anything, such as standard output, and flushes it after each line.
     ///
     /// There is nothing to commit: what is written is there at once. The writer should not block for long.
     pub fn to_writer(writer: impl Write + Send + 'static) -> Self {
-        Self::new(Target::Writer {
-            writer: Box::new(writer),
-            finished: false,
-        })
-    }
-
-    fn new(target: Target) -> Self {
-        Self {
-            target,
-            line: Vec::new(),
-        }
-    }
-}
-
-impl fmt::Debug for JsonlSink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("JsonlSink");
-        if let Target::File(file) = &self.target {
-            shown.field("file", file);
-        }
-        shown.finish_non_exhaustive()
+        let sink = FileSink::to_writer(writer, &OutputFile::default(), &RecordSchema::default());
+        Self(sink.expect("JSON Lines need no head, and every build has them"))
     }
 }
 
 #[async_trait]
 impl<T: Serialize + Sync> Sink<T> for JsonlSink {
     async fn write(&mut self, record: &Record<T>) -> Result<()> {
-        json_line(record, &mut self.line)?;
-        // Copying a line to the system takes microseconds, less than handing it to another thread would.
-        match &mut self.target {
-            Target::File(file) => file.write_whole(&self.line),
-            Target::Writer { finished: true, .. } => Err(Error::new(
-                ErrorKind::Sink,
-                "the output is finished and takes no more records",
-            )),
-            Target::Writer { writer, .. } => writer
-                .write_all(&self.line)
-                .and_then(|()| writer.flush())
-                .map_err(failed),
-        }
+        self.0.write(record).await
     }
 
     async fn finish(&mut self) -> Result<()> {
-        match &mut self.target {
-            Target::File(file) => file.commit(),
-            Target::Writer { writer, finished } => {
-                *finished = true;
-                writer.flush().map_err(failed)
-            }
-        }
+        Sink::<T>::finish(&mut self.0).await
     }
 
     async fn set_aside(&mut self) -> Result<Option<String>> {
-        match &mut self.target {
-            Target::File(file) => {
-                let place = file.set_aside()?;
-                Ok(place.map(|path| path.display().to_string()))
-            }
-            Target::Writer { finished, .. } => {
-                *finished = true;
-                Ok(None)
-            }
-        }
+        Sink::<T>::set_aside(&mut self.0).await
     }
-}
-
-/// Refuses a name whose readers would expect another format.
-fn check_extension(path: &Path) -> Result<()> {
-    const FITTING: [&str; 3] = ["jsonl", "ndjson", "jsonlines"];
-    let Some(extension) = path.extension() else {
-        return Ok(());
-    };
-    if FITTING.iter().any(|it| extension.eq_ignore_ascii_case(it)) {
-        return Ok(());
-    }
-    let message = format!(
-        "records are written as JSON Lines, and `.{}` does not say so; name the file `NAME.jsonl`, or take a `FileSink`",
-        extension.display()
-    );
-    let error = Error::new(ErrorKind::InvalidInput, message);
-    Err(error.with_context("path", path.display().to_string()))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::{fs, io};
 
     use serde_json::json;
 
     use super::*;
+    use crate::error::ErrorKind;
     use crate::record::RecordMeta;
     use crate::topic::Topic;
 
@@ -192,30 +103,18 @@ mod tests {
         )
     }
 
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[tokio::test]
     async fn a_line_is_there_as_soon_as_its_record_is_written() {
-        let shared = Shared::default();
-        let mut sink = JsonlSink::to_writer(io::BufWriter::new(shared.clone()));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("stream");
+        let mut sink = JsonlSink::to_writer(io::BufWriter::new(fs::File::create(&path).unwrap()));
         sink.write(&record(&json!({"text": "two\nlines", "level": 3})))
             .await
             .unwrap();
         sink.write(&record(&json!({"topic": "mine"})))
             .await
             .unwrap();
-        let text = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
+        let text = fs::read_to_string(path).unwrap();
         assert_eq!(
             text,
             "{\"text\":\"two\\nlines\",\"level\":3,\"topic\":\"graphs\"}\n{\"topic\":\"mine\"}\n"
@@ -297,10 +196,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_object_is_refused_and_leaves_no_trace() {
-        let shared = Shared::default();
-        let mut sink = JsonlSink::to_writer(shared.clone());
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("stream");
+        let mut sink = JsonlSink::to_writer(fs::File::create(&path).unwrap());
         let number = Record::new(Topic::new("graphs"), 3, RecordMeta::new(0, 0, "test/loom"));
         assert!(sink.write(&number).await.is_err());
-        assert!(shared.0.lock().unwrap().is_empty());
+        assert_eq!(fs::read(path).unwrap(), b"");
     }
 }
