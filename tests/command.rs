@@ -2044,3 +2044,131 @@ fn a_run_without_a_record_has_a_report_too() {
         "{page}"
     );
 }
+
+/// Takes what a collector is sent, and answers that all is well; returns the path and the body of each request.
+#[cfg(feature = "otel")]
+fn collector() -> (String, std::sync::mpsc::Receiver<(String, Vec<u8>)>) {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let url = format!("http://{}", listener.local_addr().expect("it has one"));
+    let (taken, all) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let taken = taken.clone();
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(&stream);
+                let mut line = String::new();
+                while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
+                    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+                    let mut length = 0;
+                    loop {
+                        line.clear();
+                        reader.read_line(&mut line).expect("a header");
+                        let (name, value) = line.split_once(':').unwrap_or_default();
+                        if name.eq_ignore_ascii_case("content-length") {
+                            length = value.trim().parse().expect("a length");
+                        }
+                        if line.trim().is_empty() {
+                            break;
+                        }
+                    }
+                    let mut body = vec![0; length];
+                    reader.read_exact(&mut body).expect("a body");
+                    taken.send((path, body)).ok();
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                    (&stream).write_all(answer).expect("it listens");
+                    line.clear();
+                }
+            });
+        }
+    });
+    (url, all)
+}
+
+#[cfg(feature = "otel")]
+#[test]
+fn a_collector_is_sent_a_span_for_each_call_and_what_was_counted() {
+    let place = Place::new();
+    let (url, all) = collector();
+    let run = [
+        "run",
+        "--offline",
+        "--instruction",
+        "the-secret-words",
+        "--topics",
+        "tides,waves",
+        "-n",
+        "10",
+        "-q",
+    ];
+    place.prints(&[&run[..], &["-o", "a.jsonl", "--otlp", &url]].concat());
+    let all: Vec<(String, Vec<u8>)> = all.try_iter().collect();
+    let holds = |path: &str, word: &str| {
+        let has = |body: &[u8]| body.windows(word.len()).any(|part| part == word.as_bytes());
+        all.iter().any(|(at, body)| at == path && has(body))
+    };
+    for word in [
+        "gen_ai.request.model",
+        "gen_ai.usage.output_tokens",
+        "chat loom",
+        "service.name",
+    ] {
+        assert!(holds("/v1/traces", word), "{word}");
+    }
+    for word in [
+        "topicloom.records.accepted",
+        "topicloom.tokens",
+        "topicloom.cost",
+        "gen_ai.token.type",
+    ] {
+        assert!(holds("/v1/metrics", word), "{word}");
+    }
+    for path in ["/v1/traces", "/v1/metrics"] {
+        assert!(
+            !holds(path, "the-secret-words") && !holds(path, "tides"),
+            "{path}"
+        );
+    }
+
+    // A collector that is not there costs a warning, and nothing else.
+    let output =
+        place.runs(&[&run[..], &["-o", "b.jsonl", "--otlp", "http://127.0.0.1:1"]].concat());
+    assert!(output.status.success() && place.path("b.jsonl").exists());
+    assert!(
+        said(&output).contains("did not take all spans"),
+        "{}",
+        said(&output)
+    );
+    let output = place.runs(&[&run[..], &["--otlp", "nonsense"]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said(&output).contains("http://localhost:4318"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn machines_are_told_events_and_nothing_else() {
+    let place = Place::new();
+    let run = "run --offline --instruction the-secret-words --topics tides,waves -n 4 -o a.jsonl --progress json";
+    let output = place.runs(&run.split(' ').collect::<Vec<_>>());
+    let said = said(&output);
+    let events: Vec<Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("it is JSON"))
+        .collect();
+    let named = |name: &str| events.iter().filter(|event| event["event"] == name).count();
+    assert_eq!(
+        (named("planned"), named("accepted"), named("finished")),
+        (1, 4, 1)
+    );
+    assert!(
+        events
+            .iter()
+            .all(|event| event["at"].as_u64() > Some(1_700_000_000_000))
+    );
+    let last = events.last().expect("there are some");
+    assert_eq!(last["report"]["accepted"], 4);
+    assert!(!said.contains("the-secret-words"), "{said}");
+}
