@@ -491,6 +491,41 @@ fn records_are_added_to_those_that_are_there() {
 }
 
 #[test]
+fn the_journal_of_a_run_that_added_records_exports_what_it_added() {
+    let place = Place::new();
+    let attributes = ["--attributes", r#"{"level": ["easy", "hard"]}"#];
+    let run = [
+        "run",
+        "input.json",
+        "--offline",
+        "-q",
+        "--seed",
+        "5",
+        "-o",
+        "data.jsonl",
+    ];
+    place.prints(&[&run[..], &attributes, &["-n", "12"]].concat());
+    let more = ["-n", "20", "--append", "--journal", "more.journal"];
+    place.prints(&[&run[..], &attributes, &more].concat());
+    let all = fs::read_to_string(place.path("data.jsonl")).expect("it is written");
+    let added: Vec<&str> = all.lines().skip(12).collect();
+    assert_eq!(added.len(), 8);
+    let exported = place.prints(&["export", "more.journal", "-q"]);
+    assert_eq!(exported.lines().collect::<Vec<_>>(), added);
+    assert_eq!(
+        fs::read_to_string(place.path("data.jsonl")).expect("it is there"),
+        all
+    );
+    // A table has a column for the attribute.
+    let table = place.prints(&["export", "more.journal", "-q", "--format", "csv"]);
+    assert!(
+        table.starts_with("\"question\",\"answer\",\"level\",\"topic\"\n"),
+        "{table}"
+    );
+    assert_eq!(table.lines().count(), 9);
+}
+
+#[test]
 fn rows_documents_and_examples_are_named_on_the_command_line() {
     let place = Place::new();
     place.write("rows.csv", "id,name\n1,a bell\n2,a lock\n3,a pump\n");
@@ -1120,6 +1155,17 @@ fn a_folder_has_all_that_belongs_to_a_data_set_and_an_export_makes_the_same_data
         (&manifest["accepted"], &manifest["input"]["num_records"]),
         (&json!(40), &json!(40))
     );
+    let listed_data = manifest["files"].as_array().expect("it lists files");
+    for file in listed_data {
+        let name = file["name"].as_str().expect("it has a name");
+        let there = bytes(&place.path("out").join(name)).len();
+        assert_eq!(file["bytes"], there, "{name}");
+    }
+    assert!(manifest["prices"].is_object(), "{manifest}");
+    let told: Value =
+        serde_json::from_slice(&bytes(&place.path("out/report.json"))).expect("it is JSON");
+    assert!(manifest["split"]["closest_sides"].is_object(), "{manifest}");
+    assert_eq!(told["split"], manifest["split"]);
     let sums = Command::new("sha256sum")
         .args(["-c", "--strict", "SHA256SUMS"])
         .current_dir(place.path("out"))

@@ -80,7 +80,8 @@ impl Given {
     }
 
     /// Leaves out fields of its items: those that an export writes beside a record.
-    pub(crate) fn without(mut self, fields: &[String]) -> Self {
+    #[must_use]
+    pub fn without(mut self, fields: &[String]) -> Self {
         self.without = fields.into();
         self
     }

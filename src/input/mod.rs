@@ -291,8 +291,9 @@ impl<T> GenerateByTopicInput<T> {
         self.inner.appended_to
     }
 
-    /// Returns the names of what is written with a record beside its fields.
-    pub(crate) fn labels(&self) -> Vec<String> {
+    /// Returns the names of what is written with a record beside its fields, such as attributes.
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
         let attributes = self.attributes().iter().map(|attribute| &attribute.name);
         let kept = self
             .inner

@@ -48,8 +48,43 @@ pub struct FileSink {
 
 enum Target {
     File(PartialFile),
-    /// `None` once it is finished.
-    Stream(Option<Box<dyn Encoder>>),
+    Stream(Stream),
+}
+
+/// What cannot be read again. With the first record its columns are known.
+enum Stream {
+    Opened(Box<dyn Write + Send>),
+    Begun(Box<dyn Encoder>),
+    Finished,
+}
+
+impl Stream {
+    fn begun(
+        &mut self,
+        layout: &Layout,
+        first: Option<&JsonRecord>,
+    ) -> Result<Option<&mut Box<dyn Encoder>>> {
+        if matches!(self, Self::Opened(_))
+            && let Self::Opened(out) = std::mem::replace(self, Self::Finished)
+        {
+            let mut columns = layout.columns.clone();
+            if let Some(row) = first.filter(|_| layout.looks_ahead) {
+                columns.see(row);
+            }
+            *self = Self::Begun(layout.encoder(out, columns)?);
+        }
+        Ok(match self {
+            Self::Begun(encoder) => Some(encoder),
+            _ => None,
+        })
+    }
+
+    fn finish(&mut self, layout: &Layout) -> Result<()> {
+        self.begun(layout, None)?
+            .map_or(Ok(()), |encoder| encoder.finish())?;
+        *self = Self::Finished;
+        Ok(())
+    }
 }
 
 impl FileSink {
@@ -97,15 +132,15 @@ impl FileSink {
     ///
     /// # Errors
     ///
-    /// Where it cannot be written to, or this build does not have the format.
+    /// Where this build does not have the format, or there would be several files.
     pub fn to_writer(
         writer: impl Write + Send + 'static,
         output: &OutputFile,
         schema: &RecordSchema,
     ) -> Result<Self> {
         let layout = Layout::of_stream(output, schema)?;
-        let encoder = layout.encoder(Box::new(Flushed(writer)), layout.columns.clone())?;
-        Ok(Self::new(layout, Target::Stream(Some(encoder))))
+        let stream = Stream::Opened(Box::new(Flushed(writer)));
+        Ok(Self::new(layout, Target::Stream(stream)))
     }
 
     /// Refuses what is not the very lines that are written while the run goes on.
@@ -252,23 +287,26 @@ impl<T: Serialize + Sync> Sink<T> for FileSink {
                 }
                 file.write_whole(&self.line)
             }
-            Target::Stream(Some(encoder)) => {
+            Target::Stream(stream) => {
                 let record = match self.layout.provenance {
                     ProvenanceForm::None => record.to_json()?,
                     _ => traced(record)?,
                 };
-                encoder.row(&self.layout.row(record).0)
+                let row = self.layout.row(record).0;
+                match stream.begun(&self.layout, Some(&row))? {
+                    Some(encoder) => encoder.row(&row),
+                    None => Err(Error::new(
+                        ErrorKind::Sink,
+                        "the output is finished and takes no more records",
+                    )),
+                }
             }
-            Target::Stream(None) => Err(Error::new(
-                ErrorKind::Sink,
-                "the output is finished and takes no more records",
-            )),
         }
     }
 
     async fn finish(&mut self) -> Result<()> {
         match &mut self.target {
-            Target::Stream(encoder) => encoder.take().map_or(Ok(()), |mut it| it.finish()),
+            Target::Stream(stream) => stream.finish(&self.layout),
             Target::File(file) if self.layout.is_written_at_once() => file.commit(),
             Target::File(file) if file.is_finished() => Ok(()),
             Target::File(file) => {
@@ -284,10 +322,7 @@ impl<T: Serialize + Sync> Sink<T> for FileSink {
                 let place = file.set_aside()?;
                 Ok(place.map(|path| path.display().to_string()))
             }
-            Target::Stream(encoder) => {
-                encoder.take().map_or(Ok(()), |mut it| it.finish())?;
-                Ok(None)
-            }
+            Target::Stream(stream) => stream.finish(&self.layout).map(|()| None),
         }
     }
 }
@@ -421,14 +456,19 @@ mod tests {
         let schema = RecordSchema::default();
         let file = fs::File::create(&path).unwrap();
         let mut sink = FileSink::to_writer(file, &output, &schema).unwrap();
-        sink.write(&record(&json!({"question": "why?", "answer": "so"})))
-            .await
-            .unwrap();
+        // The first record has an attribute beside its fields.
+        sink.write(&record(
+            &json!({"question": "why?", "answer": "so", "level": 3}),
+        ))
+        .await
+        .unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(
             text,
-            "\"question\",\"answer\",\"topic\"\n\"why?\",\"so\",\"tides\"\n"
+            "\"question\",\"answer\",\"level\",\"topic\"\n\"why?\",\"so\",3,\"tides\"\n"
         );
+        let surplus = sink.write(&record(&json!({"more": 1}))).await;
+        assert!(surplus.unwrap_err().message().contains("write to a file"));
         Sink::<JsonRecord>::finish(&mut sink).await.unwrap();
         assert!(sink.write(&record(&json!({}))).await.is_err());
     }

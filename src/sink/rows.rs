@@ -164,8 +164,8 @@ pub(super) fn surplus(format: &str) -> Error {
     Error::new(
         ErrorKind::Sink,
         format!(
-            "a record has a field that the schema does not name, and {format} needs its columns before the first record; write \
-             to a file"
+            "a record has a field that neither the schema nor the first record names, and {format} needs its columns before the first \
+             record; write to a file"
         ),
     )
 }

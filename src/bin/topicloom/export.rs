@@ -8,7 +8,6 @@ use topicloom::{Error, ErrorKind, Result};
 use crate::args::ExportArgs;
 use crate::files::{self, Output};
 use crate::folder::Folder;
-use crate::page::{Course, page};
 use crate::place::Place;
 use crate::replay::{self, Replay};
 
@@ -59,14 +58,10 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
         sink.set_aside().await?;
         return Err(error);
     }
-    if let (Some(folder), Some(report)) = (&folder, run.report()) {
+    if let Some(report) = run.report() {
         files::finish_rejected(rejected.as_ref())?;
-        let course = journal
-            .map(|path| Course::of_file(&path, said.prices().clone()))
-            .transpose()?;
-        let split = sink.split_report();
-        let page = page(&said, report, &sink.collector, course, split);
-        folder.finish(&said, &args.to.file(), report, split, &page)?;
+        let (prices, output) = (said.prices(), args.to.file());
+        sink.finish_folder(&said, prices, &output, report, journal.as_deref())?;
     }
     if !args.quiet {
         let place = match args.to.path() {

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use serde_json::json;
 use topicloom::input::OutputFile;
+use topicloom::llm::price::PriceTable;
 use topicloom::run::StopHandle;
 use topicloom::schema::RecordSchema;
 use topicloom::sink::{FileSink, PartialFile, RejectedJsonl, Sink, SplitReport};
@@ -16,8 +17,9 @@ use topicloom::{
 };
 
 use crate::args::{DriveArgs, OutputArgs};
-use crate::folder::Folder;
+use crate::folder::{DataSet, Folder};
 use crate::input;
+use crate::languages::Languages;
 use crate::page::{Collector, Course, page};
 
 /// Standard output, as `-`.
@@ -126,6 +128,7 @@ pub(crate) struct Output {
     folder: Option<Folder>,
     /// What the page in the folder shows.
     pub(crate) collector: Collector,
+    languages: Languages,
 }
 
 impl Output {
@@ -146,6 +149,7 @@ impl Output {
             sink,
             folder,
             collector: Collector::default(),
+            languages: Languages::default(),
         })
     }
 
@@ -160,6 +164,33 @@ impl Output {
     pub(crate) fn split_report(&self) -> Option<&SplitReport> {
         self.sink.split_report()
     }
+
+    /// Writes what belongs to the folder, where there is one, once all records are there.
+    pub(crate) fn finish_folder(
+        &self,
+        input: &GenerateByTopicInput,
+        prices: &PriceTable,
+        output: &OutputFile,
+        report: &Report,
+        journal: Option<&Path>,
+    ) -> Result<()> {
+        let Some(folder) = &self.folder else {
+            return Ok(());
+        };
+        let course = journal.map(|path| Course::of_file(path, prices.clone()));
+        let course = course.transpose()?;
+        let split = self.split_report();
+        let set = DataSet {
+            input,
+            prices,
+            output,
+            report,
+            split,
+            languages: self.languages.of_the_set(),
+        };
+        let page = page(input, report, &self.collector, course, split);
+        folder.finish(&set, &page)
+    }
 }
 
 #[async_trait]
@@ -167,6 +198,7 @@ impl Sink for Output {
     async fn write(&mut self, record: &Record) -> Result<()> {
         if self.folder.is_some() {
             self.collector.see(record);
+            self.languages.see(&record.data);
         }
         self.sink.write(record).await
     }
@@ -190,7 +222,7 @@ pub(crate) struct Files {
     reader: Reader,
     /// Where the records go, and what they are made from.
     said: (OutputFile, GenerateByTopicInput),
-    /// By which prices the page in the folder is drawn.
+    /// Where prices are beside those of the input.
     prices: Option<PathBuf>,
 }
 
@@ -225,17 +257,10 @@ impl Files {
     /// Writes what belongs to the folder of the output, where it is one, once all records are there.
     pub(crate) fn finish_folder(&self, report: &Report, journal: Option<&Path>) -> Result<()> {
         let (file, input) = &self.said;
-        let Some(folder) = &self.sink.folder else {
-            return Ok(());
-        };
         let prices = input::prices(input, self.prices.as_deref())?;
-        let course = journal.filter(|path| path.is_file());
-        let course = course
-            .map(|path| Course::of_file(path, prices))
-            .transpose()?;
-        let split = self.sink.split_report();
-        let page = page(input, report, &self.sink.collector, course, split);
-        folder.finish(input, file, report, split, &page)
+        let journal = journal.filter(|path| path.is_file());
+        self.sink
+            .finish_folder(input, &prices, file, report, journal)
     }
 
     /// Keeps the report of a run that is not complete where the rest of it is kept.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use topicloom::input::{OutputFile, RecordFormat};
+use topicloom::llm::price::PriceTable;
 use topicloom::sink::{PartialFile, SplitReport};
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Report, Result};
 
@@ -22,6 +23,16 @@ const EARLIER: &str = "SHA256SUMS.earlier";
 /// The folder of an output such as `out/`.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(PathBuf);
+
+/// What is said of a data set.
+pub(crate) struct DataSet<'a> {
+    pub(crate) input: &'a GenerateByTopicInput,
+    pub(crate) prices: &'a PriceTable,
+    pub(crate) output: &'a OutputFile,
+    pub(crate) report: &'a Report,
+    pub(crate) split: Option<&'a SplitReport>,
+    pub(crate) languages: Vec<&'static str>,
+}
 
 impl Folder {
     /// Returns the folder that an output names: with a separator at its end, or one that is there.
@@ -78,14 +89,7 @@ impl Folder {
     }
 
     /// Writes what is known once all records are there. Each file gets its name in one step, the sums last.
-    pub(crate) fn finish(
-        &self,
-        input: &GenerateByTopicInput,
-        output: &OutputFile,
-        report: &Report,
-        split: Option<&SplitReport>,
-        page: &str,
-    ) -> Result<()> {
+    pub(crate) fn finish(&self, set: &DataSet<'_>, page: &str) -> Result<()> {
         self.write("report.html", page)?;
         let mut listed = ["report.json", "report.html", "manifest.json", "README.md"]
             .map(str::to_owned)
@@ -97,23 +101,30 @@ impl Folder {
             named.map_err(|error| failed(&partial, error))?;
             listed.push(name.to_owned());
         }
-        self.write("report.json", &report_text(report, split))?;
+        self.write("report.json", &report_text(set.report, set.split))?;
         let inside = |file: PathBuf| {
             let name = file.file_name()?.to_string_lossy().into_owned();
             Some(format!("data/{name}"))
         };
-        let names: Vec<String> = output.files().into_iter().filter_map(inside).collect();
-        let sidecars: Vec<String> = output.sidecars().into_iter().filter_map(inside).collect();
+        let names: Vec<String> = set.output.files().into_iter().filter_map(inside).collect();
+        let sidecars: Vec<String> = set
+            .output
+            .sidecars()
+            .into_iter()
+            .filter_map(inside)
+            .collect();
         let mut sums = Vec::new();
         for name in &names {
             sums.push((name.clone(), self.sum_of(name)?));
         }
-        let mut manifest = manifest(input, report, &sums);
-        if let Some(split) = split {
+        let mut manifest = manifest(set);
+        let files = sums.iter().map(|(name, sum)| self.listed(name, sum));
+        manifest["files"] = files.collect::<Result<Value>>()?;
+        if let Some(split) = set.split {
             manifest["split"] = json!(split);
         }
         self.write("manifest.json", &format!("{manifest:#}\n"))?;
-        self.write("README.md", &self.card(input, report, split, &names))?;
+        self.write("README.md", &self.card(set, &names))?;
         listed.extend(sidecars.iter().cloned());
         self.tidy_up(&[names, sidecars].concat())?;
         for name in listed {
@@ -183,14 +194,15 @@ impl Folder {
         }))
     }
 
+    fn listed(&self, name: &str, sum: &str) -> Result<Value> {
+        let path = self.0.join(name);
+        let there = fs::metadata(&path).map_err(|error| failed(&path, error))?;
+        Ok(json!({"name": name, "bytes": there.len(), "sha256": sum}))
+    }
+
     /// Returns the card of the data set, with the head that Hugging Face reads.
-    fn card(
-        &self,
-        input: &GenerateByTopicInput,
-        report: &Report,
-        split: Option<&SplitReport>,
-        files: &[String],
-    ) -> String {
+    fn card(&self, set: &DataSet<'_>, files: &[String]) -> String {
+        let report = set.report;
         let category = match report.accepted {
             0..1_000 => "n<1K",
             1_000..10_000 => "1K<n<10K",
@@ -210,9 +222,17 @@ impl Folder {
             .keys()
             .map(|name| format!("`{name}`"))
             .collect();
+        let languages = set
+            .languages
+            .iter()
+            .fold(String::new(), |mut lines, language| {
+                let head = if lines.is_empty() { "language:\n" } else { "" };
+                let _ = writeln!(lines, "{head}- {language}");
+                lines
+            });
         let name = self.0.file_name().unwrap_or_default().to_string_lossy();
         let mut card = format!(
-            "---\nlicense: unknown\ntags:\n- synthetic\n- topicloom\nsize_categories:\n- {category}\nconfigs:\n- config_name: default\n  \
+            "---\nlicense: unknown\n{languages}tags:\n- synthetic\n- topicloom\nsize_categories:\n- {category}\nconfigs:\n- config_name: default\n  \
              data_files:{sides}\n---\n\n# {name}\n\nMade with topicloom {} by {}.\n\n| | |\n|---|---|\n",
             env!("CARGO_PKG_VERSION"),
             models.join(", ")
@@ -230,10 +250,10 @@ impl Folder {
         ] {
             let _ = writeln!(card, "| {what} | {number} |");
         }
-        if let Some(split) = split {
+        if let Some(split) = set.split {
             let _ = writeln!(card, "| sides | {split} |");
         }
-        if let Some(instruction) = input.user_instruction() {
+        if let Some(instruction) = set.input.user_instruction() {
             let quoted = instruction.lines().map(|line| format!("> {line}\n"));
             let _ = write!(
                 card,
@@ -248,21 +268,25 @@ impl Folder {
 }
 
 /// Returns where the data set comes from. The input holds no secret: keys are in the environment, and headers are masked.
-fn manifest(input: &GenerateByTopicInput, report: &Report, sums: &[(String, String)]) -> Value {
-    let files = sums
-        .iter()
-        .map(|(name, sum)| json!({"name": name, "sha256": sum}));
+fn manifest(set: &DataSet<'_>) -> Value {
+    let DataSet {
+        input,
+        prices,
+        report,
+        ..
+    } = set;
+    let price = |name: &String| Some((name.clone(), json!(prices.get(name)?)));
     json!({
         "topicloom": env!("CARGO_PKG_VERSION"),
         "input": input.to_json(),
         "input_fingerprint": format!("{:032x}", input.fingerprint()),
         "seed": input.settings().seed,
         "models": report.models.keys().collect::<Vec<_>>(),
+        "prices": report.models.keys().filter_map(price).collect::<Value>(),
         "requested": report.requested,
         "accepted": report.accepted,
         "topics": report.topics.iter().map(|it| json!({"topic": it.topic, "records": it.candidates.accepted})).collect::<Value>(),
         "spending": report.spending,
-        "files": files.collect::<Value>(),
     })
 }
 

@@ -28,6 +28,7 @@ mod journal;
 mod keep;
 #[cfg(test)]
 mod keys;
+mod languages;
 mod models;
 mod out;
 mod page;

@@ -1,9 +1,11 @@
 //! The records of a journal, made once more without a call.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use futures::StreamExt;
 use serde_json::Value;
+use topicloom::dedup::Given;
 use topicloom::input::GenerateByTopicInputBuilder;
 use topicloom::journal::ReadOnlyJournal;
 use topicloom::llm::models::ModelRegistry;
@@ -33,20 +35,68 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) async fn of(place: Place) -> Result<Self> {
-        let (said, journal) = match place {
-            Place::Database(row) => database::to_export(row).await?,
-            Place::File(path) => (run::last_input(&path)?, ReadOnlyJournal::file(path)),
+        let (said, journal, before) = match place {
+            Place::Database(row) => {
+                let (input, journal) = database::to_export(row).await?;
+                (input, journal, None)
+            }
+            Place::File(path) => {
+                let (input, before) = as_made(&path)?;
+                (input, ReadOnlyJournal::file(path), before)
+            }
         };
         let without =
             |builder: GenerateByTopicInputBuilder, key: &&str| builder.set(key, Value::Null);
         let input = OF_THE_RUN.iter().fold(said.to_builder(), without).build()?;
         let pipeline = Pipeline::builder_from_input(&input, &ModelRegistry::without_calls())?;
+        let mut pipeline = pipeline.journal(journal);
+        if let Some(before) = before {
+            // It asks for what was added alone.
+            pipeline = pipeline.resume_changed_input().already_seen(before);
+        }
         Ok(Self {
-            pipeline: pipeline.journal(journal),
+            pipeline,
             said,
             input,
         })
     }
+}
+
+/// Returns the input of a journal, as the run saw it: one that added records to a file made only those that were not there, and knew
+/// the others. What the journal holds are the added ones.
+fn as_made(journal: &Path) -> Result<(GenerateByTopicInput, Option<Given>)> {
+    let (mut input, plan) = run::last_start(journal)?;
+    let appends = input
+        .get_mut("data_factory_config")
+        .and_then(|config| config.as_object_mut()?.shift_remove("append"));
+    if appends != Some(Value::Bool(true)) {
+        return Ok((GenerateByTopicInput::from_json_value(input)?, None));
+    }
+    let added = plan.map_or(0, |plan| plan.total());
+    let all = input["num_records"].as_u64().unwrap_or(added);
+    input["num_records"] = added.into();
+    let input = GenerateByTopicInput::from_json_value(input)?;
+    let Some(output) = &input.settings().output else {
+        return Ok((input, None));
+    };
+    let name = output.path.display().to_string();
+    let unreadable = |error: std::io::Error| {
+        let message = "the records that the run added to cannot be read";
+        Error::new(ErrorKind::InvalidInput, message)
+            .with_context("file", name.clone())
+            .with_source(error)
+    };
+    let text = std::fs::read_to_string(&output.path).map_err(&unreadable)?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let before = usize::try_from(all.saturating_sub(added)).unwrap_or(usize::MAX);
+    let before = lines
+        .take(before)
+        .map(|line| serde_json::from_str(line).map_err(std::io::Error::from));
+    let before = before
+        .collect::<std::io::Result<Vec<Value>>>()
+        .map_err(&unreadable)?;
+    let before = Given::records(name.as_str(), before).without(&input.labels());
+    Ok((input, Some(before)))
 }
 
 /// Hands on each record until the answers of the journal are used up; afterwards the run has its report.

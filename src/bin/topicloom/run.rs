@@ -3,8 +3,10 @@
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
+use serde_json::Value;
 use topicloom::journal::{Entry, FileJournal, JournalReader, OpenedJournal};
 use topicloom::llm::models::ModelRegistry;
+use topicloom::plan::Plan;
 use topicloom::sink::Sink;
 use topicloom::{
     Error, ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Report, Result, Run,
@@ -152,20 +154,26 @@ async fn resume_by(way: &mut Way, mut args: ResumeArgs) -> Result<(), Failure> {
 
 /// Returns the input that a journal belongs to: that of the last start, since a run may go on with another one.
 pub(crate) fn last_input(journal: &Path) -> Result<GenerateByTopicInput> {
-    let mut last = None;
+    GenerateByTopicInput::from_json_value(last_start(journal)?.0)
+}
+
+/// Returns the input of the last start, as it stands in a journal, and the last plan.
+pub(crate) fn last_start(journal: &Path) -> Result<(Value, Option<Plan>)> {
+    let (mut input, mut plan) = (None, None);
     for entry in JournalReader::open(journal)? {
-        if let Entry::Started(header) = entry? {
-            last = Some(header.input);
+        match entry? {
+            Entry::Started(header) => input = Some(header.input),
+            Entry::Planned(settled) => plan = Some(settled),
+            _ => {}
         }
     }
-    let Some(input) = last else {
-        return Err(Error::new(
+    input.map(|input| (input, plan)).ok_or_else(|| {
+        Error::new(
             ErrorKind::InvalidInput,
             "the journal holds no run that could go on",
         )
-        .with_context("file", journal.display().to_string()));
-    };
-    GenerateByTopicInput::from_json_value(input)
+        .with_context("file", journal.display().to_string())
+    })
 }
 
 /// Makes the records of an input in this process, and writes them as they are accepted.
