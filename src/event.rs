@@ -81,7 +81,7 @@ pub enum RunEvent<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         filter: Option<&'static str>,
         /// Where the schema and the caller's type disagree, of a record that fits the one and not the other.
-        #[serde(serialize_with = "written::place")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         disagreement: Option<&'a DecodeFault>,
     },
     /// An answer had a fault.
@@ -154,9 +154,9 @@ pub enum RunEvent<'a> {
 }
 
 /// How parts of an event are written.
-#[allow(clippy::trivially_copy_pass_by_ref, clippy::ref_option_ref)] // As serde calls them.
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls them.
 mod written {
-    use super::{DecodeFault, Display, Duration, Plan, Serializer, Topic};
+    use super::{Display, Duration, Plan, Serializer, Topic};
 
     /// The name and quota of each topic. A topic may hold a row of the caller's data, and that is not for logs.
     pub(super) fn quotas<S: Serializer>(plan: &&Plan, serializer: S) -> Result<S::Ok, S::Error> {
@@ -169,13 +169,6 @@ mod written {
 
     pub(super) fn name<S: Serializer>(topic: &&Topic, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(topic.name())
-    }
-
-    pub(super) fn place<S: Serializer>(
-        fault: &Option<&DecodeFault>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&fault.map(ToString::to_string).unwrap_or_default())
     }
 
     pub(super) fn displayed<S: Serializer>(

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::violation::{readable, shortened};
@@ -21,6 +22,13 @@ pub struct DecodeFault {
     pub path: String,
     /// What the type wants there, if that can be told: `u32`, or "the field `name`".
     pub expected: Option<String>,
+}
+
+/// As it is displayed.
+impl Serialize for DecodeFault {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl fmt::Display for DecodeFault {

@@ -172,7 +172,7 @@ fn make(file: &PartialFile, layout: &Layout) -> Result<Option<SplitReport>> {
     }
     let (sides, report) = match (&layout.split, &neighbours) {
         (Some((split, _)), Some(neighbours)) => {
-            let (sides, report) = SplitReport::of(split, &neighbours, file.path());
+            let (sides, report) = SplitReport::of(split, neighbours, file.path());
             (sides, Some(report))
         }
         _ => (Vec::new(), None),

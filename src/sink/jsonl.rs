@@ -62,9 +62,10 @@ impl JsonlSink {
     /// Creates a sink that writes to anything, such as standard output, and flushes it after each line.
     ///
     /// There is nothing to commit: what is written is there at once. The writer should not block for long.
+    #[allow(clippy::missing_panics_doc)] // Only a head could fail to be written, and JSON Lines have none.
     pub fn to_writer(writer: impl Write + Send + 'static) -> Self {
         let sink = FileSink::to_writer(writer, &OutputFile::default(), &RecordSchema::default());
-        Self(sink.expect("JSON Lines need no head, and every build has them"))
+        Self(sink.expect("JSON Lines have no head, and every build has them"))
     }
 }
 

@@ -131,8 +131,8 @@ async fn made(records: u64) -> Made {
     let prices =
         json!({"test/one": {"input": 1, "output": 3}, "test/two": {"input": 2, "output": 7}});
     let prices = PriceTable::empty()
-        .with_json(prices.as_object().unwrap())
-        .unwrap();
+        .with_json(prices.as_object().expect("an object"))
+        .expect("they are prices");
     let journal = MemoryJournal::default();
     let pipeline = Pipeline::builder(model("test/one", 1))
         .model_with_weight(model("test/two", 2), 1)
