@@ -142,6 +142,10 @@ pub(crate) fn page(
             "sides": split.sides.iter().map(|side| json!([cut(&side.name, NAME), count(side.records as u64), count(side.wanted as u64)])).collect::<Value>(),
             "groups": count(split.groups as u64), "grouped": count(split.grouped as u64),
             "shared": percent(split.shared_words),
+            "closest": split.closest_sides.as_ref().map(|it| {
+                let [one, other] = it.rows.each_ref().map(|it| format!("{} {}", cut(&it.side, NAME), count(it.row as u64)));
+                [percent(it.similarity), one, other]
+            }),
         })),
         "scores": report.scores.iter().take(MOST_ROWS).map(|(name, it)| json!({
             "name": cut(name, NAME), "mean": it.mean().map(short), "agreement": it.agreement().map(percent),
