@@ -8,6 +8,7 @@
 // The table goes to standard output, and counts of records become shares.
 #![allow(clippy::print_stdout, clippy::cast_precision_loss)]
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -113,7 +114,7 @@ fn make(records: u64, mut take: impl FnMut(Record)) {
         let mut words = |count: u64| -> String {
             let mut text = String::new();
             for _ in 0..count {
-                text += &format!("word{} ", random.below(5000));
+                let _ = write!(text, "word{} ", random.below(5000));
             }
             text
         };

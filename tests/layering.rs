@@ -38,7 +38,7 @@ const LAYERS: &[&[&str]] = &[
         "filter",
     ],
     &["outcome", "report", "event", "hooks"],
-    &["journal", "sink", "ledger"],
+    &["journal", "sink", "ledger", "otel"],
     &["engine", "run", "estimate", "preview"],
     &["pipeline", "testing"],
     &["shared"],
@@ -82,6 +82,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ),
     ("input", "schedule", "an input names a policy"),
     ("dedup", "llm", "an embedding model has a name"),
+    ("record", "llm", "a record says what its call used and cost"),
     ("filter", "llm", "a judge asks a model"),
     (
         "testing",

@@ -68,7 +68,7 @@ mod tests {
         let french =
             "Deux fois par jour la mer monte, et personne sur la plage ne demande pourquoi.";
         let see = |languages: &mut Languages, value: Value| {
-            languages.see(value.as_object().expect("an object"))
+            languages.see(value.as_object().expect("an object"));
         };
         see(
             &mut languages,

@@ -55,9 +55,9 @@ impl Replay {
             pipeline = pipeline.resume_changed_input().already_seen(before);
         }
         Ok(Self {
-            pipeline,
             said,
             input,
+            pipeline,
         })
     }
 }
