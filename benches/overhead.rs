@@ -1,5 +1,5 @@
 //! What the pipeline costs beside a bare HTTP loop, against the same server, in one run; and how soon the command, which
-//! finds its model by name and follows its lane, is at full speed.
+//! finds its model by name and follows its rate limiter, is at full speed.
 //!
 //! ```text
 //! cargo bench --bench overhead --features cli
@@ -248,7 +248,7 @@ async fn whole_pipeline(server: &Server, setup: &Setup) {
         .api_key("key");
     let client =
         OpenAiClient::new(input.generation_model(), options).expect("the options are whole");
-    // A client of one's own follows no lane: the server takes all that is asked from the first moment on.
+    // A client of one's own follows no rate limiter: the server takes all that is asked from the first moment on.
     let pipeline = Pipeline::builder(client).build();
     let dataset = pipeline.generate(input).await.expect("the run completes");
     assert_eq!(dataset.len() as u64, setup.records);

@@ -1,7 +1,7 @@
 //! How much is recovered from the answers in `tests/cases/parse`, and how fast answers are read.
 //!
 //! `cargo bench --bench parse`. Numbers are the best of several rounds in one run: compare the columns of one table, not
-//! tables of different runs. The comparison with other crates that mend JSON is in `benches/compare-parse`, a
+//! tables of different runs. The comparison with other crates that repair JSON is in `benches/compare-parse`, a
 //! crate of its own, so that their dependencies burden no other build.
 
 #![allow(clippy::print_stdout, clippy::cast_precision_loss)]

@@ -10,7 +10,7 @@ use tracing::warn;
 use crate::error::{Error, ErrorKind};
 use crate::llm::layers::Spending;
 use crate::outcome::{AnswerFault, GiveUp, Rejection};
-use crate::parse::Mends;
+use crate::parse::Repairs;
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::schema::{CoercionKind, DecodeFault};
@@ -51,8 +51,8 @@ pub enum RunEvent<'a> {
         task: u64,
         /// Records found in it.
         candidates: usize,
-        /// How its JSON was mended.
-        mends: &'a Mends,
+        /// How its JSON was repaired.
+        repairs: &'a Repairs,
         /// How values were given the type that the schema asks for.
         coercions: &'a [CoercionKind],
         /// What the run has spent so far, earlier processes included.

@@ -37,7 +37,7 @@ counted! {
         Truncated => "truncated",
         /// There was no text.
         Empty => "empty",
-        /// No JSON was found, or it could not be mended.
+        /// No JSON was found, or it could not be repaired.
         Unreadable => "unreadable",
         /// There was JSON, but no record in it.
         NoRecords => "no_records",

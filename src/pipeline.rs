@@ -24,7 +24,7 @@ use crate::guard::PanicTrap;
 use crate::hooks::{Accepted, Failed, Hooks, Rejected};
 use crate::input::{GenerateByTopicInput, JudgeSettings, Settings, Storage};
 use crate::journal::{FileJournal, FilterVerdicts, Journal, RunEmbedder};
-use crate::llm::layers::{Budget, Cached, Lane};
+use crate::llm::layers::{Budget, Cached, RateLimiter};
 use crate::llm::models::ModelRegistry;
 use crate::llm::price::{PriceTable, Usd};
 use crate::llm::{Backend, LlmClient, Model, ModelName, OwnLimit};
@@ -205,13 +205,13 @@ impl PipelineBuilder {
         self
     }
 
-    /// Follows a lane with the model that the builder started with: limits per minute, pauses, adaptive concurrency.
+    /// Follows a rate limiter with the model that the builder started with: limits per minute, pauses, adaptive concurrency.
     ///
-    /// By default a model found by its name follows the lane that all runs of the process share, and a client of
+    /// By default a model found by its name follows the rate limiter that all runs of the process share, and a client of
     /// your own follows none: it is asked as much as `max_concurrency` says from the first moment.
     #[must_use]
-    pub fn lane(mut self, lane: Arc<Lane>) -> Self {
-        self.generation[0].0.lane = Some(lane);
+    pub fn rate_limiter(mut self, limiter: Arc<RateLimiter>) -> Self {
+        self.generation[0].0.limiter = Some(limiter);
         self
     }
 

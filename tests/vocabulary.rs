@@ -25,6 +25,10 @@ const GIVEN_UP: &[&str] = &[
     "gists",
     "telling_requests_apart",
     "DRIVING",
+    "Lane",
+    "Mend",
+    "Mends",
+    "mends",
 ];
 
 /// Phrases that make a tired reader stop.

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use topicloom::parse::{Answer, Limits, Mend, Shape, records, strings};
+use topicloom::parse::{Answer, Limits, Repair, Shape, records, strings};
 
 fuzz_target!(|text: &str| {
     let limits = Limits::default();
@@ -27,8 +27,8 @@ fuzz_target!(|text: &str| {
         // A raw control character, once escaped, may look like a LaTeX command; that is undone once and for all. It may
         // have come out of an answer that was escaped as a whole.
         let had_control = text.contains(|c: char| c.is_ascii_control())
-            || first.mends[Mend::RawControl] > 0;
-        if again.mends[Mend::LatexEscape] > 0 && had_control {
+            || first.repairs[Repair::RawControl] > 0;
+        if again.repairs[Repair::LatexEscape] > 0 && had_control {
             first = again;
             again = records(&write(&first), &known, &limits);
         }
@@ -39,7 +39,7 @@ fuzz_target!(|text: &str| {
                 .zip(&first.values)
                 .all(|(one, other)| alike(one, other));
         assert!(same, "{:?} became {:?}", first.values, again.values);
-        assert!(again.mends.is_empty(), "{:?}", again.mends);
+        assert!(again.repairs.is_empty(), "{:?}", again.repairs);
     }
     let names = strings(text, &limits);
     assert!(names.values.iter().all(Value::is_string));
@@ -83,14 +83,14 @@ fn check(text: &str, answer: &Answer) {
     // A backspace or a form feed is the rest of a backslash and a letter. Names stand once for each column of a table.
     let is_rest = |byte: &u8| matches!(byte, 8 | 12);
     let rests = text.bytes().filter(is_rest).count();
-    let mended = |mend| answer.mends[mend] > 0;
-    let plain = mended(Mend::PlainForm);
+    let repaired = |repair| answer.repairs[repair] > 0;
+    let plain = repaired(Repair::PlainForm);
     assert!(plain || bytes <= text.len() + rests, "{bytes} bytes out of {text:?}");
     // Without escapes and entities, what is in a string stands in the answer as it is.
     let verbatim = !text.contains(['\\', '&']) && rests == 0;
-    let joined = [Mend::JoinedStrings, Mend::PlainForm, Mend::Quotation, Mend::DoubledQuote];
-    let joined = joined.into_iter().any(mended);
-    let renamed = |found: &str| (plain || mended(Mend::RenamedKey)) && ["question", "answer"].contains(&found);
+    let joined = [Repair::JoinedStrings, Repair::PlainForm, Repair::Quotation, Repair::DoubledQuote];
+    let joined = joined.into_iter().any(repaired);
+    let renamed = |found: &str| (plain || repaired(Repair::RenamedKey)) && ["question", "answer"].contains(&found);
     for found in texts.iter().filter(|found| verbatim && !renamed(found)) {
         let stands = if joined {
             follows(text, found)

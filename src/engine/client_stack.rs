@@ -83,9 +83,9 @@ impl ClientContext {
         let client = Traced::new(client);
         let client = Noted::new(Metered::new(client, calls), &self.log, budget);
         let client = ConcurrencyLimited::new(client, Arc::clone(&self.permits));
-        match &backend.lane {
-            Some(lane) => {
-                let client = Adaptive::new(client, Arc::clone(lane), settings.max_concurrency);
+        match &backend.limiter {
+            Some(limiter) => {
+                let client = Adaptive::new(client, Arc::clone(limiter), settings.max_concurrency);
                 self.upper_layers(client, seed)
             }
             None => self.upper_layers(client, seed),

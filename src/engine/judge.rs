@@ -22,7 +22,7 @@ use crate::input::QUOTE;
 use crate::journal::{JudgedNotes, Log};
 use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
 use crate::outcome::{AnswerFault, Rejection};
-use crate::parse::{self, Fault, Limits, Mend, Mends, Shape};
+use crate::parse::{self, Fault, Limits, Repair, Repairs, Shape};
 use crate::record::{Decoded, JsonRecord};
 use crate::schema::coerce::read_json_texts;
 use crate::schema::dialect::Compiled;
@@ -68,7 +68,7 @@ pub(super) struct Judged {
     pub(super) is_loop: bool,
     pub(super) usage: Usage,
     pub(super) candidates: Vec<Result<Ready, Refused>>,
-    pub(super) mends: Mends,
+    pub(super) repairs: Repairs,
     pub(super) coercions: Vec<CoercionKind>,
     /// Keys that were taken away since the field list does not name them.
     pub(super) dropped_keys: usize,
@@ -225,9 +225,9 @@ impl Judge {
         };
         judged.fault = fault.map(answer_fault);
         judged.advice = fault.map(|fault| fault.advice().to_owned());
-        judged.mends = answer.mends;
+        judged.repairs = answer.repairs;
         let mut values = answer.values;
-        let untyped = answer.mends[Mend::PlainForm] > 0;
+        let untyped = answer.repairs[Repair::PlainForm] > 0;
         if untyped && judged.at_limit {
             // Nothing in such a text tells whether its last record is whole.
             values.pop();
@@ -262,7 +262,7 @@ impl Judge {
         };
         let is_ready = |candidate: &Result<Ready, Refused>| matches!(candidate, Ok(ready) if ready.placeholder.is_none());
         judged.is_clean = judged.fault.is_none()
-            && judged.mends == Mends::default()
+            && judged.repairs == Repairs::default()
             && judged.coercions.is_empty()
             && judged.dropped_keys == 0
             && judged.candidates.iter().all(is_ready);
@@ -278,7 +278,7 @@ impl Judge {
         })
     }
 
-    /// Mends what may be mended of a value.
+    /// Repairs what may be repaired of a value.
     fn tidied(&self, value: Value, untyped: bool, judged: &mut Judged) -> Value {
         let value = self.coerced(value, untyped, &mut judged.coercions);
         let (value, dropped) = self.parts.schema.drop_unknown_keys(value);
@@ -434,7 +434,7 @@ impl Judge {
         }
         match self.parts.decoder.decode(value) {
             Ok(data) => Ok(data),
-            // The model cannot mend that: the attributes of the caller's type disagree with one another.
+            // The model cannot repair that: the attributes of the caller's type disagree with one another.
             Err(fault) => Err(Refused {
                 disagreement: Some(Box::new(fault)),
                 ..Refused::new(Rejection::Undecodable, None)

@@ -68,7 +68,7 @@ impl ReportBuilder {
 
     /// Adds what was found in one answer of `model`.
     pub(super) fn answer(&mut self, model: &str, judged: &Judged) {
-        self.report.mends.merge(&judged.mends);
+        self.report.repairs.merge(&judged.repairs);
         self.report.dropped_keys += judged.dropped_keys as u64;
         self.at_limit += u64::from(judged.at_limit);
         for kind in &judged.coercions {

@@ -1,4 +1,4 @@
-//! The filters of a run. One that asks a model does so as a part of the run: under its caps, in its lanes, in its journal.
+//! The filters of a run. One that asks a model does so as a part of the run: under its caps, in its rate limiters, in its journal.
 
 use std::fmt;
 use std::pin::pin;

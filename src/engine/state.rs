@@ -375,9 +375,9 @@ impl RunState {
         prompt: &PromptChoice,
         failed_calls: usize,
     ) -> Arc<AnswerOrigin> {
-        let mends = judged.mends.iter();
-        let mut repairs: BTreeMap<String, u64> = mends
-            .map(|(mend, count)| (mend.to_string(), count))
+        let repairs = judged.repairs.iter();
+        let mut repairs: BTreeMap<String, u64> = repairs
+            .map(|(repair, count)| (repair.to_string(), count))
             .collect();
         for kind in &judged.coercions {
             *repairs.entry(kind.to_string()).or_default() += 1;
@@ -411,7 +411,7 @@ impl RunState {
             topic,
             task: task.id,
             candidates: judged.candidates.len(),
-            mends: &judged.mends,
+            repairs: &judged.repairs,
             coercions: &judged.coercions,
             spent: parts.budget.spending(),
         });

@@ -54,7 +54,7 @@ pub trait RecordFilter: fmt::Debug + Send + Sync + 'static {
 /// Says whether a valid record is wanted, with the help of a model: a judge.
 ///
 /// It is added together with its model ([`PipelineBuilder::model_filter`](crate::PipelineBuilder::model_filter)), whose calls are
-/// calls of the run: they count under its caps, wait in its lanes, are retried, and are in the report and the journal. What it
+/// calls of the run: they count under its caps, wait in its rate limiters, are retried, and are in the report and the journal. What it
 /// says is kept under its key, as with [`RecordFilter::key`], so that nobody pays for it twice.
 ///
 /// # For implementors

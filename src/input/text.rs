@@ -107,7 +107,7 @@ impl Written {
                     self.format.name(),
                     stopped.message
                 );
-                InputFault::new("", problem, "mend it there")
+                InputFault::new("", problem, "correct it there")
             } else {
                 InputFault::new(repeated, "stands there twice", "leave one of them out")
             };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::layers::{Fallback, Lane, Weighted};
+use super::layers::{Fallback, RateLimiter, Weighted};
 use super::models::{ModelRegistry, OFFLINE};
 use super::{Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName, Parameters, RateLimit};
 use crate::error::Result;
@@ -15,8 +15,8 @@ use crate::error::Result;
 pub(crate) struct Backend {
     pub(crate) client: Arc<dyn LlmClient>,
     /// `None` asks as much as the run wants.
-    pub(crate) lane: Option<Arc<Lane>>,
-    /// Whether another process makes the calls, which then has the layers that are about one call: time-out, lane
+    pub(crate) limiter: Option<Arc<RateLimiter>>,
+    /// Whether another process makes the calls, which then has the layers that are about one call: time-out, rate limiter
     /// and fallbacks of output mode and parameters.
     pub(crate) is_leased: bool,
 }
@@ -35,12 +35,12 @@ impl Backend {
     pub(crate) fn new(client: impl LlmClient) -> Self {
         Self {
             client: Arc::new(client),
-            lane: None,
+            limiter: None,
             is_leased: false,
         }
     }
 
-    /// Finds a client by its name. All runs of the process share the lane of a provider's model, as they share
+    /// Finds a client by its name. All runs of the process share the rate limiter of a provider's model, as they share
     /// its limits; the embedded model has none.
     pub(crate) fn named(
         name: &ModelName,
@@ -50,25 +50,25 @@ impl Backend {
         let of_provider = format!("{}/*", name.provider());
         let said = [name.as_str(), &of_provider, "*"];
         let limit = said.into_iter().find_map(|named| limits.get(named));
-        let lane = if name.provider() == OFFLINE {
-            limit.map(|_| Arc::new(Lane::new(name.as_str())))
+        let limiter = if name.provider() == OFFLINE {
+            limit.map(|_| Arc::new(RateLimiter::new(name.as_str())))
         } else {
-            Some(Lane::shared(name.as_str()))
+            Some(RateLimiter::shared(name.as_str()))
         };
-        if let (Some(lane), Some(limit)) = (&lane, limit) {
-            limit.apply(lane);
+        if let (Some(limiter), Some(limit)) = (&limiter, limit) {
+            limit.apply(limiter);
         }
         Ok(Self {
             client: models.client(name)?,
-            lane,
+            limiter,
             is_leased: false,
         })
     }
 
-    /// Returns whether this is the same client in the same lane.
+    /// Returns whether this is the same client in the same rate limiter.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        let lane = |backend: &Self| backend.lane.as_ref().map(Arc::as_ptr);
-        Arc::ptr_eq(&self.client, &other.client) && lane(self) == lane(other)
+        let limiter = |backend: &Self| backend.limiter.as_ref().map(Arc::as_ptr);
+        Arc::ptr_eq(&self.client, &other.client) && limiter(self) == limiter(other)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a model may be asked a minute, as an input says it.
 
-use super::layers::Lane;
+use super::layers::RateLimiter;
 
 /// What a model may be asked a minute: one entry of `rate_limits` in the input. What is not set is found out while it is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,13 +13,13 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// Has a lane keep to it.
-    pub(crate) fn apply(&self, lane: &Lane) {
+    /// Has a rate limiter keep to it.
+    pub(crate) fn apply(&self, limiter: &RateLimiter) {
         if let Some(requests) = self.requests_per_minute {
-            lane.limit_requests(requests);
+            limiter.limit_requests(requests);
         }
         if let Some(tokens) = self.tokens_per_minute {
-            lane.limit_tokens(tokens);
+            limiter.limit_tokens(tokens);
         }
     }
 }

@@ -1,23 +1,23 @@
 //! What may be broken between values: marks, keys and brackets that are missing, too many or something else.
 //!
 //! One function for each place, and in it one arm for each kind of breakage, in the order they are tried. Each looks
-//! whether the kind is here; if so it mends that, says under which name, and puts the machine where it goes on. The keys of
+//! whether the kind is here; if so it repairs that, says under which name, and puts the machine where it goes on. The keys of
 //! the record are what makes them decidable: where they do not tell, nothing is done and the grammar gives up.
 
 use serde_json::Value;
 
-use super::Mend;
+use super::Repair;
 use super::tolerant::{End, Frame, Machine, Object, State, Step};
 
 impl Machine<'_> {
-    /// Mends what stands where a value must come; returns whether the machine has moved on.
+    /// Repairs what stands where a value must come; returns whether the machine has moved on.
     pub(super) fn is_broken_before_value(&mut self) -> Step<bool> {
         if !matches!(self.frames.last(), Some(Frame::Array(_))) {
             return Ok(false);
         }
         // `1. {"key": …`: words before a record.
         if let Some(start) = self.record_after_words(self.pos) {
-            self.mend(Mend::StrayText);
+            self.repair(Repair::StrayText);
             self.pos = start;
             return Ok(false);
         }
@@ -36,13 +36,13 @@ impl Machine<'_> {
             self.state = State::Next { comma: true };
         } else {
             // `["key": …`: the brace of a record in a list.
-            self.mend(Mend::MissingOpen);
+            self.repair(Repair::MissingOpen);
             self.open_object()?;
         }
         Ok(true)
     }
 
-    /// Mends what stands where a key must come; returns whether the machine has moved on.
+    /// Repairs what stands where a key must come; returns whether the machine has moved on.
     pub(super) fn is_broken_before_key(&mut self) -> Step<bool> {
         match self.mark(self.pos) {
             // `{"a": 1, {"a": 2}`: the brace before the comma is missing.
@@ -51,7 +51,7 @@ impl Machine<'_> {
                 self.state = State::Value;
             }
             // A symbol of Ruby, or bold.
-            _ if matches!(self.peek(), Some(b':' | b'*')) => self.leave_out(Mend::StrayText),
+            _ if matches!(self.peek(), Some(b':' | b'*')) => self.leave_out(Repair::StrayText),
             _ => return Ok(false),
         }
         Ok(true)
@@ -61,38 +61,38 @@ impl Machine<'_> {
     pub(super) fn takes_colon(&mut self, mut quoted: bool) -> Step<bool> {
         // `key": …`: the opening quote of a key, or `"key"": …`: a quote too many.
         if self.peek() == Some(b'"') && self.has_colon(self.pos + 1) {
-            let mend = if quoted {
-                Mend::StrayText
+            let repair = if quoted {
+                Repair::StrayText
             } else {
-                Mend::MissingQuote
+                Repair::MissingQuote
             };
-            self.leave_out(mend);
+            self.leave_out(repair);
             quoted = true;
         }
         while self.peek() == Some(b'*') {
-            self.leave_out(Mend::StrayText);
+            self.leave_out(Repair::StrayText);
         }
         self.skip_trivia();
-        if let Some((length, mend)) = self.colon(self.pos) {
+        if let Some((length, repair)) = self.colon(self.pos) {
             self.pos += length;
-            mend.into_iter().for_each(|mend| self.mend(mend));
+            repair.into_iter().for_each(|repair| self.repair(repair));
             while let Some((length, _)) = self.colon(self.pos) {
                 self.pos += length;
-                self.mend(Mend::StrayText);
+                self.repair(Repair::StrayText);
             }
         } else if self.peek().is_none() {
             return Err(End::Cut);
         } else if quoted && self.starts_value() {
-            self.mend(Mend::MissingColon);
+            self.repair(Repair::MissingColon);
         } else if !quoted && self.words_before_key(self.pos) {
             // `, and "key": …`: words between members.
-            self.mend(Mend::StrayText);
+            self.repair(Repair::StrayText);
             return Ok(false);
         } else {
             return Err(self.broken());
         }
         if !quoted {
-            self.mend(Mend::UnquotedKey);
+            self.repair(Repair::UnquotedKey);
             if let Some(Frame::Object(object)) = self.frames.last_mut() {
                 object.bare_keys = true;
             }
@@ -100,14 +100,14 @@ impl Machine<'_> {
         Ok(true)
     }
 
-    /// Mends what stands where a comma or the closing bracket must come; returns whether the machine has moved on.
+    /// Repairs what stands where a comma or the closing bracket must come; returns whether the machine has moved on.
     pub(super) fn is_broken_behind_value(&mut self) -> Step<bool> {
         let object = self.in_object();
         let next = self.past(self.pos);
         match self.mark(self.pos) {
             // `{"a": 1}, "b": 2}`: a brace too early. `[{"a": 1}}, {`: a brace too many.
             b'}' if self.record_goes_on(next) || self.list_goes_on(next) => {
-                self.leave_out(Mend::ExtraClose);
+                self.leave_out(Repair::ExtraClose);
             }
             // `{"list": ["a"}`: a bracket missing.
             b'}' if !object && self.parent_object().is_some() => self.close_unmarked()?,
@@ -122,17 +122,17 @@ impl Machine<'_> {
             // `{"a": 1 {"a": 2}`: a brace missing before the next record.
             b'{' if self.is_whole_element() => self.close_unmarked()?,
             b',' | b'}' | b']' => return Ok(false),
-            b';' => self.leave_out(Mend::ExtraComma),
-            _ if self.firm && self.stray_quote(self.pos) => self.leave_out(Mend::StrayText),
+            b';' => self.leave_out(Repair::ExtraComma),
+            _ if self.firm && self.stray_quote(self.pos) => self.leave_out(Repair::StrayText),
             _ if object && matches!(self.peek(), Some(b'.' | b'|')) => {
-                self.leave_out(Mend::MissingComma);
+                self.leave_out(Repair::MissingComma);
                 self.state = State::Next { comma: true };
             }
             // A closing fence ends the answer, so brackets still open were forgotten, not cut off.
             _ if self.at_fence(self.pos) => self.close_unmarked()?,
             b'{' if object => return Err(self.broken()),
             _ => {
-                self.mend(Mend::MissingComma);
+                self.repair(Repair::MissingComma);
                 self.state = State::Next { comma: false };
             }
         }

@@ -1,7 +1,7 @@
 //! Which of several values in an answer are the answer.
 //!
 //! Values with nothing but separators between them are one block: JSON Lines, or a list without its brackets. Where words
-//! or tags part several blocks, these rules hold. What they leave out is counted as [`Mend::Superseded`]:
+//! or tags part several blocks, these rules hold. What they leave out is counted as [`Repair::Superseded`]:
 //!
 //! - what lies in a pair of tags gives way to what lies outside;
 //! - once there is a list, single objects that are announced as an example, or stand in a sentence, are left out;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::label::{Cue, Label};
 use super::scan::{Place, Scan};
 use super::tolerant::{End, Found};
-use super::{Answer, Fault, Mend, Mends};
+use super::{Answer, Fault, Repair, Repairs};
 
 /// What one value gives.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub(super) struct Taken {
     pub(super) list: bool,
     /// Parts that are nothing wanted.
     pub(super) strays: usize,
-    pub(super) mends: Mends,
+    pub(super) repairs: Repairs,
 }
 
 /// Pairs each child of a value with how many of its levels were not closed. Only those of the last one may be.
@@ -56,12 +56,12 @@ struct Block {
 pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken) -> Answer {
     let mut blocks: Vec<Block> = Vec::new();
     let mut idle = false;
-    let thinking = scan.mends[Mend::Thinking] > 0 && scan.mends[Mend::Prose] == 0;
+    let thinking = scan.repairs[Repair::Thinking] > 0 && scan.repairs[Repair::Prose] == 0;
     for mut find in scan.finds {
         let found = &mut find.found;
         let mut taken = take(found, find.after_break);
         let fault = fault_of(found);
-        taken.mends.merge(&found.mends);
+        taken.repairs.merge(&found.repairs);
         // A whole value with nothing in it, such as an echoed schema, belongs to no block.
         if taken.values.is_empty() && found.end == End::Whole && found.dropped == 0 {
             idle = true;
@@ -77,7 +77,7 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
                 block.taken.list |= taken.list || several;
                 block.taken.values.extend(taken.values);
                 block.taken.strays += taken.strays;
-                block.taken.mends.merge(&taken.mends);
+                block.taken.repairs.merge(&taken.repairs);
                 block.serious |= found.serious;
                 block.finds += 1;
                 block.fault = graver(block.fault, fault);
@@ -102,7 +102,7 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
     let found: usize = blocks.iter().map(|block| block.taken.values.len()).sum();
     narrow(&mut blocks);
 
-    let mut mends = scan.mends;
+    let mut repairs = scan.repairs;
     let mut values: Vec<Value> = Vec::new();
     let mut strays = 0;
     let several = blocks.len() > 1;
@@ -111,9 +111,9 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
         mut taken, finds, ..
     } in blocks
     {
-        mends.merge(&taken.mends);
+        repairs.merge(&taken.repairs);
         if finds > 1 {
-            mends.add(Mend::ValueSequence);
+            repairs.add(Repair::ValueSequence);
         }
         strays += taken.strays;
         if several {
@@ -121,7 +121,7 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
         }
         values.append(&mut taken.values);
     }
-    (values.len()..found).for_each(|_| mends.add(Mend::Superseded));
+    (values.len()..found).for_each(|_| repairs.add(Repair::Superseded));
     let only_thinking = scan.unfinished_thinking || (empty && thinking);
     let fault = match values.is_empty() {
         _ if broken.is_some() => broken,
@@ -131,7 +131,7 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
     };
     Answer {
         values,
-        mends,
+        repairs,
         fault,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Mend;
+use super::Repair;
 use super::tolerant::{End, Frame, Machine, State, Step};
 
 impl Machine<'_> {
@@ -28,7 +28,7 @@ impl Machine<'_> {
 
     /// Ends what is innermost although its bracket is missing.
     pub(super) fn close_unmarked(&mut self) -> Step {
-        self.mend(Mend::MissingClose);
+        self.repair(Repair::MissingClose);
         self.close()
     }
 
@@ -76,9 +76,9 @@ impl Machine<'_> {
                     && self.view.shape.overlap(&object.map) > 0;
                 if starts_over {
                     object.split.push(std::mem::take(&mut object.map));
-                    self.found.mends.add(Mend::SplitObject);
+                    self.found.repairs.add(Repair::SplitObject);
                 } else if repeats {
-                    self.found.mends.add(Mend::DuplicateKey);
+                    self.found.repairs.add(Repair::DuplicateKey);
                 }
                 object.map.insert(key, value);
             }

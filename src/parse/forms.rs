@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Answer, Fault, Limits, Mend, Shape, strict, thinking};
+use super::{Answer, Fault, Limits, Repair, Shape, strict, thinking};
 
 /// Reads the records of an answer that holds no JSON, if it has them in another form.
 pub(super) fn read(answer: Answer, text: &str, shape: &Shape) -> Answer {
@@ -38,14 +38,14 @@ pub(super) fn read(answer: Answer, text: &str, shape: &Shape) -> Answer {
     if reader.records.is_empty() {
         return answer;
     }
-    let mut mends = answer.mends;
+    let mut repairs = answer.repairs;
     reader
         .records
         .iter()
-        .for_each(|_| mends.add(Mend::PlainForm));
+        .for_each(|_| repairs.add(Repair::PlainForm));
     Answer {
         values: reader.records,
-        mends,
+        repairs,
         fault: reader.fault,
     }
 }

@@ -145,16 +145,16 @@ pub(super) fn undo(text: &mut String, escapes: Escapes) -> u32 {
     }
     undone.sort_unstable();
     undone.dedup();
-    let mut mended = String::with_capacity(text.len() + undone.len());
+    let mut repaired = String::with_capacity(text.len() + undone.len());
     let mut from = 0;
     for &at in &undone {
-        mended.push_str(&text[from..at]);
-        mended.push('\\');
-        mended.push(char::from(letter(bytes[at])));
+        repaired.push_str(&text[from..at]);
+        repaired.push('\\');
+        repaired.push(char::from(letter(bytes[at])));
         from = at + 1;
     }
-    mended.push_str(&text[from..]);
-    *text = mended;
+    repaired.push_str(&text[from..]);
+    *text = repaired;
     u32::try_from(undone.len()).unwrap_or(u32::MAX)
 }
 

@@ -1,7 +1,7 @@
 //! What stands at a place of an answer: marks, quotes, keys, comments. It looks ahead, never further than a key is long,
-//! and changes nothing, so every reader of an answer and every mend asks here.
+//! and changes nothing, so every reader of an answer and every repair asks here.
 
-use super::{Mend, Shape};
+use super::{Repair, Shape};
 
 /// How far a look-ahead for a key goes, in bytes. Longer keys exist, but none in a record worth guessing for.
 pub(super) const KEY_REACH: usize = 256;
@@ -28,14 +28,18 @@ pub(super) struct Next {
 pub(super) struct Quote {
     pub(super) open: &'static str,
     closers: &'static [&'static str],
-    pub(super) mend: Option<Mend>,
+    pub(super) repair: Option<Repair>,
 }
 
-const fn quote(open: &'static str, closers: &'static [&'static str], mend: Option<Mend>) -> Quote {
+const fn quote(
+    open: &'static str,
+    closers: &'static [&'static str],
+    repair: Option<Repair>,
+) -> Quote {
     Quote {
         open,
         closers,
-        mend,
+        repair,
     }
 }
 
@@ -44,21 +48,21 @@ const SINGLE_CURLY: &[&str] = &["’", "'"];
 
 static QUOTES: [Quote; 11] = [
     quote("\"", &["\""], None),
-    quote("'", &["'"], Some(Mend::SingleQuotes)),
-    quote("`", &["`"], Some(Mend::OtherQuotes)),
-    quote("“", CURLY, Some(Mend::TypographicQuotes)),
-    quote("”", CURLY, Some(Mend::TypographicQuotes)),
-    quote("„", CURLY, Some(Mend::TypographicQuotes)),
-    quote("‟", CURLY, Some(Mend::TypographicQuotes)),
-    quote("‘", SINGLE_CURLY, Some(Mend::TypographicQuotes)),
-    quote("’", SINGLE_CURLY, Some(Mend::TypographicQuotes)),
-    quote("«", &["»"], Some(Mend::TypographicQuotes)),
-    quote("＂", &["＂"], Some(Mend::FullWidthPunctuation)),
+    quote("'", &["'"], Some(Repair::SingleQuotes)),
+    quote("`", &["`"], Some(Repair::OtherQuotes)),
+    quote("“", CURLY, Some(Repair::TypographicQuotes)),
+    quote("”", CURLY, Some(Repair::TypographicQuotes)),
+    quote("„", CURLY, Some(Repair::TypographicQuotes)),
+    quote("‟", CURLY, Some(Repair::TypographicQuotes)),
+    quote("‘", SINGLE_CURLY, Some(Repair::TypographicQuotes)),
+    quote("’", SINGLE_CURLY, Some(Repair::TypographicQuotes)),
+    quote("«", &["»"], Some(Repair::TypographicQuotes)),
+    quote("＂", &["＂"], Some(Repair::FullWidthPunctuation)),
 ];
 
 static TRIPLES: [Quote; 2] = [
-    quote("\"\"\"", &["\"\"\""], Some(Mend::OtherQuotes)),
-    quote("'''", &["'''"], Some(Mend::OtherQuotes)),
+    quote("\"\"\"", &["\"\"\""], Some(Repair::OtherQuotes)),
+    quote("'''", &["'''"], Some(Repair::OtherQuotes)),
 ];
 
 impl Quote {
@@ -68,7 +72,7 @@ impl Quote {
 
     /// Whether a raw line break is an error between these quotes: not between backticks, nor between three.
     pub(super) fn is_one_line(&self) -> bool {
-        self.mend != Some(Mend::OtherQuotes)
+        self.repair != Some(Repair::OtherQuotes)
     }
 
     /// The bytes that a closing quote may start with.
@@ -191,13 +195,13 @@ impl<'a> View<'a> {
         self.starts(at, "```") || self.starts(at, "~~~")
     }
 
-    /// Returns the length of a colon, or of what other languages write for it, and what that mends.
-    pub(super) fn colon(&self, at: usize) -> Option<(usize, Option<Mend>)> {
+    /// Returns the length of a colon, or of what other languages write for it, and what that repairs.
+    pub(super) fn colon(&self, at: usize) -> Option<(usize, Option<Repair>)> {
         match self.bytes.get(at)? {
             b':' => Some((1, None)),
-            _ if self.mark(at) == b':' => Some((3, Some(Mend::FullWidthPunctuation))),
-            b'=' if self.starts(at, "=>") => Some((2, Some(Mend::MissingColon))),
-            b'=' => Some((1, Some(Mend::MissingColon))),
+            _ if self.mark(at) == b':' => Some((3, Some(Repair::FullWidthPunctuation))),
+            b'=' if self.starts(at, "=>") => Some((2, Some(Repair::MissingColon))),
+            b'=' => Some((1, Some(Repair::MissingColon))),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! Gets JSON out of a model's answer, and mends it where it is broken.
+//! Gets JSON out of a model's answer, and repairs it where it is broken.
 //!
 //! Models put fences, explanations and thinking around their JSON, forget to escape quotes and backslashes, add commas, and
 //! are cut off in the middle. [`records`] finds what was meant; [`strings`] does the same for a plain list of names.
@@ -6,11 +6,11 @@
 //!
 //! - *Rather refuse than guess.* Where a text could mean two things, the record is left out and the [`Fault`] says so.
 //! - *Text is the author's.* Inside strings nothing changes except to undo what broke them, each time under
-//!   a name in [`Mends`].
+//!   a name in [`Repairs`].
 //! - *Any input is fine.* Nothing panics, nothing overflows, and time is linear in the length of the answer.
 //!
 //! Text that is valid JSON as it stands comes back as `serde_json` reads it, with one exception: escapes that
-//! are LaTeX (`\frac`, a form feed and "rac" to JSON) are undone and counted as [`Mend::LatexEscape`].
+//! are LaTeX (`\frac`, a form feed and "rac" to JSON) are undone and counted as [`Repair::LatexEscape`].
 //!
 //! # Where a kind of breakage is read
 //!
@@ -35,11 +35,11 @@ mod latex;
 mod limits;
 mod look;
 mod looping;
-mod mend;
 mod names;
 mod plain;
 mod quote;
 mod records;
+mod repair;
 mod scalar;
 mod scan;
 mod shape;
@@ -57,8 +57,8 @@ use serde_json::Value;
 pub use self::fault::Fault;
 pub use self::limits::Limits;
 pub(crate) use self::looping::is_loop;
-pub use self::mend::{Mend, Mends};
 pub(crate) use self::plain::plain_records;
+pub use self::repair::{Repair, Repairs};
 pub use self::shape::Shape;
 
 use self::choose::Taken;
@@ -71,8 +71,8 @@ use self::tolerant::Found;
 pub struct Answer {
     /// What was asked for, in the order of the answer: whole objects for [`records`], strings for [`strings`].
     pub values: Vec<Value>,
-    /// What was mended on the way.
-    pub mends: Mends,
+    /// What was repaired on the way.
+    pub repairs: Repairs,
     /// What kept the rest of the answer from being read, if anything did. There may be values beside it: those
     /// that came whole before a cut.
     pub fault: Option<Fault>,
@@ -82,7 +82,7 @@ impl Answer {
     fn faulty(fault: Fault) -> Self {
         Self {
             values: Vec::new(),
-            mends: Mends::default(),
+            repairs: Repairs::default(),
             fault: Some(fault),
         }
     }
@@ -91,12 +91,12 @@ impl Answer {
 /// Finds the records in an answer.
 ///
 /// They may come as one object, several, an array, JSON Lines, or under wrapper keys; with prose, fences and thinking
-/// around them; and broken in the ways [`Mend`] lists. Where an answer holds several pieces of JSON with words
+/// around them; and broken in the ways [`Repair`] lists. Where an answer holds several pieces of JSON with words
 /// between them, a list goes before single objects, a corrected version before the one it corrects, and what is
 /// announced as an example gives way to what is not.
 ///
 /// ```
-/// use topicloom::parse::{Fault, Limits, Mend, Shape, records};
+/// use topicloom::parse::{Fault, Limits, Repair, Shape, records};
 ///
 /// let shape = Shape::new(["question", "answer"]);
 /// let answer = records(
@@ -108,7 +108,7 @@ impl Answer {
 /// );
 /// assert_eq!(answer.values.len(), 1);
 /// assert_eq!(answer.values[0]["question"], r#"What does "overfit" mean?"#);
-/// assert_eq!(answer.mends[Mend::InnerQuote], 1);
+/// assert_eq!(answer.repairs[Repair::InnerQuote], 1);
 /// assert_eq!(answer.fault, Some(Fault::Truncated));
 /// ```
 #[must_use]
@@ -146,8 +146,8 @@ pub fn strings(text: &str, limits: &Limits) -> Answer {
     {
         answer.values = values;
         answer.fault = None;
-        answer.mends = Mends::default();
-        answer.mends.add(Mend::ValueSequence);
+        answer.repairs = Repairs::default();
+        answer.repairs.add(Repair::ValueSequence);
     }
     answer
 }
@@ -168,7 +168,7 @@ fn read(
     }
     let mut scan = find(bare, text.trim_start_matches(blank), shape, limits);
     if bare.len() < text.trim().len() {
-        scan.mends.add(Mend::InvisibleCharacter);
+        scan.repairs.add(Repair::InvisibleCharacter);
     }
     choose::choose(scan, take)
 }
@@ -189,9 +189,9 @@ fn find(bare: &str, text: &str, shape: &Shape, limits: &Limits) -> Scan {
             ..Scan::default()
         };
     }
-    if let Some((plain, mend)) = whole::unescape(text) {
+    if let Some((plain, repair)) = whole::unescape(text) {
         let mut scan = scan::scan(&plain, shape, limits);
-        scan.mends.add(mend);
+        scan.repairs.add(repair);
         return scan;
     }
     scan::scan(text, shape, limits)

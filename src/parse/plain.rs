@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::{Answer, Mends, Shape};
+use super::{Answer, Repairs, Shape};
 
 /// Reads the records of an answer that was found clean, if they are all that it can be taken for: objects with each property
 /// of a record and no other, in a list under their key, or one alone.
 pub(crate) fn plain_records(text: &str, shape: &Shape) -> Option<Answer> {
     let answer = |values| Answer {
         values,
-        mends: Mends::default(),
+        repairs: Repairs::default(),
         fault: None,
     };
     let mut value: Value = serde_json::from_str(text).ok()?;

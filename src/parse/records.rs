@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::choose::{Taken, with_open};
 use super::tolerant::Found;
-use super::{Limits, Mend, Shape, strict};
+use super::{Limits, Repair, Shape, strict};
 
 /// How many levels of wrapping are undone. Models use one or two.
 const MAX_WRAPPING: usize = 6;
@@ -47,7 +47,7 @@ impl Taker<'_> {
             Value::Object(mut object) => {
                 if !self.shape.is_plainly(&object) {
                     let renamed = self.shape.rename(&mut object);
-                    (0..renamed).for_each(|_| self.taken.mends.add(Mend::RenamedKey));
+                    (0..renamed).for_each(|_| self.taken.repairs.add(Repair::RenamedKey));
                 }
                 if open > 0 {
                     self.take_unclosed(object, open, depth);
@@ -58,9 +58,9 @@ impl Taker<'_> {
             value if holds_json(&value) => {
                 let text = value.as_str().unwrap_or_default().trim();
                 match strict::read(text, self.limits) {
-                    Some((value, mends)) => {
-                        self.taken.mends.add(Mend::DoubleEncoded);
-                        self.taken.mends.merge(&mends);
+                    Some((value, repairs)) => {
+                        self.taken.repairs.add(Repair::DoubleEncoded);
+                        self.taken.repairs.merge(&repairs);
                         self.take(value, 0, depth - 1);
                     }
                     None => self.taken.strays += 1,
@@ -100,7 +100,7 @@ impl Taker<'_> {
         if is_schema(&object, shape) {
             let inner = object.remove("properties");
             if let Some(inner) = inner.filter(|inner| self.holds_records(inner)) {
-                self.taken.mends.add(Mend::SchemaEcho);
+                self.taken.repairs.add(Repair::SchemaEcho);
                 return self.take(inner, 0, depth - 1);
             }
             return self.taken.strays += 1;

@@ -2,12 +2,12 @@
 
 use serde_json::{Number, Value};
 
-use super::Mend;
+use super::Repair;
 
 /// Reads a number in any form that models write, given the run of characters it may consist of.
 ///
 /// Returns `None` where only a guess would make a number of it, such as `12:30`, `5%` or `1/2`.
-pub(super) fn number(token: &str) -> Option<(Value, Option<Mend>)> {
+pub(super) fn number(token: &str) -> Option<(Value, Option<Repair>)> {
     if let Some(number) = strict(token) {
         return Some((number, None));
     }
@@ -16,7 +16,7 @@ pub(super) fn number(token: &str) -> Option<(Value, Option<Mend>)> {
         b'+' => ("", &token[1..]),
         _ => ("", token),
     };
-    if let Some(found @ (_, Some(Mend::NonFinite))) = literal(body) {
+    if let Some(found @ (_, Some(Repair::NonFinite))) = literal(body) {
         return Some(found);
     }
     if let Some(hex) = body.strip_prefix("0x").or_else(|| body.strip_prefix("0X")) {
@@ -24,10 +24,10 @@ pub(super) fn number(token: &str) -> Option<(Value, Option<Mend>)> {
             .ok()
             .filter(|_| !hex.starts_with(['+', '-']))?;
         let value = if sign.is_empty() { value } else { -value };
-        return Some((value.into(), Some(Mend::NumberForm)));
+        return Some((value.into(), Some(Repair::NumberForm)));
     }
     let plain = plain_form(sign, body)?;
-    strict(&plain).map(|number| (number, Some(Mend::NumberForm)))
+    strict(&plain).map(|number| (number, Some(Repair::NumberForm)))
 }
 
 /// What `serde_json` makes of a number, so that both readers agree to the last bit.
@@ -66,15 +66,17 @@ fn plain_form(sign: &str, body: &str) -> Option<String> {
 }
 
 /// Reads a literal of JSON or of a neighbouring language.
-pub(super) fn literal(word: &str) -> Option<(Value, Option<Mend>)> {
+pub(super) fn literal(word: &str) -> Option<(Value, Option<Repair>)> {
     Some(match word {
         "true" => (Value::Bool(true), None),
         "false" => (Value::Bool(false), None),
         "null" => (Value::Null, None),
-        "True" | "TRUE" => (Value::Bool(true), Some(Mend::ForeignLiteral)),
-        "False" | "FALSE" => (Value::Bool(false), Some(Mend::ForeignLiteral)),
-        "None" | "Null" | "NULL" | "nil" | "undefined" => (Value::Null, Some(Mend::ForeignLiteral)),
-        "NaN" | "nan" | "Infinity" | "inf" => (Value::Null, Some(Mend::NonFinite)),
+        "True" | "TRUE" => (Value::Bool(true), Some(Repair::ForeignLiteral)),
+        "False" | "FALSE" => (Value::Bool(false), Some(Repair::ForeignLiteral)),
+        "None" | "Null" | "NULL" | "nil" | "undefined" => {
+            (Value::Null, Some(Repair::ForeignLiteral))
+        }
+        "NaN" | "nan" | "Infinity" | "inf" => (Value::Null, Some(Repair::NonFinite)),
         _ => return None,
     })
 }

@@ -6,13 +6,13 @@ use super::label;
 use super::look::View;
 use super::thinking::{self, Tag};
 use super::tolerant::{self, End, Found, Frame};
-use super::{Limits, Mend, Mends, Shape, strict};
+use super::{Limits, Repair, Repairs, Shape, strict};
 
 /// What an answer holds.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) finds: Vec<Find>,
-    pub(super) mends: Mends,
+    pub(super) repairs: Repairs,
     /// Whether a thinking section took up all the rest.
     pub(super) unfinished_thinking: bool,
 }
@@ -142,7 +142,7 @@ impl Walk<'_> {
             }
         }
         if self.prose {
-            self.scan.mends.add(Mend::Prose);
+            self.scan.repairs.add(Repair::Prose);
         }
     }
 
@@ -163,7 +163,7 @@ impl Walk<'_> {
             self.unclosed[kind] = true;
             return false;
         }
-        self.scan.mends.add(Mend::Thinking);
+        self.scan.repairs.add(Repair::Thinking);
         self.scan.unfinished_thinking |= end.is_none();
         self.pos = end.unwrap_or(self.bytes.len());
         true
@@ -172,7 +172,7 @@ impl Walk<'_> {
     /// All up to here was thinking whose start was not marked.
     fn forget_before(&mut self, end: usize) {
         self.scan.finds.clear();
-        self.scan.mends.add(Mend::Thinking);
+        self.scan.repairs.add(Repair::Thinking);
         self.pos = end;
         self.gap = end;
         self.words = false;
@@ -196,7 +196,7 @@ impl Walk<'_> {
         self.pos = end;
         self.in_fence = !self.in_fence;
         if self.in_fence {
-            self.scan.mends.add(Mend::CodeFence);
+            self.scan.repairs.add(Repair::CodeFence);
             let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+".contains(&byte);
             self.pos = self.run(end, 20, is_name);
         }
@@ -379,12 +379,12 @@ impl Walk<'_> {
 /// such doubt, a closing tag of thinking in it is something it speaks of.
 fn may_run_over(found: &Found) -> bool {
     let guesses = [
-        Mend::InnerQuote,
-        Mend::MissingQuote,
-        Mend::JoinedStrings,
-        Mend::Comment,
+        Repair::InnerQuote,
+        Repair::MissingQuote,
+        Repair::JoinedStrings,
+        Repair::Comment,
     ];
-    found.end != End::Whole || guesses.iter().any(|mend| found.mends[*mend] > 0)
+    found.end != End::Whole || guesses.iter().any(|repair| found.repairs[*repair] > 0)
 }
 
 /// Whether a brace holds nothing but names, as in prose that speaks of `{question, answer}`.

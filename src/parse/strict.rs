@@ -8,22 +8,22 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::{Limits, Mend, Mends, latex};
+use super::{Limits, Repair, Repairs, latex};
 
 /// Reads text that is one valid JSON value and nothing else.
 ///
 /// Returns `None` for everything else, for duplicate keys, and beyond a limit: the tolerant reader says why.
-pub(super) fn read(text: &str, limits: &Limits) -> Option<(Value, Mends)> {
+pub(super) fn read(text: &str, limits: &Limits) -> Option<(Value, Repairs)> {
     let mut node = Node {
         depth_left: limits.max_depth,
         values_left: limits.max_values,
-        mends: Mends::default(),
+        repairs: Repairs::default(),
         last_len: 0,
     };
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = node.deserialize(&mut reader).ok()?;
     reader.end().ok()?;
-    Some((value, node.mends))
+    Some((value, node.repairs))
 }
 
 /// The most members an object is given room for before they come.
@@ -33,7 +33,7 @@ const MAX_RESERVED: usize = 32;
 struct Node {
     depth_left: usize,
     values_left: usize,
-    mends: Mends,
+    repairs: Repairs,
     /// How many members the last object had: the next one in a list is like it.
     last_len: usize,
 }
@@ -89,7 +89,7 @@ impl<'de> Visitor<'de> for &mut Node {
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
         let mut value = value.to_owned();
         for _ in 0..latex::undo_valid(&mut value) {
-            self.mends.add(Mend::LatexEscape);
+            self.repairs.add(Repair::LatexEscape);
         }
         Ok(Value::String(value))
     }

@@ -6,7 +6,7 @@
 use super::look::Quote;
 use super::quote::Verdict;
 use super::tolerant::{End, Machine, Step};
-use super::{Mend, latex};
+use super::{Repair, latex};
 
 /// Where a string stands, which decides what may follow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Machine<'_> {
     pub(super) fn string(&mut self, role: Role) -> Step<String> {
         let mut text = self.one_string(role)?;
         while role == Role::Member && self.joins_another() {
-            self.mend(Mend::JoinedStrings);
+            self.repair(Repair::JoinedStrings);
             text.push_str(&self.one_string(role)?);
         }
         Ok(text)
@@ -86,7 +86,7 @@ impl Machine<'_> {
                     break;
                 }
                 Verdict::Inner if self.is_doubled(at, &draft) => {
-                    self.mend(Mend::DoubledQuote);
+                    self.repair(Repair::DoubledQuote);
                     draft.doubled = true;
                     draft.text.push('"');
                     self.pos = at + 2;
@@ -101,9 +101,9 @@ impl Machine<'_> {
                     // A closing quote of another kind right before the missing one was the closing quote.
                     if draft.text.ends_with('”') && !draft.text.contains('“') {
                         draft.text.pop();
-                        self.mend(Mend::TypographicQuotes);
+                        self.repair(Repair::TypographicQuotes);
                     }
-                    self.mend(Mend::MissingQuote);
+                    self.repair(Repair::MissingQuote);
                     draft.controls = 0;
                     self.pos = end;
                     break;
@@ -115,15 +115,15 @@ impl Machine<'_> {
         if quote.open == "`" && draft.text.contains("${") {
             return Err(End::Broken);
         }
-        let inner = draft.dirty.then_some(Mend::InnerQuote);
+        let inner = draft.dirty.then_some(Repair::InnerQuote);
         quote
-            .mend
+            .repair
             .into_iter()
             .chain(inner)
-            .for_each(|mend| self.mend(mend));
-        (0..draft.controls).for_each(|_| self.mend(Mend::RawControl));
+            .for_each(|repair| self.repair(repair));
+        (0..draft.controls).for_each(|_| self.repair(Repair::RawControl));
         for _ in 0..latex::undo(&mut draft.text, draft.escapes) {
-            self.mend(Mend::LatexEscape);
+            self.repair(Repair::LatexEscape);
         }
         Ok(draft.text)
     }
@@ -218,13 +218,13 @@ impl Machine<'_> {
             // A continued line, and the escapes of languages whose strings stand in other quotes.
             b'\n' | b'\'' => {
                 if quote.open != "'" {
-                    self.mend(Mend::InvalidEscape);
+                    self.repair(Repair::InvalidEscape);
                 }
                 char::from(next)
             }
             b'`' if quote.open == "`" => '`',
             b'x' if code.is_some() => {
-                self.mend(Mend::InvalidEscape);
+                self.repair(Repair::InvalidEscape);
                 self.pos += 2;
                 code.unwrap_or_default()
             }
@@ -243,7 +243,7 @@ impl Machine<'_> {
 
     /// Keeps a backslash that JSON does not know. What follows is text, even where it would be a quote or another one.
     fn keep_backslash(&mut self, draft: &mut Draft) {
-        self.mend(Mend::InvalidEscape);
+        self.repair(Repair::InvalidEscape);
         draft.escapes.singles.push(draft.text.len());
         draft.text.push('\\');
         self.pos += 1;
@@ -265,7 +265,7 @@ impl Machine<'_> {
             self.pos += 6;
         }
         if c.is_none() {
-            self.mend(Mend::LoneSurrogate);
+            self.repair(Repair::LoneSurrogate);
         }
         draft.push(c.unwrap_or('\u{fffd}'));
     }

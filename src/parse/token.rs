@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::tolerant::{End, Machine, Step};
-use super::{Mend, scalar};
+use super::{Repair, scalar};
 
 /// The longest text without quotes, in bytes.
 const MAX_BARE: usize = 1024;
@@ -31,18 +31,18 @@ impl Machine<'_> {
         // One word alone needs no known key before it.
         let bare = || {
             (self.in_object() && self.ends_member(end))
-                .then(|| (word.into(), Some(Mend::UnquotedValue)))
+                .then(|| (word.into(), Some(Repair::UnquotedValue)))
         };
         let value = literal.or_else(bare);
         self.scalar(end, value)
     }
 
     /// Takes the token before `end` for what it is, if it is one and ends there; else it may be the start of a text.
-    fn scalar(&mut self, end: usize, value: Option<(Value, Option<Mend>)>) -> Step<Value> {
-        let Some((value, mend)) = value else {
+    fn scalar(&mut self, end: usize, value: Option<(Value, Option<Repair>)>) -> Step<Value> {
+        let Some((value, repair)) = value else {
             return self.bare_text();
         };
-        mend.into_iter().for_each(|mend| self.mend(mend));
+        repair.into_iter().for_each(|repair| self.repair(repair));
         self.pos = end;
         self.firm = true;
         Ok(value)
@@ -103,7 +103,7 @@ impl Machine<'_> {
             return Err(self.broken());
         }
         let value = text.into();
-        self.mend(Mend::UnquotedValue);
+        self.repair(Repair::UnquotedValue);
         self.pos = end + usize::from(self.bytes[end] == b'"');
         self.firm = true;
         Ok(value)

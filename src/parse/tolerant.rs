@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::look::View;
 use super::text::Role;
-use super::{Limits, Mend, Mends};
+use super::{Limits, Repair, Repairs};
 
 /// A value found in an answer.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Found {
     pub(super) open: usize,
     pub(super) end: End,
     pub(super) span: Range<usize>,
-    pub(super) mends: Mends,
+    pub(super) repairs: Repairs,
     /// Whether a key of the record was seen in it.
     pub(super) serious: bool,
     /// Where the record that did not end starts, and how many levels from its own inwards were open.
@@ -34,13 +34,13 @@ pub(super) struct Found {
 
 impl Found {
     /// A value that `serde_json` could read.
-    pub(super) fn strict((value, mends): (Value, Mends), span: Range<usize>) -> Self {
+    pub(super) fn strict((value, repairs): (Value, Repairs), span: Range<usize>) -> Self {
         Self {
             value,
             open: 0,
             end: End::Whole,
             span,
-            mends,
+            repairs,
             serious: true,
             record: None,
             dropped: 0,
@@ -83,11 +83,11 @@ pub(super) fn read(
         pairs: 0,
         known: false,
         state: State::Value,
-        found: Found::strict((Value::Null, Mends::default()), start..start),
+        found: Found::strict((Value::Null, Repairs::default()), start..start),
     };
     // At a key, its brace is missing.
     if view.quote_at(start).is_some() && machine.open_object().is_ok() {
-        machine.mend(Mend::MissingOpen);
+        machine.repair(Repair::MissingOpen);
     }
     machine.run();
     *values_left = machine.values_left;
@@ -173,13 +173,13 @@ impl Machine<'_> {
         self.bytes.get(self.pos).copied()
     }
 
-    pub(super) fn mend(&mut self, mend: Mend) {
-        self.found.mends.add(mend);
+    pub(super) fn repair(&mut self, repair: Repair) {
+        self.found.repairs.add(repair);
     }
 
     /// Leaves out the character here.
-    pub(super) fn leave_out(&mut self, mend: Mend) {
-        self.mend(mend);
+    pub(super) fn leave_out(&mut self, repair: Repair) {
+        self.repair(repair);
         self.pos = self.past(self.pos);
     }
 
@@ -187,7 +187,7 @@ impl Machine<'_> {
     fn take_mark(&mut self) {
         let past = self.past(self.pos);
         if past > self.pos + 1 {
-            self.mend(Mend::FullWidthPunctuation);
+            self.repair(Repair::FullWidthPunctuation);
         }
         self.pos = past;
     }
@@ -260,11 +260,11 @@ impl Machine<'_> {
         match self.mark(self.pos) {
             mark @ (b'}' | b']') if object == (mark == b'}') => {
                 if comma {
-                    self.mend(Mend::ExtraComma);
+                    self.repair(Repair::ExtraComma);
                 }
                 self.state = State::After;
             }
-            b',' => self.leave_out(Mend::ExtraComma),
+            b',' => self.leave_out(Repair::ExtraComma),
             _ if object => return self.key(),
             _ => return self.value(),
         }

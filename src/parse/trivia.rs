@@ -1,6 +1,6 @@
 //! What the tolerant reader passes over between tokens.
 
-use super::Mend;
+use super::Repair;
 use super::tolerant::{Frame, Machine, Object, State};
 
 impl Machine<'_> {
@@ -11,7 +11,7 @@ impl Machine<'_> {
                 b' ' | b'\n' | b'\t' | b'\r' | 0x0b | 0x0c => self.pos += 1,
                 b'/' | b'#' => match self.comment(self.pos) {
                     Some(end) => {
-                        self.mend(Mend::Comment);
+                        self.repair(Repair::Comment);
                         self.pos = end;
                     }
                     None => return,
@@ -20,7 +20,7 @@ impl Machine<'_> {
                 0xe2 if self.starts(self.pos, "…") => self.skip_ellipsis(),
                 0xc2.. if self.is_invisible(self.pos) => {
                     if !self.starts(self.pos, "\u{a0}") {
-                        self.mend(Mend::InvisibleCharacter);
+                        self.repair(Repair::InvisibleCharacter);
                     }
                     self.pos = self.past(self.pos);
                 }
@@ -31,7 +31,7 @@ impl Machine<'_> {
 
     /// Skips an ellipsis of three bytes: three dots, or the character.
     fn skip_ellipsis(&mut self) {
-        self.mend(Mend::Ellipsis);
+        self.repair(Repair::Ellipsis);
         self.pos += 3;
         let shape = self.view.shape;
         let holds = |frame: &Frame| match frame {

@@ -1,23 +1,23 @@
 //! Answers that are escaped as a whole, and so hold no JSON until the escaping is undone once.
 
-use super::Mend;
+use super::Repair;
 
 /// Undoes the escaping of a whole answer, if it is escaped.
-pub(super) fn unescape(text: &str) -> Option<(String, Mend)> {
+pub(super) fn unescape(text: &str) -> Option<(String, Repair)> {
     if let Some(plain) = unquote(text) {
-        return Some((plain, Mend::Quotation));
+        return Some((plain, Repair::Quotation));
     }
     let start = first_after_bracket(text)?;
     if start.starts_with("\"\"") && start[2..].starts_with(char::is_alphanumeric) {
-        return Some((text.replace("\"\"", "\""), Mend::DoubledQuote));
+        return Some((text.replace("\"\"", "\""), Repair::DoubledQuote));
     }
     if start.starts_with("\\\"") {
-        return Some((decode(text, '\\', backslash), Mend::DoubleEncoded));
+        return Some((decode(text, '\\', backslash), Repair::DoubleEncoded));
     }
     // An HTML-escaped answer has entities for all its quotes and so no quote at all.
     let quotes = ["&quot;", "&#34;", "&#x22;"];
     if quotes.iter().any(|quote| start.starts_with(quote)) && !text.contains('"') {
-        return Some((decode(text, '&', entity), Mend::HtmlEntities));
+        return Some((decode(text, '&', entity), Repair::HtmlEntities));
     }
     None
 }

@@ -22,7 +22,7 @@ use crate::topic::Topic;
 
 impl Pipeline {
     /// Returns the task that a record of the journal was asked for with: its prompt and its answer word for word, how that was
-    /// mended, and what became of each candidate in it.
+    /// repaired, and what became of each candidate in it.
     ///
     /// `ordinal` is the record's number in the run, as [`RecordMeta`](crate::record::RecordMeta) has it. The pipeline needs a
     /// journal, and makes its records once more to find out; give it a

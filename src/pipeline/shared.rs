@@ -54,7 +54,7 @@ impl Pipeline {
     ) -> Self {
         let leased = |client| Backend {
             client,
-            lane: None,
+            limiter: None,
             is_leased: true,
         };
         let mut parts = self.parts.clone();
@@ -89,8 +89,8 @@ fn caller_layers(model: &Model, settings: &Settings, max_concurrency: usize) -> 
     model.client(|backend| {
         let client = TimedOut::new(Arc::clone(&backend.client), settings.call_timeout);
         let client = Traced::new(client);
-        let client: Arc<dyn LlmClient> = match &backend.lane {
-            Some(lane) => Arc::new(Adaptive::new(client, Arc::clone(lane), max_concurrency)),
+        let client: Arc<dyn LlmClient> = match &backend.limiter {
+            Some(limiter) => Arc::new(Adaptive::new(client, Arc::clone(limiter), max_concurrency)),
             None => Arc::new(client),
         };
         let client = OutputModeFallback::new(ParameterFallback::new(client)).giving_failures_back();

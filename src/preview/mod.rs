@@ -10,7 +10,7 @@ use crate::dedup::Match;
 use crate::error::Error;
 use crate::llm::{FinishReason, Message, OutputFormat, Usage};
 use crate::outcome::{AnswerFault, CallError, Rejection};
-use crate::parse::Mends;
+use crate::parse::Repairs;
 use crate::record::JsonRecord;
 use crate::report::Report;
 use crate::schema::CoercionKind;
@@ -47,8 +47,8 @@ pub struct TaskPreview {
     pub error: Option<CallError>,
     /// What was wrong with the answer as a whole.
     pub fault: Option<AnswerFault>,
-    /// How the JSON of the answer was mended.
-    pub mends: Mends,
+    /// How the JSON of the answer was repaired.
+    pub repairs: Repairs,
     /// How values were given the type that the schema asks for.
     pub coercions: Vec<CoercionKind>,
     /// What was found in the answer.

@@ -14,7 +14,7 @@ use crate::event::{Observer, RunEvent};
 use crate::hooks::{Accepted, Failed, Hooks, Rejected};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, Purpose};
 use crate::outcome::CallError;
-use crate::parse::Mends;
+use crate::parse::Repairs;
 use crate::report::Report;
 use crate::topic::Topic;
 
@@ -79,12 +79,12 @@ impl Rehearsal {
             RunEvent::AnswerJudged {
                 topic,
                 task,
-                mends,
+                repairs,
                 coercions,
                 ..
             } => {
                 let settled = heard.settled(*task, topic);
-                settled.mends = **mends;
+                settled.repairs = **repairs;
                 settled.coercions = coercions.to_vec();
             }
             RunEvent::AnswerFaulty { fault, .. } => {
@@ -154,7 +154,7 @@ impl Heard {
             calls: std::mem::take(&mut self.calls),
             error: None,
             fault: None,
-            mends: Mends::default(),
+            repairs: Repairs::default(),
             coercions: Vec::new(),
             records: Vec::new(),
         });

@@ -61,13 +61,13 @@ fn show_task(
     if let Some(fault) = task.fault {
         writeln!(f, "-- the answer has a fault: {fault}")?;
     }
-    let mends: Vec<String> = task
-        .mends
+    let repairs: Vec<String> = task
+        .repairs
         .iter()
-        .map(|(mend, times)| format!("{mend} ({times})"))
+        .map(|(repair, times)| format!("{repair} ({times})"))
         .collect();
-    if !mends.is_empty() {
-        writeln!(f, "-- mended: {}", mends.join(", "))?;
+    if !repairs.is_empty() {
+        writeln!(f, "-- repaired: {}", repairs.join(", "))?;
     }
     let coercions: Vec<String> = task.coercions.iter().map(ToString::to_string).collect();
     if !coercions.is_empty() {

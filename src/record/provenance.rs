@@ -24,7 +24,7 @@ pub struct AnswerOrigin {
     pub usage: Usage,
     /// What the call cost; `None` where the model has no price.
     pub cost: Option<Usd>,
-    /// How the answer's JSON was mended and how values were given another type, and how often each.
+    /// How the answer's JSON was repaired and how values were given another type, and how often each.
     pub repairs: BTreeMap<String, u64>,
 }
 
@@ -78,7 +78,7 @@ pub struct Provenance<'a> {
     /// Its share of the cost, in dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<Usd>,
-    /// How its answer was mended, and how often in each way.
+    /// How its answer was repaired, and how often in each way.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub repairs: &'a BTreeMap<String, u64>,
     /// The mean score that a judge gave it by each criterion.

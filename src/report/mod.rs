@@ -17,7 +17,7 @@ use crate::llm::{OutputMode, Usage};
 use crate::outcome::{AnswerFault, GiveUp, Miss, Outcome, Rejection};
 
 pub use crate::counts::{Counted, Counts};
-use crate::parse::Mends;
+use crate::parse::Repairs;
 use crate::plan::Origin;
 use crate::schema::dialect::LocalCheck;
 use crate::schema::{CoercionKind, Dialect};
@@ -89,8 +89,8 @@ pub struct Report {
     pub models: BTreeMap<String, ModelReport>,
     /// What the calls cost, as far as prices are known.
     pub spending: Spending,
-    /// How broken JSON was mended, and how often.
-    pub mends: Mends,
+    /// How broken JSON was repaired, and how often.
+    pub repairs: Repairs,
     /// How varied the records are, measured on the first 200 characters of their texts.
     pub diversity: DiversityReport,
     /// How values were given the type that the schema asks for, and how often; texts that are JSON are
@@ -398,7 +398,7 @@ impl Report {
             given_up: GivenUpTopics::default(),
             models: BTreeMap::new(),
             spending: Spending::default(),
-            mends: Mends::default(),
+            repairs: Repairs::default(),
             diversity: DiversityReport::default(),
             coercions: BTreeMap::new(),
             dropped_keys: 0,

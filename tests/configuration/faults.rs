@@ -17,7 +17,7 @@ table; `UPDATE_FAULTS=1 cargo test --all-features --test configuration` writes i
 ";
 
 #[test]
-fn every_fault_says_how_to_mend_it() {
+fn every_fault_says_what_to_change() {
     let cases = Case::all(Path::new("tests/cases/faults"));
     assert!(cases.len() >= 25, "{}", cases.len());
     let mut table = HEAD.to_owned();
@@ -26,7 +26,7 @@ fn every_fault_says_how_to_mend_it() {
         wrong.extend(case.falls_short());
         assert!(
             !case.expect.stderr_has.is_empty(),
-            "{}: what mends it?",
+            "{}: what repairs it?",
             case.name
         );
         let outcome = case.run();

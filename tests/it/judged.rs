@@ -81,7 +81,7 @@ async fn a_run_cut_anywhere_goes_on_as_if_it_was_not() {
     let entries = journal.entries();
     let is_word = |entry: &Entry| matches!(entry, Entry::Judged(_));
     assert!(entries.iter().filter(|entry| is_word(entry)).count() > 1);
-    assert!(report["mends"]["prose"].as_u64() > Some(5), "{report}");
+    assert!(report["repairs"]["prose"].as_u64() > Some(5), "{report}");
     for kind in ["invalid", "filtered", "duplicate"] {
         let rejected = &report["candidates"][kind];
         assert!(rejected.as_u64() > Some(5), "{kind}: {report}");

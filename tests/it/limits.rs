@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use topicloom::llm::layers::{Adaptive, ConcurrencyLimited, Lane, Retrying};
+use topicloom::llm::layers::{Adaptive, ConcurrencyLimited, RateLimiter, Retrying};
 use topicloom::llm::{ChatRequest, LlmClient, Message};
 
 use crate::simulator::{Service, Simulator, scenarios};
@@ -56,7 +56,7 @@ async fn a_short_run_is_near_the_ideal_from_its_first_call() {
         };
         let provider = Simulator::new(1).with_service(service);
         let client = ConcurrencyLimited::new(provider, Arc::new(Semaphore::new(at_once)));
-        let client = Adaptive::new(client, Arc::new(Lane::new("test/quick")), at_once);
+        let client = Adaptive::new(client, Arc::new(RateLimiter::new("test/quick")), at_once);
         let client = Retrying::new(client);
         let request = ChatRequest::new(vec![Message::user("a question")]);
         let started = Instant::now();

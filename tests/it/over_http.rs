@@ -115,7 +115,7 @@ async fn a_thousand_records_come_through_a_storm_and_every_call_is_explained() {
     let input = GenerateByTopicInput::from_json_value(json!({
         "num_records": 1_000,
         "topics": (0..20).map(|topic| format!("topic {topic}")).collect::<Vec<_>>(),
-        // A model of its own: its lane learns how this server is, and other tests share lanes by name.
+        // A model of its own: its rate limiter learns how this server is, and other tests share rate limiters by name.
         "generation_model_name": "openai/storm",
         "data_factory_config": {"max_concurrency": 32},
     }))
@@ -196,7 +196,7 @@ async fn of_planted_duplicates_none_is_left() {
         "data_factory_config": {"max_concurrency": 64},
     }));
     let input = input.expect("the input is valid");
-    // No lane, which would start slowly: all 64 at once, from the first moment on.
+    // No rate limiter, which would start slowly: all 64 at once, from the first moment on.
     let options = ClientOptions::new()
         .base_url(server.base_url().as_str())
         .api_key("a-key");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use topicloom::parse::{Fault, Limits, Mend, Shape, records, strings};
+use topicloom::parse::{Fault, Limits, Repair, Shape, records, strings};
 
 use crate::corpus::Case;
 
@@ -24,9 +24,13 @@ fn every_answer_gives_what_it_means() {
         let fault = answer.fault.map(Fault::as_str);
         let mut wrong = answer.values != case.expected
             || fault != case.headers.get("fault").map(String::as_str);
-        let mends: Vec<&str> = answer.mends.iter().map(|(mend, _)| mend.as_str()).collect();
-        if let Some(mut expected) = case.list("mends") {
-            let mut actual = mends.clone();
+        let repairs: Vec<&str> = answer
+            .repairs
+            .iter()
+            .map(|(repair, _)| repair.as_str())
+            .collect();
+        if let Some(mut expected) = case.list("repairs") {
+            let mut actual = repairs.clone();
             expected.sort_unstable();
             actual.sort_unstable();
             wrong |= actual != expected;
@@ -39,7 +43,7 @@ fn every_answer_gives_what_it_means() {
             for value in &case.expected {
                 let _ = writeln!(complaints, "  not {value}");
             }
-            let _ = writeln!(complaints, "  fault {fault:?}, mends {mends:?}");
+            let _ = writeln!(complaints, "  fault {fault:?}, repairs {repairs:?}");
         }
     }
     let failed = complaints.matches("\n  fault ").count();
@@ -92,7 +96,7 @@ fn no_prefix_gives_a_record_that_the_whole_does_not() {
 }
 
 #[test]
-fn mending_the_mended_changes_nothing() {
+fn repairing_the_repaired_changes_nothing() {
     for case in cases() {
         let first = case.run(&case.input).values;
         if first.is_empty() {
@@ -100,20 +104,25 @@ fn mending_the_mended_changes_nothing() {
         }
         let second = case.run(&json!(first).to_string());
         assert_eq!(second.values, first, "{}", case.name);
-        assert!(second.mends.is_empty(), "{}: {:?}", case.name, second.mends);
+        assert!(
+            second.repairs.is_empty(),
+            "{}: {:?}",
+            case.name,
+            second.repairs
+        );
         assert_eq!(second.fault, None, "{}", case.name);
     }
 }
 
 #[test]
-fn every_mend_has_a_case() {
-    let mut seen = topicloom::parse::Mends::default();
+fn every_repair_has_a_case() {
+    let mut seen = topicloom::parse::Repairs::default();
     for case in cases() {
-        seen.merge(&case.run(&case.input).mends);
+        seen.merge(&case.run(&case.input).repairs);
     }
-    let unseen: Vec<_> = Mend::ALL
+    let unseen: Vec<_> = Repair::ALL
         .into_iter()
-        .filter(|mend| seen[*mend] == 0)
+        .filter(|repair| seen[*repair] == 0)
         .collect();
     assert!(unseen.is_empty(), "{unseen:?}");
 }
@@ -197,9 +206,9 @@ fn errors_and_advice_never_hold_what_the_answer_said() {
 
 #[test]
 fn names_are_the_serialised_ones_and_in_order() {
-    for (index, mend) in Mend::ALL.into_iter().enumerate() {
-        assert_eq!(mend as usize, index);
-        assert_eq!(serde_json::to_value(mend).unwrap(), mend.as_str());
+    for (index, repair) in Repair::ALL.into_iter().enumerate() {
+        assert_eq!(repair as usize, index);
+        assert_eq!(serde_json::to_value(repair).unwrap(), repair.as_str());
     }
     for fault in [Fault::NoJson, Fault::OnlyThinking, Fault::NotRecords] {
         assert_eq!(serde_json::to_value(fault).unwrap(), fault.as_str());
@@ -314,7 +323,7 @@ proptest! {
             let expected: Vec<Value> = serde_json::from_str(&text).unwrap();
             let answer = records(&text, &shape, &Limits::default());
             prop_assert_eq!(&answer.values, &expected);
-            prop_assert!(answer.mends.is_empty());
+            prop_assert!(answer.repairs.is_empty());
             prop_assert_eq!(answer.fault, None);
         }
     }
@@ -343,13 +352,13 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics_and_mending_is_idempotent(text in any_soup()) {
+    fn no_text_panics_and_repairing_is_idempotent(text in any_soup()) {
         let shape = Shape::new(["question", "answer"]).required(["question"]);
         let first = records(&text, &shape, &Limits::default());
         if !first.values.is_empty() {
             let second = records(&json!(first.values).to_string(), &shape, &Limits::default());
             prop_assert_eq!(second.values, first.values);
-            prop_assert!(second.mends.is_empty(), "{:?}", second.mends);
+            prop_assert!(second.repairs.is_empty(), "{:?}", second.repairs);
         }
         let names = strings(&text, &Limits::default());
         prop_assert!(names.values.iter().all(Value::is_string));

@@ -163,7 +163,7 @@ async fn a_preview_shows_prompts_answers_and_what_became_of_each_record() {
         repeats.as_ref().map(|found| &found.of),
         Some(&Reference::Record(0))
     );
-    assert!(!first.mends.is_empty());
+    assert!(!first.repairs.is_empty());
     assert_eq!((second.records.len(), third.calls.len()), (2, 2));
     assert!(third.fault.is_some());
     assert_eq!(

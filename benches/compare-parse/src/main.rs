@@ -16,7 +16,7 @@ use corpus::Case;
 use serde_json::Value;
 use topicloom::parse::{Limits, records};
 
-type Mender = fn(&str) -> Option<String>;
+type Repairer = fn(&str) -> Option<String>;
 
 fn main() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/parse");
@@ -25,7 +25,7 @@ fn main() {
         .filter(|case| case.headers.get("mode").is_none())
         .collect();
     let bytes: usize = cases.iter().map(|case| case.input.len()).sum();
-    let rivals: [(&str, Mender); 7] = [
+    let rivals: [(&str, Repairer); 7] = [
         ("jsonrepair", |text| {
             jsonrepair::repair_to_string(text, &jsonrepair::Options::default()).ok()
         }),
@@ -61,17 +61,17 @@ fn main() {
     }
     row("ours", ours.values().copied(), bytes, spent);
     let mut beaten = Vec::new();
-    for (name, mend) in rivals {
+    for (name, repair) in rivals {
         let mut grades = Vec::new();
         let mut spent = Duration::ZERO;
         for case in &cases {
-            let mended = catch_unwind(|| mend(&case.input));
-            spent += least(|| drop(catch_unwind(|| mend(&case.input))));
-            let grade = match mended {
+            let repaired = catch_unwind(|| repair(&case.input));
+            spent += least(|| drop(catch_unwind(|| repair(&case.input))));
+            let grade = match repaired {
                 Err(_) => Grade::Panic,
-                Ok(mended) => {
+                Ok(repaired) => {
                     // A text that is no JSON even now gives nothing, however well our own reader would do with it.
-                    let value = mended.filter(|text| serde_json::from_str::<Value>(text).is_ok());
+                    let value = repaired.filter(|text| serde_json::from_str::<Value>(text).is_ok());
                     grade(
                         case,
                         &value.map(|text| case.run(&text).values).unwrap_or_default(),

@@ -66,7 +66,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write the records of a journal once more, in any format and shape, without a call; also while the run goes on.
     Export(ExportArgs),
-    /// Show where a record comes from: its prompt, the answer word for word, what was mended, and the verdicts.
+    /// Show where a record comes from: its prompt, the answer word for word, what was repaired, and the verdicts.
     Why(WhyArgs),
     /// Show records on the terminal, as cards or as a table.
     Show(ShowArgs),

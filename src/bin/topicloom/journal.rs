@@ -11,7 +11,7 @@ use topicloom::llm::layers::Budget;
 use topicloom::llm::price::{PriceTable, Usd};
 use topicloom::llm::{Attempt, UnconfirmedCost, failures};
 use topicloom::outcome::Outcome;
-use topicloom::parse::{self, Limits, Mend, Shape};
+use topicloom::parse::{self, Limits, Repair, Shape};
 use topicloom::schema::{Dialect, Violation, coerce, read_json_texts};
 
 use crate::args::InspectArgs;
@@ -209,7 +209,7 @@ impl Seen {
         };
         let shape = Shape::new(schema.property_names()).required(schema.required_names());
         let found = parse::records(&answer.response.text, &shape, &Limits::default());
-        let untyped = found.mends[Mend::PlainForm] > 0;
+        let untyped = found.repairs[Repair::PlainForm] > 0;
         let typed = if untyped || input.settings().coerce_types {
             coerce
         } else {

@@ -102,7 +102,7 @@ pub(crate) fn json_values(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Value>
     let data = lines.join("\n");
     let mut values = sequence(&data);
     if values.is_empty() {
-        values = sequence(&mended(&data));
+        values = sequence(&repaired(&data));
     }
     if !values.is_empty() {
         return Ok(values);
@@ -160,8 +160,8 @@ fn sequence(text: &str) -> Vec<Value> {
 
 /// Writes null for numbers that JSON does not have, escapes what was put into its texts as it was, and replaces halves
 /// of characters: what careless encoders send in and beside a good answer.
-fn mended(text: &str) -> String {
-    let mut mended = String::with_capacity(text.len());
+fn repaired(text: &str) -> String {
+    let mut repaired = String::with_capacity(text.len());
     let mut quoted = false;
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
@@ -170,7 +170,7 @@ fn mended(text: &str) -> String {
         match c {
             '"' => match pasted(&rest[1..]).filter(|_| !quoted) {
                 Some(json) => {
-                    mended.push_str(&Value::from(json).to_string());
+                    repaired.push_str(&Value::from(json).to_string());
                     at += json.len() + 2;
                     continue;
                 }
@@ -188,30 +188,30 @@ fn mended(text: &str) -> String {
                 } else if first.and(second).is_some() {
                     length = 12;
                 } else {
-                    mended.push_str("\\ufffd");
+                    repaired.push_str("\\ufffd");
                     at += 6;
                     continue;
                 }
             }
             '\0'..='\x1f' if quoted => {
-                let _ = write!(mended, "\\u{:04x}", u32::from(c));
+                let _ = write!(repaired, "\\u{:04x}", u32::from(c));
                 at += length;
                 continue;
             }
             'N' | 'I' | '-' if !quoted => {
                 let words = ["NaN", "Infinity", "-Infinity", "-NaN"];
                 if let Some(word) = words.iter().find(|word| rest.starts_with(**word)) {
-                    mended.push_str("null");
+                    repaired.push_str("null");
                     at += word.len();
                     continue;
                 }
             }
             _ => {}
         }
-        mended.push_str(&rest[..length]);
+        repaired.push_str(&rest[..length]);
         at += length;
     }
-    mended
+    repaired
 }
 
 /// Returns the JSON that a text starts with, if nothing but the end of a quote follows.
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_careless_encoders_send_is_mended_and_texts_stay_as_they_are() {
+    fn what_careless_encoders_send_is_repaired_and_texts_stay_as_they_are() {
         for (body, expected) in [
             (
                 r#"{"a": NaN, "b": [-Infinity, Infinity, -1]}"#,

@@ -6,40 +6,40 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::in_line;
-use super::lane::{Lane, Rules};
+use super::rate_limiter::{RateLimiter, Rules};
 use crate::error::{Error, Result};
 use crate::llm::{ChatRequest, ChatResponse, LlmClient};
 
-/// Asks as much of a provider as it takes, and less when it struggles: the rules of a [`Lane`], all of them.
+/// Asks as much of a provider as it takes, and less when it struggles: the rules of a [`RateLimiter`], all of them.
 ///
 /// Put it inside of [`Retrying`](super::Retrying) and [`Budgeted`](super::Budgeted), and outside of
 /// [`TimedOut`](super::TimedOut), so that waiting here is not charged to the call; see
 /// [the order of layers](crate::llm::layers#the-order).
 ///
 /// ```
-/// use topicloom::llm::layers::{Adaptive, Lane};
+/// use topicloom::llm::layers::{Adaptive, RateLimiter};
 /// # use topicloom::llm::LlmClient;
 /// # fn example(client: impl LlmClient) {
-/// let lane = Lane::shared(client.model());
-/// let client = Adaptive::new(client, lane, 64);
+/// let limiter = RateLimiter::shared(client.model());
+/// let client = Adaptive::new(client, limiter, 64);
 /// # }
 /// ```
 #[derive(Debug)]
 pub struct Adaptive<C> {
     inner: C,
-    lane: Arc<Lane>,
-    // Taken before the line of the lane, so that one run's ceiling does not hold up another run's calls.
+    limiter: Arc<RateLimiter>,
+    // Taken before the line of the rate limiter, so that one run's ceiling does not hold up another run's calls.
     ceiling: Semaphore,
 }
 
 impl<C> Adaptive<C> {
-    /// Creates a layer that follows this lane, with at most this many calls in flight or in the lane's line.
+    /// Creates a layer that follows this rate limiter, with at most this many calls in flight or in the rate limiter's line.
     /// A ceiling of 0 means 1.
-    pub fn new(inner: C, lane: Arc<Lane>, max_concurrency: usize) -> Self {
-        lane.expect(max_concurrency);
+    pub fn new(inner: C, limiter: Arc<RateLimiter>, max_concurrency: usize) -> Self {
+        limiter.expect(max_concurrency);
         Self {
             inner,
-            lane,
+            limiter,
             ceiling: Semaphore::new(max_concurrency.clamp(1, Semaphore::MAX_PERMITS)),
         }
     }
@@ -55,17 +55,17 @@ impl<C> Adaptive<C> {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<C: LlmClient> LlmClient for Adaptive<C> {
-    /// Makes one attempt when the lane allows it.
+    /// Makes one attempt when the rate limiter allows it.
     ///
     /// # Errors
     ///
     /// Those of the client; [`Unavailable`](crate::ErrorKind::Unavailable) where the provider is out, or asks
-    /// for a pause, for longer than the lane waits; the provider's own kind where it refused an earlier call
+    /// for a pause, for longer than the rate limiter waits; the provider's own kind where it refused an earlier call
     /// permanently.
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
         let (place, _permit) = in_line::wait(async {
             let permit = self.ceiling.acquire().await.expect("it is never closed");
-            let place = self.lane.enter(Rules::Adaptive, request).await?;
+            let place = self.limiter.enter(Rules::Adaptive, request).await?;
             Ok::<_, Error>((place, permit))
         })
         .await?;

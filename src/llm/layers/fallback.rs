@@ -27,7 +27,7 @@ const OUT_FOR: Duration = Duration::from_secs(90);
 /// is returned where none answers.
 ///
 /// Put it outside of [`Retrying`](super::Retrying), with each model's layers inside, so that an error that
-/// arrives here is one that retrying could not mend; see
+/// arrives here is one that retrying could not repair; see
 /// [the order of layers](crate::llm::layers#the-order). Answers name their model in `served_by`.
 ///
 /// ```
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_another_model_would_not_mend_is_returned() {
+    async fn what_another_model_would_not_repair_is_returned() {
         for kind in [
             ErrorKind::Budget,
             ErrorKind::Cancelled,

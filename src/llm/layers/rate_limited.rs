@@ -5,11 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::in_line;
-use super::lane::{Lane, Rules};
+use super::rate_limiter::{RateLimiter, Rules};
 use crate::error::Result;
 use crate::llm::{ChatRequest, ChatResponse, LlmClient};
 
-/// Keeps to the rate limits of a [`Lane`]: those given, those that the provider reports in its headers, and
+/// Keeps to the rate limits of a [`RateLimiter`]: those given, those that the provider reports in its headers, and
 /// the pauses it asks for.
 ///
 /// [`Adaptive`](super::Adaptive) does this too, and adapts to what providers do not say; use this one where
@@ -18,39 +18,39 @@ use crate::llm::{ChatRequest, ChatResponse, LlmClient};
 ///
 /// ```
 /// use std::sync::Arc;
-/// use topicloom::llm::layers::{Lane, RateLimited};
+/// use topicloom::llm::layers::{RateLimiter, RateLimited};
 /// # use topicloom::llm::LlmClient;
 /// # fn example(client: impl LlmClient) {
-/// let lane = Arc::new(Lane::new("own/model"));
-/// lane.limit_requests(60);
-/// lane.limit_tokens(100_000);
-/// let client = RateLimited::new(client, lane);
+/// let limiter = Arc::new(RateLimiter::new("own/model"));
+/// limiter.limit_requests(60);
+/// limiter.limit_tokens(100_000);
+/// let client = RateLimited::new(client, limiter);
 /// # }
 /// ```
 #[derive(Debug)]
 pub struct RateLimited<C> {
     inner: C,
-    lane: Arc<Lane>,
+    limiter: Arc<RateLimiter>,
 }
 
 impl<C> RateLimited<C> {
-    /// Creates a layer that keeps to the limits of this lane.
-    pub fn new(inner: C, lane: Arc<Lane>) -> Self {
-        Self { inner, lane }
+    /// Creates a layer that keeps to the limits of this rate limiter.
+    pub fn new(inner: C, limiter: Arc<RateLimiter>) -> Self {
+        Self { inner, limiter }
     }
 }
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<C: LlmClient> LlmClient for RateLimited<C> {
-    /// Makes one attempt when the lane allows it.
+    /// Makes one attempt when the rate limiter allows it.
     ///
     /// # Errors
     ///
     /// Those of the client; [`Unavailable`](crate::ErrorKind::Unavailable) where the provider asks for a
-    /// longer pause than the lane waits; the provider's own kind where it permanently refused an earlier call.
+    /// longer pause than the rate limiter waits; the provider's own kind where it permanently refused an earlier call.
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
-        let place = in_line::wait(self.lane.enter(Rules::Limits, request)).await?;
+        let place = in_line::wait(self.limiter.enter(Rules::Limits, request)).await?;
         let result = self.inner.complete(request).await;
         place.end(&result);
         result

@@ -26,7 +26,7 @@ use crate::schema::Dialect;
 
 use super::gauge::Gauge;
 
-/// Answers that hold no JSON value at all, so that no mending can find a record in them.
+/// Answers that hold no JSON value at all, so that no repairing can find a record in them.
 const MALFORMED: [&str; 5] = [
     "I would love to help, but the records got lost on the way.",
     "<html><body><h1>502 Bad Gateway</h1></body></html>",

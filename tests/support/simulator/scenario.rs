@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Ledger, Outage, Quota, Ramp, RequestBucket, Service, Simulator, Stray, TokenBucket};
 use topicloom::error::ErrorKind;
-use topicloom::llm::layers::{Adaptive, ConcurrencyLimited, Lane, Retrying, TimedOut};
+use topicloom::llm::layers::{Adaptive, ConcurrencyLimited, RateLimiter, Retrying, TimedOut};
 use topicloom::llm::{ChatRequest, LlmClient, Message};
 
 /// A prompt of a hundred tokens, at four bytes each.
@@ -62,8 +62,8 @@ impl Scenario {
         let provider = Arc::new((self.make)(Simulator::new(seed)));
         let client = TimedOut::new(Arc::clone(&provider), MINUTE);
         let client = ConcurrencyLimited::new(client, Arc::new(Semaphore::new(self.workers)));
-        let lane = Arc::new(Lane::new("simulated/model"));
-        let client = Adaptive::new(client, lane, self.workers);
+        let limiter = Arc::new(RateLimiter::new("simulated/model"));
+        let client = Adaptive::new(client, limiter, self.workers);
         let client = Arc::new(Retrying::new(client).seed(seed));
 
         let started = Instant::now();

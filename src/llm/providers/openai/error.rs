@@ -76,7 +76,7 @@ const NO_CHAT_MESSAGES: &[&str] = &["v1/responses", "not a chat model"];
 /// What is said of such a model.
 pub(super) const NO_CHAT: &str = "the provider does not reach this model through chat completions";
 
-/// Groq's: the model's own answer did not fit, which another try may mend.
+/// Groq's: the model's own answer did not fit, which another try may repair.
 const BAD_GENERATION: &[&str] = &["json_validate_failed", "tool_use_failed"];
 
 const SCHEMA: &[&str] = &["invalid_json_schema", "invalid_function_parameters"];

@@ -1,4 +1,4 @@
-//! A lane: what is known of how much one model of one provider takes, shared by all runs of the process.
+//! A rate limiter: what is known of how much one model of one provider takes, shared by all runs of the process.
 
 mod bucket;
 mod load;
@@ -26,33 +26,33 @@ use crate::llm::{ChatRequest, ChatResponse};
 
 /// What is known of how much one model of one provider takes.
 ///
-/// Calls stand in one line and are sent in the order they came, when the lane allows it. What it knows comes
+/// Calls stand in one line and are sent in the order they came, when the rate limiter allows it. What it knows comes
 /// from the caller ([`limit_requests`](Self::limit_requests), [`limit_tokens`](Self::limit_tokens)), from the
 /// provider's rate-limit headers, and from how calls end:
 ///
-/// - A delay that the provider asks for pauses the lane, not only the call.
+/// - A delay that the provider asks for pauses the rate limiter, not only the call.
 /// - Without headers, the accepted rate is measured between two refusals, and the pace stays at it.
 /// - The number of calls in flight starts at a quarter of what the run may have, at least 8 and at most 32, and
 ///   doubles each round trip; after a decrease it grows by an eighth of itself a round. Refusals that depend on the
 ///   load, or a growing latency, make it smaller.
-/// - Five failures in a row, as in an outage, stop the lane; a probe at least every two seconds finds out when
+/// - Five failures in a row, as in an outage, stop the rate limiter; a probe at least every two seconds finds out when
 ///   the provider is back.
 /// - When the provider refuses permanently (key, quota, unknown model), calls that already wait fail with the
 ///   same kind and are not sent.
 ///
-/// A lane that would wait for longer than its [`patience`](Self::set_patience) fails with
+/// A rate limiter that would wait for longer than its [`patience`](Self::set_patience) fails with
 /// [`Unavailable`](crate::ErrorKind::Unavailable), which ends the run.
 ///
 /// ```
-/// use topicloom::llm::layers::{Adaptive, Lane};
+/// use topicloom::llm::layers::{Adaptive, RateLimiter};
 /// # use topicloom::llm::LlmClient;
 /// # fn example(client: impl LlmClient) {
-/// let lane = Lane::shared("openai/gpt-4o-mini");
-/// lane.limit_requests(500);
-/// let client = Adaptive::new(client, lane, 16);
+/// let limiter = RateLimiter::shared("openai/gpt-4o-mini");
+/// limiter.limit_requests(500);
+/// let client = Adaptive::new(client, limiter, 16);
 /// # }
 /// ```
-pub struct Lane {
+pub struct RateLimiter {
     model: String,
     state: Mutex<State>,
     // One call at a time looks whether it may go; the others wait behind it, in order.
@@ -60,10 +60,10 @@ pub struct Lane {
     changed: Notify,
 }
 
-/// What a lane allows at the moment, for display.
+/// What a rate limiter allows at the moment, for display.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct LaneStatus {
+pub struct RateLimiterStatus {
     /// How many calls may be in flight.
     pub window: usize,
     /// How many are.
@@ -76,8 +76,8 @@ pub struct LaneStatus {
     pub out: bool,
 }
 
-impl Lane {
-    /// Creates a lane of its own, as a test would want.
+impl RateLimiter {
+    /// Creates a rate limiter of its own, as a test would want.
     #[must_use]
     pub fn new(model: impl Into<String>) -> Self {
         Self {
@@ -88,16 +88,17 @@ impl Lane {
         }
     }
 
-    /// Returns the lane of this model, named as `provider/model`, that all runs of the process share. It
+    /// Returns the rate limiter of this model, named as `provider/model`, that all runs of the process share. It
     /// lives as long as the process, so that the next run starts with what this one learned.
     #[must_use]
     pub fn shared(model: &str) -> Arc<Self> {
-        static LANES: LazyLock<Mutex<HashMap<String, Arc<Lane>>>> = LazyLock::new(Mutex::default);
-        let mut lanes = LANES.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes
+        static SHARED: LazyLock<Mutex<HashMap<String, Arc<RateLimiter>>>> =
+            LazyLock::new(Mutex::default);
+        let mut limiters = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let limiter = limiters
             .entry(model.to_owned())
             .or_insert_with(|| Arc::new(Self::new(model)));
-        Arc::clone(lane)
+        Arc::clone(limiter)
     }
 
     /// Returns the model's name.
@@ -127,9 +128,9 @@ impl Lane {
         self.changed.notify_one();
     }
 
-    /// Returns what the lane allows at the moment.
+    /// Returns what the rate limiter allows at the moment.
     #[must_use]
-    pub fn status(&self) -> LaneStatus {
+    pub fn status(&self) -> RateLimiterStatus {
         self.state().status(Instant::now())
     }
 
@@ -155,7 +156,7 @@ impl Lane {
             match step {
                 Step::Go(ticket) => {
                     return Ok(Place {
-                        lane: Arc::clone(self),
+                        limiter: Arc::clone(self),
                         ticket: Some(ticket),
                     });
                 }
@@ -179,9 +180,9 @@ fn evenly(per_minute: u32) -> Bucket {
     Bucket::new(per_second, per_second.max(1.0), Instant::now())
 }
 
-impl fmt::Debug for Lane {
+impl fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lane")
+        f.debug_struct("RateLimiter")
             .field("model", &self.model)
             .field("status", &self.status())
             .finish_non_exhaustive()
@@ -191,20 +192,20 @@ impl fmt::Debug for Lane {
 /// A call that was let through, until it ends or is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    lane: Arc<Lane>,
+    limiter: Arc<RateLimiter>,
     ticket: Option<Ticket>,
 }
 
 impl Place {
-    /// Tells the lane how the call ended.
+    /// Tells the rate limiter how the call ended.
     pub(super) fn end(mut self, result: &Result<ChatResponse>) {
         self.leave(&End::of(result));
     }
 
     fn leave(&mut self, end: &End<'_>) {
         if let Some(ticket) = self.ticket.take() {
-            self.lane.state().end(ticket, end, Instant::now());
-            self.lane.changed.notify_one();
+            self.limiter.state().end(ticket, end, Instant::now());
+            self.limiter.changed.notify_one();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The names of what was mended, and how often each was.
+//! The names of what was repaired, and how often each was.
 
 use crate::counts::{Counts, counted};
 
@@ -6,7 +6,7 @@ counted! {
     /// One kind of thing that was put right, or set aside, to get at what a model meant.
     ///
     /// An answer that is valid JSON and nothing else has none of these.
-    pub enum Mend {
+    pub enum Repair {
         /// Words before, between or after the JSON were set aside.
         Prose => "prose",
         /// The JSON stood in a code fence, closed or not.
@@ -91,5 +91,5 @@ counted! {
     }
 }
 
-/// How often each [`Mend`] was needed.
-pub type Mends = Counts<Mend>;
+/// How often each [`Repair`] was needed.
+pub type Repairs = Counts<Repair>;

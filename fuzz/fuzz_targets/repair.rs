@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
-use topicloom::parse::{Fault, Limits, Mend, Shape, records};
+use topicloom::parse::{Fault, Limits, Repair, Shape, records};
 
 /// Question and answers of a record, each as what its characters stand for below.
 type Draft = (String, Vec<String>);
@@ -42,7 +42,7 @@ fuzz_target!(|input: (Vec<Draft>, usize, bool)| {
     ] {
         let answer = read(&damaged);
         // Where a cut text speaks of thinking tags, all up to them may have been thinking.
-        if answer.mends[Mend::Thinking] > 0 && !damaged.starts_with('<') {
+        if answer.repairs[Repair::Thinking] > 0 && !damaged.starts_with('<') {
             continue;
         }
         if damaged.starts_with("{\"records\"") && !damaged.ends_with('}') {
@@ -59,7 +59,7 @@ fuzz_target!(|input: (Vec<Draft>, usize, bool)| {
         end -= 1;
     }
     let answer = read(&text[..end]);
-    if answer.mends[Mend::Thinking] > 0 {
+    if answer.repairs[Repair::Thinking] > 0 {
         // Text behind a closing tag may look like a value; one without a record's keys is refused when it is validated.
         let is_record = |value: &Value| {
             ["question", "answer", "n"]

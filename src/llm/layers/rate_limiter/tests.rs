@@ -1,4 +1,4 @@
-//! A lane as its callers see it.
+//! A rate limiter as its callers see it.
 
 use futures::FutureExt;
 use futures::future::{join_all, select_all};
@@ -12,8 +12,8 @@ use crate::llm::{LlmClient, RateSnapshot, Usage};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn lane() -> Arc<Lane> {
-    Arc::new(Lane::new("test/model"))
+fn limiter() -> Arc<RateLimiter> {
+    Arc::new(RateLimiter::new("test/model"))
 }
 
 fn refused(kind: ErrorKind, retry: Retry) -> Result<ChatResponse> {
@@ -22,9 +22,9 @@ fn refused(kind: ErrorKind, retry: Retry) -> Result<ChatResponse> {
 
 #[tokio::test(start_paused = true)]
 async fn given_requests_are_spread_over_the_minute() {
-    let lane = lane();
-    lane.limit_requests(120);
-    let client = RateLimited::new(TestClient::default(), lane);
+    let limiter = limiter();
+    limiter.limit_requests(120);
+    let client = RateLimited::new(TestClient::default(), limiter);
     let (start, request) = (Instant::now(), request());
     join_all((0..21).map(|_| client.complete(&request))).await;
     // One at once, then two a second.
@@ -36,9 +36,9 @@ async fn tokens_that_were_estimated_and_not_used_are_given_back() {
     // Sixty tokens a second, and an estimate of 500 for the first answer.
     let answer = || Ok(ChatResponse::new("x").with_usage(Usage::new(10, 20)));
     let client = TestClient::answering((0..41).map(|_| answer()).collect());
-    let lane = lane();
-    lane.limit_tokens(3_600);
-    let client = RateLimited::new(client, lane);
+    let limiter = limiter();
+    limiter.limit_tokens(3_600);
+    let client = RateLimited::new(client, limiter);
     let start = Instant::now();
     for _ in 0..41 {
         client.complete(&request()).await.unwrap();
@@ -51,12 +51,12 @@ async fn tokens_that_were_estimated_and_not_used_are_given_back() {
 #[tokio::test(start_paused = true)]
 async fn a_delay_that_is_asked_for_pauses_everyone() {
     let script = vec![refused(ErrorKind::RateLimited, Retry::After(7 * SECOND))];
-    let lane = lane();
-    let first = RateLimited::new(TestClient::answering(script), Arc::clone(&lane));
-    let other_run = Adaptive::new(TestClient::default(), Arc::clone(&lane), 4);
+    let limiter = limiter();
+    let first = RateLimited::new(TestClient::answering(script), Arc::clone(&limiter));
+    let other_run = Adaptive::new(TestClient::default(), Arc::clone(&limiter), 4);
     let start = Instant::now();
     assert!(first.complete(&request()).await.is_err());
-    assert_eq!(lane.status().paused_for, Some(7 * SECOND));
+    assert_eq!(limiter.status().paused_for, Some(7 * SECOND));
     assert!(other_run.complete(&request()).await.is_ok());
     assert_eq!(start.elapsed(), 7 * SECOND);
 }
@@ -70,7 +70,7 @@ async fn a_pause_beyond_patience_ends_the_run_instead_of_hanging() {
 
 async fn give_up_after(delay: Duration) {
     let script = vec![refused(ErrorKind::RateLimited, Retry::After(delay))];
-    let client = Adaptive::new(TestClient::answering(script), lane(), 4);
+    let client = Adaptive::new(TestClient::answering(script), limiter(), 4);
     let start = Instant::now();
     assert!(!client.complete(&request()).await.unwrap_err().is_fatal());
     let error = client.complete(&request()).await.unwrap_err();
@@ -86,9 +86,9 @@ async fn an_outage_beyond_patience_ends_the_run() {
     let script = (0..10_000)
         .map(|_| refused(ErrorKind::Overloaded, Retry::Backoff))
         .collect();
-    let lane = lane();
-    lane.set_patience(60 * SECOND);
-    let client = Adaptive::new(TestClient::answering(script), lane, 4);
+    let limiter = limiter();
+    limiter.set_patience(60 * SECOND);
+    let client = Adaptive::new(TestClient::answering(script), limiter, 4);
     let start = Instant::now();
     let error = loop {
         match client.complete(&request()).await.unwrap_err() {
@@ -105,11 +105,11 @@ async fn what_the_provider_reports_is_kept() {
     let mut rate = RateSnapshot::default();
     (rate.requests_limit, rate.requests_remaining) = (Some(60), Some(0));
     let script = vec![Ok(ChatResponse::new("x").with_rate(Some(rate)))];
-    let lane = lane();
-    let client = RateLimited::new(TestClient::answering(script), Arc::clone(&lane));
+    let limiter = limiter();
+    let client = RateLimited::new(TestClient::answering(script), Arc::clone(&limiter));
     let start = Instant::now();
     client.complete(&request()).await.unwrap();
-    assert_eq!(lane.status().requests_per_minute, Some(60.0));
+    assert_eq!(limiter.status().requests_per_minute, Some(60.0));
     client.complete(&request()).await.unwrap();
     // One request is back in a second, and a hundredth of sixty is left as a margin.
     assert_eq!(start.elapsed().as_millis(), 1_600);
@@ -120,7 +120,7 @@ async fn after_a_refusal_for_good_those_in_line_are_not_sent() {
     let mut script: Vec<_> = (0..4).map(|_| Ok(ChatResponse::new("x"))).collect();
     script.extend((0..2).map(|_| refused(ErrorKind::Quota, Retry::Never)));
     let client = TestClient::answering(script).taking(SECOND);
-    let client = Adaptive::new(client, lane(), 64);
+    let client = Adaptive::new(client, limiter(), 64);
     let request = request();
     let results = join_all((0..64).map(|_| client.complete(&request))).await;
     let answered = results.iter().filter(|result| result.is_ok()).count();
@@ -152,7 +152,7 @@ async fn after_a_refusal_for_good_those_in_line_are_not_sent() {
 async fn a_key_that_was_taken_before_is_not_doubted_for_one_refusal() {
     let mut script: Vec<_> = (0..8).map(|_| Ok(ChatResponse::new("x"))).collect();
     script.push(refused(ErrorKind::Auth, Retry::Never));
-    let client = Adaptive::new(TestClient::answering(script).taking(SECOND), lane(), 64);
+    let client = Adaptive::new(TestClient::answering(script).taking(SECOND), limiter(), 64);
     let request = request();
     let results = join_all((0..64).map(|_| client.complete(&request))).await;
     assert_eq!(results.iter().filter(|result| result.is_err()).count(), 1);
@@ -165,37 +165,41 @@ async fn refusals_by_chance_take_nothing_from_the_window() {
         _ => Ok(ChatResponse::new("x")),
     };
     let client = TestClient::answering((0..2_000).map(stray).collect()).taking(SECOND);
-    let lane = lane();
-    let client = Adaptive::new(client, Arc::clone(&lane), 64);
+    let limiter = limiter();
+    let client = Adaptive::new(client, Arc::clone(&limiter), 64);
     let (request, start) = (request(), Instant::now());
     join_all((0..2_000).map(|_| client.complete(&request))).await;
-    assert!(lane.status().window >= 64, "{:?}", lane.status());
+    assert!(limiter.status().window >= 64, "{:?}", limiter.status());
     // Without refusals it takes 33 s, two doublings included; two trials are a fifth of some hundred calls each.
     assert!(start.elapsed() <= 36 * SECOND, "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn calls_dropped_in_line_or_in_flight_leave_nothing_behind() {
-    let lane = lane();
-    let client = Adaptive::new(TestClient::default().taking(SECOND), Arc::clone(&lane), 16);
+    let limiter = limiter();
+    let client = Adaptive::new(
+        TestClient::default().taking(SECOND),
+        Arc::clone(&limiter),
+        16,
+    );
     let request = request();
     for _ in 0..50 {
         let all = join_all((0..16).map(|_| client.complete(&request)));
         assert!(timeout(SECOND / 2, all).await.is_err());
-        assert_eq!(lane.status().in_flight, 0);
+        assert_eq!(limiter.status().in_flight, 0);
     }
     // The first to end wins; all others are dropped.
     let all = (0..16).map(|_| client.complete(&request).boxed());
     assert!(select_all(all).await.0.is_ok());
-    assert_eq!(lane.status().in_flight, 0);
+    assert_eq!(limiter.status().in_flight, 0);
     assert!(client.complete(&request).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn calls_are_sent_in_the_order_they_came() {
-    let lane = lane();
-    lane.limit_requests(60);
-    let client = Arc::new(RateLimited::new(TestClient::default(), lane));
+    let limiter = limiter();
+    limiter.limit_requests(60);
+    let client = Arc::new(RateLimited::new(TestClient::default(), limiter));
     let order = Arc::new(Mutex::new(Vec::new()));
     let calls = (0..10).map(|number| {
         let (client, order) = (Arc::clone(&client), Arc::clone(&order));
@@ -210,7 +214,7 @@ async fn calls_are_sent_in_the_order_they_came() {
 
 #[test]
 fn all_runs_of_a_process_share_a_models_lane() {
-    let lane = Lane::shared("test/shared");
-    assert!(Arc::ptr_eq(&lane, &Lane::shared("test/shared")));
-    assert!(!Arc::ptr_eq(&lane, &Lane::shared("test/other")));
+    let limiter = RateLimiter::shared("test/shared");
+    assert!(Arc::ptr_eq(&limiter, &RateLimiter::shared("test/shared")));
+    assert!(!Arc::ptr_eq(&limiter, &RateLimiter::shared("test/other")));
 }

@@ -1,4 +1,4 @@
-//! All that a lane knows, and its rules: who may be sent when, and what follows from how a call ended.
+//! All that a rate limiter knows, and its rules: who may be sent when, and what follows from how a call ended.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const FIRST_ANSWER: f64 = 500.0;
 /// How much the latest answer changes the expected length: about the last twenty answers count.
 const RECENT: f64 = 0.1;
 
-/// A lane waits this long before it gives up: outages and pauses that providers report last minutes, and
+/// A rate limiter waits this long before it gives up: outages and pauses that providers report last minutes, and
 /// a caller who would wait longer would rather have the records in hand.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -238,7 +238,7 @@ impl State {
     fn impatient(&self, message: &'static str, time: Duration) -> Error {
         Error::new(
             ErrorKind::Unavailable,
-            format!("{message} than this lane waits"),
+            format!("{message} than this rate limiter waits"),
         )
         .with_context("time", format!("{} s", time.as_secs()))
         .with_context("patience", format!("{} s", self.patience.as_secs()))
@@ -432,7 +432,7 @@ impl State {
         }
     }
 
-    pub(super) fn status(&self, now: Instant) -> super::LaneStatus {
+    pub(super) fn status(&self, now: Instant) -> super::RateLimiterStatus {
         let requests = [&self.given.requests, &self.reported.requests]
             .into_iter()
             .flatten();
@@ -440,7 +440,7 @@ impl State {
             Some(_) => None,
             None => self.pace.per_second(),
         };
-        super::LaneStatus {
+        super::RateLimiterStatus {
             window: self.window.size(),
             in_flight: self.in_flight,
             requests_per_minute: requests
