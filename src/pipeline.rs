@@ -1,7 +1,7 @@
 //! With what records are made: the parts a run is put together from.
 
 mod explained;
-mod rehearsing;
+mod preview;
 #[cfg(feature = "postgres")]
 mod shared;
 
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::dedup::{AnyDeduplicator, Deduplicator, Given};
+use crate::dedup::{AnyDeduplicator, Deduplicator, KnownRecords};
 use crate::diversity::EXAMPLES;
 use crate::engine::{Extent, PlugIns, ResumePolicy, RunParts, drive};
 use crate::error::{Error, ErrorKind, Result};
@@ -122,7 +122,7 @@ pub struct PipelineBuilder {
     models: ModelRegistry,
     /// `None` is what the input says.
     deduplicator: Option<AnyDeduplicator>,
-    known_records: Vec<Given>,
+    known_records: Vec<KnownRecords>,
     // Of the next four, `None` is what the input says too.
     policy: Option<Arc<dyn Fn() -> Box<dyn SchedulingPolicy> + Send + Sync>>,
     topics: Option<Arc<dyn TopicProvider>>,
@@ -246,17 +246,17 @@ impl PipelineBuilder {
     /// ```
     /// use serde_json::json;
     /// use topicloom::Pipeline;
-    /// use topicloom::dedup::Given;
+    /// use topicloom::dedup::KnownRecords;
     /// use topicloom::llm::OfflineModel;
     ///
     /// let pipeline = Pipeline::builder(OfflineModel::new("offline/loom"))
-    ///     .already_seen(Given::jsonl("benchmark/test.jsonl"))
-    ///     .already_seen(Given::records("seeds", [json!({"question": "What is a tide?"})]))
+    ///     .already_seen(KnownRecords::jsonl("benchmark/test.jsonl"))
+    ///     .already_seen(KnownRecords::records("seeds", [json!({"question": "What is a tide?"})]))
     ///     .build();
     /// # drop(pipeline);
     /// ```
     #[must_use]
-    pub fn already_seen(mut self, material: Given) -> Self {
+    pub fn already_seen(mut self, material: KnownRecords) -> Self {
         self.known_records.push(material);
         self
     }
@@ -548,12 +548,12 @@ impl Pipeline {
         };
         let cache = settings.cache.as_ref();
         let cache = cache.map(|file| Cached::in_file((), file).map(Arc::new));
-        let examples = Given::records(EXAMPLES, input.examples().given.iter().cloned());
+        let examples = KnownRecords::records(EXAMPLES, input.examples().given.iter().cloned());
         let output = settings.output.as_ref().map(|output| &output.path);
         let appended_to = output.filter(|_| input.appended_to() > 0);
         let labels = input.labels();
         let seen_files = settings.already_seen.iter().chain(appended_to);
-        let seen_files = seen_files.map(|file| Given::jsonl(file).without(&labels));
+        let seen_files = seen_files.map(|file| KnownRecords::jsonl(file).without(&labels));
         let appended_to = appended_to.map(|file| {
             let (there, file) = (input.appended_to(), file.display());
             format!("{there} records were in {file} already, and count towards `num_records`")

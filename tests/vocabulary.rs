@@ -20,6 +20,7 @@ const GIVEN_UP: &[&str] = &[
     "Uncertain",
     "untold",
     "rehearses",
+    "Rehearsal",
     "joints",
     "gist",
     "gists",

@@ -2,9 +2,9 @@
 //! [`RunState`](state::RunState), what it knows, which the driver owns; and [`WorkerContext`](worker::WorkerContext), what each
 //! task needs. The ledger decides, workers do, the driver loops and alone spawns.
 
+mod answer_judge;
 mod client_stack;
 mod driver;
-mod judge;
 mod look_ahead;
 mod planner;
 mod prompts;
@@ -17,7 +17,7 @@ mod worker;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::dedup::{AnyDeduplicator, Given};
+use crate::dedup::{AnyDeduplicator, KnownRecords};
 use crate::error::Error;
 use crate::event::{Observer, RunEvent};
 use crate::filter::Filter;
@@ -82,7 +82,7 @@ pub(crate) struct RunParts {
     /// What filters said that are asked once.
     pub(crate) verdicts: FilterVerdicts,
     /// What counts as seen before the first record.
-    pub(crate) known_records: Vec<Given>,
+    pub(crate) known_records: Vec<KnownRecords>,
     /// Keeps the account of this run, and its caps.
     pub(crate) budget: Arc<Budget>,
     /// What the report has to say beyond what the run does.

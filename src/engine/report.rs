@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::RunParts;
+use super::answer_judge::Judged;
 use super::client_stack::ClientContext;
-use super::judge::Judged;
 use crate::diversity::{Brought, Repeat};
 use crate::error::Error;
 use crate::ledger::Ledger;

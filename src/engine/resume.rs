@@ -11,8 +11,8 @@ use futures::StreamExt;
 use futures::stream::{BoxStream, Stream};
 use tokio::task::{JoinError, JoinHandle};
 
+use super::answer_judge::Judged;
 use super::client_stack::ClientContext;
-use super::judge::Judged;
 use super::look_ahead::{LookAhead, Past, Unjudged, recall};
 use super::worker::WorkerContext;
 use super::{ResumePolicy, RunParts};

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use tracing::debug;
 
-use super::judge::{Judged, Ready, Refused};
+use super::answer_judge::{Judged, Ready, Refused};
 use super::report::ReportBuilder;
 use super::worker::{TASKS_PER_PERMIT, TaskInput, TaskResult, WorkerContext, calls_at_once};
 use crate::dedup::{AnyFingerprint, AnyMemory, Match, Reference, Verdict};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::RunParts;
+use super::answer_judge::{AnswerJudge, Judged};
 use super::client_stack::ClientContext;
-use super::judge::{Judge, Judged};
 use super::prompts::{Asked, RunPrompts};
 use crate::diversity::parrots;
 use crate::error::{Error, ErrorKind, Result};
@@ -57,7 +57,7 @@ pub(super) struct WorkerContext {
     format: RecordsFormat,
     pub(super) topics: Vec<Topic>,
     angles: AngleSet,
-    pub(super) judge: Judge,
+    pub(super) judge: AnswerJudge,
     pub(super) log: Arc<Log>,
     pub(super) seed: u64,
     /// Where the caller says that it is to stop; `at_once` also where the run has what it needs.
@@ -137,7 +137,7 @@ impl WorkerContext {
             format: RecordsFormat::new(&parts.schema, settings.records_per_request.most()),
             topics: plan.topics.iter().map(|it| it.topic.clone()).collect(),
             angles,
-            judge: Judge::new(clients, seed),
+            judge: AnswerJudge::new(clients, seed),
             parts: Arc::clone(parts),
             clients: Arc::clone(clients),
             log: Arc::clone(&clients.log),

@@ -16,7 +16,7 @@ use crate::hooks::Hooks;
 use crate::input::GenerateByTopicInput;
 use crate::journal::{Answer, Entry, Journal};
 use crate::llm::Message;
-use crate::preview::{Rehearsal, TaskPreview};
+use crate::preview::{Recorder, TaskPreview};
 use crate::random::Random;
 use crate::topic::Topic;
 
@@ -52,7 +52,7 @@ impl Pipeline {
                 "a record is led back to its prompt by the journal, and the pipeline has none";
             return Err(Error::new(ErrorKind::Config, message));
         };
-        let listening = Rehearsal::of_record(ordinal);
+        let listening = Recorder::of_record(ordinal);
         let observers = vec![listening.observer()];
         self.make_again(&input, listening.hooks(), observers)
             .await?;

@@ -1,7 +1,7 @@
 //! A few tasks of a run in detail: the prompts, the answers, and what became of each record.
 
 mod answered;
-mod rehearsal;
+mod recorder;
 mod show;
 
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::report::Report;
 use crate::schema::CoercionKind;
 use crate::topic::Topic;
 
-pub(crate) use rehearsal::Rehearsal;
+pub(crate) use recorder::Recorder;
 
 /// A few tasks of a run, made one after the other; see [`Pipeline::preview`](crate::Pipeline::preview).
 ///

@@ -36,10 +36,10 @@ mod money;
 #[cfg(feature = "providers")]
 mod over_http;
 mod parsing;
+mod preview;
 mod provenance;
 #[cfg(feature = "providers")]
 mod public_schemas;
-mod rehearsing;
 mod resume_changed;
 mod resuming;
 mod rows;

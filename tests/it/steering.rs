@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use serde_json::{Value, json};
-use topicloom::dedup::Given;
+use topicloom::dedup::KnownRecords;
 use topicloom::input::GenerateByTopicInputBuilder;
 use topicloom::journal::{Entry, MemoryJournal};
 use topicloom::llm::{ChatRequest, Purpose};
@@ -114,7 +114,7 @@ async fn angles_that_cannot_be_had_are_done_without() {
 async fn what_repeats_given_material_is_no_record() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "{}", json!({"question": "Why are there bridges?"})).unwrap();
-    let seeds = Given::records("seeds", [json!({"question": "Why are there apples?"})]);
+    let seeds = KnownRecords::records("seeds", [json!({"question": "Why are there apples?"})]);
     let mut answers = distinct(4);
     answers.remove(3);
     answers.push(record("Why are there harps?"));

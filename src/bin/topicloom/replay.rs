@@ -5,7 +5,7 @@ use std::path::Path;
 
 use futures::StreamExt;
 use serde_json::Value;
-use topicloom::dedup::Given;
+use topicloom::dedup::KnownRecords;
 use topicloom::input::GenerateByTopicInputBuilder;
 use topicloom::journal::ReadOnlyJournal;
 use topicloom::llm::models::ModelRegistry;
@@ -64,7 +64,7 @@ impl Replay {
 
 /// Returns the input of a journal, as the run saw it: one that added records to a file made only those that were not there, and knew
 /// the others. What the journal holds are the added ones.
-fn as_made(journal: &Path) -> Result<(GenerateByTopicInput, Option<Given>)> {
+fn as_made(journal: &Path) -> Result<(GenerateByTopicInput, Option<KnownRecords>)> {
     let (mut input, plan) = run::last_start(journal)?;
     let appends = input
         .get_mut("data_factory_config")
@@ -95,7 +95,7 @@ fn as_made(journal: &Path) -> Result<(GenerateByTopicInput, Option<Given>)> {
     let before = before
         .collect::<std::io::Result<Vec<Value>>>()
         .map_err(&unreadable)?;
-    let before = Given::records(name.as_str(), before).without(&input.labels());
+    let before = KnownRecords::records(name.as_str(), before).without(&input.labels());
     Ok((input, Some(before)))
 }
 

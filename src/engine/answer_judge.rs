@@ -40,7 +40,7 @@ const FILTER_FAILED: &str = "the filter failed";
 const NO_QUOTE: &str = "the quote does not stand in the text";
 
 /// Judges answers against the schema, the caller's type and filters.
-pub(super) struct Judge {
+pub(super) struct AnswerJudge {
     parts: Arc<RunParts>,
     log: Arc<Log>,
     shape: Shape,
@@ -141,7 +141,7 @@ impl Judged {
     }
 }
 
-impl Judge {
+impl AnswerJudge {
     pub(super) fn new(clients: &ClientContext, seed: u64) -> Self {
         let parts = Arc::clone(&clients.parts);
         let schema = &parts.schema;

@@ -27,20 +27,20 @@ type Items = Box<dyn Iterator<Item = Result<(u64, Value)>> + Send>;
 ///
 /// ```
 /// use serde_json::json;
-/// use topicloom::dedup::Given;
+/// use topicloom::dedup::KnownRecords;
 ///
-/// let test_set = Given::jsonl("benchmarks/test.jsonl");
-/// let seeds = Given::records("seeds", [json!({"question": "What is overfitting?"})]);
+/// let test_set = KnownRecords::jsonl("benchmarks/test.jsonl");
+/// let seeds = KnownRecords::records("seeds", [json!({"question": "What is overfitting?"})]);
 /// ```
 #[derive(Clone)]
-pub struct Given {
+pub struct KnownRecords {
     source: Arc<str>,
     /// Fields that are none of a record.
     without: Arc<[String]>,
     items: Arc<dyn Fn() -> Result<Items> + Send + Sync>,
 }
 
-impl Given {
+impl KnownRecords {
     /// Names a JSONL file, one record per line; blank lines are skipped. Hits name the file and the line.
     ///
     /// The file is opened when a run starts.
@@ -166,9 +166,9 @@ impl Given {
     }
 }
 
-impl fmt::Debug for Given {
+impl fmt::Debug for KnownRecords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Given")
+        f.debug_struct("KnownRecords")
             .field("source", &self.source)
             .finish_non_exhaustive()
     }
@@ -230,7 +230,7 @@ mod tests {
             "{{\"q\": \"a\"}}\n\n{{\"q\": \"b\", \"topic\": \"x\"}}"
         )
         .expect("written");
-        let given = Given::jsonl(file.path());
+        let given = KnownRecords::jsonl(file.path());
         let deduplicator = AnyDeduplicator::new(ExactDuplicates::default());
         let mut memory = deduplicator.memory();
         assert_eq!(
@@ -260,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn texts_are_records_of_one_field() {
-        let given = Given::records("seeds", ["a", "b"]);
+        let given = KnownRecords::records("seeds", ["a", "b"]);
         let deduplicator = AnyDeduplicator::new(ExactDuplicates::default());
         let mut memory = deduplicator.memory();
         given.load(&deduplicator, &mut memory).await.expect("text");
@@ -305,7 +305,7 @@ mod tests {
         let slow = Arc::new(Slow::default());
         let deduplicator = AnyDeduplicator::new(Arc::clone(&slow));
         let texts = (0..300).map(|number| (number % 100).to_string());
-        let given = Given::records("numbers", texts);
+        let given = KnownRecords::records("numbers", texts);
         let mut memory = deduplicator.memory();
         let loaded = given.load(&deduplicator, &mut memory).await;
         assert_eq!(loaded.expect("text"), 300);
@@ -320,7 +320,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_fingerprint_that_cannot_be_made_names_its_item() {
         let deduplicator = AnyDeduplicator::new(Arc::new(Slow::default()));
-        let error = Given::records("seeds", ["good", "bad", "fine"])
+        let error = KnownRecords::records("seeds", ["good", "bad", "fine"])
             .load(&deduplicator, &mut deduplicator.memory())
             .await
             .expect_err("the second cannot be made");
@@ -332,8 +332,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_wrong_with_the_material_is_said_with_what_to_do() {
         let deduplicator = AnyDeduplicator::new(ExactDuplicates::default());
-        let missing = Given::jsonl("no/such/file.jsonl");
-        let numbers = Given::records("numbers", [json!("a"), json!(7)]);
+        let missing = KnownRecords::jsonl("no/such/file.jsonl");
+        let numbers = KnownRecords::records("numbers", [json!("a"), json!(7)]);
         for (given, place, advice) in [
             (missing, "file.jsonl", "check the path"),
             (numbers, "line: 2", "make each a record"),
@@ -349,7 +349,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
         writeln!(file, "{{\"q\": \"a\"}}\nsecret").expect("written");
         let deduplicator = AnyDeduplicator::new(ExactDuplicates::default());
-        let error = Given::jsonl(file.path())
+        let error = KnownRecords::jsonl(file.path())
             .load(&deduplicator, &mut deduplicator.memory())
             .await
             .expect_err("the second line is not JSON");

@@ -20,7 +20,7 @@ use crate::topic::Topic;
 
 /// What was heard so far. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Rehearsal(Arc<Mutex<Heard>>);
+pub(crate) struct Recorder(Arc<Mutex<Heard>>);
 
 #[derive(Default)]
 struct Heard {
@@ -31,7 +31,7 @@ struct Heard {
     only: Option<u64>,
 }
 
-impl Rehearsal {
+impl Recorder {
     /// Listens for the task of one record.
     pub(crate) fn of_record(ordinal: u64) -> Self {
         let heard = Heard {
@@ -52,7 +52,7 @@ impl Rehearsal {
     pub(crate) fn at(&self, client: Arc<dyn LlmClient>) -> Arc<dyn LlmClient> {
         Arc::new(Listened {
             inner: client,
-            rehearsal: self.clone(),
+            recorder: self.clone(),
         })
     }
 
@@ -68,8 +68,8 @@ impl Rehearsal {
 
     /// Returns what listens to events.
     pub(crate) fn observer(&self) -> Observer {
-        let rehearsal = self.clone();
-        Arc::new(move |event| rehearsal.observe(event))
+        let recorder = self.clone();
+        Arc::new(move |event| recorder.observe(event))
     }
 
     /// Takes note of an event.
@@ -179,7 +179,7 @@ impl Heard {
 /// A client whose calls for records are written down.
 struct Listened {
     inner: Arc<dyn LlmClient>,
-    rehearsal: Rehearsal,
+    recorder: Recorder,
 }
 
 impl fmt::Debug for Listened {
@@ -196,7 +196,7 @@ impl LlmClient for Listened {
             return self.inner.complete(request).await;
         }
         // Before it is sent: of a call that is given up, this is all there is.
-        self.rehearsal.heard().calls.push(CallPreview {
+        self.recorder.heard().calls.push(CallPreview {
             model: self.inner.model().to_owned(),
             messages: request.messages.clone(),
             output: request.output.clone(),
@@ -212,7 +212,7 @@ impl LlmClient for Listened {
             }),
             Err(error) => Err(CallError::from(error)),
         };
-        if let Some(call) = self.rehearsal.heard().calls.last_mut() {
+        if let Some(call) = self.recorder.heard().calls.last_mut() {
             call.end = Some(end);
             let words = result.as_ref().err().and_then(Error::provider_words);
             call.provider_words = words.map(str::to_owned);

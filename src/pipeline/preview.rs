@@ -8,7 +8,7 @@ use super::{Pipeline, PipelineBuilder};
 use crate::engine::Extent;
 use crate::error::Result;
 use crate::input::GenerateByTopicInput;
-use crate::preview::{Preview, Rehearsal};
+use crate::preview::{Preview, Recorder};
 use crate::run::{Dataset, RunError};
 
 /// The most topics that a dry run looks at: enough to see each kind of trouble, and no more calls than anybody would
@@ -96,18 +96,18 @@ impl Pipeline {
     where
         T: DeserializeOwned + Send + 'static,
     {
-        let rehearsal = Rehearsal::default();
-        let mut rehearsed = self.clone();
-        rehearsed.parts.listened_to_by(&rehearsal);
-        let mut parts = rehearsed.run_parts(&input)?;
+        let recorder = Recorder::default();
+        let mut recorded = self.clone();
+        recorded.parts.listened_to_by(&recorder);
+        let mut parts = recorded.run_parts(&input)?;
         parts.plug_ins.journal = None;
         parts.allocation = parts.allocation.sample(tasks);
         parts.extent = Extent::Preview(tasks as u64);
-        match rehearsed.start::<T>(parts)?.collect().await {
-            Ok(dataset) => rehearsal.preview(dataset.report().clone(), None),
+        match recorded.start::<T>(parts)?.collect().await {
+            Ok(dataset) => recorder.preview(dataset.report().clone(), None),
             Err(ended) => {
                 let (error, dataset) = ended.into_parts();
-                rehearsal.preview(dataset.report().clone(), Some(error))
+                recorder.preview(dataset.report().clone(), Some(error))
             }
         }
     }
@@ -115,12 +115,12 @@ impl Pipeline {
 
 impl PipelineBuilder {
     /// Has a preview listen to the models that write records, and to nobody else.
-    fn listened_to_by(&mut self, rehearsal: &Rehearsal) {
+    fn listened_to_by(&mut self, recorder: &Recorder) {
         let choices = self.generation.iter_mut().map(|(backend, _)| backend);
         for backend in choices.chain(&mut self.fallbacks) {
-            backend.client = rehearsal.at(Arc::clone(&backend.client));
+            backend.client = recorder.at(Arc::clone(&backend.client));
         }
-        self.hooks = rehearsal.hooks();
-        self.observers = vec![rehearsal.observer()];
+        self.hooks = recorder.hooks();
+        self.observers = vec![recorder.observer()];
     }
 }
