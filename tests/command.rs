@@ -1192,7 +1192,7 @@ fn a_folder_has_all_that_belongs_to_a_data_set_and_an_export_makes_the_same_data
 
 /// Makes 40 records with a journal, and writes them as `more` says.
 fn with_journal(place: &Place, output: &str, more: &[&str]) {
-    let journal = format!("{output}.journal");
+    let journal = format!("{}.journal", output.trim_end_matches('/'));
     let fixed = "run --offline --instruction sea-questions --topics tides,waves -n 40 --seed 3 -q";
     let fixed: Vec<&str> = fixed
         .split(' ')
@@ -1230,6 +1230,13 @@ fn every_row_says_where_it_comes_from() {
     let inside = json_lines(&place, "inside.jsonl").into_iter();
     let inside: Vec<Value> = inside.map(|mut it| it["provenance"].take()).collect();
     assert_eq!(inside, sidecar);
+    with_journal(
+        &place,
+        "out/",
+        &["--provenance", "sidecar", "--format", "jsonl"],
+    );
+    let shown = place.prints(&["stats", "out/"]);
+    assert!(shown.starts_with("40 records\n"), "{shown}");
     with_journal(&place, "inside.csv", &["--provenance", "columns"]);
     let table = String::from_utf8(bytes(&place.path("inside.csv"))).expect("it is text");
     let head = table.lines().next();

@@ -97,13 +97,13 @@ impl Pipeline {
         T: DeserializeOwned + Send + 'static,
     {
         let recorder = Recorder::default();
-        let mut recorded = self.clone();
-        recorded.parts.listened_to_by(&recorder);
-        let mut parts = recorded.run_parts(&input)?;
+        let mut listened = self.clone();
+        listened.parts.listened_to_by(&recorder);
+        let mut parts = listened.run_parts(&input)?;
         parts.plug_ins.journal = None;
         parts.allocation = parts.allocation.sample(tasks);
         parts.extent = Extent::Preview(tasks as u64);
-        match recorded.start::<T>(parts)?.collect().await {
+        match listened.start::<T>(parts)?.collect().await {
             Ok(dataset) => recorder.preview(dataset.report().clone(), None),
             Err(ended) => {
                 let (error, dataset) = ended.into_parts();

@@ -50,9 +50,15 @@ impl Records {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
         let is_data = |name: &str| {
-            name.contains(".jsonl") || name.contains(".csv") || name.contains(".parquet")
+            let has_rows = [".jsonl", ".csv", ".parquet"]
+                .iter()
+                .any(|it| name.contains(it));
+            let is_aside = [".provenance.jsonl", ".partial", ".making"]
+                .iter()
+                .any(|it| name.ends_with(it));
+            has_rows && !is_aside
         };
-        files.retain(|file| is_data(&file.to_string_lossy()) && !file.ends_with(".partial"));
+        files.retain(|file| is_data(&file.to_string_lossy()));
         files.sort();
         if files.is_empty() {
             let error = Error::new(ErrorKind::InvalidInput, "the folder has no records");

@@ -152,7 +152,6 @@ mod exported {
 
 #[cfg(not(feature = "otel"))]
 mod missing {
-    use topicloom::llm::providers::http_client_builder;
     use topicloom::{Error, ErrorKind, PipelineBuilder, Result};
     use tracing_subscriber::layer::Identity;
 
