@@ -64,7 +64,8 @@ mod tests {
     fn a_language_is_told_where_a_tenth_of_the_texts_is_in_it() {
         let mut languages = Languages::default();
         let english = "Twice a day the sea rises, and nobody on the shore asks why any more.";
-        let german = "Zweimal am Tag steigt das Meer, und niemand am Ufer fragt noch, warum.";
+        let german = "Zweimal am Tag steigt das Meer, und niemand, der am Ufer steht, fragt noch danach, warum das eigentlich \
+                      so ist und ob es auch anders sein könnte.";
         let french =
             "Deux fois par jour la mer monte, et personne sur la plage ne demande pourquoi.";
         let see = |languages: &mut Languages, value: Value| {
