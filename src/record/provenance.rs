@@ -37,7 +37,7 @@ pub struct AnswerOrigin {
 /// ```
 /// use serde_json::json;
 /// use topicloom::record::{Record, RecordMeta};
-/// use topicloom::Topic;
+/// use topicloom::topic::Topic;
 ///
 /// let data = json!({"question": "Why is the sea salty?"});
 /// let meta = RecordMeta::new(0, 7, "openai/gpt-4o-mini");
