@@ -51,7 +51,19 @@ impl<'a> Candidate<'a> {
 }
 
 /// Returns the value at a name or a path; a name with dots in it comes first.
-pub(crate) fn at_path<'a>(data: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+///
+/// ```
+/// use serde_json::json;
+/// use topicloom::candidate::at_path;
+///
+/// let data = json!({"meta": {"source": "a book"}, "a.b": 1});
+/// let data = data.as_object().expect("it is an object");
+/// assert_eq!(at_path(data, "meta.source"), Some(&json!("a book")));
+/// assert_eq!(at_path(data, "a.b"), Some(&json!(1)));
+/// assert_eq!(at_path(data, "meta.page"), None);
+/// ```
+#[must_use]
+pub fn at_path<'a>(data: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     data.get(path).or_else(|| {
         let (first, rest) = path.split_once('.')?;
         at_path(data.get(first)?.as_object()?, rest)

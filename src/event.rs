@@ -12,7 +12,7 @@ use crate::llm::layers::Spending;
 use crate::outcome::{AnswerFault, GiveUp, Rejection};
 use crate::parse::Repairs;
 use crate::plan::Plan;
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::schema::{CoercionKind, DecodeFault};
 use crate::topic::Topic;
 
@@ -108,7 +108,7 @@ pub enum RunEvent<'a> {
         /// The model, as `provider/model`.
         model: &'a str,
         /// How long it waits.
-        #[serde(rename = "wait_seconds", serialize_with = "written::seconds")]
+        #[serde(rename = "wait_seconds", serialize_with = "report::seconds")]
         wait: Duration,
     },
     /// The call of a task failed finally.
@@ -156,7 +156,7 @@ pub enum RunEvent<'a> {
 /// How parts of an event are written.
 #[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls them.
 mod written {
-    use super::{Display, Duration, Plan, Serializer, Topic};
+    use super::{Display, Plan, Serializer, Topic};
 
     /// The name and quota of each topic. A topic may hold a row of the caller's data, and that is not for logs.
     pub(super) fn quotas<S: Serializer>(plan: &&Plan, serializer: S) -> Result<S::Ok, S::Error> {
@@ -176,13 +176,6 @@ mod written {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(shown)
-    }
-
-    pub(super) fn seconds<S: Serializer>(
-        duration: &Duration,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(duration.as_secs_f64())
     }
 }
 

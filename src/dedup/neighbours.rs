@@ -377,7 +377,7 @@ mod tests {
         neighbours
     }
 
-    /// Returns texts of these many words, each of so many.
+    /// Returns texts of three to eight words out of a vocabulary.
     fn drawn(random: &mut Random, texts: u64, vocabulary: u64) -> Vec<String> {
         let mut text = |words: u64| -> String {
             let word = |_| format!("w{}", random.below(vocabulary));

@@ -35,7 +35,7 @@ use crate::schema::{RecordSchema, SchemaRenderer};
 use crate::topic::TopicProvider;
 
 pub(crate) use driver::drive;
-pub(crate) use prompts::{Asked, RunPrompts};
+pub(crate) use prompts::{PromptParts, RunPrompts};
 
 /// The caller's parts that a run takes as they are.
 #[derive(Clone)]

@@ -22,7 +22,7 @@ pub(crate) struct RunPrompts {
 
 /// What the prompt of a task says beside its topic.
 #[derive(Default)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct PromptParts<'a> {
     /// How many records are asked for.
     pub(crate) wanted: u64,
     pub(crate) angle: Option<&'a str>,
@@ -61,7 +61,7 @@ impl RunPrompts {
     /// # Errors
     ///
     /// Where the prompt cannot be rendered.
-    pub(crate) fn messages(&self, topic: &Topic, asked: &Asked<'_>) -> Result<Vec<Message>> {
+    pub(crate) fn messages(&self, topic: &Topic, asked: &PromptParts<'_>) -> Result<Vec<Message>> {
         let input = &self.parts.input;
         let count = usize::try_from(asked.wanted).unwrap_or(usize::MAX);
         // A leaf of a tree says more with the branch it grows on.

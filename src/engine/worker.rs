@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::RunParts;
 use super::answer_judge::{AnswerJudge, Judged};
 use super::client_stack::ClientContext;
-use super::prompts::{Asked, RunPrompts};
+use super::prompts::{PromptParts, RunPrompts};
 use crate::diversity::parrots;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::caught_async;
@@ -346,7 +346,7 @@ impl WorkerContext {
     fn request(&self, input: &TaskInput, shows_skeleton: bool) -> Result<ChatRequest> {
         let task = &input.task;
         let topic = &self.topics[task.topic];
-        let asked = Asked {
+        let asked = PromptParts {
             wanted: task.wanted,
             angle: self.angle(input),
             examples: &input.examples,

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::Pipeline;
 use crate::diversity::{ExampleChoice, shown_of};
-use crate::engine::{Asked, RunParts, RunPrompts};
+use crate::engine::{PromptParts, RunParts, RunPrompts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Observer;
 use crate::hooks::Hooks;
@@ -155,7 +155,7 @@ fn prompt(
     let examples = parts.input.examples();
     let turns = ExampleChoice::new(examples.given.len(), examples.shown, &Random::new(seed));
     let choice = &answer.prompt;
-    let asked = Asked {
+    let asked = PromptParts {
         wanted: answer.wanted,
         angle: choice.angle.as_deref(),
         examples: &turns.turn(answer.task, choice.examples),

@@ -118,7 +118,7 @@ impl<T> Record<T> {
     }
 }
 
-/// Returns a part of a whole that is shared out among so many: what does not come out even goes to the first ones.
+/// Returns the part of a whole that falls to one of several: what does not come out even goes to the first ones.
 fn share(total: u64, place: u32, among: u32) -> u64 {
     let among = u64::from(among.max(1));
     total / among + u64::from(u64::from(place) < total % among)

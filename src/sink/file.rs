@@ -212,10 +212,12 @@ fn make(file: &PartialFile, layout: &Layout) -> Result<Option<SplitReport>> {
         }
         _ => (Vec::new(), None),
     };
-    let nearest = (layout.provenance != ProvenanceForm::None)
-        .then(|| neighbours.map(|neighbours| neighbours.nearest(None).of_each))
-        .flatten()
-        .unwrap_or_default();
+    let nearest = match neighbours {
+        Some(neighbours) if layout.provenance != ProvenanceForm::None => {
+            neighbours.nearest(None).of_each
+        }
+        _ => Vec::new(),
+    };
     let row = |number: usize, record| {
         let nearest = nearest.get(number).copied().flatten();
         layout.row(with_nearest(record, nearest))

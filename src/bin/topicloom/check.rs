@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
+use topicloom::candidate::at_path;
 use topicloom::dedup::{
     AnyDeduplicator, AnyFingerprint, AnyMemory, DeduplicatorExt, ExactDuplicates, Fields, Match,
     NearDuplicates, Reference, SemanticDuplicates,
@@ -20,7 +21,7 @@ use topicloom::{Candidate, Error, ErrorKind, JsonRecord, Result};
 
 use crate::args::CheckArgs;
 use crate::out;
-use crate::records::{Records, Row, at_path};
+use crate::records::{Records, Row};
 
 /// Records that are held in memory.
 const HELD: usize = 1024;

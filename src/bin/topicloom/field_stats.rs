@@ -6,8 +6,10 @@ use serde::Serialize;
 use serde_json::Value;
 use topicloom::JsonRecord;
 use topicloom::filter::Language;
-use topicloom::random::Random;
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::records::in_words;
+use crate::reservoir::Reservoir;
 
 /// Fields that are looked at; further ones are only counted.
 const MOST_FIELDS: usize = 100;
@@ -48,12 +50,10 @@ struct Field {
 
 /// A random sample of numbers, and what is known of all of them.
 struct Sample {
-    count: u64,
     sum: f64,
     least: f64,
     most: f64,
-    kept: Vec<f64>,
-    random: Random,
+    kept: Reservoir<f64>,
 }
 
 /// What the fields hold.
@@ -159,9 +159,7 @@ impl Field {
         if value.is_null() {
             return;
         }
-        let text = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
+        let text = in_words(value);
         if self.distinct.len() < MOST_DISTINCT {
             self.distinct.insert(xxh3_64(text.as_bytes()));
         }
@@ -187,7 +185,7 @@ impl Field {
             self.has_long_values = true;
             self.values = None;
         }
-        if self.characters.count < READ_TEXTS && characters > 0 {
+        if self.characters.kept.came() < READ_TEXTS && characters > 0 {
             let beginning: String = text.chars().take(READ_CHARACTERS).collect();
             let found = Language::of(&beginning);
             let code = found.map_or("?", |found| found.as_str());
@@ -231,36 +229,25 @@ impl Field {
 impl Default for Sample {
     fn default() -> Self {
         Self {
-            count: 0,
             sum: 0.0,
             least: f64::INFINITY,
             most: f64::NEG_INFINITY,
-            kept: Vec::new(),
-            // A fixed seed: it decides only who is in the sample.
-            random: Random::new(0),
+            kept: Reservoir::new(SAMPLE),
         }
     }
 }
 
 impl Sample {
     fn add(&mut self, number: f64) {
-        self.count += 1;
         self.sum += number;
         self.least = self.least.min(number);
         self.most = self.most.max(number);
-        if self.kept.len() < SAMPLE {
-            self.kept.push(number);
-            return;
-        }
-        let place = usize::try_from(self.random.below(self.count)).unwrap_or(usize::MAX);
-        if let Some(kept) = self.kept.get_mut(place) {
-            *kept = number;
-        }
+        self.kept.add(|| number);
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Of places in a list.
     fn finish(&self) -> Option<Distribution> {
-        let mut kept = self.kept.clone();
+        let mut kept = self.kept.kept().to_vec();
         kept.sort_unstable_by(f64::total_cmp);
         let end = kept.len().checked_sub(1)?;
         let at = |share: f64| kept[(float(end as u64) * share).round() as usize];
@@ -277,14 +264,14 @@ impl Sample {
             let bin = ((number - least) / width.max(f64::MIN_POSITIVE)) as usize;
             histogram[bin.min(bins as usize - 1)] += 1;
         }
-        let of_all = float(self.count) / float(kept.len() as u64);
+        let of_all = float(self.kept.came()) / float(kept.len() as u64);
         for count in &mut histogram {
             *count = (float(*count) * of_all).round() as u64;
         }
         Some(Distribution {
             least,
             median: at(0.5),
-            mean: self.sum / float(self.count),
+            mean: self.sum / float(self.kept.came()),
             percentile_90: at(0.9),
             most,
             histogram,

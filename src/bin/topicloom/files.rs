@@ -222,13 +222,37 @@ pub(crate) struct Files {
     reader: Reader,
     /// Where the records go, and what they are made from.
     said: (OutputFile, GenerateByTopicInput),
-    /// Where prices are beside those of the input.
-    prices: Option<PathBuf>,
+    /// What models cost, where a folder is to say so.
+    prices: Option<PriceTable>,
 }
 
-enum ReportFile {
+/// Where a report goes.
+pub(crate) enum ReportFile {
     File(PartialFile),
     Device(PathBuf),
+}
+
+impl ReportFile {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        if is_file(path) {
+            PartialFile::create(path).map(Self::File)
+        } else {
+            Ok(Self::Device(path.to_owned()))
+        }
+    }
+
+    pub(crate) fn write(&mut self, text: &str) -> Result<()> {
+        match self {
+            Self::File(file) => file
+                .write_whole(text.as_bytes())
+                .and_then(|()| file.commit()),
+            Self::Device(path) => fs::write(&*path, text).map_err(|error| {
+                Error::new(ErrorKind::Sink, "the report cannot be written")
+                    .with_context("file", path.display().to_string())
+                    .with_source(error)
+            }),
+        }
+    }
 }
 
 impl Files {
@@ -236,31 +260,29 @@ impl Files {
     pub(crate) fn open(args: &DriveArgs, input: &GenerateByTopicInput) -> Result<Self> {
         let reader = Reader::default();
         let sink = Output::open(&args.to, input.schema(), reader.clone())?;
-        let report = args.report.as_ref().map(|path| {
-            if is_file(path) {
-                PartialFile::create(path).map(ReportFile::File)
-            } else {
-                Ok(ReportFile::Device(path.clone()))
-            }
-        });
+        let report = args.report.as_deref().map(ReportFile::open);
         let rejected = args.rejected.as_deref().map(open_rejected);
+        let prices = || input::prices(input, args.adjust.prices.as_deref());
+        let prices = args.to.folder.as_ref().map(|_| prices());
         Ok(Self {
             sink,
             report: report.transpose()?,
             rejected: rejected.transpose()?,
             reader,
             said: (args.to.file(), input.clone()),
-            prices: args.adjust.prices.clone(),
+            prices: prices.transpose()?,
         })
     }
 
     /// Writes what belongs to the folder of the output, where it is one, once all records are there.
     pub(crate) fn finish_folder(&self, report: &Report, journal: Option<&Path>) -> Result<()> {
+        let Some(prices) = &self.prices else {
+            return Ok(());
+        };
         let (file, input) = &self.said;
-        let prices = input::prices(input, self.prices.as_deref())?;
         let journal = journal.filter(|path| path.is_file());
         self.sink
-            .finish_folder(input, &prices, file, report, journal)
+            .finish_folder(input, prices, file, report, journal)
     }
 
     /// Keeps the report of a run that is not complete where the rest of it is kept.
@@ -292,17 +314,8 @@ impl Files {
 
     pub(crate) fn write_report(&mut self, report: &Report) -> Result<()> {
         let text = report_text(report, self.sink.split_report());
-        match &mut self.report {
-            None => Ok(()),
-            Some(ReportFile::File(file)) => file
-                .write_whole(text.as_bytes())
-                .and_then(|()| file.commit()),
-            Some(ReportFile::Device(path)) => fs::write(&*path, text).map_err(|error| {
-                Error::new(ErrorKind::Sink, "the report cannot be written")
-                    .with_context("file", path.display().to_string())
-                    .with_source(error)
-            }),
-        }
+        let report = self.report.as_mut();
+        report.map_or(Ok(()), |report| report.write(&text))
     }
 }
 

@@ -114,10 +114,9 @@ impl Records {
     }
 }
 
-/// Returns the value at a name or a path such as `meta.source`; a name with dots in it comes first.
-pub(crate) fn at_path<'a>(data: &'a JsonRecord, path: &str) -> Option<&'a Value> {
-    data.get(path).or_else(|| {
-        let (first, rest) = path.split_once('.')?;
-        at_path(data.get(first)?.as_object()?, rest)
-    })
+/// Returns a text as it is, and any other value as JSON.
+pub(crate) fn in_words(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 
 use console::{Term, measure_text_width};
-use serde_json::Value;
+use topicloom::candidate::at_path;
 use topicloom::random::Random;
 use topicloom::{Error, ErrorKind, JsonRecord, Result};
 
 use crate::args::ShowArgs;
 use crate::out;
-use crate::records::{Records, Row, at_path};
+use crate::records::{Records, Row, in_words};
 
 /// Characters of a text that a card shows.
 const SHOWN: usize = 600;
@@ -92,12 +92,6 @@ fn filters(args: &ShowArgs) -> Result<Vec<(String, String)>> {
 
 fn has(data: &JsonRecord, field: &str, value: &str) -> bool {
     at_path(data, field).is_some_and(|there| in_words(there) == value)
-}
-
-fn in_words(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Writes a record with a field under the other.
@@ -242,7 +236,7 @@ fn cut(text: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -11,7 +11,7 @@ use crate::args::{DataArgs, WhyArgs};
 use crate::files;
 use crate::out;
 use crate::place::Place;
-use crate::records::Records;
+use crate::records::{Records, in_words};
 use crate::replay::{self, Replay};
 
 /// What is looked for in a journal.
@@ -57,7 +57,10 @@ pub(crate) async fn why(args: WhyArgs) -> Result<()> {
     let provenance = serde_json::to_value(record.provenance());
     let provenance = provenance.expect("it has no key that JSON cannot hold");
     for (name, value) in provenance.as_object().into_iter().flatten() {
-        out::line(format_args!("{name}: {}", in_words(value)))?;
+        out::line(format_args!(
+            "{name}: {}",
+            out::on_one_line(&in_words(value))
+        ))?;
     }
     if let Some(words) = record
         .meta
@@ -69,13 +72,6 @@ pub(crate) async fn why(args: WhyArgs) -> Result<()> {
     }
     let task = pipeline.explain(input, record.meta.ordinal).await?;
     out::line(format_args!("\n{task}"))
-}
-
-fn in_words(value: &Value) -> String {
-    match value {
-        Value::String(text) => out::on_one_line(text),
-        other => other.to_string(),
-    }
 }
 
 /// Returns where the journal is, and what to look for in it.

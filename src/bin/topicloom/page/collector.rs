@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 use topicloom::dedup::Neighbours;
 use topicloom::hooks::Rejected;
-use topicloom::random::Random;
 use topicloom::schema::RecordSchema;
 use topicloom::{JsonRecord, PipelineBuilder, Record};
 
@@ -14,6 +13,8 @@ use super::chart::{Figure, meter};
 use super::words::{count, cut, percent};
 use super::{MOST_ROWS, NAME, TEXT};
 use crate::field_stats::{FieldStats, float};
+use crate::records::in_words;
+use crate::reservoir::Reservoir;
 
 /// Records that are compared with each other.
 const COMPARED: usize = 20_000;
@@ -34,9 +35,7 @@ pub(super) struct Collected {
     /// Candidates of each task that were accepted and refused.
     pub(super) by_task: HashMap<u64, [u64; 2]>,
     /// A random sample of the records.
-    sample: Vec<JsonRecord>,
-    records: u64,
-    random: Random,
+    sample: Reservoir<JsonRecord>,
     refusals: BTreeMap<(String, String), Refusal>,
 }
 
@@ -51,10 +50,7 @@ impl Default for Collected {
         Self {
             stats: FieldStats::default(),
             by_task: HashMap::new(),
-            sample: Vec::new(),
-            records: 0,
-            // A fixed seed: it decides only which records are compared.
-            random: Random::new(0),
+            sample: Reservoir::new(COMPARED),
             refusals: BTreeMap::new(),
         }
     }
@@ -75,16 +71,7 @@ impl Collector {
         let mut collected = self.lock();
         collected.by_task.entry(record.meta.task).or_default()[0] += 1;
         collected.stats.see(&data);
-        collected.records += 1;
-        if collected.sample.len() < COMPARED {
-            collected.sample.push(record.data.clone());
-            return;
-        }
-        let records = collected.records;
-        let place = usize::try_from(collected.random.below(records)).unwrap_or(usize::MAX);
-        if let Some(kept) = collected.sample.get_mut(place) {
-            kept.clone_from(&record.data);
-        }
+        collected.sample.add(|| record.data.clone());
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Collected> {
@@ -139,9 +126,8 @@ impl Collected {
     /// Returns the records that are most like another one, next to it.
     pub(super) fn pairs(&self, schema: &RecordSchema) -> Value {
         let mut neighbours = Neighbours::new(schema);
-        self.sample
-            .iter()
-            .for_each(|data| neighbours.see(data, None));
+        let sample = self.sample.kept();
+        sample.iter().for_each(|data| neighbours.see(data, None));
         let nearest = neighbours.nearest(None);
         let mut likeness = vec![[0; 2]; LIKENESS_BINS];
         let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
@@ -163,25 +149,20 @@ impl Collected {
             return Value::Null;
         }
         let shown = |number: usize| {
-            let fields = self.sample[number].iter().take(MOST_SHOWN);
-            let text = |value: &Value| {
-                value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned)
-            };
+            let fields = sample[number].iter().take(MOST_SHOWN);
             fields
-                .map(|(name, value)| [cut(name, NAME), cut(&text(value), TEXT)])
+                .map(|(name, value)| [cut(name, NAME), cut(&in_words(value), TEXT)])
                 .collect::<Vec<_>>()
         };
         let list = pairs.iter().take(PAIRS).map(|(similarity, one, other)| {
             json!({"similarity": percent(*similarity), "records": [shown(*one), shown(*other)]})
         });
-        let of = match self.sample.len() as u64 {
-            all if all == self.records => format!("all {} records", count(all)),
+        let of = match sample.len() as u64 {
+            all if all == self.sample.came() => format!("all {} records", count(all)),
             some => format!(
                 "{} of {} records, drawn at random,",
                 count(some),
-                count(self.records)
+                count(self.sample.came())
             ),
         };
         let late = match nearest.cut_short {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use topicloom::Result;
 use topicloom::journal::{Entry, JournalReader};
 use topicloom::llm::layers::Budget;
-use topicloom::llm::price::PriceTable;
+use topicloom::llm::price::{PriceTable, Usd};
 use topicloom::llm::{Attempt, UnconfirmedCost, Usage, failures};
 use topicloom::outcome::Outcome;
 
@@ -22,7 +22,6 @@ const PAUSE: u64 = 10 * 60 * 1000;
 
 /// What a journal says of calls.
 pub(crate) struct Course {
-    prices: PriceTable,
     /// What all calls come to. The report of a replay would count a call that it could not make.
     pub(super) budget: Budget,
     pub(super) failed: u64,
@@ -43,9 +42,8 @@ struct Call {
 impl Course {
     pub(crate) fn new(prices: PriceTable) -> Self {
         Self {
-            budget: Budget::new(prices.clone()),
+            budget: Budget::new(prices),
             failed: 0,
-            prices,
             calls: Vec::new(),
             answered: HashMap::new(),
             spent: Vec::new(),
@@ -118,13 +116,11 @@ impl Course {
     }
 
     fn book(&mut self, ended: Option<u64>, model: &str, usage: &Usage) {
+        let before = self.budget.spending().cost;
         self.budget.book(model, usage);
-        let cost = self
-            .prices
-            .get(model)
-            .map(|price| price.cost(usage).as_dollars());
-        self.spent
-            .extend(ended.zip(cost.filter(|cost| *cost > 0.0)));
+        let cost = self.budget.spending().cost.saturating_sub(before);
+        let cost = (cost > Usd::ZERO).then(|| cost.as_dollars());
+        self.spent.extend(ended.zip(cost));
     }
 
     /// Draws it all, with how many candidates of each task were accepted and refused. Nothing where no call has a time.

@@ -7,7 +7,6 @@ mod words;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
 use std::ops::ControlFlow;
 
 use minijinja::value::Serde;
@@ -16,17 +15,18 @@ use serde_json::{Value, json};
 use topicloom::llm::layers::Spending;
 use topicloom::outcome::{GiveUp, Outcome};
 use topicloom::report::{Report, ShareReport, TopicReport};
-use topicloom::sink::{PartialFile, SplitReport};
+use topicloom::sink::SplitReport;
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
 use self::chart::{Figure, meter};
 use self::words::{count, cut, percent};
 use crate::args::ReportArgs;
 use crate::field_stats::{Distribution, FieldReport};
+use crate::files::{self, ReportFile};
 use crate::place::Place;
 use crate::replay::{self, Replay};
 use crate::stats::short;
-use crate::{database, files, input};
+use crate::{database, input};
 
 pub(crate) use self::collector::Collector;
 pub(crate) use self::course::Course;
@@ -80,14 +80,7 @@ pub(crate) async fn report(args: ReportArgs) -> Result<()> {
     if files::is_stdout(output) {
         return crate::out::line(page);
     }
-    if !files::is_file(output) {
-        return fs::write(output, page).map_err(|error| {
-            Error::new(ErrorKind::Sink, "the report cannot be written").with_source(error)
-        });
-    }
-    let mut file = PartialFile::create(output)?;
-    file.write_whole(page.as_bytes())?;
-    file.commit()?;
+    ReportFile::open(output)?.write(&page)?;
     eprintln!("the report: {}", output.display());
     Ok(())
 }
@@ -105,15 +98,9 @@ pub(crate) fn page(
         .as_ref()
         .map_or(Some(report.outcome), |course| course.ended);
     let is_kept = course.is_some();
-    let failed = [
-        &report.record_calls,
-        &report.topic_calls,
-        &report.filter_calls,
-    ];
-    let failed = failed.iter().map(|it| it.failures()).sum();
     let (spending, failed) = match &course {
         Some(course) => (course.budget.spending(), course.failed),
-        None => (report.spending, failed),
+        None => (report.spending, report.calls_failed()),
     };
     let course = course.and_then(|it| it.drawn(&collected.by_task, report.requested));
     let stats = collected.stats.finish();
@@ -374,7 +361,7 @@ fn diversity(report: &Report) -> Value {
             Some(percent(it.openings.largest)),
         ),
         (
-            "worth so many entirely different records (Vendi)",
+            "entirely different records that say as much (Vendi)",
             it.vendi.map(short),
         ),
     ];
