@@ -180,9 +180,17 @@ fn write_ascii(text: &[u8], out: &mut Vec<u8>) {
     let is_gap = |byte: u8| byte <= b' ' || byte == 0x7f;
     let is_edge = |byte: u8| is_gap(byte) || is_sentence_punctuation(char::from(byte));
     // A text of punctuation alone is told apart by its punctuation.
-    let inner = within(text, is_edge).or_else(|| within(text, is_gap));
+    let inner = within(text, is_edge)
+        .or_else(|| within(text, is_gap))
+        .unwrap_or_default();
+    if is_single_spaced(inner) {
+        let start = out.len();
+        out.extend_from_slice(inner);
+        out[start..].make_ascii_lowercase();
+        return;
+    }
     let mut is_behind_gap = false;
-    for &byte in inner.unwrap_or_default() {
+    for &byte in inner {
         if is_gap(byte) {
             is_behind_gap = true;
             continue;
@@ -192,6 +200,16 @@ fn write_ascii(text: &[u8], out: &mut Vec<u8>) {
         }
         out.push(byte.to_ascii_lowercase());
     }
+}
+
+/// Whether an ASCII text has no gaps but single spaces, as most have.
+fn is_single_spaced(text: &[u8]) -> bool {
+    // Both folds go to the end without a branch, so that many bytes are looked at together.
+    let other_gap = |byte: &u8| byte.wrapping_sub(b' ') | byte.wrapping_add(1);
+    let other_gaps = text.iter().fold(0, |any, byte| any | other_gap(byte)) & 0x80;
+    let pairs = text.iter().zip(text.iter().skip(1));
+    let from_spaces = pairs.map(|(one, next)| (one ^ b' ') | (next ^ b' '));
+    other_gaps == 0 && from_spaces.fold(u8::MAX, u8::min) > 0
 }
 
 /// Returns a text without its edges; nothing if it is nothing else.

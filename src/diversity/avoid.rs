@@ -247,14 +247,10 @@ const TURNS: usize = 4;
 const LOOKED_AT: usize = 4;
 
 fn tokens_of(text: &str) -> usize {
-    let other = if text.is_ascii() {
-        0
-    } else {
-        text.chars()
-            .filter(|character| !character.is_ascii())
-            .count()
-    };
-    let ascii = text.chars().count() - other;
+    let ascii = text.bytes().filter(u8::is_ascii).count();
+    // One byte of each character is none that goes on with it.
+    let starts = text.bytes().filter(|byte| byte & 0xc0 != 0x80).count();
+    let other = starts - ascii;
     // Two for the dash and the line break around it.
     2 + usize::div_ceil(ascii, 4) + other
 }

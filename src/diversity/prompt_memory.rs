@@ -230,21 +230,17 @@ fn shown(excerpt: &str) -> Option<&str> {
     let Some(cut) = excerpt.strip_suffix(ELLIPSIS) else {
         return (!excerpt.is_empty()).then_some(excerpt);
     };
-    let mut ends = cut.char_indices().filter_map(|(at, character)| {
-        let after = &cut[at + character.len_utf8()..];
-        let ends_here = match character {
-            '。' | '！' | '？' => true,
-            '.' | '!' | '?' => after.is_empty() || after.starts_with(' '),
-            _ => false,
+    let may_end = |character| matches!(character, '.' | '!' | '?' | '|' | '。' | '！' | '？');
+    let mut ends = cut.rmatch_indices(may_end).filter_map(|(at, mark)| {
+        let (before, after) = (&cut[..at], &cut[at + mark.len()..]);
+        let ends_here = match mark {
+            "|" => return before.strip_suffix(' ').filter(|_| after.starts_with(' ')),
+            "." | "!" | "?" => after.is_empty() || after.starts_with(' '),
+            _ => true,
         };
-        let end = if ends_here {
-            at + character.len_utf8()
-        } else {
-            at
-        };
-        (ends_here || after.starts_with(&SEPARATOR[1..]) && character == ' ').then_some(end)
+        ends_here.then(|| &cut[..at + mark.len()])
     });
-    let whole = &cut[..ends.next_back()?];
+    let whole = ends.next()?;
     (whole.chars().count() >= FEWEST_CHARS).then_some(whole)
 }
 

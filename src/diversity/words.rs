@@ -10,10 +10,8 @@ pub(super) fn for_each_word(text: &str, mut each: impl FnMut(u64)) {
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         // Most text is ASCII, whose letters and digits need no more than a look.
-        let small = SMALL[usize::from(byte)];
-        if small != 0 {
-            word.push_ascii(small);
-            at += 1;
+        if byte.is_ascii_alphanumeric() {
+            at += word.push_plain(&bytes[at..]);
             continue;
         }
         let Some(character) = text[at..].chars().next() else {
@@ -35,18 +33,20 @@ pub(super) fn for_each_word(text: &str, mut each: impl FnMut(u64)) {
     word.end(&mut each);
 }
 
-/// Letters and digits of ASCII without their case, and 0 for all other bytes.
-const SMALL: [u8; 256] = {
-    let mut small = [0; 256];
-    let mut byte = 0_u8;
-    while byte < 0x80 {
-        if byte.is_ascii_alphanumeric() {
-            small[byte as usize] = byte.to_ascii_lowercase();
-        }
-        byte += 1;
-    }
-    small
-};
+/// Returns how many of eight bytes, from the lowest on, are letters or digits of ASCII, and the eight without case.
+fn plain_run(eight: u64) -> (u32, u64) {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const TOP: u64 = EACH * 0x80;
+    // Sets the top bit of each byte that is this one or more, where none has it already.
+    let from = |bytes: u64, least: u8| bytes.wrapping_add(EACH * u64::from(0x80 - least));
+    // A small letter and a digit have this bit; a capital is a small letter without it.
+    let small = eight | (EACH * 0x20);
+    let ascii = small & !TOP;
+    let letters = from(ascii, b'a') & !from(ascii, b'z' + 1);
+    let digits = from(eight & !TOP, b'0') & !from(eight & !TOP, b'9' + 1);
+    let plain = (letters | digits) & !eight & TOP;
+    ((plain ^ TOP).trailing_zeros() / 8, small)
+}
 
 /// The hash of a word that is being read.
 #[derive(Default)]
@@ -58,6 +58,29 @@ struct Word {
 }
 
 impl Word {
+    /// Takes in the letters and digits of ASCII that a text begins with, up to eight, and returns how many there are.
+    #[inline]
+    fn push_plain(&mut self, text: &[u8]) -> usize {
+        let eight = text.first_chunk().copied().unwrap_or_else(|| {
+            let mut padded = [0; 8];
+            padded[..text.len()].copy_from_slice(text);
+            padded
+        });
+        let (run, small) = plain_run(u64::from_le_bytes(eight));
+        if self.pending == 0 {
+            self.length += run as usize;
+            self.pending = small.swap_bytes() >> (64 - 8 * run);
+            if run == 8 {
+                self.mix(0);
+            }
+        } else {
+            for byte in &small.to_le_bytes()[..run as usize] {
+                self.push_ascii(*byte);
+            }
+        }
+        run as usize
+    }
+
     /// Takes in a small letter or a digit.
     #[inline]
     fn push_ascii(&mut self, byte: u8) {
@@ -205,6 +228,8 @@ impl WordSet {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::random::Random;
 
@@ -227,6 +252,18 @@ mod tests {
         assert_ne!(words("abcdefgh i"), words("abcdefghi"));
         assert_ne!(words("a b"), words("b a"));
         assert!(words("  …, ").is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_run_is_hashed_as_its_characters_are(text in "['a-zA-Z0-9]{1,40}") {
+            let mut word = Word::default();
+            let characters = text.chars().filter(|c| *c != '\'');
+            characters.for_each(|c| word.push(c.to_ascii_lowercase()));
+            let mut one_by_one = Vec::new();
+            word.end(&mut |hash| one_by_one.push(hash));
+            prop_assert_eq!(words(&text), one_by_one);
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl PassRates {
         known.has_given = true;
         let nothing = f64::from(misses.min(MOST)) + 1.0 - its_yield;
         for (likelihood, rate) in known.likelihood.iter_mut().zip(RATES) {
-            *likelihood *= rate.powf(its_yield) * (1.0 - rate).powf(nothing);
+            *likelihood *= power(rate, its_yield) * power(1.0 - rate, nothing);
         }
         for above in WORTHWHILE + 1..RATES.len() {
             known.likelihood[above - 1] += WEARING * known.likelihood[above];
@@ -120,7 +120,7 @@ impl PassRates {
     fn renew_share(&mut self, topic: usize, misses: u32) {
         let mut weights = self.before_the_streak(topic);
         for (weight, rate) in weights.iter_mut().zip(RATES) {
-            *weight *= (1.0 - rate).powf(f64::from(misses.min(MOST)));
+            *weight *= power(1.0 - rate, f64::from(misses.min(MOST)));
         }
         let sum: f64 = weights.iter().sum();
         let known = &mut self.topics[topic];
@@ -128,6 +128,16 @@ impl PassRates {
             *all += weight / sum - *share;
             *share = weight / sum;
         }
+    }
+}
+
+/// Raises to a power that is a whole number of at most a hundred or so nearly always, which is much quicker to work out.
+fn power(base: f64, exponent: f64) -> f64 {
+    if exponent.fract() == 0.0 {
+        #[allow(clippy::cast_possible_truncation)] // It has no fraction, and is small.
+        base.powi(exponent as i32)
+    } else {
+        base.powf(exponent)
     }
 }
 

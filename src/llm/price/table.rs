@@ -97,16 +97,16 @@ impl PriceTable {
     /// its provider.
     #[must_use]
     pub fn get(&self, model: &str) -> Option<Price> {
-        let provider = model
-            .split_once('/')
-            .map(|(provider, _)| format!("{provider}/*"));
-        let names = [Some(model), provider.as_deref()];
+        let of_provider = |table: &HashMap<String, Price>| {
+            let (provider, _) = model.split_once('/')?;
+            table.get(&format!("{provider}/*")).copied()
+        };
         let tables = [Some(&*self.own), self.known];
-        tables
+        let mut tables = tables
             .into_iter()
             .flatten()
-            .flat_map(|table| names.iter().flatten().map(|name| table.get(*name)))
-            .find_map(Option::<&Price>::copied)
+            .filter(|table| !table.is_empty());
+        tables.find_map(|table| table.get(model).copied().or_else(|| of_provider(table)))
     }
 }
 
