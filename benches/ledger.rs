@@ -12,7 +12,7 @@
 
 use std::time::Instant;
 
-use topicloom::schedule::RoundRobin;
+use topicloom::pipeline::RoundRobin;
 use topicloom::testing::simulate_schedule;
 
 fn main() {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use topicloom::filter::filter_fn;
 use topicloom::llm::models::ModelRegistry;
-use topicloom::outcome::Rejection;
+use topicloom::report::Rejection;
 use topicloom::{GenerateByTopicInput, Pipeline};
 
 /// A support ticket as a customer would write it.

@@ -54,7 +54,7 @@ impl<'a> Candidate<'a> {
 ///
 /// ```
 /// use serde_json::json;
-/// use topicloom::candidate::at_path;
+/// use topicloom::record::at_path;
 ///
 /// let data = json!({"meta": {"source": "a book"}, "a.b": 1});
 /// let data = data.as_object().expect("it is an object");

@@ -31,7 +31,7 @@ pub trait Counted: Copy + 'static {
 /// Serialises as a map from name to count that leaves out what did not occur.
 ///
 /// ```
-/// use topicloom::outcome::Rejection;
+/// use topicloom::report::Rejection;
 /// use topicloom::report::Counts;
 ///
 /// let mut counts = Counts::default();

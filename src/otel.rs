@@ -31,10 +31,11 @@ use crate::llm::layers::Spending;
 /// ```
 /// use opentelemetry::global;
 /// use topicloom::llm::OfflineModel;
-/// use topicloom::{Pipeline, otel};
+/// use topicloom::Pipeline;
+/// use topicloom::pipeline::otel_metrics;
 ///
 /// let pipeline = Pipeline::builder(OfflineModel::new("offline/loom"))
-///     .on_event(otel::metrics(&global::meter("topicloom")))
+///     .on_event(otel_metrics(&global::meter("topicloom")))
 ///     .build();
 /// # drop(pipeline);
 /// ```

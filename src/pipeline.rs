@@ -17,7 +17,7 @@ use crate::dedup::{AnyDeduplicator, Deduplicator, KnownRecords};
 use crate::diversity::EXAMPLES;
 use crate::engine::{Extent, PlugIns, ResumePolicy, RunParts, drive};
 use crate::error::{Error, ErrorKind, Result};
-use crate::estimate::{Estimate, Rates, estimate_with, most_tokens_of_a_record};
+use crate::estimate::{Rates, estimate_with, most_tokens_of_a_record};
 use crate::event::{Observer, RunEvent};
 use crate::filter::{FieldFilter, Filter, ModelFilter, RecordFilter};
 use crate::guard::PanicTrap;
@@ -31,11 +31,20 @@ use crate::llm::{Backend, LlmClient, Model, ModelName, OwnLimit};
 use crate::prompt::Prompts;
 use crate::record::Decoder;
 use crate::run::{Dataset, Run, RunError};
-use crate::schedule::SchedulingPolicy;
 use crate::schema::SchemaRenderer;
 use crate::stop_signal::StopSignal;
 use crate::topic::{GeneratedTopics, TopicProvider, TopicTree};
 
+pub use crate::estimate::{
+    Estimate, Pilot, PilotCalls, PilotCandidates, PilotTopic, Spread, estimate,
+};
+#[cfg(feature = "otel")]
+pub use crate::otel::metrics as otel_metrics;
+pub use crate::plan::{Allocation, Attribute, Origin, Plan, PlanNote, PlannedTopic, TopicSpec};
+pub use crate::preview::{
+    AnswerPreview, CallPreview, Preview, RecordPreview, RecordVerdict, TaskPreview,
+};
+pub use crate::schedule::{InOrder, RoundRobin, Scheduling, SchedulingPolicy, TopicProgress};
 #[cfg(feature = "postgres")]
 pub(crate) use shared::ProcessClients;
 
@@ -299,7 +308,7 @@ impl PipelineBuilder {
     }
 
     /// Sets which topic is served next. The default is what the input says, which is
-    /// [`RoundRobin`](crate::schedule::RoundRobin) unless it says something else. Each run starts with a clone.
+    /// [`RoundRobin`] unless it says something else. Each run starts with a clone.
     #[must_use]
     pub fn scheduling<P: SchedulingPolicy + Clone + Sync>(mut self, policy: P) -> Self {
         self.policy = Some(Arc::new(move || Box::new(policy.clone())));

@@ -2,22 +2,6 @@
 //!
 //! Two pure steps. [`allocate`] shares the total out over the given topics and says how many topics are still to
 //! be generated; [`Allocation::complete`] takes the generated ones and settles the [`Plan`].
-//!
-//! ```
-//! use topicloom::plan::{PlanRequest, TopicSpec, allocate};
-//!
-//! let topics: Vec<TopicSpec> = vec![
-//!     "supervised learning".into(),
-//!     "unsupervised learning".into(),
-//!     ("reinforcement learning", 3).into(),
-//!     "neural networks".into(),
-//! ];
-//! let request = PlanRequest::new(Some(100), 5).with_topics(&topics);
-//! let plan = allocate(&request)?.complete(Vec::new())?;
-//! let quotas: Vec<u64> = plan.topics.iter().map(|topic| topic.quota).collect();
-//! assert_eq!(quotas, [33, 32, 3, 32]);
-//! # Ok::<(), topicloom::Error>(())
-//! ```
 
 mod attributes;
 
@@ -35,14 +19,14 @@ use crate::topic::{Row, Topic, normalised_name};
 
 /// The most records of one run. At a thousand records a second it would take eleven days, so a larger number
 /// is a slip of the hand.
-pub const MOST_RECORDS: u64 = 1_000_000_000;
+pub(crate) const MOST_RECORDS: u64 = 1_000_000_000;
 
 /// The most topics that are generated for one run. Each has to differ from all others, and beyond this a
 /// model has long begun to say the same in other words.
-pub const MOST_GENERATED_TOPICS: u64 = 100_000;
+pub(crate) const MOST_GENERATED_TOPICS: u64 = 100_000;
 
 /// The most characters of a given topic's name, which is part of every prompt under it.
-pub const LONGEST_NAME: usize = 10_000;
+pub(crate) const LONGEST_NAME: usize = 10_000;
 
 /// A topic as the caller names it.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -83,24 +67,23 @@ impl<N: Into<String>> From<(N, u64)> for TopicSpec {
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct PlanRequest<'a> {
+pub(crate) struct PlanRequest<'a> {
     /// How many records in total; `None` leaves it to `records_per_topic`.
-    pub num_records: Option<u64>,
+    pub(crate) num_records: Option<u64>,
     /// How many records a topic gets where nothing else decides it.
-    pub records_per_topic: u64,
+    pub(crate) records_per_topic: u64,
     /// The given topics; `None` has all of them generated.
-    pub topics: Option<&'a [TopicSpec]>,
+    pub(crate) topics: Option<&'a [TopicSpec]>,
     /// How many topics are generated beside those given; `None` has as many as the records that are left need.
-    pub generated: Option<u64>,
+    pub(crate) generated: Option<u64>,
     /// Whether there is an instruction that topics can be generated from.
-    pub has_instruction: bool,
+    pub(crate) has_instruction: bool,
 }
 
 impl<'a> PlanRequest<'a> {
     /// Asks for a plan without given topics and without an instruction.
     #[must_use]
-    pub fn new(num_records: Option<u64>, records_per_topic: u64) -> Self {
+    pub(crate) fn new(num_records: Option<u64>, records_per_topic: u64) -> Self {
         Self {
             num_records,
             records_per_topic,
@@ -110,24 +93,10 @@ impl<'a> PlanRequest<'a> {
         }
     }
 
-    /// Sets how many topics are generated.
-    #[must_use]
-    pub fn with_generated(mut self, topics: u64) -> Self {
-        self.generated = Some(topics);
-        self
-    }
-
     /// Gives topics.
     #[must_use]
-    pub fn with_topics(mut self, topics: &'a [TopicSpec]) -> Self {
+    pub(crate) fn with_topics(mut self, topics: &'a [TopicSpec]) -> Self {
         self.topics = Some(topics);
-        self
-    }
-
-    /// Says that there is an instruction.
-    #[must_use]
-    pub fn with_instruction(mut self) -> Self {
-        self.has_instruction = true;
         self
     }
 }
@@ -367,7 +336,7 @@ impl fmt::Display for PlanNote {
 /// # Errors
 ///
 /// Every fault of the request together.
-pub fn allocate(request: &PlanRequest<'_>) -> Result<Allocation, InputFaults> {
+pub(crate) fn allocate(request: &PlanRequest<'_>) -> Result<Allocation, InputFaults> {
     let mut faults = check_total(request);
     let mut allocation = Allocation::default();
     let mut open = request.num_records.unwrap_or(0);
@@ -600,6 +569,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    impl PlanRequest<'_> {
+        fn with_instruction(mut self) -> Self {
+            self.has_instruction = true;
+            self
+        }
+    }
 
     fn specs(names: &[&str]) -> Vec<TopicSpec> {
         names.iter().map(|name| (*name).into()).collect()

@@ -16,6 +16,7 @@ use self::export::WithTopic;
 pub use self::provenance::{AnswerOrigin, Provenance};
 pub use self::shape::Shape;
 pub use self::split::Split;
+pub use crate::candidate::at_path;
 use crate::error::{Error, ErrorKind, Result};
 use crate::scores::Scores;
 use crate::topic::Topic;

@@ -134,6 +134,17 @@ fn every_module_has_a_layer() {
     }
 }
 
+/// The most public modules that a reader of the documentation is asked to find a way through.
+const MOST_PUBLIC: usize = 16;
+
+#[test]
+fn public_modules_are_few() {
+    let text = fs::read_to_string(source().join("lib.rs")).expect("a source file is readable");
+    let hidden = text.matches("#[doc(hidden)]\npub mod ").count();
+    let public = text.matches("\npub mod ").count() - hidden;
+    assert!(public <= MOST_PUBLIC, "{public} public modules");
+}
+
 #[test]
 fn an_import_that_points_up_is_seen() {
     let text = "use crate::error::Error;\nfn f() { crate::engine::go(); }\n#[cfg(test)]\nuse crate::pipeline::X;";

@@ -106,7 +106,7 @@ struct Part {
 ///
 /// ```
 /// use topicloom::GenerateByTopicInput;
-/// use topicloom::estimate::estimate;
+/// use topicloom::pipeline::estimate;
 /// use topicloom::llm::price::PriceTable;
 ///
 /// let input = GenerateByTopicInput::builder()
@@ -193,7 +193,7 @@ impl Estimate {
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// use topicloom::estimate::estimate;
+    /// use topicloom::pipeline::estimate;
     /// use topicloom::llm::price::PriceTable;
     /// use topicloom::{GenerateByTopicInput, generate_by_topic};
     ///

@@ -1,7 +1,7 @@
 //! Gets JSON out of a model's answer, and repairs it where it is broken.
 //!
 //! Models put fences, explanations and thinking around their JSON, forget to escape quotes and backslashes, add commas, and
-//! are cut off in the middle. [`records`] finds what was meant; [`strings`] does the same for a plain list of names.
+//! are cut off in the middle. `records` finds what was meant; `strings` does the same for a plain list of names.
 //! Three rules hold throughout:
 //!
 //! - *Rather refuse than guess.* Where a text could mean two things, the record is left out and the [`Fault`] says so.
@@ -69,7 +69,7 @@ use self::tolerant::Found;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Answer {
-    /// What was asked for, in the order of the answer: whole objects for [`records`], strings for [`strings`].
+    /// What was asked for, in the order of the answer: whole objects for `records`, strings for `strings`.
     pub values: Vec<Value>,
     /// What was repaired on the way.
     pub repairs: Repairs,

@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::diversity::{Brought, DiversityReport};
+use crate::diversity::Brought;
+pub use crate::diversity::DiversityReport;
 use crate::error::ErrorKind;
 use crate::llm::layers::Spending;
 use crate::llm::{OutputMode, Usage};
-use crate::outcome::{AnswerFault, GiveUp, Miss, Outcome, Rejection};
+pub use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Outcome, Rejection};
 
 pub use crate::counts::{Counted, Counts};
-use crate::parse::Repairs;
+pub use crate::diversity::{Spread, Window};
+pub use crate::parse::{Repair, Repairs};
 use crate::plan::Origin;
 use crate::schema::dialect::LocalCheck;
 use crate::schema::{CoercionKind, Dialect};

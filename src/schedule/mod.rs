@@ -19,7 +19,7 @@ pub use round_robin::RoundRobin;
 /// `testing::conformance::schedule` checks these promises on your implementation.
 ///
 /// ```
-/// use topicloom::schedule::{SchedulingPolicy, TopicProgress};
+/// use topicloom::pipeline::{SchedulingPolicy, TopicProgress};
 ///
 /// /// Serves the topic that has the most left to do.
 /// #[derive(Debug, Clone)]

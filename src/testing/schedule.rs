@@ -16,7 +16,7 @@ use crate::schedule::SchedulingPolicy;
 /// Where the policy picks a topic that is not open.
 ///
 /// ```
-/// use topicloom::schedule::RoundRobin;
+/// use topicloom::pipeline::RoundRobin;
 /// use topicloom::testing::simulate_schedule;
 ///
 /// let picks = simulate_schedule(&[10, 20], 7, &mut RoundRobin::default())?;

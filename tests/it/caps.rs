@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
-use topicloom::error::{Error, ErrorKind, Result};
 use topicloom::llm::layers::{
     Budget, Budgeted, CallEnd, CallObserver, CallOutcome, ConcurrencyLimited, Metered, Retrying,
     TimedOut,
@@ -18,6 +17,7 @@ use topicloom::llm::layers::{
 use topicloom::llm::price::{Price, PriceTable, Usd};
 use topicloom::llm::{ChatRequest, ChatResponse, LlmClient, Message, Parameters, Usage};
 use topicloom::random::Random;
+use topicloom::{Error, ErrorKind, Result};
 
 const MODEL: &str = "test/model";
 const RUNS: u64 = 10_000;

@@ -1,7 +1,7 @@
 //! Runs that read as a conversation between the library and a model.
 
 use serde_json::json;
-use topicloom::outcome::Rejection;
+use topicloom::report::Rejection;
 use topicloom::testing::{MockHandle, MockLlm, mock_llm};
 use topicloom::{Dataset, ErrorKind, GenerateByTopicInput, Pipeline, RunError};
 

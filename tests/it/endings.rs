@@ -9,7 +9,7 @@ use topicloom::dedup::{Deduplicator, Memory, Reference, Verdict};
 use topicloom::filter::filter_fn;
 use topicloom::journal::MemoryJournal;
 use topicloom::llm::{ChatRequest, ChatResponse};
-use topicloom::outcome::Outcome;
+use topicloom::report::Outcome;
 use topicloom::testing::{FaultyModel, mock_llm};
 use topicloom::topic::{Topic, TopicProvider, TopicRequest};
 use topicloom::{Candidate, Error, ErrorKind, GenerateByTopicInput, LlmClient, Pipeline};

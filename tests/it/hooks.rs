@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use topicloom::dedup::Reference;
 use topicloom::filter::filter_fn;
 use topicloom::journal::{Entry, MemoryJournal};
-use topicloom::outcome::{Outcome, Rejection};
+use topicloom::report::{Outcome, Rejection};
 use topicloom::testing::{FaultyModel, ScriptedAnswer, scripted};
 use topicloom::{ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Report, RunEvent};
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
+use topicloom::RunError;
 use topicloom::filter::{FilterVerdict, ModelFilter};
 use topicloom::journal::{Entry, FileJournal, Journal, MemoryJournal};
 use topicloom::llm::{
     Capabilities, ChatRequest, ChatResponse, Message, OfflineModel, Purpose, Role, Usage,
 };
-use topicloom::run::RunError;
 use topicloom::testing::{conformance, mock_llm};
 use topicloom::{
     Candidate, Dataset, Error, ErrorKind, GenerateByTopicInput, LlmClient, Pipeline, Result,

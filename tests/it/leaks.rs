@@ -9,7 +9,7 @@ use topicloom::dedup::ExactDuplicates;
 use topicloom::journal::FileJournal;
 use topicloom::llm::layers::Recorded;
 use topicloom::llm::providers::{ClientOptions, OpenAiClient};
-use topicloom::outcome::Outcome;
+use topicloom::report::Outcome;
 use topicloom::{GenerateByTopicInput, Pipeline};
 use tracing::field::{Field, Visit};
 use tracing::span;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use topicloom::dedup::ExactDuplicates;
-use topicloom::estimate::{Estimate, Pilot, Spread};
 use topicloom::journal::MemoryJournal;
 use topicloom::llm::layers::Spending;
 use topicloom::llm::price::{Price, PriceTable, Usd};
 use topicloom::llm::{Capabilities, ChatRequest, ChatResponse};
-use topicloom::outcome::Outcome;
+use topicloom::pipeline::{Estimate, Pilot, Spread};
 use topicloom::random::Random;
+use topicloom::report::Outcome;
 use topicloom::testing::FaultyModel;
 use topicloom::{
     Dataset, Error, ErrorKind, GenerateByTopicInput, LlmClient, Pipeline, Report, Result,

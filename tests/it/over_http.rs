@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use crate::server::{ProviderServer, ProviderServerBuilder, Question, ServerFault, Wire};
 use serde_json::{Value, json};
-use topicloom::candidate::Candidate;
+use topicloom::Candidate;
 use topicloom::dedup::{Deduplicator, Memory, NearDuplicates, Reference};
 use topicloom::llm::models::ModelRegistry;
 use topicloom::llm::providers::{ClientOptions, OpenAiClient};
-use topicloom::outcome::Rejection;
 use topicloom::random::Random;
+use topicloom::report::Rejection;
 use topicloom::{Dataset, GenerateByTopicInput, JsonRecord, Pipeline};
 
 /// Answers every call with a record that no other answer holds.

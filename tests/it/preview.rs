@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use topicloom::dedup::Reference;
 use topicloom::filter::filter_fn;
 use topicloom::journal::{Journal, MemoryJournal};
-use topicloom::outcome::{Outcome, Rejection};
-use topicloom::preview::RecordVerdict;
+use topicloom::pipeline::RecordVerdict;
+use topicloom::report::{Outcome, Rejection};
 use topicloom::testing::{FaultyModel, ScriptedAnswer, mock_llm, scripted};
 use topicloom::{ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder};
 

@@ -9,7 +9,7 @@ use topicloom::filter::{FilterVerdict, ModelFilter, Scores, Vote};
 use topicloom::journal::{Answer, Entry, MemoryJournal};
 use topicloom::llm::price::{PriceTable, Usd};
 use topicloom::llm::{Capabilities, ChatRequest, ChatResponse, Message, Purpose, Usage};
-use topicloom::preview::RecordVerdict;
+use topicloom::pipeline::RecordVerdict;
 use topicloom::testing::FaultyModel;
 use topicloom::{Candidate, Dataset, GenerateByTopicInput, LlmClient, Pipeline, Result};
 

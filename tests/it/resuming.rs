@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use topicloom::filter::{FilterVerdict, RecordFilter};
 use topicloom::journal::{Entry, FileJournal, Journal, MemoryJournal};
-use topicloom::outcome::Rejection;
+use topicloom::report::Rejection;
 use topicloom::testing::{FaultyModel, mock_llm};
 use topicloom::{Candidate, Dataset, ErrorKind, GenerateByTopicInput, Pipeline, RunEvent};
 

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use topicloom::journal::FileJournal;
 use topicloom::llm::price::PriceTable;
 use topicloom::llm::{Capabilities, ChatRequest, ChatResponse, OfflineModel};
-use topicloom::outcome::Outcome;
 use topicloom::random::Random;
+use topicloom::report::Outcome;
 use topicloom::testing::FaultyModel;
 use topicloom::{Dataset, Error, ErrorKind, GenerateByTopicInput, LlmClient, Pipeline};
 

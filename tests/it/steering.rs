@@ -8,7 +8,7 @@ use topicloom::dedup::KnownRecords;
 use topicloom::input::GenerateByTopicInputBuilder;
 use topicloom::journal::{Entry, MemoryJournal};
 use topicloom::llm::{ChatRequest, Purpose};
-use topicloom::outcome::Rejection;
+use topicloom::report::Rejection;
 use topicloom::testing::{ScriptedAnswer, ScriptedLlm, mock_llm, scripted};
 use topicloom::topic::Angles;
 use topicloom::{GenerateByTopicInput, Pipeline};

@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use topicloom::ErrorKind;
 use topicloom::journal::{Entry, Journal, PostgresJournal, PostgresOptions, PostgresReader};
 use topicloom::llm::UnconfirmedCost;
-use topicloom::outcome::Outcome;
+use topicloom::report::Outcome;
 use topicloom::testing::conformance;
 
 use crate::support::{PostgresServer, connect, server};

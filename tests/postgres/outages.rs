@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use topicloom::journal::{Entry, Journal, PostgresJournal, PostgresOptions, PostgresReader};
 use topicloom::llm::UnconfirmedCost;
 use topicloom::llm::{ChatRequest, ChatResponse, LlmClient};
-use topicloom::outcome::Outcome;
+use topicloom::report::Outcome;
 use topicloom::{ErrorKind, GenerateByTopicInput, Pipeline, Result, SharedRun};
 
 use crate::proxy::Proxy;

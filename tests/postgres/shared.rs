@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use topicloom::journal::{Entry, PostgresJournal, PostgresReader, RunState};
 use topicloom::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, OfflineModel};
-use topicloom::outcome::Outcome;
+use topicloom::report::Outcome;
 use topicloom::testing::FaultyModel;
 use topicloom::{
     Error, ErrorKind, GenerateByTopicInput, JsonRecord, Pipeline, Record, Result, RunEvent,

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use topicloom::ErrorKind;
 use topicloom::journal::{Entry, Journal, PostgresJournal};
 use topicloom::llm::UnconfirmedCost;
-use topicloom::outcome::Outcome;
+use topicloom::report::Outcome;
 
 use crate::support::{PostgresServer, connect};
 

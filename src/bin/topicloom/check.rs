@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
-use topicloom::candidate::at_path;
 use topicloom::dedup::{
     AnyDeduplicator, AnyFingerprint, AnyMemory, DeduplicatorExt, ExactDuplicates, Fields, Match,
     NearDuplicates, Reference, SemanticDuplicates,
@@ -17,6 +16,7 @@ use topicloom::input::Rows;
 use topicloom::llm::ModelName;
 use topicloom::llm::layers::Retrying;
 use topicloom::llm::models::ModelRegistry;
+use topicloom::record::at_path;
 use topicloom::{Candidate, Error, ErrorKind, JsonRecord, Result};
 
 use crate::args::CheckArgs;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use topicloom::input::GenerateByTopicInputBuilder;
 use topicloom::journal::{Entry, PostgresJournal, PostgresReader, ReadOnlyJournal};
-use topicloom::outcome::Outcome;
+use topicloom::report::Outcome;
 use topicloom::{GenerateByTopicInput, Result, SharedRun};
 
 use crate::args::{DriveArgs, InspectArgs, ResumeArgs, RunArgs, WorkArgs};

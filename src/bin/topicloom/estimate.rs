@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use topicloom::estimate::{Pilot, estimate};
+use topicloom::pipeline::{Pilot, estimate};
 use topicloom::{Error, ErrorKind, Result};
 
 use crate::args::EstimateArgs;

@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use serde_json::json;
+use topicloom::StopHandle;
 use topicloom::input::OutputFile;
 use topicloom::llm::price::PriceTable;
-use topicloom::run::StopHandle;
 use topicloom::schema::RecordSchema;
 use topicloom::sink::{FileSink, PartialFile, RejectedJsonl, Sink, SplitReport};
 use topicloom::{

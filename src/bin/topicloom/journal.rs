@@ -10,8 +10,8 @@ use topicloom::journal::{Answer, CallFailure, Entry, JournalReader, LostCalls};
 use topicloom::llm::layers::Budget;
 use topicloom::llm::price::{PriceTable, Usd};
 use topicloom::llm::{Attempt, UnconfirmedCost, failures};
-use topicloom::outcome::Outcome;
 use topicloom::parse::{self, Limits, Repair, Shape};
+use topicloom::report::Outcome;
 use topicloom::schema::{Dialect, Violation, coerce, read_json_texts};
 
 use crate::args::InspectArgs;

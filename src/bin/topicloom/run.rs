@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use topicloom::journal::{Entry, FileJournal, JournalReader, OpenedJournal};
 use topicloom::llm::models::ModelRegistry;
-use topicloom::plan::Plan;
+use topicloom::pipeline::Plan;
 use topicloom::sink::Sink;
 use topicloom::{
     Error, ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Report, Result, Run,

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use console::{Term, measure_text_width};
-use topicloom::candidate::at_path;
 use topicloom::random::Random;
+use topicloom::record::at_path;
 use topicloom::{Error, ErrorKind, JsonRecord, Result};
 
 use crate::args::ShowArgs;

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use topicloom::run::StopHandle;
+use topicloom::StopHandle;
 
 /// How long a run that is stopped at once may take to put its files in order.
 const TO_TIDY_UP: Duration = Duration::from_secs(1);

@@ -109,7 +109,7 @@ mod exported {
     /// Counts what happens in a run.
     pub(crate) fn counted(pipeline: PipelineBuilder) -> PipelineBuilder {
         let meter = opentelemetry::global::meter("topicloom");
-        pipeline.on_event(topicloom::otel::metrics(&meter))
+        pipeline.on_event(topicloom::pipeline::otel_metrics(&meter))
     }
 
     /// Sends on the command's own runtime: exporters have threads without one.

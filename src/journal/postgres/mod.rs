@@ -99,7 +99,7 @@ impl PostgresJournal {
     /// # Errors
     ///
     /// Where the server cannot be reached or refuses, a later version of the library has been there, the journal is
-    /// open elsewhere, or the run is [shared](crate::shared) and goes on.
+    /// open elsewhere, or the run is [shared](crate::SharedRun) and goes on.
     pub async fn connect(url: &str, run_id: impl Into<String>) -> Result<Self> {
         Self::connect_with(url, run_id, PostgresOptions::new()).await
     }

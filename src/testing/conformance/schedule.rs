@@ -13,7 +13,7 @@ use crate::testing::simulate_schedule;
 /// If the policy breaks a promise, with a message that says which.
 ///
 /// ```
-/// use topicloom::schedule::RoundRobin;
+/// use topicloom::pipeline::RoundRobin;
 /// use topicloom::testing::conformance;
 ///
 /// conformance::schedule(RoundRobin::default);

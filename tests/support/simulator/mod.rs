@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 pub(crate) use rules::{Outage, Quota, Ramp, RequestBucket, Rule, Stray, TokenBucket};
 pub(crate) use scenario::{Figures, Scenario, scenarios};
 
-use topicloom::error::Result;
+use topicloom::Result;
 use topicloom::llm::{ChatRequest, ChatResponse, LlmClient, Usage};
 use topicloom::random::Random;
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use topicloom::error::{Error, ErrorKind, Result, Retry};
 use topicloom::llm::{RateSnapshot, Usage};
 use topicloom::random::Random;
+use topicloom::{Error, ErrorKind, Result, Retry};
 
 /// A rule that decides on each call when it arrives.
 pub(crate) trait Rule: fmt::Debug + Send + 'static {

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Ledger, Outage, Quota, Ramp, RequestBucket, Service, Simulator, Stray, TokenBucket};
-use topicloom::error::ErrorKind;
+use topicloom::ErrorKind;
 use topicloom::llm::layers::{Adaptive, ConcurrencyLimited, RateLimiter, Retrying, TimedOut};
 use topicloom::llm::{ChatRequest, LlmClient, Message};
 

@@ -9,7 +9,7 @@ use topicloom::journal::{Entry, JournalReader};
 use topicloom::llm::layers::Budget;
 use topicloom::llm::price::{PriceTable, Usd};
 use topicloom::llm::{Attempt, UnconfirmedCost, Usage, failures};
-use topicloom::outcome::Outcome;
+use topicloom::report::Outcome;
 
 use super::chart::{Figure, Line};
 use super::words::{count, dollars, moment, span};

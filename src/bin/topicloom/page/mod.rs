@@ -13,7 +13,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
 use serde_json::{Value, json};
 use topicloom::llm::layers::Spending;
-use topicloom::outcome::{GiveUp, Outcome};
+use topicloom::report::{GiveUp, Outcome};
 use topicloom::report::{Report, ShareReport, TopicReport};
 use topicloom::sink::SplitReport;
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
