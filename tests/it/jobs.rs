@@ -398,4 +398,8 @@ async fn a_judge_accepts_each_record_of_a_judged_job() {
         );
         assert_eq!(scores.votes().len(), 2);
     }
+    let labels = dataset.report().labels.as_ref();
+    let labels = labels.expect("a pharmacist looked at some");
+    assert_eq!((labels.records, labels.criteria["clear"].records), (6, 6));
+    assert!(labels.accuracy().is_some() && labels.kappa().is_some());
 }
