@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::form::Form;
 use super::place::{Notes, Place, SETTINGS};
-use super::settings::Settings;
 use super::table;
 use crate::filter::{Criterion, LabelledRecord};
 use crate::schema::{RecordSchema, coerce};
@@ -65,6 +64,15 @@ impl Form<Labels> for LabelsForm {
 }
 
 impl Labels {
+    /// Checks that they can be read.
+    pub(super) fn check(&self, criteria: &[Criterion], schema: &RecordSchema, notes: &mut Notes) {
+        if let Err((problem, advice)) = self.records(criteria, schema) {
+            let mut settings = Place::new(SETTINGS, notes);
+            let mut judge = settings.at("judge");
+            judge.at("labels").fault::<()>(problem, advice);
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -178,17 +186,5 @@ fn yes_or_no(value: &Value) -> Option<bool> {
             _ => None,
         },
         _ => None,
-    }
-}
-
-/// Checks that the labels of the judge can be read.
-pub(super) fn check(settings: &Settings, schema: &RecordSchema, notes: &mut Notes) {
-    if let Some(judge) = &settings.judge
-        && let Err((problem, advice)) = judge.labels.records(&judge.criteria, schema)
-    {
-        Place::new(SETTINGS, notes)
-            .at("judge")
-            .at("labels")
-            .fault::<()>(problem, advice);
     }
 }

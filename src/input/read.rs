@@ -15,7 +15,7 @@ use super::settings::WITHOUT_MEANING;
 use super::text::{ADVICE, Written};
 use super::topics::TopicSources;
 use super::warning::InputWarning;
-use super::{Inner, Settings, attributes, deduplication, files, filters, labels, path, source};
+use super::{Inner, Settings, attributes, deduplication, files, filters, path, source};
 use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
 use crate::plan::{Attribute, PlanRequest, TopicSpec, allocate};
@@ -107,7 +107,9 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     let settings = Settings::from_json(config, &mut notes);
     deduplication::check(&settings.deduplication, &schema, &mut notes);
     filters::check(&settings, &schema, &mut notes);
-    labels::check(&settings, &schema, &mut notes);
+    if let Some(judge) = &settings.judge {
+        judge.labels.check(&judge.criteria, &schema, &mut notes);
+    }
     if let Some(output) = &settings.output {
         files::check(output, &schema, &mut notes);
     }
