@@ -57,7 +57,7 @@ impl Form<Labels> for LabelsForm {
 
     fn schema(&self) -> Value {
         json!({"anyOf": [
-            {"type": "string", "description": "The name of a file beside the input: CSV, JSON Lines, or a JSON list of objects."},
+            {"type": "string", "description": "The name of a file beside the input: CSV, JSON Lines, a JSON list of objects, or with the feature `parquet` Parquet."},
             {"type": "array", "description": "The rows themselves.", "items": {"type": "object"}},
         ]})
     }

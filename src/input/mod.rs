@@ -18,6 +18,7 @@ mod judge;
 mod labels;
 mod models;
 mod parameters;
+mod parquet;
 mod path;
 mod place;
 mod prompts;

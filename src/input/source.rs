@@ -96,7 +96,7 @@ impl Form<Option<Source>> for SourceForm {
     fn schema(&self) -> Value {
         let mut object = Source::schema();
         object["properties"][FILE] = json!({
-            "description": "A file beside the input: CSV with the names of its columns in the first line, JSON Lines, or a JSON list of objects.",
+            "description": "A file beside the input: CSV with the names of its columns in the first line, JSON Lines, a JSON list of objects, or with the feature `parquet` Parquet.",
             "type": ["string", "null"],
             "examples": ["rows.csv"],
         });
