@@ -2,9 +2,10 @@
 
 use std::fs::File;
 
-use super::table::Numbered;
+use serde_json::{Map, Value};
 
-type Rows = Box<dyn Iterator<Item = Numbered> + Send>;
+/// Rows with their numbers, or what is wrong with the file.
+type Rows = Box<dyn Iterator<Item = Result<(u64, Map<String, Value>), String>> + Send>;
 
 #[cfg(not(feature = "parquet"))]
 pub(super) fn rows(_: File) -> Result<Rows, String> {
@@ -17,12 +18,13 @@ pub(super) fn rows(_: File) -> Result<Rows, String> {
 #[cfg(feature = "parquet")]
 pub(super) fn rows(file: File) -> Result<Rows, String> {
     use parquet::basic::{Compression, ConvertedType};
+    use parquet::file::metadata::RowGroupMetaData;
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
     let reader = SerializedFileReader::new(file);
     let reader = reader.map_err(|_| "names a file that is no Parquet".to_owned())?;
     let groups = reader.metadata().row_groups().iter();
-    for column in groups.flat_map(|group| group.columns()) {
+    for column in groups.flat_map(RowGroupMetaData::columns) {
         let packed = column.compression();
         if !matches!(packed, Compression::UNCOMPRESSED | Compression::SNAPPY) {
             let packed = packed.to_string();
