@@ -632,7 +632,12 @@ impl Pipeline {
 
     /// Returns the judge that an input describes.
     fn judge<T>(&self, said: &JudgeSettings, input: &GenerateByTopicInput<T>) -> Result<Filter> {
-        let judge = said.judge(input.user_instruction())?;
+        let labels = said.labels.records(&said.criteria, input.schema());
+        let labels = labels.map_err(|(problem, advice)| {
+            let message = format!("the labels of the judge {problem}; {advice}");
+            Error::new(ErrorKind::InvalidInput, message)
+        })?;
+        let judge = said.judge(input.user_instruction())?.labels(labels);
         let own = self.parts.judge_model.clone();
         let model = Model {
             choices: own.map_or_else(|| self.parts.generation.clone(), |own| vec![(own, 1)]),

@@ -1,6 +1,6 @@
 //! From an answer to candidates that are ready to be admitted. Stateless: it looks at one answer alone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
 use crate::outcome::{AnswerFault, Rejection};
 use crate::parse::{self, Fault, Limits, Repair, Repairs, Shape};
 use crate::record::{Decoded, JsonRecord};
+use crate::report::LabelsReport;
 use crate::schema::coerce::read_json_texts;
 use crate::schema::dialect::Compiled;
 use crate::schema::placeholder;
@@ -372,10 +373,7 @@ impl AnswerJudge {
         // What a filter with a key said of a clean answer is known, but for its scores.
         let asked = |filter: &&RunFilter| !was_clean || filter.key.is_none() || filter.scores();
         for filter in filters.filter(asked) {
-            let key = filter.key.as_deref();
-            let decide = |record| filter.check(candidate, record);
-            let verdict = self.parts.verdicts.ask(key, candidate, &self.log, decide);
-            let refused = match verdict.await? {
+            let refused = match self.ask(filter, candidate).await? {
                 Ok(FilterVerdict::Keep) => continue,
                 Ok(FilterVerdict::Reject(reason)) => Refused::filtered(reason),
                 Ok(FilterVerdict::Scored(given)) => {
@@ -390,10 +388,6 @@ impl AnswerJudge {
                         ..Refused::new(Rejection::Filtered, Some(advice))
                     }
                 }
-                // A call that was not made since the run stops says nothing of the record.
-                Err(error) if error.is_fatal() || error.kind() == ErrorKind::Cancelled => {
-                    return Err(error);
-                }
                 Err(error) => Refused {
                     filter: Some(FILTER_FAILED),
                     filter_error: Some(Box::new(error)),
@@ -403,6 +397,61 @@ impl AnswerJudge {
             return Ok(Err(refused));
         }
         Ok(Ok(scores))
+    }
+
+    /// Has a filter decide, unless it is known what it said.
+    ///
+    /// # Errors
+    ///
+    /// Where that ends the run; the inner one says that it cannot decide.
+    async fn ask(
+        &self,
+        filter: &RunFilter,
+        candidate: &Candidate<'_>,
+    ) -> Result<Result<FilterVerdict>> {
+        let decide = |record| filter.check(candidate, record);
+        let verdicts = &self.parts.verdicts;
+        let key = filter.key.as_deref();
+        match verdicts.ask(key, candidate, &self.log, decide).await? {
+            // A call that was not made since the run stops says nothing of the record.
+            Err(error) if error.is_fatal() || error.kind() == ErrorKind::Cancelled => Err(error),
+            verdict => Ok(verdict),
+        }
+    }
+
+    /// Asks filters about the records that people labelled, and returns how they compare; nothing where there are none.
+    ///
+    /// # Errors
+    ///
+    /// Where a filter breaks, or no further call is made.
+    pub(super) async fn compare_with_people(&self) -> Result<Option<LabelsReport>> {
+        let mut report = None;
+        for filter in &self.filters {
+            let labelled = filter.labelled();
+            let candidates: Vec<Candidate<'_>> = labelled
+                .iter()
+                .map(|it| Candidate::new(&it.topic, &it.data))
+                .collect();
+            let asked = candidates.iter().map(|it| self.ask(filter, it));
+            for (labelled, verdict) in labelled.iter().zip(try_join_all(asked).await?) {
+                let report: &mut LabelsReport = report.get_or_insert_default();
+                let judge = match verdict {
+                    Ok(FilterVerdict::Keep) => (true, BTreeMap::new()),
+                    Ok(FilterVerdict::Reject(_)) => (false, BTreeMap::new()),
+                    Ok(FilterVerdict::Scored(scores)) => {
+                        let means = scores.means().into_iter();
+                        let means = means.map(|(name, mean)| (name.to_owned(), mean));
+                        (filter.refuses(&scores).is_none(), means.collect())
+                    }
+                    Err(_) => {
+                        report.undecided += 1;
+                        continue;
+                    }
+                };
+                report.add(labelled.row, judge, (labelled.accept, &labelled.scores));
+            }
+        }
+        Ok(report)
     }
 
     /// Returns how a record strays from what it was asked for with.

@@ -20,6 +20,7 @@ use super::resume;
 use super::state::RunState;
 use super::worker::{
     TASKS_PER_PERMIT, TaskEnd, TaskInput, TaskResult, WorkerContext, calls_at_once,
+    no_longer_under_way,
 };
 use super::{Extent, RunEnd, RunParts};
 use crate::dedup::AnyMemory;
@@ -233,7 +234,11 @@ async fn make(
         replayed = replay(state, past, policy, &records) => replayed.map_err(Halt::from),
         () = stop.long_ago() => Err(Halt::Cancelled),
     };
-    match replayed {
+    let ready = match replayed {
+        Ok(()) => compare_with_people(state, stop).await.map_err(Halt::from),
+        halted => halted,
+    };
+    match ready {
         Ok(()) => run_loop(state, policy, records, stop)
             .await
             .unwrap_or_else(Halt::from),
@@ -241,6 +246,32 @@ async fn make(
             // What was settled until then is good.
             records.send(mem::take(&mut state.outbox)).await.ok();
             halt
+        }
+    }
+}
+
+/// Has judges score the records that people labelled. A run that stops meanwhile has no word on them.
+async fn compare_with_people(state: &mut RunState, stop: &StopSignal) -> Result<()> {
+    let context = Arc::clone(&state.context);
+    if context.parts.extent != Extent::Whole {
+        return Ok(());
+    }
+    let last_calls = async {
+        stop.after_calls.cancelled().await;
+        context.clients.permits.close();
+        no_longer_under_way(stop, || context.judge.is_at_work(true)).await;
+    };
+    let compared = tokio::select! {
+        biased;
+        compared = context.judge.compare_with_people() => compared,
+        () = stop.at_once.cancelled() => Ok(None),
+        () = last_calls => Ok(None),
+    };
+    match compared {
+        Err(error) if error.kind() == ErrorKind::Cancelled => Ok(()),
+        compared => {
+            state.compared(compared?);
+            Ok(())
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::client_stack::ClientContext;
 use crate::candidate::Candidate;
 use crate::error::Result;
-use crate::filter::{Filter, FilterVerdict, ModelFilter, RecordFilter, Scores};
+use crate::filter::{Filter, FilterVerdict, LabelledRecord, ModelFilter, RecordFilter, Scores};
 use crate::guard::{bounded, caught_async, silent};
 use crate::journal::{CallOf, Entry, Log, SideCall};
 use crate::llm::{CallsUnderWay, Capabilities, ChatRequest, ChatResponse, LlmClient, Purpose};
@@ -99,6 +99,14 @@ impl RunFilter {
         match &self.kind {
             Kind::Own(_) => None,
             Kind::Asking(filter, _) => filter.refuses(scores),
+        }
+    }
+
+    /// Returns records that people labelled.
+    pub(super) fn labelled(&self) -> &[LabelledRecord] {
+        match &self.kind {
+            Kind::Own(_) => &[],
+            Kind::Asking(filter, _) => filter.labelled(),
         }
     }
 

@@ -25,6 +25,7 @@ use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
 use crate::plan::{Plan, PlannedTopic};
 use crate::random::Random;
 use crate::record::{AnswerOrigin, Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
+use crate::report::LabelsReport;
 use crate::schedule::SchedulingPolicy;
 use crate::topic::Topic;
 
@@ -118,6 +119,11 @@ impl RunState {
             context,
             plan,
         }
+    }
+
+    /// Takes note of how judges compare with people.
+    pub(super) fn compared(&mut self, labels: Option<LabelsReport>) {
+        self.counted.report.labels = labels;
     }
 
     /// Returns what the worker of a task is told.

@@ -207,13 +207,19 @@ fn mean_shown(quotas: impl Iterator<Item = u64>, per_request: u64, most: u64) ->
     if all > 0.0 { shown / all } else { 0.0 }
 }
 
-/// Returns the calls of a judge: one a vote for each record of this many fields, and as many for those that it refuses.
+/// Returns the calls of a judge: one a vote for each record of this many fields, as many for those that it refuses, and those
+/// for records that people labelled.
 fn judge<T>(input: &GenerateByTopicInput<T>, fields: f64) -> Result<Option<Part>> {
     let Some(settings) = &input.settings().judge else {
         return Ok(None);
     };
     let votes = f64::from(settings.votes) * float(input.allocation().total());
-    let calls = Spread::new(votes, votes * LIKELY_CALLS, votes * MOST_CALLS);
+    let labels = f64::from(settings.votes) * float(settings.labels.len() as u64);
+    let calls = Spread::new(
+        votes + labels,
+        votes * LIKELY_CALLS + labels,
+        votes * MOST_CALLS + labels,
+    );
     let told = settings.judge(input.user_instruction())?.system();
     let text = prompt(told.len() as u64, 0);
     let record = FIELD.each(|field| field * fields);
@@ -339,6 +345,8 @@ mod tests {
         let mut said = json!({"criteria": ["clear"], "accept": "clear > 3", "votes": 3});
         let with = estimate(said.clone());
         assert_eq!((without.calls.low, with.calls.low), (20, 80));
+        said["labels"] = json!([{"question": "Why?", "answer": "So.", "accept": true}]);
+        assert_eq!(estimate(said.clone()).calls.low, 83);
         said["model"] = json!("openai/gpt-4o");
         let cost = |estimate: &super::super::Estimate| estimate.cost.expect("a price").likely;
         assert!(cost(&estimate(said)) > cost(&with));

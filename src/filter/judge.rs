@@ -9,7 +9,7 @@ use futures::future::try_join_all;
 use minijinja::Environment;
 use serde_json::{Map, Value, json};
 
-use super::{FilterVerdict, ModelFilter};
+use super::{FilterVerdict, LabelledRecord, ModelFilter};
 use crate::candidate::Candidate;
 use crate::closest::closest;
 use crate::error::{Error, ErrorKind, Result};
@@ -100,6 +100,7 @@ pub struct Judge {
     votes: u32,
     instruction: Option<String>,
     parameters: Arc<Parameters>,
+    labelled: Arc<[LabelledRecord]>,
 }
 
 impl Judge {
@@ -121,6 +122,7 @@ impl Judge {
             votes: 1,
             instruction: None,
             parameters: Arc::default(),
+            labelled: Arc::default(),
         })
     }
 
@@ -142,6 +144,21 @@ impl Judge {
     #[must_use]
     pub fn parameters(mut self, parameters: impl Into<Arc<Parameters>>) -> Self {
         self.parameters = parameters.into();
+        self
+    }
+
+    /// Compares the judge with people, on records that they labelled.
+    #[must_use]
+    pub fn labels(mut self, records: impl IntoIterator<Item = LabelledRecord>) -> Self {
+        let decided = |mut record: LabelledRecord| {
+            let mut names = self.criteria.iter().map(|criterion| &criterion.name);
+            if record.accept.is_none() && names.all(|name| record.scores.contains_key(name)) {
+                let scores = Scores::new(vec![Vote::new(record.scores.clone(), "")]);
+                record.accept = Some(self.refuses(&scores).is_none());
+            }
+            record
+        };
+        self.labelled = records.into_iter().map(decided).collect();
         self
     }
 
@@ -176,7 +193,10 @@ impl Judge {
 
     fn request(&self, candidate: &Candidate<'_>) -> ChatRequest {
         let record = serde_json::to_string(candidate.data()).unwrap_or_default();
-        let user = format!("Topic: {}\nRecord: {record}", candidate.topic());
+        let user = match candidate.topic() {
+            "" => format!("Record: {record}"),
+            topic => format!("Topic: {topic}\nRecord: {record}"),
+        };
         let output = OutputSchema::new("scores", self.schema(), OutputMode::Strict);
         ChatRequest::new(vec![
             Message::system(self.system()).ending_stable_prefix(),
@@ -314,6 +334,10 @@ impl ModelFilter for Judge {
 
     fn rule(&self) -> String {
         self.rule.text.clone()
+    }
+
+    fn labelled(&self) -> &[LabelledRecord] {
+        &self.labelled
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod field;
 mod judge;
+mod labelled;
 mod language;
 mod quote;
 
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 
 pub use field::{FieldFilter, FieldRule};
 pub use judge::{Criterion, Judge, NOT_ACCEPTED};
+pub use labelled::LabelledRecord;
 pub use language::Language;
 
 pub(crate) use quote::stands_in;
@@ -116,6 +118,14 @@ pub trait ModelFilter: fmt::Debug + Send + Sync + 'static {
     /// Names what [`refuses`](Self::refuses) decides by.
     fn rule(&self) -> String {
         String::new()
+    }
+
+    /// Returns records of which people said what they think: a run asks about them too, before it makes its first record,
+    /// and its report says how the filter compares ([`Report::labels`](crate::Report::labels)).
+    ///
+    /// Default: none.
+    fn labelled(&self) -> &[LabelledRecord] {
+        &[]
     }
 }
 

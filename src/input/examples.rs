@@ -73,7 +73,7 @@ impl Form<Examples> for ExamplesForm {
     fn schema(&self) -> Value {
         let mut object = Examples::schema();
         object["properties"][FILE] = json!({
-            "description": "A file of them beside the input: JSON Lines, CSV with the names of fields in the first line, or a JSON list.",
+            "description": "A file of them beside the input: JSON Lines, CSV with the names of fields in the first line, a JSON list, or with the feature `parquet` Parquet.",
             "type": ["string", "null"],
             "examples": ["examples.jsonl"],
         });

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::described::{Described as _, Keys, described};
 use super::form::{Form, List, Maybe, ModelForm, Text, Whole};
+use super::labels::{Labels, LabelsForm};
 use super::parameters::ParametersForm;
 use super::place::Place;
 use crate::error::Result;
@@ -31,6 +32,10 @@ described! {
         /// Parameters of a call, such as `temperature`.
         #[example("{\"temperature\": 0}")]
         model_kwargs: Arc<Parameters>, ParametersForm;
+        /// Records that people looked at, to compare the judge with them: each with its fields, and beside them a score under the name
+        /// of a criterion, or `true` or `false` under `accept`. A file, or the rows themselves.
+        #[example("\"labels.csv\"")]
+        labels: Labels, LabelsForm;
     }
 }
 
@@ -48,6 +53,8 @@ pub struct JudgeSettings {
     pub votes: u32,
     /// Parameters of a call.
     pub model_kwargs: Arc<Parameters>,
+    /// Records that people looked at, with their labels.
+    pub labels: Labels,
 }
 
 impl Default for JudgeSettings {
@@ -58,6 +65,7 @@ impl Default for JudgeSettings {
             accept: String::new(),
             votes: 1,
             model_kwargs: Arc::default(),
+            labels: Labels::default(),
         }
     }
 }

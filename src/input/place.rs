@@ -1,6 +1,8 @@
 //! Where in an input something stands, and what there is to say of it.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -102,18 +104,24 @@ impl<'a> Place<'a> {
 
     /// Reads a file that is named here, which lies beside the input.
     pub(super) fn read_file(&mut self, name: &Value) -> Option<Vec<u8>> {
+        self.with_file(name, |path| std::fs::read(path))
+    }
+
+    /// Opens a file that is named here, which lies beside the input.
+    pub(super) fn open_file(&mut self, name: &Value) -> Option<File> {
+        self.with_file(name, |path| File::open(path))
+    }
+
+    fn with_file<R>(&mut self, name: &Value, read: impl Fn(&Path) -> io::Result<R>) -> Option<R> {
         let Some(name) = name.as_str().filter(|name| !name.trim().is_empty()) else {
             return self.refuse(name, "name a file");
         };
-        let folder = self.folder()?;
-        match std::fs::read(folder.join(name)) {
-            Ok(bytes) => Some(bytes),
+        let path = self.folder()?.join(name);
+        match read(&path) {
+            Ok(read) => Some(read),
             Err(error) => self.fault(
                 format!("names a file that cannot be read: {}", error.kind()),
-                format!(
-                    "look for it beside the input, as {}",
-                    folder.join(name).display()
-                ),
+                format!("look for it beside the input, as {}", path.display()),
             ),
         }
     }

@@ -107,6 +107,9 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     let settings = Settings::from_json(config, &mut notes);
     deduplication::check(&settings.deduplication, &schema, &mut notes);
     filters::check(&settings, &schema, &mut notes);
+    if let Some(judge) = &settings.judge {
+        judge.labels.check(&judge.criteria, &schema, &mut notes);
+    }
     if let Some(output) = &settings.output {
         files::check(output, &schema, &mut notes);
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 use serde_json::{Map, Value};
 
+use super::parquet;
 use super::table::{self, Numbered};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -52,7 +53,7 @@ impl Rows {
         let packed = name.strip_suffix(".gz");
         let ending = ending(packed.unwrap_or(&name));
         let rows = match ending.as_deref() {
-            Some("parquet") => parquet(file, &path)?,
+            Some("parquet") => parquet::rows(file).map_err(|problem| in_file(&path, &problem))?,
             ending => {
                 let plain = BufReader::new(file);
                 let mut text: Box<dyn BufRead + Send> = match packed {
@@ -81,10 +82,7 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<Self::Item> {
         let row = self.rows.next()?;
-        Some(row.map_err(|problem| {
-            let problem = problem.trim_start_matches("names a file that ");
-            at(&self.path, format!("the file {problem}"))
-        }))
+        Some(row.map_err(|problem| in_file(&self.path, &problem)))
     }
 }
 
@@ -94,6 +92,13 @@ impl fmt::Debug for Rows {
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
+}
+
+/// Says what is wrong with a file, where it is not named by an input.
+fn in_file(path: &Path, problem: &str) -> Error {
+    let problem = problem.trim_start_matches("names a file that ");
+    let problem = problem.replacen("names a file of", "is", 1);
+    at(path, format!("the file {problem}"))
 }
 
 fn at(path: &Path, message: String) -> Error {
@@ -112,56 +117,6 @@ fn typed(row: Numbered) -> Numbered {
         }
     }
     Ok((number, row))
-}
-
-#[cfg(not(feature = "parquet"))]
-fn parquet(_: File, path: &Path) -> Result<Box<dyn Iterator<Item = Numbered> + Send>> {
-    let message = "the file is Parquet, and this was built without the feature `parquet`";
-    Err(at(path, message.to_owned()))
-}
-
-#[cfg(feature = "parquet")]
-fn parquet(file: File, path: &Path) -> Result<Box<dyn Iterator<Item = Numbered> + Send>> {
-    use parquet::file::reader::SerializedFileReader;
-
-    let unreadable = |error| {
-        let message = "the file is no Parquet that can be read here: only Snappy and none are known as compression";
-        at(path, message.to_owned()).with_source(error)
-    };
-    let reader = SerializedFileReader::new(file).map_err(unreadable)?;
-    let rows = (1..).zip(reader).map(|(number, row)| {
-        let row = row.map_err(|_| format!("cannot be read at row {number}"))?;
-        let fields = row.into_columns().into_iter();
-        Ok((number, fields.map(|(name, it)| (name, value(it))).collect()))
-    });
-    Ok(Box::new(rows))
-}
-
-#[cfg(feature = "parquet")]
-fn value(field: parquet::record::Field) -> Value {
-    use parquet::record::Field;
-
-    match field {
-        Field::Null => Value::Null,
-        Field::Bool(it) => it.into(),
-        Field::Byte(it) => it.into(),
-        Field::Short(it) => it.into(),
-        Field::Int(it) => it.into(),
-        Field::Long(it) => it.into(),
-        Field::UByte(it) => it.into(),
-        Field::UShort(it) => it.into(),
-        Field::UInt(it) => it.into(),
-        Field::ULong(it) => it.into(),
-        Field::Float(it) => it.into(),
-        Field::Double(it) => it.into(),
-        Field::Str(it) => it.into(),
-        Field::Group(row) => {
-            let fields = row.into_columns().into_iter();
-            Value::Object(fields.map(|(name, it)| (name, value(it))).collect())
-        }
-        Field::ListInternal(list) => list.elements().iter().cloned().map(value).collect(),
-        other => other.to_string().into(),
-    }
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ impl Form<Option<Source>> for SourceForm {
     fn schema(&self) -> Value {
         let mut object = Source::schema();
         object["properties"][FILE] = json!({
-            "description": "A file beside the input: CSV with the names of its columns in the first line, JSON Lines, or a JSON list of objects.",
+            "description": "A file beside the input: CSV with the names of its columns in the first line, JSON Lines, a JSON list of objects, or with the feature `parquet` Parquet.",
             "type": ["string", "null"],
             "examples": ["rows.csv"],
         });
@@ -113,12 +113,20 @@ struct RowsForm;
 
 impl Form<Vec<(u64, Fields)>> for RowsForm {
     fn read(&self, value: Value, place: &mut Place<'_>) -> Option<Vec<(u64, Fields)>> {
-        let rows: Vec<(String, Value)> = match value {
-            Value::Array(rows) => (1..)
-                .zip(rows)
-                .map(|(number, row): (u64, _)| (number.to_string(), row))
-                .collect(),
-            Value::Object(rows) => rows.into_iter().collect(),
+        let rows: Vec<(u64, Value)> = match value {
+            Value::Array(rows) => (1..).zip(rows).collect(),
+            Value::Object(rows) => {
+                let mut numbered = Vec::with_capacity(rows.len());
+                for (number, row) in rows {
+                    let Ok(read) = number.parse() else {
+                        return place
+                            .at(&presentable(&number))
+                            .fault("is no number of a row", "write a list");
+                    };
+                    numbered.push((read, row));
+                }
+                numbered
+            }
             other => {
                 return place.refuse(
                     &other,
@@ -128,17 +136,12 @@ impl Form<Vec<(u64, Fields)>> for RowsForm {
         };
         let mut read = Vec::with_capacity(rows.len());
         for (number, row) in rows {
-            match (number.parse(), row) {
-                (Ok(number), Value::Object(row)) => read.push((number, row)),
-                (Ok(_), other) => {
+            match row {
+                Value::Object(row) => read.push((number, row)),
+                other => {
                     return place
                         .at(&format!("[{number}]"))
                         .refuse(&other, "write an object");
-                }
-                (Err(_), _) => {
-                    return place
-                        .at(&presentable(&number))
-                        .fault("is no number of a row", "write a list");
                 }
             }
         }
@@ -234,19 +237,18 @@ impl Source {
     }
 
     fn check(&self, key: &str, schema: &RecordSchema, attributes: &[Attribute], notes: &mut Notes) {
-        let there: BTreeSet<&str> = self
-            .rows
-            .iter()
-            .flat_map(|(_, row)| row.keys().map(String::as_str))
-            .collect();
+        // Most often the first row has it.
+        let is_there = |name: &String| self.rows.iter().any(|(_, row)| row.contains_key(name));
         let named = [
             ("columns", self.columns.as_deref().unwrap_or_default()),
             ("keep", &self.keep),
             ("quoted", self.quoted.as_slice()),
         ];
         for (list, names) in named {
-            for name in names.iter().filter(|name| !there.contains(name.as_str())) {
-                let advice = match closest(name, there.iter().copied()) {
+            for name in names.iter().filter(|name| !is_there(name)) {
+                let there = self.rows.iter().flat_map(|(_, row)| row.keys());
+                let there: BTreeSet<&str> = there.map(String::as_str).collect();
+                let advice = match closest(name, there) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => "name a column of the rows".to_owned(),
                 };
@@ -255,7 +257,7 @@ impl Source {
             }
         }
         let attributes = attributes.iter().map(|attribute| &attribute.name);
-        for name in attributes.filter(|name| there.contains(name.as_str())) {
+        for name in attributes.filter(|name| is_there(name)) {
             let problem = format!(
                 "has a column `{}`, which is an attribute too",
                 presentable(name)

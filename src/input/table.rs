@@ -5,6 +5,7 @@ use std::iter;
 
 use serde_json::{Map, Value};
 
+use super::parquet;
 use super::place::Place;
 
 /// A row with the line it begins in or, in a JSON list, its number; or what is wrong with the file.
@@ -12,13 +13,19 @@ pub(super) type Numbered = Result<(u64, Map<String, Value>), String>;
 
 /// Reads the rows of the file that is named here, each with what stands in its columns.
 pub(super) fn read(name: &Value, place: &mut Place<'_>) -> Option<Vec<Map<String, Value>>> {
-    let text = place.read_text(name)?;
-    let read: Result<Vec<_>, String> = rows(io::Cursor::new(text), ending(name).as_deref())
-        .map(|row| row.map(|(_, row)| row))
-        .collect();
+    let ending = ending(name);
+    let numbered = if ending.as_deref() == Some("parquet") {
+        parquet::rows(place.open_file(name)?)
+    } else {
+        let text = place.read_text(name)?;
+        Ok(rows(io::Cursor::new(text), ending.as_deref()))
+    };
+    let read: Result<Vec<_>, String> =
+        numbered.and_then(|rows| rows.map(|row| row.map(|(_, row)| row)).collect());
     match read {
         Ok(rows) if rows.is_empty() => place.fault("names a file without a row", "put one in"),
         Ok(rows) => Some(rows),
+        Err(problem) if problem.contains(": ") => place.fault_of(&problem.replacen(": ", "; ", 1)),
         Err(problem) => place.fault(
             problem,
             "write CSV with the names of its columns in the first line, or JSON Lines with an object on each",

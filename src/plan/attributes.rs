@@ -234,6 +234,8 @@ fn largest_remainders(total: u64, shares: &[f64]) -> Vec<i64> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::mpsc;
+    use std::thread;
     use std::time::{Duration, Instant};
 
     use super::super::Origin;
@@ -348,6 +350,24 @@ mod tests {
             }
         }
         assert_eq!(wider, 0, "cells of a topic that are off by more than one");
+    }
+
+    #[test]
+    fn what_cannot_be_moved_ends_the_moving() {
+        // As if the whole parts of a billion quotas had been rounded up to one too many.
+        for (owed, more) in [
+            (vec![-1, 1], vec![vec![1], vec![]]),
+            (vec![-1, 0], vec![vec![0]]),
+        ] {
+            let (done, ended) = mpsc::channel();
+            thread::spawn(move || {
+                let (mut more, mut owed) = (more, owed);
+                settle(&mut more, &mut owed);
+                done.send(owed).ok();
+            });
+            let left = ended.recv_timeout(Duration::from_secs(20));
+            assert_eq!(left.expect("it ends")[0], -1);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a run did: every call and every candidate accounted for.
 
 mod call_stats;
+mod labels;
 pub(crate) mod scores;
 mod show;
 
@@ -25,6 +26,7 @@ use crate::schema::dialect::LocalCheck;
 use crate::schema::{CoercionKind, Dialect};
 use crate::topic::Topic;
 pub(crate) use call_stats::CallStats;
+pub use labels::{Differing, LabelsOfCriterion, LabelsReport};
 pub use scores::CriterionReport;
 
 /// What a run did, in total and per topic.
@@ -63,6 +65,9 @@ pub struct Report {
     pub filtered: BTreeMap<String, u64>,
     /// What judges gave the candidates, by criterion.
     pub scores: BTreeMap<String, CriterionReport>,
+    /// How judges compare with people, where there are records with labels of theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelsReport>,
     /// Candidates refused as repeats, by the method that found them; `custom` for a deduplicator that names none.
     pub duplicates: BTreeMap<String, u64>,
     /// Of those, candidates that repeat a record which their own prompt showed.
@@ -392,6 +397,7 @@ impl Report {
             candidates: CandidateCounts::default(),
             filtered: BTreeMap::new(),
             scores: BTreeMap::new(),
+            labels: None,
             duplicates: BTreeMap::new(),
             copies: 0,
             shown: BTreeMap::new(),

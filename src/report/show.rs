@@ -62,6 +62,9 @@ impl fmt::Display for Report {
         for (criterion, scores) in &self.scores {
             write!(f, "\nscore of {criterion}: {scores}")?;
         }
+        if let Some(labels) = &self.labels {
+            write!(f, "\njudge and people: {labels}")?;
+        }
         for topic in &self.given_up.listed {
             write!(f, "\n{topic}")?;
         }

@@ -1,9 +1,9 @@
 //! The jobs in `examples/inputs`, with models that a test answers for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use topicloom::input::GenerateByTopicInputBuilder;
 use topicloom::llm::models::ModelRegistry;
-use topicloom::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, OfflineModel};
+use topicloom::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, OfflineModel, Purpose};
 use topicloom::{Dataset, Error, ErrorKind, GenerateByTopicInput, Pipeline, Result};
 
 use crate::embedding::embedding_server;
@@ -49,23 +49,219 @@ async fn run(input: GenerateByTopicInput, models: &ModelRegistry) -> Dataset {
     dataset.unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// Puts into a record what a job needs that is about more than the schema.
+type Puts = fn(u64, &ChatRequest, &mut Value);
+
+/// Writes as the stand-in does, with something put in. Now and then it says what it said before, talks, or leaves a field out.
+#[derive(Debug)]
+struct Careless {
+    model: OfflineModel,
+    puts: Puts,
+    calls: AtomicU64,
+    last: Mutex<String>,
+}
+
+#[async_trait]
+impl LlmClient for Careless {
+    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
+        let answer = self.model.complete(request).await?;
+        let mut said: Value = serde_json::from_str(&answer.text).expect("it is JSON");
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        if request.purpose != Purpose::Records {
+            (self.puts)(call, request, &mut said);
+            return Ok(ChatResponse::new(said.to_string()));
+        }
+        let records = said["records"].as_array_mut().expect("it is a list");
+        for record in records.iter_mut() {
+            (self.puts)(call, request, record);
+        }
+        match call % 9 {
+            2 => return Ok(ChatResponse::new("I would rather talk of something else.")),
+            4 => {
+                let fields = records[0].as_object_mut().expect("it is a record");
+                let last = fields.keys().next_back().cloned().unwrap_or_default();
+                fields.shift_remove(&last);
+            }
+            6 => {
+                let last = self.last.lock().expect("no panic").clone();
+                return Ok(ChatResponse::new(last));
+            }
+            _ => *self.last.lock().expect("no panic") = said.to_string(),
+        }
+        Ok(ChatResponse::new(said.to_string()))
+    }
+
+    fn model(&self) -> &str {
+        self.model.model()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.model.capabilities()
+    }
+}
+
+async fn run_careless(input: GenerateByTopicInput, puts: Puts) -> Dataset {
+    let models = ModelRegistry::new().register("openai", move |name| {
+        Ok(Arc::new(Careless {
+            model: OfflineModel::new(name.as_str()),
+            puts,
+            calls: AtomicU64::new(0),
+            last: Mutex::default(),
+        }))
+    });
+    run(input, &models).await
+}
+
+/// Quotes a sentence of the text that it is asked about; every third time it makes one up.
+fn quote(call: u64, request: &ChatRequest, record: &mut Value) {
+    let text = request.last_text();
+    let lines = text.lines().skip_while(|line| *line != "text: ").skip(1);
+    let lines = lines.take_while(|line| line.starts_with("    "));
+    let sentences = lines.collect::<Vec<_>>().join(" ");
+    let mut sentences = sentences.split(". ").filter(|sentence| sentence.len() > 30);
+    record["quote"] = match call % 3 {
+        0 => "It makes tea as well.".into(),
+        _ => sentences.next().unwrap_or_default().to_uppercase().into(),
+    };
+}
+
+/// Likes most of what it buys.
+fn praise(call: u64, _: &ChatRequest, record: &mut Value) {
+    if call.is_multiple_of(2) {
+        record["sentiment"] = "positive".into();
+    }
+}
+
+/// Now and then changes what it should only read.
+fn query(call: u64, _: &ChatRequest, record: &mut Value) {
+    record["sql"] = match call % 5 {
+        0 => "DROP TABLE orders;".into(),
+        _ => format!("SELECT count(*) FROM orders WHERE customer_id = {call};").into(),
+    };
+}
+
+/// Writes German, names of topics too, and now and then English.
+fn in_german(call: u64, request: &ChatRequest, said: &mut Value) {
+    const SHIPS: [&str; 7] = [
+        "Koggen",
+        "Galeeren",
+        "Dampfer",
+        "Klipper",
+        "Karavellen",
+        "Fähren",
+        "Lotsenboote",
+    ];
+    const PLACES: [&str; 9] = [
+        "der Ostsee",
+        "dem Mittelmeer",
+        "Hamburg",
+        "Venedig",
+        "Indien",
+        "Grönland",
+        "dem Rhein",
+        "Lissabon",
+        "der Südsee",
+    ];
+    let word = |number: u64, words: &[&str]| {
+        words[usize::try_from(number).expect("it is small") % words.len()].to_owned()
+    };
+    if request.purpose == Purpose::Topics {
+        let names = said
+            .as_object_mut()
+            .expect("it is an object")
+            .values_mut()
+            .next()
+            .expect("it has names");
+        for (name, number) in names
+            .as_array_mut()
+            .expect("it is a list")
+            .iter_mut()
+            .zip(call * 5..)
+        {
+            *name = format!("{} vor {}", word(number, &SHIPS), word(number, &PLACES)).into();
+        }
+    } else if call.is_multiple_of(4) {
+        *said = json!({
+            "frage": format!("Why were no more of these ships built after {call} years?"),
+            "antwort": "Because there were others that carried more, and the harbours had become too small for them.",
+        });
+    } else {
+        let (ships, place) = (word(call, &SHIPS), word(call, &PLACES));
+        *said = json!({
+            "frage": format!("Warum wurden die {ships} vor {place} nach {call} Jahren nicht mehr gebaut?"),
+            "antwort": format!("Weil andere Schiffe mehr Ware trugen und die Häfen von {place} für sie zu klein geworden waren."),
+        });
+    }
+}
+
+/// Each job with a model that has to be asked again: as many records as wanted, valid, none repeated, with exact shares.
 #[tokio::test(start_paused = true)]
-async fn a_classification_has_no_label_that_its_filter_refuses() {
-    let dataset = run(built(job("classification.yaml")), &registry(&["openai"])).await;
-    assert_eq!(dataset.len(), 24);
-    let labels = dataset
-        .iter()
-        .map(|record| record.data["sentiment"].as_str());
-    assert!(
-        labels
-            .clone()
-            .all(|label| matches!(label, Some("positive" | "negative")))
-    );
+async fn jobs_give_what_they_ask_for_whatever_the_model_does() {
+    let nothing: Puts = |_, _, _| ();
+    let jobs: [(&str, usize, Puts); 9] = [
+        ("reviews.yaml", 60, nothing),
+        ("text-to-sql.yaml", 40, query),
+        ("questions-over-documents.yaml", 12, quote),
+        ("classification.yaml", 24, praise),
+        ("translations.yaml", 12, nothing),
+        ("without-benchmark.yaml", 20, nothing),
+        ("topic-tree.yaml", 60, in_german),
+        ("code-tasks.yaml", 24, nothing),
+        ("clinical-notes.yaml", 30, nothing),
+    ];
+    for (name, wanted, puts) in jobs {
+        let input = built(job(name));
+        let dataset = run_careless(input.clone(), puts).await;
+        assert_eq!(dataset.len(), wanted, "{name}");
+        let mut seen = HashSet::new();
+        for record in &dataset {
+            let data = json!(record.data);
+            assert!(input.schema().validate(&data).is_ok(), "{name}: {data}");
+            assert!(
+                seen.insert(data.to_string().to_lowercase()),
+                "{name}: {data}"
+            );
+        }
+        let report = dataset.report();
+        assert!(
+            report.candidates.total > report.accepted,
+            "{name}: nothing was refused"
+        );
+        assert_eq!(report.imbalances(), Vec::<String>::new(), "{name}");
+        for attribute in input.attributes() {
+            for (value, share) in &attribute.values {
+                let key = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                let counted = report.attributes[&attribute.name][&key];
+                let is_it = |record: &&topicloom::Record| json!(record)[&attribute.name] == *value;
+                let made = dataset.iter().filter(is_it).count();
+                assert_eq!(
+                    [counted.wanted, counted.accepted],
+                    [made as u64; 2],
+                    "{name}: {key}"
+                );
+                let exact = share * f64::from(u32::try_from(wanted).expect("it is small"));
+                let made = f64::from(u32::try_from(made).expect("it is small"));
+                assert!(
+                    (made - exact).abs() < 1e-6,
+                    "{name}: {key} {made} of {exact}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_classification_has_as_many_of_each_label() {
+    let dataset = run_careless(built(job("classification.yaml")), praise).await;
+    for label in ["positive", "negative", "neutral"] {
+        let is_it = |record: &&topicloom::Record| record.data["sentiment"] == label;
+        assert_eq!(dataset.iter().filter(is_it).count(), 8, "{label}");
+    }
     let refused = &dataset.report().filtered;
     assert!(
-        refused
-            .keys()
-            .any(|reason| reason.contains("`sentiment` is none of the values")),
+        refused["`sentiment` is not the value that was asked for"] > 3,
         "{refused:?}"
     );
     assert_eq!(dataset.by_topic()["a train journey"].len(), 6);
@@ -109,47 +305,9 @@ async fn each_row_of_a_table_gives_its_translations() {
     assert_eq!(kept["text"], "She said: \"come in\", and left.");
 }
 
-/// Quotes a sentence of the text that it is asked about; every third time it makes one up.
-#[derive(Debug)]
-struct Quoting(OfflineModel, AtomicU64);
-
-#[async_trait]
-impl LlmClient for Quoting {
-    async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
-        let call = self.1.fetch_add(1, Ordering::Relaxed);
-        let answer = self.0.complete(request).await?;
-        let mut answer: Value = serde_json::from_str(&answer.text).expect("it is JSON");
-        let text = request.last_text();
-        let lines = text.lines().skip_while(|line| *line != "text: ").skip(1);
-        let lines = lines.take_while(|line| line.starts_with("    "));
-        let sentences = lines.collect::<Vec<_>>().join(" ");
-        let mut sentences = sentences.split(". ").filter(|sentence| sentence.len() > 30);
-        let quote = match call % 3 {
-            0 => "It makes tea as well.".to_owned(),
-            _ => sentences.next().unwrap_or_default().to_uppercase(),
-        };
-        answer["records"][0]["quote"] = quote.into();
-        Ok(ChatResponse::new(answer.to_string()))
-    }
-
-    fn model(&self) -> &str {
-        self.0.model()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn questions_over_documents_quote_what_stands_there() {
-    let models = ModelRegistry::new().register("openai", |name| {
-        Ok(Arc::new(Quoting(
-            OfflineModel::new(name.as_str()),
-            AtomicU64::new(0),
-        )))
-    });
-    let dataset = run(built(job("questions-over-documents.yaml")), &models).await;
+    let dataset = run_careless(built(job("questions-over-documents.yaml")), quote).await;
     assert_eq!(dataset.len(), 12);
     let refused = &dataset.report().filtered;
     assert!(
@@ -216,8 +374,8 @@ async fn examples_are_shown_and_not_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_topic_tree_has_as_many_topics_as_leaves() {
-    let dataset = run(built(job("topic-tree.yaml")), &registry(&["openai"])).await;
+async fn a_topic_tree_has_as_many_topics_as_leaves_and_speaks_its_language() {
+    let dataset = run_careless(built(job("topic-tree.yaml")), in_german).await;
     let topics = &dataset.report().topics;
     assert_eq!((dataset.len(), topics.len()), (60, 20));
     assert!(
@@ -225,6 +383,19 @@ async fn a_topic_tree_has_as_many_topics_as_leaves() {
             .iter()
             .all(|topic| topic.topic.path().count() == 1 && topic.quota == 3)
     );
+    assert!(
+        topics
+            .iter()
+            .all(|topic| topic.topic.name().contains(" vor "))
+    );
+    let frage = |record: &topicloom::Record| record.data["frage"].to_string();
+    assert!(
+        dataset
+            .iter()
+            .all(|record| frage(record).contains("nicht mehr gebaut"))
+    );
+    let refused = &dataset.report().filtered;
+    assert!(refused["the record is not in German"] > 5, "{refused:?}");
 }
 
 /// Refuses its key.
@@ -398,4 +569,8 @@ async fn a_judge_accepts_each_record_of_a_judged_job() {
         );
         assert_eq!(scores.votes().len(), 2);
     }
+    let labels = dataset.report().labels.as_ref();
+    let labels = labels.expect("a pharmacist looked at some");
+    assert_eq!((labels.records, labels.criteria["clear"].records), (6, 6));
+    assert!(labels.accuracy().is_some() && labels.kappa().is_some());
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 use topicloom::RunError;
 use topicloom::filter::{FilterVerdict, ModelFilter};
 use topicloom::journal::{Entry, FileJournal, Journal, MemoryJournal};
@@ -360,7 +360,170 @@ async fn the_records_asked_for_are_accepted_or_missing_whatever_a_judge_passes()
             client.calls.load(Ordering::Relaxed)
         );
     }
+    println!(
+        "{} of {runs} runs exact, {short} short and saying so",
+        runs - short
+    );
     assert!(short * 50 <= runs, "{short} of {runs} runs ended short");
+}
+
+/// Labels of people who give what the judge gives, but for the third of each four records, which they find worse than it could be.
+fn labels(records: u64) -> Value {
+    let label = |number: u64| {
+        let record =
+            json!({"question": format!("Is {number} odd?"), "answer": "Divide it by two."});
+        let score = WritesAndJudges::score(&record.to_string());
+        let score = if number % 4 == 2 { 0 } else { score };
+        json!({"question": record["question"], "answer": record["answer"], "topic": "waves", "good": score, "by": "me"})
+    };
+    (0..records).map(label).collect()
+}
+
+fn labelled(accept: &str, labels: &Value, calls: u64) -> GenerateByTopicInput {
+    let input = judged(10, 1, accept, 1).to_builder();
+    let input = input.set("judge.labels", labels.clone()).max_calls(calls);
+    input.build().expect("the test's input is valid")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_judge_is_compared_with_people_and_asked_once() {
+    let (client, journal) = (WritesAndJudges::default(), MemoryJournal::default());
+    let input = labelled("good >= 4", &labels(40), 500);
+    let first = run_judged(&client, &journal, input.clone()).await;
+    let first = first.expect("complete");
+    let report = first.report().clone();
+    let said = report.labels.clone().expect("there are labels");
+    assert_eq!(
+        (said.records, said.undecided, said.people_alone),
+        (40, 0, 0)
+    );
+    assert!(
+        said.both > 0 && said.neither > 0 && said.judge_alone > 3,
+        "{said:?}"
+    );
+    assert_eq!(said.differing.len() as u64, said.judge_alone);
+    assert!(
+        said.differing
+            .iter()
+            .all(|it| it.row % 4 == 3 && it.judge && !it.people)
+    );
+    assert!(said.accuracy().is_some_and(|part| part < 1.0) && said.kappa().is_some());
+    assert!(
+        said.criteria["good"]
+            .agreement()
+            .is_some_and(|part| (0.75..1.0).contains(&part))
+    );
+    assert!(
+        said.criteria["good"]
+            .difference()
+            .is_some_and(|more| more > 0.0)
+    );
+    let asked = client.calls.load(Ordering::Relaxed);
+    assert_eq!(report.filter_calls.made, asked);
+    // Of the records that were made, and those of people.
+    assert_eq!(
+        report.scores["good"].votes.values().sum::<u64>() + 40,
+        asked
+    );
+    assert_eq!(report.imbalances(), Vec::<String>::new());
+
+    let again = run_judged(&client, &journal, input).await;
+    let again = again.expect("complete");
+    assert_eq!(again.report().labels, report.labels);
+    let other = labelled("good >= 0 && good != 1", &labels(40), 500);
+    let other = run_judged(&client, &journal, other).await;
+    let other = other.expect("complete").report().labels.clone();
+    assert_ne!(other, report.labels, "another rule compares otherwise");
+    assert_eq!(
+        client.calls.load(Ordering::Relaxed),
+        asked,
+        "nothing is asked again"
+    );
+
+    // Of what the run made itself, its journal says the scores.
+    let own: Value = first
+        .iter()
+        .map(|record| {
+            let mut row = json!(record);
+            row["accept"] = json!("yes");
+            row
+        })
+        .collect();
+    let own = run_judged(&client, &journal, labelled("good >= 4", &own, 500)).await;
+    let own = own.expect("complete").report().labels.clone();
+    let own = own.expect("there are labels");
+    assert_eq!(
+        (own.both, own.accuracy(), own.kappa()),
+        (10, Some(1.0), None)
+    );
+    assert_eq!(client.calls.load(Ordering::Relaxed), asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn caps_hold_with_the_calls_about_labels() {
+    let (client, journal) = (WritesAndJudges::default(), MemoryJournal::default());
+    let error = run_judged(&client, &journal, labelled("good >= 4", &labels(40), 25)).await;
+    let error = error.expect_err("the cap is reached");
+    assert_eq!(error.error().kind(), ErrorKind::Budget);
+    assert_eq!(
+        (
+            error.report().spending.calls,
+            client.calls.load(Ordering::Relaxed)
+        ),
+        (25, 25)
+    );
+    let on = run_judged(&client, &journal, labelled("good >= 4", &labels(40), 500)).await;
+    let report = on.expect("complete").report().clone();
+    assert_eq!(report.labels.expect("there are labels").records, 40);
+    assert_eq!(
+        report.filter_calls.made,
+        client.calls.load(Ordering::Relaxed)
+    );
+}
+
+#[test]
+fn labels_that_cannot_be_read_are_faults() {
+    let record = json!({"question": "Why?", "answer": "So."});
+    let with = |name: &str, value: Value| {
+        let mut row = record.clone();
+        row[name] = value;
+        json!([row])
+    };
+    for (labels, said) in [
+        (
+            json!([record]),
+            "judge.labels: have no label in any row; add a column `accept`",
+        ),
+        (
+            with("good", json!(12)),
+            "have in row 1 no score under `good`; write a whole number from 0 to 9",
+        ),
+        (
+            with("accept", json!("perhaps")),
+            "have in row 1 no yes or no under `accept`",
+        ),
+        (
+            json!([{"question": "Secret?", "accept": true}]),
+            "have in row 1 no record: ",
+        ),
+        (json!([7]), "judge.labels[0]: is a number"),
+        (
+            json!("labels.csv"),
+            "names a file, and this input does not come from one",
+        ),
+        (json!([]), "judge.labels: is a list"),
+    ] {
+        let input = judged(10, 1, "good >= 4", 1).to_builder();
+        let fault = input
+            .set("judge.labels", labels)
+            .build()
+            .expect_err("it is wrong");
+        let fault = fault.to_string();
+        assert!(
+            fault.contains(said) && !fault.contains("Secret"),
+            "{said}: {fault}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -313,3 +313,101 @@ async fn a_model_that_copies_examples_is_shown_fewer() {
     };
     assert_eq!(texts(&again), texts(&dataset));
 }
+
+#[cfg(feature = "parquet")]
+fn parquet(name: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/cases/parquet")
+        .join(name)
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_of_others_is_read_with_its_types() {
+    use topicloom::input::Rows;
+
+    let rows = Rows::open(parquet("snappy.parquet")).expect("it is there");
+    let rows: Value = rows.map(|row| row.expect("it is a row").1).collect();
+    assert_eq!(
+        rows[0],
+        json!({
+            "text": "a", "name": "red", "count": 1, "small": 1, "half": 0.5, "single": 0.1, "yes": true, "tags": ["x", "y"],
+            "inner": {"a": 1, "b": ["p"]}, "pairs": {"k": 1}, "day": "2025-03-31", "at_ns": "2025-03-31T12:00:00.5",
+            "at_ms": "2025-03-31T12:00:00", "at_us": "2025-03-31T12:00:00", "money": "12.50", "bytes": "plain", "nothing": null,
+        })
+    );
+    assert_eq!(rows[1]["text"], "b\nc");
+    assert_eq!(
+        [&rows[1]["tags"], &rows[1]["inner"], &rows[1]["bytes"]],
+        [&json!([]), &json!({"a": null, "b": []}), &json!("/wA=")]
+    );
+    assert_eq!(
+        [&rows[2]["tags"], &rows[2]["text"], &rows[2]["at_ns"]],
+        [&json!(null), &json!(null), &json!("1969-12-31T23:59:59")]
+    );
+    let packed = Rows::open(parquet("zstd.parquet")).expect_err("it cannot be read");
+    assert!(
+        packed
+            .to_string()
+            .contains("the file is Parquet that is compressed with ZSTD"),
+        "{packed}"
+    );
+}
+
+#[cfg(feature = "parquet")]
+#[tokio::test(start_paused = true)]
+async fn parquet_is_a_source_and_examples_and_labels() {
+    use topicloom::input::OutputFile;
+    use topicloom::sink::FileSink;
+
+    let folder = tempfile::tempdir().expect("there is room");
+    let file = folder.path().join("rows.parquet");
+    let first = GenerateByTopicInput::from_json_value(
+        json!({"topics": ["a", "b"], "num_records": 7, "seed": 1}),
+    );
+    let first = first.expect("it is valid");
+    let mut sink =
+        FileSink::create(&OutputFile::new(&file), first.schema()).expect("there is room");
+    let pipeline = Pipeline::builder(OfflineModel::default()).build();
+    let run = pipeline.run(first).expect("it starts");
+    run.write_to(&mut sink).await.expect("it is complete");
+    let read = |document: &Value| {
+        topicloom::input::GenerateByTopicInputBuilder::from_json_value(document.clone())
+            .expect("an object")
+            .files_in(folder.path())
+            .build()
+    };
+    let input = read(&json!({
+        "source": {"file": "rows.parquet", "columns": ["question"], "records_per_row": 2}, "examples": "rows.parquet", "seed": 2,
+    }));
+    let input = input.expect("it is valid");
+    assert_eq!(input.allocation().total(), 14);
+    let made = pipeline.generate(input).await.expect("it completes");
+    assert_eq!(made.by_topic().len(), 7);
+    let labels = read(
+        &json!({"judge": {"criteria": ["clear"], "accept": "clear > 2", "labels": "rows.parquet"}}),
+    );
+    let fault = labels.expect_err("nobody looked at these").to_string();
+    assert!(
+        fault.contains("judge.labels: have no label in any row"),
+        "{fault}"
+    );
+    std::fs::copy(parquet("zstd.parquet"), folder.path().join("z.parquet")).expect("there is room");
+    std::fs::write(folder.path().join("t.parquet"), "no").expect("there is room");
+    for (name, said) in [
+        (
+            "z.parquet",
+            "source.file: names a file of Parquet that is compressed with ZSTD, which is not read here; write it with Snappy, or without",
+        ),
+        ("t.parquet", "source.file: names a file that is no Parquet"),
+        (
+            "u.parquet",
+            "source.file: names a file that cannot be read: entity not found",
+        ),
+    ] {
+        let fault = read(&json!({"source": name}))
+            .expect_err("it cannot be read")
+            .to_string();
+        assert!(fault.contains(said), "{fault}");
+    }
+}

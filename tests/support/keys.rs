@@ -161,6 +161,10 @@ pub(crate) fn write_files(folder: &Path) {
         ("examples.jsonl", record),
         ("products.csv", table),
         ("rows.csv", table),
+        (
+            "labels.csv",
+            "question,answer,difficulty,accept\nx,y,z,yes\n",
+        ),
         ("manuals/lamp.md", "A lamp shines.\n\nIt needs a bulb.\n"),
     ] {
         fs::write(folder.join(name), text).expect("there is room");

@@ -138,6 +138,7 @@ pub(crate) fn page(
             "name": cut(name, NAME), "mean": it.mean().map(short), "agreement": it.agreement().map(percent),
             "votes": rows(it.votes.iter().map(|(score, votes)| (score.to_string(), *votes))),
         })).collect::<Value>(),
+        "people": report.labels.as_ref().map(|it| cut(&it.to_string(), TEXT)),
         "notes": report.notes.iter().chain(&report.warnings).take(MOST_ROWS).map(|it| cut(it, TEXT)).collect::<Value>(),
     });
     let mut environment = Environment::new();
