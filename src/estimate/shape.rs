@@ -119,7 +119,7 @@ impl Shape {
             .map(|(_, quota)| quota.div_ceil(per_request))
             .sum();
 
-        let schema = renderer.render(input.schema())?;
+        let schema = renderer.render(input.asked_schema())?;
         let stable =
             StableContext::new(&schema, RECORDS_KEY).with_instruction(input.user_instruction());
         let stable = prompts.stable(&stable)?.len() as u64;
@@ -136,7 +136,7 @@ impl Shape {
                 .with_examples(&examples);
             prompts.ask(&context)
         })?;
-        let wrapped = input.schema().wrapped();
+        let wrapped = input.asked_schema().wrapped();
         let text = prompt(stable + ask, wrapped.to_string().len() as u64);
         let shown = mean_shown(quotas.iter().map(|(_, quota)| *quota), per_request, avoid);
         let most_shown = quotas

@@ -15,6 +15,7 @@ mod files;
 mod filters;
 mod form;
 mod judge;
+mod kind;
 mod models;
 mod parameters;
 mod path;
@@ -59,6 +60,7 @@ pub use warning::InputWarning;
 pub(crate) use source::QUOTE;
 
 use crate::error::{Error, Result};
+use crate::filter::RecordKind;
 use crate::llm::price::PriceTable;
 use crate::llm::{ModelName, Parameters, ProviderSettings};
 use crate::plan::{Allocation, Attribute, TopicSpec};
@@ -114,6 +116,8 @@ struct Inner {
     appended_to: u64,
     allocation: Allocation,
     schema: RecordSchema,
+    /// What the model is asked for, where that is another shape.
+    asked_schema: Option<RecordSchema>,
     settings: Settings,
     warnings: Vec<InputWarning>,
     /// Once it was asked for: many rows take a while.
@@ -230,7 +234,7 @@ impl<T> GenerateByTopicInput<T> {
     pub fn to_builder(&self) -> GenerateByTopicInputBuilder<T> {
         GenerateByTopicInputBuilder::from_source(Source {
             document: self.document(),
-            schema: Some(Ok(self.inner.schema.clone())),
+            schema: (self.kind().is_none()).then(|| Ok(self.inner.schema.clone())),
             notes: Notes {
                 warnings: self.inner.warnings.clone(),
                 ..Notes::default()
@@ -364,6 +368,22 @@ impl<T> GenerateByTopicInput<T> {
         &self.inner.schema
     }
 
+    /// Returns the shape of what the model is asked to write: a record, or the part of it that nobody else adds.
+    pub(crate) fn asked_schema(&self) -> &RecordSchema {
+        let asked = self.inner.asked_schema.as_ref();
+        asked.unwrap_or(&self.inner.schema)
+    }
+
+    /// Returns whether filters add to a record what the model does not write.
+    pub(crate) fn is_completed(&self) -> bool {
+        self.inner.asked_schema.is_some()
+    }
+
+    /// Returns the kind of the records, where they are of one that is known.
+    pub(crate) fn kind(&self) -> Option<&RecordKind> {
+        self.inner.document.kind.as_ref()
+    }
+
     /// Returns how the run is driven.
     #[must_use]
     pub fn settings(&self) -> &Settings {
@@ -449,6 +469,7 @@ impl<T> GenerateByTopicInput<T> {
             "source",
             "documents",
             "examples",
+            kind::KEY,
         ];
         document.retain(|key, value| !value.is_null() || !later.contains(&&**key));
         document

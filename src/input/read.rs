@@ -15,9 +15,10 @@ use super::settings::WITHOUT_MEANING;
 use super::text::{ADVICE, Written};
 use super::topics::TopicSources;
 use super::warning::InputWarning;
-use super::{Inner, Settings, attributes, deduplication, files, filters, path, source};
+use super::{Inner, Settings, attributes, deduplication, files, filters, kind, path, source};
 use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
+use crate::filter::{Preference, RecordKind};
 use crate::plan::{Attribute, PlanRequest, TopicSpec, allocate};
 use crate::schema::{RecordSchema, include_files, kind_of};
 use crate::topic::{Row, SOURCE, TEXT};
@@ -93,12 +94,28 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     topic_parameters
         .temperature
         .get_or_insert(TOPIC_TEMPERATURE);
-    let schema = read_schema(
-        schema,
-        has_schema,
-        &mut document.output_schema,
-        &mut notes.faults,
-    );
+    let (schema, asked_schema) = match &document.kind {
+        Some(kind) => {
+            if has_schema || schema.is_some() {
+                let advice = "leave one of them out: the kind says what a record is";
+                Place::new("output_schema", &mut notes)
+                    .fault::<()>(format!("is said beside `{}`", kind::KEY), advice);
+            }
+            document.output_schema = Value::Null;
+            // It was made once already, when it was read.
+            let made = kind.schema().unwrap_or_default();
+            (made, kind.asked_schema().and_then(Result::ok))
+        }
+        None => {
+            let schema = read_schema(
+                schema,
+                has_schema,
+                &mut document.output_schema,
+                &mut notes.faults,
+            );
+            (schema, None)
+        }
+    };
     let told = schema.warnings().iter();
     let told = told.map(|warning| InputWarning::new("output_schema", warning.as_str()));
     notes.warnings.extend(told);
@@ -107,6 +124,16 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     let settings = Settings::from_json(config, &mut notes);
     deduplication::check(&settings.deduplication, &schema, &mut notes);
     filters::check(&settings, &schema, &mut notes);
+    if let Some(RecordKind::Preference(Preference {
+        rejected_model: None,
+        ..
+    })) = &document.kind
+        && settings.judge.is_none()
+    {
+        let problem = "does not say where the answer comes from that is rejected";
+        let advice = "name a `rejected_model`, or have a `judge` choose between two answers of the same model";
+        Place::new(kind::KEY, &mut notes).fault::<()>(problem, advice);
+    }
     if let Some(output) = &settings.output {
         files::check(output, &schema, &mut notes);
     }
@@ -156,6 +183,7 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
         appended_to,
         allocation,
         schema,
+        asked_schema,
         settings,
         warnings,
         fingerprint: OnceLock::new(),
