@@ -900,6 +900,7 @@ mod tests {
             ("generation_model_name", json!("offline/two")),
             ("generation_model_kwargs", json!({"temperature": 0.5})),
             ("output_schema", json!([{"name": "text", "type": "str"}])),
+            ("kind", json!("chat")),
             ("prices", json!({"offline/*": {"input": 1, "output": 2}})),
         ];
         let tested = keys.iter().map(|(key, _)| (*key).to_owned());
@@ -911,6 +912,7 @@ mod tests {
         for (key, value) in keys {
             let base = match key {
                 "records_per_topic" | "topic_model_name" | "source" => json!({"topics": null}),
+                "kind" => json!({"output_schema": null}),
                 _ => json!({}),
             };
             let mut changed = base.clone();

@@ -95,42 +95,35 @@ impl Form<RecordKind> for KindForm {
             "write one of `{}`, or one with its settings: {{\"chat\": {{\"turns\": [2, 6]}}}}",
             names.join("`, `")
         );
-        let (name, settings) = match value {
-            Value::String(name) => (name, Value::Null),
+        let before = place.faults();
+        let (name, settings, mut place) = match value {
+            Value::String(name) => (name, Map::new().into(), place.here()),
             Value::Object(object) => {
-                let mut said = object
-                    .into_iter()
-                    .filter(|(_, settings)| !settings.is_null());
-                match (said.next(), said.next()) {
-                    (Some(only), None) => only,
-                    (None, _) => return place.fault("is an object that names no kind", advice),
-                    _ => return place.fault("names more than one kind", advice),
+                let said = object.into_iter();
+                let mut said = said.filter(|(_, settings)| !settings.is_null());
+                let Some((name, settings)) = said.next() else {
+                    return place.fault("is an object that names no kind", advice);
+                };
+                if said.next().is_some() {
+                    return place.fault("names more than one kind", advice);
                 }
+                let place = place.at(&presentable(&name));
+                (name, settings, place)
             }
             other => return place.refuse(&other, advice),
         };
-        let settings = match settings {
-            Value::Null => Value::Object(Map::new()),
-            settings => settings,
-        };
-        let before = place.faults();
-        let kind = {
-            let mut place = place.at(&presentable(&name));
-            match &*name {
-                "chat" => RecordKind::Chat(Keys.read(settings, &mut place)?),
-                "tool_calls" => RecordKind::ToolCalls(Keys.read(settings, &mut place)?),
-                "preference" => RecordKind::Preference(Keys.read(settings, &mut place)?),
-                other => {
-                    let meant =
-                        closest(other, names).map(|meant| format!("did you mean `{meant}`?"));
-                    return place.fault("is no kind of record", meant.unwrap_or(advice));
-                }
+        let kind = match &*name {
+            "chat" => RecordKind::Chat(Keys.read(settings, &mut place)?),
+            "tool_calls" => RecordKind::ToolCalls(Keys.read(settings, &mut place)?),
+            "preference" => RecordKind::Preference(Keys.read(settings, &mut place)?),
+            other => {
+                let meant = closest(other, names).map(|meant| format!("did you mean `{meant}`?"));
+                return place.fault("is no kind of record", meant.unwrap_or(advice));
             }
         };
         if place.faults() > before {
             return None;
         }
-        let mut place = place.at(&name);
         match &kind {
             RecordKind::Chat(chat) if chat.bounds().is_none() => {
                 let last = SPEAKERS.name(chat.last_speaker);
@@ -142,10 +135,8 @@ impl Form<RecordKind> for KindForm {
                     .fault(problem, "give it room for one more");
             }
             RecordKind::ToolCalls(calls) if calls.tools.is_empty() => {
-                return place.fault(
-                    "names no tools",
-                    "list them under `tools`, or name a file of them",
-                );
+                let advice = "list them under `tools`, or name a file of them";
+                return place.fault("names no tools", advice);
             }
             _ => {}
         }
