@@ -101,14 +101,14 @@ impl Tool {
         walk::each_reference_mut(&mut arguments, &mut |reference| {
             Some(format!("#{here}{}", reference.strip_prefix('#')?))
         });
-        let mut call = json!({"type": "object"});
+        let mut name = json!({"const": self.name});
         if let Some(description) = &self.description {
-            call["description"] = description.as_str().into();
+            name["description"] = description.as_str().into();
         }
-        call["properties"] = json!({"name": {"const": self.name}, "arguments": arguments});
-        call["required"] = json!(["name", "arguments"]);
-        call["additionalProperties"] = false.into();
-        call
+        json!({
+            "type": "object", "properties": {"name": name, "arguments": arguments}, "required": ["name", "arguments"],
+            "additionalProperties": false,
+        })
     }
 }
 
@@ -161,7 +161,7 @@ impl ToolCalls {
 mod tests {
     use super::super::RecordKind;
     use super::*;
-    use crate::schema::{Dialect, read_json_texts};
+    use crate::schema::{Dialect, SchemaRenderer as _, TypeScript, read_json_texts};
 
     fn tools() -> Value {
         json!([
@@ -297,6 +297,20 @@ mod tests {
             schema
                 .compile(dialect)
                 .unwrap_or_else(|error| panic!("{dialect:?}: {error}"));
+        }
+    }
+
+    #[test]
+    fn a_prompt_says_what_each_tool_does() {
+        let schema = kind((1, 2), &tools()).schema().expect("it is a schema");
+        let shown = TypeScript.render(&schema).expect("it can be shown");
+        for words in [
+            "name: \"get_weather\"; // Says how the weather is.",
+            "// The answer in calls of tools: 1 to 2 calls.",
+            "tool_calls: ({",
+            "})[];",
+        ] {
+            assert!(shown.contains(words), "{words}: {shown}");
         }
     }
 
