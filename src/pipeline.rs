@@ -440,10 +440,7 @@ impl Pipeline {
         let judge = input.settings().judge.as_ref();
         let judge = judge.and_then(|judge| judge.model.as_ref());
         builder.judge_model = judge.map(&mut backend).transpose()?;
-        if let Some(RecordKind::Preference(preference)) = input.kind() {
-            let model = preference.rejected_model.as_ref();
-            builder.rejected_model = model.map(backend).transpose()?;
-        }
+        builder.rejected_model = input.rejected_model().map(backend).transpose()?;
         builder.models = models.clone();
         Ok(builder.prices(input.prices().clone()))
     }
@@ -472,9 +469,9 @@ impl Pipeline {
             Some(backend) => vec![(backend.client.model(), 1)],
             None => records.clone(),
         };
-        let judge = parts.judge_model.as_ref();
-        let judge = judge.map(|backend| (backend.client.model(), 1));
-        let rates = Rates::new(input, &parts.prices, &records, &topics, judge);
+        let others = [&parts.judge_model, &parts.rejected_model]
+            .map(|model| Some((model.as_ref()?.client.model(), 1)));
+        let rates = Rates::new(input, &parts.prices, &records, &topics, others);
         let plug_ins = self.plug_ins(input)?;
         estimate_with(input, &*plug_ins.prompts, &*plug_ins.renderer, rates)
     }

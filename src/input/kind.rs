@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::Settings;
 use super::described::{Described, Keys, described};
 use super::form::{Choice, Form, Maybe, ModelForm, Whole, parts};
 use super::parameters::ParametersForm;
-use super::place::{Place, presentable};
+use super::place::{Notes, Place, presentable};
 use crate::closest::closest;
 use crate::filter::{Chat, Preference, RecordKind, Speaker, SystemMessage, Tool, ToolCalls};
 use crate::llm::{ModelName, Parameters};
@@ -190,6 +191,18 @@ impl Form<RecordKind> for KindForm {
             "type": "object", "description": "One of them with its settings:", "properties": settings, "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
         }));
         json!({"anyOf": kinds})
+    }
+}
+
+/// Checks that a pair gets its other answer from somewhere.
+pub(super) fn check(kind: Option<&RecordKind>, settings: &Settings, notes: &mut Notes) {
+    if let Some(RecordKind::Preference(preference)) = kind
+        && preference.rejected_model.is_none()
+        && settings.judge.is_none()
+    {
+        let problem = "does not say where the answer comes from that is rejected";
+        let advice = "name a `rejected_model`, or have a `judge` choose between two answers of the same model";
+        Place::new(KEY, notes).fault::<()>(problem, advice);
     }
 }
 

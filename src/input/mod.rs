@@ -374,6 +374,14 @@ impl<T> GenerateByTopicInput<T> {
         asked.unwrap_or(&self.inner.schema)
     }
 
+    /// Returns the model that gives the other answers of pairs, where that is another than the one that writes records.
+    pub(crate) fn rejected_model(&self) -> Option<&ModelName> {
+        match self.kind()? {
+            RecordKind::Preference(preference) => preference.rejected_model.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Returns whether filters add to a record what the model does not write.
     pub(crate) fn is_completed(&self) -> bool {
         self.inner.asked_schema.is_some()

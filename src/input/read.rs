@@ -18,7 +18,6 @@ use super::warning::InputWarning;
 use super::{Inner, Settings, attributes, deduplication, files, filters, kind, path, source};
 use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
-use crate::filter::{Preference, RecordKind};
 use crate::plan::{Attribute, PlanRequest, TopicSpec, allocate};
 use crate::schema::{RecordSchema, include_files, kind_of};
 use crate::topic::{Row, SOURCE, TEXT};
@@ -94,28 +93,7 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     topic_parameters
         .temperature
         .get_or_insert(TOPIC_TEMPERATURE);
-    let (schema, asked_schema) = match &document.kind {
-        Some(kind) => {
-            if has_schema || schema.is_some() {
-                let advice = "leave one of them out: the kind says what a record is";
-                Place::new("output_schema", &mut notes)
-                    .fault::<()>(format!("is said beside `{}`", kind::KEY), advice);
-            }
-            document.output_schema = Value::Null;
-            // It was made once already, when it was read.
-            let made = kind.schema().unwrap_or_default();
-            (made, kind.asked_schema().and_then(Result::ok))
-        }
-        None => {
-            let schema = read_schema(
-                schema,
-                has_schema,
-                &mut document.output_schema,
-                &mut notes.faults,
-            );
-            (schema, None)
-        }
-    };
+    let (schema, asked_schema) = read_shape(schema, has_schema, &mut document, &mut notes);
     let told = schema.warnings().iter();
     let told = told.map(|warning| InputWarning::new("output_schema", warning.as_str()));
     notes.warnings.extend(told);
@@ -124,16 +102,7 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     let settings = Settings::from_json(config, &mut notes);
     deduplication::check(&settings.deduplication, &schema, &mut notes);
     filters::check(&settings, &schema, &mut notes);
-    if let Some(RecordKind::Preference(Preference {
-        rejected_model: None,
-        ..
-    })) = &document.kind
-        && settings.judge.is_none()
-    {
-        let problem = "does not say where the answer comes from that is rejected";
-        let advice = "name a `rejected_model`, or have a `judge` choose between two answers of the same model";
-        Place::new(kind::KEY, &mut notes).fault::<()>(problem, advice);
-    }
+    kind::check(document.kind.as_ref(), &settings, &mut notes);
     if let Some(output) = &settings.output {
         files::check(output, &schema, &mut notes);
     }
@@ -322,6 +291,27 @@ fn include_schemas(document: &mut Map<String, Value>, notes: &mut Notes) {
             .faults
             .push(InputFault::new("output_schema", problem, ""));
     }
+}
+
+/// Returns the shape of a record, and what the model is asked for where that is another one.
+fn read_shape(
+    given: Option<Result<RecordSchema>>,
+    is_written: bool,
+    document: &mut Document,
+    notes: &mut Notes,
+) -> (RecordSchema, Option<RecordSchema>) {
+    let Some(kind) = &document.kind else {
+        let (written, faults) = (&mut document.output_schema, &mut notes.faults);
+        return (read_schema(given, is_written, written, faults), None);
+    };
+    if is_written || given.is_some() {
+        let advice = "leave one of them out: the kind says what a record is";
+        Place::new("output_schema", notes).fault::<()>("is said beside `kind`", advice);
+    }
+    document.output_schema = Value::Null;
+    // It was made once before, when the kind was read.
+    let asked = kind.asked_schema().and_then(Result::ok);
+    (kind.schema().unwrap_or_default(), asked)
 }
 
 /// Returns the shape of a record: the one that is given, or what is written, which becomes the other.

@@ -62,7 +62,7 @@ impl Chat {
 
     pub(super) fn schema(&self) -> Value {
         let (least, most) = self.bounds().unwrap_or(self.turns);
-        let (must, may) = match self.system {
+        let (fewest_more, more) = match self.system {
             SystemMessage::None => (0, 0),
             SystemMessage::Optional => (0, 1),
             SystemMessage::Required => (1, 1),
@@ -70,12 +70,12 @@ impl Chat {
         let roles = ["system", "user", "assistant"];
         let message = json!({
             "type": "object",
-            "properties": {"role": {"enum": roles[usize::from(may == 0)..]}, "content": {"type": "string"}},
+            "properties": {"role": {"enum": roles[usize::from(more == 0)..]}, "content": {"type": "string"}},
             "required": ["role", "content"],
             "additionalProperties": false,
         });
         let messages = json!({
-            "type": "array", "description": self.in_words((least, most)), "items": message, "minItems": least + must, "maxItems": most + may,
+            "type": "array", "description": self.in_words((least, most)), "items": message, "minItems": least + fewest_more, "maxItems": most + more,
         });
         json!({
             "type": "object", "properties": {"messages": messages}, "required": ["messages"], "additionalProperties": false,
