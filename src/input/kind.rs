@@ -298,3 +298,68 @@ impl Form<Vec<Tool>> for ToolsForm {
         ]})
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+    use serde_json::Value;
+
+    use crate::candidate::Candidate;
+    use crate::fault::InputFaults;
+    use crate::filter::{FilterVerdict, RecordFilter as _};
+    use crate::input::GenerateByTopicInputBuilder;
+    use crate::schema::read_json_texts;
+
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/kinds");
+
+    fn builder(kind: &Value) -> GenerateByTopicInputBuilder {
+        let builder = GenerateByTopicInputBuilder::default().topics(["a"]);
+        builder.kind(kind.clone()).files_in(FOLDER)
+    }
+
+    #[test]
+    fn records_as_models_give_them() {
+        let cases = include_str!("../../tests/cases/kinds/records.jsonl");
+        for case in cases.lines() {
+            let case: Value = serde_json::from_str(case).expect("it is JSON");
+            let input = builder(&case["kind"]).build().expect("it is valid");
+            let schema = input.asked_schema();
+            let (record, _) = schema.drop_unknown_keys(case["record"].clone());
+            let (record, _) = read_json_texts(record, schema);
+            let data = record.as_object().expect("it is an object");
+            let kind = input.kind().expect("it has one");
+            let checked = kind.check(&Candidate::new("a", data)).now_or_never();
+            let verdict = match checked.expect("it never waits").expect("it decides") {
+                _ if schema.validate(&record).is_err() => "invalid",
+                FilterVerdict::Reject(reason) => reason,
+                _ => "accepted",
+            };
+            assert_eq!(verdict, case["verdict"], "{case}");
+            let becomes = case.get("becomes").unwrap_or(&case["record"]);
+            assert!(
+                verdict != "accepted" || record == *becomes,
+                "{case}: {record}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        for case in include_str!("../../tests/cases/kinds/faults.txt").lines() {
+            let (kind, expected) = case.split_once(" => ").expect("it has two sides");
+            let kind = serde_json::from_str(kind).expect("it is JSON");
+            let error = builder(&kind).build().map(drop).expect_err("it is wrong");
+            let faults = InputFaults::of(&error).map(ToString::to_string);
+            let faults = faults.collect::<Vec<_>>().join("\n");
+            assert!(faults.starts_with(expected), "{kind}: {faults}");
+        }
+        let both = builder(&"chat".into()).output_schema(crate::schema::RecordSchema::default());
+        let error = both.build().map(drop).expect_err("it is said twice");
+        assert!(
+            error
+                .message()
+                .starts_with("output_schema: is said beside `kind`; leave one of them out"),
+            "{error}"
+        );
+    }
+}

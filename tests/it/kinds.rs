@@ -17,7 +17,7 @@ use topicloom::llm::{
 use topicloom::run::RunError;
 use topicloom::schema::RecordSchema;
 use topicloom::testing::mock_llm;
-use topicloom::{Dataset, ErrorKind, GenerateByTopicInput, InputFaults, Pipeline, Result};
+use topicloom::{Dataset, ErrorKind, GenerateByTopicInput, Pipeline, Result};
 
 fn job(name: &str) -> GenerateByTopicInputBuilder {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/inputs");
@@ -508,87 +508,6 @@ async fn the_examples_of_preferences_run() {
     let judged = run_offline(job("preferences-judged.yaml")).await;
     assert_eq!(judged.len(), 9);
     assert!(judged.iter().all(|record| record.meta.scores.is_some()));
-}
-
-#[test]
-fn what_is_wrong_with_a_kind_is_said_with_its_place() {
-    let told = |input: Value| {
-        let error = GenerateByTopicInput::from_json_value(input).expect_err("it is wrong");
-        let faults = InputFaults::of(&error);
-        faults
-            .map(|fault| format!("{}: {}; {}", fault.field, fault.problem, fault.advice))
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
-    let tool = |name: &str| json!({"type": "function", "function": {"name": name, "parameters": {"type": "object"}}});
-    for (kind, expected) in [
-        (
-            json!("chats"),
-            "kind: is no kind of record; did you mean `chat`?",
-        ),
-        (
-            json!(7),
-            "kind: is a number; write one of `chat`, `tool_calls`, `preference`",
-        ),
-        (
-            json!({"chat": {}, "preference": {}}),
-            "kind: names more than one kind",
-        ),
-        (
-            json!({"chat": {"turn": 3}}),
-            "kind.chat.turn: is not a known key; did you mean `turns`?",
-        ),
-        (
-            json!({"chat": {"turns": [6, 2]}}),
-            "kind.chat.turns: goes from 6 to 2; write the smaller number first",
-        ),
-        (
-            json!({"chat": {"turns": [2, 600]}}),
-            "kind.chat.turns[1]: is 600; write a number from 1 to 100",
-        ),
-        (
-            json!({"chat": {"turns": 3}}),
-            "kind.chat.turns: leaves no number of messages that the user begins and the assistant ends",
-        ),
-        (
-            json!({"chat": {"system": "yes"}}),
-            "kind.chat.system: is `yes`; write one of `none`, `optional`, `required`",
-        ),
-        (
-            json!("tool_calls"),
-            "kind: names no tools; list them under `tools`",
-        ),
-        (
-            json!({"tool_calls": {"tools": [tool("a"), tool("a")]}}),
-            "kind.tool_calls.tools[1]: has the name `a`, as another one has",
-        ),
-        (
-            json!({"tool_calls": {"tools": [{"type": "function"}]}}),
-            "kind.tool_calls.tools[0]: is no tool with a name",
-        ),
-        (
-            json!({"tool_calls": {"tools": "tools.json"}}),
-            "kind.tool_calls.tools: names a file, and this input does not come from one",
-        ),
-        (
-            json!({"tool_calls": {"tools": [tool("a")], "calls": 0}}),
-            "kind.tool_calls.calls: goes from 0 to 0",
-        ),
-        (
-            json!("preference"),
-            "kind: does not say where the answer comes from that is rejected; name a `rejected_model`, or have a `judge`",
-        ),
-        (
-            json!({"preference": {"rejected_model": "nobody/"}}),
-            "kind.preference.rejected_model: ",
-        ),
-    ] {
-        let faults = told(json!({"topics": ["a"], "kind": kind}));
-        assert!(faults.starts_with(expected), "{kind}: {faults}");
-    }
-    let both =
-        json!({"topics": ["a"], "kind": "chat", "output_schema": [{"name": "x", "type": "str"}]});
-    assert!(told(both).starts_with("output_schema: is said beside `kind`; leave one of them out"));
 }
 
 #[test]

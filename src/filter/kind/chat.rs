@@ -148,194 +148,24 @@ impl Chat {
 
 #[cfg(test)]
 mod tests {
-    use super::super::RecordKind;
     use super::*;
-
-    /// Says what comes of a chat as a model gives it: nothing where it is taken, `schema` where it does not fit, or the reason.
-    fn verdict(chat: &Chat, record: &Value) -> &'static str {
-        let kind = RecordKind::Chat(chat.clone());
-        let schema = kind.schema().expect("it is a schema");
-        let (record, _) = schema.drop_unknown_keys(record.clone());
-        let (record, _) = crate::schema::read_json_texts(record, &schema);
-        if schema.validate(&record).is_err() {
-            return "schema";
-        }
-        kind.fault(record.as_object().expect("it is valid"))
-            .unwrap_or_default()
-    }
-
-    fn chat(said: &[(&str, &str)]) -> Value {
-        let said = said.iter();
-        let said = said.map(|(role, content)| json!({"role": role, "content": content}));
-        json!({"messages": said.collect::<Vec<_>>()})
-    }
-
-    #[test]
-    fn chats_as_models_give_them() {
-        const TURNS: &str = "user and assistant do not take turns, the user first";
-        let hello = ("user", "My parcel has not come.");
-        let reply = ("assistant", "I am sorry. What is its number?");
-        let number = ("user", "It is 4711.");
-        let found = ("assistant", "It is on its way, and comes tomorrow.");
-        let system = ("system", "You help customers of a parcel service.");
-        let plain = Chat {
-            turns: (2, 4),
-            ..Chat::default()
-        };
-        let led = Chat {
-            system: SystemMessage::Required,
-            ..plain.clone()
-        };
-        let may = Chat {
-            system: SystemMessage::Optional,
-            ..plain.clone()
-        };
-        let asks = Chat {
-            last_speaker: Speaker::User,
-            turns: (1, 3),
-            ..Chat::default()
-        };
-        let open = Chat {
-            last_speaker: Speaker::Either,
-            ..plain.clone()
-        };
-        for (kind, said, expected) in [
-            (&plain, chat(&[hello, reply]), ""),
-            (&plain, chat(&[hello, reply, number, found]), ""),
-            (
-                &plain,
-                chat(&[hello, reply, number]),
-                "the last message is not the assistant's",
-            ),
-            (&plain, chat(&[hello]), "schema"),
-            (&plain, chat(&[]), "schema"),
-            (
-                &plain,
-                chat(&[
-                    hello,
-                    reply,
-                    number,
-                    found,
-                    ("user", "Thanks!"),
-                    ("assistant", "Gladly."),
-                ]),
-                "schema",
-            ),
-            // The assistant greets first, as in many support chats.
-            (
-                &plain,
-                chat(&[("assistant", "How can I help?"), hello]),
-                TURNS,
-            ),
-            // Two messages in a row, as people write.
-            (
-                &plain,
-                chat(&[hello, ("user", "Hello?"), reply, found]),
-                TURNS,
-            ),
-            (&plain, chat(&[system, hello, reply]), "schema"),
-            (
-                &plain,
-                chat(&[("human", "My parcel has not come."), ("gpt", "I am sorry.")]),
-                "schema",
-            ),
-            (
-                &plain,
-                chat(&[hello, ("assistant", " \n")]),
-                "a message is blank",
-            ),
-            (
-                &plain,
-                chat(&[
-                    ("user", "User: My parcel?"),
-                    ("assistant", "Assistant: I am sorry."),
-                ]),
-                "a message begins with the name of its role",
-            ),
-            (
-                &plain,
-                chat(&[("user", "Assistants are what I ask about."), reply]),
-                "",
-            ),
-            // No content beside a call of a tool.
-            (
-                &plain,
-                json!({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": null, "tool_calls": []}]}),
-                "schema",
-            ),
-            // ShareGPT's names.
-            (
-                &plain,
-                json!({"conversations": [{"from": "human", "value": "x"}, {"from": "gpt", "value": "y"}]}),
-                "schema",
-            ),
-            // The list as a text, and keys of its own: both are set right before.
-            (
-                &plain,
-                json!({"messages": chat(&[hello, reply])["messages"].to_string(), "id": 7}),
-                "",
-            ),
-            (
-                &plain,
-                json!({"messages": [{"role": "user", "content": "x", "name": "Ann"}, {"role": "assistant", "content": "y"}]}),
-                "",
-            ),
-            (&led, chat(&[system, hello, reply]), ""),
-            (
-                &led,
-                chat(&[hello, reply, number, found]),
-                "the chat does not begin with a system message",
-            ),
-            (
-                &led,
-                chat(&[system, hello, reply, number]),
-                "the last message is not the assistant's",
-            ),
-            (
-                &led,
-                chat(&[hello, system, reply]),
-                "the chat does not begin with a system message",
-            ),
-            (&may, chat(&[hello, reply]), ""),
-            (&may, chat(&[system, hello, reply]), ""),
-            (
-                &may,
-                chat(&[system, hello]),
-                "the chat has too few messages",
-            ),
-            (
-                &may,
-                chat(&[hello, reply, number, found, ("user", "Thanks!")]),
-                "the chat has too many messages",
-            ),
-            (&may, chat(&[hello, reply, system, number]), TURNS),
-            (&asks, chat(&[hello]), ""),
-            (&asks, chat(&[hello, reply, number]), ""),
-            (
-                &asks,
-                chat(&[hello, reply]),
-                "the last message is not the user's",
-            ),
-            (&open, chat(&[hello, reply, number]), ""),
-        ] {
-            assert_eq!(verdict(kind, &said), expected, "{said}");
-        }
-    }
 
     #[test]
     fn a_range_keeps_the_numbers_with_which_the_right_one_speaks_last() {
-        let bounds = |turns, last_speaker| {
-            Chat {
+        for (turns, last_speaker, expected) in [
+            ((1, 5), Speaker::Assistant, Some((2, 4))),
+            ((2, 6), Speaker::User, Some((3, 5))),
+            ((1, 6), Speaker::Either, Some((1, 6))),
+            ((3, 3), Speaker::Assistant, None),
+            ((2, 2), Speaker::User, None),
+        ] {
+            let system = SystemMessage::None;
+            let chat = Chat {
                 turns,
+                system,
                 last_speaker,
-                ..Chat::default()
-            }
-            .bounds()
-        };
-        assert_eq!(bounds((1, 5), Speaker::Assistant), Some((2, 4)));
-        assert_eq!(bounds((2, 6), Speaker::User), Some((3, 5)));
-        assert_eq!(bounds((1, 6), Speaker::Either), Some((1, 6)));
-        assert_eq!(bounds((3, 3), Speaker::Assistant), None);
-        assert_eq!(bounds((2, 2), Speaker::User), None);
+            };
+            assert_eq!(chat.bounds(), expected);
+        }
     }
 }

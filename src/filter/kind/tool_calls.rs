@@ -159,151 +159,32 @@ impl ToolCalls {
 
 #[cfg(test)]
 mod tests {
-    use super::super::RecordKind;
     use super::*;
-    use crate::schema::{Dialect, SchemaRenderer as _, TypeScript, read_json_texts};
+    use crate::schema::{Dialect, SchemaRenderer as _, TypeScript};
 
-    fn tools() -> Value {
-        json!([
-            {"type": "function", "function": {
-                "name": "get_weather", "description": "Says how the weather is.",
-                "parameters": {
-                    "type": "object",
-                    "properties": {
-                        "city": {"type": "string"},
-                        "unit": {"$ref": "#/$defs/unit"},
-                        "days": {"type": "integer", "minimum": 1, "maximum": 7},
-                    },
-                    "required": ["city"],
-                    "$defs": {"unit": {"enum": ["celsius", "fahrenheit"]}},
-                },
-            }},
-            // Without the wrapping, and without parameters.
-            {"name": "list_cities", "description": "Names the cities that are known."},
-            {"name": "note", "parameters": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"], "additionalProperties": {"type": "string"}}},
-        ])
-    }
-
-    fn kind(calls: (u64, u64), tools: &Value) -> RecordKind {
-        let tools = tools.as_array().expect("a list").iter();
-        let tools = tools.map(|tool| Tool::new(tool.clone()).expect("it is a tool"));
-        RecordKind::ToolCalls(ToolCalls {
-            tools: tools.collect(),
-            calls,
-        })
-    }
-
-    /// Returns the calls as they are accepted; nothing where they are refused.
-    fn taken(kind: &RecordKind, calls: &Value) -> Option<Value> {
-        let schema = kind.schema().expect("it is a schema");
-        let record = json!({"query": "How is the weather in Oslo?", "tool_calls": calls});
-        let (record, _) = schema.drop_unknown_keys(record);
-        let (mut record, _) = read_json_texts(record, &schema);
-        schema.validate(&record).ok()?;
-        Some(record["tool_calls"].take())
+    fn schema() -> RecordSchema {
+        let tools = include_str!("../../../tests/cases/kinds/tools.json");
+        let tools: Vec<Value> = serde_json::from_str(tools).expect("it is JSON");
+        let tools = tools.into_iter().map(Tool::new).collect::<Result<_>>();
+        let tools = tools.expect("they are tools");
+        let calls = ToolCalls {
+            tools,
+            calls: (1, 2),
+        };
+        RecordSchema::from_json_schema(calls.schema()).expect("it is a schema")
     }
 
     #[test]
-    fn calls_as_models_give_them() {
-        let call = |arguments: Value| json!([{"name": "get_weather", "arguments": arguments}]);
-        let oslo = call(json!({"city": "Oslo"}));
-        let (one, few) = (kind((1, 1), &tools()), kind((0, 3), &tools()));
-        for (kind, given, expected) in [
-            (&one, oslo.clone(), Some(oslo.clone())),
-            // The arguments as a text, as OpenAI sends them.
-            (
-                &one,
-                call(json!("{\"city\": \"Oslo\"}")),
-                Some(oslo.clone()),
-            ),
-            (
-                &one,
-                json!([{"name": "list_cities", "arguments": "{}"}]),
-                Some(json!([{"name": "list_cities", "arguments": {}}])),
-            ),
-            // One call that is no list, as a text.
-            (&one, oslo.to_string().into(), Some(oslo.clone())),
-            (
-                &one,
-                call(json!({"city": "Oslo", "unit": "celsius", "days": 3})),
-                Some(call(json!({"city": "Oslo", "unit": "celsius", "days": 3}))),
-            ),
-            (&one, call(json!({"city": "Oslo", "unit": "kelvin"})), None),
-            (&one, call(json!({"city": "Oslo", "days": 9})), None),
-            (&one, call(json!({"unit": "celsius"})), None),
-            // An argument that the tool does not have; one that it takes.
-            (
-                &one,
-                call(json!({"city": "Oslo", "country": "Norway"})),
-                None,
-            ),
-            (
-                &one,
-                json!([{"name": "note", "arguments": {"text": "x", "colour": "red"}}]),
-                Some(json!([{"name": "note", "arguments": {"text": "x", "colour": "red"}}])),
-            ),
-            // A tool that there is not, and the arguments of another one.
-            (
-                &one,
-                json!([{"name": "get_forecast", "arguments": {"city": "Oslo"}}]),
-                None,
-            ),
-            (
-                &one,
-                json!([{"name": "note", "arguments": {"city": "Oslo"}}]),
-                None,
-            ),
-            (&one, json!([{"name": "list_cities"}]), None),
-            // The nesting of a response.
-            (
-                &one,
-                json!([{"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": "{\"city\": \"Oslo\"}"}}]),
-                None,
-            ),
-            (&one, json!([]), None),
-            (&few, json!([]), Some(json!([]))),
-            (
-                &few,
-                json!([{"name": "get_weather", "arguments": {"city": "Oslo"}}, {"name": "get_weather", "arguments": {"city": "Rome"}}]),
-                Some(
-                    json!([{"name": "get_weather", "arguments": {"city": "Oslo"}}, {"name": "get_weather", "arguments": {"city": "Rome"}}]),
-                ),
-            ),
-            // The same call twice does nothing twice.
-            (
-                &few,
-                json!([{"name": "list_cities", "arguments": {}}, {"name": "list_cities", "arguments": {}}]),
-                None,
-            ),
-            (&one, json!("get_weather(city='Oslo')"), None),
-        ] {
-            assert_eq!(taken(kind, &given), expected, "{given}");
-        }
-        let alone = kind((1, 1), &json!([tools()[0]]));
-        assert_eq!(
-            taken(&alone, &call(json!("{\"city\": \"Oslo\"}"))),
-            Some(oslo)
-        );
-        assert_eq!(
-            taken(&alone, &call(json!({"city": "Oslo", "unit": "kelvin"}))),
-            None
-        );
-    }
-
-    #[test]
-    fn every_dialect_takes_the_schema_and_gives_calls_back() {
-        let schema = kind((1, 2), &tools()).schema().expect("it is a schema");
+    fn every_dialect_takes_the_schema() {
         for dialect in Dialect::ALL {
-            schema
-                .compile(dialect)
-                .unwrap_or_else(|error| panic!("{dialect:?}: {error}"));
+            let compiled = schema().compile(dialect);
+            compiled.unwrap_or_else(|error| panic!("{dialect:?}: {error}"));
         }
     }
 
     #[test]
     fn a_prompt_says_what_each_tool_does() {
-        let schema = kind((1, 2), &tools()).schema().expect("it is a schema");
-        let shown = TypeScript.render(&schema).expect("it can be shown");
+        let shown = TypeScript.render(&schema()).expect("it can be shown");
         for words in [
             "name: \"get_weather\"; // Says how the weather is.",
             "// The answer in calls of tools: 1 to 2 calls.",
@@ -311,28 +192,6 @@ mod tests {
             "})[];",
         ] {
             assert!(shown.contains(words), "{words}: {shown}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_tool_says_what_to_write() {
-        for (tool, told) in [
-            (
-                json!("get_weather"),
-                "is no tool with a name; write it as OpenAI has it",
-            ),
-            (json!({"type": "function"}), "is no tool with a name"),
-            (
-                json!({"name": "x", "parameters": {"type": "array"}}),
-                "has parameters that are no schema of an object",
-            ),
-            (
-                json!({"name": "x", "parameters": {"type": "object", "properties": {"y": {"type": "text"}}}}),
-                "/properties/y",
-            ),
-        ] {
-            let error = Tool::new(tool).expect_err("it is wrong");
-            assert!(error.message().contains(told), "{}", error.message());
         }
     }
 }
