@@ -171,7 +171,7 @@ impl Form<RecordKind> for KindForm {
             ),
             (
                 ToolCalls::schema(),
-                json!({"tools": "tools.json", "calls": [0, 3]}),
+                json!({"tools": [{"name": "list_cities"}], "calls": [0, 3]}),
             ),
             (
                 Preference::schema(),

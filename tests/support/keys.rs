@@ -80,7 +80,7 @@ impl Row {
                 let tools = json!([{"name": "list"}]);
                 vec![("kind", json!({"tool_calls": {"tools": tools}}))]
             }
-            "kind" if self.is("model_kwargs") => {
+            "kind" if self.path.iter().any(|step| step == "model_kwargs") => {
                 vec![("kind.preference", json!({"rejected_model": "offline/loom"}))]
             }
             "angles" if self.is("most_asks") => {
