@@ -168,6 +168,7 @@ pub(crate) fn write_files(folder: &Path) {
         ("examples.jsonl", record),
         ("products.csv", table),
         ("rows.csv", table),
+        ("tools.json", "[{\"name\": \"list\"}]"),
         ("manuals/lamp.md", "A lamp shines.\n\nIt needs a bulb.\n"),
     ] {
         fs::write(folder.join(name), text).expect("there is room");
