@@ -545,6 +545,13 @@ impl Pipeline {
             }
             check_prices(&budget, &asked)?;
         }
+        let plug_ins = self.plug_ins(input)?;
+        for filter in &plug_ins.filters {
+            if let Filter::Asking(_, model) = filter {
+                let mut backends = model.backends();
+                backends.try_for_each(|one| budget.check_input_only(one.client.model()))?;
+            }
+        }
         let schema = if settings.assert_formats {
             input.asked_schema().assert_formats()?
         } else {
@@ -575,7 +582,7 @@ impl Pipeline {
         });
         Ok(RunParts {
             input: input.untyped(),
-            plug_ins: self.plug_ins(input)?,
+            plug_ins,
             deduplicator: parts
                 .deduplicator
                 .unwrap_or_else(|| said.deduplicator(input.schema(), embedder.clone())),

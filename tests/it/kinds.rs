@@ -260,7 +260,7 @@ fn pairs(records: u64, settings: &Value) -> GenerateByTopicInput {
     let mut input = json!({
         "user_instruction": "about the sea", "num_records": records, "topics": ["tides", "waves"],
         "generation_model_name": "offline/loom", "kind": {"preference": {"rejected_model": "plain/plain"}},
-        "seed": 1, "max_concurrency": 4,
+        "seed": 1, "max_concurrency": 4, "filters": {"rejected": {"regex": "[2-6]"}},
     });
     let changes = settings.as_object().expect("an object").clone();
     input.as_object_mut().expect("an object").extend(changes);
@@ -312,6 +312,7 @@ async fn a_second_model_gives_the_answer_that_is_rejected_and_is_asked_once() {
     for reason in [
         "the prompt got no other answer",
         "the other answer was cut off",
+        "`rejected` does not match its regular expression",
     ] {
         assert!(report.filtered[reason] > 0, "{:?}", report.filtered);
     }
@@ -380,6 +381,14 @@ async fn caps_hold_with_the_calls_of_the_second_model() {
     run([&writer, &other], journal, pairs(30, &json!({})))
         .await
         .expect("complete");
+
+    // What it costs has to be known before the first call.
+    let capped = pairs(5, &json!({"max_cost_usd": 1}));
+    let unused = silent("plain/plain");
+    let error = run([&writer, &unused], MemoryJournal::default(), capped).await;
+    let error = error.expect_err("nobody knows its price");
+    assert_eq!(error.error().kind(), ErrorKind::Config);
+    assert_eq!(error.report().spending.calls, 0);
 }
 
 #[derive(Debug, Deserialize)]
