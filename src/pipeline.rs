@@ -613,9 +613,14 @@ impl Pipeline {
         let kind_check = kind.map(|kind| Filter::Own(Arc::new(kind.clone())));
         let mut filters: Vec<Filter> = kind_check.into_iter().collect();
         let said = |is_last: bool| {
+            // Of a pair, they look at what it is in the end.
+            let looks_last = move |field: &str| match field {
+                "rejected" | FieldFilter::RECORD => input.is_completed(),
+                "chosen" => input.is_completed() && settings.judge.is_some(),
+                _ => false,
+            };
             let said = settings.filters.iter();
-            // What is added to a record cannot be looked at before.
-            let said = said.filter(move |(field, _)| (*field == "rejected") == is_last);
+            let said = said.filter(move |(field, _)| looks_last(field) == is_last);
             said.map(|(field, rule)| {
                 let filter = FieldFilter::new(field, rule.clone())?;
                 Ok(Filter::Own(Arc::new(filter)))
@@ -635,7 +640,6 @@ impl Pipeline {
             let model = self.model_of(own);
             filters.push(Filter::Asking(Arc::new(OtherAnswer { parameters }), model));
         }
-        filters.extend(said(true).collect::<Result<Vec<_>>>()?);
         if let Some(said) = &settings.judge {
             let judge = said.judge(input.user_instruction())?;
             let judge: Arc<dyn ModelFilter> = match kind {
@@ -645,6 +649,7 @@ impl Pipeline {
             let model = self.model_of(parts.judge_model.as_ref());
             filters.push(Filter::Asking(judge, model));
         }
+        filters.extend(said(true).collect::<Result<Vec<_>>>()?);
         filters.extend(parts.filters);
         Ok(PlugIns {
             topics: match (parts.topics, input.topic_tree()) {

@@ -55,24 +55,10 @@ async fn chats_keep_their_order() {
     assert_eq!(dataset.len(), 12);
     for record in &dataset {
         let messages = record.data["messages"].as_array().expect("a list");
-        let roles: Vec<&str> = messages
-            .iter()
-            .filter_map(|message| message["role"].as_str())
-            .collect();
-        let taking_turns = ["user", "assistant"]
-            .into_iter()
-            .cycle()
-            .take(roles.len() - 1);
-        assert_eq!(
-            roles,
-            std::iter::once("system")
-                .chain(taking_turns)
-                .collect::<Vec<_>>()
-        );
-        assert!(
-            roles.len() >= 5 && roles.len() <= 9 && roles.len() % 2 == 1,
-            "{roles:?}"
-        );
+        let roles = messages.iter().map(|message| &message["role"]);
+        let turns = ["user", "assistant"].repeat(4);
+        assert!(roles.eq(["system"].iter().chain(&turns[..messages.len() - 1])));
+        assert!([5, 7, 9].contains(&messages.len()));
     }
 }
 
@@ -434,7 +420,7 @@ fn judged(accept: &str) -> GenerateByTopicInput {
     let judge = json!({"criteria": ["good"], "accept": accept});
     pairs(
         20,
-        &json!({"kind": "preference", "judge": judge, "dead_queue_threshold": 100}),
+        &json!({"kind": "preference", "judge": judge, "dead_queue_threshold": 100, "filters": {}}),
     )
 }
 
@@ -455,19 +441,14 @@ async fn a_judge_chooses_between_two_answers_and_another_rule_costs_no_call() {
             1 + sum(&shown) % 5
         };
         assert!(score("chosen") >= 4 && score("rejected") < 4);
-        let means = record.meta.scores.as_ref().expect("it was judged").means();
-        assert_eq!(
-            (
-                means["chosen.good"] as usize,
-                means["rejected.good"] as usize
-            ),
-            (score("chosen"), score("rejected"))
-        );
-        swapped += usize::from(
-            record.data["chosen"]
-                .as_str()
-                .is_some_and(|text| text.starts_with("It is said")),
-        );
+        let scores = record.meta.scores.as_ref().expect("it was judged");
+        let given = &scores.votes()[0].scores;
+        for answer in ["chosen", "rejected"] {
+            let given = usize::try_from(given[&format!("{answer}.good")]);
+            assert_eq!(given, Ok(score(answer)));
+        }
+        let text = record.data["chosen"].as_str().expect("a text");
+        swapped += usize::from(text.starts_with("It is said"));
     }
     assert!(
         swapped > 2 && swapped < 18,
@@ -489,6 +470,24 @@ async fn a_judge_chooses_between_two_answers_and_another_rule_costs_no_call() {
         .expect("complete");
     assert_eq!(texts(&again), texts(&first));
     assert_eq!(again.report().filtered, report.filtered);
+
+    // A filter looks at what is chosen in the end.
+    let mut said = judged("good >= 4").to_json();
+    said["data_factory_config"]["filters"]["chosen"] = json!({"regex": "^It is said"});
+    let said = GenerateByTopicInput::from_json_value(said).expect("it is valid");
+    let other = Scripted::new("offline/loom", writes_and_judges);
+    let kept = MemoryJournal::with_entries(journal.entries());
+    let filtered = run([&other, &unused], kept, said).await.expect("complete");
+    let is_said = |text: &Value| {
+        text.as_str()
+            .is_some_and(|text| text.starts_with("It is said"))
+    };
+    assert!(
+        filtered.len() == 20
+            && filtered
+                .iter()
+                .all(|record| is_said(&record.data["chosen"]))
+    );
 
     // What is there is decided anew, and only a gap is asked for.
     let entries = journal.entries();

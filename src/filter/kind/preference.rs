@@ -211,23 +211,25 @@ fn swapped(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Error, ErrorKind};
     use crate::filter::Criterion;
     use crate::llm::ChatResponse;
 
-    /// Answers each message as a test says.
-    #[derive(Debug)]
-    struct Says(fn(&str) -> ChatResponse);
+    /// Answers as a test says.
+    struct Says(Box<dyn Fn(&str) -> ChatResponse + Send + Sync>);
+
+    impl std::fmt::Debug for Says {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Says")
+        }
+    }
 
     #[async_trait]
     impl LlmClient for Says {
         async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
-            if request.parameters.max_tokens.is_none() {
-                return Err(Error::new(
-                    ErrorKind::BadRequest,
-                    "a cap has nothing to hold",
-                ));
-            }
+            assert!(
+                request.parameters.limits_output(),
+                "a cap has something to hold"
+            );
             Ok((self.0)(request.last_text()))
         }
 
@@ -236,79 +238,50 @@ mod tests {
         }
     }
 
-    fn pair(rejected: &str) -> Map<String, Value> {
-        let pair = json!({"prompt": "Why is the sea salty?", "chosen": "Rivers bring salt.", "rejected": rejected});
+    fn pair(chosen: &str, rejected: &str) -> Map<String, Value> {
+        let pair =
+            json!({"prompt": "Why is the sea salty?", "chosen": chosen, "rejected": rejected});
         pair.as_object().cloned().expect("it is an object")
     }
 
     #[tokio::test]
     async fn other_answers_as_models_give_them() {
-        const NONE: FilterVerdict = FilterVerdict::Reject("the prompt got no other answer");
-        let taken = |text: &str| FilterVerdict::Completed(Added::field("rejected", text));
-        let cases: [(fn(&str) -> ChatResponse, FilterVerdict); 12] = [
+        const NONE: Result<&str, &str> = Err("the prompt got no other answer");
+        use FinishReason::{ContentFilter, Length, Refusal, Stop};
+        for (text, reason, expected) in [
+            ("Because of the fish.", Stop, Ok("Because of the fish.")),
+            ("\n\n  It just is.\n", Stop, Ok("It just is.")),
             (
-                |_| ChatResponse::new("Because of the fish."),
-                taken("Because of the fish."),
+                "**Salt** comes from:\n- rivers",
+                Stop,
+                Ok("**Salt** comes from:\n- rivers"),
             ),
+            ("{\"answer\": \"salt\"}", Stop, Ok("{\"answer\": \"salt\"}")),
+            ("I do not know, sorry.", Stop, Ok("I do not know, sorry.")),
+            ("<think>Rivers?</think>\n\nFish.", Stop, Ok("Fish.")),
+            ("<think>Rivers?</think>", Stop, NONE),
+            (" ", Stop, NONE),
             (
-                |asked| ChatResponse::new(format!("{asked} I do not know.")),
-                taken("Why is the sea salty? I do not know."),
+                "rivers  BRING salt.",
+                Stop,
+                Err("both answers are the same"),
             ),
-            (
-                |_| ChatResponse::new("\n\n  It just is.\n"),
-                taken("It just is."),
-            ),
-            (
-                |_| ChatResponse::new("**Salt** comes from:\n- rivers\n- rocks"),
-                taken("**Salt** comes from:\n- rivers\n- rocks"),
-            ),
-            (
-                |_| ChatResponse::new("{\"answer\": \"salt\"}"),
-                taken("{\"answer\": \"salt\"}"),
-            ),
-            (
-                |_| ChatResponse::new("<think>Rivers? Rocks?</think>\n\nFish."),
-                taken("Fish."),
-            ),
-            (|_| ChatResponse::new("<think>Rivers? Rocks?</think>"), NONE),
-            (|_| ChatResponse::new(" "), NONE),
-            (
-                |_| ChatResponse::new("rivers  BRING salt."),
-                FilterVerdict::Reject("both answers are the same"),
-            ),
-            (
-                |_| ChatResponse::new("Well, rivers").with_finish_reason(FinishReason::Length),
-                FilterVerdict::Reject("the other answer was cut off"),
-            ),
-            (
-                |_| {
-                    ChatResponse::new("I can't help with that.")
-                        .with_finish_reason(FinishReason::Refusal)
-                },
-                NONE,
-            ),
-            (
-                |_| ChatResponse::new("").with_finish_reason(FinishReason::ContentFilter),
-                NONE,
-            ),
-        ];
-        let mut record = pair("");
-        record.shift_remove("rejected");
-        for (says, expected) in cases {
-            let filter = OtherAnswer {
-                parameters: Arc::default(),
-            };
+            ("Well, rivers", Length, Err("the other answer was cut off")),
+            ("I can't help with that.", Refusal, NONE),
+            ("", ContentFilter, NONE),
+        ] {
+            let says = move |_: &str| ChatResponse::new(text).with_finish_reason(reason);
+            let mut record = pair("Rivers bring salt.", "");
+            record.shift_remove("rejected");
+            let parameters = Arc::default();
+            let filter = OtherAnswer { parameters };
             let candidate = Candidate::new("the sea", &record);
-            let verdict = filter
-                .check(&candidate, &Says(says))
-                .await
-                .expect("it decides");
-            assert_eq!(verdict, expected);
-            if let FilterVerdict::Completed(added) = verdict {
-                let shown = format!("{added:?}");
-                assert_eq!(shown, r#"{"rejected"}"#);
-                added.put_into(&mut record.clone());
-            }
+            let verdict = filter.check(&candidate, &Says(Box::new(says))).await;
+            let expected = match expected {
+                Ok(text) => FilterVerdict::Completed(Added::field("rejected", text)),
+                Err(reason) => FilterVerdict::Reject(reason),
+            };
+            assert_eq!(verdict.expect("it decides"), expected);
         }
     }
 
@@ -317,7 +290,7 @@ mod tests {
         let judge = Judge::new([Criterion::new("good")], "good >= 4").expect("a judge");
         let judge = PairJudge(judge.votes(2));
         // As many points as the answer has words.
-        let points = Says(|asked| {
+        let points = Says(Box::new(|asked| {
             let (_, record) = asked.split_once("Record: ").expect("it is shown a record");
             let record: Value = serde_json::from_str(record).expect("it is JSON");
             assert_eq!(
@@ -329,7 +302,7 @@ mod tests {
                 .as_str()
                 .map_or(0, |text| text.split(' ').count());
             ChatResponse::new(json!({"words": "", "good": words}).to_string())
-        });
+        }));
         for (chosen, rejected, expected) in [
             ("It is the rivers.", "Fish.", Ok("It is the rivers.")),
             ("Fish.", "It is the rivers.", Ok("It is the rivers.")),
@@ -340,8 +313,7 @@ mod tests {
                 Err("the judge accepts both answers"),
             ),
         ] {
-            let mut record = pair(rejected);
-            record["chosen"] = chosen.into();
+            let mut record = pair(chosen, rejected);
             let candidate = Candidate::new("the sea", &record);
             let verdict = judge.check(&candidate, &points).await.expect("it decides");
             let FilterVerdict::Scored(mut scores) = verdict else {
