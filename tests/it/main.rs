@@ -29,7 +29,7 @@ mod jobs;
 mod journal_crashes;
 mod judged;
 mod judging;
-#[cfg(feature = "formats")]
+#[cfg(all(feature = "formats", feature = "providers"))]
 mod kinds;
 #[cfg(feature = "providers")]
 mod leaks;
