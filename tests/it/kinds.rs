@@ -14,10 +14,9 @@ use topicloom::llm::models::ModelRegistry;
 use topicloom::llm::{
     Capabilities, ChatRequest, ChatResponse, FinishReason, LlmClient, OfflineModel, Purpose, Usage,
 };
-use topicloom::run::RunError;
 use topicloom::schema::RecordSchema;
 use topicloom::testing::mock_llm;
-use topicloom::{Dataset, ErrorKind, GenerateByTopicInput, Pipeline, Result};
+use topicloom::{Dataset, ErrorKind, GenerateByTopicInput, Pipeline, Result, RunError};
 
 fn job(name: &str) -> GenerateByTopicInputBuilder {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/inputs");
