@@ -340,6 +340,7 @@ impl<T> GenerateByTopicInputBuilder<T> {
     /// use topicloom::GenerateByTopicInput;
     ///
     /// let input = GenerateByTopicInput::builder()
+    ///     .topics(["a parcel that is late"])
     ///     .kind(json!({"chat": {"turns": [2, 6], "system": "required"}}))
     ///     .build()?;
     /// assert_eq!(input.schema().property_names(), ["messages"]);
