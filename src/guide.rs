@@ -21,6 +21,9 @@ pub mod input {}
 #[doc = include_str!("../docs/starting-points.md")]
 pub mod starting_points {}
 
+#[doc = include_str!("../docs/kinds.md")]
+pub mod kinds {}
+
 #[doc = include_str!("../docs/output.md")]
 pub mod output {}
 

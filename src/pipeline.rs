@@ -19,7 +19,9 @@ use crate::engine::{Extent, PlugIns, ResumePolicy, RunParts, drive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::{Rates, estimate_with, most_tokens_of_a_record};
 use crate::event::{Observer, RunEvent};
-use crate::filter::{FieldFilter, Filter, ModelFilter, RecordFilter};
+use crate::filter::{
+    FieldFilter, Filter, Judge, ModelFilter, OtherAnswer, PairJudge, RecordFilter, RecordKind,
+};
 use crate::guard::PanicTrap;
 use crate::hooks::{Accepted, Failed, Hooks, Rejected};
 use crate::input::{GenerateByTopicInput, JudgeSettings, Settings, Storage};
@@ -27,7 +29,7 @@ use crate::journal::{FileJournal, FilterVerdicts, Journal, RunEmbedder};
 use crate::llm::layers::{Budget, Cached, RateLimiter};
 use crate::llm::models::ModelRegistry;
 use crate::llm::price::{PriceTable, Usd};
-use crate::llm::{Backend, LlmClient, Model, ModelName, OwnLimit};
+use crate::llm::{Backend, LlmClient, Model, ModelName, OwnLimit, Parameters};
 use crate::prompt::Prompts;
 use crate::record::Decoder;
 use crate::run::{Dataset, Run, RunError};
@@ -126,6 +128,8 @@ pub struct PipelineBuilder {
     topic_model: Option<Backend>,
     /// Who judges, where it is another than who writes.
     judge_model: Option<Backend>,
+    /// Who gives the other answer of a pair, where it is another than who writes.
+    rejected_model: Option<Backend>,
     prices: PriceTable,
     /// Where an embedding model is found by its name.
     models: ModelRegistry,
@@ -151,6 +155,7 @@ impl PipelineBuilder {
             fallbacks: Vec::new(),
             topic_model: None,
             judge_model: None,
+            rejected_model: None,
             prices: PriceTable::known(),
             models: ModelRegistry::new(),
             deduplicator: None,
@@ -434,7 +439,8 @@ impl Pipeline {
         }
         let judge = input.settings().judge.as_ref();
         let judge = judge.and_then(|judge| judge.model.as_ref());
-        builder.judge_model = judge.map(backend).transpose()?;
+        builder.judge_model = judge.map(&mut backend).transpose()?;
+        builder.rejected_model = input.rejected_model().map(backend).transpose()?;
         builder.models = models.clone();
         Ok(builder.prices(input.prices().clone()))
     }
@@ -463,9 +469,9 @@ impl Pipeline {
             Some(backend) => vec![(backend.client.model(), 1)],
             None => records.clone(),
         };
-        let judge = parts.judge_model.as_ref();
-        let judge = judge.map(|backend| (backend.client.model(), 1));
-        let rates = Rates::new(input, &parts.prices, &records, &topics, judge);
+        let others = [&parts.judge_model, &parts.rejected_model]
+            .map(|model| Some((model.as_ref()?.client.model(), 1)));
+        let rates = Rates::new(input, &parts.prices, &records, &topics, others);
         let plug_ins = self.plug_ins(input)?;
         estimate_with(input, &*plug_ins.prompts, &*plug_ins.renderer, rates)
     }
@@ -539,10 +545,17 @@ impl Pipeline {
             }
             check_prices(&budget, &asked)?;
         }
+        let plug_ins = self.plug_ins(input)?;
+        for filter in &plug_ins.filters {
+            if let Filter::Asking(_, model) = filter {
+                let mut backends = model.backends();
+                backends.try_for_each(|one| budget.check_input_only(one.client.model()))?;
+            }
+        }
         let schema = if settings.assert_formats {
-            input.schema().assert_formats()?
+            input.asked_schema().assert_formats()?
         } else {
-            input.schema().clone()
+            input.asked_schema().clone()
         };
         let budget = Arc::new(budget);
         let said = &settings.deduplication;
@@ -569,10 +582,10 @@ impl Pipeline {
         });
         Ok(RunParts {
             input: input.untyped(),
-            plug_ins: self.plug_ins(input)?,
+            plug_ins,
             deduplicator: parts
                 .deduplicator
-                .unwrap_or_else(|| said.deduplicator(&schema, embedder.clone())),
+                .unwrap_or_else(|| said.deduplicator(input.schema(), embedder.clone())),
             schema,
             decoder: Decoder::to::<T>(),
             allocation: input.allocation().clone(),
@@ -596,15 +609,47 @@ impl Pipeline {
     /// Returns the parts of this pipeline, and those that the input names where it has none of its own.
     fn plug_ins<T>(&self, input: &GenerateByTopicInput<T>) -> Result<PlugIns> {
         let (parts, settings) = (self.parts.clone(), input.settings());
-        let said = settings.filters.iter();
-        let said = said.map(|(field, rule)| {
-            let filter = FieldFilter::new(field, rule.clone())?;
-            Ok(Filter::Own(Arc::new(filter)))
-        });
-        let mut filters = said.collect::<Result<Vec<_>>>()?;
-        if let Some(said) = &settings.judge {
-            filters.push(self.judge(said, input)?);
+        let kind = input.kind();
+        let kind_check = kind.map(|kind| Filter::Own(Arc::new(kind.clone())));
+        let mut filters: Vec<Filter> = kind_check.into_iter().collect();
+        let said = |is_last: bool| {
+            // Of a pair, they look at what it is in the end.
+            let looks_last = move |field: &str| match field {
+                "rejected" | FieldFilter::RECORD => input.is_completed(),
+                "chosen" => input.is_completed() && settings.judge.is_some(),
+                _ => false,
+            };
+            let said = settings.filters.iter();
+            let said = said.filter(move |(field, _)| looks_last(field) == is_last);
+            said.map(|(field, rule)| {
+                let filter = FieldFilter::new(field, rule.clone())?;
+                Ok(Filter::Own(Arc::new(filter)))
+            })
+        };
+        filters.extend(said(false).collect::<Result<Vec<_>>>()?);
+        if let Some(RecordKind::Preference(preference)) = kind {
+            let own = parts.rejected_model.as_ref();
+            let parameters = match own {
+                // As it is asked for records.
+                None if *preference.model_kwargs == Parameters::default() => {
+                    input.generation_parameters()
+                }
+                _ => &preference.model_kwargs,
+            };
+            let parameters = Arc::clone(parameters);
+            let model = self.model_of(own);
+            filters.push(Filter::Asking(Arc::new(OtherAnswer { parameters }), model));
         }
+        if let Some(said) = &settings.judge {
+            let judge = judge_of(said, input)?;
+            let judge: Arc<dyn ModelFilter> = match kind {
+                Some(RecordKind::Preference(_)) => Arc::new(PairJudge(judge)),
+                _ => Arc::new(judge),
+            };
+            let model = self.model_of(parts.judge_model.as_ref());
+            filters.push(Filter::Asking(judge, model));
+        }
+        filters.extend(said(true).collect::<Result<Vec<_>>>()?);
         filters.extend(parts.filters);
         Ok(PlugIns {
             topics: match (parts.topics, input.topic_tree()) {
@@ -630,21 +675,16 @@ impl Pipeline {
         })
     }
 
-    /// Returns the judge that an input describes.
-    fn judge<T>(&self, said: &JudgeSettings, input: &GenerateByTopicInput<T>) -> Result<Filter> {
-        let labels = said.labels.records(&said.criteria, input.schema());
-        let labels = labels.map_err(|(problem, advice)| {
-            let message = format!("the labels of the judge {problem}; {advice}");
-            Error::new(ErrorKind::InvalidInput, message)
-        })?;
-        let judge = said.judge(input.user_instruction())?.labels(labels);
-        let own = self.parts.judge_model.clone();
-        let model = Model {
-            choices: own.map_or_else(|| self.parts.generation.clone(), |own| vec![(own, 1)]),
+    /// Returns the model of a filter: one of its own, or who writes records.
+    fn model_of(&self, own: Option<&Backend>) -> Model {
+        Model {
+            choices: own.map_or_else(
+                || self.parts.generation.clone(),
+                |own| vec![(own.clone(), 1)],
+            ),
             fallbacks: Vec::new(),
             parameters: Arc::default(),
-        };
-        Ok(Filter::Asking(Arc::new(judge), model))
+        }
     }
 
     /// Returns who writes records and who invents topics, and the output limit of our own, where there is one.
@@ -670,6 +710,16 @@ impl Pipeline {
     }
 }
 
+/// Returns the judge that an input describes, with the records that it is compared with people on.
+fn judge_of<T>(said: &JudgeSettings, input: &GenerateByTopicInput<T>) -> Result<Judge> {
+    let labels = said.labels.records(&said.criteria, input.schema());
+    let labels = labels.map_err(|(problem, advice)| {
+        let message = format!("the labels of the judge {problem}; {advice}");
+        Error::new(ErrorKind::InvalidInput, message)
+    })?;
+    Ok(said.judge(input.user_instruction())?.labels(labels))
+}
+
 /// Returns the output limit that calls for records get where money or tokens are capped and the caller gave none: what is
 /// reserved for a call is what it may write.
 fn own_limit<T>(
@@ -682,7 +732,7 @@ fn own_limit<T>(
     let most_of = |backend: &Backend| prices.get(backend.client.model())?.max_output_tokens;
     (is_capped && !generation.parameters.limits_output()).then(|| {
         OwnLimit::new(
-            most_tokens_of_a_record(input.schema()),
+            most_tokens_of_a_record(input.asked_schema()),
             generation.backends().filter_map(most_of).min(),
         )
     })
@@ -869,6 +919,7 @@ mod tests {
             ("generation_model_name", json!("offline/two")),
             ("generation_model_kwargs", json!({"temperature": 0.5})),
             ("output_schema", json!([{"name": "text", "type": "str"}])),
+            ("kind", json!("chat")),
             ("prices", json!({"offline/*": {"input": 1, "output": 2}})),
         ];
         let tested = keys.iter().map(|(key, _)| (*key).to_owned());
@@ -880,6 +931,7 @@ mod tests {
         for (key, value) in keys {
             let base = match key {
                 "records_per_topic" | "topic_model_name" | "source" => json!({"topics": null}),
+                "kind" => json!({"output_schema": null}),
                 _ => json!({}),
             };
             let mut changed = base.clone();

@@ -706,7 +706,7 @@ fn the_jobs_of_the_examples_run_offline() {
         assert!(run.status.success(), "{}: {}", file.display(), said(&run));
         assert!(!records(&fs::read_to_string(output).expect("it is complete")).is_empty());
     }
-    assert_eq!(jobs, 15);
+    assert_eq!(jobs, 19);
     let script = fs::read_to_string(folder.join("without-a-file.sh")).expect("it is there");
     let command = script
         .split_once("exec topicloom ")

@@ -323,22 +323,40 @@ impl AnswerJudge {
             Ok(value) => value,
             Err(refused) => return Ok(Err(refused)),
         };
-        let decoded = match self.decoded(&value, was_clean) {
+        // A record that a filter completes is not whole before.
+        let is_completed = self.parts.input.is_completed();
+        let valid = self.validated(&value, was_clean);
+        let decoded = match valid {
+            Ok(()) if is_completed => Ok(None),
+            valid => valid.and_then(|()| self.decoded(&value)),
+        };
+        let mut decoded = match decoded {
             Ok(decoded) => decoded,
             Err(refused) => return Ok(Err(refused.with_json(self.kept(value)))),
         };
-        let Value::Object(fields) = value else {
+        let Value::Object(mut fields) = value else {
             return Ok(Err(Refused::new(Rejection::Invalid, None)));
         };
         if let Some(reason) = self.strays(topic, &fields) {
             let refused = Refused::filtered(reason);
             return Ok(Err(refused.with_json(self.kept(Value::Object(fields)))));
         }
-        let candidate = Candidate::new(topic.name(), &fields);
-        let scores = match self.filtered(&candidate, was_clean).await? {
+        let scores = match self.filtered(topic, &mut fields, was_clean).await? {
             Ok(scores) => scores,
             Err(refused) => return Ok(Err(refused.with_json(self.kept(Value::Object(fields))))),
         };
+        if is_completed {
+            let whole = Value::Object(fields);
+            decoded = match self.decoded(&whole) {
+                Ok(decoded) => decoded,
+                Err(refused) => return Ok(Err(refused.with_json(self.kept(whole)))),
+            };
+            fields = match whole {
+                Value::Object(fields) => fields,
+                _ => JsonRecord::new(),
+            };
+        }
+        let candidate = Candidate::new(topic.name(), &fields);
         let fingerprint = self.parts.deduplicator.fingerprint(&candidate);
         let part = "the deduplicator, or its embedder,";
         let fingerprint = bounded(part, self.longest, fingerprint).await?;
@@ -362,29 +380,38 @@ impl AnswerJudge {
         }))
     }
 
-    /// Asks the filters about a candidate, and returns what scores it was given.
+    /// Asks the filters about a record, which they may complete, and returns what scores it was given.
     async fn filtered(
         &self,
-        candidate: &Candidate<'_>,
+        topic: &Topic,
+        fields: &mut JsonRecord,
         was_clean: bool,
     ) -> Result<Result<Option<Arc<Scores>>, Refused>> {
         let filters = self.filters.iter();
         let mut scores = None;
-        // What a filter with a key said of a clean answer is known, but for its scores.
-        let asked = |filter: &&RunFilter| !was_clean || filter.key.is_none() || filter.scores();
+        // What a filter with a key said of a clean answer is known, but for what it adds to the record.
+        let asked = |filter: &&RunFilter| !was_clean || filter.key.is_none() || filter.says_more();
         for filter in filters.filter(asked) {
-            let refused = match self.ask(filter, candidate).await? {
+            let candidate = Candidate::new(topic.name(), fields);
+            let refused = match self.ask(filter, &candidate).await? {
                 Ok(FilterVerdict::Keep) => continue,
+                Ok(FilterVerdict::Completed(added)) => {
+                    if filter.says_more() {
+                        added.put_into(fields);
+                    }
+                    continue;
+                }
                 Ok(FilterVerdict::Reject(reason)) => Refused::filtered(reason),
-                Ok(FilterVerdict::Scored(given)) => {
-                    let given = scores.insert(Arc::new(given));
-                    let Some(reason) = filter.refuses(given) else {
+                Ok(FilterVerdict::Scored(mut given)) => {
+                    let Some(reason) = filter.refuses(&given) else {
+                        filter.settle(fields, &mut given);
+                        scores = Some(Arc::new(given));
                         continue;
                     };
                     let advice = given.words().unwrap_or(reason).to_owned();
                     Refused {
                         filter: Some(reason),
-                        scores: Some(Arc::clone(given)),
+                        scores: Some(Arc::new(given)),
                         ..Refused::new(Rejection::Filtered, Some(advice))
                     }
                 }
@@ -436,7 +463,9 @@ impl AnswerJudge {
             for (labelled, verdict) in labelled.iter().zip(try_join_all(asked).await?) {
                 let report: &mut LabelsReport = report.get_or_insert_default();
                 let judge = match verdict {
-                    Ok(FilterVerdict::Keep) => (true, BTreeMap::new()),
+                    Ok(FilterVerdict::Keep | FilterVerdict::Completed(_)) => {
+                        (true, BTreeMap::new())
+                    }
                     Ok(FilterVerdict::Reject(_)) => (false, BTreeMap::new()),
                     Ok(FilterVerdict::Scored(scores)) => {
                         let means = scores.means().into_iter();
@@ -476,11 +505,17 @@ impl AnswerJudge {
         })
     }
 
-    /// Validates a value, unless it is known to be valid, and decodes it, unless it decodes to itself.
-    fn decoded(&self, value: &Value, is_valid: bool) -> Result<Option<Decoded>, Refused> {
-        if !is_valid && let Err(violations) = self.parts.schema.validate(value) {
-            return Err(Refused::invalid(&violations));
+    /// Validates a value, unless it is known to be valid.
+    fn validated(&self, value: &Value, is_valid: bool) -> Result<(), Refused> {
+        if is_valid {
+            return Ok(());
         }
+        let valid = self.parts.schema.validate(value);
+        valid.map_err(|violations| Refused::invalid(&violations))
+    }
+
+    /// Decodes a value, unless it decodes to itself.
+    fn decoded(&self, value: &Value) -> Result<Option<Decoded>, Refused> {
         match self.parts.decoder.decode(value) {
             Ok(data) => Ok(data),
             // The model cannot repair that: the attributes of the caller's type disagree with one another.

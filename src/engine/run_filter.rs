@@ -17,6 +17,7 @@ use crate::guard::{bounded, caught_async, silent};
 use crate::journal::{CallOf, Entry, Log, SideCall};
 use crate::llm::{CallsUnderWay, Capabilities, ChatRequest, ChatResponse, LlmClient, Purpose};
 use crate::random::Random;
+use crate::record::JsonRecord;
 
 /// A filter, as a run asks it.
 pub(super) struct RunFilter {
@@ -90,7 +91,7 @@ impl RunFilter {
     }
 
     /// Returns whether what it says of a record is more than a yes or no.
-    pub(super) fn scores(&self) -> bool {
+    pub(super) fn says_more(&self) -> bool {
         matches!(self.kind, Kind::Asking(..))
     }
 
@@ -107,6 +108,13 @@ impl RunFilter {
         match &self.kind {
             Kind::Own(_) => &[],
             Kind::Asking(filter, _) => filter.labelled(),
+        }
+    }
+
+    /// Puts a record in order that is wanted with such scores.
+    pub(super) fn settle(&self, record: &mut JsonRecord, scores: &mut Scores) {
+        if let Kind::Asking(filter, _) = &self.kind {
+            filter.settle(record, scores);
         }
     }
 

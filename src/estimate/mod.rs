@@ -88,6 +88,7 @@ pub(crate) struct Rates {
     records: Vec<(Price, f64)>,
     topics: Vec<(Price, f64)>,
     judge: Vec<(Price, f64)>,
+    other_answers: Vec<(Price, f64)>,
     missing: Option<String>,
 }
 
@@ -140,7 +141,8 @@ pub fn estimate<T>(input: &GenerateByTopicInput<T>, prices: &PriceTable) -> Resu
         .as_ref()
         .and_then(|judge| judge.model.as_ref());
     let judge = judge.map(|model| (model.as_str(), 1));
-    let rates = Rates::new(input, prices, &records, &topics, judge);
+    let rejected = input.rejected_model().map(|model| (model.as_str(), 1));
+    let rates = Rates::new(input, prices, &records, &topics, [judge, rejected]);
     let prompts = settings.prompts.prompts()?;
     estimate_with(input, &prompts, &settings.schema_renderer, rates)
 }
@@ -236,6 +238,7 @@ fn assemble(shape: Shape, rates: Rates, records: Part, assumptions: Vec<String>)
         shape.topics.map(|part| (part, &rates.topics)),
         shape.angles.map(|part| (part, &rates.topics)),
         shape.judge.map(|part| (part, &rates.judge)),
+        shape.other_answers.map(|part| (part, &rates.other_answers)),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     let sum = |of: &dyn Fn(&Part) -> Spread<f64>| {
@@ -302,14 +305,14 @@ impl Part {
 }
 
 impl Rates {
-    /// Finds the prices of models that are named with their weights; a fallback has none. Unless another does, those who write
-    /// records judge them.
+    /// Finds the prices of models that are named with their weights; a fallback has none. Unless others do, those who write
+    /// records judge them, and give the other answer of a pair.
     pub(crate) fn new<T>(
         input: &GenerateByTopicInput<T>,
         prices: &PriceTable,
         records: &[(&str, u32)],
         topics: &[(&str, u32)],
-        judge: Option<(&str, u32)>,
+        [judge, rejected]: [Option<(&str, u32)>; 2],
     ) -> Self {
         let topics = if input.asks_topic_model() {
             topics
@@ -320,6 +323,7 @@ impl Rates {
             .iter()
             .chain(topics)
             .chain(&judge)
+            .chain(&rejected)
             .find(|(model, _)| prices.get(model).is_none())
             .map(|(model, _)| {
                 format!("the price of {model} is not known; give it to have the cost estimated")
@@ -336,6 +340,7 @@ impl Rates {
             records: of(records),
             topics: of(topics),
             judge: of(judge.as_ref().map_or(records, std::slice::from_ref)),
+            other_answers: of(rejected.as_ref().map_or(records, std::slice::from_ref)),
             missing,
         }
     }

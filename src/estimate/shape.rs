@@ -82,6 +82,8 @@ pub(super) struct Shape {
     pub(super) angles: Option<Part>,
     /// The calls of a judge, where there is one.
     pub(super) judge: Option<Part>,
+    /// The calls for the other answers of pairs, where those are made.
+    pub(super) other_answers: Option<Part>,
 }
 
 impl Shape {
@@ -119,7 +121,7 @@ impl Shape {
             .map(|(_, quota)| quota.div_ceil(per_request))
             .sum();
 
-        let schema = renderer.render(input.schema())?;
+        let schema = renderer.render(input.asked_schema())?;
         let stable =
             StableContext::new(&schema, RECORDS_KEY).with_instruction(input.user_instruction());
         let stable = prompts.stable(&stable)?.len() as u64;
@@ -136,7 +138,7 @@ impl Shape {
                 .with_examples(&examples);
             prompts.ask(&context)
         })?;
-        let wrapped = input.schema().wrapped();
+        let wrapped = input.asked_schema().wrapped();
         let text = prompt(stable + ask, wrapped.to_string().len() as u64);
         let shown = mean_shown(quotas.iter().map(|(_, quota)| *quota), per_request, avoid);
         let most_shown = quotas
@@ -168,6 +170,7 @@ impl Shape {
             topics: topics(input, prompts)?,
             angles: angles(input, prompts)?,
             judge: judge(input, fields(record_of(&wrapped)))?,
+            other_answers: other_answers(input),
         })
     }
 
@@ -213,7 +216,9 @@ fn judge<T>(input: &GenerateByTopicInput<T>, fields: f64) -> Result<Option<Part>
     let Some(settings) = &input.settings().judge else {
         return Ok(None);
     };
-    let votes = f64::from(settings.votes) * float(input.allocation().total());
+    // Of a pair, each answer is judged by itself.
+    let answers = if input.is_completed() { 2.0 } else { 1.0 };
+    let votes = f64::from(settings.votes) * answers * float(input.allocation().total());
     let labels = f64::from(settings.votes) * float(settings.labels.len() as u64);
     let calls = Spread::new(
         votes + labels,
@@ -234,6 +239,19 @@ fn judge<T>(input: &GenerateByTopicInput<T>, fields: f64) -> Result<Option<Part>
         output: VOTE,
         cached: tokens(told.len() as u64).likely,
     }))
+}
+
+/// Returns the calls for the other answers of pairs: one for each record, and as many for those that are refused.
+fn other_answers<T>(input: &GenerateByTopicInput<T>) -> Option<Part> {
+    let pairs = float(input.allocation().total());
+    let calls = Spread::new(pairs, pairs * LIKELY_CALLS, pairs * MOST_CALLS);
+    input.is_completed().then_some(Part {
+        calls,
+        answered: calls,
+        input: FIELD,
+        output: FIELD,
+        cached: 0.0,
+    })
 }
 
 /// Returns the calls for topics.
@@ -311,7 +329,11 @@ fn fields(schema: &Value) -> f64 {
         return properties.values().map(fields).sum::<f64>().max(1.0);
     }
     match schema.get("items") {
-        Some(items) => LIST * fields(items),
+        Some(items) => {
+            let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
+            let length = LIST.max(bound("minItems").unwrap_or(0.0));
+            length.min(bound("maxItems").unwrap_or(LIST.max(length))) * fields(items)
+        }
         None => 1.0,
     }
 }
@@ -328,8 +350,10 @@ mod tests {
             "a": {"type": "string"},
             "b": {"properties": {"c": {}, "d": {}}},
             "e": {"type": "array", "items": {"type": "string"}},
+            "f": {"type": "array", "items": {"type": "string"}, "minItems": 5, "maxItems": 9},
+            "g": {"type": "array", "items": {"type": "string"}, "maxItems": 1},
         }});
-        assert!((fields(&schema) - 6.0).abs() < 1e-9);
+        assert!((fields(&schema) - 12.0).abs() < 1e-9);
     }
 
     #[test]
@@ -350,6 +374,25 @@ mod tests {
         said["model"] = json!("openai/gpt-4o");
         let cost = |estimate: &super::super::Estimate| estimate.cost.expect("a price").likely;
         assert!(cost(&estimate(said)) > cost(&with));
+    }
+
+    #[test]
+    fn the_other_answer_of_a_pair_is_a_call_and_judged_as_the_first_is() {
+        let estimate = |kind, judge| {
+            let input = json!({"user_instruction": "about the sea", "num_records": 20, "topics": ["tides"],
+                "generation_model_name": "openai/gpt-4o-mini", "kind": kind, "judge": judge});
+            let input = GenerateByTopicInput::from_json_value(input).expect("it is valid");
+            crate::estimate::estimate(&input, &crate::llm::price::PriceTable::known())
+                .expect("known")
+        };
+        let by = |model: &str| json!({"preference": {"rejected_model": model}});
+        let judge = json!({"criteria": ["clear"], "accept": "clear > 3", "votes": 3});
+        let two_models = estimate(by("openai/gpt-4o-mini"), json!(null));
+        assert_eq!(two_models.calls.low, 40);
+        assert_eq!(estimate(json!("preference"), judge).calls.low, 40 + 120);
+        let dear = estimate(by("openai/gpt-4o"), json!(null));
+        let cost = |estimate: &super::super::Estimate| estimate.cost.expect("a price").likely;
+        assert!(cost(&dear) > cost(&two_models));
     }
 
     #[test]

@@ -221,6 +221,22 @@ impl Judge {
         json!({"type": "object", "required": required, "properties": properties, "additionalProperties": false})
     }
 
+    /// Asks for all votes on a record.
+    pub(super) async fn votes_on(
+        &self,
+        candidate: &Candidate<'_>,
+        model: &dyn LlmClient,
+    ) -> Result<Vec<Vote>> {
+        let request = self.request(candidate);
+        let votes = (0..self.votes).map(|_| self.vote(&request, model));
+        try_join_all(votes).await
+    }
+
+    /// Returns whether scores are enough.
+    pub(super) fn accepts(&self, means: &BTreeMap<&str, f64>) -> bool {
+        self.rule.accepts(means)
+    }
+
     async fn vote(&self, request: &ChatRequest, model: &dyn LlmClient) -> Result<Vote> {
         for room in [ROOM, MORE_ROOM] {
             let mut parameters = Arc::clone(&self.parameters);
@@ -301,11 +317,8 @@ impl ModelFilter for Judge {
         candidate: &Candidate<'_>,
         model: &dyn LlmClient,
     ) -> Result<FilterVerdict> {
-        let request = self.request(candidate);
-        let votes = (0..self.votes).map(|_| self.vote(&request, model));
-        Ok(FilterVerdict::Scored(Scores::new(
-            try_join_all(votes).await?,
-        )))
+        let votes = self.votes_on(candidate, model).await?;
+        Ok(FilterVerdict::Scored(Scores::new(votes)))
     }
 
     fn key(&self) -> String {
@@ -313,17 +326,12 @@ impl ModelFilter for Judge {
         let criteria: Vec<Value> = criteria
             .map(|criterion| json!([criterion.name, criterion.description, criterion.scale]))
             .collect();
-        let parameters = [
-            json!(self.parameters.temperature),
-            json!(self.parameters.max_tokens),
-            json!(self.parameters.extra),
-        ];
         json!([
             "judge 1",
             criteria,
             self.votes,
             self.instruction,
-            parameters
+            self.parameters.key()
         ])
         .to_string()
     }

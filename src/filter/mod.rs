@@ -1,7 +1,9 @@
 //! A caller's own yes or no to a valid record.
 
+mod added;
 mod field;
 mod judge;
+mod kind;
 mod labelled;
 mod language;
 mod quote;
@@ -11,12 +13,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 
+pub use added::Added;
 pub use field::{FieldFilter, FieldRule};
 pub use judge::{Criterion, Judge, NOT_ACCEPTED};
 pub use labelled::LabelledRecord;
 pub use language::Language;
 
+pub(crate) use kind::{
+    Chat, OtherAnswer, PairJudge, Preference, RecordKind, Speaker, SystemMessage, Tool, ToolCalls,
+};
 pub(crate) use quote::stands_in;
 
 use crate::candidate::Candidate;
@@ -115,7 +122,15 @@ pub trait ModelFilter: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Names what [`refuses`](Self::refuses) decides by.
+    /// Puts a record in order that is wanted with such scores, such as by which of two answers is the better one, and its scores
+    /// with it. Like [`refuses`](Self::refuses), it is asked anew when a run is resumed.
+    ///
+    /// Default: it stays as it is.
+    fn settle(&self, record: &mut Map<String, Value>, scores: &mut Scores) {
+        let _ = (record, scores);
+    }
+
+    /// Names what [`refuses`](Self::refuses) and [`settle`](Self::settle) decide by.
     fn rule(&self) -> String {
         String::new()
     }
@@ -182,6 +197,10 @@ pub enum FilterVerdict {
     /// A filter that asks a model gives it these scores, and [`ModelFilter::refuses`] says whether they are enough. The topic's
     /// next prompt is told what the judge said of a record that is refused. From any other filter, it is wanted.
     Scored(Scores),
+    /// The record is wanted with these fields put into it, such as what another model answers: they are journalled, filters
+    /// behind this one are shown them, and the record has them when it is accepted. From a filter that asks no model, the record is wanted
+    /// as it is.
+    Completed(Added),
 }
 
 /// Makes a filter of a closure that returns whether a record is wanted.

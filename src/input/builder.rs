@@ -332,6 +332,25 @@ impl<T> GenerateByTopicInputBuilder<T> {
         builder
     }
 
+    /// Sets a kind of record that is common, in place of a shape: `chat`, `tool_calls` or `preference`, or an object as the JSON form
+    /// has it.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use topicloom::GenerateByTopicInput;
+    ///
+    /// let input = GenerateByTopicInput::builder()
+    ///     .topics(["a parcel that is late"])
+    ///     .kind(json!({"chat": {"turns": [2, 6], "system": "required"}}))
+    ///     .build()?;
+    /// assert_eq!(input.schema().property_names(), ["messages"]);
+    /// # Ok::<(), topicloom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn kind(self, kind: impl Into<Value>) -> Self {
+        self.set("kind", kind)
+    }
+
     /// Sets the shape of a record.
     #[must_use]
     pub fn output_schema(self, schema: RecordSchema) -> Self {

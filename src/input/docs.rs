@@ -171,7 +171,7 @@ fn within(keys: &Map<String, Value>) -> String {
             write!(told, "\n`{name}` is one of these:\n\n{}", choices.concat()).unwrap();
         }
         for keys in parts.iter().filter_map(|part| properties(part)) {
-            let table = table("key", keys, |_| String::new());
+            let table = table("key", keys, |_| String::new()) + &within(keys);
             match objects.iter_mut().find(|(same, _)| *same == table) {
                 Some((_, names)) => names.push(format!("`{name}`")),
                 None => objects.push((table, vec![format!("`{name}`")])),

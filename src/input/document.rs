@@ -8,7 +8,8 @@ use super::attributes::AttributesForm;
 use super::described::{Described, described};
 use super::documents::DocumentsForm;
 use super::examples::{Examples, ExamplesForm};
-use super::form::{Form, ModelForm, Text, Whole, object};
+use super::form::{Form, Maybe, ModelForm, Text, Whole, object};
+use super::kind::KindForm;
 use super::models::{Models, ModelsForm};
 use super::parameters::ParametersForm;
 use super::place::Place;
@@ -16,6 +17,7 @@ use super::providers::{Providers, ProvidersForm};
 use super::settings::Settings;
 use super::source::{Source, SourceForm};
 use super::topics::{TopicSources, Topics};
+use crate::filter::RecordKind;
 use crate::llm::price::PriceTable;
 use crate::llm::{ModelName, Parameters};
 use crate::plan::{Attribute, MOST_RECORDS};
@@ -71,6 +73,10 @@ described! {
         /// Shape of a record: a list of fields, or a JSON Schema of any draft.
         #[example("[{\"name\": \"question\", \"type\": \"str\"}, {\"name\": \"tags\", \"type\": \"list\", \"items\": {\"type\": \"str\"}}]")]
         output_schema: Value = question_and_answer(), OutputSchema;
+        /// Records of a kind that is common, in place of `output_schema`: its name, or an object with the name and settings.
+        #[example("\"chat\"")]
+        #[example("{\"chat\": {\"turns\": [2, 6], \"system\": \"required\"}}")]
+        kind: Option<RecordKind> = None, Maybe(KindForm);
         /// How the run is driven: the settings below, which may also stand beside these keys.
         #[example("{\"max_concurrency\": 4, \"task_runner_timeout\": 120}")]
         data_factory_config: Map<String, Value> = Map::new(), Config;

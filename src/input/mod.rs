@@ -15,6 +15,7 @@ mod files;
 mod filters;
 mod form;
 mod judge;
+mod kind;
 mod labels;
 mod models;
 mod parameters;
@@ -62,6 +63,7 @@ pub use warning::InputWarning;
 pub(crate) use source::QUOTE;
 
 use crate::error::{Error, Result};
+use crate::filter::RecordKind;
 use crate::llm::price::PriceTable;
 use crate::llm::{ModelName, Parameters, ProviderSettings};
 use crate::plan::{Allocation, Attribute, TopicSpec};
@@ -117,6 +119,8 @@ struct Inner {
     appended_to: u64,
     allocation: Allocation,
     schema: RecordSchema,
+    /// What the model is asked for, where that is another shape.
+    asked_schema: Option<RecordSchema>,
     settings: Settings,
     warnings: Vec<InputWarning>,
     /// Once it was asked for: many rows take a while.
@@ -233,7 +237,7 @@ impl<T> GenerateByTopicInput<T> {
     pub fn to_builder(&self) -> GenerateByTopicInputBuilder<T> {
         GenerateByTopicInputBuilder::from_source(Source {
             document: self.document(),
-            schema: Some(Ok(self.inner.schema.clone())),
+            schema: (self.kind().is_none()).then(|| Ok(self.inner.schema.clone())),
             notes: Notes {
                 warnings: self.inner.warnings.clone(),
                 ..Notes::default()
@@ -367,6 +371,30 @@ impl<T> GenerateByTopicInput<T> {
         &self.inner.schema
     }
 
+    /// Returns the shape of what the model is asked to write: a record, or the part of it that nobody else adds.
+    pub(crate) fn asked_schema(&self) -> &RecordSchema {
+        let asked = self.inner.asked_schema.as_ref();
+        asked.unwrap_or(&self.inner.schema)
+    }
+
+    /// Returns the model that gives the other answers of pairs, where that is another than the one that writes records.
+    pub(crate) fn rejected_model(&self) -> Option<&ModelName> {
+        match self.kind()? {
+            RecordKind::Preference(preference) => preference.rejected_model.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether filters add to a record what the model does not write.
+    pub(crate) fn is_completed(&self) -> bool {
+        self.inner.asked_schema.is_some()
+    }
+
+    /// Returns the kind of the records, where they are of one that is known.
+    pub(crate) fn kind(&self) -> Option<&RecordKind> {
+        self.inner.document.kind.as_ref()
+    }
+
     /// Returns how the run is driven.
     #[must_use]
     pub fn settings(&self) -> &Settings {
@@ -452,6 +480,7 @@ impl<T> GenerateByTopicInput<T> {
             "source",
             "documents",
             "examples",
+            kind::KEY,
         ];
         document.retain(|key, value| !value.is_null() || !later.contains(&&**key));
         document

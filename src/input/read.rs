@@ -15,7 +15,7 @@ use super::settings::WITHOUT_MEANING;
 use super::text::{ADVICE, Written};
 use super::topics::TopicSources;
 use super::warning::InputWarning;
-use super::{Inner, Settings, attributes, deduplication, files, filters, path, source};
+use super::{Inner, Settings, attributes, deduplication, files, filters, kind, path, source};
 use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
 use crate::plan::{Attribute, PlanRequest, TopicSpec, allocate};
@@ -93,12 +93,7 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     topic_parameters
         .temperature
         .get_or_insert(TOPIC_TEMPERATURE);
-    let schema = read_schema(
-        schema,
-        has_schema,
-        &mut document.output_schema,
-        &mut notes.faults,
-    );
+    let (schema, asked_schema) = read_shape(schema, has_schema, &mut document, &mut notes);
     let told = schema.warnings().iter();
     let told = told.map(|warning| InputWarning::new("output_schema", warning.as_str()));
     notes.warnings.extend(told);
@@ -110,6 +105,7 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     if let Some(judge) = &settings.judge {
         judge.labels.check(&judge.criteria, &schema, &mut notes);
     }
+    kind::check(document.kind.as_ref(), &settings, &mut notes);
     if let Some(output) = &settings.output {
         files::check(output, &schema, &mut notes);
     }
@@ -159,6 +155,7 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
         appended_to,
         allocation,
         schema,
+        asked_schema,
         settings,
         warnings,
         fingerprint: OnceLock::new(),
@@ -297,6 +294,27 @@ fn include_schemas(document: &mut Map<String, Value>, notes: &mut Notes) {
             .faults
             .push(InputFault::new("output_schema", problem, ""));
     }
+}
+
+/// Returns the shape of a record, and what the model is asked for where that is another one.
+fn read_shape(
+    given: Option<Result<RecordSchema>>,
+    is_written: bool,
+    document: &mut Document,
+    notes: &mut Notes,
+) -> (RecordSchema, Option<RecordSchema>) {
+    let Some(kind) = &document.kind else {
+        let (written, faults) = (&mut document.output_schema, &mut notes.faults);
+        return (read_schema(given, is_written, written, faults), None);
+    };
+    if is_written || given.is_some() {
+        let advice = "leave one of them out: the kind says what a record is";
+        Place::new("output_schema", notes).fault::<()>("is said beside `kind`", advice);
+    }
+    document.output_schema = Value::Null;
+    // It was made once before, when the kind was read.
+    let asked = kind.asked_schema().and_then(Result::ok);
+    (kind.schema().unwrap_or_default(), asked)
 }
 
 /// Returns the shape of a record: the one that is given, or what is written, which becomes the other.

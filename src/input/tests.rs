@@ -495,7 +495,7 @@ fn every_example_is_read_in_every_format_and_wherever_it_may_stand() {
                         // A row is a topic of its own, and examples are of the default shape.
                         let others: &[&str] = match key.names[0] {
                             "source" | "documents" => &["topics"],
-                            "examples" => &["output_schema"],
+                            "examples" | "kind" => &["output_schema"],
                             own => &[own],
                         };
                         let all = input.as_object_mut().unwrap();

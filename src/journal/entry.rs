@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Header;
 use crate::embedding::quantised;
 use crate::error::ErrorKind;
-use crate::filter::{FilterVerdict, Scores, label};
+use crate::filter::{Added, FilterVerdict, Scores, label};
 use crate::llm::{Attempt, ChatResponse, UnconfirmedCost, Usage};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
@@ -67,23 +67,29 @@ pub struct Filtered {
     /// The scores it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<Scores>,
+    /// The fields that it put into the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added: Option<Added>,
 }
 
 impl Filtered {
     /// Creates what a filter of this key said.
     #[must_use]
     pub fn new(filter: String, record: u128, verdict: &FilterVerdict) -> Self {
-        let (reason, scores) = match verdict {
-            FilterVerdict::Keep => (None, None),
-            FilterVerdict::Reject(reason) => (Some((*reason).to_owned()), None),
-            FilterVerdict::Scored(scores) => (None, Some(scores.clone())),
-        };
-        Self {
+        let mut kept = Self {
             filter,
             record,
-            reason,
-            scores,
+            reason: None,
+            scores: None,
+            added: None,
+        };
+        match verdict {
+            FilterVerdict::Keep => {}
+            FilterVerdict::Reject(reason) => kept.reason = Some((*reason).to_owned()),
+            FilterVerdict::Scored(scores) => kept.scores = Some(scores.clone()),
+            FilterVerdict::Completed(added) => kept.added = Some(added.clone()),
         }
+        kept
     }
 
     /// Returns what the filter said; nothing where its reasons are too many to be labels.
@@ -91,6 +97,9 @@ impl Filtered {
     pub fn verdict(&self) -> Option<FilterVerdict> {
         if let Some(scores) = &self.scores {
             return Some(FilterVerdict::Scored(scores.clone()));
+        }
+        if let Some(added) = &self.added {
+            return Some(FilterVerdict::Completed(added.clone()));
         }
         let Some(reason) = &self.reason else {
             return Some(FilterVerdict::Keep);

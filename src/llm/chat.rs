@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::schema::{Dialect, canonical};
 
@@ -179,6 +179,11 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// Returns what tells them from others in the key of a filter.
+    pub(crate) fn key(&self) -> Value {
+        json!([self.temperature, self.max_tokens, self.extra])
+    }
+
     /// Returns the value of a passed-through parameter.
     #[must_use]
     pub fn extra(&self, name: &str) -> Option<&Value> {

@@ -61,7 +61,8 @@ impl fmt::Display for CoercionKind {
 /// Gives each value the type that the schema asks for, where its own is not allowed and nothing is lost.
 ///
 /// A value whose type the schema allows is left alone, and so is one that would not come back the same: `"03"`
-/// and `"3.10"` stay texts. Does not enter alternatives unless all but one are null. Does not validate.
+/// and `"3.10"` stay texts. Does not enter alternatives unless all but one are null or
+/// have a key with another `const`. Does not validate.
 ///
 /// ```
 /// use serde_json::json;
@@ -111,7 +112,7 @@ struct Coercing<'a> {
 
 impl<'a> Coercing<'a> {
     fn value(&mut self, value: Value, schema: &'a Value, path: &str, depth: usize) -> Value {
-        let Some(map) = self.meant(schema) else {
+        let Some(map) = self.meant(schema, &value) else {
             return value;
         };
         if depth > MAX_DEPTH {
@@ -196,7 +197,7 @@ impl<'a> Coercing<'a> {
         let notes = self.done.len();
         let value = self.value(value.clone(), schema, "", depth + 1);
         self.done.truncate(notes);
-        match self.meant(schema).map(allowed_types) {
+        match self.meant(schema, &value).map(allowed_types) {
             Some(Some(types)) => allow(&types, type_of(&value)),
             Some(None) => true,
             None => schema == &Value::Bool(true),
@@ -211,7 +212,7 @@ impl<'a> Coercing<'a> {
     }
 
     /// Follows references, and alternatives of which only one is not null.
-    fn meant(&self, mut schema: &'a Value) -> Option<&'a Map<String, Value>> {
+    fn meant(&self, mut schema: &'a Value, value: &Value) -> Option<&'a Map<String, Value>> {
         for _ in 0..MAX_STEPS {
             let map = schema.as_object()?;
             if let Some(Value::String(reference)) = map.get("$ref") {
@@ -221,16 +222,28 @@ impl<'a> Coercing<'a> {
             let Some(Value::Array(list)) = map.get("anyOf").or_else(|| map.get("oneOf")) else {
                 return (!map.contains_key("allOf")).then_some(map);
             };
-            let mut others = list
-                .iter()
-                .filter(|item| item.get("type") != Some(&Value::from("null")));
-            schema = others.next()?;
-            if others.next().is_some() {
-                return None;
+            let is_null = |item: &&Value| item.get("type") == Some(&Value::from("null"));
+            let mut others: Vec<&Value> = list.iter().filter(|item| !is_null(item)).collect();
+            if others.len() > 1 {
+                others.retain(|item| !names_another(item, value));
             }
+            let [only] = others[..] else {
+                return None;
+            };
+            schema = only;
         }
         None
     }
+}
+
+/// Returns whether one of several objects has another value under a key that tells them apart, such as its kind.
+fn names_another(schema: &Value, value: &Value) -> bool {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let mut fixed = properties.into_iter().flatten();
+    fixed.any(|(key, below)| match (below.get("const"), value.get(key)) {
+        (Some(wanted), Some(given)) => wanted != given,
+        _ => false,
+    })
 }
 
 /// Returns the types a schema allows by `type`, or by the values it lists; nothing if it allows all.

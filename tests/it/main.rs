@@ -29,6 +29,8 @@ mod jobs;
 mod journal_crashes;
 mod judged;
 mod judging;
+#[cfg(all(feature = "formats", feature = "providers"))]
+mod kinds;
 #[cfg(feature = "providers")]
 mod leaks;
 mod limits;

@@ -76,6 +76,13 @@ impl Row {
                     json!({"criteria": criteria, "accept": "correct >= 4"}),
                 )]
             }
+            "kind" if self.is("calls") => {
+                let tools = json!([{"name": "list"}]);
+                vec![("kind", json!({"tool_calls": {"tools": tools}}))]
+            }
+            "kind" if self.path.iter().any(|step| step == "model_kwargs") => {
+                vec![("kind.preference", json!({"rejected_model": "offline/loom"}))]
+            }
             "angles" if self.is("most_asks") => {
                 vec![("angles", json!({"generated": 3}))]
             }
@@ -165,6 +172,7 @@ pub(crate) fn write_files(folder: &Path) {
             "labels.csv",
             "question,answer,difficulty,accept\nx,y,z,yes\n",
         ),
+        ("tools.json", "[{\"name\": \"list\"}]"),
         ("manuals/lamp.md", "A lamp shines.\n\nIt needs a bulb.\n"),
     ] {
         fs::write(folder.join(name), text).expect("there is room");
@@ -187,6 +195,9 @@ pub(crate) fn base(row: &Row) -> Value {
         "generation_model_name": "offline/loom", "generation_model_kwargs": {"max_tokens": 100},
     });
     let keys = base.as_object_mut().expect("it is an object");
+    if row.path[0] == "kind" {
+        keys.shift_remove("output_schema");
+    }
     if row.path.len() == 1 {
         keys.shift_remove(&row.path[0]);
     }

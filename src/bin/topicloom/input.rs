@@ -107,6 +107,10 @@ pub(crate) fn adjusted(
         // The model that writes records, then.
         builder = builder.set("judge.model", Value::Null);
     }
+    let pairs = &input.to_json()["kind"]["preference"]["rejected_model"];
+    if !pairs.is_null() {
+        builder = builder.set("kind.preference.rejected_model", OFFLINE);
+    }
     let mut said = input.settings().deduplication.clone();
     if said.embedding_model.take().is_some() {
         eprintln!("warning: no embedding model is asked with --offline");

@@ -84,6 +84,7 @@ const SETTERS: &[Setter] = setters! {
     "generation_model_kwargs.temperature" => generation_parameter("temperature", 0.8);
     "generation_model_kwargs.max_tokens" => generation_parameter("max_tokens", 400);
     "output_schema" => output_fields([Field::str("question"), Field::list("tags", FieldType::Str)]);
+    "kind" => kind("chat");
     "providers" => provider("house", &with!(ProviderSettings {
         base_url: Some("http://10.0.0.7:8000/v1".to_owned()), api_key_env: Some("HOUSE_KEY".to_owned())
     }));

@@ -299,11 +299,12 @@ fn joined(parts: &[String], with: &str) -> String {
 
 /// Puts brackets around an expression in which one of `operators` may bind weaker than what follows.
 fn bracketed(expression: &str, operators: &[&str]) -> String {
-    if operators
+    let may_bind = operators
         .iter()
-        .any(|operator| expression.contains(operator))
-        && !expression.starts_with('{')
-    {
+        .any(|operator| expression.contains(operator));
+    // What is inside of one object binds nothing.
+    let is_one_object = expression.starts_with('{') && !expression.contains("} | {");
+    if may_bind && !is_one_object {
         format!("({expression})")
     } else {
         expression.to_owned()

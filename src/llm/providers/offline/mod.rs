@@ -39,7 +39,7 @@ use text::{Length, Writer};
 /// - `text: …`, in a message without a topic: what a `quote` is taken from.
 ///
 /// The names of fields choose what is written into them: a `question` ends in a question mark, an `email` is
-/// an address, a `rating` lies from 1 to 5. Lists at the top of the schema have exactly `minItems` items, or
+/// an address, a `rating` lies from 1 to 5; where a `role` is `user` or `assistant`, they take turns. Lists at the top of the schema have exactly `minItems` items, or
 /// one item where that is not given; ask for `n` records by `minItems: n`. The same seed, the same request
 /// and the same [`seed`](ChatRequest::seed) of the request give the same answer; one that differs in any of
 /// them gives another. Parameters such as the temperature change nothing, and no output limit is obeyed.

@@ -260,7 +260,10 @@ impl<'s, 'w> Sampler<'s, 'w> {
             if !map.keys().all(is_plain) {
                 chance.check = Some("enum");
             }
-            let value = self.writer.random.choose(&values).copied().cloned();
+            let value = match self.whose_turn(&values) {
+                Some(role) => Some(role),
+                None => self.writer.random.choose(&values).copied().cloned(),
+            };
             return value.map_or_else(|| self.refuse("enum"), Ok);
         }
         let mut types: Vec<&str> = TYPES.split(' ').filter(is_allowed).collect();
@@ -299,6 +302,18 @@ impl<'s, 'w> Sampler<'s, 'w> {
                 number.or_else(|keyword| self.refuse(keyword))
             }
         }
+    }
+
+    /// Returns who speaks in a list of messages: a system, where there may be one, then a user and an assistant in turn.
+    fn whose_turn(&self, roles: &[&Value]) -> Option<Value> {
+        let [.., place, field] = &self.path[..] else {
+            return None;
+        };
+        let place: usize = place.parse().ok().filter(|_| field == "role")?;
+        let has = |role: &str| roles.iter().any(|value| **value == role);
+        let behind_system = place.checked_sub(usize::from(has("system")));
+        let role = behind_system.map_or("system", |place| ["user", "assistant"][place % 2]);
+        (has("user") && has("assistant")).then(|| role.into())
     }
 
     fn string(&mut self, map: &Fields) -> Drawn<Value> {
