@@ -50,6 +50,15 @@ pub(super) struct Escapes {
     pub(super) doubled: usize,
 }
 
+impl Escapes {
+    /// Forgets those from this place on, as the text ends there.
+    pub(super) fn truncate(&mut self, end: usize) {
+        for places in [&mut self.suspects, &mut self.singles, &mut self.rows] {
+            places.truncate(places.partition_point(|at| *at < end));
+        }
+    }
+}
+
 /// Undoes LaTeX in a string that was valid JSON, and returns how many escapes were undone.
 pub(super) fn undo_valid(text: &mut String) -> u32 {
     let bytes = text.as_bytes();

@@ -62,7 +62,9 @@ impl Machine<'_> {
         }
         // `"key: "value"`: the closing quote of the key is missing.
         let key = text.trim_end().strip_suffix(':');
-        match key.filter(|key| self.shape.recognises(key)) {
+        // Where an escape was read, the text is shorter than what stands there.
+        let is_as_written = self.text[draft.start..].starts_with(text);
+        match key.filter(|key| is_as_written && self.shape.recognises(key)) {
             Some(key) => Before(draft.start + key.len()),
             None => Broken,
         }

@@ -98,6 +98,7 @@ impl Machine<'_> {
                 }
                 Verdict::Before(end) => {
                     draft.text.truncate(draft.text.len() - (at - end));
+                    draft.escapes.truncate(draft.text.len());
                     // A closing quote of another kind right before the missing one was the closing quote.
                     if draft.text.ends_with('”') && !draft.text.contains('“') {
                         draft.text.pop();

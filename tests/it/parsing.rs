@@ -155,6 +155,32 @@ fn each_limit_has_its_fault_and_keeps_what_came_whole() {
 }
 
 #[test]
+fn what_stands_before_a_missing_quote_is_not_looked_at_behind_it() {
+    let text = "{\"question\": \"What is it?,\u{c}\n \"answer\": \"b\"}";
+    let shape = Shape::new(["question", "answer"]);
+    let read = records(text, &shape, &Limits::default());
+    assert_eq!(
+        read.values,
+        [json!({"question": "What is it?", "answer": "b"})]
+    );
+    // Its escape makes the key shorter than it stands there.
+    let shape = Shape::new(["réponse"]).required(["réponse"]);
+    for text in [
+        r#"{"r\u00e9ponse: "a"}"#,
+        r#"{"\u0072éponse: "a"}"#,
+        r#"{"\u0072épons\u0065:\n "a"}"#,
+    ] {
+        let read = records(text, &shape, &Limits::default());
+        let is_meant = |value: &Value| *value == json!({"réponse": "a"});
+        assert!(
+            read.values.iter().all(is_meant),
+            "{text}: {:?}",
+            read.values
+        );
+    }
+}
+
+#[test]
 fn a_record_that_was_not_closed_is_left_out_while_a_property_is_missing() {
     let shape = Shape::new(["question", "answer", "hint"]).required(["question", "answer"]);
     for start in ["", r#"{"question": "x", "answer": "y"}, "#] {
