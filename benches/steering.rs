@@ -18,9 +18,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::hint::black_box;
 use std::time::Instant;
 
-use topicloom::diversity::{
-    AvoidBudget, AvoidMemory, Brought, Metrics, Patience, Sightings, Steering,
-};
+use topicloom::diversity::{AvoidBudget, AvoidMemory, Brought, Metrics, Sightings, Steering};
 use topicloom::random::Random;
 
 /// How surely a fact that is shown is avoided by a model that heeds.
@@ -366,7 +364,7 @@ fn stops(runs: u64) {
                     let mut chance = 1.0;
                     while topic
                         .sightings
-                        .is_dry(quota - topic.accepted.len() as u64, &Patience::default())
+                        .is_dry(quota - topic.accepted.len() as u64)
                         .is_none()
                     {
                         chance = topic.ask();
@@ -454,7 +452,7 @@ fn costs(records: u64) {
     for ordinal in 0..records {
         sightings.seen_new(ordinal);
         sightings.seen_again(ordinal / 2);
-        black_box(sightings.is_dry(10, &Patience::default()));
+        black_box(sightings.is_dry(10));
     }
     println!(
         "sightings {:>7.2} µs",

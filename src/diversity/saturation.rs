@@ -25,17 +25,17 @@ const MOST_COUNTED: usize = 4096;
 /// that it never grows further.
 ///
 /// ```
-/// use topicloom::diversity::{Patience, Sightings};
+/// use topicloom::diversity::Sightings;
 ///
 /// let mut topic = Sightings::new();
 /// for ordinal in 0..5 {
 ///     topic.seen_new(ordinal);
 /// }
-/// assert!(topic.is_dry(10, &Patience::default()).is_none());
+/// assert!(topic.is_dry(10).is_none());
 /// for draw in 0..200 {
 ///     topic.seen_again(draw % 5); // The same five, over and over.
 /// }
-/// let dry = topic.is_dry(10, &Patience::default()).expect("it has nothing new to say");
+/// let dry = topic.is_dry(10).expect("it has nothing new to say");
 /// assert_eq!(dry.accepted, 5);
 /// ```
 #[derive(Debug, Clone, Default)]
@@ -102,25 +102,16 @@ impl Sightings {
         self.recent <<= 1;
     }
 
-    /// Returns how many candidates were booked.
-    #[must_use]
-    pub fn candidates(&self) -> u64 {
-        self.candidates
-    }
-
     /// Estimates what the topic has left.
     ///
     /// The estimate assumes that candidates are drawn one by one from an unchanging supply. Steering bends that:
     /// a model that is shown what to avoid repeats itself less than its supply alone would have it, so what
     /// is left tends to be estimated too high, and a topic is stopped late rather than early.
-    #[must_use]
-    pub fn estimate(&self) -> Saturation {
+    fn estimate(&self) -> Saturation {
         if self.candidates == 0 {
             return Saturation {
-                coverage: 0.0,
                 expected_remaining: f64::INFINITY,
                 chance_of_new: 1.0,
-                chance_of_new_at_most: 1.0,
             };
         }
         let draws = float(self.candidates);
@@ -129,32 +120,30 @@ impl Sightings {
         // Chao1 with the correction that needs no record seen twice.
         let unseen = once * (once - 1.0).max(0.0) / (2.0 * (twice + 1.0));
         Saturation {
-            coverage: 1.0 - chance,
             expected_remaining: unseen * (draws - 1.0) / draws,
             chance_of_new: chance,
-            chance_of_new_at_most: self.chance_at_most(Z).min(1.0),
         }
     }
 
     /// Returns why it is hopeless to ask for this many more records, if it is.
     ///
-    /// It is, once the price of a new record is above [`Patience::candidates_per_record`] with confidence,
+    /// It is, once the price of a new record is above 20 candidates with confidence,
     /// unless what is wanted is so little that it would come at a small part of what the topic cost so far.
     #[must_use]
-    pub fn is_dry(&self, wanted_more: u64, patience: &Patience) -> Option<Dry> {
+    pub fn is_dry(&self, wanted_more: u64) -> Option<Dry> {
         if wanted_more == 0 || self.candidates == 0 {
             return None;
         }
         let estimate = self.estimate();
-        let worth_it = 1.0 / patience.candidates_per_record;
+        let worth_it = 1.0 / CANDIDATES_PER_RECORD;
         if estimate.chance_of_new >= worth_it {
             return None;
         }
         // Hopeful draws of late mean that the supply has changed: a new angle, a longer list to avoid.
         let revived = self.recently_new() >= REVIVED;
         let price_of_the_rest = float(wanted_more) / estimate.chance_of_new;
-        let nearly_done = price_of_the_rest <= patience.finish * float(self.candidates);
-        let sure = self.chance_at_most(patience.confidence) < worth_it;
+        let nearly_done = price_of_the_rest <= FINISH * float(self.candidates);
+        let sure = self.chance_at_most(CONFIDENCE) < worth_it;
         (sure && !revived && !nearly_done).then_some(Dry {
             candidates: self.candidates,
             accepted: self.accepted,
@@ -203,78 +192,32 @@ impl Sightings {
     }
 }
 
-/// Standard errors between an estimate and its upper bound: one in forty is above it.
-const Z: f64 = 2.0;
-
 /// New ones among the last 32 candidates that tell of a supply that has changed: at the default price of 20
 /// there are 1.6 on average, and five or more in one stretch of fifty.
 const REVIVED: u32 = 5;
 
 /// What a topic is estimated to have left.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Saturation {
-    /// The share of the model's answers that is known already (Good–Turing), from 0 to 1.
-    pub coverage: f64,
+#[derive(Debug, Clone, Copy)]
+struct Saturation {
     /// Records still unseen, at least (Chao1: a lower bound where records differ in how likely they are).
-    pub expected_remaining: f64,
+    expected_remaining: f64,
     /// The chance that the next candidate is new (Good–Turing).
-    pub chance_of_new: f64,
-    /// What this chance is at most: two standard errors above the estimate.
-    pub chance_of_new_at_most: f64,
+    chance_of_new: f64,
 }
 
-/// When a topic counts as dry.
-///
-/// The defaults are measured on simulated topics of 20 to 5 000 records, all equally likely or skewed; see
-/// `docs/diversity.md` for what they cost.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Patience {
-    /// The most candidates worth paying for one new record. 20 by default: of ten candidates in this field
-    /// seven to nine are reported to be duplicates, so up to ten a record is an ordinary price.
-    pub candidates_per_record: f64,
-    /// How many standard errors the price must be above that. 2.2 by default: of topics that run dry, one or two in a
-    /// hundred are then stopped while a record can be had for the price, though each is looked at after every
-    /// candidate.
-    pub confidence: f64,
-    /// The part of its cost so far that a topic may spend on its last missing records whatever they cost. 0.05
-    /// by default.
-    pub finish: f64,
-}
+// When a topic counts as dry. Measured on simulated topics of 20 to 5 000 records, all equally likely or skewed; see
+// `docs/diversity.md` for what it costs.
 
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            candidates_per_record: 20.0,
-            confidence: 2.2,
-            finish: 0.05,
-        }
-    }
-}
+/// The most candidates worth paying for one new record: of ten candidates in this field seven to nine are reported to be
+/// duplicates, so up to ten a record is an ordinary price.
+const CANDIDATES_PER_RECORD: f64 = 20.0;
 
-impl Patience {
-    /// Sets the most candidates worth paying for one new record; at least 1.
-    #[must_use]
-    pub fn with_candidates_per_record(mut self, candidates: f64) -> Self {
-        self.candidates_per_record = candidates.max(1.0);
-        self
-    }
+/// How many standard errors the price must be above that. Of topics that run dry, one or two in a hundred are then stopped
+/// while a record can be had for the price, though each is looked at after every candidate.
+const CONFIDENCE: f64 = 2.2;
 
-    /// Sets how many standard errors the price must be above that; at least 0.
-    #[must_use]
-    pub fn with_confidence(mut self, standard_errors: f64) -> Self {
-        self.confidence = standard_errors.max(0.0);
-        self
-    }
-
-    /// Sets the part of its cost so far that a topic may spend on its last missing records; at least 0.
-    #[must_use]
-    pub fn with_finish(mut self, part: f64) -> Self {
-        self.finish = part.max(0.0);
-        self
-    }
-}
+/// The part of its cost so far that a topic may spend on its last missing records whatever they cost.
+const FINISH: f64 = 0.05;
 
 /// Why a topic counts as dry.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -376,10 +319,7 @@ mod tests {
             if course.complete {
                 return course;
             }
-            if sightings
-                .is_dry(quota - accepted, &Patience::default())
-                .is_some()
-            {
+            if sightings.is_dry(quota - accepted).is_some() {
                 course.stopped_too_soon = chance >= 0.05;
                 return course;
             }
@@ -510,8 +450,7 @@ mod tests {
                 (estimate.chance_of_new / chance - 1.0).abs() < 0.15,
                 "{chance} {estimate:?}"
             );
-            assert!(estimate.chance_of_new_at_most > chance);
-            assert!((estimate.coverage + estimate.chance_of_new - 1.0).abs() < 1e-9);
+            assert!(sightings.chance_at_most(2.0) > chance);
         }
     }
 
@@ -531,24 +470,24 @@ mod tests {
         sightings.seen_new(0);
         sightings.seen_again(0);
         assert_eq!((sightings.once, sightings.twice), (0, 1));
-        assert!(sightings.is_dry(5, &Patience::default()).is_some());
+        assert!(sightings.is_dry(5).is_some());
     }
 
     #[test]
     fn a_topic_that_has_what_it_needs_or_was_never_asked_is_not_dry() {
         let mut sightings = Sightings::new();
-        assert_eq!(sightings.is_dry(5, &Patience::default()), None);
+        assert_eq!(sightings.is_dry(5), None);
         (0..1000).for_each(|_| sightings.seen_known());
-        assert_eq!(sightings.is_dry(0, &Patience::default()), None);
+        assert_eq!(sightings.is_dry(0), None);
     }
 
     #[test]
     fn a_topic_that_comes_back_to_life_is_not_stopped() {
         let mut sightings = Sightings::new();
         (0..1000).for_each(|_| sightings.seen_known());
-        assert!(sightings.is_dry(50, &Patience::default()).is_some());
+        assert!(sightings.is_dry(50).is_some());
         (0..REVIVED).for_each(|ordinal| sightings.seen_new(u64::from(ordinal)));
-        assert!(sightings.is_dry(50, &Patience::default()).is_none());
+        assert!(sightings.is_dry(50).is_none());
     }
 
     #[test]
@@ -559,7 +498,7 @@ mod tests {
             sightings.seen_again(ordinal);
         }
         // Some one in a hundred is new: a hundred candidates are 5 % of what the topic cost, five hundred are not.
-        assert!(sightings.is_dry(1, &Patience::default()).is_none());
-        assert!(sightings.is_dry(5, &Patience::default()).is_some());
+        assert!(sightings.is_dry(1).is_none());
+        assert!(sightings.is_dry(5).is_some());
     }
 }

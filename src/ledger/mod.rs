@@ -16,7 +16,7 @@ use self::breaker::Breaker;
 use self::open_topics::OpenTopics;
 use self::pass_rates::PassRates;
 use self::request_sizes::RequestSizes;
-use crate::diversity::{Patience, Sightings};
+use crate::diversity::Sightings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::caught;
 use crate::input::RecordsPerRequest;
@@ -432,7 +432,7 @@ impl Ledger {
         self.pass_rates.gave_nothing(task.topic, misses);
         self.stats[task.topic].last_miss = Some(miss);
         if miss == Miss::Rejected(Rejection::Duplicate)
-            && let Some(dry) = self.sightings[task.topic].is_dry(wanted, &Patience::default())
+            && let Some(dry) = self.sightings[task.topic].is_dry(wanted)
         {
             return self.give_up(task.topic, GiveUp::dry(misses, dry));
         }

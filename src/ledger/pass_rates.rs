@@ -4,7 +4,7 @@
 /// Rates at which answers may give something.
 const RATES: [f64; 10] = [0.0, 0.03, 0.08, 0.15, 0.25, 0.4, 0.55, 0.7, 0.85, 0.97];
 
-/// The first rate that is worth asking at: twenty answers are the most that is paid for a record (`diversity::Patience`).
+/// The first rate that is worth asking at: twenty answers are the most that is paid for a record (`diversity::saturation`).
 const WORTHWHILE: usize = 2;
 
 /// How many of a run's topics may be given up by mere bad luck, though they could still give: one in fifty.

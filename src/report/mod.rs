@@ -19,7 +19,7 @@ use crate::llm::{OutputMode, Usage};
 pub use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Outcome, Rejection};
 
 pub use crate::counts::{Counted, Counts};
-pub use crate::diversity::{Spread, Window};
+pub use crate::diversity::{Dry, Spread, Window};
 pub use crate::parse::{Repair, Repairs};
 use crate::plan::Origin;
 use crate::schema::dialect::LocalCheck;
