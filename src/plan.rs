@@ -80,7 +80,7 @@ pub(crate) struct PlanRequest<'a> {
     pub(crate) has_instruction: bool,
 }
 
-impl<'a> PlanRequest<'a> {
+impl PlanRequest<'_> {
     /// Asks for a plan without given topics and without an instruction.
     #[must_use]
     pub(crate) fn new(num_records: Option<u64>, records_per_topic: u64) -> Self {
@@ -91,13 +91,6 @@ impl<'a> PlanRequest<'a> {
             generated: None,
             has_instruction: false,
         }
-    }
-
-    /// Gives topics.
-    #[must_use]
-    pub(crate) fn with_topics(mut self, topics: &'a [TopicSpec]) -> Self {
-        self.topics = Some(topics);
-        self
     }
 }
 
@@ -570,7 +563,12 @@ mod tests {
 
     use super::*;
 
-    impl PlanRequest<'_> {
+    impl<'a> PlanRequest<'a> {
+        fn with_topics(mut self, topics: &'a [TopicSpec]) -> Self {
+            self.topics = Some(topics);
+            self
+        }
+
         fn with_instruction(mut self) -> Self {
             self.has_instruction = true;
             self

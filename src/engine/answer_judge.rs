@@ -341,13 +341,15 @@ impl AnswerJudge {
             let refused = Refused::filtered(reason);
             return Ok(Err(refused.with_json(self.kept(Value::Object(fields)))));
         }
-        let scores = match self.filtered(topic, &mut fields, was_clean).await? {
-            Ok(scores) => scores,
+        let (scores, has_changed) = match self.filtered(topic, &mut fields, was_clean).await? {
+            Ok(kept) => kept,
             Err(refused) => return Ok(Err(refused.with_json(self.kept(Value::Object(fields))))),
         };
-        if is_completed {
+        if has_changed || is_completed {
             let whole = Value::Object(fields);
-            decoded = match self.decoded(&whole) {
+            let valid = self.parts.input.schema().validate(&whole);
+            let valid = valid.map_err(|violations| Refused::invalid(&violations));
+            decoded = match valid.and_then(|()| self.decoded(&whole)) {
                 Ok(decoded) => decoded,
                 Err(refused) => return Ok(Err(refused.with_json(self.kept(whole)))),
             };
@@ -380,15 +382,15 @@ impl AnswerJudge {
         }))
     }
 
-    /// Asks the filters about a record, which they may complete, and returns what scores it was given.
+    /// Asks the filters about a record, and returns what scores it was given, and whether one of them changed it.
     async fn filtered(
         &self,
         topic: &Topic,
         fields: &mut JsonRecord,
         was_clean: bool,
-    ) -> Result<Result<Option<Arc<Scores>>, Refused>> {
+    ) -> Result<Result<(Option<Arc<Scores>>, bool), Refused>> {
         let filters = self.filters.iter();
-        let mut scores = None;
+        let (mut scores, mut has_changed) = (None, false);
         // What a filter with a key said of a clean answer is known, but for what it adds to the record.
         let asked = |filter: &&RunFilter| !was_clean || filter.key.is_none() || filter.says_more();
         for filter in filters.filter(asked) {
@@ -398,13 +400,14 @@ impl AnswerJudge {
                 Ok(FilterVerdict::Completed(added)) => {
                     if filter.says_more() {
                         added.put_into(fields);
+                        has_changed = true;
                     }
                     continue;
                 }
                 Ok(FilterVerdict::Reject(reason)) => Refused::filtered(reason),
                 Ok(FilterVerdict::Scored(mut given)) => {
                     let Some(reason) = filter.refuses(&given) else {
-                        filter.settle(fields, &mut given);
+                        has_changed |= filter.settle(fields, &mut given);
                         scores = Some(Arc::new(given));
                         continue;
                     };
@@ -423,7 +426,7 @@ impl AnswerJudge {
             };
             return Ok(Err(refused));
         }
-        Ok(Ok(scores))
+        Ok(Ok((scores, has_changed)))
     }
 
     /// Has a filter decide, unless it is known what it said.

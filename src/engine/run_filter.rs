@@ -112,10 +112,8 @@ impl RunFilter {
     }
 
     /// Puts a record in order that is wanted with such scores.
-    pub(super) fn settle(&self, record: &mut JsonRecord, scores: &mut Scores) {
-        if let Kind::Asking(filter, _) = &self.kind {
-            filter.settle(record, scores);
-        }
+    pub(super) fn settle(&self, record: &mut JsonRecord, scores: &mut Scores) -> bool {
+        matches!(&self.kind, Kind::Asking(filter, _) if filter.settle(record, scores))
     }
 
     /// Returns whether it decides on a record with its model, and, where no further call is made, waits for one.

@@ -123,11 +123,12 @@ pub trait ModelFilter: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Puts a record in order that is wanted with such scores, such as by which of two answers is the better one, and its scores
-    /// with it. Like [`refuses`](Self::refuses), it is asked anew when a run is resumed.
+    /// with it; returns whether it changed the record. Like [`refuses`](Self::refuses), it is asked anew when a run is resumed.
     ///
     /// Default: it stays as it is.
-    fn settle(&self, record: &mut Map<String, Value>, scores: &mut Scores) {
+    fn settle(&self, record: &mut Map<String, Value>, scores: &mut Scores) -> bool {
         let _ = (record, scores);
+        false
     }
 
     /// Names what [`refuses`](Self::refuses) and [`settle`](Self::settle) decide by.
@@ -198,7 +199,7 @@ pub enum FilterVerdict {
     /// next prompt is told what the judge said of a record that is refused. From any other filter, it is wanted.
     Scored(Scores),
     /// The record is wanted with these fields put into it, such as what another model answers: they are journalled, filters
-    /// behind this one are shown them, and the record has them when it is accepted. From a filter that asks no model, the record is wanted
+    /// behind this one are shown them, and the record has them when it is accepted; one that no longer fits the schema with them is invalid. From a filter that asks no model, the record is wanted
     /// as it is.
     Completed(Added),
 }

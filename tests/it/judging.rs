@@ -7,11 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use topicloom::RunError;
-use topicloom::filter::{FilterVerdict, ModelFilter};
+use topicloom::filter::{Added, FilterVerdict, ModelFilter};
 use topicloom::journal::{Entry, FileJournal, Journal, MemoryJournal};
 use topicloom::llm::{
     Capabilities, ChatRequest, ChatResponse, Message, OfflineModel, Purpose, Role, Usage,
 };
+use topicloom::report::Rejection;
 use topicloom::testing::{conformance, mock_llm};
 use topicloom::{
     Candidate, Dataset, Error, ErrorKind, GenerateByTopicInput, LlmClient, Pipeline, Result,
@@ -104,6 +105,43 @@ async fn run(
         .journal(journal)
         .build();
     pipeline.generate(input).await
+}
+
+/// Puts an answer of its own into every record.
+#[derive(Debug)]
+struct Answering(Value);
+
+#[async_trait]
+impl ModelFilter for Answering {
+    async fn check(&self, _: &Candidate<'_>, _: &dyn LlmClient) -> Result<FilterVerdict> {
+        Ok(FilterVerdict::Completed(Added::field(
+            "answer",
+            self.0.clone(),
+        )))
+    }
+
+    fn key(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_filter_puts_into_a_record_has_to_fit_the_schema() {
+    let run = |answer: Value| {
+        let pipeline = Pipeline::builder(OfflineModel::default())
+            .model_filter(Answering(answer), Opinion::new(|_| false))
+            .build();
+        async move { pipeline.generate(input(4, 40)).await }
+    };
+    let dataset = run("It is so.".into()).await.expect("complete");
+    assert!(
+        dataset
+            .iter()
+            .all(|record| record.data["answer"] == "It is so.")
+    );
+    let error = run(5.into()).await.expect_err("no answer is a number");
+    assert!(error.dataset().is_empty());
+    assert!(error.report().candidates.rejected[Rejection::Invalid] > 3);
 }
 
 fn texts(dataset: &Dataset) -> Vec<String> {

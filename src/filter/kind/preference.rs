@@ -176,9 +176,9 @@ impl ModelFilter for PairJudge {
         }
     }
 
-    fn settle(&self, record: &mut Map<String, Value>, scores: &mut Scores) {
+    fn settle(&self, record: &mut Map<String, Value>, scores: &mut Scores) -> bool {
         if self.accepts(scores) != [false, true] {
-            return;
+            return false;
         }
         let [chosen, rejected] = ANSWERS.map(|name| record.get(name).cloned().unwrap_or_default());
         record.insert(ANSWERS[0].to_owned(), rejected);
@@ -191,6 +191,7 @@ impl ModelFilter for PairJudge {
             vote
         });
         *scores = Scores::new(votes.collect());
+        true
     }
 
     fn rule(&self) -> String {

@@ -225,7 +225,9 @@ fn answer(task: u64, text: &str) -> Entry {
 fn one_of_each() -> Vec<Entry> {
     let input = json!({"num_records": 3, "topics": ["a \"b\"", {"ç\u{0}": 1}], "x": [null, -1, 0.5, u64::MAX]});
     let topics = ["trees", "\u{0}\n🧵"].map(Into::into);
-    let plan = allocate(&PlanRequest::new(Some(3), 1).with_topics(&topics))
+    let mut request = PlanRequest::new(Some(3), 1);
+    request.topics = Some(&topics);
+    let plan = allocate(&request)
         .expect("two topics share three records")
         .complete(Vec::new())
         .expect("the plan is a plain one");
