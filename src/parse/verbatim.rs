@@ -76,10 +76,7 @@ impl Word<'_> {
                 // The letter of an escape is a name of its own before a backslash that starts another.
                 let starts_name = |at: usize| {
                     self.own.contains(&at)
-                        && self
-                            .bytes
-                            .get(at + 1)
-                            .is_some_and(u8::is_ascii_alphanumeric)
+                        && self.bytes.get(at + 1).is_some_and(|next| is_name(*next))
                 };
                 // A name starts with no small letter before a capital, as a label's text behind a tab seems to.
                 let empty = |at: &usize| {
