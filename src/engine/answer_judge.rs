@@ -28,7 +28,9 @@ use crate::report::LabelsReport;
 use crate::schema::coerce::read_json_texts;
 use crate::schema::dialect::Compiled;
 use crate::schema::placeholder;
-use crate::schema::{CoercionKind, DecodeFault, Dialect, RECORDS_KEY, Violation, coerce};
+use crate::schema::{
+    CoercionKind, DecodeFault, Dialect, RECORDS_KEY, RecordSchema, Violation, coerce,
+};
 use crate::topic::Topic;
 
 /// The most violations of one record that are told to the model.
@@ -325,11 +327,18 @@ impl AnswerJudge {
         };
         // A record that a filter completes is not whole before.
         let is_completed = self.parts.input.is_completed();
-        let valid = self.validated(&value, was_clean);
-        let decoded = match valid {
-            Ok(()) if is_completed => Ok(None),
-            valid => valid.and_then(|()| self.decoded(&value)),
+        let valid = if was_clean {
+            Ok(())
+        } else {
+            validated(&self.parts.schema, &value)
         };
+        let decoded = valid.and_then(|()| {
+            if is_completed {
+                Ok(None)
+            } else {
+                self.decoded(&value)
+            }
+        });
         let mut decoded = match decoded {
             Ok(decoded) => decoded,
             Err(refused) => return Ok(Err(refused.with_json(self.kept(value)))),
@@ -347,8 +356,7 @@ impl AnswerJudge {
         };
         if has_changed || is_completed {
             let whole = Value::Object(fields);
-            let valid = self.parts.input.schema().validate(&whole);
-            let valid = valid.map_err(|violations| Refused::invalid(&violations));
+            let valid = validated(self.parts.input.schema(), &whole);
             decoded = match valid.and_then(|()| self.decoded(&whole)) {
                 Ok(decoded) => decoded,
                 Err(refused) => return Ok(Err(refused.with_json(self.kept(whole)))),
@@ -508,15 +516,6 @@ impl AnswerJudge {
         })
     }
 
-    /// Validates a value, unless it is known to be valid.
-    fn validated(&self, value: &Value, is_valid: bool) -> Result<(), Refused> {
-        if is_valid {
-            return Ok(());
-        }
-        let valid = self.parts.schema.validate(value);
-        valid.map_err(|violations| Refused::invalid(&violations))
-    }
-
     /// Decodes a value, unless it decodes to itself.
     fn decoded(&self, value: &Value) -> Result<Option<Decoded>, Refused> {
         match self.parts.decoder.decode(value) {
@@ -535,6 +534,11 @@ impl AnswerJudge {
             _ => None,
         }
     }
+}
+
+fn validated(schema: &RecordSchema, value: &Value) -> Result<(), Refused> {
+    let valid = schema.validate(value);
+    valid.map_err(|violations| Refused::invalid(&violations))
 }
 
 /// Returns whether a value is the one that is wanted; 1.0 is 1.
