@@ -20,7 +20,7 @@ use crate::filter::{Filter, FilterVerdict, Scores, label, stands_in};
 use crate::guard::{bounded, longest};
 use crate::input::QUOTE;
 use crate::journal::{JudgedNotes, Log};
-use crate::llm::{ChatResponse, FinishReason, OutputMode, Usage};
+use crate::llm::{self, ChatResponse, FinishReason, OutputMode, Usage};
 use crate::outcome::{AnswerFault, Rejection};
 use crate::parse::{self, Fault, Limits, Repair, Repairs, Shape};
 use crate::record::{Decoded, JsonRecord};
@@ -219,7 +219,7 @@ impl AnswerJudge {
             .flatten();
         let answer =
             plain.unwrap_or_else(|| parse::records(&response.text, &self.shape, &self.limits));
-        judged.is_loop = judged.at_limit && parse::is_loop(&response.text, &answer.values);
+        judged.is_loop = judged.at_limit && llm::is_loop(&response.text, &answer.values);
         // What the provider says of the cut goes before what the text looks like.
         let fault = match response.finish_reason {
             FinishReason::Length => Some(Fault::Truncated),

@@ -8,6 +8,7 @@ mod chat;
 #[cfg(feature = "providers")]
 mod http;
 pub mod layers;
+mod looping;
 mod model_name;
 pub mod models;
 mod no_calls;
@@ -34,6 +35,7 @@ pub use chat::{
     ChatRequest, ChatResponse, FinishReason, Message, OutputFormat, OutputSchema, Parameters,
     Purpose, Role, TaskRef,
 };
+pub(crate) use looping::is_loop;
 pub use model_name::ModelName;
 pub(crate) use output_limit::{OutputLimits, OwnLimit, cuts};
 pub use provider_settings::ProviderSettings;

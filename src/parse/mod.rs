@@ -34,7 +34,6 @@ mod label;
 mod latex;
 mod limits;
 mod look;
-mod looping;
 mod names;
 mod plain;
 mod quote;
@@ -56,7 +55,6 @@ use serde_json::Value;
 
 pub use self::fault::Fault;
 pub use self::limits::Limits;
-pub(crate) use self::looping::is_loop;
 pub(crate) use self::plain::plain_records;
 pub use self::repair::{Repair, Repairs};
 pub use self::shape::Shape;

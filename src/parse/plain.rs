@@ -12,14 +12,15 @@ pub(crate) fn plain_records(text: &str, shape: &Shape) -> Option<Answer> {
         repairs: Repairs::default(),
         fault: None,
     };
+    let is_record = |value: &Value| value.as_object().is_some_and(|it| shape.is_plainly(it));
     let mut value: Value = serde_json::from_str(text).ok()?;
     let key = shape.wrapper_key();
     let records = match value.get_mut(key) {
         Some(records) => std::mem::take(records.as_array_mut()?),
-        None => return shape.is_whole(&value).then(|| answer(vec![value])),
+        None => return is_record(&value).then(|| answer(vec![value])),
     };
     let is_alone = value.as_object().is_some_and(|object| object.len() == 1);
     let is_wrapper = !shape.knows(key);
-    let are_records = records.iter().all(|record| shape.is_whole(record));
+    let are_records = records.iter().all(is_record);
     (is_alone && is_wrapper && are_records).then(|| answer(records))
 }

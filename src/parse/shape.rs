@@ -75,13 +75,6 @@ impl Shape {
         self.position(key).is_some()
     }
 
-    /// Whether a value has each property of a record, and no other.
-    pub(super) fn is_whole(&self, value: &Value) -> bool {
-        value.as_object().is_some_and(|object| {
-            object.len() == self.properties.len() && object.keys().all(|key| self.knows(key))
-        })
-    }
-
     fn position(&self, key: &str) -> Option<usize> {
         // Few names are told apart by their lengths alone, most of the time.
         if self.properties.len() <= 16 {

@@ -110,11 +110,17 @@ impl Endpoint {
                     .is_ok_and(|address| address.is_loopback()))
     }
 
-    /// Returns the URL as it may be shown: without user, password and query, and without parts of the path that look like a
-    /// key.
+    /// Returns the URL as it may be shown: without user, password and query, and without parts of the path that may be a
+    /// key: those longer than `deployments`, and those with digits that name no version.
     pub(crate) fn shown(&self) -> String {
-        let looks_like_a_key =
-            |part: &str| part.len() >= 12 && part.contains(|letter: char| letter.is_ascii_digit());
+        let names_version = |part: &str| {
+            let digits = part.strip_prefix('v').unwrap_or_default();
+            digits.starts_with(|c: char| c.is_ascii_digit()) && part.len() < 8
+        };
+        let looks_like_a_key = |part: &str| {
+            let has_digits = part.contains(|c: char| c.is_ascii_digit());
+            part.len() >= 12 || (has_digits && !names_version(part))
+        };
         let path = self.url.path().trim_end_matches('/').split('/');
         let path: Vec<&str> = path
             .map(|part| if looks_like_a_key(part) { "***" } else { part })
@@ -161,9 +167,16 @@ mod tests {
 
     #[test]
     fn a_path_is_shown_without_what_looks_like_a_key() {
-        let url =
-            Endpoint::parse("https://user:SECRET@host/gw/a1b2c3d4e5f6g7/v1/?key=SECRET").unwrap();
-        assert_eq!(url.shown(), "https://host/gw/***/v1");
+        for secret in [
+            "a1b2c3d4e5f6g7",
+            "correct-horse-battery",
+            "s3cret",
+            "vOqRzUuWpLmXk",
+        ] {
+            let url = format!("https://user:SECRET@host/gw/{secret}/v1beta1/?key=SECRET");
+            let shown = Endpoint::parse(&url).unwrap().shown();
+            assert_eq!(shown, "https://host/gw/***/v1beta1");
+        }
     }
 
     #[test]
