@@ -80,7 +80,7 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
                 block.taken.repairs.merge(&taken.repairs);
                 block.serious |= found.serious;
                 block.finds += 1;
-                block.fault = graver(block.fault, fault);
+                block.fault = block.fault.max(fault);
             }
             None => blocks.push(Block {
                 taken,
@@ -98,7 +98,7 @@ pub(super) fn choose(scan: Scan, mut take: impl FnMut(&mut Found, bool) -> Taken
     let broken = blocks
         .iter()
         .filter(|block| block.serious || !block.is_empty() || !any)
-        .fold(None, |fault, block| graver(fault, block.fault));
+        .fold(None, |fault, block| fault.max(block.fault));
     let found: usize = blocks.iter().map(|block| block.taken.values.len()).sum();
     narrow(&mut blocks);
 
@@ -145,17 +145,6 @@ fn fault_of(found: &Found) -> Option<Fault> {
         End::Broken => Some(Fault::Malformed),
         End::Whole | End::NotJson => (found.dropped > 0).then_some(Fault::Malformed),
     }
-}
-
-fn graver(one: Option<Fault>, other: Option<Fault>) -> Option<Fault> {
-    const GRAVITY: [Option<Fault>; 4] = [
-        Some(Fault::Malformed),
-        Some(Fault::Truncated),
-        Some(Fault::TooDeep),
-        Some(Fault::TooMany),
-    ];
-    let gravity = |fault: &Option<Fault>| GRAVITY.iter().position(|one| one == fault);
-    [other, one].into_iter().max_by_key(gravity).flatten()
 }
 
 impl Block {

@@ -68,7 +68,6 @@ impl Machine<'_> {
                 };
                 self.pairs += 1;
                 let old = object.map.get(&key);
-                let repeats = old.is_some();
                 // The same key with another text: if it is the first one, the next record starts without a brace.
                 let starts_over = old.is_some_and(|old| *old != value)
                     && object.map.len() > 1
@@ -77,10 +76,10 @@ impl Machine<'_> {
                 if starts_over {
                     object.split.push(std::mem::take(&mut object.map));
                     self.found.repairs.add(Repair::SplitObject);
-                } else if repeats {
+                }
+                if object.map.insert(key, value).is_some() {
                     self.found.repairs.add(Repair::DuplicateKey);
                 }
-                object.map.insert(key, value);
             }
             None => {}
         }

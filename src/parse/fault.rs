@@ -3,7 +3,7 @@
 use crate::counts::counted;
 
 counted! {
-    /// What kept an answer, or a part of it, from becoming records.
+    /// What kept an answer, or a part of it, from becoming records. Of several, the last one here is told.
     pub enum Fault {
         /// The answer is blank.
         Blank => "blank",
@@ -11,10 +11,10 @@ counted! {
         NoJson => "no_json",
         /// The answer never got past its thinking section.
         OnlyThinking => "only_thinking",
-        /// The answer stops before its JSON ends. Whole records before the cut are kept.
-        Truncated => "truncated",
         /// Some of the JSON could not be read without guessing. What could be read is kept.
         Malformed => "malformed",
+        /// The answer stops before its JSON ends. Whole records before the cut are kept.
+        Truncated => "truncated",
         /// The answer is JSON, but not records of the wanted shape.
         NotRecords => "not_records",
         /// The answer has more bytes than [`Limits::max_bytes`](super::Limits::max_bytes).

@@ -167,9 +167,7 @@ impl<'a> Reader<'a> {
         } else {
             Fault::Malformed
         };
-        if self.fault != Some(Fault::Truncated) {
-            self.fault = Some(fault);
-        }
+        self.fault = self.fault.max(Some(fault));
     }
 
     fn finish_value(&mut self) {

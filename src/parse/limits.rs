@@ -1,13 +1,6 @@
 //! How much of an answer is looked at.
 
 /// Bounds on what is read from one answer.
-///
-/// ```
-/// use topicloom::parse::Limits;
-///
-/// let limits = Limits::default().max_bytes(64 * 1024).max_depth(16);
-/// # let _ = limits;
-/// ```
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_field_names, reason = "each is named as its setter is")]
 pub struct Limits {

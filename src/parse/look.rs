@@ -1,7 +1,7 @@
 //! What stands at a place of an answer: marks, quotes, keys, comments. It looks ahead, never further than a key is long,
 //! and changes nothing, so every reader of an answer and every repair asks here.
 
-use super::{Repair, Shape};
+use super::{Repair, Shape, scalar};
 
 /// How far a look-ahead for a key goes, in bytes. Longer keys exist, but none in a record worth guessing for.
 pub(super) const KEY_REACH: usize = 256;
@@ -227,10 +227,8 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn literal_at(&self, at: usize) -> bool {
-        const WORDS: [&str; 8] = [
-            "true", "false", "null", "True", "False", "None", "NaN", "Infinity",
-        ];
-        WORDS.iter().any(|word| self.starts(at, word))
+        let end = self.run(at, 16, |byte| byte.is_ascii_alphabetic());
+        scalar::literal(&self.text[at..end]).is_some()
     }
 
     /// Returns the text of the key whose opening quote is here, if one ends within reach, and where its closing quote ends.

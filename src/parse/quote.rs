@@ -128,13 +128,8 @@ impl Machine<'_> {
                 Key::Known | Key::Cut => Close,
                 Key::Plausible | Key::Odd if clean => Close,
                 Key::Plausible => close_unless(open || draft.nested, Inner),
-                Key::No | Key::Odd => {
-                    if open {
-                        Inner
-                    } else {
-                        Broken
-                    }
-                }
+                Key::No | Key::Odd if open => Inner,
+                Key::No | Key::Odd => Broken,
             };
         }
         if self.bare_key_known(at) {
@@ -151,17 +146,13 @@ impl Machine<'_> {
         let clean = !draft.dirty;
         let open = draft.open_inner;
         let next = self.look(after, clean);
+        let ends = |at: usize| {
+            let beyond = self.look(at, false);
+            self.is_end(beyond.at) || matches!(beyond.mark, b',' | b'}' | b']')
+        };
         match next.mark {
             b']' | b'}' if clean => Close,
-            b']' => {
-                let beyond = self.look(self.past(next.at), false);
-                let ends = self.is_end(beyond.at) || matches!(beyond.mark, b',' | b'}' | b']');
-                if ends {
-                    close_unless(open, Broken)
-                } else {
-                    Inner
-                }
-            }
+            b']' if ends(self.past(next.at)) => close_unless(open, Broken),
             b',' => {
                 let value = self.look(self.past(next.at), clean);
                 let starts = self.is_end(value.at)
@@ -175,12 +166,10 @@ impl Machine<'_> {
             0 if self.quote_at(next.at).is_some() => {
                 // It may stand for inches, or for seconds.
                 let measure = self.text[draft.start..at].ends_with(char::is_numeric);
-                match next.newline {
-                    false if clean && measure => Broken,
-                    newline => {
-                        let parts = newline || (clean && !self.opens(at, after, draft));
-                        close_unless(open || !parts, Inner)
-                    }
+                let parts = next.newline || (clean && !self.opens(at, after, draft));
+                match clean && measure && !next.newline {
+                    true => Broken,
+                    false => close_unless(open || !parts, Inner),
                 }
             }
             _ => Inner,

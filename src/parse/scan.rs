@@ -261,16 +261,14 @@ impl Walk<'_> {
 
     /// Whether a brace here cannot open an object, going by what follows. Only saves the trying.
     fn is_plain_brace(&self) -> bool {
-        if self.mark(self.pos) != b'{' {
-            return false;
-        }
         let body = self.past(self.pos);
         // What may follow: a key with quotes or without, the end, a comment, an ellipsis.
         let at = self.next(body);
         let next = self.bytes.get(at).copied().unwrap_or(b'}');
         let may_follow = next.is_ascii_alphanumeric() || b"\"'`_$}/#.,:*".contains(&next);
         let is_beyond_ascii = next >= 0x80 && !matches!(self.mark(at), b'{' | b'[');
-        !(may_follow || is_beyond_ascii) || holds_names(&self.text[body..])
+        let may_open = (may_follow || is_beyond_ascii) && !holds_names(&self.text[body..]);
+        self.mark(self.pos) == b'{' && !may_open
     }
 
     fn count_bracket(&mut self, byte: u8) {

@@ -7,13 +7,6 @@ use serde_json::{Map, Value};
 /// The keys are what tells a record from an object around it, and the end of a string from a quote inside
 /// it, so give every property the schema knows. Validation against the schema comes later and is not the
 /// matter here.
-///
-/// ```
-/// use topicloom::parse::Shape;
-///
-/// let shape = Shape::new(["question", "answer", "hint"]).required(["question", "answer"]);
-/// # let _ = shape;
-/// ```
 #[derive(Debug, Clone)]
 pub struct Shape {
     /// In order, so that a key is found by halving: a schema may have thousands.

@@ -95,8 +95,7 @@ impl Machine<'_> {
             end += 1;
         }
         let text = self.text[start..end].trim_end().trim_end_matches(',');
-        // A sum is for the author to work out, and so is a number that is none.
-        // `6+` is none.
+        // A sum is for the author to work out, and so is a number that is none. `6+` is not one.
         let parts = text.strip_suffix('+').unwrap_or(text);
         let sum = text.starts_with(|c: char| c.is_ascii_digit()) && parts.contains(['+', '*', '=']);
         if sum || text.parse::<f64>().is_ok() {
