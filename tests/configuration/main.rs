@@ -8,6 +8,8 @@
 
 mod case;
 mod faults;
+#[cfg(feature = "postgres-tls")]
+mod private_ca;
 mod server;
 
 use std::fs;
