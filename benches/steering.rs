@@ -342,6 +342,11 @@ fn learned(runs: u64) {
     let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
     println!("mean of learned / best {mean:.3}");
     assert!(mean >= 0.95, "what is learned reaches what is best");
+    let least = ratios.into_iter().fold(1.0, f64::min);
+    assert!(
+        least >= 0.85,
+        "and nowhere falls far behind, though runs may be few"
+    );
 }
 
 /// What a quota that cannot be met costs, with and without steering.

@@ -8,6 +8,9 @@ const CHOICES: [usize; 3] = [0, 3, 10];
 /// Answers after which an earlier one counts half: what there is left to say changes as a run goes on.
 const HALF_LIFE: f64 = 400.0;
 
+/// The same for what an answer brings just now, which others are compared with.
+const RECENT_HALF_LIFE: f64 = 80.0;
+
 /// Answers that the guess about a choice counts for before it was made.
 const GUESS: f64 = 3.0;
 
@@ -30,8 +33,8 @@ const PRICE_OF_INPUT: f64 = 0.25;
 /// A bandit with three arms (nothing, 3 and 10 records), fed by answers in the order in which they are settled. It starts
 /// with nothing. A list is worth a try where records repeat, and only as long as what tries have cost so far is a small part of what
 /// would have come without (a *conservative bandit*, Wu et al., ICML 2016); between the arms it draws by how likely each is the best
-/// (Thompson 1933). Pure: the same answers and the same
-/// random numbers give the same choices.
+/// (Thompson 1933). An answer counts by how much more it brought than others of its time: a run brings less the longer it goes on, so a choice
+/// that was last made long ago would seem better than it is. Pure: the same answers and the same random numbers give the same choices.
 ///
 /// ```
 /// use topicloom::diversity::{Brought, Steering};
@@ -57,6 +60,8 @@ pub struct Steering {
     /// to begin with.
     tolerated: f64,
     arms: [Arm; CHOICES.len()],
+    /// Answers of late, and the records they brought.
+    recent: (f64, f64),
 }
 
 impl Default for Steering {
@@ -65,6 +70,7 @@ impl Default for Steering {
             choices: CHOICES,
             tolerated: 0.0,
             arms: Default::default(),
+            recent: (0.0, 0.0),
         }
     }
 }
@@ -89,7 +95,8 @@ pub struct Brought {
 #[derive(Debug, Clone, Copy, Default)]
 struct Arm {
     answers: f64,
-    accepted: f64,
+    /// Records beyond what the answers of the time brought.
+    above: f64,
     repeats: f64,
     cost: f64,
 }
@@ -97,16 +104,16 @@ struct Arm {
 impl Arm {
     fn add(&mut self, other: &Self) {
         self.answers += other.answers;
-        self.accepted += other.accepted;
+        self.above += other.above;
         self.repeats += other.repeats;
         self.cost += other.cost;
     }
 
     fn fade(&mut self) {
-        let keep = 0.5_f64.powf(1.0 / HALF_LIFE);
+        let keep = kept(HALF_LIFE);
         for sum in [
             &mut self.answers,
-            &mut self.accepted,
+            &mut self.above,
             &mut self.repeats,
             &mut self.cost,
         ] {
@@ -138,11 +145,20 @@ impl Steering {
     #[allow(clippy::cast_precision_loss)] // Counts of one answer.
     pub fn observe(&mut self, shown: usize, brought: &Brought) {
         self.arms.iter_mut().for_each(Arm::fade);
+        let accepted = brought.accepted as f64;
+        let (answers, records) = self.recent;
+        let usual = if answers > 0.0 {
+            records / answers
+        } else {
+            accepted
+        };
+        let keep = kept(RECENT_HALF_LIFE);
+        self.recent = (answers * keep + 1.0, records * keep + accepted);
         // A prompt shows fewer than it may where there are not as many yet.
         let place = self.choices.iter().position(|most| shown <= *most);
         self.arms[place.unwrap_or(CHOICES.len() - 1)].add(&Arm {
             answers: 1.0,
-            accepted: brought.accepted as f64,
+            above: accepted - usual,
             repeats: brought.repeats as f64,
             cost: brought.output_tokens as f64 + PRICE_OF_INPUT * brought.input_tokens as f64,
         });
@@ -153,40 +169,38 @@ impl Steering {
         let mut all = Arm::default();
         self.arms.iter().for_each(|arm| all.add(arm));
         let [nothing, lists @ ..] = &self.arms;
-        let (listed, copies) = lists.iter().fold((0.0, 0.0), |(answers, copies), arm| {
-            (answers + arm.answers, copies + arm.repeats)
-        });
+        let mut with = Arm::default();
+        lists.iter().for_each(|arm| with.add(arm));
         match self.tolerated {
             0.0 if nothing.repeats == 0.0 => return 0,
-            tolerated if copies <= tolerated * (listed + GUESS) && tolerated > 0.0 => {
+            tolerated if with.repeats <= tolerated * (with.answers + GUESS) && tolerated > 0.0 => {
                 return self.choices[CHOICES.len() - 1];
             }
             _ => {}
         }
-        let mean = all.accepted / all.answers;
-        let without = (nothing.accepted + mean) / (nothing.answers + 1.0);
-        // What is tried may cost what a prompt that shows nothing brings.
-        let spare = all.accepted - (1.0 - MOST_SPENT) * without * (all.answers + 1.0);
+        let mean = self.recent.1 / self.recent.0;
+        let without = nothing.above / (nothing.answers + 1.0);
+        // What is tried may cost a part of what prompts that show nothing bring.
+        let gained = with.above - without * with.answers;
+        let spare = gained + MOST_SPENT * (mean + without).max(0.0) * all.answers;
         // The most that another choice can bring: what repeats without a list, or is copied out of one.
         let gain = (nothing.repeats / (nothing.answers + 1.0))
-            .max(copies * self.tolerated.signum() / (listed + 1.0));
+            .max(with.repeats * self.tolerated.signum() / (with.answers + 1.0));
         let spread = if mean < 1.0 {
             (mean * (1.0 - mean)).max(0.02)
         } else {
             mean / 2.0
         };
-        let mut with = Arm::default();
-        lists.iter().for_each(|arm| with.add(arm));
-        let with = (GUESS * without + with.accepted) / (GUESS + with.answers);
+        let guess_of_lists = (GUESS * without + with.above) / (GUESS + with.answers);
 
         let mut best = (f64::NEG_INFINITY, 0);
         for (place, arm) in self.arms.iter().enumerate() {
             let (guess, weight) = if place == 0 {
-                (mean, 1.0)
+                (0.0, 1.0)
             } else {
-                (with, GUESS)
+                (guess_of_lists, GUESS)
             };
-            let value = (weight * guess + arm.accepted) / (weight + arm.answers);
+            let value = mean + (weight * guess + arm.above) / (weight + arm.answers);
             let error = (spread / (weight + arm.answers)).sqrt();
             let drawn = value + error.min(gain / 2.0) * normal(random);
             let cost = (arm.cost + all.cost / all.answers) / (arm.answers + 1.0);
@@ -197,6 +211,11 @@ impl Steering {
         }
         if spare < 0.0 { 0 } else { self.choices[best.1] }
     }
+}
+
+/// What is left of a count after one more answer.
+fn kept(half_life: f64) -> f64 {
+    0.5_f64.powf(1.0 / half_life)
 }
 
 /// A number from the standard normal distribution: the sum of twelve even ones, less its mean.
