@@ -114,8 +114,9 @@ fn collect<'a>(value: &'a Value, texts: &mut Vec<&'a str>, values: &mut usize) {
     }
 }
 
-/// Whether the characters of `found` stand in `text` in their order.
+/// Whether the characters of `found` stand in `text` in their order. YAML folds a line feed into a space.
 fn follows(text: &str, found: &str) -> bool {
     let mut rest = text.chars();
-    found.chars().all(|wanted| rest.any(|c| c == wanted))
+    let is = |c: char, wanted: char| c == wanted || (c, wanted) == ('\n', ' ');
+    found.chars().all(|wanted| rest.any(|c| is(c, wanted)))
 }
