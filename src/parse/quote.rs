@@ -166,11 +166,11 @@ impl Machine<'_> {
             0 if self.quote_at(next.at).is_some() => {
                 // It may stand for inches, or for seconds.
                 let measure = self.text[draft.start..at].ends_with(char::is_numeric);
-                let parts = next.newline || (clean && !self.opens(at, after, draft));
-                match clean && measure && !next.newline {
-                    true => Broken,
-                    false => close_unless(open || !parts, Inner),
+                if clean && measure && !next.newline {
+                    return Broken;
                 }
+                let parts = next.newline || (clean && !self.opens(at, after, draft));
+                close_unless(open || !parts, Inner)
             }
             _ => Inner,
         }

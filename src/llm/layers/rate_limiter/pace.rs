@@ -39,8 +39,8 @@ const DOUBLING: f64 = 5.0;
 const DOUBLING_CALLS: f64 = 15.0;
 
 /// Once it is known, trying for more takes this many calls, or this many seconds of calls if that is more:
-/// one refusal in some four hundred calls is what it costs.
-const TRY_CALLS: f64 = 170.0;
+/// one refusal in three hundred calls is what it costs.
+const TRY_CALLS: f64 = 130.0;
 const TRY_SECONDS: f64 = 10.0;
 
 #[derive(Debug, Clone, Default)]
@@ -253,8 +253,8 @@ mod tests {
             ..Learned::new(10.0, BELOW, now)
         };
         assert!((learned(0).pace(now) - 9.8).abs() < 1e-9);
-        assert!((learned(255).pace(now) - 10.0).abs() < 1e-9);
-        assert!(learned(425).pace(now) < 10.6);
-        assert!(learned(850).pace(now) > 30.0);
+        assert!((learned(195).pace(now) - 10.0).abs() < 1e-9);
+        assert!(learned(325).pace(now) < 10.6);
+        assert!(learned(650).pace(now) > 30.0);
     }
 }
