@@ -28,7 +28,7 @@ const AT_ONCE: usize = 512;
 /// words) and `model.safetensors` (a tensor `embeddings` or `embedding.weight` of 32-, 16- or 8-bit numbers and, where the model has
 /// them, `weights` and `mapping`). Nothing is downloaded. In the input its name is `static/` and the directory.
 ///
-/// Texts are not cut. A text without a token that the model knows has no direction, and repeats nothing.
+/// Texts are not cut. What the vocabulary lacks points somewhere of its own, so that texts are not alike for what is unknown in them.
 ///
 /// ```no_run
 /// use topicloom::dedup::{DeduplicatorExt, NearDuplicates, SemanticDuplicates};
@@ -47,7 +47,7 @@ pub struct StaticEmbedder {
 
 struct StaticModel {
     tokenizer: Tokenizer,
-    /// What stands for whatever the vocabulary lacks, and so says nothing.
+    /// What stands for whatever the vocabulary lacks.
     unknown: Option<u32>,
     vectors: TokenVectors,
 }
@@ -100,12 +100,18 @@ impl StaticModel {
     fn embed(&self, text: &str) -> Vec<f32> {
         let mut sum = vec![0.0; self.vectors.dimensions()];
         // It fails where the vocabulary lacks something and has nothing to stand for it.
-        if let Ok(tokens) = self.tokenizer.encode(text, false) {
-            for token in tokens.ids() {
-                if Some(*token) != self.unknown {
-                    self.vectors.add(*token, &mut sum);
+        match self.tokenizer.encode(text, false) {
+            Ok(tokens) if !tokens.ids().is_empty() => {
+                for (token, (from, to)) in tokens.ids().iter().zip(tokens.offsets()) {
+                    if Some(*token) == self.unknown {
+                        let unknown = text.get(*from..*to).unwrap_or(text);
+                        self.vectors.add_unknown(unknown, &mut sum);
+                    } else {
+                        self.vectors.add(*token, &mut sum);
+                    }
                 }
             }
+            _ => self.vectors.add_unknown(text, &mut sum),
         }
         let length = sum.iter().map(|x| x * x).sum::<f32>().sqrt();
         if length > 0.0 {

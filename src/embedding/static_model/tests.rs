@@ -143,20 +143,35 @@ async fn it_keeps_the_promises_whatever_cuts_its_tokens() {
 fn a_text_points_where_its_tokens_do_on_average() {
     let embedder = open(&words(&WORDS), &apart(9)).expect("a model");
     let half = 0.5_f32.sqrt();
-    // Neither cut to two tokens nor filled up to nine, whatever the file says; and the unknown says nothing.
+    // Neither cut to two tokens nor filled up to nine, whatever the file says.
     is_about(
-        &vector(&embedder, "POINTS zzz"),
+        &vector(&embedder, "POINTS"),
         &[0.0, 0.0, 0.0, 0.0, half, half, 0.0, 0.0, 0.0],
     );
     is_about(
         &vector(&embedder, "What is the point?"),
         &[0.0, 0.447, 0.447, 0.447, 0.447, 0.0, 0.0, 0.0, 0.447],
     );
-    is_about(&vector(&embedder, "zzz"), &[0.0; 9]);
 
     let embedder = open(&byte_level(), &apart(257)).expect("a model");
     let is = vector(&embedder, "is");
     assert!(is[256] > 0.999, "merged");
+}
+
+#[test]
+fn texts_are_not_alike_for_what_is_unknown_in_them() {
+    let mut table = vec![0.0; 9 * 64];
+    table.iter_mut().step_by(65).for_each(|x| *x = 1.0);
+    let table = file_of(&[("embeddings", "F32", vec![9, 64], floats(&table))]);
+    let embedder = open(&words(&WORDS), &table).expect("a model");
+    let cosine = |one: &str, other: &str| -> f32 {
+        let (one, other) = (vector(&embedder, one), vector(&embedder, other));
+        one.iter().zip(&other).map(|(x, y)| x * y).sum()
+    };
+    assert!(cosine("什么是监督学习?", "为什么草是绿的?") < 0.5);
+    assert!(cosine("zzz", "yyy") < 0.5 && cosine("\u{1}", "\u{2}") < 0.5);
+    assert!(cosine("the zzz", "the ZZZ?") < cosine("the zzz", "the zzz") - 0.1);
+    assert!(cosine("什么是监督学习", "什么是监督学习") > 0.999);
 }
 
 #[test]

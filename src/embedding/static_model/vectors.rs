@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensors};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// How model2vec and sentence-transformers name the table.
 const TABLES: [&str; 2] = ["embeddings", "embedding.weight"];
@@ -19,6 +20,8 @@ pub(super) struct TokenVectors {
     mapping: Option<Vec<u32>>,
     /// What each token counts.
     weights: Option<Vec<f32>>,
+    /// How long a row is, as a root mean square.
+    usual_length: f32,
 }
 
 impl TokenVectors {
@@ -73,7 +76,8 @@ impl TokenVectors {
             }
         });
         let weights = weights.transpose()?;
-        let vectors = Self {
+        let mut vectors = Self {
+            usual_length: 0.0,
             table: place(table),
             dtype: table.dtype,
             dimensions,
@@ -82,9 +86,15 @@ impl TokenVectors {
             weights,
             file,
         };
-        let weights = vectors.weights.iter().flatten().copied();
+        let weights = vectors.weights.iter().flatten();
         let all = numbers(vectors.dtype, &vectors.file[vectors.table.clone()]);
-        if all.chain(weights).all(f32::is_finite) {
+        let squares: f64 = all.map(|x| f64::from(x) * f64::from(x)).sum();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+        // It need not be exact.
+        {
+            vectors.usual_length = (squares / rows as f64).sqrt() as f32;
+        }
+        if vectors.usual_length.is_finite() && weights.copied().all(f32::is_finite) {
             Ok(vectors)
         } else {
             Err("some of its numbers are not finite; copy the file again".to_owned())
@@ -120,6 +130,29 @@ impl TokenVectors {
             *sum += weight * x;
         }
     }
+
+    /// Adds a vector for what the vocabulary lacks: as long as others are, and in a direction of its own.
+    ///
+    /// Without it, texts of a script that a model does not know would be alike for the question mark that it knows.
+    pub(super) fn add_unknown(&self, text: &str, sum: &mut [f32]) {
+        #[allow(clippy::cast_precision_loss)] // Some hundred.
+        let each = self.usual_length / (self.dimensions as f32).sqrt();
+        for (sum, sign) in sum.iter_mut().zip(drawn(text, self.dimensions)) {
+            *sum += each * sign;
+        }
+    }
+}
+
+/// Draws a direction by the hash of a text.
+fn drawn(text: &str, dimensions: usize) -> impl Iterator<Item = f32> {
+    (0..dimensions as u64).map(move |dimension| {
+        let bits = xxh3_64_with_seed(text.as_bytes(), dimension / 64);
+        if bits >> (dimension % 64) & 1 == 0 {
+            -1.0
+        } else {
+            1.0
+        }
+    })
 }
 
 fn names(tensors: &Metadata) -> String {
