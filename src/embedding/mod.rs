@@ -18,6 +18,8 @@
 //! # Ok::<(), topicloom::Error>(())
 //! ```
 //!
+//! With the feature `static-embeddings`, `StaticEmbedder` reads a model that lies on this machine, and needs neither.
+//!
 //! The other way round, every text of a failed batch would be tried again by itself.
 
 mod batched;
