@@ -88,10 +88,10 @@ fn embedded(model: &str, pairs: &[Pair]) -> HashMap<String, Vec<f32>> {
     let begun = Instant::now();
     let mut vectors = HashMap::new();
     for some in texts.chunks(32) {
-        let embedded = runtime
+        let answer = runtime
             .block_on(embedder.embed(some))
             .unwrap_or_else(|error| panic!("{model}: {error}"));
-        vectors.extend(some.iter().map(ToString::to_string).zip(embedded));
+        vectors.extend(some.iter().map(ToString::to_string).zip(answer));
     }
     let letters: usize = texts.iter().map(|text| text.len()).sum();
     println!(

@@ -180,16 +180,17 @@ fn check_type(name: &str, dtype: Dtype) -> Result<(), String> {
 
 /// Reads numbers of a type that was checked.
 fn numbers(dtype: Dtype, bytes: &[u8]) -> impl Iterator<Item = f32> {
-    let number = move |bytes: &[u8]| match (dtype, bytes) {
+    let number = move |bytes: &[u8]| match dtype {
         #[allow(clippy::cast_possible_truncation)]
-        // Weights; what they lose is below what vectors are rounded to.
-        (Dtype::F64, &[a, b, c, d, e, f, g, h]) => {
-            f64::from_le_bytes([a, b, c, d, e, f, g, h]) as f32
-        }
-        (Dtype::F32, &[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]),
-        (Dtype::F16, &[a, b]) => half(u16::from_le_bytes([a, b])),
-        (_, &[a]) => f32::from(a.cast_signed()),
-        _ => f32::NAN,
+        // What that loses is below what vectors are rounded to.
+        Dtype::F64 => bytes.try_into().map_or(f64::NAN, f64::from_le_bytes) as f32,
+        Dtype::F32 => bytes.try_into().map_or(f32::NAN, f32::from_le_bytes),
+        Dtype::F16 => bytes
+            .try_into()
+            .map_or(f32::NAN, |bytes| half(u16::from_le_bytes(bytes))),
+        _ => bytes
+            .try_into()
+            .map_or(f32::NAN, |bytes| f32::from(i8::from_le_bytes(bytes))),
     };
     bytes.chunks_exact((dtype.bitsize() / 8).max(1)).map(number)
 }
@@ -206,11 +207,6 @@ pub(super) fn half(bits: u16) -> f32 {
 
 /// Reads the row of each token, all of which have to be there.
 fn rows_of(dtype: Dtype, bytes: &[u8], rows: usize) -> Result<Vec<u32>, String> {
-    let number = |bytes: &[u8]| match *bytes {
-        [a, b, c, d] => Some(i64::from(i32::from_le_bytes([a, b, c, d]))),
-        [a, b, c, d, e, f, g, h] => Some(i64::from_le_bytes([a, b, c, d, e, f, g, h])),
-        _ => None,
-    };
     let width = match dtype {
         Dtype::I64 => 8,
         Dtype::I32 => 4,
@@ -220,8 +216,12 @@ fn rows_of(dtype: Dtype, bytes: &[u8], rows: usize) -> Result<Vec<u32>, String> 
             ));
         }
     };
-    let row = |bytes| {
-        let row = number(bytes).and_then(|row| u32::try_from(row).ok());
+    let row = |bytes: &[u8]| {
+        let row = match dtype {
+            Dtype::I32 => i64::from(i32::from_le_bytes(bytes.try_into().ok()?)),
+            _ => i64::from_le_bytes(bytes.try_into().ok()?),
+        };
+        let row = u32::try_from(row).ok();
         row.filter(|row| (*row as usize) < rows)
     };
     let mapping: Option<Vec<u32>> = bytes.chunks_exact(width).map(row).collect();
