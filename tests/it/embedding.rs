@@ -297,8 +297,7 @@ async fn a_static_model_beside_the_input_costs_no_call_and_is_no_reason_to_keep_
         .build()
         .generate(read())
         .await
-        .err()
-        .expect("there is no model yet");
+        .expect_err("there is no model yet");
     let (error, calls) = (error.error().to_string(), error.report().spending.calls);
     let missing = folder.path().join("model").join("tokenizer.json");
     assert!(
