@@ -5,6 +5,7 @@
 //! cargo bench --bench semantic --features semantic -- 10000 1536    # one size and number of dimensions
 //! cargo bench --bench semantic --features semantic -- index 100000   # the approximate index beside the exact search
 //! cargo bench --bench semantic --features semantic -- labelled set.jsonl vectors.f32 # what a model of yours finds
+//! cargo bench --bench semantic --features static-embeddings -- pairs static/DIRECTORY tests/cases/dedup/pairs.tsv
 //! ```
 
 // Tables go to standard output, and counts become shares.
@@ -19,6 +20,8 @@
 mod index;
 #[path = "semantic/labelled.rs"]
 mod labelled;
+#[path = "semantic/pairs.rs"]
+mod pairs;
 #[path = "semantic/vectors.rs"]
 mod vectors;
 
@@ -46,6 +49,12 @@ fn main() {
         && what == "labelled"
     {
         labelled::tables(set, vectors);
+        return;
+    }
+    if let [_, what, model, files @ ..] = &arguments[..]
+        && what == "pairs"
+    {
+        pairs::tables(model, files);
         return;
     }
     if std::env::args().any(|argument| argument == "index") {

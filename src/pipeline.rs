@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::dedup::{AnyDeduplicator, Deduplicator, KnownRecords};
 use crate::diversity::EXAMPLES;
+use crate::embedding::Embedder;
 use crate::engine::{Extent, PlugIns, ResumePolicy, RunParts, drive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estimate::{Rates, estimate_with, most_tokens_of_a_record};
@@ -27,7 +28,7 @@ use crate::hooks::{Accepted, Failed, Hooks, Rejected};
 use crate::input::{GenerateByTopicInput, JudgeSettings, Settings, Storage};
 use crate::journal::{FileJournal, FilterVerdicts, Journal, RunEmbedder};
 use crate::llm::layers::{Budget, Cached, RateLimiter};
-use crate::llm::models::ModelRegistry;
+use crate::llm::models::{ModelRegistry, STATIC};
 use crate::llm::price::{PriceTable, Usd};
 use crate::llm::{Backend, LlmClient, Model, ModelName, OwnLimit, Parameters};
 use crate::prompt::Prompts;
@@ -559,14 +560,21 @@ impl Pipeline {
         };
         let budget = Arc::new(budget);
         let said = &settings.deduplication;
-        let embedder = match &said.embedding_model {
-            Some(model) if parts.deduplicator.is_none() => {
+        let mut asked = None;
+        let deduplicator = match (parts.deduplicator, &said.embedding_model) {
+            (Some(own), _) => own,
+            (None, None) => said.deduplicator(input.schema(), None::<Arc<dyn Embedder>>),
+            // Computed here, in less time than it takes to read it from a journal: nothing is booked and nothing kept.
+            (None, Some(model)) if model.provider() == STATIC => {
+                said.deduplicator(input.schema(), Some(parts.models.embedder(model)?))
+            }
+            (None, Some(model)) => {
                 let embedder = parts.models.embedder(model)?;
                 let budget = Arc::clone(&budget);
                 let embedder = RunEmbedder::new(embedder, budget, settings.max_concurrency)?;
-                Some(Arc::new(embedder))
+                asked = Some(Arc::new(embedder));
+                said.deduplicator(input.schema(), asked.clone())
             }
-            _ => None,
         };
         let cache = settings.cache.as_ref();
         let cache = cache.map(|file| Cached::in_file((), file).map(Arc::new));
@@ -583,9 +591,7 @@ impl Pipeline {
         Ok(RunParts {
             input: input.untyped(),
             plug_ins,
-            deduplicator: parts
-                .deduplicator
-                .unwrap_or_else(|| said.deduplicator(input.schema(), embedder.clone())),
+            deduplicator,
             schema,
             decoder: Decoder::to::<T>(),
             allocation: input.allocation().clone(),
@@ -594,7 +600,7 @@ impl Pipeline {
             topic_model,
             own_limit,
             cache: cache.transpose()?,
-            embedder,
+            embedder: asked,
             verdicts: FilterVerdicts::default(),
             known_records: iter::once(examples)
                 .chain(parts.known_records)

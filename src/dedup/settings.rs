@@ -19,7 +19,7 @@ use crate::schema::RecordSchema;
 /// | `method` | `"near"` | `near`: the same in slightly other words; `exact`: equal but for case, spaces and marks at the ends; `off`: repeats are accepted |
 /// | `fields` | those that do not follow from others | the fields that decide, as names or paths: `["question", "meta.source"]` |
 /// | `scope` | `"run"` | `run`: no record of the run is repeated; `topic`: none of the same topic |
-/// | `embedding_model` | none | a model, as `provider/model`, that is asked as well, and finds free rewordings |
+/// | `embedding_model` | none | a model, as `provider/model` or `static/DIRECTORY`, that is asked as well, and finds free rewordings |
 /// | `threshold` | 0.9 | the cosine from which on two embeddings are the same, from 0 to 1 |
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]

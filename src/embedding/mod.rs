@@ -18,11 +18,15 @@
 //! # Ok::<(), topicloom::Error>(())
 //! ```
 //!
+//! With the feature `static-embeddings`, `StaticEmbedder` reads a model that lies on this machine, and needs neither.
+//!
 //! The other way round, every text of a failed batch would be tried again by itself.
 
 mod batched;
 mod from_fn;
 mod quantised;
+#[cfg(feature = "static-embeddings")]
+mod static_model;
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,6 +40,8 @@ pub use from_fn::{FromFn, from_fn};
 #[cfg(test)]
 pub(crate) use quantised::MOST_DIMENSIONS;
 pub(crate) use quantised::quantised;
+#[cfg(feature = "static-embeddings")]
+pub use static_model::StaticEmbedder;
 
 /// Turns texts into vectors that lie close where the texts mean the same.
 ///

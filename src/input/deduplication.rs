@@ -10,6 +10,7 @@ use super::place::{Notes, Place, SETTINGS, presentable};
 use super::reader::Reader;
 use crate::dedup::{Deduplication, Method, Scope};
 use crate::llm::ModelName;
+use crate::llm::models::STATIC;
 use crate::schema::{RecordSchema, find_field};
 
 pub(super) const KEY: &str = "deduplication";
@@ -52,9 +53,10 @@ described! {
         /// The cosine from which on two embeddings are the same; 0.9 unless given.
         #[example("0.9")]
         threshold: Option<f32>, THRESHOLD;
-        /// A model, as `provider/model`, that is asked for embeddings as well, and finds free rewordings.
+        /// A model, as `provider/model`, that is asked for embeddings as well, and finds free rewordings; or `static/` and the
+        /// directory of a static model, which lies beside the input and needs the feature `static-embeddings`.
         #[example("\"openai/text-embedding-3-small\"")]
-        embedding_model: Option<ModelName>, Maybe(ModelForm);
+        embedding_model: Option<ModelName>, Maybe(EmbeddingModel);
     }
 }
 
@@ -93,6 +95,29 @@ impl Form<Deduplication> for DeduplicationForm {
         let mut object = Deduplication::schema();
         object["description"] = json!("A method with its settings:");
         json!({"anyOf": [METHODS.schema(), {"const": false, "description": "The same as `off`."}, object]})
+    }
+}
+
+/// The name of a model, or the directory of one that lies beside the input.
+struct EmbeddingModel;
+
+impl Form<ModelName> for EmbeddingModel {
+    fn read(&self, value: Value, place: &mut Place<'_>) -> Option<ModelName> {
+        let name: ModelName = ModelForm.read(value, place)?;
+        if name.provider() != STATIC {
+            return Some(name);
+        }
+        let directory = place.beside(name.model().into());
+        let directory = Value::from(format!("{STATIC}/{}", directory.display()));
+        ModelForm.read(directory, place)
+    }
+
+    fn write(&self, name: &ModelName) -> Value {
+        ModelForm.write(name)
+    }
+
+    fn schema(&self) -> Value {
+        Form::<ModelName>::schema(&ModelForm)
     }
 }
 

@@ -21,6 +21,9 @@ use super::providers::{
 /// The provider of the embedded model, which needs no key and no network.
 pub const OFFLINE: &str = "offline";
 
+/// What stands before the slash of a static embedding model, whose directory stands behind it.
+pub const STATIC: &str = "static";
+
 type MakeClient = dyn Fn(&ModelName) -> Result<Arc<dyn LlmClient>> + Send + Sync;
 
 /// Returns a client for a model of a known provider; key and base URL come from the environment.
@@ -175,12 +178,18 @@ impl ModelRegistry {
             .unwrap_or_else(|| Err(self.unknown(name)))
     }
 
-    /// Returns a client for an embedding model of a known provider that has OpenAI's `/embeddings`.
+    /// Returns a client for an embedding model of a known provider that has OpenAI's `/embeddings`, or reads the static model of
+    /// the directory behind `static/`, which needs the feature `static-embeddings`.
     ///
     /// # Errors
     ///
-    /// As [`client`](Self::client); and where there is no client for embeddings, which needs the feature `providers`.
+    /// As [`client`](Self::client); where there is no client for embeddings, which needs the feature `providers`; and where a
+    /// static model cannot be read.
     pub fn embedder(&self, name: &ModelName) -> Result<Arc<dyn Embedder>> {
+        // Nobody is asked, so there is no call to leave out.
+        if name.provider() == STATIC {
+            return static_embedder(name);
+        }
         if self.without_calls {
             return Ok(Arc::new(NoCalls(name.clone())));
         }
@@ -260,6 +269,19 @@ impl ModelRegistry {
         )
         .with_context("model", name.as_str())
     }
+}
+
+#[cfg(feature = "static-embeddings")]
+fn static_embedder(name: &ModelName) -> Result<Arc<dyn Embedder>> {
+    let embedder = crate::embedding::StaticEmbedder::open(name.model())?;
+    Ok(Arc::new(embedder))
+}
+
+#[cfg(not(feature = "static-embeddings"))]
+fn static_embedder(name: &ModelName) -> Result<Arc<dyn Embedder>> {
+    let message = "a static embedding model needs the feature `static-embeddings`, without which this was built; build it with \
+        that feature, or name an embedding model of a provider";
+    Err(Error::new(ErrorKind::Config, message).with_context("model", name.as_str()))
 }
 
 #[cfg(not(feature = "providers"))]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use topicloom::journal::{FileJournal, MemoryJournal};
+use topicloom::journal::{Entry, FileJournal, MemoryJournal};
 use topicloom::llm::models::ModelRegistry;
 use topicloom::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, OfflineModel};
 use topicloom::{ErrorKind, GenerateByTopicInput, Pipeline, Report, Result};
@@ -252,4 +252,79 @@ async fn calls_for_embeddings_count_under_the_caps_of_all_processes_of_a_run() {
         let asked = asked.load(Ordering::Relaxed);
         assert_eq!(*asked_before.get_or_insert(asked), asked, "resume {resume}");
     }
+}
+
+/// Writes a static model in which each byte has a dimension of its own, in a directory `model` of this one.
+#[cfg(feature = "static-embeddings")]
+fn static_model(beside: &std::path::Path) {
+    let vocabulary: serde_json::Map<String, Value> = (0..=255_u8)
+        .map(|byte| (format!("<0x{byte:02X}>"), byte.into()))
+        .collect();
+    let tokenizer = json!({
+        "added_tokens": [], "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": true, "vocab": vocabulary, "merges": []},
+    });
+    let header =
+        json!({"embeddings": {"dtype": "I8", "shape": [256, 256], "data_offsets": [0, 65536]}})
+            .to_string();
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend_from_slice(header.as_bytes());
+    file.extend((0..65536).map(|at| u8::from(at / 256 == at % 256)));
+    let directory = beside.join("model");
+    std::fs::create_dir(&directory).expect("it is writable");
+    std::fs::write(directory.join("tokenizer.json"), tokenizer.to_string())
+        .expect("it is writable");
+    std::fs::write(directory.join("model.safetensors"), file).expect("it is writable");
+}
+
+#[cfg(feature = "static-embeddings")]
+#[tokio::test]
+async fn a_static_model_beside_the_input_costs_no_call_and_is_no_reason_to_keep_anything() {
+    let folder = tempfile::TempDir::new().expect("a directory");
+    let file = folder.path().join("input.json");
+    let mut document = input("http://localhost:9", 8).to_json();
+    document["data_factory_config"]["deduplication"] =
+        json!({"embedding_model": "static/model", "threshold": 1.0});
+    // No price is known of it, and none is needed.
+    document["data_factory_config"]["max_cost_usd"] = json!(1.0);
+    std::fs::write(&file, document.to_string()).expect("it is writable");
+    let read = || GenerateByTopicInput::from_file(&file).expect("an input");
+
+    let builder =
+        Pipeline::builder_from_input(&read(), &ModelRegistry::new()).expect("known models");
+    let error = builder
+        .build()
+        .generate(read())
+        .await
+        .expect_err("there is no model yet");
+    let (error, calls) = (error.error().to_string(), error.report().spending.calls);
+    let missing = folder.path().join("model").join("tokenizer.json");
+    assert!(
+        error.contains("no such directory") && error.contains(&missing.display().to_string()),
+        "{error}"
+    );
+    assert_eq!(calls, 0);
+
+    static_model(folder.path());
+    let journal = MemoryJournal::default();
+    for records in [8, 8] {
+        let report = run(read(), &journal).await;
+        assert_eq!(report.accepted, records);
+        assert!(
+            report.compared_by.contains("semantic (static/"),
+            "{}",
+            report.compared_by
+        );
+        assert_eq!(
+            report.spending.calls, report.record_calls.made,
+            "only records are asked for"
+        );
+    }
+    assert!(
+        !journal
+            .entries()
+            .iter()
+            .any(|entry| matches!(entry, Entry::Embedded(_)))
+    );
 }

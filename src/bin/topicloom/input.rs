@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 use topicloom::input::{GenerateByTopicInputBuilder, InputFormat};
+use topicloom::llm::ModelName;
+use topicloom::llm::models::STATIC;
 use topicloom::llm::price::PriceTable;
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
@@ -112,7 +114,8 @@ pub(crate) fn adjusted(
         builder = builder.set("kind.preference.rejected_model", OFFLINE);
     }
     let mut said = input.settings().deduplication.clone();
-    if said.embedding_model.take().is_some() {
+    let asks = |model: &mut ModelName| model.provider() != STATIC;
+    if said.embedding_model.take_if(asks).is_some() {
         eprintln!("warning: no embedding model is asked with --offline");
         builder = builder.deduplication(said);
     }

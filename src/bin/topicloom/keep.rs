@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use topicloom::input::Storage;
-use topicloom::llm::models::OFFLINE;
+use topicloom::llm::models::{OFFLINE, STATIC};
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
 use crate::args::RunArgs;
@@ -58,7 +58,8 @@ fn is_paid(input: &GenerateByTopicInput) -> bool {
     let records = input.generation_models().iter().map(|(model, _)| model);
     let fallbacks = &input.settings().fallback_models;
     let mut models = records.chain(topics).chain(fallbacks);
-    let embeds = input.settings().deduplication.embedding_model.is_some();
+    let embedding = input.settings().deduplication.embedding_model.as_ref();
+    let embeds = embedding.is_some_and(|model| model.provider() != STATIC);
     embeds || models.any(|model| model.provider() != OFFLINE)
 }
 

@@ -74,7 +74,7 @@ pub(in crate::dedup) enum Difference {
     Addition,
     /// One part is exchanged, and most around it stays: "ascending" for "descending".
     Exchange,
-    /// Nothing that words can tell: they are equal, or share too little.
+    /// Nothing that words can tell: they are equal, share too little, or one begins with what the other ends with.
     Wording,
 }
 
@@ -104,6 +104,7 @@ impl Difference {
             return Self::Telling;
         }
         match (lacks(one, other, None), lacks(other, one, None)) {
+            (false, false) if is_turned(one, other) => Self::Wording,
             (false, false) => Self::Telling,
             (true, true) if 2 * common(one, other) >= one.len().max(other.len()) => Self::Exchange,
             (true, true) => Self::Wording,
@@ -120,6 +121,28 @@ fn place(details: &[Detail]) -> u64 {
         .filter(counts)
         .map(|detail| mix(u64::from(detail.0), 1));
     hashed.fold(0, u64::wrapping_add)
+}
+
+/// Returns whether one only begins with what the other ends with: "tomorrow remind me to call", "remind me to call tomorrow".
+///
+/// What two things do to each other stays in the middle where they change places ("the dog bit the man"). Where it is a word of
+/// grammar it is not here to be seen, so two words tell nothing; nor does what a number or a negation may have belonged to.
+fn is_turned(one: &[Detail], other: &[Detail]) -> bool {
+    let counts = |detail: &Detail| detail.is(DetailKind::Exact) || detail.is(DetailKind::Negation);
+    let words = |details: &[Detail]| {
+        details
+            .iter()
+            .map(|detail| detail.word())
+            .collect::<Vec<_>>()
+    };
+    let (mut turned, other) = (words(one), words(other));
+    turned.len() > 2
+        && turned.len() == other.len()
+        && !one.iter().any(counts)
+        && (1..turned.len()).any(|_| {
+            turned.rotate_left(1);
+            turned == other
+        })
 }
 
 /// Returns the length of the longest sequence of words that both have in this order.
@@ -175,6 +198,22 @@ mod tests {
                 "How do I get from Rome to Milan?",
                 "How do I get from Milan to Rome?",
                 Telling,
+            ),
+            (
+                "How many pounds are in an ounce?",
+                "How many ounces are in a pound?",
+                Telling,
+            ),
+            (
+                "How much is 500 euros in Swedish kronor?",
+                "How much is 500 Swedish kronor in euros?",
+                Telling,
+            ),
+            ("The dog bit the man.", "The man bit the dog.", Telling),
+            (
+                "The committee approved the budget on Monday.",
+                "On Monday the committee approved the budget.",
+                Wording,
             ),
             ("Which birds can fly?", "Which birds cannot fly?", Telling),
             ("When did Darwin die?", "When did Newton die?", Telling),

@@ -22,7 +22,7 @@ pub use memory::SemanticMemory;
 /// A second opinion behind [`NearDuplicates`](super::NearDuplicates): it finds the rewording that shares no form with what
 /// it rewords. Embeddings hardly see what makes short texts differ (a negation, an opposite, a number, who does what to
 /// whom), so two records are merged only where their words allow it: numbers, signs, negations and names are the same,
-/// neither only adds something to the other, and they differ in more than one part that is exchanged.
+/// neither only adds something to the other, and they differ in more than one part that is exchanged, or are turned as a whole.
 ///
 /// By default the question decides where a record has one, else all text fields; see [`Fields::Deciding`]. The search
 /// is exact up to 100 000 records, and misses a repeat now and then beyond; see
