@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::part::{LIKELY_CALLS, MOST_CALLS, Part, Spread, count, float};
 use super::prompt_size::{prompt, tokens};
-use super::{LIKELY_CALLS, MOST_CALLS, Part, Spread, count, float};
 use crate::diversity::Steering;
 use crate::error::Result;
 use crate::input::{GenerateByTopicInput, RecordsPerRequest};

@@ -47,9 +47,27 @@ pub use presets::{Preset, presets};
 #[cfg(feature = "providers")]
 pub(super) use presets::{base_url_variables, preset};
 
+/// A provider that the library knows by its name; see [`known_providers`](crate::llm::models::known_providers).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KnownProvider {
+    /// What stands before the slash of its models' names.
+    pub name: &'static str,
+    /// Other names that are read as this one.
+    pub other_names: Vec<&'static str>,
+    /// Where it is, unless it is wherever the user runs it; `{NAME}` stands for an environment variable.
+    pub base_url: Option<&'static str>,
+    /// The environment variables that move it elsewhere, the first one that is set winning.
+    pub base_url_variables: Vec<String>,
+    /// The environment variables that hold the key, the first one that is set winning.
+    pub key_variables: Vec<String>,
+    /// Whether it serves nobody without a key.
+    pub needs_key: bool,
+}
+
 /// Describes all of them: those of OpenAI's format, and then those of a protocol of their own.
 #[cfg(feature = "providers")]
-pub(super) fn known() -> Vec<super::models::KnownProvider> {
+pub(super) fn known() -> Vec<KnownProvider> {
     use presets::key_variables;
     let own = [
         (
@@ -81,15 +99,13 @@ pub(super) fn known() -> Vec<super::models::KnownProvider> {
     compatible
         .chain(own)
         .map(
-            |(name, base_url, base_url_variables, key_variables, needs_key)| {
-                super::models::KnownProvider {
-                    name,
-                    other_names: super::model_name::other_names(name).collect(),
-                    base_url,
-                    base_url_variables,
-                    key_variables,
-                    needs_key,
-                }
+            |(name, base_url, base_url_variables, key_variables, needs_key)| KnownProvider {
+                name,
+                other_names: crate::llm::model_name::other_names(name).collect(),
+                base_url,
+                base_url_variables,
+                key_variables,
+                needs_key,
             },
         )
         .collect()
