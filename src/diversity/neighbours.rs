@@ -140,7 +140,8 @@ mod tests {
         assert_eq!(neighbours.0.kept().len(), SAMPLE);
         let early = WordSet::new("early", 1);
         let early = neighbours
-            .sample
+            .0
+            .kept()
             .iter()
             .filter(|words| words.overlap_above(&early, 0.0) > 0.0)
             .count();
