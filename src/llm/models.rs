@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-pub use super::providers::KnownProvider;
+pub use super::known_provider::KnownProvider;
 
 use super::no_calls::NoCalls;
 use super::{LlmClient, ModelName, OfflineModel, ProviderSettings};

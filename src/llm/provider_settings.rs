@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+#[cfg(any(feature = "providers", test))]
 use crate::environment;
+#[cfg(any(feature = "providers", test))]
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::OutputMode;
 use crate::schema::Dialect;
