@@ -245,6 +245,13 @@ impl Error {
         self.0.fatal
     }
 
+    /// Returns whether a run ended with fewer records than asked for, and nothing is wrong with those it made: it was stopped,
+    /// or no more came.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Cancelled | ErrorKind::Short)
+    }
+
     /// Returns what happened, without kind and context.
     #[must_use]
     pub fn message(&self) -> &str {

@@ -111,6 +111,68 @@ impl Random {
     }
 }
 
+/// A random sample of what comes one by one, when nobody knows how much it will be: each of those that came is in it with the
+/// same chance (Vitter's algorithm R).
+///
+/// ```
+/// use topicloom::random::{Random, Reservoir};
+///
+/// let mut sample = Reservoir::new(2, Random::new(7));
+/// (0..100).for_each(|number| sample.add(|| number));
+/// assert_eq!((sample.kept().len(), sample.came()), (2, 100));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Reservoir<T> {
+    kept: Vec<T>,
+    most: usize,
+    came: u64,
+    random: Random,
+}
+
+impl<T> Reservoir<T> {
+    /// Creates an empty sample of this many at most.
+    #[must_use]
+    pub fn new(most: usize, random: Random) -> Self {
+        Self {
+            kept: Vec::new(),
+            most,
+            came: 0,
+            random,
+        }
+    }
+
+    /// Takes the next one, which is made only if it is kept.
+    pub fn add(&mut self, make: impl FnOnce() -> T) {
+        self.came += 1;
+        if self.kept.len() < self.most {
+            self.kept.push(make());
+            return;
+        }
+        let place = usize::try_from(self.random.below(self.came)).unwrap_or(usize::MAX);
+        if let Some(kept) = self.kept.get_mut(place) {
+            *kept = make();
+        }
+    }
+
+    /// Returns how many came.
+    #[must_use]
+    pub fn came(&self) -> u64 {
+        self.came
+    }
+
+    /// Returns those in the sample.
+    #[must_use]
+    pub fn kept(&self) -> &[T] {
+        &self.kept
+    }
+
+    /// Returns those in the sample, to keep them.
+    #[must_use]
+    pub fn into_kept(self) -> Vec<T> {
+        self.kept
+    }
+}
+
 #[allow(clippy::cast_possible_truncation)] // The halves are what is asked for.
 fn halves(product: u128) -> (u64, u64) {
     ((product >> 64) as u64, product as u64)

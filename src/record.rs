@@ -8,16 +8,13 @@ mod split;
 
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub(crate) use self::decoder::{Decoded, DecodedRecord, Decoder};
-use self::export::WithTopic;
 pub use self::provenance::{AnswerOrigin, Provenance};
 pub use self::shape::Shape;
 pub use self::split::Split;
 pub use crate::candidate::at_path;
-use crate::error::{Error, ErrorKind, Result};
 use crate::scores::Scores;
 use crate::topic::Topic;
 
@@ -72,36 +69,6 @@ impl RecordMeta {
             scores: None,
             answer: Arc::default(),
         }
-    }
-}
-
-impl<T: Serialize> Record<T> {
-    /// Returns the record as it is exported: its data, and at the end its topic under `topic`, the values of attributes that it
-    /// was asked for with, and what is kept of its row of source data. What the data has of its own is left as it is.
-    ///
-    /// # Errors
-    ///
-    /// Where the data does not serialise to a JSON object.
-    pub fn to_json(&self) -> Result<JsonRecord> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(object)) => Ok(object),
-            Ok(_) => unreachable!("a record serialises to an object or not at all"),
-            Err(error) => Err(Error::new(
-                ErrorKind::Sink,
-                "a record does not serialise to a JSON object",
-            )
-            .with_source(error)),
-        }
-    }
-}
-
-/// Serialises as [`Record::to_json`] does, without a copy of the data.
-impl<T: Serialize> Serialize for Record<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.data.serialize(WithTopic {
-            inner: serializer,
-            topic: &self.topic,
-        })
     }
 }
 

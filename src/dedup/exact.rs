@@ -254,43 +254,12 @@ fn is_gap(c: char) -> bool {
     c.is_whitespace() || c.is_control()
 }
 
-/// Returns whether a character ends or wraps a sentence. Signs that carry meaning at an end, as in `C++`, `C#`,
-/// `50%` or `f(x)`, are not among them.
+/// Characters that end or wrap a sentence. Signs that carry meaning at an end, as in `C++`, `C#`, `50%` or `f(x)`, are not among
+/// them.
+const SENTENCE_PUNCTUATION: &str = ".,;:!?\"'`…¿¡«»“”„‘’‹›。、「」『』،؛؟۔।";
+
 fn is_sentence_punctuation(c: char) -> bool {
-    matches!(
-        c,
-        '.' | ','
-            | ';'
-            | ':'
-            | '!'
-            | '?'
-            | '"'
-            | '\''
-            | '`'
-            | '…'
-            | '¿'
-            | '¡'
-            | '«'
-            | '»'
-            | '“'
-            | '”'
-            | '„'
-            | '‘'
-            | '’'
-            | '‹'
-            | '›'
-            | '。'
-            | '、'
-            | '「'
-            | '」'
-            | '『'
-            | '』'
-            | '،'
-            | '؛'
-            | '؟'
-            | '۔'
-            | '।'
-    )
+    SENTENCE_PUNCTUATION.contains(c)
 }
 
 #[cfg(test)]

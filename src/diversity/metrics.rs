@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::distinct::Distinct;
 use super::neighbours::Neighbours;
 use super::words::{for_each_word, join};
-use crate::random::Random;
+use crate::random::{Random, Reservoir};
 
 /// Bytes of a record that are looked at, so that a data set of books costs no more than one of answers.
 const MOST_BYTES: usize = 4096;
@@ -44,8 +44,7 @@ pub struct Metrics {
     duplicates: u64,
     topics: Vec<u64>,
     grams: [Grams; 3],
-    openings: Vec<u64>,
-    random: Random,
+    openings: Reservoir<u64>,
     windows: Vec<Window>,
     window_size: u64,
     neighbours: Neighbours,
@@ -81,9 +80,8 @@ impl Metrics {
             duplicates: 0,
             topics: Vec::new(),
             grams: [none.clone(), none.clone(), none],
-            openings: Vec::new(),
-            // A fixed seed: it decides only who is in a sample.
-            random: Random::new(0).fork("diversity"),
+            // A fixed seed: it decides only who is in the sample.
+            openings: Reservoir::new(MOST_OPENINGS, Random::new(0).fork("diversity")),
             windows: Vec::new(),
             window_size: FIRST_WINDOW,
             neighbours: Neighbours::new(0),
@@ -101,7 +99,7 @@ impl Metrics {
 
         let text = beginning(text, MOST_BYTES);
         let opening = self.words(text);
-        self.open_with(opening);
+        self.openings.add(|| opening);
         self.neighbours.add(text);
     }
 
@@ -127,7 +125,7 @@ impl Metrics {
             distinct_3: three.share(),
             self_similarity: self.neighbours.mean_nearest(),
             topics: Spread::of(self.topics.iter().copied()),
-            openings: Spread::of(tallied(&self.openings).into_values()),
+            openings: Spread::of(tallied(self.openings.kept()).into_values()),
             vendi: None,
         }
     }
@@ -153,17 +151,6 @@ impl Metrics {
             (before, pair) = (Some(word), new_pair);
         });
         opening
-    }
-
-    fn open_with(&mut self, opening: u64) {
-        if self.openings.len() < MOST_OPENINGS {
-            self.openings.push(opening);
-            return;
-        }
-        let place = usize::try_from(self.random.below(self.records)).unwrap_or(usize::MAX);
-        if let Some(kept) = self.openings.get_mut(place) {
-            *kept = opening;
-        }
     }
 
     /// Returns the stretch that the next candidate belongs to.
@@ -414,7 +401,7 @@ mod tests {
         for n in 0..10_000 {
             metrics.observe(0, &format!("opening number {n}"));
         }
-        assert_eq!(metrics.openings.len(), MOST_OPENINGS);
+        assert_eq!(metrics.openings.kept().len(), MOST_OPENINGS);
         let spread = metrics.finish().openings;
         assert!(
             spread.distinct > 4_000 && spread.largest < 0.01,

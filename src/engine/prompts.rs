@@ -45,8 +45,10 @@ impl RunPrompts {
         let schema_text = caught("the schema renderer", || {
             plug_ins.renderer.render(&parts.schema)
         })??;
-        let stable = StableContext::new(&schema_text, RECORDS_KEY)
-            .with_instruction(parts.input.user_instruction());
+        let stable = StableContext {
+            instruction: parts.input.user_instruction(),
+            ..StableContext::new(&schema_text, RECORDS_KEY)
+        };
         let stable = plug_ins.prompts.stable(&stable)?;
         Ok(Self {
             skeleton: skeleton(&parts.schema),
@@ -69,15 +71,17 @@ impl RunPrompts {
         let given = &input.examples().given;
         let examples = asked.examples.iter().filter_map(|place| given.get(*place));
         let examples: Vec<String> = examples.map(ToString::to_string).collect();
-        let ask = AskContext::new(&name, count)
-            .with_row(topic.row())
-            .with_variables(&variables)
-            .with_instruction(input.user_instruction())
-            .with_skeleton(asked.shows_skeleton.then_some(&*self.skeleton))
-            .with_angle(asked.angle)
-            .with_examples(&examples)
-            .with_avoid(asked.avoid)
-            .with_feedback(asked.feedback);
+        let ask = AskContext {
+            row: topic.row(),
+            variables: &variables,
+            instruction: input.user_instruction(),
+            skeleton: asked.shows_skeleton.then_some(&*self.skeleton),
+            angle: asked.angle,
+            examples: &examples,
+            avoid: asked.avoid,
+            feedback: asked.feedback,
+            ..AskContext::new(&name, count)
+        };
         let ask = self.parts.plug_ins.prompts.ask(&ask)?;
         Ok(vec![self.system.clone(), Message::user(ask)])
     }

@@ -1,5 +1,6 @@
 //! What a run will take, before it is started: calls, tokens and money, each as a range.
 
+mod part;
 mod pilot;
 mod prompt_size;
 mod shape;
@@ -7,45 +8,17 @@ mod show;
 
 use serde::Serialize;
 
+pub use part::Spread;
 pub use pilot::{Pilot, PilotCalls, PilotCandidates, PilotTopic};
 
 use crate::error::Result;
 use crate::input::GenerateByTopicInput;
-use crate::llm::Usage;
 use crate::llm::price::{Price, PriceTable, Usd};
 use crate::prompt::Prompts;
 use crate::schema::SchemaRenderer;
+use part::{LIKELY_CALLS, MOST_CALLS, Part, whole};
 use shape::Shape;
 pub(crate) use shape::most_tokens_of_a_record;
-
-/// Calls for each record asked for, if a tenth of all calls fails or is unusable, and a tenth of all records
-/// repeats another.
-const LIKELY_CALLS: f64 = 1.25;
-
-/// The same where two calls of three give nothing. Where more do, a filter refuses most of what the model writes.
-const MOST_CALLS: f64 = 3.0;
-
-/// A range and the number to bet on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Spread<N> {
-    /// No less, if all goes well.
-    pub low: N,
-    /// The number to bet on.
-    pub likely: N,
-    /// No more, unless an assumption does not hold.
-    pub high: N,
-}
-
-impl<N> Spread<N> {
-    fn new(low: N, likely: N, high: N) -> Self {
-        Self { low, likely, high }
-    }
-
-    fn each<M>(self, mut change: impl FnMut(N) -> M) -> Spread<M> {
-        Spread::new(change(self.low), change(self.likely), change(self.high))
-    }
-}
 
 /// What a run will take if it completes: calls, tokens and money, each as a range.
 ///
@@ -90,17 +63,6 @@ pub(crate) struct Rates {
     judge: Vec<(Price, f64)>,
     other_answers: Vec<(Price, f64)>,
     missing: Option<String>,
-}
-
-/// Calls for one purpose, and the tokens of each that is answered.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Part {
-    calls: Spread<f64>,
-    answered: Spread<f64>,
-    input: Spread<f64>,
-    output: Spread<f64>,
-    /// Prompt tokens that a provider's prefix cache may serve.
-    cached: f64,
 }
 
 /// Estimates what [`generate_by_topic`](crate::generate_by_topic) will take for an input.
@@ -242,65 +204,32 @@ fn assemble(shape: Shape, rates: Rates, records: Part, assumptions: Vec<String>)
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     let sum = |of: &dyn Fn(&Part) -> Spread<f64>| {
-        parts
-            .iter()
-            .map(|(part, _)| of(part))
-            .fold(Spread::new(0.0, 0.0, 0.0), |sum, more| {
-                Spread::new(
-                    sum.low + more.low,
-                    sum.likely + more.likely,
-                    sum.high + more.high,
-                )
-            })
+        let all = parts.iter().map(|(part, _)| of(part));
+        all.fold(Spread::new(0.0, 0.0, 0.0), |sum, more| {
+            sum.with(more, |sum, more| sum + more)
+        })
     };
     let cost = rates.missing.is_none().then(|| {
         let all = parts.iter().map(|(part, prices)| part.cost(prices));
-        all.fold(Spread::new(Usd::ZERO, Usd::ZERO, Usd::ZERO), |sum, more| {
-            Spread::new(
-                sum.low + more.low,
-                sum.likely + more.likely,
-                sum.high + more.high,
-            )
-        })
+        let none = Spread::new(Usd::ZERO, Usd::ZERO, Usd::ZERO);
+        all.fold(none, |sum, more| sum.with(more, |sum, more| sum + more))
     });
     Estimate {
         records: shape.records,
         calls: whole(sum(&|part| part.calls)),
-        input_tokens: whole(sum(&|part| times(part.answered, part.input))),
-        output_tokens: whole(sum(&|part| times(part.answered, part.output))),
+        input_tokens: whole(sum(&|part| {
+            part.answered
+                .with(part.input, |calls, tokens| calls * tokens)
+        })),
+        output_tokens: whole(sum(&|part| {
+            part.answered
+                .with(part.output, |calls, tokens| calls * tokens)
+        })),
         cost,
         no_cost: rates.missing.clone(),
         assumptions,
         shape,
         rates,
-    }
-}
-
-impl Part {
-    /// Returns what the part costs: at best all prompts come from the cache of the cheapest model; at worst the
-    /// dearest model writes them all into its cache.
-    fn cost(&self, prices: &[(Price, f64)]) -> Spread<Usd> {
-        let (input, output) = (self.input.each(count), self.output.each(count));
-        let cheapest = prices.iter().map(|(price, _)| {
-            let plain = Usage::new(input.low, output.low);
-            let mut cached = plain;
-            cached.cached_input_tokens = input.low;
-            price.cost(&plain).min(price.cost(&cached))
-        });
-        let dearest = prices
-            .iter()
-            .map(|(price, _)| price.most(input.high, output.high));
-        let mut usage = Usage::new(input.likely, output.likely);
-        usage.cached_input_tokens = count(self.cached).min(input.likely);
-        let likely: f64 = prices
-            .iter()
-            .map(|(price, share)| nano(price.cost(&usage)) * share)
-            .sum();
-        Spread::new(
-            amount(self.answered.low * nano(cheapest.min().unwrap_or_default())),
-            amount(self.answered.likely * likely),
-            amount(self.answered.high * nano(dearest.max().unwrap_or_default())),
-        )
     }
 }
 
@@ -344,39 +273,4 @@ impl Rates {
             missing,
         }
     }
-}
-
-fn times(one: Spread<f64>, other: Spread<f64>) -> Spread<f64> {
-    Spread::new(
-        one.low * other.low,
-        one.likely * other.likely,
-        one.high * other.high,
-    )
-}
-
-fn whole(spread: Spread<f64>) -> Spread<u64> {
-    Spread::new(
-        count(spread.low.floor()),
-        count(spread.likely.round()),
-        count(spread.high.ceil()),
-    )
-}
-
-// Estimates need no more than the 52 bits that a float holds, and a cast stops at the ends.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn count(number: f64) -> u64 {
-    number as u64
-}
-
-fn amount(nano: f64) -> Usd {
-    Usd::from_nano(count(nano))
-}
-
-#[allow(clippy::cast_precision_loss)] // As above.
-fn float(number: u64) -> f64 {
-    number as f64
-}
-
-fn nano(amount: Usd) -> f64 {
-    float(amount.nano())
 }

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
+use super::part::{MOST_CALLS, Part, Spread, float};
 use super::shape::Shape;
-use super::{MOST_CALLS, Part, Spread, float};
 use crate::llm::Usage;
 use crate::report::Report;
 

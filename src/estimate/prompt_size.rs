@@ -1,6 +1,6 @@
 //! From bytes of text to tokens.
 
-use super::{Spread, float};
+use super::part::{Spread, float};
 
 /// Bytes of text that a token covers. English prose has four to five, JSON and code three to four, and scripts that
 /// tokenizers know less of two to three; long known words have six.

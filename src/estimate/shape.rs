@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::part::{LIKELY_CALLS, MOST_CALLS, Part, Spread, count, float};
 use super::prompt_size::{prompt, tokens};
-use super::{LIKELY_CALLS, MOST_CALLS, Part, Spread, count, float};
 use crate::diversity::Steering;
 use crate::error::Result;
 use crate::input::{GenerateByTopicInput, RecordsPerRequest};
@@ -122,21 +122,24 @@ impl Shape {
             .sum();
 
         let schema = renderer.render(input.asked_schema())?;
-        let stable =
-            StableContext::new(&schema, RECORDS_KEY).with_instruction(input.user_instruction());
-        let stable = prompts.stable(&stable)?.len() as u64;
         let instruction = input.user_instruction();
+        let stable = StableContext {
+            instruction,
+            ..StableContext::new(&schema, RECORDS_KEY)
+        };
+        let stable = prompts.stable(&stable)?.len() as u64;
         let examples = input.examples();
         let examples = examples.given.iter().take(examples.shown);
         let examples: Vec<String> = examples.map(ToString::to_string).collect();
         let ask = mean_ask(&quotas, per_request, |topic, count| {
             let (name, variables) = (topic.placed_name(), topic.variables());
-            let context = AskContext::new(&name, count)
-                .with_instruction(instruction)
-                .with_row(topic.row())
-                .with_variables(&variables)
-                .with_examples(&examples);
-            prompts.ask(&context)
+            prompts.ask(&AskContext {
+                instruction,
+                row: topic.row(),
+                variables: &variables,
+                examples: &examples,
+                ..AskContext::new(&name, count)
+            })
         })?;
         let wrapped = input.asked_schema().wrapped();
         let text = prompt(stable + ask, wrapped.to_string().len() as u64);

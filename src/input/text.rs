@@ -11,7 +11,7 @@ use serde::de::{
 use serde_json::{Map, Value};
 
 use super::encoding;
-use super::path::within;
+use super::path::{Step, shown, within};
 use super::place::presentable;
 use crate::fault::{InputFault, InputFaults};
 
@@ -94,9 +94,9 @@ impl Written {
 
     /// Reads all of it.
     pub(super) fn read(&self) -> Result<Value, InputFaults> {
-        let repeated = RefCell::default();
+        let (path, repeated) = (RefCell::default(), RefCell::default());
         let whole = Build {
-            here: Here::Top,
+            path: &path,
             repeated: &repeated,
         };
         self.go_through(whole).map_err(|stopped| {
@@ -223,28 +223,12 @@ fn toml<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value, 
     })
 }
 
-/// Where a value stands, from the outside in.
-#[derive(Clone, Copy)]
-enum Here<'a> {
-    Top,
-    Key(&'a Here<'a>, &'a str),
-    Item(&'a Here<'a>, usize),
-}
-
-impl fmt::Display for Here<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Top => Ok(()),
-            Self::Key(Self::Top, key) => f.write_str(&presentable(key)),
-            Self::Key(outer, key) => write!(f, "{outer}.{}", presentable(key)),
-            Self::Item(outer, index) => write!(f, "{outer}[{index}]"),
-        }
-    }
-}
-
 /// Builds a value, and stops at a key that stands twice in one object.
+#[derive(Clone, Copy)]
 struct Build<'a> {
-    here: Here<'a>,
+    /// The steps to the value.
+    path: &'a RefCell<Vec<Step>>,
+    /// The path of the key that stands twice.
     repeated: &'a RefCell<String>,
 }
 
@@ -299,28 +283,27 @@ impl<'de> Visitor<'de> for Build<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Build {
-            here: Here::Item(&self.here, list.len()),
-            repeated: self.repeated,
-        })? {
-            list.push(item);
+        loop {
+            self.path.borrow_mut().push(Step::Index(list.len()));
+            let item = items.next_element_seed(self)?;
+            self.path.borrow_mut().pop();
+            match item {
+                Some(item) => list.push(item),
+                None => return Ok(list.into()),
+            }
         }
-        Ok(list.into())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            let here = Here::Key(&self.here, &key);
+            self.path.borrow_mut().push(Step::Key(key.clone()));
             if object.contains_key(&key) {
-                *self.repeated.borrow_mut() = here.to_string();
+                *self.repeated.borrow_mut() = shown(&self.path.borrow());
                 entries.next_value_seed(Stop)?;
             }
-            let value = entries.next_value_seed(Build {
-                here,
-                repeated: self.repeated,
-            })?;
-            object.insert(key, value);
+            object.insert(key, entries.next_value_seed(self)?);
+            self.path.borrow_mut().pop();
         }
         // What TOML has beyond JSON is written as it stands there.
         match object.get("$__toml_private_datetime") {

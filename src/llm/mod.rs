@@ -7,6 +7,7 @@ mod calls_under_way;
 mod chat;
 #[cfg(feature = "providers")]
 mod http;
+mod known_provider;
 pub mod layers;
 mod looping;
 mod model_name;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+pub use super::known_provider::KnownProvider;
+
 use super::no_calls::NoCalls;
 use super::{LlmClient, ModelName, OfflineModel, ProviderSettings};
 use crate::closest::closest;
@@ -39,24 +41,6 @@ type MakeClient = dyn Fn(&ModelName) -> Result<Arc<dyn LlmClient>> + Send + Sync
 /// or base URL, with the variable to set.
 pub fn client_for(name: &ModelName) -> Result<Arc<dyn LlmClient>> {
     ModelRegistry::new().client(name)
-}
-
-/// A provider that the library knows by its name; see [`known_providers`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct KnownProvider {
-    /// What stands before the slash of its models' names.
-    pub name: &'static str,
-    /// Other names that are read as this one.
-    pub other_names: Vec<&'static str>,
-    /// Where it is, unless it is wherever the user runs it; `{NAME}` stands for an environment variable.
-    pub base_url: Option<&'static str>,
-    /// The environment variables that move it elsewhere, the first one that is set winning.
-    pub base_url_variables: Vec<String>,
-    /// The environment variables that hold the key, the first one that is set winning.
-    pub key_variables: Vec<String>,
-    /// Whether it serves nobody without a key.
-    pub needs_key: bool,
 }
 
 /// Returns the providers that are known by their names, those of a protocol of their own last.
@@ -238,7 +222,7 @@ impl ModelRegistry {
     #[cfg(feature = "providers")]
     fn options(&self, provider: &str) -> Result<ClientOptions> {
         let options = match self.configured.get(provider) {
-            Some(settings) => settings.options(provider)?,
+            Some(settings) => ClientOptions::of(settings, provider)?,
             None => ClientOptions::new(),
         };
         Ok(match &self.http_client {

@@ -11,8 +11,6 @@ use super::Pipeline;
 use crate::diversity::{ExampleChoice, shown_of};
 use crate::engine::{PromptParts, RunParts, RunPrompts};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Observer;
-use crate::hooks::Hooks;
 use crate::input::GenerateByTopicInput;
 use crate::journal::{Answer, Entry, Journal};
 use crate::llm::Message;
@@ -21,11 +19,11 @@ use crate::random::Random;
 use crate::topic::Topic;
 
 impl Pipeline {
-    /// Returns the task that a record of the journal was asked for with: its prompt and its answer word for word, how that was
-    /// repaired, and what became of each candidate in it.
+    /// Returns a task of the journal: its prompt and its answer word for word, how that was repaired, and what became of each
+    /// candidate in it.
     ///
-    /// `ordinal` is the record's number in the run, as [`RecordMeta`](crate::record::RecordMeta) has it. The pipeline needs a
-    /// journal, and makes its records once more to find out; give it a
+    /// `task` is the number of the task that asked for a record, as [`RecordMeta`](crate::record::RecordMeta) has it. The pipeline
+    /// needs a journal, and makes its records once more to find out; give it a
     /// [`ReadOnlyJournal`](crate::journal::ReadOnlyJournal) and
     /// [`ModelRegistry::without_calls`](crate::llm::models::ModelRegistry::without_calls), so that nothing is asked and nothing
     /// is written.
@@ -37,12 +35,8 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// Where there is no journal or it cannot be read, and where it has no such record.
-    pub async fn explain<T>(
-        &self,
-        input: GenerateByTopicInput<T>,
-        ordinal: u64,
-    ) -> Result<TaskPreview>
+    /// Where there is no journal or it cannot be read, and where it has no answer to such a task.
+    pub async fn explain<T>(&self, input: GenerateByTopicInput<T>, task: u64) -> Result<TaskPreview>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -52,81 +46,45 @@ impl Pipeline {
                 "a record is led back to its prompt by the journal, and the pipeline has none";
             return Err(Error::new(ErrorKind::Config, message));
         };
-        let listening = Recorder::of_record(ordinal);
-        let observers = vec![listening.observer()];
-        self.make_again(&input, listening.hooks(), observers)
-            .await?;
-        let Some(mut task) = listening.into_task() else {
-            let message = format!("the journal has no record of number {ordinal}");
-            return Err(Error::new(ErrorKind::InvalidInput, message));
+        let missing = || {
+            let message = format!("the journal has no answer to the task of number {task}");
+            Error::new(ErrorKind::InvalidInput, message)
         };
-        let Some((seed, answer)) = answer_to(&*journal, task.task).await? else {
-            let message = "the journal no longer has the answer of that record";
-            return Err(Error::new(ErrorKind::Journal, message));
-        };
-        let texts = self.shown(&input, &answer).await?;
-        let prompt = prompt(&Arc::new(parts), seed, &task.topic, &answer, &texts)?;
-        task.calls = answer.calls(&prompt);
-        Ok(task)
-    }
-
-    /// Makes the records of the journal once more, for who listens.
-    async fn make_again<T>(
-        &self,
-        input: &GenerateByTopicInput<T>,
-        hooks: Hooks,
-        observers: Vec<Observer>,
-    ) -> Result<()>
-    where
-        T: DeserializeOwned + Send + 'static,
-    {
+        let (seed, answer) = answer_to(&*journal, task).await?.ok_or_else(missing)?;
+        let listening = Recorder::of_task(task);
+        // What the prompt showed of earlier records, by their numbers.
+        let shown: Arc<Mutex<HashMap<u64, String>>> = Arc::default();
+        let (keep, wanted) = (Arc::clone(&shown), answer.prompt.shown.clone());
+        let mut hooks = listening.hooks();
+        hooks.accepted.push(Arc::new(move |record| {
+            let ordinal = record.meta.ordinal;
+            if wanted.contains(&ordinal)
+                && let Some(text) = shown_of(record.data)
+            {
+                let mut kept = keep.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.insert(ordinal, text);
+            }
+        }));
         let mut listened = self.clone();
-        (listened.parts.hooks, listened.parts.observers) = (hooks, observers);
-        let mut run = listened.start::<T>(listened.run_parts(input)?)?;
+        listened.parts.hooks = hooks;
+        listened.parts.observers = vec![listening.observer()];
+        let mut run = listened.start::<T>(listened.run_parts(&input)?)?;
         while let Some(record) = run.next().await {
             match record {
                 // The answers are used up.
-                Err(error) if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Short) => {}
+                Err(error) if error.is_incomplete() => {}
                 record => drop(record?),
             }
         }
-        Ok(())
-    }
-
-    /// Returns what the prompt of an answer showed of earlier records.
-    async fn shown<T>(
-        &self,
-        input: &GenerateByTopicInput<T>,
-        answer: &Answer,
-    ) -> Result<Vec<String>>
-    where
-        T: DeserializeOwned + Send + 'static,
-    {
-        let wanted = &answer.prompt.shown;
-        if wanted.is_empty() {
-            return Ok(Vec::new());
-        }
-        let found: Arc<Mutex<HashMap<u64, String>>> = Arc::default();
-        let (keep, among) = (Arc::clone(&found), wanted.clone());
-        let hooks = Hooks {
-            accepted: vec![Arc::new(move |record| {
-                let ordinal = record.meta.ordinal;
-                if among.contains(&ordinal)
-                    && let Some(text) = shown_of(record.data)
-                {
-                    keep.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .insert(ordinal, text);
-                }
-            })],
-            ..Hooks::default()
-        };
-        self.make_again(input, hooks, Vec::new()).await?;
-        let found = found.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(wanted
-            .iter()
-            .filter_map(|ordinal| found.get(ordinal).cloned())
-            .collect())
+        let mut told = listening.into_task().ok_or_else(missing)?;
+        let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let texts = answer.prompt.shown.iter();
+        let texts: Vec<String> = texts
+            .filter_map(|ordinal| shown.get(ordinal).cloned())
+            .collect();
+        let prompt = prompt(&Arc::new(parts), seed, &told.topic, &answer, &texts)?;
+        told.calls = answer.calls(&prompt);
+        Ok(told)
     }
 }
 

@@ -27,21 +27,21 @@ struct Heard {
     tasks: Vec<TaskPreview>,
     /// Those of the task that is on its way: with one at a time, whatever is called is called for it.
     calls: Vec<CallPreview>,
-    /// The ordinal of the record whose task alone is kept.
+    /// The task that alone is kept.
     only: Option<u64>,
 }
 
 impl Recorder {
-    /// Listens for the task of one record.
-    pub(crate) fn of_record(ordinal: u64) -> Self {
+    /// Listens for one task.
+    pub(crate) fn of_task(task: u64) -> Self {
         let heard = Heard {
-            only: Some(ordinal),
+            only: Some(task),
             ..Heard::default()
         };
         Self(Arc::new(Mutex::new(heard)))
     }
 
-    /// Returns the task of the one record.
+    /// Returns the one task.
     pub(crate) fn into_task(self) -> Option<TaskPreview> {
         let mut heard = self.heard();
         heard.forget_others();
@@ -164,8 +164,7 @@ impl Heard {
     /// Forgets the tasks that are not wanted.
     fn forget_others(&mut self) {
         if let Some(wanted) = self.only {
-            let is_it = |record: &RecordPreview| matches!(record.verdict, RecordVerdict::Accepted { ordinal } if ordinal == wanted);
-            self.tasks.retain(|task| task.records.iter().any(is_it));
+            self.tasks.retain(|task| task.task == wanted);
         }
     }
 

@@ -33,13 +33,6 @@ impl<'a> StableContext<'a> {
             wrapper,
         }
     }
-
-    /// Sets what to generate.
-    #[must_use]
-    pub fn with_instruction(mut self, instruction: Option<&'a str>) -> Self {
-        self.instruction = instruction;
-        self
-    }
 }
 
 /// What changes with every call for records.
@@ -98,62 +91,6 @@ impl<'a> AskContext<'a> {
             feedback: None,
             skeleton: None,
         }
-    }
-
-    /// Sets what to generate.
-    #[must_use]
-    pub fn with_instruction(mut self, instruction: Option<&'a str>) -> Self {
-        self.instruction = instruction;
-        self
-    }
-
-    /// Sets the number of the row of source data that the topic is.
-    #[must_use]
-    pub fn with_row(mut self, row: Option<u64>) -> Self {
-        self.row = row;
-        self
-    }
-
-    /// Sets what records are asked for with beside the topic.
-    #[must_use]
-    pub fn with_variables(mut self, variables: &'a Map<String, Value>) -> Self {
-        self.variables = variables;
-        self
-    }
-
-    /// Sets the point of view.
-    #[must_use]
-    pub fn with_angle(mut self, angle: Option<&'a str>) -> Self {
-        self.angle = angle;
-        self
-    }
-
-    /// Sets the records that show what is wanted.
-    #[must_use]
-    pub fn with_examples(mut self, examples: &'a [String]) -> Self {
-        self.examples = examples;
-        self
-    }
-
-    /// Sets the records that are not to be repeated.
-    #[must_use]
-    pub fn with_avoid(mut self, avoid: &'a [String]) -> Self {
-        self.avoid = avoid;
-        self
-    }
-
-    /// Sets what was wrong with the last answer.
-    #[must_use]
-    pub fn with_feedback(mut self, feedback: Option<&'a str>) -> Self {
-        self.feedback = feedback;
-        self
-    }
-
-    /// Sets the form of an answer.
-    #[must_use]
-    pub fn with_skeleton(mut self, skeleton: Option<&'a str>) -> Self {
-        self.skeleton = skeleton;
-        self
     }
 }
 

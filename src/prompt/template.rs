@@ -321,23 +321,26 @@ mod tests {
         };
         match case["prompt"].as_str().unwrap() {
             "stable" => {
-                let context = StableContext::new(text("schema").unwrap(), "records");
-                prompts
-                    .stable(&context.with_instruction(text("instruction")))
-                    .unwrap()
+                let context = StableContext {
+                    instruction: text("instruction"),
+                    ..StableContext::new(text("schema").unwrap(), "records")
+                };
+                prompts.stable(&context).unwrap()
             }
             "ask" => {
                 let (avoid, examples) = (names("avoid"), names("examples"));
                 let variables = case["variables"].as_object().cloned().unwrap_or_default();
-                let context = AskContext::new(text("topic").unwrap(), count)
-                    .with_row(case["row"].as_u64())
-                    .with_variables(&variables)
-                    .with_instruction(text("instruction"))
-                    .with_skeleton(text("skeleton"))
-                    .with_angle(text("angle"))
-                    .with_examples(&examples)
-                    .with_avoid(&avoid)
-                    .with_feedback(text("feedback"));
+                let context = AskContext {
+                    row: case["row"].as_u64(),
+                    variables: &variables,
+                    instruction: text("instruction"),
+                    skeleton: text("skeleton"),
+                    angle: text("angle"),
+                    examples: &examples,
+                    avoid: &avoid,
+                    feedback: text("feedback"),
+                    ..AskContext::new(text("topic").unwrap(), count)
+                };
                 prompts.ask(&context).unwrap()
             }
             "topics" => {
@@ -383,7 +386,10 @@ mod tests {
             ask.lines().any(|line| line == format!("Topic: {hostile}")),
             "{ask}"
         );
-        let stable = StableContext::new(hostile, "records").with_instruction(Some(hostile));
+        let stable = StableContext {
+            instruction: Some(hostile),
+            ..StableContext::new(hostile, "records")
+        };
         assert_eq!(prompts.stable(&stable).unwrap().matches(hostile).count(), 2);
     }
 

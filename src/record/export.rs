@@ -1,231 +1,71 @@
-//! The exported form of a record: its data with the topic beside it, written through without a copy.
+//! The exported form of a record: its data with the topic and its labels beside it.
 
-use std::fmt::{self, Write as _};
-use std::iter;
-
-use serde::ser::{Impossible, SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::topic::Topic;
+use super::{JsonRecord, Record};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The field that holds the topic.
 const TOPIC: &str = "topic";
 
-/// Serialises data that is a map or a struct, with a topic and its labels as its last fields unless it has such of its own.
-pub(super) struct WithTopic<'a, S> {
-    pub(super) inner: S,
-    pub(super) topic: &'a Topic,
-}
+const NOT_AN_OBJECT: &str = "a record does not serialise to a JSON object";
 
-/// The fields of a record as they are written.
-pub(super) struct Fields<'a, M> {
-    inner: M,
-    topic: &'a Topic,
-    /// Those of the fields to add that the data has.
-    own: Vec<&'a str>,
-}
-
-impl<M: SerializeMap> Fields<'_, M> {
-    fn note<T: Serialize + ?Sized>(&mut self, key: &T) {
-        let topic = self.topic;
-        let names = topic.labels().map(|(name, _)| name);
-        let own = iter::once(TOPIC).chain(names).filter(|name| is(key, name));
-        self.own.extend(own);
-    }
-
-    fn add(mut self) -> Result<M::Ok, M::Error> {
-        let topic = self.topic;
-        let name = Value::from(topic.name());
-        // A label may have the topic's name, and stands for it.
-        let mut fields: Vec<(&str, &Value)> = topic.labels().collect();
-        if fields.iter().all(|(name, _)| *name != TOPIC) {
-            fields.insert(0, (TOPIC, &name));
-        }
-        for (name, value) in fields {
-            if !self.own.contains(&name) {
-                self.inner.serialize_entry(name, value)?;
+impl<T: Serialize> Record<T> {
+    /// Returns the record as it is exported: its data, and at the end its topic under `topic`, the values of attributes that it
+    /// was asked for with, and what is kept of its row of source data. What the data has of its own is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// Where the data does not serialise to a JSON object.
+    pub fn to_json(&self) -> Result<JsonRecord> {
+        let not_an_object = || Error::new(ErrorKind::Sink, NOT_AN_OBJECT);
+        match serde_json::to_value(&self.data) {
+            Ok(Value::Object(mut data)) => {
+                data.extend(self.added_to(&data));
+                Ok(data)
             }
-        }
-        self.inner.end()
-    }
-}
-
-fn not_an_object<T, E: serde::ser::Error>() -> Result<T, E> {
-    Err(E::custom("a record does not serialise to a JSON object"))
-}
-
-macro_rules! refuse {
-    ($($method:ident($($argument:ty),*);)*) => {
-        $(fn $method(self, $(_: $argument),*) -> Result<S::Ok, S::Error> {
-            not_an_object()
-        })*
-    };
-}
-
-impl<'a, S: Serializer> Serializer for WithTopic<'a, S> {
-    type Ok = S::Ok;
-    type Error = S::Error;
-    type SerializeSeq = Impossible<S::Ok, S::Error>;
-    type SerializeTuple = Impossible<S::Ok, S::Error>;
-    type SerializeTupleStruct = Impossible<S::Ok, S::Error>;
-    type SerializeTupleVariant = Impossible<S::Ok, S::Error>;
-    type SerializeMap = Fields<'a, S::SerializeMap>;
-    type SerializeStruct = Fields<'a, S::SerializeMap>;
-    type SerializeStructVariant = Impossible<S::Ok, S::Error>;
-
-    // How many fields there will be is not told, since whether the topic is one of them is not known yet.
-    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
-        Ok(Fields {
-            inner: self.inner.serialize_map(None)?,
-            topic: self.topic,
-            own: Vec::new(),
-        })
-    }
-
-    fn serialize_struct(
-        self,
-        _: &'static str,
-        fields: usize,
-    ) -> Result<Self::SerializeStruct, S::Error> {
-        self.serialize_map(Some(fields))
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        value.serialize(self)
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        value: &T,
-    ) -> Result<S::Ok, S::Error> {
-        value.serialize(self)
-    }
-
-    refuse! {
-        serialize_bool(bool);
-        serialize_i8(i8);
-        serialize_i16(i16);
-        serialize_i32(i32);
-        serialize_i64(i64);
-        serialize_u8(u8);
-        serialize_u16(u16);
-        serialize_u32(u32);
-        serialize_u64(u64);
-        serialize_f32(f32);
-        serialize_f64(f64);
-        serialize_char(char);
-        serialize_str(&str);
-        serialize_bytes(&[u8]);
-        serialize_none();
-        serialize_unit();
-        serialize_unit_struct(&'static str);
-        serialize_unit_variant(&'static str, u32, &'static str);
-    }
-
-    // A variant with content is an object of one key, which is no record: internally tagged enums are, and
-    // they serialise as maps.
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<S::Ok, S::Error> {
-        not_an_object()
-    }
-
-    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
-        not_an_object()
-    }
-
-    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, S::Error> {
-        not_an_object()
-    }
-
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleStruct, S::Error> {
-        not_an_object()
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleVariant, S::Error> {
-        not_an_object()
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant, S::Error> {
-        not_an_object()
-    }
-}
-
-impl<M: SerializeMap> SerializeMap for Fields<'_, M> {
-    type Ok = M::Ok;
-    type Error = M::Error;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), M::Error> {
-        self.note(key);
-        self.inner.serialize_key(key)
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), M::Error> {
-        self.inner.serialize_value(value)
-    }
-
-    fn end(self) -> Result<M::Ok, M::Error> {
-        self.add()
-    }
-}
-
-impl<M: SerializeMap> SerializeStruct for Fields<'_, M> {
-    type Ok = M::Ok;
-    type Error = M::Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        key: &'static str,
-        value: &T,
-    ) -> Result<(), M::Error> {
-        self.note(key);
-        self.inner.serialize_entry(key, value)
-    }
-
-    fn end(self) -> Result<M::Ok, M::Error> {
-        SerializeMap::end(self)
-    }
-}
-
-/// Whether a key has this name. Keys are texts, numbers or unit variants, all of which can be displayed.
-fn is<T: Serialize + ?Sized>(key: &T, name: &str) -> bool {
-    struct Shown<'a, T: ?Sized>(&'a T);
-    impl<T: Serialize + ?Sized> fmt::Display for Shown<'_, T> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            self.0.serialize(f)
+            Ok(_) => Err(not_an_object()),
+            Err(error) => Err(not_an_object().with_source(error)),
         }
     }
-    struct Compared<'a>(&'a str);
-    impl fmt::Write for Compared<'_> {
-        fn write_str(&mut self, part: &str) -> fmt::Result {
-            self.0 = self.0.strip_prefix(part).ok_or(fmt::Error)?;
-            Ok(())
+
+    /// Returns what is written beside the data, unless the data has such of its own.
+    fn added_to(&self, data: &JsonRecord) -> JsonRecord {
+        let labels = self.topic.labels();
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.clone()));
+        let labels: JsonRecord = labels.collect();
+        let mut added = JsonRecord::new();
+        // A label may have the topic's name, and stands for it.
+        if !labels.contains_key(TOPIC) {
+            added.insert(TOPIC.to_owned(), self.topic.name().into());
         }
+        added.extend(labels);
+        added.retain(|name, _| !data.contains_key(name));
+        added
     }
-    let mut rest = Compared(name);
-    write!(rest, "{}", Shown(key)).is_ok() && rest.0.is_empty()
+}
+
+/// Serialises as [`Record::to_json`] does.
+impl<T: Serialize> Serialize for Record<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // The data itself is written: numbers have the digits that their types give them.
+        #[derive(Serialize)]
+        struct Exported<'a, T> {
+            #[serde(flatten)]
+            data: &'a T,
+            #[serde(flatten)]
+            added: JsonRecord,
+        }
+        let Ok(Value::Object(own)) = serde_json::to_value(&self.data) else {
+            return Err(serde::ser::Error::custom(NOT_AN_OBJECT));
+        };
+        let exported = Exported {
+            data: &self.data,
+            added: self.added_to(&own),
+        };
+        exported.serialize(serializer)
+    }
 }
 
 #[cfg(test)]
@@ -236,19 +76,16 @@ mod tests {
     use serde_json::Map;
 
     use super::*;
-    use crate::topic::Row;
+    use crate::record::RecordMeta;
+    use crate::topic::{Row, Topic};
 
     fn exported(data: impl Serialize) -> Result<String, serde_json::Error> {
         exported_under(&Topic::new("graphs"), data)
     }
 
     fn exported_under(topic: &Topic, data: impl Serialize) -> Result<String, serde_json::Error> {
-        let mut text = Vec::new();
-        data.serialize(WithTopic {
-            inner: &mut serde_json::Serializer::new(&mut text),
-            topic,
-        })?;
-        Ok(String::from_utf8(text).expect("JSON is UTF-8"))
+        let meta = RecordMeta::new(0, 0, "offline/loom");
+        serde_json::to_string(&Record::new(topic.clone(), data, meta))
     }
 
     #[derive(Serialize)]

@@ -208,12 +208,6 @@ impl Field {
         &self.name
     }
 
-    /// Returns the type.
-    #[must_use]
-    pub fn field_type(&self) -> FieldType {
-        self.kind
-    }
-
     /// Returns whether a record must have the field.
     #[must_use]
     pub fn is_required(&self) -> bool {

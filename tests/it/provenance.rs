@@ -239,7 +239,7 @@ async fn a_record_is_explained_by_the_very_prompt_and_answer_it_comes_from() {
         let ordinal = record.meta.ordinal;
         let task = made
             .pipeline
-            .explain(input(200), ordinal)
+            .explain(input(200), record.meta.task)
             .await
             .expect("it is there");
         let answer = &made.answers[&record.meta.task];
@@ -272,6 +272,6 @@ async fn a_record_is_explained_by_the_very_prompt_and_answer_it_comes_from() {
     assert!(
         none.unwrap_err()
             .to_string()
-            .contains("no record of number 5000")
+            .contains("no answer to the task of number 5000")
     );
 }

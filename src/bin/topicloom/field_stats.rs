@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde_json::Value;
 use topicloom::JsonRecord;
 use topicloom::filter::Language;
+use topicloom::random::{Random, Reservoir};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::records::in_words;
-use crate::reservoir::Reservoir;
 
 /// Fields that are looked at; further ones are only counted.
 const MOST_FIELDS: usize = 100;
@@ -232,7 +232,7 @@ impl Default for Sample {
             sum: 0.0,
             least: f64::INFINITY,
             most: f64::NEG_INFINITY,
-            kept: Reservoir::new(SAMPLE),
+            kept: Reservoir::new(SAMPLE, Random::new(0)),
         }
     }
 }

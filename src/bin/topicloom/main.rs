@@ -40,7 +40,6 @@ mod records;
 #[cfg(test)]
 mod reference;
 mod replay;
-mod reservoir;
 mod run;
 mod show;
 mod signals;

@@ -13,6 +13,7 @@ use topicloom::llm::price::Usd;
 use topicloom::{Error, RunEvent};
 
 use crate::out;
+use crate::page::span;
 
 /// Time between lines where standard error is not a terminal: often enough to see that it lives, and a run of a
 /// day leaves a log that can be read.
@@ -337,10 +338,14 @@ impl State {
         if let Some(rate) = self.rate() {
             let _ = write!(said, ", {rate:.1} a second");
             let left = self.requested.unwrap_or(0).saturating_sub(self.accepted);
-            #[allow(clippy::cast_precision_loss)]
-            let seconds = left as f64 / rate;
+            #[allow(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss
+            )]
+            let seconds = (left as f64 / rate).ceil() as u64;
             if left > 0 {
-                let _ = write!(said, ", {} left", InTime(seconds));
+                let _ = write!(said, ", {} left", span(seconds.saturating_mul(1000)));
             }
         }
         match self.calls_failed {
@@ -396,21 +401,6 @@ impl fmt::Display for Short {
             0..1_000 => write!(f, "{}", self.0),
             1_000..1_000_000 => write!(f, "{:.1}k", number / 1e3),
             _ => write!(f, "{:.1}M", number / 1e6),
-        }
-    }
-}
-
-/// A time in its two largest units.
-struct InTime(f64);
-
-impl fmt::Display for InTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let seconds = self.0.ceil() as u64;
-        match seconds {
-            0..60 => write!(f, "{seconds} s"),
-            60..3_600 => write!(f, "{} min {} s", seconds / 60, seconds % 60),
-            _ => write!(f, "{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
         }
     }
 }

@@ -111,16 +111,12 @@ pub(crate) async fn each(
                     return Ok(());
                 }
             }
-            Err(error) if is_incomplete(&error) => break,
+            // The answers are used up.
+            Err(error) if error.is_incomplete() => break,
             Err(error) => return Err(error),
         }
     }
     // The stream has an end behind its error, and the report comes with it.
     while run.next().await.is_some() {}
     Ok(())
-}
-
-/// Whether the answers of the journal are used up, rather than anything wrong with them.
-fn is_incomplete(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Short)
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use console::{Term, measure_text_width};
-use topicloom::random::Random;
+use topicloom::random::{Random, Reservoir};
 use topicloom::record::at_path;
 use topicloom::{Error, ErrorKind, JsonRecord, Result};
 
@@ -23,35 +23,30 @@ type Placed = (String, u64, JsonRecord);
 pub(crate) async fn show(args: ShowArgs) -> Result<()> {
     let filters = filters(&args)?;
     let records = Records::of(args.data)?;
-    let mut random = args.seed.map(Random::new);
+    let mut sample = args
+        .seed
+        .map(|seed| Reservoir::new(args.records, Random::new(seed)));
     let (mut page, mut found): (Vec<Placed>, u64) = (Vec::new(), 0);
     records
         .each(async |row: Row<'_>| {
-            if !filters
-                .iter()
-                .all(|(field, value)| has(&row.data, field, value))
-            {
+            let has = |(field, value): &(String, String)| has(&row.data, field, value);
+            if !filters.iter().all(has) {
                 return Ok(ControlFlow::Continue(()));
             }
             found += 1;
             let placed = (row.source.to_owned(), row.number, row.data);
-            if let Some(random) = random.as_mut().filter(|_| page.len() == args.records) {
-                let place = usize::try_from(random.below(found)).unwrap_or(usize::MAX);
-                if let Some(kept) = page.get_mut(place) {
-                    *kept = placed;
-                }
-            } else if found > args.skip && page.len() < args.records {
+            if let Some(sample) = &mut sample {
+                sample.add(|| placed);
+            } else if found > args.skip + args.records as u64 {
+                // One more tells whether there are more.
+                return Ok(ControlFlow::Break(()));
+            } else if found > args.skip {
                 page.push(placed);
             }
-            // One more tells whether there are more.
-            let is_full = args.seed.is_none() && found > args.skip + args.records as u64;
-            Ok(if is_full {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
+            Ok(ControlFlow::Continue(()))
         })
         .await?;
+    page.extend(sample.map(Reservoir::into_kept).into_iter().flatten());
     page.sort_by(|(source, number, _), (other, its, _)| (source, number).cmp(&(other, its)));
     let width = usize::from(Term::stdout().size().1);
     if args.table && !page.is_empty() {

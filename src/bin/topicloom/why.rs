@@ -70,7 +70,7 @@ pub(crate) async fn why(args: WhyArgs) -> Result<()> {
     {
         out::line(format_args!("the judge's words: {words}"))?;
     }
-    let task = pipeline.explain(input, record.meta.ordinal).await?;
+    let task = pipeline.explain(input, record.meta.task).await?;
     out::line(format_args!("\n{task}"))
 }
 

@@ -2,8 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::hashed::HashedMap;
-use super::tokens::hash;
+use super::hashed::{HashedMap, hash};
 
 /// What a word of grammar does; the data file explains each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

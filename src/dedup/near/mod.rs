@@ -1,10 +1,12 @@
 //! Finds records that say the same in slightly other words.
 
+mod detail;
 mod details;
 mod function_words;
 mod hashed;
 mod memory;
 mod phrase;
+mod reader;
 mod reading;
 mod sentences;
 mod stem;
@@ -22,8 +24,9 @@ use super::compared::{Compared, compared_settings};
 use super::{Deduplicator, Fields};
 use crate::candidate::Candidate;
 use crate::error::Result;
-use reading::{Reader, Reading, mix};
-use tokens::hash;
+use hashed::{hash, mix};
+use reader::Reader;
+use reading::Reading;
 
 pub(super) use details::{Details, Difference};
 pub use memory::NearMemory;

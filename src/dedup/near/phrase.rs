@@ -1,6 +1,6 @@
 //! A phrase: words that stand together, and the word that opens them.
 
-use super::reading::mix;
+use super::hashed::mix;
 
 /// The phrase that is being read. Kept and cleared, so that a record needs few allocations.
 #[derive(Debug, Default)]

@@ -1,18 +1,7 @@
 //! What a text says: the words that carry meaning, their order, and the phrases they stand in.
 
-use super::details::{Detail, DetailKind};
-use super::phrase::Phrase;
-use super::sentences::write;
-use super::text::{is_code, normalised};
-use super::tokens::{Tokens, hash, squeezed};
-use crate::dedup::fold::fold_case;
-
-/// Mixes two hashes; the order matters.
-#[allow(clippy::cast_possible_truncation)] // Both halves of the product are wanted.
-pub(super) fn mix(a: u64, b: u64) -> u64 {
-    let product = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b ^ 0xd6e8_feb8_6659_fd93);
-    (product >> 64) as u64 ^ product as u64
-}
+use super::detail::{Detail, DetailKind};
+use super::hashed::mix;
 
 /// What is compared of a record.
 ///
@@ -104,40 +93,6 @@ impl Reading {
     pub(super) fn keep(&mut self, word: u64, kind: DetailKind) {
         if let Some(words) = &mut self.words {
             words.push(Detail::new(word, kind));
-        }
-    }
-}
-
-/// Reads texts, one after the other.
-#[derive(Debug, Default)]
-pub(super) struct Reader {
-    tokens: Tokens,
-    phrase: Phrase,
-}
-
-impl Reader {
-    /// Adds what a text says, at a place that tells its field from the others.
-    pub(super) fn read(&mut self, text: &str, place: u64, reading: &mut Reading) {
-        let text = normalised(text);
-        if text.trim().is_empty() {
-            return;
-        }
-        if is_code(&text) {
-            return reading.add_exact(place, squeezed(&text));
-        }
-        self.tokens.read(&text);
-        let before = reading.sentences.len();
-        write(&self.tokens.list, place, &mut self.phrase, reading);
-        if reading.sentences.len() == before {
-            // Words of grammar alone.
-            let small = text
-                .split_whitespace()
-                .flat_map(|word| word.chars().flat_map(fold_case).chain([' ']));
-            let small: String = small.collect();
-            reading.add_exact(
-                place,
-                hash(small.trim_end_matches(['.', '?', '!', ' ']).as_bytes()),
-            );
         }
     }
 }

@@ -1,10 +1,11 @@
 //! From the tokens of a text to what its sentences say.
 
-use super::details::DetailKind;
+use super::detail::DetailKind;
 use super::function_words::{Language, Role};
+use super::hashed::{hash, mix};
 use super::phrase::{Form, Label, Phrase};
-use super::reading::{Reading, Sentence, mix};
-use super::tokens::{Capitals, Exact, Token, Word, hash};
+use super::reading::{Reading, Sentence};
+use super::tokens::{Capitals, Exact, Token, Word};
 
 /// What stands for a question that asks for a yes or a no.
 const YES_OR_NO: u64 = 0x79_6e;

@@ -3,17 +3,12 @@
 use std::borrow::Cow;
 
 use unicode_segmentation::UnicodeSegmentation;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::function_words::{self, Roles};
+use super::hashed::hash;
 use super::stem::Stem;
 use super::text::quoted;
 use crate::dedup::fold::fold_case;
-
-/// Hashes bytes the same way on every platform and in every version.
-pub(super) fn hash(bytes: &[u8]) -> u64 {
-    xxh3_64(bytes)
-}
 
 /// A part of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -114,13 +114,6 @@ impl Price {
         self
     }
 
-    /// Sets the most tokens that an answer can have.
-    #[must_use]
-    pub fn with_max_output_tokens(mut self, tokens: u64) -> Self {
-        self.max_output_tokens = Some(tokens);
-        self
-    }
-
     /// Returns what a call cost, rounded up to a nano-dollar.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Usd {

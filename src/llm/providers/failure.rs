@@ -18,6 +18,23 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
+    pub(super) const QUOTA: Self = Self::new(
+        ErrorKind::Quota,
+        "no credit is left with the provider, or a spending limit is reached",
+    );
+    pub(super) const FILTER: Self = Self::new(
+        ErrorKind::ContentFilter,
+        "the provider's content filter stopped the answer",
+    );
+    pub(super) const CONTEXT: Self = Self::new(
+        ErrorKind::ContextLength,
+        "the prompt and the asked-for output do not fit into the model's context",
+    );
+    pub(super) const SCHEMA: Self = Self::new(
+        ErrorKind::SchemaRefused,
+        "the provider refuses this schema, or this way of asking for structured output",
+    );
+
     pub(super) const fn new(kind: ErrorKind, message: &'static str) -> Self {
         Self { kind, message }
     }

@@ -47,9 +47,12 @@ pub use presets::{Preset, presets};
 #[cfg(feature = "providers")]
 pub(super) use presets::{base_url_variables, preset};
 
+#[cfg(feature = "providers")]
+use crate::llm::known_provider::KnownProvider;
+
 /// Describes all of them: those of OpenAI's format, and then those of a protocol of their own.
 #[cfg(feature = "providers")]
-pub(super) fn known() -> Vec<super::models::KnownProvider> {
+pub(super) fn known() -> Vec<KnownProvider> {
     use presets::key_variables;
     let own = [
         (
@@ -81,15 +84,13 @@ pub(super) fn known() -> Vec<super::models::KnownProvider> {
     compatible
         .chain(own)
         .map(
-            |(name, base_url, base_url_variables, key_variables, needs_key)| {
-                super::models::KnownProvider {
-                    name,
-                    other_names: super::model_name::other_names(name).collect(),
-                    base_url,
-                    base_url_variables,
-                    key_variables,
-                    needs_key,
-                }
+            |(name, base_url, base_url_variables, key_variables, needs_key)| KnownProvider {
+                name,
+                other_names: crate::llm::model_name::other_names(name).collect(),
+                base_url,
+                base_url_variables,
+                key_variables,
+                needs_key,
             },
         )
         .collect()

@@ -8,7 +8,8 @@ use super::presets::{OLLAMA_HOST, base_url_variables, key_variables};
 use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::http::{Endpoint, Transport};
-use crate::llm::{ApiKey, OutputMode};
+use crate::llm::provider_settings::{MASK, expanded};
+use crate::llm::{ApiKey, OutputMode, ProviderSettings};
 use crate::schema::Dialect;
 
 /// What a caller can set on any provider client; what is not set comes from the environment and the
@@ -39,6 +40,30 @@ impl ClientOptions {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Starts with what an input says of a provider.
+    pub(in crate::llm) fn of(settings: &ProviderSettings, provider: &str) -> Result<Self> {
+        let mut options = Self::new();
+        if let Some(url) = &settings.base_url {
+            options = options.base_url(expanded(url)?);
+        }
+        if let Some(variable) = &settings.api_key_env {
+            options = options.api_key_variable(variable);
+        }
+        for (name, value) in &settings.headers {
+            if value == MASK {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!(
+                        "the header `{name}` of `{provider}` was masked when the input was written down; have its value \
+                         name an environment variable, such as `${{TOKEN}}`"
+                    ),
+                ));
+            }
+            options = options.header(name, expanded(value)?);
+        }
+        Ok(options.asked_for(settings.output_mode, settings.dialect))
     }
 
     /// Sends to this base URL instead of the provider's own or the one in the environment. A query stays on
@@ -90,22 +115,9 @@ impl ClientOptions {
         self
     }
 
-    /// Says how this server can be asked for structured output, best first, and the part of JSON Schema it
-    /// understands, where its preset does not know.
-    #[must_use]
-    pub fn structured_output(mut self, modes: &'static [OutputMode], dialect: Dialect) -> Self {
-        self.output_modes = Some(modes);
-        self.dialect = Some(dialect);
-        self
-    }
-
     /// Says the firmest way in which this server can be asked for structured output, and what it understands of JSON
     /// Schema, where either is given.
-    pub(in crate::llm) fn asked_for(
-        mut self,
-        firmest: Option<OutputMode>,
-        dialect: Option<Dialect>,
-    ) -> Self {
+    fn asked_for(mut self, firmest: Option<OutputMode>, dialect: Option<Dialect>) -> Self {
         use OutputMode::{Json, Prompt, Schema, Strict, Tool};
         const ALL: [OutputMode; 5] = [Strict, Schema, Tool, Json, Prompt];
         const MODES: &[OutputMode] = &[Strict, Schema, Tool, Json];
@@ -342,5 +354,15 @@ mod tests {
                 .contains("TOPICLOOM_NO_SUCH or TOPICLOOM_NOR_THIS"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_masked_header_says_how_to_name_it() {
+        let settings = ProviderSettings {
+            headers: [("X-Token".to_owned(), MASK.to_owned())].into(),
+            ..ProviderSettings::default()
+        };
+        let error = ClientOptions::of(&settings, "house").unwrap_err();
+        assert!(error.message().contains("environment variable"), "{error}");
     }
 }

@@ -22,8 +22,10 @@ const HOSTILE: &str = "{{ 7 * 7 }} {% for x in y %} \"quoted\"\n\u{202e}";
 /// ```
 pub fn prompts(prompts: &impl Prompts) {
     for instruction in [None, Some("about rivers"), Some(HOSTILE)] {
-        let context =
-            StableContext::new("{ name: string }", "records").with_instruction(instruction);
+        let context = StableContext {
+            instruction,
+            ..StableContext::new("{ name: string }", "records")
+        };
         let text = rendered(prompts.stable(&context));
         assert_eq!(
             text,
@@ -47,11 +49,13 @@ pub fn prompts(prompts: &impl Prompts) {
         let avoid = ["What is the delta of the Nile?".to_owned()];
         let variables = Map::from_iter([("level".to_owned(), "hard".into())]);
         let examples = [r#"{"name":"Rhine"}"#.to_owned()];
-        let context = AskContext::new(topic, 3)
-            .with_variables(&variables)
-            .with_examples(&examples)
-            .with_avoid(&avoid)
-            .with_feedback(Some("`name` is missing"));
+        let context = AskContext {
+            variables: &variables,
+            examples: &examples,
+            avoid: &avoid,
+            feedback: Some("`name` is missing"),
+            ..AskContext::new(topic, 3)
+        };
         let text = rendered(prompts.ask(&context));
         assert_eq!(
             text,

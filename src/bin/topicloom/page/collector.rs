@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 use topicloom::dedup::Neighbours;
 use topicloom::hooks::Rejected;
+use topicloom::random::{Random, Reservoir};
 use topicloom::schema::RecordSchema;
 use topicloom::{JsonRecord, PipelineBuilder, Record};
 
@@ -14,7 +15,6 @@ use super::words::{count, cut, percent};
 use super::{MOST_ROWS, NAME, TEXT};
 use crate::field_stats::{FieldStats, float};
 use crate::records::in_words;
-use crate::reservoir::Reservoir;
 
 /// Records that are compared with each other.
 const COMPARED: usize = 20_000;
@@ -50,7 +50,7 @@ impl Default for Collected {
         Self {
             stats: FieldStats::default(),
             by_task: HashMap::new(),
-            sample: Reservoir::new(COMPARED),
+            sample: Reservoir::new(COMPARED, Random::new(0)),
             refusals: BTreeMap::new(),
         }
     }

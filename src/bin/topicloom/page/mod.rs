@@ -30,6 +30,7 @@ use crate::{database, input};
 
 pub(crate) use self::collector::Collector;
 pub(crate) use self::course::Course;
+pub(crate) use self::words::span;
 
 /// Rows of each list that are shown; what is behind them is summed up.
 const MOST_ROWS: usize = 30;

@@ -28,7 +28,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// Writes milliseconds in the two largest units.
-pub(super) fn span(milliseconds: u64) -> String {
+pub(crate) fn span(milliseconds: u64) -> String {
     let seconds = (milliseconds + 500) / 1000;
     let two = |large: u64, large_name, small: u64, small_name| match small {
         0 => format!("{large} {large_name}"),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::failure::{Call, Refusal, Verdict, by_status};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::llm::OutputFormat;
 use crate::llm::http::{Reply, retry_hint};
 
@@ -84,31 +84,19 @@ fn refusal(body: &Value) -> Refusal {
 /// Decides what a refusal comes down to.
 fn verdict(status: u16, refusal: &Refusal, structured: bool) -> Verdict {
     if refusal.says(QUOTA) || (status == 400 && refusal.mentions(QUOTA_MESSAGES)) {
-        return Verdict::new(
-            ErrorKind::Quota,
-            "no credit is left with the provider, or a spending limit is reached",
-        );
+        return Verdict::QUOTA;
     }
     if status != 400 {
         return by_status(status);
     }
     if refusal.mentions(FILTER_MESSAGES) {
-        return Verdict::new(
-            ErrorKind::ContentFilter,
-            "the provider's content filter stopped the answer",
-        );
+        return Verdict::FILTER;
     }
     if refusal.mentions(CONTEXT_MESSAGES) {
-        return Verdict::new(
-            ErrorKind::ContextLength,
-            "the prompt and the asked-for output do not fit into the model's context",
-        );
+        return Verdict::CONTEXT;
     }
     if structured && refusal.mentions(SCHEMA_MESSAGES) {
-        return Verdict::new(
-            ErrorKind::SchemaRefused,
-            "the provider refuses this schema, or this way of asking for structured output",
-        );
+        return Verdict::SCHEMA;
     }
     by_status(status)
 }

@@ -119,10 +119,7 @@ fn verdict(status: u16, details: &Details, structured: bool) -> Verdict {
         );
     }
     if matches!(status, 400 | 403 | 429) && refusal.mentions(QUOTA_MESSAGES) {
-        return Verdict::new(
-            ErrorKind::Quota,
-            "no credit is left with the provider, or a spending limit is reached",
-        );
+        return Verdict::QUOTA;
     }
     if refusal.says(KEY) {
         return by_status(401);
@@ -135,16 +132,10 @@ fn verdict(status: u16, details: &Details, structured: bool) -> Verdict {
         return by_status(403);
     }
     if refusal.mentions(CONTEXT_MESSAGES) {
-        return Verdict::new(
-            ErrorKind::ContextLength,
-            "the prompt and the asked-for output do not fit into the model's context",
-        );
+        return Verdict::CONTEXT;
     }
     if structured && refusal.mentions(SCHEMA_MESSAGES) {
-        return Verdict::new(
-            ErrorKind::SchemaRefused,
-            "the provider refuses this schema, or this way of asking for structured output",
-        );
+        return Verdict::SCHEMA;
     }
     by_status(status)
 }

@@ -22,7 +22,7 @@ use crate::random::Random;
 use crate::schema::Dialect;
 
 use sample::Sampler;
-use text::{Length, Writer};
+use text::Writer;
 
 /// Answers every request at once, on its own, with made-up data that fits the asked-for schema.
 ///
@@ -47,9 +47,9 @@ use text::{Length, Writer};
 /// Tokens are counted as one for every four bytes of the messages, the schema and the answer.
 ///
 /// It understands JSON Schema of draft 2020-12 with references inside the schema (recursive ones too), `allOf`,
-/// `anyOf`, `oneOf`, `not`, `if`, and patterns without back-references and lookbehind. What it cannot satisfy it
-/// refuses, naming keyword and place; `unevaluatedProperties`, `unevaluatedItems` and `dependentSchemas` are kept
-/// more strictly than they ask.
+/// `anyOf`, `oneOf`, `not`, `if`, and patterns without back-references and lookbehind. What it cannot build in it draws
+/// until it fits, and what it does not hit it refuses, naming keyword and place; `dependentSchemas` is kept more strictly
+/// than it asks.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -120,9 +120,9 @@ impl OfflineModel {
         Ok(match schema {
             Some(schema) => Sampler::new(schema, &mut writer).value(schema)?.to_string(),
             None if matches!(request.output, OutputFormat::Json) => {
-                json!({ "text": writer.text("text", Length::default()) }).to_string()
+                json!({ "text": writer.text("text", &(0..=usize::MAX)) }).to_string()
             }
-            None => writer.text("text", Length::default()),
+            None => writer.text("text", &(0..=usize::MAX)),
         })
     }
 }

@@ -1,14 +1,12 @@
 //! Values that fit a JSON Schema: what can be built in is, and the rest is drawn until a validator accepts it.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use super::number;
-use super::pattern::Pattern;
-use super::text::{Length, Writer, usual_range};
-use crate::error::{Error, ErrorKind};
+use super::text::{Writer, usual_range};
+use super::{number, pattern};
+use crate::error::{Error, ErrorKind, Result};
 use crate::schema::dialect::merge::{Merged, merge, with_enum};
 use crate::schema::types::{allow, names, type_of};
 use crate::schema::{PartValidator, walk};
@@ -26,60 +24,41 @@ const ROOMY_DEPTH: usize = 12;
 /// The same for a reference inside of itself.
 const MAX_NESTING: usize = 10;
 const ROOMY_NESTING: usize = 2;
-/// The longest text and list.
-const MAX_LENGTH: usize = 1_000_000;
-/// The most fields that are written; keys are drawn until they differ, so there must be enough of them.
-const MAX_ENTRIES: usize = 10_000;
+/// The longest text, list and object.
+const MAX_SIZE: usize = 1_000_000;
 /// How many topics are invented where the schema does not say how many.
 const USUAL_TOPICS: usize = 5;
+/// How far the repetitions of a pattern go beyond their least: first as people write, then short and long.
+const STRETCHES: [usize; 10] = [4, 2, 1, 0, 8, 16, 24, 32, 64, 256];
 
 const ANYTHING: Value = Value::Bool(true);
-const TYPES: &str = "object array string number integer boolean null";
-/// Keywords that hold schemas for the value itself.
-const COMBINING: &str = "$ref $dynamicRef allOf anyOf oneOf if dependentSchemas const";
 /// Keywords that are checked once a value is there.
-const CHECKED: &str = "not contains patternProperties dependentRequired";
+const CHECKED: &str = "not contains patternProperties dependentRequired unevaluatedProperties unevaluatedItems $dynamicRef \
+    minimum maximum exclusiveMinimum exclusiveMaximum multipleOf";
 /// Keywords that ask for nothing.
-const ANNOTATIONS: &str =
-    "title description default examples deprecated $comment $defs definitions $schema $id $anchor";
-/// Keywords that imply a type.
-const OF_OBJECTS: &str =
-    "properties required additionalProperties patternProperties minProperties propertyNames";
-const OF_ARRAYS: &str = "items prefixItems minItems maxItems uniqueItems contains";
-const OF_NUMBERS: &str = "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf";
+const ANNOTATIONS: &str = "title description default examples $comment $defs definitions $schema";
+/// Types, and the keywords that imply them.
+const KINDS: [(&str, &str); 3] = [
+    (
+        "object",
+        "properties required additionalProperties patternProperties minProperties propertyNames",
+    ),
+    (
+        "array",
+        "items prefixItems minItems maxItems uniqueItems contains",
+    ),
+    (
+        "number",
+        "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf",
+    ),
+];
 
-fn is_among(keyword: &str, keywords: &str) -> bool {
-    keywords.split(' ').any(|known| known == keyword)
-}
-
-/// Says which keyword cannot be satisfied, at which place of the value.
-pub(super) struct Refusal {
-    keyword: &'static str,
-    path: String,
-}
-
-impl From<Refusal> for Error {
-    fn from(Refusal { keyword, path }: Refusal) -> Self {
-        let message = format!("the offline model cannot satisfy the schema's `{keyword}`");
-        let path = if path.is_empty() {
-            "/".to_owned()
-        } else {
-            path
-        };
-        let error = Self::new(ErrorKind::SchemaRefused, message);
-        error
-            .with_context("keyword", keyword)
-            .with_context("path", path)
-    }
-}
-
-type Drawn<T> = Result<T, Refusal>;
-
-/// What one draw of a value left to chance.
+/// What a schema says of one value, its branches taken.
 #[derive(Default)]
-struct Chance {
-    /// A branch was chosen, so that another may do where this one does not.
-    has_branches: bool,
+struct Shape {
+    fields: Fields,
+    /// Something was left to chance, so that another draw may do where this one does not.
+    is_chosen: bool,
     /// The value is checked against its schema, for the sake of this keyword.
     check: Option<&'static str>,
 }
@@ -93,7 +72,6 @@ pub(super) struct Sampler<'s, 'w> {
     open: Vec<*const Value>,
     values_left: usize,
     validators: HashMap<String, Option<PartValidator>>,
-    patterns: HashMap<String, Option<Pattern>>,
 }
 
 impl<'s, 'w> Sampler<'s, 'w> {
@@ -105,60 +83,38 @@ impl<'s, 'w> Sampler<'s, 'w> {
             open: Vec::new(),
             values_left: MAX_VALUES,
             validators: HashMap::new(),
-            patterns: HashMap::new(),
         }
     }
 
     /// Draws a value that fits a schema, which is the root or a part of it.
-    pub(super) fn value(&mut self, schema: &Value) -> Drawn<Value> {
+    ///
+    /// # Errors
+    ///
+    /// Says which keyword cannot be satisfied, at which place of the value.
+    pub(super) fn value(&mut self, schema: &Value) -> Result<Value> {
         if self.path.len() > MAX_DEPTH || self.nesting() > MAX_NESTING {
             return self.refuse("$ref");
         }
         let open = self.open.len();
-        self.spend(1)?;
-        let mut turn = 1;
-        loop {
-            let mut chance = Chance::default();
-            let drawn = self.draw(schema, &mut chance);
+        for turn in 1..=MAX_DRAWS {
+            let left = self
+                .values_left
+                .checked_sub(if turn == 1 { 1 } else { VAIN });
+            self.values_left = left.map_or_else(|| self.refuse("schema"), Ok)?;
+            let mut shape = Shape::default();
+            let merged = self.merge(schema, open, &mut shape);
+            let drawn = merged.and_then(|()| self.draw(schema, &mut shape));
             self.open.truncate(open);
-            match drawn {
-                Err(refusal) if turn == MAX_DRAWS => return Err(refusal),
-                Err(_) if chance.has_branches || chance.check.is_some() => self.spend(VAIN)?,
-                drawn => return drawn,
+            let may_do_better = shape.is_chosen || shape.check.is_some();
+            if drawn.is_ok() || turn == MAX_DRAWS || !may_do_better {
+                return drawn;
             }
-            turn += 1;
         }
-    }
-
-    fn draw(&mut self, schema: &Value, chance: &mut Chance) -> Drawn<Value> {
-        let mut shape = Cow::Owned(Map::new());
-        match schema {
-            Value::Object(map) if !map.keys().any(|keyword| is_among(keyword, COMBINING)) => {
-                shape = Cow::Borrowed(map);
-            }
-            _ => self.merge(schema, self.open.len(), chance, shape.to_mut())?,
-        }
-        if let Some(keyword) = CHECKED
-            .split(' ')
-            .find(|keyword| shape.contains_key(*keyword))
-        {
-            chance.check = Some(keyword);
-        }
-        let value = self.value_of_shape(&shape, chance)?;
-        match chance.check {
-            Some(keyword) if !self.fits(&value, schema)? => self.refuse(keyword),
-            _ => Ok(value),
-        }
+        self.refuse("schema")
     }
 
     /// Adds everything that a schema says of a value to what holds already, branches taken.
-    fn merge(
-        &mut self,
-        schema: &Value,
-        first: usize,
-        chance: &mut Chance,
-        into: &mut Fields,
-    ) -> Drawn<()> {
+    fn merge(&mut self, schema: &Value, first: usize, shape: &mut Shape) -> Result<()> {
         let map = match schema {
             Value::Object(map) => map,
             Value::Bool(true) => return Ok(()),
@@ -176,24 +132,19 @@ impl<'s, 'w> Sampler<'s, 'w> {
                     self.open.push(target);
                     vec![target]
                 }
-                ("$dynamicRef", _) => return self.refuse("$dynamicRef"),
                 ("allOf", Value::Array(parts)) => parts.iter().collect(),
                 ("anyOf" | "oneOf", Value::Array(branches)) if !branches.is_empty() => {
-                    if keyword == "oneOf" {
-                        chance.check = Some("oneOf");
-                    }
-                    vec![self.branch(branches, chance)]
+                    shape.is_chosen = true;
+                    shape.check = shape.check.or((keyword == "oneOf").then_some("oneOf"));
+                    vec![self.branch(branches)]
                 }
                 ("if", condition) => {
-                    chance.check = Some("if");
-                    if self.writer.random.below(2) == 0 {
-                        [Some(condition), map.get("then")]
-                            .into_iter()
-                            .flatten()
-                            .collect()
-                    } else {
-                        map.get("else").into_iter().collect()
-                    }
+                    shape.check = Some("if");
+                    let is_met = self.writer.random.below(2) == 0;
+                    let then = map.get(if is_met { "then" } else { "else" });
+                    then.into_iter()
+                        .chain(is_met.then_some(condition))
+                        .collect()
                 }
                 // Stricter than asked for, and simple: what holds if a field is there holds always.
                 ("dependentSchemas", Value::Object(schemas)) => schemas.values().collect(),
@@ -205,103 +156,73 @@ impl<'s, 'w> Sampler<'s, 'w> {
                 }
             };
             for part in parts {
-                self.merge(part, first, chance, into)?;
+                self.merge(part, first, shape)?;
             }
         }
         let own = with_enum(own);
-        let are_listed = own.contains_key("enum") && into.contains_key("enum");
-        match merge(std::mem::take(into), own) {
+        let are_listed = own.contains_key("enum") && shape.fields.contains_key("enum");
+        match merge(std::mem::take(&mut shape.fields), own) {
             Merged::Never => self.refuse(if are_listed { "enum" } else { "type" }),
             Merged::Schema(both, left_out) => {
-                if !left_out.is_empty() {
-                    chance.check = Some("allOf");
-                }
-                *into = both;
+                shape.fields = both;
+                shape.check = shape.check.or((!left_out.is_empty()).then_some("allOf"));
                 Ok(())
             }
         }
     }
 
-    fn branch<'a>(&mut self, branches: &'a [Value], chance: &mut Chance) -> &'a Value {
-        chance.has_branches = true;
-        let is_cramped = self.is_cramped();
-        let index = self.seldom(branches.len(), |index| branches[index]["type"] == "null");
+    fn branch<'a>(&mut self, branches: &'a [Value]) -> &'a Value {
+        if !self.is_cramped() {
+            return self.choose(branches, |branch| branch["type"] == "null");
+        }
         // The fewer references, the sooner a branch leads out of a recursion.
-        let mut distance = |branch: &&Value| {
+        let nearest = branches.iter().min_by_key(|branch| {
             let references = branch.to_string().matches("$ref").count();
-            self.writer.random.below(1 + references as u64)
-        };
-        let rotated = branches[index..].iter().chain(branches);
-        let nearest = rotated
-            .take(branches.len())
-            .filter(|_| is_cramped)
-            .min_by_key(&mut distance);
-        nearest.unwrap_or(&branches[index])
+            self.writer.random.index(1 + references)
+        });
+        nearest.unwrap_or(&ANYTHING)
     }
 
-    /// Draws an index, seldom that of null: a nullable field mostly is not.
-    fn seldom(&mut self, len: usize, is_null: impl Fn(usize) -> bool) -> usize {
-        let index = self.writer.random.index(len);
-        let is_passed = is_null(index) && self.writer.random.below(8) > 0;
-        if is_passed { (index + 1) % len } else { index }
+    /// Draws one of several, seldom null: a nullable field mostly is not.
+    fn choose<'a, T>(&mut self, items: &'a [T], is_null: impl Fn(&T) -> bool) -> &'a T {
+        let index = self.writer.random.index(items.len());
+        let is_passed = is_null(&items[index]) && self.writer.random.below(8) > 0;
+        &items[(index + usize::from(is_passed)) % items.len()]
     }
 
-    fn value_of_shape(&mut self, map: &Fields, chance: &mut Chance) -> Drawn<Value> {
-        let known = map.get("type").map(names);
-        let is_allowed = |name: &&str| known.as_ref().is_none_or(|known| allow(known, name));
-        if let Some(Value::Array(values)) = map.get("enum") {
-            let values: Vec<_> = values
-                .iter()
-                .filter(|value| is_allowed(&type_of(value)))
-                .collect();
-            let is_plain = |keyword: &String| {
-                is_among(keyword, ANNOTATIONS) || is_among(keyword, "type enum format")
-            };
-            if !map.keys().all(is_plain) {
-                chance.check = Some("enum");
-            }
-            let value = match self.whose_turn(&values) {
-                Some(role) => Some(role),
-                None => self.writer.random.choose(&values).copied().cloned(),
-            };
-            return value.map_or_else(|| self.refuse("enum"), Ok);
-        }
-        let mut types: Vec<&str> = TYPES.split(' ').filter(is_allowed).collect();
-        // A whole number is one of all numbers.
-        let has_all = types.contains(&"number");
-        types.retain(|name| !has_all || *name != "integer");
-        let implied = |keyword: &String| {
-            let kinds = [
-                ("object", OF_OBJECTS),
-                ("array", OF_ARRAYS),
-                ("number", OF_NUMBERS),
-            ];
-            kinds
-                .into_iter()
-                .find(|(_, keywords)| is_among(keyword, keywords))
+    fn draw(&mut self, schema: &Value, shape: &mut Shape) -> Result<Value> {
+        let map = std::mem::take(&mut shape.fields);
+        let in_vain = CHECKED
+            .split(' ')
+            .find(|keyword| map.contains_key(*keyword));
+        shape.check = shape.check.or(in_vain);
+        let value = match map.get("enum") {
+            Some(Value::Array(values)) => self.one_of(values, &map, shape)?,
+            _ => self.of_type(&map, shape)?,
         };
-        let kind = if types.is_empty() {
-            return self.refuse("type");
-        } else if map.contains_key("type") {
-            chance.has_branches |= types.len() > 1;
-            types[self.seldom(types.len(), |index| types[index] == "null")]
-        } else {
-            map.keys()
-                .find_map(implied)
-                .map_or("string", |(kind, _)| kind)
-        };
-        match kind {
-            "null" => Ok(Value::Null),
-            "boolean" => Ok(Value::Bool(self.writer.random.below(2) == 0)),
-            "string" => self.string(map),
-            "array" => self.array(map),
-            "object" => self.object(map),
-            kind => {
-                let usual = usual_range(self.field(), kind == "integer");
-                let number = number::draw(map, kind == "integer", usual, &mut self.writer.random);
-                number.or_else(|keyword| self.refuse(keyword))
-            }
+        match shape.check {
+            Some(keyword) if !self.fits(&value, schema)? => self.refuse(keyword),
+            _ => Ok(value),
         }
+    }
+
+    fn one_of(&mut self, values: &[Value], map: &Fields, shape: &mut Shape) -> Result<Value> {
+        let types = map.get("type").map(names);
+        let is_allowed = |value: &&Value| {
+            types
+                .as_ref()
+                .is_none_or(|types| allow(types, type_of(value)))
+        };
+        let values: Vec<&Value> = values.iter().filter(is_allowed).collect();
+        if !map
+            .keys()
+            .all(|keyword| is_among(keyword, "type enum format"))
+        {
+            shape.check = Some("enum");
+        }
+        let role = self.whose_turn(&values);
+        let value = role.or_else(|| self.writer.random.choose(&values).copied().cloned());
+        value.map_or_else(|| self.refuse("enum"), Ok)
     }
 
     /// Returns who speaks in a list of messages: a system, where there may be one, then a user and an assistant in turn.
@@ -316,122 +237,137 @@ impl<'s, 'w> Sampler<'s, 'w> {
         (has("user") && has("assistant")).then(|| role.into())
     }
 
-    fn string(&mut self, map: &Fields) -> Drawn<Value> {
-        let length = Length {
-            min: count(map, "minLength").unwrap_or(0),
-            max: count(map, "maxLength"),
-        };
-        if length.min > length.max.unwrap_or(MAX_LENGTH) {
-            return self.refuse("maxLength");
+    fn of_type(&mut self, map: &Fields, shape: &mut Shape) -> Result<Value> {
+        let implied = KINDS.iter().find(|(_, keywords)| {
+            let mut keywords = keywords.split(' ');
+            keywords.any(|keyword| map.contains_key(keyword))
+        });
+        let kind = implied.map_or("string", |(kind, _)| kind);
+        let types = map.get("type").map_or_else(|| vec![kind], names);
+        if types.is_empty() {
+            return self.refuse("type");
         }
-        let text = |keyword| map.get(keyword).and_then(Value::as_str);
-        if let Some(pattern) = text("pattern") {
-            let text = self.draw_pattern(pattern, length)?;
-            return text.map_or_else(|| self.refuse("pattern"), |text| Ok(text.into()));
+        shape.is_chosen |= types.len() > 1;
+        match *self.choose(&types, |kind| *kind == "null") {
+            "null" => Ok(Value::Null),
+            "boolean" => Ok(Value::Bool(self.writer.random.below(2) == 0)),
+            "string" => self.string(map),
+            "array" => self.array(map),
+            "object" => self.object(map),
+            kind @ ("number" | "integer") => {
+                let is_integer = kind == "integer";
+                let usual = usual_range(self.field(), is_integer);
+                let number = number::draw(map, is_integer, usual, &mut self.writer.random);
+                number.or_else(|keyword| self.refuse(keyword))
+            }
+            _ => self.refuse("type"),
         }
-        let mut texts = (0..MAX_DRAWS)
-            .map_while(|_| self.writer.format(text("format")?))
-            .peekable();
-        if texts.peek().is_some() {
-            let text = texts.find(|text| length.fits(text));
-            return text.map_or_else(|| self.refuse("format"), |text| Ok(text.into()));
-        }
-        let field = self.field().to_owned();
-        let topic = (field == "topics").then(|| self.writer.new_topic());
-        let topic = topic.filter(|topic| length.fits(topic));
-        Ok(topic
-            .unwrap_or_else(|| self.writer.text(&field, length))
-            .into())
     }
 
-    fn array(&mut self, map: &Fields) -> Drawn<Value> {
-        let first = walk::list(map, "prefixItems");
-        let rest = map
-            .get("items")
-            .or_else(|| map.get("unevaluatedItems"))
-            .unwrap_or(&ANYTHING);
-        let contains = map
-            .get("contains")
-            .map(|schema| json!({"allOf": [rest, schema]}));
-        let contained = contains
-            .as_ref()
-            .map_or(0, |_| count(map, "minContains").unwrap_or(1));
+    fn string(&mut self, map: &Fields) -> Result<Value> {
+        let min = count(map, "minLength").unwrap_or(0);
+        let length = min..=count(map, "maxLength").unwrap_or(min.max(MAX_SIZE));
+        if length.is_empty() || min > MAX_SIZE {
+            return self.refuse("maxLength");
+        }
+        let (pattern, format) = (text(map, "pattern"), text(map, "format"));
+        let hir = pattern
+            .map(|pattern| pattern::read(pattern).map_or_else(|| self.refuse("pattern"), Ok));
+        let hir = hir.transpose()?;
+        for stretch in STRETCHES
+            .into_iter()
+            .chain([min])
+            .cycle()
+            .take(2 * MAX_DRAWS)
+        {
+            let drawn = match (&hir, format.and_then(|format| self.writer.format(format))) {
+                (Some(hir), _) => pattern::draw(hir, stretch, &mut self.writer.random),
+                (None, Some(text)) => Some(text),
+                (None, None) => {
+                    let field = self.field().to_owned();
+                    return Ok(self.writer.text(&field, &length).into());
+                }
+            };
+            if let Some(text) = drawn.filter(|text| length.contains(&text.chars().count())) {
+                let text = Value::from(text);
+                if hir.is_none() || self.fits(&text, &json!({ "pattern": pattern }))? {
+                    return Ok(text);
+                }
+            }
+        }
+        self.refuse(if hir.is_some() { "pattern" } else { "format" })
+    }
+
+    fn array(&mut self, map: &Fields) -> Result<Value> {
+        let rest = map.get("items").unwrap_or(&ANYTHING);
+        let mut first = walk::list(map, "prefixItems").to_vec();
+        let contains = map.get("contains");
+        let contained = contains.map_or(0, |_| count(map, "minContains").unwrap_or(1));
         let min = count(map, "minItems").unwrap_or(0).max(contained);
-        let max = if *rest == Value::Bool(false) {
+        let room = if *rest == Value::Bool(false) {
             first.len()
         } else {
-            MAX_LENGTH
+            MAX_SIZE
         };
-        let max = count(map, "maxItems").unwrap_or(max).min(max);
+        let max = count(map, "maxItems").unwrap_or(room).min(room);
         if min > max {
             return self.refuse("minItems");
         }
-        let are_records = self.path.len() <= 1 && first.is_empty();
-        let length = if self.is_cramped() || (are_records && min > 0) {
-            min
-        } else if are_records {
-            // Where nothing is said, an answer is one record.
-            if self.field() == "topics" {
-                USUAL_TOPICS.min(max)
-            } else {
-                max.min(1)
-            }
-        } else {
-            let usual = if first.is_empty() {
-                2 + self.writer.random.index(3)
-            } else {
-                first.len()
-            };
-            usual.clamp(min, max)
+        let usual = match self.field() {
+            _ if self.is_cramped() => 0,
+            _ if !first.is_empty() => first.len(),
+            _ if self.path.len() > 1 => 2 + self.writer.random.index(3),
+            // At the top, as many records or topics as are asked for, or an answer of the usual size.
+            _ if min > 0 => min,
+            "topics" => USUAL_TOPICS,
+            _ => 1,
         };
+        let length = usual.clamp(min, max);
+        if let Some(contains) = contains {
+            first.resize(
+                first.len().max(contained),
+                json!({"allOf": [rest, contains]}),
+            );
+        }
         let is_unique = map.get("uniqueItems") == Some(&Value::Bool(true));
         let (mut seen, mut items) = (HashSet::new(), Vec::new());
         for _ in 0..MAX_DRAWS + 20 * length {
             if items.len() == length {
                 break;
             }
-            let contains = contains.as_ref().filter(|_| items.len() < contained);
-            let schema = first.get(items.len()).or(contains).unwrap_or(rest);
             if self.path.len() <= 1 {
                 self.writer.begin_record();
             }
+            let schema = first.get(items.len()).unwrap_or(rest);
             match self.inside(&items.len().to_string(), schema) {
-                Ok(item) if !is_unique || seen.insert(item.to_string()) => items.push(item),
-                Ok(_) => {}
+                Ok(item) if is_unique && !seen.insert(item.to_string()) => {}
+                Ok(item) => items.push(item),
                 Err(refusal) if items.len() < min => return Err(refusal),
                 Err(_) => break,
             }
         }
         if items.len() < min {
-            self.refuse("uniqueItems")
-        } else {
-            Ok(Value::Array(items))
+            return self.refuse("uniqueItems");
         }
+        Ok(items.into())
     }
 
-    fn inside(&mut self, name: &str, schema: &Value) -> Drawn<Value> {
+    fn inside(&mut self, name: &str, schema: &Value) -> Result<Value> {
         self.path.push(name.to_owned());
         let value = self.value(schema);
         self.path.pop();
         value
     }
 
-    fn object(&mut self, map: &Fields) -> Drawn<Value> {
+    fn object(&mut self, map: &Fields) -> Result<Value> {
         let min = count(map, "minProperties").unwrap_or(0);
-        let max = count(map, "maxProperties").unwrap_or(usize::MAX);
+        let max = count(map, "maxProperties").unwrap_or(MAX_SIZE);
         let mut needed = walk::required(map);
         if min.max(needed.len()) > max {
             return self.refuse("maxProperties");
         }
-        if min > MAX_ENTRIES {
-            return self.refuse("minProperties");
-        }
         // In the order of the schema, then what is required beyond it.
-        let properties = map.get("properties").and_then(Value::as_object);
-        let declared = properties
-            .into_iter()
-            .flat_map(Map::keys)
-            .map(String::as_str);
+        let declared = entries(map, "properties").map(|(name, _)| name.as_str());
         let required = walk::list(map, "required").iter().filter_map(Value::as_str);
         let names: Vec<&str> = declared.chain(required).collect();
         let mut fields = Map::new();
@@ -450,41 +386,9 @@ impl<'s, 'w> Sampler<'s, 'w> {
                 Err(_) => {}
             }
         }
-        self.add_free_keys(map, &mut fields, min, max)?;
-        Ok(Value::Object(fields))
-    }
-
-    /// Draws the value of a field from everything that is said about it.
-    fn entry(&mut self, map: &Fields, name: &str) -> Drawn<Value> {
-        let declared = map
-            .get("properties")
-            .and_then(|properties| properties.get(name));
-        let mut schemas: Vec<&Value> = declared.into_iter().collect();
-        let patterns = map.get("patternProperties").and_then(Value::as_object);
-        for (pattern, schema) in patterns.into_iter().flatten() {
-            if self.pattern(pattern)?.matches(name) {
-                schemas.push(schema);
-            }
-        }
-        match schemas.as_slice() {
-            [] => self.inside(name, rest_of(map)),
-            [schema] => self.inside(name, schema),
-            schemas => self.inside(name, &json!({"allOf": schemas})),
-        }
-    }
-
-    /// Adds keys of the sampler's own choosing: to a map, a few; to a record, only what it lacks in number.
-    fn add_free_keys(
-        &mut self,
-        map: &Fields,
-        fields: &mut Fields,
-        min: usize,
-        max: usize,
-    ) -> Drawn<()> {
-        let patterns = map.get("patternProperties").and_then(Value::as_object);
-        let patterns: Vec<&String> = patterns.into_iter().flat_map(Map::keys).collect();
-        let rest = rest_of(map);
-        let is_map = !map.contains_key("properties") && (!patterns.is_empty() || rest.is_object());
+        // Then keys of its own choosing: to a map, a few; to a record, only what it lacks in number.
+        let is_map = !map.contains_key("properties")
+            && (map.contains_key("patternProperties") || rest_of(map).is_object());
         let usual = if is_map && !self.is_cramped() {
             1 + self.writer.random.index(3)
         } else {
@@ -493,33 +397,58 @@ impl<'s, 'w> Sampler<'s, 'w> {
         let wanted = usual.clamp(min, max);
         for _ in 0..MAX_DRAWS + 4 * wanted {
             if fields.len() >= wanted {
-                break;
+                return Ok(fields.into());
             }
-            let pattern = self.writer.random.choose(&patterns).copied();
-            let key = match (pattern, map.get("propertyNames")) {
-                (Some(pattern), _) if is_map || *rest == Value::Bool(false) => {
-                    self.draw_pattern(pattern, Length::default())?
-                }
-                (_, Some(names)) => self.inside("key", names)?.as_str().map(str::to_owned),
-                _ => self.writer.format("key"),
-            };
-            let Some(key) = key.filter(|key| !fields.contains_key(key)) else {
-                continue;
-            };
-            match self.entry(map, &key) {
-                Ok(value) => drop(fields.insert(key, value)),
-                Err(_) => break,
+            let key = self.key(map, is_map)?;
+            if !fields.contains_key(&key) {
+                let Ok(value) = self.entry(map, &key) else {
+                    break;
+                };
+                fields.insert(key, value);
             }
         }
         if fields.len() < min {
-            self.refuse("minProperties")
-        } else {
-            Ok(())
+            return self.refuse("minProperties");
         }
+        Ok(fields.into())
+    }
+
+    /// Draws the name of a field that the schema does not name.
+    fn key(&mut self, map: &Fields, is_map: bool) -> Result<String> {
+        let patterns: Vec<&String> = entries(map, "patternProperties")
+            .map(|(name, _)| name)
+            .collect();
+        let names = match self.writer.random.choose(&patterns) {
+            Some(pattern) if is_map || *rest_of(map) == Value::Bool(false) => {
+                &json!({ "pattern": pattern })
+            }
+            _ => map.get("propertyNames").unwrap_or(&ANYTHING),
+        };
+        let name = self.inside("key", &json!({"allOf": [{"type": "string"}, names]}))?;
+        Ok(name.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Draws the value of a field from everything that is said about it.
+    fn entry(&mut self, map: &Fields, name: &str) -> Result<Value> {
+        let declared = map
+            .get("properties")
+            .and_then(|properties| properties.get(name));
+        let mut schemas: Vec<&Value> = declared.into_iter().collect();
+        for (pattern, schema) in entries(map, "patternProperties") {
+            if self.fits(&name.into(), &json!({ "pattern": pattern }))? {
+                schemas.push(schema);
+            }
+        }
+        let schema = match schemas.as_slice() {
+            [] => rest_of(map),
+            [schema] => schema,
+            several => &json!({ "allOf": several }),
+        };
+        self.inside(name, schema)
     }
 
     /// Whether a value fits a schema, a part of the whole one.
-    fn fits(&mut self, value: &Value, schema: &Value) -> Drawn<bool> {
+    fn fits(&mut self, value: &Value, schema: &Value) -> Result<bool> {
         let validator = self.validators.entry(schema.to_string());
         let validator = validator.or_insert_with(|| PartValidator::new(schema, self.root));
         let fits = validator
@@ -528,24 +457,9 @@ impl<'s, 'w> Sampler<'s, 'w> {
         fits.map_or_else(|| self.refuse("schema"), Ok)
     }
 
-    /// Reads a pattern once and keeps it.
-    fn pattern(&mut self, text: &str) -> Drawn<&Pattern> {
-        if !self.patterns.contains_key(text) {
-            self.patterns.insert(text.to_owned(), Pattern::read(text));
-        }
-        let pattern = self.patterns[text].as_ref();
-        pattern.map_or_else(|| self.refuse("pattern"), Ok)
-    }
-
-    fn draw_pattern(&mut self, text: &str, length: Length) -> Drawn<Option<String>> {
-        let mut random = self.writer.random.clone();
-        let text = self.pattern(text)?.draw(length, &mut random);
-        self.writer.random = random;
-        Ok(text)
-    }
-
     /// The name of the field that a value belongs to; the items of a list have the name of the list.
     fn field(&self) -> &str {
+        let is_index = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
         let name = self.path.iter().rev().find(|name| !is_index(name));
         name.map_or("", String::as_str)
     }
@@ -561,13 +475,7 @@ impl<'s, 'w> Sampler<'s, 'w> {
         self.path.len() > ROOMY_DEPTH || self.nesting() > ROOMY_NESTING
     }
 
-    fn spend(&mut self, values: usize) -> Drawn<()> {
-        let left = self.values_left.checked_sub(values);
-        self.values_left = left.map_or_else(|| self.refuse("schema"), Ok)?;
-        Ok(())
-    }
-
-    fn resolve(&self, reference: &str) -> Drawn<&'s Value> {
+    fn resolve(&self, reference: &str) -> Result<&'s Value> {
         let anchored = || {
             let mut definitions = self.root.get("$defs")?.as_object()?.values();
             definitions.find(|schema| reference.strip_prefix('#') == schema["$anchor"].as_str())
@@ -576,15 +484,19 @@ impl<'s, 'w> Sampler<'s, 'w> {
         target.map_or_else(|| self.refuse("$ref"), Ok)
     }
 
-    fn refuse<T>(&self, keyword: &'static str) -> Drawn<T> {
+    fn refuse<T>(&self, keyword: &'static str) -> Result<T> {
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
         let path = walk::join("", &path);
-        Err(Refusal { keyword, path })
+        let message = format!("the offline model cannot satisfy the schema's `{keyword}`");
+        let error = Error::new(ErrorKind::SchemaRefused, message);
+        Err(error
+            .with_context("keyword", keyword)
+            .with_context("path", path))
     }
 }
 
-fn is_index(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_digit())
+fn is_among(keyword: &str, keywords: &str) -> bool {
+    keywords.split(' ').any(|known| known == keyword)
 }
 
 /// Reads a keyword that counts something; it may be written as `3.0`, and one beyond memory is as good as the largest.
@@ -593,9 +505,21 @@ fn count(map: &Fields, keyword: &str) -> Option<usize> {
     map.get(keyword)?.as_f64().map(|count| count as usize)
 }
 
+/// Returns the schemas under a keyword by their names.
+fn entries<'m>(
+    map: &'m Fields,
+    keyword: &str,
+) -> impl Iterator<Item = (&'m String, &'m Value)> + use<'m> {
+    map.get(keyword)
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+}
+
 fn rest_of(map: &Fields) -> &Value {
-    let rest = map
-        .get("additionalProperties")
-        .or_else(|| map.get("unevaluatedProperties"));
-    rest.unwrap_or(&ANYTHING)
+    map.get("additionalProperties").unwrap_or(&ANYTHING)
+}
+
+fn text<'m>(map: &'m Fields, keyword: &str) -> Option<&'m str> {
+    map.get(keyword).and_then(Value::as_str)
 }

@@ -2,6 +2,9 @@
 
 use crate::llm::{ChatRequest, Role};
 
+/// What introduces an instruction.
+const LABELS: [&str; 2] = ["instruction:", "# what the data set is about"];
+
 /// Words that introduce what an instruction is about.
 const LEADS: [&str; 6] = [" about ", " covering ", " on ", " for ", " of ", " in "];
 
@@ -9,9 +12,6 @@ const LEADS: [&str; 6] = [" about ", " covering ", " on ", " for ", " of ", " in
 const HOLLOW: &str = " a an and answer answers concepts create data dataset diverse each examples generate give \
     high-quality ideas items list make me pairs please produce q&a questions realistic records several some synthetic \
     the topics various write ";
-
-/// The most words of a subject; a longer one would drown the topics made from it.
-const SUBJECT_WORDS: usize = 4;
 
 /// Returns what the last message's line `Topic: …` names.
 pub(super) fn topic(request: &ChatRequest) -> Option<&str> {
@@ -21,46 +21,39 @@ pub(super) fn topic(request: &ChatRequest) -> Option<&str> {
 /// Returns the sentences of the text that the last message shows under `text:`, on that line or moved in below it.
 pub(super) fn sentences(request: &ChatRequest) -> Vec<String> {
     let mut lines = request.last_text().lines();
-    let Some(first) = lines.find_map(|line| line.strip_prefix("text:")) else {
-        return Vec::new();
-    };
-    let below = lines
-        .take_while(|line| line.starts_with("    "))
-        .map(str::trim);
-    let text = std::iter::once(first.trim())
+    let first = lines.find_map(|line| line.strip_prefix("text:"));
+    let below = lines.take_while(|line| line.starts_with("    "));
+    let sentences = first
+        .into_iter()
         .chain(below)
-        .collect::<Vec<_>>()
-        .join("\n");
-    let sentences = text.split(['\n', '.']).map(str::trim);
+        .flat_map(|line| line.split('.'));
+    let sentences = sentences.map(|sentence| sentence.trim().to_owned());
     sentences
         .filter(|sentence| sentence.contains(' '))
-        .map(str::to_owned)
         .collect()
 }
 
 /// Returns what the instruction is about: the line after its label or heading in the latest message that has one, or
 /// else the user's first message.
 pub(super) fn of_instruction(request: &ChatRequest) -> Option<String> {
-    let labelled = ["instruction:", "# what the data set is about"]
+    let latest_first = request.messages.iter().rev();
+    let labelled = |label| {
+        latest_first
+            .clone()
+            .find_map(|message| below(&message.text, label))
+    };
+    let mut by_user = request
+        .messages
         .iter()
-        .find_map(|label| {
-            let mut latest_first = request.messages.iter().rev();
-            latest_first.find_map(|message| below(&message.text, label))
-        });
-    let mut messages = request.messages.iter();
-    let instruction = labelled.or_else(|| {
-        let first = messages.find(|message| message.role == Role::User)?;
-        Some(&*first.text)
-    })?;
-    noun_phrase(instruction)
+        .filter(|message| message.role == Role::User);
+    let labelled = LABELS.into_iter().find_map(labelled);
+    noun_phrase(labelled.or_else(|| by_user.next().map(|message| &*message.text))?)
 }
 
 /// Returns the names in all lines that start with `- `, in lower case.
 pub(super) fn topics_in_use(request: &ChatRequest) -> impl Iterator<Item = String> {
-    let lines = request
-        .messages
-        .iter()
-        .flat_map(|message| message.text.lines());
+    let messages = request.messages.iter();
+    let lines = messages.flat_map(|message| message.text.lines());
     let names = lines.filter_map(|line| line.trim_start().strip_prefix("- "));
     names.map(|name| name.trim().to_lowercase())
 }
@@ -69,16 +62,12 @@ pub(super) fn topics_in_use(request: &ChatRequest) -> impl Iterator<Item = Strin
 fn below<'t>(text: &'t str, label: &str) -> Option<&'t str> {
     let mut lines = text.lines().map(str::trim);
     let rest = lines.find_map(|line| {
-        let start = line.get(..label.len())?;
-        start
-            .eq_ignore_ascii_case(label)
-            .then(|| line[label.len()..].trim())
+        let (start, rest) = line.split_at_checked(label.len())?;
+        start.eq_ignore_ascii_case(label).then(|| rest.trim())
     })?;
-    if rest.is_empty() {
-        lines.find(|line| !line.is_empty())
-    } else {
-        Some(rest)
-    }
+    Some(rest)
+        .filter(|rest| !rest.is_empty())
+        .or_else(|| lines.find(|line| !line.is_empty()))
 }
 
 fn noun_phrase(instruction: &str) -> Option<String> {
@@ -87,14 +76,14 @@ fn noun_phrase(instruction: &str) -> Option<String> {
         .iter()
         .find_map(|lead| Some(lower.find(lead)? + lead.len()));
     let phrase = &instruction[start.unwrap_or(0)..];
-    let end = phrase.find(['.', ',', ';', ':', '!', '?', '(', '\n', '"', '{']);
+    let phrase = phrase
+        .split(['.', ',', ';', ':', '!', '?', '(', '\n', '"', '{'])
+        .next()?;
     let is_hollow = |word: &&str| HOLLOW.contains(&format!(" {} ", word.to_ascii_lowercase()));
-    let mut words: Vec<&str> = phrase[..end.unwrap_or(phrase.len())]
-        .split_whitespace()
-        .skip_while(is_hollow)
-        .take_while(|word| !["that", "which", "with", "to", "where"].contains(word))
-        .take(SUBJECT_WORDS)
-        .collect();
+    let words = phrase.split_whitespace().skip_while(is_hollow);
+    let words = words.take_while(|word| !["that", "which", "with", "to", "where"].contains(word));
+    // A longer one would drown the topics made from it.
+    let mut words: Vec<&str> = words.take(4).collect();
     while words.last().is_some_and(is_hollow) {
         words.pop();
     }

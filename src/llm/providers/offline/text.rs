@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use super::subject;
@@ -12,66 +13,52 @@ use crate::random::Random;
 const DRAWS: usize = 6;
 
 /// The ways to write something, by the names of what is written.
-type Templates = HashMap<&'static str, Vec<&'static str>>;
-
-static TEMPLATES: LazyLock<Templates> = LazyLock::new(|| {
-    let mut templates = Templates::new();
+static TEMPLATES: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
+    let mut templates = HashMap::<_, Vec<_>>::new();
     let mut names = Vec::new();
-    for line in include_str!("texts.txt")
-        .lines()
-        .filter(|line| !line.starts_with("# "))
-    {
-        let (header, line) = line
+    let lines = include_str!("texts.txt").lines();
+    for mut line in lines.filter(|line| !line.starts_with("# ")) {
+        if let Some((header, text)) = line
             .strip_prefix('[')
-            .and_then(|line| line.split_once("] "))
-            .unwrap_or(("", line));
-        if !header.is_empty() {
-            names = header.split(' ').collect();
+            .and_then(|rest| rest.split_once("] "))
+        {
+            (names, line) = (header.split(' ').collect(), text);
         }
         let words = line.strip_prefix("= ").map(|words| words.split(' '));
-        let ways: Vec<_> = words.map_or_else(|| vec![line], Iterator::collect);
+        let ways: Vec<&str> = words.map_or_else(|| vec![line], Iterator::collect);
         for name in &names {
-            templates.entry(name).or_default().extend(&ways);
+            templates.entry(*name).or_default().extend(&ways);
         }
     }
     templates
 });
 
-/// Returns the ways to write a field: the last word of its name says what it is, and one before describes it.
+/// Returns the ways to write a field: the last word of its name that is known says what it is.
 fn ways_of(field: &str, mark: &str) -> Option<&'static Vec<&'static str>> {
-    let words = words(field);
-    (0..words.len()).rev().find_map(|at| {
-        let word = &words[at];
+    words(field).iter().rev().find_map(|word| {
         let one = word.strip_suffix("ies").map(|stem| format!("{stem}y"));
         let one = one.unwrap_or_else(|| word.strip_suffix('s').unwrap_or(word).to_owned());
-        let pair = words[..at].last().map(|before| format!("{before}-{word}"));
-        let names = pair
-            .into_iter()
-            .chain([format!("{mark}{word}"), format!("{mark}{one}")]);
-        names
-            .into_iter()
-            .find_map(|name| TEMPLATES.get(name.as_str()))
+        let names = [format!("{mark}{word}"), format!("{mark}{one}")];
+        names.iter().find_map(|name| TEMPLATES.get(name.as_str()))
     })
 }
 
 /// Splits `camelCase`, `snake_case`, `kebab-case` and spaced names into lower-case words.
 fn words(name: &str) -> Vec<String> {
     let mut spaced = String::with_capacity(name.len() + 4);
-    let mut was_lower = false;
     for c in name.chars() {
-        if !c.is_alphanumeric() || (c.is_uppercase() && was_lower) {
+        if c.is_uppercase() && spaced.ends_with(char::is_lowercase) {
             spaced.push(' ');
         }
-        spaced.extend(c.to_lowercase().filter(|c| c.is_alphanumeric()));
-        was_lower = c.is_lowercase();
+        spaced.push(if c.is_alphanumeric() { c } else { ' ' });
     }
-    spaced.split_whitespace().map(str::to_owned).collect()
+    spaced.split_whitespace().map(str::to_lowercase).collect()
 }
 
 /// Returns the range in which a number of this name usually lies.
-pub(super) fn usual_range(field: &str, is_integer: bool) -> Option<(i64, i64)> {
-    let ways = ways_of(field, "#")?;
-    range(ways.get(usize::from(!is_integer)).unwrap_or(&ways[0]))
+pub(super) fn usual_range(field: &str, is_integer: bool) -> (f64, f64) {
+    let ways = ways_of(field, "#").unwrap_or(&TEMPLATES["#number"]);
+    range(ways.get(usize::from(!is_integer)).unwrap_or(&ways[0])).unwrap_or_default()
 }
 
 fn range<N: std::str::FromStr>(text: &str) -> Option<(N, N)> {
@@ -79,27 +66,11 @@ fn range<N: std::str::FromStr>(text: &str) -> Option<(N, N)> {
     Some((low.parse().ok()?, high.parse().ok()?))
 }
 
-/// How many characters a text may have.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Length {
-    pub(super) min: usize,
-    pub(super) max: Option<usize>,
-}
-
-impl Length {
-    pub(super) fn fits(self, text: &str) -> bool {
-        let chars = text.chars().count();
-        chars >= self.min && self.max.is_none_or(|max| chars <= max)
-    }
-}
-
 /// Writes the texts of one answer; the fields of one record share what they are about.
 pub(super) struct Writer {
     pub(super) random: Random,
-    topic: String,
-    subject: String,
-    focus: String,
-    other: String,
+    /// What the texts are about, by the name of its slot.
+    about: HashMap<&'static str, String>,
     /// What can be quoted.
     sentences: Vec<String>,
     /// In lower case.
@@ -111,64 +82,57 @@ impl Writer {
     pub(super) fn new(random: Random, request: &ChatRequest, asks_for_topics: bool) -> Self {
         let mut writer = Self {
             random,
-            topic: String::new(),
-            subject: String::new(),
-            focus: String::new(),
-            other: String::new(),
+            about: HashMap::new(),
             sentences: Vec::new(),
             topics_in_use: HashSet::new(),
         };
-        let topic = subject::topic(request);
-        if asks_for_topics {
+        let mut topic = subject::topic(request).map(str::to_owned);
+        if asks_for_topics || topic.is_none() {
+            let subject = subject::of_instruction(request);
+            let subject = subject.unwrap_or_else(|| writer.named("area"));
+            topic.get_or_insert_with(|| subject.clone());
+            writer.about.insert("subject", subject);
+            writer.sentences = subject::sentences(request);
             writer.topics_in_use = subject::topics_in_use(request).collect();
         }
-        if topic.is_none() {
-            writer.sentences = subject::sentences(request);
-        }
-        // To look for it takes longer than all the rest.
-        let subject =
-            (asks_for_topics || topic.is_none()).then(|| subject::of_instruction(request));
-        writer.subject = subject.flatten().unwrap_or_else(|| writer.named("area"));
-        writer.topic = topic.map_or_else(|| writer.subject.clone(), str::to_owned);
+        writer.about.extend(topic.map(|topic| ("topic", topic)));
         writer.begin_record();
         writer
     }
 
     /// Chooses anew what the texts are about.
     pub(super) fn begin_record(&mut self) {
-        (self.focus, self.other) = (self.named("phrase"), self.named("phrase"));
+        for slot in ["focus", "other"] {
+            let about = self.named("phrase");
+            self.about.insert(slot, about);
+        }
     }
 
-    /// Writes the text of a field.
-    pub(super) fn text(&mut self, field: &str, length: Length) -> String {
-        if field == "quote" && !self.sentences.is_empty() {
-            let at = self.random.below(self.sentences.len() as u64);
-            return self.sentences[usize::try_from(at).unwrap_or(0)].clone();
+    /// Writes the text of a field, of so many characters.
+    pub(super) fn text(&mut self, field: &str, length: &RangeInclusive<usize>) -> String {
+        if let Some(quote) = self
+            .random
+            .choose(&self.sentences)
+            .filter(|_| field == "quote")
+        {
+            return quote.clone();
         }
         let ways = ways_of(field, "").unwrap_or(&TEMPLATES["sentence"]);
-        let mut text = self.drawn(ways);
-        for _ in 1..DRAWS {
-            if length.fits(&text) {
+        for _ in 0..DRAWS {
+            let text = if field == "topics" {
+                self.new_topic()
+            } else {
+                self.drawn(ways)
+            };
+            if length.contains(&text.chars().count()) {
                 return text;
             }
-            text = self.drawn(ways);
         }
-        if length.max.is_some_and(|max| text.chars().count() > max) {
-            text = self.named("noun");
+        let mut text = self.named("noun");
+        while text.chars().count() < *length.start() {
+            text.extend([" ", &self.named("body")]);
         }
-        let mut chars = text.chars().count();
-        while chars < length.min {
-            let more = self.named("body");
-            chars += 1 + more.chars().count();
-            text.extend([" ", &more]);
-        }
-        // Cut after a word if that leaves enough.
-        if let Some((end, _)) = length.max.and_then(|max| text.char_indices().nth(max)) {
-            let space = text[..end].rfind(' ');
-            let cut = space.filter(|space| text[..*space].chars().count() >= length.min.max(1));
-            text.truncate(cut.unwrap_or(end));
-        }
-        text
+        text.chars().take(*length.end()).collect()
     }
 
     /// Writes a text in one of JSON Schema's formats, or returns `None` for one that is not known.
@@ -176,9 +140,8 @@ impl Writer {
         TEMPLATES.get(format).map(|ways| self.drawn(ways))
     }
 
-    /// Writes the name of a topic that is not in use and was not written before.
-    pub(super) fn new_topic(&mut self) -> String {
-        // Far more topics can be made than anyone lists; should all draws fail, a repeated one is honest.
+    /// Writes the name of a topic that is not in use and was not written before, unless a thousand draws find none.
+    fn new_topic(&mut self) -> String {
         let mut topic = self.named("new-topic");
         for _ in 0..1_000 {
             if self.topics_in_use.insert(topic.to_lowercase()) {
@@ -201,50 +164,34 @@ impl Writer {
 
     fn write(&mut self, ways: &[&str], out: &mut String) {
         let way = ways[self.random.index(ways.len())];
-        if !way.contains(' ') && !way.contains('{') {
-            out.extend(way.chars().map(|c| if c == '_' { ' ' } else { c }));
+        if !way.contains([' ', '{']) {
+            out.push_str(&way.replace('_', " "));
             return;
         }
-        let mut rest = way;
-        while let Some((text, (slot, after))) = rest
-            .split_once('{')
-            .and_then(|(text, rest)| Some((text, rest.split_once('}')?)))
-        {
-            out.push_str(text);
-            self.fill(slot, out);
-            rest = after;
+        // Every other part is a slot.
+        for (at, part) in way.split(['{', '}']).enumerate() {
+            if at % 2 == 0 {
+                out.push_str(part);
+            } else {
+                self.fill(part, out);
+            }
         }
-        out.push_str(rest);
     }
 
     fn fill(&mut self, slot: &str, out: &mut String) {
         let start = out.len();
-        let is_capital = slot.starts_with(|first: char| first.is_ascii_uppercase());
-        match slot {
-            "focus" => out.push_str(&self.focus),
-            "other" => out.push_str(&self.other),
-            "subject" => out.push_str(&self.subject),
-            "topic" | "Topic" => out.push_str(&self.topic),
-            "line" => out.push_str("\n    "),
-            _ if slot.starts_with('x') => {
-                for _ in 0..slot[1..].parse().unwrap_or(0) {
-                    write!(out, "{:x}", self.random.below(16)).expect("a String takes all");
-                }
-            }
-            _ => match range::<u64>(slot) {
-                Some((low, high)) => {
-                    let number = low + self.random.below(high - low + 1);
-                    let width = slot
-                        .find("..")
-                        .filter(|_| slot.starts_with('0'))
-                        .unwrap_or(0);
-                    write!(out, "{number:0width$}").expect("a String takes all");
-                }
-                None if is_capital => self.write(&TEMPLATES[slot.to_lowercase().as_str()], out),
-                None => self.write(&TEMPLATES[slot], out),
-            },
+        let name = slot.to_lowercase();
+        if let Some(about) = self.about.get(name.as_str()) {
+            out.push_str(about);
+        } else if let Some((low, high)) = range::<u64>(&name) {
+            let number = low + self.random.below(high - low + 1);
+            let width = name.find('.').filter(|_| name.starts_with('0'));
+            write!(out, "{number:0width$}", width = width.unwrap_or(0))
+                .expect("a String takes all");
+        } else {
+            self.write(&TEMPLATES[name.as_str()], out);
         }
-        if let Some(first) = out.get_mut(start..=start).filter(|_| is_capital) {
+        if let Some(first) = out.get_mut(start..=start).filter(|_| name != slot) {
             first.make_ascii_uppercase();
         }
     }

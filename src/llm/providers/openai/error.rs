@@ -193,10 +193,7 @@ fn refusal(body: &Value) -> Refusal {
 fn verdict(status: u16, refusal: &Refusal, structured: bool) -> Verdict {
     let client_side = (400..500).contains(&status);
     if refusal.says(QUOTA) || (client_side && refusal.mentions(QUOTA_MESSAGES)) {
-        return Verdict::new(
-            ErrorKind::Quota,
-            "no credit is left with the provider, or a spending limit is reached",
-        );
+        return Verdict::QUOTA;
     }
     if refusal.says(FILTER) {
         return Verdict::new(
@@ -207,10 +204,7 @@ fn verdict(status: u16, refusal: &Refusal, structured: bool) -> Verdict {
     // Groq's 413 is one request above the tokens of a minute, and has the code of a rate limit.
     if refusal.says(CONTEXT) || (matches!(status, 400 | 422) && refusal.mentions(CONTEXT_MESSAGES))
     {
-        return Verdict::new(
-            ErrorKind::ContextLength,
-            "the prompt and the asked-for output do not fit into the model's context",
-        );
+        return Verdict::CONTEXT;
     }
     if matches!(status, 400 | 404) && refusal.mentions(NO_CHAT_MESSAGES) {
         return Verdict::new(ErrorKind::UnknownModel, NO_CHAT);
@@ -238,10 +232,7 @@ fn verdict(status: u16, refusal: &Refusal, structured: bool) -> Verdict {
         })
         || refusal.mentions(SCHEMA_MESSAGES);
     if structured && names_schema {
-        return Verdict::new(
-            ErrorKind::SchemaRefused,
-            "the provider refuses this schema, or this way of asking for structured output",
-        );
+        return Verdict::SCHEMA;
     }
     by_status(status)
 }
