@@ -47,9 +47,8 @@ pub struct AvoidMemory {
 #[derive(Clone)]
 struct Entry {
     excerpt: Box<str>,
-    /// Made when it is first compared: most are forgotten before.
-    words: OnceLock<WordSet>,
-    tokens: usize,
+    /// Made when it is first compared: most are forgotten before, and are small until then.
+    words: OnceLock<Box<WordSet>>,
     ordinal: u64,
 }
 
@@ -68,7 +67,7 @@ pub struct AvoidBudget {
 impl Entry {
     fn words(&self) -> &WordSet {
         self.words
-            .get_or_init(|| WordSet::new(&self.excerpt, MOST_WORDS))
+            .get_or_init(|| Box::new(WordSet::new(&self.excerpt, MOST_WORDS)))
     }
 }
 
@@ -119,7 +118,7 @@ impl AvoidMemory {
     /// Remembers an accepted record.
     pub fn accepted(&mut self, ordinal: u64, excerpt: &str) {
         self.resting.clear();
-        self.insert(excerpt, OnceLock::new(), ordinal, 0.0);
+        self.insert(excerpt, ordinal, 0.0);
     }
 
     /// Remembers that a candidate repeats a record although its prompt showed that, or because it did. It says nothing of what else the
@@ -155,7 +154,7 @@ impl AvoidMemory {
             }
         });
         if let Some((of, excerpt)) = of.zip(stands_for).filter(|_| !known) {
-            self.insert(excerpt, OnceLock::new(), of, self.weight);
+            self.insert(excerpt, of, self.weight);
         }
         self.weight *= 0.5_f64.powf(-1.0 / HALF_LIFE);
         if self.weight > 1e100 {
@@ -202,8 +201,9 @@ impl AvoidMemory {
             let says_more = |other: &Weighed<'_, Entry>| {
                 entry.words().overlap_above(other.thing.words(), ALIKE) == 0.0
             };
-            if entry.tokens <= tokens && (!any_repeated || chosen.iter().all(says_more)) {
-                tokens -= entry.tokens;
+            let its_tokens = tokens_of(&entry.excerpt);
+            if its_tokens <= tokens && (!any_repeated || chosen.iter().all(says_more)) {
+                tokens -= its_tokens;
                 chosen.push(next);
             }
         }
@@ -214,14 +214,13 @@ impl AvoidMemory {
             .collect()
     }
 
-    fn insert(&mut self, excerpt: &str, words: OnceLock<WordSet>, ordinal: u64, repeats: f64) {
+    fn insert(&mut self, excerpt: &str, ordinal: u64, repeats: f64) {
         if self.entries.most() == 0 {
             return;
         }
         let entry = Entry {
-            tokens: tokens_of(excerpt),
             excerpt: excerpt.into(),
-            words,
+            words: OnceLock::new(),
             ordinal,
         };
         self.entries.add(entry, repeats);

@@ -47,7 +47,7 @@ pub(crate) struct Repeat {
 /// The latest records that were accepted, so that a repeat can be told of what it repeats.
 #[derive(Debug, Default)]
 struct Latest {
-    excerpts: VecDeque<Box<str>>,
+    excerpts: VecDeque<String>,
     /// The ordinal of the first of them.
     first: u64,
 }
@@ -56,7 +56,7 @@ impl Latest {
     /// Models repeat what they wrote lately; this many take a megabyte or two.
     const MOST: usize = 8_192;
 
-    fn push(&mut self, ordinal: u64, excerpt: &str) {
+    fn push(&mut self, ordinal: u64, excerpt: String) {
         if self.first + self.excerpts.len() as u64 != ordinal {
             self.excerpts.clear();
             self.first = ordinal;
@@ -65,12 +65,12 @@ impl Latest {
             self.excerpts.pop_front();
             self.first += 1;
         }
-        self.excerpts.push_back(excerpt.into());
+        self.excerpts.push_back(excerpt);
     }
 
     fn get(&self, ordinal: u64) -> Option<&str> {
         let at = usize::try_from(ordinal.checked_sub(self.first)?).ok()?;
-        self.excerpts.get(at).map(|excerpt| &**excerpt)
+        self.excerpts.get(at).map(String::as_str)
     }
 }
 
@@ -124,8 +124,8 @@ impl PromptMemory {
     }
 
     /// Remembers an accepted record.
-    pub(crate) fn accepted(&mut self, topic: usize, ordinal: u64, excerpt: &str) {
-        if let Some(shown) = shown(excerpt) {
+    pub(crate) fn accepted(&mut self, topic: usize, ordinal: u64, excerpt: String) {
+        if let Some(shown) = shown(&excerpt) {
             self.topics[topic].avoid.accepted(ordinal, shown);
         }
         self.latest.push(ordinal, excerpt);
@@ -230,15 +230,20 @@ fn shown(excerpt: &str) -> Option<&str> {
     let Some(cut) = excerpt.strip_suffix(ELLIPSIS) else {
         return (!excerpt.is_empty()).then_some(excerpt);
     };
-    let may_end = |character| matches!(character, '.' | '!' | '?' | '|' | '。' | '！' | '？');
-    let mut ends = cut.rmatch_indices(may_end).filter_map(|(at, mark)| {
-        let (before, after) = (&cut[..at], &cut[at + mark.len()..]);
+    // The first bytes of all marks; those of the wide ones begin other characters too.
+    let may_end = |byte| matches!(byte, b'.' | b'!' | b'?' | b'|' | 0xe3 | 0xef);
+    let places = cut.bytes().enumerate().rev();
+    let mut ends = places.filter(|it| may_end(it.1)).filter_map(|(at, _)| {
+        let mark = cut[at..].chars().next()?;
+        let (before, with) = (&cut[..at], &cut[..at + mark.len_utf8()]);
+        let after = &cut[with.len()..];
         let ends_here = match mark {
-            "|" => return before.strip_suffix(' ').filter(|_| after.starts_with(' ')),
-            "." | "!" | "?" => after.is_empty() || after.starts_with(' '),
-            _ => true,
+            '|' => return before.strip_suffix(' ').filter(|_| after.starts_with(' ')),
+            '.' | '!' | '?' => after.is_empty() || after.starts_with(' '),
+            '。' | '！' | '？' => true,
+            _ => false,
         };
-        ends_here.then(|| &cut[..at + mark.len()])
+        ends_here.then_some(with)
     });
     let whole = ends.next()?;
     (whole.chars().count() >= FEWEST_CHARS).then_some(whole)
@@ -422,7 +427,7 @@ mod tests {
             "Who sails?",
         ];
         for (ordinal, excerpt) in (0..).zip(excerpts) {
-            memory.accepted(0, ordinal, excerpt);
+            memory.accepted(0, ordinal, excerpt.to_owned());
         }
         let repeat = memory.repeated(0, Some(0), "Why is the sea so salty?", &[1]);
         assert_eq!((repeat.differs, repeat.is_copy), (true, false));
@@ -445,8 +450,8 @@ mod tests {
     #[test]
     fn a_copy_is_neither_shown_again_nor_told_of() {
         let mut memory = PromptMemory::new(1, Some(2));
-        memory.accepted(0, 0, "Why is the sea salty?");
-        memory.accepted(0, 1, "What moves the tides?");
+        memory.accepted(0, 0, "Why is the sea salty?".to_owned());
+        memory.accepted(0, 1, "What moves the tides?".to_owned());
         let repeat = memory.repeated(0, Some(0), "Why is the sea salty?", &[0, 1]);
         assert_eq!((repeat.differs, repeat.is_copy), (false, true));
         let shown = memory.choose(0, &mut Random::new(1));
@@ -457,8 +462,12 @@ mod tests {
     #[test]
     fn a_record_that_ends_where_a_shown_one_was_cut_is_a_copy() {
         let mut memory = PromptMemory::new(1, None);
-        memory.accepted(0, 0, "A tide is a long wave. It is caused by the moo…");
-        memory.accepted(0, 1, "The sea is salty since rivers carry salt.");
+        memory.accepted(
+            0,
+            0,
+            "A tide is a long wave. It is caused by the moo…".to_owned(),
+        );
+        memory.accepted(0, 1, "The sea is salty since rivers carry salt.".to_owned());
         let copies = |shown: &[u64], excerpt| memory.cut_copy(shown, excerpt);
         assert_eq!(copies(&[1, 0], "A tide is a long wave."), Some(0));
         assert_eq!(copies(&[1], "A tide is a long wave."), None);
@@ -491,7 +500,7 @@ mod tests {
     #[test]
     fn nothing_is_shown_where_nothing_is_to_be_shown() {
         let mut memory = PromptMemory::new(1, Some(0));
-        memory.accepted(0, 0, "Why is the sea salty?");
+        memory.accepted(0, 0, "Why is the sea salty?".to_owned());
         memory.repeated(0, Some(0), "Why is the sea salty?", &[]);
         assert_eq!(memory.choose(0, &mut Random::new(1)), None);
         assert_eq!(memory.take_feedback(0, false), None);

@@ -14,13 +14,21 @@ pub(super) fn for_each_word(text: &str, mut each: impl FnMut(u64)) {
             at += word.push_plain(&bytes[at..]);
             continue;
         }
+        if byte.is_ascii() {
+            at += 1;
+            // An apostrophe does not end a word, and does not count either.
+            if byte != b'\'' {
+                word.end(&mut each);
+            }
+            continue;
+        }
         let Some(character) = text[at..].chars().next() else {
             break;
         };
         at += character.len_utf8();
-        if matches!(character, '\'' | '\u{2019}') {
-            // An apostrophe does not end a word, and does not count either.
-        } else if character.is_ascii() || !is_part_of_word(character) {
+        if character == '\u{2019}' {
+            // It stands for the apostrophe.
+        } else if !is_part_of_word(character) {
             word.end(&mut each);
         } else if stands_alone(character) {
             word.end(&mut each);

@@ -287,8 +287,8 @@ async fn replay(
     let mut past = pin!(resume::replay(past, &context));
     while let Some(chunk) = past.next().await {
         for past in chunk {
-            let (entry, judged) = past?;
-            state.replay(entry, judged, policy)?;
+            let (task, result) = past?;
+            state.replay(&task, result, policy)?;
             if let Some(error) = context.parts.panic_trap.take() {
                 return Err(error);
             }

@@ -151,23 +151,31 @@ impl<'a> LookAhead<'a> {
         }
     }
 
-    /// Returns what came of tasks, in order. An error is the last.
-    pub(super) fn outcomes(self) -> impl Stream<Item = Result<Unjudged>> + 'a {
-        stream::unfold(self, |mut ahead| async {
-            let next = ahead.next().await?;
+    /// Returns what came of tasks, in order and this many at a time. An error is the last.
+    pub(super) fn outcomes(self, at_once: usize) -> impl Stream<Item = Result<Vec<Unjudged>>> + 'a {
+        stream::unfold(self, move |mut ahead| async move {
+            let next = ahead.next(at_once).await?;
             Some((next, ahead))
         })
     }
 
-    async fn next(&mut self) -> Option<Result<Unjudged>> {
-        while !self.is_first_ready() {
-            if let Err(error) = self.read().await {
+    async fn next(&mut self, at_once: usize) -> Option<Result<Vec<Unjudged>>> {
+        let mut next = Vec::with_capacity(at_once);
+        while next.len() < at_once {
+            if self.is_first_ready() {
+                let Some(first) = self.held.pop_front() else {
+                    break;
+                };
+                next.push(first);
+            } else if let Err(error) = self.read().await {
                 self.error = Some(error);
                 self.has_ended = true;
             }
         }
-        let first = self.held.pop_front().map(Ok);
-        first.or_else(|| self.error.take().map(Err))
+        if next.is_empty() {
+            return self.error.take().map(Err);
+        }
+        Some(Ok(next))
     }
 
     /// Whether nothing is to be waited for before the first entry is judged.

@@ -11,15 +11,16 @@ use futures::StreamExt;
 use futures::stream::{BoxStream, Stream};
 use tokio::task::{JoinError, JoinHandle};
 
-use super::answer_judge::Judged;
 use super::client_stack::ClientContext;
 use super::look_ahead::{LookAhead, Past, Unjudged, recall};
-use super::worker::WorkerContext;
+use super::worker::{TaskResult, WorkerContext};
 use super::{ResumePolicy, RunParts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::task_panicked;
 use crate::journal::{Entry, Header};
-use crate::llm::ChatResponse;
+use crate::ledger::Task;
+use crate::llm::{ChatResponse, failures};
+use crate::outcome::CallError;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::report::CallStats;
@@ -183,8 +184,8 @@ const CHUNK: usize = 128;
 /// some kilobytes a few megabytes at most.
 const CHUNKS_AHEAD: usize = 8;
 
-/// What came of a task, and what is in it if it is an answer. The text of an answer that was judged is dropped.
-pub(super) type Replayed = (Entry, Option<Judged>);
+/// A task of an earlier process, and what came of it.
+pub(super) type Replayed = (Task, TaskResult);
 
 /// Returns what came of the tasks in the log in order and many at a time, judged as it would be by a worker. An error ends
 /// them.
@@ -193,8 +194,7 @@ pub(super) fn replay<'a>(
     context: &'a Arc<WorkerContext>,
 ) -> impl Stream<Item = Vec<Result<Replayed>>> + 'a {
     LookAhead::new(past, context)
-        .outcomes()
-        .chunks(CHUNK)
+        .outcomes(CHUNK)
         .map(|chunk| {
             let chunk = judge_all(chunk, Arc::clone(context));
             let mut judging = Judging(tokio::spawn(chunk));
@@ -209,15 +209,18 @@ fn failed(error: JoinError) -> Vec<Result<Replayed>> {
 
 /// Judges entries up to the first error, which is the last of what is returned.
 async fn judge_all(
-    entries: Vec<Result<Unjudged>>,
+    entries: Result<Vec<Unjudged>>,
     context: Arc<WorkerContext>,
 ) -> Vec<Result<Replayed>> {
+    let entries = match entries {
+        Ok(entries) => entries,
+        Err(error) => return vec![Err(error)],
+    };
     let mut judged = Vec::with_capacity(entries.len());
+    // One name for all answers in a row that another model gave.
+    let mut other_model = Arc::default();
     for unjudged in entries {
-        let outcome = match unjudged {
-            Ok(unjudged) => judge(unjudged, &context).await,
-            Err(error) => Err(error),
-        };
+        let outcome = judge(unjudged, &context, &mut other_model).await;
         let is_last = outcome.is_err();
         judged.push(outcome);
         if is_last {
@@ -227,26 +230,51 @@ async fn judge_all(
     judged
 }
 
-async fn judge(unjudged: Unjudged, context: &WorkerContext) -> Result<Replayed> {
-    let Unjudged {
-        mut entry,
-        is_clean,
-    } = unjudged;
-    let Entry::Answered(answer) = &mut entry else {
-        return Ok((entry, None));
-    };
-    let Some(topic) = context.topics.get(answer.topic) else {
-        return Ok((entry, None));
-    };
-    let (judge, response) = (&context.judge, &answer.response);
-    let judged = if let Some(was_clean) = is_clean {
-        judge.judge(topic, response, was_clean).await?
-    } else {
-        let task = answer.task;
-        judge.judge_and_note(task, topic, response).await?
-    };
-    answer.response.text = String::new();
-    Ok((entry, Some(judged)))
+async fn judge(
+    unjudged: Unjudged,
+    context: &WorkerContext,
+    other_model: &mut Arc<str>,
+) -> Result<Replayed> {
+    match unjudged.entry {
+        Entry::Answered(answer) => {
+            let Some(topic) = context.topics.get(answer.topic) else {
+                return Err(damaged(
+                    "the journal has an answer for a topic that is not planned",
+                ));
+            };
+            let (judge, response) = (&context.judge, &answer.response);
+            let judged = if let Some(was_clean) = unjudged.is_clean {
+                judge.judge(topic, response, was_clean).await?
+            } else {
+                judge.judge_and_note(answer.task, topic, response).await?
+            };
+            let is_own = answer.model == context.client.model();
+            if !is_own && answer.model != **other_model {
+                *other_model = answer.model.into();
+            }
+            let result = TaskResult::Answered {
+                judged,
+                prompt: answer.prompt,
+                failed_calls: failures(&answer.attempts).count(),
+                model: (!is_own).then(|| Arc::clone(other_model)),
+            };
+            let task = Task::replayed(answer.task, answer.topic, answer.wanted, answer.round);
+            Ok((task, result))
+        }
+        Entry::Failed(failure) if failure.topic < context.topics.len() => {
+            let result = TaskResult::Failed {
+                error: CallError::new(failure.kind, &failure.message),
+                calls: failures(&failure.attempts).count(),
+            };
+            let task = Task::replayed(failure.task, failure.topic, failure.wanted, failure.round);
+            Ok((task, result))
+        }
+        Entry::Started(_) => Err(damaged(
+            "the journal's run went on with another input than this, which it was started with; use that, or say that the \
+             input may have changed",
+        )),
+        _ => Err(damaged("the journal has an entry out of place")),
+    }
 }
 
 /// A chunk that is being judged; dropping it stops that, since a filter may cost money.

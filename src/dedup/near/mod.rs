@@ -2,7 +2,6 @@
 
 mod details;
 mod function_words;
-mod hashed;
 mod memory;
 mod phrase;
 mod reading;
