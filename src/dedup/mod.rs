@@ -16,7 +16,6 @@ mod compared;
 mod exact;
 mod fields;
 mod fold;
-mod hashed;
 mod known_records;
 mod near;
 mod neighbours;

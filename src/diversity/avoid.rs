@@ -1,6 +1,7 @@
 //! Which records a prompt shows as not to be repeated.
 
 use std::fmt;
+use std::mem;
 use std::sync::OnceLock;
 
 use super::kept::{Kept, Weighed, first};
@@ -40,13 +41,15 @@ pub struct AvoidMemory {
     entries: Kept<Entry>,
     /// What the next refusal counts. It grows by each, so that earlier ones need not be counted down.
     weight: f64,
+    /// Room that was one's who is forgotten, for the next: giving memory back and asking for more takes longer than all else here.
+    spare: String,
     /// What was copied since the last candidate that was not.
     resting: Vec<u64>,
 }
 
 #[derive(Clone)]
 struct Entry {
-    excerpt: Box<str>,
+    excerpt: String,
     /// Made when it is first compared: most are forgotten before, and are small until then.
     words: OnceLock<Box<WordSet>>,
     ordinal: u64,
@@ -103,6 +106,7 @@ impl AvoidMemory {
         Self {
             entries: Kept::new(keep),
             weight: 1.0,
+            spare: String::new(),
             resting: Vec::new(),
         }
     }
@@ -210,7 +214,7 @@ impl AvoidMemory {
         chosen.sort_unstable_by_key(|entry| entry.arrival);
         chosen
             .into_iter()
-            .map(|entry| (entry.thing.ordinal, entry.thing.excerpt.to_string()))
+            .map(|entry| (entry.thing.ordinal, entry.thing.excerpt.clone()))
             .collect()
     }
 
@@ -218,12 +222,17 @@ impl AvoidMemory {
         if self.entries.most() == 0 {
             return;
         }
+        let mut kept = mem::take(&mut self.spare);
+        kept.push_str(excerpt);
         let entry = Entry {
-            excerpt: excerpt.into(),
+            excerpt: kept,
             words: OnceLock::new(),
             ordinal,
         };
-        self.entries.add(entry, repeats);
+        if let Some(gone) = self.entries.add(entry, repeats) {
+            self.spare = gone.excerpt;
+            self.spare.clear();
+        }
     }
 }
 

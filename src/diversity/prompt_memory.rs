@@ -56,16 +56,20 @@ impl Latest {
     /// Models repeat what they wrote lately; this many take a megabyte or two.
     const MOST: usize = 8_192;
 
-    fn push(&mut self, ordinal: u64, excerpt: String) {
+    fn push(&mut self, ordinal: u64, excerpt: &str) {
         if self.first + self.excerpts.len() as u64 != ordinal {
             self.excerpts.clear();
             self.first = ordinal;
         }
+        let mut kept = String::new();
         if self.excerpts.len() == Self::MOST {
-            self.excerpts.pop_front();
+            // Its room is taken over: giving it back and asking for more takes longer than to copy a text.
+            kept = self.excerpts.pop_front().unwrap_or_default();
+            kept.clear();
             self.first += 1;
         }
-        self.excerpts.push_back(excerpt);
+        kept.push_str(excerpt);
+        self.excerpts.push_back(kept);
     }
 
     fn get(&self, ordinal: u64) -> Option<&str> {
@@ -124,8 +128,8 @@ impl PromptMemory {
     }
 
     /// Remembers an accepted record.
-    pub(crate) fn accepted(&mut self, topic: usize, ordinal: u64, excerpt: String) {
-        if let Some(shown) = shown(&excerpt) {
+    pub(crate) fn accepted(&mut self, topic: usize, ordinal: u64, excerpt: &str) {
+        if let Some(shown) = shown(excerpt) {
             self.topics[topic].avoid.accepted(ordinal, shown);
         }
         self.latest.push(ordinal, excerpt);
@@ -230,10 +234,15 @@ fn shown(excerpt: &str) -> Option<&str> {
     let Some(cut) = excerpt.strip_suffix(ELLIPSIS) else {
         return (!excerpt.is_empty()).then_some(excerpt);
     };
-    // The first bytes of all marks; those of the wide ones begin other characters too.
-    let may_end = |byte| matches!(byte, b'.' | b'!' | b'?' | b'|' | 0xe3 | 0xef);
-    let places = cut.bytes().enumerate().rev();
-    let mut ends = places.filter(|it| may_end(it.1)).filter_map(|(at, _)| {
+    let mut behind = cut.len();
+    let mut ends = std::iter::from_fn(|| {
+        let before = &cut.as_bytes()[..behind];
+        behind = before
+            .iter()
+            .rposition(|byte| MAY_END[usize::from(*byte)])?;
+        Some(behind)
+    })
+    .filter_map(|at| {
         let mark = cut[at..].chars().next()?;
         let (before, with) = (&cut[..at], &cut[..at + mark.len_utf8()]);
         let after = &cut[with.len()..];
@@ -248,6 +257,17 @@ fn shown(excerpt: &str) -> Option<&str> {
     let whole = ends.next()?;
     (whole.chars().count() >= FEWEST_CHARS).then_some(whole)
 }
+
+/// The first bytes of the marks that end what is whole. Those of the wide ones begin other characters too.
+const MAY_END: [bool; 256] = {
+    let mut may_end = [false; 256];
+    let mut bytes: &[u8] = &[b'.', b'!', b'?', b'|', 0xe3, 0xef];
+    while let [byte, rest @ ..] = bytes {
+        may_end[*byte as usize] = true;
+        bytes = rest;
+    }
+    may_end
+};
 
 /// Returns whether an answer says a sentence of the feedback on the one before it again.
 pub(crate) fn parrots(feedback: &str, answer: &str) -> bool {
@@ -427,7 +447,7 @@ mod tests {
             "Who sails?",
         ];
         for (ordinal, excerpt) in (0..).zip(excerpts) {
-            memory.accepted(0, ordinal, excerpt.to_owned());
+            memory.accepted(0, ordinal, excerpt);
         }
         let repeat = memory.repeated(0, Some(0), "Why is the sea so salty?", &[1]);
         assert_eq!((repeat.differs, repeat.is_copy), (true, false));
@@ -450,8 +470,8 @@ mod tests {
     #[test]
     fn a_copy_is_neither_shown_again_nor_told_of() {
         let mut memory = PromptMemory::new(1, Some(2));
-        memory.accepted(0, 0, "Why is the sea salty?".to_owned());
-        memory.accepted(0, 1, "What moves the tides?".to_owned());
+        memory.accepted(0, 0, "Why is the sea salty?");
+        memory.accepted(0, 1, "What moves the tides?");
         let repeat = memory.repeated(0, Some(0), "Why is the sea salty?", &[0, 1]);
         assert_eq!((repeat.differs, repeat.is_copy), (false, true));
         let shown = memory.choose(0, &mut Random::new(1));
@@ -462,12 +482,8 @@ mod tests {
     #[test]
     fn a_record_that_ends_where_a_shown_one_was_cut_is_a_copy() {
         let mut memory = PromptMemory::new(1, None);
-        memory.accepted(
-            0,
-            0,
-            "A tide is a long wave. It is caused by the moo…".to_owned(),
-        );
-        memory.accepted(0, 1, "The sea is salty since rivers carry salt.".to_owned());
+        memory.accepted(0, 0, "A tide is a long wave. It is caused by the moo…");
+        memory.accepted(0, 1, "The sea is salty since rivers carry salt.");
         let copies = |shown: &[u64], excerpt| memory.cut_copy(shown, excerpt);
         assert_eq!(copies(&[1, 0], "A tide is a long wave."), Some(0));
         assert_eq!(copies(&[1], "A tide is a long wave."), None);
@@ -500,7 +516,7 @@ mod tests {
     #[test]
     fn nothing_is_shown_where_nothing_is_to_be_shown() {
         let mut memory = PromptMemory::new(1, Some(0));
-        memory.accepted(0, 0, "Why is the sea salty?".to_owned());
+        memory.accepted(0, 0, "Why is the sea salty?");
         memory.repeated(0, Some(0), "Why is the sea salty?", &[]);
         assert_eq!(memory.choose(0, &mut Random::new(1)), None);
         assert_eq!(memory.take_feedback(0, false), None);

@@ -8,12 +8,16 @@ pub(super) fn for_each_word(text: &str, mut each: impl FnMut(u64)) {
     let bytes = text.as_bytes();
     let mut word = Word::default();
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
+    loop {
         // Most text is ASCII, whose letters and digits need no more than a look.
-        if byte.is_ascii_alphanumeric() {
-            at += word.push_plain(&bytes[at..]);
+        let run = word.push_plain(&bytes[at..]);
+        at += run;
+        if run == 8 {
             continue;
         }
+        let Some(&byte) = bytes.get(at) else {
+            break;
+        };
         if byte.is_ascii() {
             at += 1;
             // An apostrophe does not end a word, and does not count either.
@@ -66,7 +70,7 @@ struct Word {
 }
 
 impl Word {
-    /// Takes in the letters and digits of ASCII that a text begins with, up to eight, and returns how many there are.
+    /// Takes in the letters and digits of ASCII that a text begins with, eight at most, and returns how many there are.
     #[inline]
     fn push_plain(&mut self, text: &[u8]) -> usize {
         let eight = text.first_chunk().copied().unwrap_or_else(|| {
@@ -77,7 +81,7 @@ impl Word {
         let (run, small) = plain_run(u64::from_le_bytes(eight));
         if self.pending == 0 {
             self.length += run as usize;
-            self.pending = small.swap_bytes() >> (64 - 8 * run);
+            self.pending = small.swap_bytes().checked_shr(64 - 8 * run).unwrap_or(0);
             if run == 8 {
                 self.mix(0);
             }

@@ -92,21 +92,23 @@ impl<'a> Past<'a> {
     }
 
     async fn next(&mut self, context: &WorkerContext) -> Result<Option<Entry>> {
-        let entry = self.entries.next().await.transpose()?;
-        if self.is_known {
-            return Ok(entry);
-        }
-        if let Some(entry) = &entry {
-            self.read += 1;
-            if matches!(entry, Entry::Answered(_)) {
-                context.unsettled.fetch_add(1, Ordering::Relaxed);
+        let entry = self.entries.next().await;
+        match &entry {
+            _ if self.is_known => {}
+            Some(Ok(entry)) => {
+                self.read += 1;
+                if matches!(entry, Entry::Answered(_)) {
+                    context.unsettled.fetch_add(1, Ordering::Relaxed);
+                }
+                recall(entry, &context.parts, &context.clients.calls);
             }
-            recall(entry, &context.parts, &context.clients.calls);
-        } else {
-            self.is_known = true;
-            context.log.book_lost_calls(&context.parts.budget).await?;
+            Some(Err(_)) => {}
+            None => {
+                self.is_known = true;
+                context.log.book_lost_calls(&context.parts.budget).await?;
+            }
         }
-        Ok(entry)
+        entry.transpose()
     }
 
     /// Reads to the end, and then goes on from here once more.

@@ -450,7 +450,7 @@ impl RunState {
         self.metrics.observe(task.topic, &excerpt);
         self.counted.accepted();
         let ordinal = self.ledger.accepted();
-        self.prompt_memory.accepted(task.topic, ordinal, excerpt);
+        self.prompt_memory.accepted(task.topic, ordinal, &excerpt);
         let meta = RecordMeta {
             candidate: place,
             scores,

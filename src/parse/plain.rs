@@ -42,8 +42,10 @@ impl<'de> Visitor<'de> for PlainAnswer<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Vec<Value>, A::Error> {
         let Self(shape) = self;
-        let first: Option<String> = members.next_key()?;
-        if first.as_deref() != Some(shape.wrapper_key()) {
+        // A key with an escape in it is left to others.
+        let first: Option<&str> = members.next_key()?;
+        if first != Some(shape.wrapper_key()) {
+            let first = first.map(str::to_owned);
             return Ok(vec![PlainRecord(shape).read(first, members)?]);
         }
         let records = members.next_value_seed(PlainList(shape))?;

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
+use super::hashed::HashedMap;
 use super::tokens::hash;
-use crate::dedup::hashed::HashedMap;
 
 /// What a word of grammar does; the data file explains each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::NearFingerprint;
+use super::hashed::HashedMap;
 use super::reading::{Reading, Said};
 use super::template::Template;
-use crate::dedup::hashed::HashedMap;
 use crate::dedup::{Match, Memory, Reference, Verdict};
 
 /// The records of one run, as [`NearDuplicates`](super::NearDuplicates) remembers them.

@@ -2,6 +2,7 @@
 
 mod details;
 mod function_words;
+mod hashed;
 mod memory;
 mod phrase;
 mod reading;

@@ -12,15 +12,10 @@ pub(super) struct Hashed(u64);
 
 impl Hasher for Hashed {
     fn write(&mut self, bytes: &[u8]) {
-        // No key but a number is ever hashed; any other would still be told apart.
+        // No key but a `u64` is ever hashed; any other would still be told apart.
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }
-    }
-
-    #[allow(clippy::cast_possible_truncation)] // A part of a hash is a hash.
-    fn write_u128(&mut self, key: u128) {
-        self.0 = key as u64;
     }
 
     fn write_u64(&mut self, key: u64) {
