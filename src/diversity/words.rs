@@ -142,7 +142,9 @@ fn finish(hash: u64) -> u64 {
 }
 
 fn is_part_of_word(character: char) -> bool {
-    character.is_alphanumeric() || is_mark(character)
+    // Dashes, quotes and the ellipsis, which ends what was cut.
+    let is_punctuation = matches!(character, '\u{2000}'..='\u{206f}');
+    !is_punctuation && (character.is_alphanumeric() || is_mark(character))
 }
 
 /// Combining marks of the scripts that need them to tell words apart, and joiners inside of words.

@@ -295,7 +295,10 @@ async fn replay(
         }
         if state.outbox.len() >= MOST_RECALLED {
             match records.reserve().await {
-                Ok(permit) => permit.send(mem::take(&mut state.outbox)),
+                Ok(permit) => {
+                    let room = Vec::with_capacity(state.outbox.len());
+                    permit.send(mem::replace(&mut state.outbox, room));
+                }
                 // The consumer is gone, which the loop that follows sees too.
                 Err(_) => return Ok(()),
             }
