@@ -295,10 +295,7 @@ async fn replay(
         }
         if state.outbox.len() >= MOST_RECALLED {
             match records.reserve().await {
-                Ok(permit) => {
-                    let room = Vec::with_capacity(state.outbox.len());
-                    permit.send(mem::replace(&mut state.outbox, room));
-                }
+                Ok(permit) => permit.send(state.outbox.drain(..).collect()),
                 // The consumer is gone, which the loop that follows sees too.
                 Err(_) => return Ok(()),
             }

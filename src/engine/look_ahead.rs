@@ -94,19 +94,18 @@ impl<'a> Past<'a> {
     async fn next(&mut self, context: &WorkerContext) -> Result<Option<Entry>> {
         let entry = self.entries.next().await;
         match &entry {
-            _ if self.is_known => {}
-            Some(Ok(entry)) => {
+            Some(Ok(entry)) if !self.is_known => {
                 self.read += 1;
                 if matches!(entry, Entry::Answered(_)) {
                     context.unsettled.fetch_add(1, Ordering::Relaxed);
                 }
                 recall(entry, &context.parts, &context.clients.calls);
             }
-            Some(Err(_)) => {}
-            None => {
+            None if !self.is_known => {
                 self.is_known = true;
                 context.log.book_lost_calls(&context.parts.budget).await?;
             }
+            _ => {}
         }
         entry.transpose()
     }
@@ -174,10 +173,8 @@ impl<'a> LookAhead<'a> {
                 self.has_ended = true;
             }
         }
-        if next.is_empty() {
-            return self.error.take().map(Err);
-        }
-        Some(Ok(next))
+        let any = (!next.is_empty()).then_some(Ok(next));
+        any.or_else(|| self.error.take().map(Err))
     }
 
     /// Whether nothing is to be waited for before the first entry is judged.

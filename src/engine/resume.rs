@@ -218,11 +218,11 @@ async fn judge_all(
         Err(error) => return vec![Err(error)],
     };
     let mut judged = Vec::with_capacity(entries.len());
-    // One name for all answers in a row that another model gave.
-    let mut other_model = Arc::default();
+    // One name for all answers in a row that one model gave.
+    let mut model = Arc::default();
     // Where they stand, since they are large.
     for unjudged in &mut entries {
-        let outcome = judge(unjudged, &context, &mut other_model).await;
+        let outcome = judge(unjudged, &context, &mut model).await;
         let is_last = outcome.is_err();
         judged.push(outcome);
         if is_last {
@@ -235,7 +235,7 @@ async fn judge_all(
 async fn judge(
     unjudged: &mut Unjudged,
     context: &WorkerContext,
-    other_model: &mut Arc<str>,
+    model: &mut Arc<str>,
 ) -> Result<Replayed> {
     match &mut unjudged.entry {
         Entry::Answered(answer) => {
@@ -250,15 +250,14 @@ async fn judge(
             } else {
                 judge.judge_and_note(answer.task, topic, response).await?
             };
-            let is_own = answer.model == context.client.model();
-            if !is_own && answer.model != **other_model {
-                *other_model = answer.model.as_str().into();
+            if answer.model != **model {
+                *model = answer.model.as_str().into();
             }
             let result = TaskResult::Answered {
                 judged,
                 prompt: mem::take(&mut answer.prompt),
                 failed_calls: failures(&answer.attempts).count(),
-                model: (!is_own).then(|| Arc::clone(other_model)),
+                model: Some(Arc::clone(model)),
             };
             let task = Task::replayed(answer.task, answer.topic, answer.wanted, answer.round);
             Ok((task, result))
