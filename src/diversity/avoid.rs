@@ -41,7 +41,8 @@ pub struct AvoidMemory {
     entries: Kept<Entry>,
     /// What the next refusal counts. It grows by each, so that earlier ones need not be counted down.
     weight: f64,
-    /// Room that was one's who is forgotten, for the next: giving memory back and asking for more takes longer than all else here.
+    /// The room of an excerpt that is forgotten, for the next one: giving it back and asking for more takes longer than to copy a
+    /// text.
     spare: String,
     /// What was copied since the last candidate that was not.
     resting: Vec<u64>,

@@ -63,7 +63,7 @@ impl Latest {
         }
         let mut kept = String::new();
         if self.excerpts.len() == Self::MOST {
-            // Its room is taken over: giving it back and asking for more takes longer than to copy a text.
+            // Its room is taken over, as in `AvoidMemory`.
             kept = self.excerpts.pop_front().unwrap_or_default();
             kept.clear();
             self.first += 1;

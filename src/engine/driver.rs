@@ -44,7 +44,7 @@ const MOST_WAITING: usize = 64;
 
 /// Records of an earlier process that are sent together: waking the consumer costs more than it takes to make a few
 /// of them again. Many more would no longer be in the processor's cache when they are taken.
-const MOST_RECALLED: usize = 128;
+const MOST_RECALLED: usize = 256;
 
 /// What a run says whose journal was deleted or replaced while it went on.
 const LOST_JOURNAL: &str = "the journal was deleted or replaced while the run went on; another run pays for its answers again";

@@ -179,7 +179,7 @@ fn fresh_seed() -> u64 {
 }
 
 /// Entries that are handed to a thread together, so that handing over costs little beside judging them.
-const CHUNK: usize = 32;
+const CHUNK: usize = 64;
 
 /// Chunks that are judged or wait to be settled. More than there are threads on most machines, and few enough that all that is
 /// under way stays in the processor's cache: what comes from memory takes a multiple of the time.

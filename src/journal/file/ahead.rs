@@ -13,7 +13,7 @@ use crate::journal::Entry;
 
 /// Bytes of entries that are read ahead. Enough that handing them over costs little beside decoding them, and little enough
 /// that they are still in the processor's cache when they are judged.
-const AHEAD: u64 = 32 << 10;
+const AHEAD: u64 = 64 << 10;
 
 /// Returns the entries of a journal from the first one on. Two batches are in memory at most.
 pub(super) fn entries_ahead(committer: Arc<Committer>) -> impl Stream<Item = Result<Entry>> {
