@@ -1,8 +1,10 @@
 //! Finds records that are equal after normalisation.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -14,6 +16,9 @@ use super::fold::{fold_case, is_invisible};
 use super::{Deduplicator, Fields, Match, Memory, Reference, Scope, Verdict};
 use crate::candidate::Candidate;
 use crate::error::Result;
+
+/// Bytes of a record for which there is room kept on each thread.
+const MOST_KEPT: usize = 1 << 16;
 
 /// Refuses records that are equal after normalisation.
 ///
@@ -44,15 +49,24 @@ impl ExactDuplicates {
     compared_settings!("[`Fields::All`](crate::dedup::Fields::All)");
 
     fn digest(&self, candidate: &Candidate<'_>) -> ExactFingerprint {
-        let mut canonical = Vec::new();
-        if self.compared.scope == Scope::Topic {
-            write_text(candidate.topic(), &mut canonical);
+        thread_local! {
+            /// Serves one record after the other.
+            static CANONICAL: RefCell<Vec<u8>> = RefCell::default();
         }
-        for (name, value) in self.compared.values(candidate) {
-            write_key(name, &mut canonical);
-            write_value(value, &mut canonical);
-        }
-        ExactFingerprint(xxh3_128(&canonical))
+        CANONICAL.with_borrow_mut(|canonical| {
+            canonical.clear();
+            if self.compared.scope == Scope::Topic {
+                write_text(candidate.topic(), canonical);
+            }
+            for (name, value) in self.compared.values(candidate) {
+                write_key(name, canonical);
+                write_value(value, canonical);
+            }
+            let hash = xxh3_128(canonical);
+            // One long record does not keep its room forever.
+            canonical.shrink_to(MOST_KEPT);
+            ExactFingerprint(hash)
+        })
     }
 }
 
@@ -83,7 +97,22 @@ pub struct ExactFingerprint(u128);
 /// The fingerprints of one run: about 40 bytes a record.
 #[derive(Default)]
 pub struct ExactMemory {
-    seen: HashMap<u128, Reference>,
+    seen: HashMap<u128, Reference, BuildHasherDefault<Half>>,
+}
+
+/// Takes the half of a fingerprint as its hash, since it is one.
+#[derive(Default)]
+struct Half(u64);
+
+impl Hasher for Half {
+    fn write(&mut self, fingerprint: &[u8]) {
+        let half = fingerprint.first_chunk().copied().unwrap_or_default();
+        self.0 = u64::from_le_bytes(half);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Memory for ExactMemory {

@@ -1,6 +1,7 @@
 //! Which records a prompt shows as not to be repeated.
 
 use std::fmt;
+use std::mem;
 use std::sync::OnceLock;
 
 use super::kept::{Kept, Weighed, first};
@@ -40,16 +41,18 @@ pub struct AvoidMemory {
     entries: Kept<Entry>,
     /// What the next refusal counts. It grows by each, so that earlier ones need not be counted down.
     weight: f64,
+    /// The room of an excerpt that is forgotten, for the next one: giving it back and asking for more takes longer than to copy a
+    /// text.
+    spare: String,
     /// What was copied since the last candidate that was not.
     resting: Vec<u64>,
 }
 
 #[derive(Clone)]
 struct Entry {
-    excerpt: Box<str>,
-    /// Made when it is first compared: most are forgotten before.
-    words: OnceLock<WordSet>,
-    tokens: usize,
+    excerpt: String,
+    /// Made when it is first compared: most are forgotten before, and are small until then.
+    words: OnceLock<Box<WordSet>>,
     ordinal: u64,
 }
 
@@ -68,7 +71,7 @@ pub struct AvoidBudget {
 impl Entry {
     fn words(&self) -> &WordSet {
         self.words
-            .get_or_init(|| WordSet::new(&self.excerpt, MOST_WORDS))
+            .get_or_init(|| Box::new(WordSet::new(&self.excerpt, MOST_WORDS)))
     }
 }
 
@@ -104,6 +107,7 @@ impl AvoidMemory {
         Self {
             entries: Kept::new(keep),
             weight: 1.0,
+            spare: String::new(),
             resting: Vec::new(),
         }
     }
@@ -119,7 +123,7 @@ impl AvoidMemory {
     /// Remembers an accepted record.
     pub fn accepted(&mut self, ordinal: u64, excerpt: &str) {
         self.resting.clear();
-        self.insert(excerpt, OnceLock::new(), ordinal, 0.0);
+        self.insert(excerpt, ordinal, 0.0);
     }
 
     /// Remembers that a candidate repeats a record although its prompt showed that, or because it did. It says nothing of what else the
@@ -155,7 +159,7 @@ impl AvoidMemory {
             }
         });
         if let Some((of, excerpt)) = of.zip(stands_for).filter(|_| !known) {
-            self.insert(excerpt, OnceLock::new(), of, self.weight);
+            self.insert(excerpt, of, self.weight);
         }
         self.weight *= 0.5_f64.powf(-1.0 / HALF_LIFE);
         if self.weight > 1e100 {
@@ -202,29 +206,34 @@ impl AvoidMemory {
             let says_more = |other: &Weighed<'_, Entry>| {
                 entry.words().overlap_above(other.thing.words(), ALIKE) == 0.0
             };
-            if entry.tokens <= tokens && (!any_repeated || chosen.iter().all(says_more)) {
-                tokens -= entry.tokens;
+            let its_tokens = tokens_of(&entry.excerpt);
+            if its_tokens <= tokens && (!any_repeated || chosen.iter().all(says_more)) {
+                tokens -= its_tokens;
                 chosen.push(next);
             }
         }
         chosen.sort_unstable_by_key(|entry| entry.arrival);
         chosen
             .into_iter()
-            .map(|entry| (entry.thing.ordinal, entry.thing.excerpt.to_string()))
+            .map(|entry| (entry.thing.ordinal, entry.thing.excerpt.clone()))
             .collect()
     }
 
-    fn insert(&mut self, excerpt: &str, words: OnceLock<WordSet>, ordinal: u64, repeats: f64) {
+    fn insert(&mut self, excerpt: &str, ordinal: u64, repeats: f64) {
         if self.entries.most() == 0 {
             return;
         }
+        let mut kept = mem::take(&mut self.spare);
+        kept.push_str(excerpt);
         let entry = Entry {
-            tokens: tokens_of(excerpt),
-            excerpt: excerpt.into(),
-            words,
+            excerpt: kept,
+            words: OnceLock::new(),
             ordinal,
         };
-        self.entries.add(entry, repeats);
+        if let Some(gone) = self.entries.add(entry, repeats) {
+            self.spare = gone.excerpt;
+            self.spare.clear();
+        }
     }
 }
 

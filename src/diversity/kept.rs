@@ -55,10 +55,10 @@ impl<T> Kept<T> {
         self.latest.len() + self.earlier.len()
     }
 
-    /// Adds a thing; where there is no room, forgets the lightest but for the latest quarter.
-    pub(super) fn add(&mut self, thing: T, weight: f64) {
+    /// Adds a thing; where there is no room, forgets the lightest but for the latest quarter, and returns it.
+    pub(super) fn add(&mut self, thing: T, weight: f64) -> Option<T> {
         if self.most == 0 {
-            return;
+            return None;
         }
         let is_full = self.len() == self.most;
         self.latest.push_back(One {
@@ -69,15 +69,15 @@ impl<T> Kept<T> {
         });
         self.arrivals += 1;
         if self.latest.len() <= self.most / 4 {
-            return;
+            return None;
         }
-        if let Some(one) = self.latest.pop_front() {
-            if !is_full {
-                self.earlier.push(one);
-            } else if let Some(mut first_to_go) = self.earlier.peek_mut() {
-                *first_to_go = one;
-            }
+        let one = self.latest.pop_front()?;
+        if !is_full {
+            self.earlier.push(one);
+            return None;
         }
+        let mut first_to_go = self.earlier.peek_mut()?;
+        Some(mem::replace(&mut *first_to_go, one).thing)
     }
 
     /// Changes the weight of each.

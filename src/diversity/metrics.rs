@@ -44,6 +44,8 @@ pub struct Metrics {
     duplicates: u64,
     topics: Vec<u64>,
     grams: [Grams; 3],
+    /// Room for the words of a record.
+    words_of_one: Vec<u64>,
     openings: Reservoir<u64>,
     windows: Vec<Window>,
     window_size: u64,
@@ -80,6 +82,7 @@ impl Metrics {
             duplicates: 0,
             topics: Vec::new(),
             grams: [none.clone(), none.clone(), none],
+            words_of_one: Vec::new(),
             // A fixed seed: it decides only who is in the sample.
             openings: Reservoir::new(MOST_OPENINGS, Random::new(0).fork("diversity")),
             windows: Vec::new(),
@@ -132,25 +135,14 @@ impl Metrics {
 
     /// Counts the words and their sequences; returns a hash of the first three.
     fn words(&mut self, text: &str) -> u64 {
+        let words = &mut self.words_of_one;
+        words.clear();
+        for_each_word(text, |word| words.push(word));
         let [one, two, three] = &mut self.grams;
-        let (mut before, mut pair) = (None, None);
-        let (mut count, mut opening) = (0, 0);
-        for_each_word(text, |word| {
-            one.add(word);
-            let new_pair = before.map(|before| join(before, word));
-            if let Some(new_pair) = new_pair {
-                two.add(new_pair);
-            }
-            if let Some(pair) = pair {
-                three.add(join(pair, word));
-            }
-            if count < 3 {
-                opening = join(opening, word);
-                count += 1;
-            }
-            (before, pair) = (Some(word), new_pair);
-        });
-        opening
+        one.add(words.iter().copied());
+        two.add(words.windows(2).map(|pair| join(pair[0], pair[1])));
+        three.add(words.windows(3).map(|it| join(join(it[0], it[1]), it[2])));
+        words.iter().take(3).copied().fold(0, join)
     }
 
     /// Returns the stretch that the next candidate belongs to.
@@ -187,9 +179,9 @@ impl Default for Metrics {
 }
 
 impl Grams {
-    fn add(&mut self, hash: u64) {
-        self.total += 1;
-        self.distinct.add(hash);
+    fn add(&mut self, hashes: impl ExactSizeIterator<Item = u64>) {
+        self.total += hashes.len() as u64;
+        hashes.for_each(|hash| self.distinct.add(hash));
     }
 
     fn share(&self) -> Option<f64> {

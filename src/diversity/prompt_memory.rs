@@ -47,7 +47,7 @@ pub(crate) struct Repeat {
 /// The latest records that were accepted, so that a repeat can be told of what it repeats.
 #[derive(Debug, Default)]
 struct Latest {
-    excerpts: VecDeque<Box<str>>,
+    excerpts: VecDeque<String>,
     /// The ordinal of the first of them.
     first: u64,
 }
@@ -61,16 +61,20 @@ impl Latest {
             self.excerpts.clear();
             self.first = ordinal;
         }
+        let mut kept = String::new();
         if self.excerpts.len() == Self::MOST {
-            self.excerpts.pop_front();
+            // Its room is taken over, as in `AvoidMemory`.
+            kept = self.excerpts.pop_front().unwrap_or_default();
+            kept.clear();
             self.first += 1;
         }
-        self.excerpts.push_back(excerpt.into());
+        kept.push_str(excerpt);
+        self.excerpts.push_back(kept);
     }
 
     fn get(&self, ordinal: u64) -> Option<&str> {
         let at = usize::try_from(ordinal.checked_sub(self.first)?).ok()?;
-        self.excerpts.get(at).map(|excerpt| &**excerpt)
+        self.excerpts.get(at).map(String::as_str)
     }
 }
 
@@ -230,19 +234,40 @@ fn shown(excerpt: &str) -> Option<&str> {
     let Some(cut) = excerpt.strip_suffix(ELLIPSIS) else {
         return (!excerpt.is_empty()).then_some(excerpt);
     };
-    let may_end = |character| matches!(character, '.' | '!' | '?' | '|' | '。' | '！' | '？');
-    let mut ends = cut.rmatch_indices(may_end).filter_map(|(at, mark)| {
-        let (before, after) = (&cut[..at], &cut[at + mark.len()..]);
+    let mut behind = cut.len();
+    let mut ends = std::iter::from_fn(|| {
+        let before = &cut.as_bytes()[..behind];
+        behind = before
+            .iter()
+            .rposition(|byte| MAY_END[usize::from(*byte)])?;
+        Some(behind)
+    })
+    .filter_map(|at| {
+        let mark = cut[at..].chars().next()?;
+        let (before, with) = (&cut[..at], &cut[..at + mark.len_utf8()]);
+        let after = &cut[with.len()..];
         let ends_here = match mark {
-            "|" => return before.strip_suffix(' ').filter(|_| after.starts_with(' ')),
-            "." | "!" | "?" => after.is_empty() || after.starts_with(' '),
-            _ => true,
+            '|' => return before.strip_suffix(' ').filter(|_| after.starts_with(' ')),
+            '.' | '!' | '?' => after.is_empty() || after.starts_with(' '),
+            '。' | '！' | '？' => true,
+            _ => false,
         };
-        ends_here.then(|| &cut[..at + mark.len()])
+        ends_here.then_some(with)
     });
     let whole = ends.next()?;
     (whole.chars().count() >= FEWEST_CHARS).then_some(whole)
 }
+
+/// The first bytes of the marks that end what is whole. Those of the wide ones begin other characters too.
+const MAY_END: [bool; 256] = {
+    let mut may_end = [false; 256];
+    let mut bytes: &[u8] = &[b'.', b'!', b'?', b'|', 0xe3, 0xef];
+    while let [byte, rest @ ..] = bytes {
+        may_end[*byte as usize] = true;
+        bytes = rest;
+    }
+    may_end
+};
 
 /// Returns whether an answer says a sentence of the feedback on the one before it again.
 pub(crate) fn parrots(feedback: &str, answer: &str) -> bool {

@@ -8,19 +8,31 @@ pub(super) fn for_each_word(text: &str, mut each: impl FnMut(u64)) {
     let bytes = text.as_bytes();
     let mut word = Word::default();
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
+    loop {
         // Most text is ASCII, whose letters and digits need no more than a look.
-        if byte.is_ascii_alphanumeric() {
-            at += word.push_plain(&bytes[at..]);
+        let run = word.push_plain(&bytes[at..]);
+        at += run;
+        if run == 8 {
+            continue;
+        }
+        let Some(&byte) = bytes.get(at) else {
+            break;
+        };
+        if byte.is_ascii() {
+            at += 1;
+            // An apostrophe does not end a word, and does not count either.
+            if byte != b'\'' {
+                word.end(&mut each);
+            }
             continue;
         }
         let Some(character) = text[at..].chars().next() else {
             break;
         };
         at += character.len_utf8();
-        if matches!(character, '\'' | '\u{2019}') {
-            // An apostrophe does not end a word, and does not count either.
-        } else if character.is_ascii() || !is_part_of_word(character) {
+        if character == '\u{2019}' {
+            // It stands for the apostrophe.
+        } else if !is_part_of_word(character) {
             word.end(&mut each);
         } else if stands_alone(character) {
             word.end(&mut each);
@@ -58,7 +70,7 @@ struct Word {
 }
 
 impl Word {
-    /// Takes in the letters and digits of ASCII that a text begins with, up to eight, and returns how many there are.
+    /// Takes in the letters and digits of ASCII that a text begins with, eight at most, and returns how many there are.
     #[inline]
     fn push_plain(&mut self, text: &[u8]) -> usize {
         let eight = text.first_chunk().copied().unwrap_or_else(|| {
@@ -69,7 +81,7 @@ impl Word {
         let (run, small) = plain_run(u64::from_le_bytes(eight));
         if self.pending == 0 {
             self.length += run as usize;
-            self.pending = small.swap_bytes() >> (64 - 8 * run);
+            self.pending = small.swap_bytes().checked_shr(64 - 8 * run).unwrap_or(0);
             if run == 8 {
                 self.mix(0);
             }
@@ -130,7 +142,9 @@ fn finish(hash: u64) -> u64 {
 }
 
 fn is_part_of_word(character: char) -> bool {
-    character.is_alphanumeric() || is_mark(character)
+    // Dashes, quotes and the ellipsis, which ends what was cut.
+    let is_punctuation = matches!(character, '\u{2000}'..='\u{206f}');
+    !is_punctuation && (character.is_alphanumeric() || is_mark(character))
 }
 
 /// Combining marks of the scripts that need them to tell words apart, and joiners inside of words.

@@ -80,7 +80,7 @@ pub(super) struct Judged {
     /// How it was asked for, where it held anything to read.
     pub(super) asked: Option<Asked>,
     /// Whether the answer is wanted records as they came, and nothing else.
-    is_clean: bool,
+    pub(super) is_clean: bool,
 }
 
 /// How structured output was asked for.
@@ -100,7 +100,7 @@ pub(super) struct Ready {
     /// The scores that a judge gave it.
     pub(super) scores: Option<Arc<Scores>>,
     /// What makes it look unfinished, which is asked for again once.
-    pub(super) placeholder: Option<Violation>,
+    pub(super) placeholder: Option<Box<Violation>>,
 }
 
 /// A candidate that stopped on its way.
@@ -241,28 +241,23 @@ impl AnswerJudge {
             dialect,
             compiled: Arc::clone(&compiled),
         });
-        let mut restored: Vec<Result<Value, Refused>> = values
-            .into_iter()
-            .map(|value| {
-                if was_clean {
-                    return self.brought_back(value, &compiled);
-                }
-                let value = self.brought_back(value, &compiled)?;
-                Ok(self.tidied(value, untyped, &mut judged))
-            })
-            .collect();
-        judged.candidates = if restored.len() == 1 {
-            let only = restored.pop().expect("there is one");
-            vec![self.candidate(topic, only, was_clean).await?]
+        let candidate = |value| {
+            let restored = self.brought_back(value, &compiled);
+            let restored = if was_clean {
+                restored
+            } else {
+                restored.map(|value| self.tidied(value, untyped, &mut judged))
+            };
+            self.candidate(topic, restored, was_clean)
+        };
+        let candidates = if values.len() == 1 {
+            let only = values.pop().map(candidate).expect("there is one");
+            vec![only.await?]
         } else {
             // Together, so that what embeds texts, or asks a model about them, can do so in one call.
-            try_join_all(
-                restored
-                    .into_iter()
-                    .map(|value| self.candidate(topic, value, was_clean)),
-            )
-            .await?
+            try_join_all(values.into_iter().map(candidate)).await?
         };
+        judged.candidates = candidates;
         let is_ready = |candidate: &Result<Ready, Refused>| matches!(candidate, Ok(ready) if ready.placeholder.is_none());
         judged.is_clean = judged.fault.is_none()
             && judged.repairs == Repairs::default()
@@ -373,7 +368,8 @@ impl AnswerJudge {
         let excerpt = excerpt(&fields);
         let placeholder = (!was_clean && !self.parts.settings().allow_placeholders)
             .then(|| placeholder::find(&fields, &self.parts.schema))
-            .flatten();
+            .flatten()
+            .map(Box::new);
         let (data, json) = if let Some(data) = decoded {
             (data, self.kept(Value::Object(fields)))
         } else {

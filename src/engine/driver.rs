@@ -43,8 +43,8 @@ use crate::topic::AngleSet;
 const MOST_WAITING: usize = 64;
 
 /// Records of an earlier process that are sent together: waking the consumer costs more than it takes to make a few
-/// of them again.
-const MOST_RECALLED: usize = 512;
+/// of them again. Many more would no longer be in the processor's cache when they are taken.
+const MOST_RECALLED: usize = 256;
 
 /// What a run says whose journal was deleted or replaced while it went on.
 const LOST_JOURNAL: &str = "the journal was deleted or replaced while the run went on; another run pays for its answers again";
@@ -287,15 +287,15 @@ async fn replay(
     let mut past = pin!(resume::replay(past, &context));
     while let Some(chunk) = past.next().await {
         for past in chunk {
-            let (entry, judged) = past?;
-            state.replay(entry, judged, policy)?;
+            let (task, result) = past?;
+            state.replay(&task, result, policy)?;
             if let Some(error) = context.parts.panic_trap.take() {
                 return Err(error);
             }
         }
         if state.outbox.len() >= MOST_RECALLED {
             match records.reserve().await {
-                Ok(permit) => permit.send(mem::take(&mut state.outbox)),
+                Ok(permit) => permit.send(state.outbox.drain(..).collect()),
                 // The consumer is gone, which the loop that follows sees too.
                 Err(_) => return Ok(()),
             }

@@ -92,21 +92,22 @@ impl<'a> Past<'a> {
     }
 
     async fn next(&mut self, context: &WorkerContext) -> Result<Option<Entry>> {
-        let entry = self.entries.next().await.transpose()?;
-        if self.is_known {
-            return Ok(entry);
-        }
-        if let Some(entry) = &entry {
-            self.read += 1;
-            if matches!(entry, Entry::Answered(_)) {
-                context.unsettled.fetch_add(1, Ordering::Relaxed);
+        let entry = self.entries.next().await;
+        match &entry {
+            Some(Ok(entry)) if !self.is_known => {
+                self.read += 1;
+                if matches!(entry, Entry::Answered(_)) {
+                    context.unsettled.fetch_add(1, Ordering::Relaxed);
+                }
+                recall(entry, &context.parts, &context.clients.calls);
             }
-            recall(entry, &context.parts, &context.clients.calls);
-        } else {
-            self.is_known = true;
-            context.log.book_lost_calls(&context.parts.budget).await?;
+            None if !self.is_known => {
+                self.is_known = true;
+                context.log.book_lost_calls(&context.parts.budget).await?;
+            }
+            _ => {}
         }
-        Ok(entry)
+        entry.transpose()
     }
 
     /// Reads to the end, and then goes on from here once more.
@@ -151,23 +152,29 @@ impl<'a> LookAhead<'a> {
         }
     }
 
-    /// Returns what came of tasks, in order. An error is the last.
-    pub(super) fn outcomes(self) -> impl Stream<Item = Result<Unjudged>> + 'a {
-        stream::unfold(self, |mut ahead| async {
-            let next = ahead.next().await?;
+    /// Returns what came of tasks, in order and this many at a time. An error is the last.
+    pub(super) fn outcomes(self, at_once: usize) -> impl Stream<Item = Result<Vec<Unjudged>>> + 'a {
+        stream::unfold(self, move |mut ahead| async move {
+            let next = ahead.next(at_once).await?;
             Some((next, ahead))
         })
     }
 
-    async fn next(&mut self) -> Option<Result<Unjudged>> {
-        while !self.is_first_ready() {
-            if let Err(error) = self.read().await {
+    async fn next(&mut self, at_once: usize) -> Option<Result<Vec<Unjudged>>> {
+        let mut next = Vec::with_capacity(at_once);
+        while next.len() < at_once {
+            if self.is_first_ready() {
+                let Some(first) = self.held.pop_front() else {
+                    break;
+                };
+                next.push(first);
+            } else if let Err(error) = self.read().await {
                 self.error = Some(error);
                 self.has_ended = true;
             }
         }
-        let first = self.held.pop_front().map(Ok);
-        first.or_else(|| self.error.take().map(Err))
+        let any = (!next.is_empty()).then_some(Ok(next));
+        any.or_else(|| self.error.take().map(Err))
     }
 
     /// Whether nothing is to be waited for before the first entry is judged.

@@ -5,21 +5,23 @@
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::mem;
 use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::{BoxStream, Stream};
 use tokio::task::{JoinError, JoinHandle};
 
-use super::answer_judge::Judged;
 use super::client_stack::ClientContext;
 use super::look_ahead::{LookAhead, Past, Unjudged, recall};
-use super::worker::WorkerContext;
+use super::worker::{TaskResult, WorkerContext};
 use super::{ResumePolicy, RunParts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::task_panicked;
 use crate::journal::{Entry, Header};
-use crate::llm::ChatResponse;
+use crate::ledger::Task;
+use crate::llm::{ChatResponse, failures};
+use crate::outcome::CallError;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::report::CallStats;
@@ -176,15 +178,15 @@ fn fresh_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Entries that are handed to a thread together, so that handing over costs nothing beside judging them.
-const CHUNK: usize = 128;
+/// Entries that are handed to a thread together, so that handing over costs little beside judging them.
+const CHUNK: usize = 64;
 
-/// Chunks that are judged or wait to be settled. More than there are threads on most machines, and with answers of
-/// some kilobytes a few megabytes at most.
+/// Chunks that are judged or wait to be settled. More than there are threads on most machines, and few enough that all that is
+/// under way stays in the processor's cache: what comes from memory takes a multiple of the time.
 const CHUNKS_AHEAD: usize = 8;
 
-/// What came of a task, and what is in it if it is an answer. The text of an answer that was judged is dropped.
-pub(super) type Replayed = (Entry, Option<Judged>);
+/// A task of an earlier process, and what came of it.
+pub(super) type Replayed = (Task, TaskResult);
 
 /// Returns what came of the tasks in the log in order and many at a time, judged as it would be by a worker. An error ends
 /// them.
@@ -193,8 +195,7 @@ pub(super) fn replay<'a>(
     context: &'a Arc<WorkerContext>,
 ) -> impl Stream<Item = Vec<Result<Replayed>>> + 'a {
     LookAhead::new(past, context)
-        .outcomes()
-        .chunks(CHUNK)
+        .outcomes(CHUNK)
         .map(|chunk| {
             let chunk = judge_all(chunk, Arc::clone(context));
             let mut judging = Judging(tokio::spawn(chunk));
@@ -209,15 +210,19 @@ fn failed(error: JoinError) -> Vec<Result<Replayed>> {
 
 /// Judges entries up to the first error, which is the last of what is returned.
 async fn judge_all(
-    entries: Vec<Result<Unjudged>>,
+    entries: Result<Vec<Unjudged>>,
     context: Arc<WorkerContext>,
 ) -> Vec<Result<Replayed>> {
+    let mut entries = match entries {
+        Ok(entries) => entries,
+        Err(error) => return vec![Err(error)],
+    };
     let mut judged = Vec::with_capacity(entries.len());
-    for unjudged in entries {
-        let outcome = match unjudged {
-            Ok(unjudged) => judge(unjudged, &context).await,
-            Err(error) => Err(error),
-        };
+    // One name for all answers in a row that one model gave.
+    let mut model = Arc::default();
+    // Where they stand, since they are large.
+    for unjudged in &mut entries {
+        let outcome = judge(unjudged, &context, &mut model).await;
         let is_last = outcome.is_err();
         judged.push(outcome);
         if is_last {
@@ -227,26 +232,50 @@ async fn judge_all(
     judged
 }
 
-async fn judge(unjudged: Unjudged, context: &WorkerContext) -> Result<Replayed> {
-    let Unjudged {
-        mut entry,
-        is_clean,
-    } = unjudged;
-    let Entry::Answered(answer) = &mut entry else {
-        return Ok((entry, None));
-    };
-    let Some(topic) = context.topics.get(answer.topic) else {
-        return Ok((entry, None));
-    };
-    let (judge, response) = (&context.judge, &answer.response);
-    let judged = if let Some(was_clean) = is_clean {
-        judge.judge(topic, response, was_clean).await?
-    } else {
-        let task = answer.task;
-        judge.judge_and_note(task, topic, response).await?
-    };
-    answer.response.text = String::new();
-    Ok((entry, Some(judged)))
+async fn judge(
+    unjudged: &mut Unjudged,
+    context: &WorkerContext,
+    model: &mut Arc<str>,
+) -> Result<Replayed> {
+    match &mut unjudged.entry {
+        Entry::Answered(answer) => {
+            let Some(topic) = context.topics.get(answer.topic) else {
+                return Err(damaged(
+                    "the journal has an answer for a topic that is not planned",
+                ));
+            };
+            let (judge, response) = (&context.judge, &answer.response);
+            let judged = if let Some(was_clean) = unjudged.is_clean {
+                judge.judge(topic, response, was_clean).await?
+            } else {
+                judge.judge_and_note(answer.task, topic, response).await?
+            };
+            if answer.model != **model {
+                *model = answer.model.as_str().into();
+            }
+            let result = TaskResult::Answered {
+                judged,
+                prompt: mem::take(&mut answer.prompt),
+                failed_calls: failures(&answer.attempts).count(),
+                model: Some(Arc::clone(model)),
+            };
+            let task = Task::replayed(answer.task, answer.topic, answer.wanted, answer.round);
+            Ok((task, result))
+        }
+        Entry::Failed(failure) if failure.topic < context.topics.len() => {
+            let result = TaskResult::Failed {
+                error: CallError::new(failure.kind, &failure.message),
+                calls: failures(&failure.attempts).count(),
+            };
+            let task = Task::replayed(failure.task, failure.topic, failure.wanted, failure.round);
+            Ok((task, result))
+        }
+        Entry::Started(_) => Err(damaged(
+            "the journal's run went on with another input than this, which it was started with; use that, or say that the \
+             input may have changed",
+        )),
+        _ => Err(damaged("the journal has an entry out of place")),
+    }
 }
 
 /// A chunk that is being judged; dropping it stops that, since a filter may cost money.

@@ -17,10 +17,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::RunEvent;
 use crate::guard::caught;
 use crate::hooks::{Accepted, Failed, Rejected};
-use crate::journal::{Entry, PromptChoice, Turn};
+use crate::journal::{PromptChoice, Turn};
 use crate::ledger::{AnswerEnd, AnswerSize, AskedAgain, Ledger, LedgerRules, Task};
+use crate::llm::OutputLimits;
 use crate::llm::layers::UnprovenModes;
-use crate::llm::{OutputLimits, failures};
 use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
 use crate::plan::{Plan, PlannedTopic};
 use crate::random::Random;
@@ -149,52 +149,21 @@ impl RunState {
         }
     }
 
-    /// Books an entry of the journal, and the answer in it as it was judged.
+    /// Books a task of the journal, and what came of it.
     ///
     /// # Errors
     ///
-    /// Where the entry does not belong there.
+    /// Where the scheduling policy panics.
     pub(super) fn replay(
         &mut self,
-        entry: Entry,
-        judged: Option<Judged>,
+        task: &Task,
+        result: TaskResult,
         policy: &mut dyn SchedulingPolicy,
     ) -> Result<()> {
-        let damaged = |message| Err(Error::new(ErrorKind::Journal, message));
-        let (task, result) = match entry {
-            Entry::Answered(answer) => {
-                let Some(judged) = judged else {
-                    return damaged("the journal has an answer for a topic that is not planned");
-                };
-                self.counted.report.resumed_answers += 1;
-                let result = TaskResult::Answered {
-                    judged,
-                    prompt: answer.prompt,
-                    failed_calls: failures(&answer.attempts).count(),
-                    model: (*answer.model != *self.model).then(|| answer.model.into()),
-                };
-                let task = Task::replayed(answer.task, answer.topic, answer.wanted, answer.round);
-                (task, result)
-            }
-            Entry::Failed(failure) if failure.topic < self.context.topics.len() => {
-                let result = TaskResult::Failed {
-                    error: CallError::new(failure.kind, &failure.message),
-                    calls: failures(&failure.attempts).count(),
-                };
-                let task =
-                    Task::replayed(failure.task, failure.topic, failure.wanted, failure.round);
-                (task, result)
-            }
-            Entry::Started(_) => {
-                return damaged(
-                    "the journal's run went on with another input than this, which it was started with; use that, or \
-                     say that the input may have changed",
-                );
-            }
-            _ => return damaged("the journal has an entry out of place"),
-        };
-        self.ledger.replay(&task, policy)?;
-        self.apply(&task, result);
+        let is_answer = matches!(result, TaskResult::Answered { .. });
+        self.counted.report.resumed_answers += u64::from(is_answer);
+        self.ledger.replay(task, policy)?;
+        self.apply(task, result);
         Ok(())
     }
 
@@ -381,10 +350,11 @@ impl RunState {
         prompt: &PromptChoice,
         failed_calls: usize,
     ) -> Arc<AnswerOrigin> {
-        let repairs = judged.repairs.iter();
-        let mut repairs: BTreeMap<String, u64> = repairs
-            .map(|(repair, count)| (repair.to_string(), count))
-            .collect();
+        let mut repairs = BTreeMap::new();
+        if !judged.is_clean {
+            let mended = judged.repairs.iter();
+            repairs.extend(mended.map(|(repair, count)| (repair.to_string(), count)));
+        }
         for kind in &judged.coercions {
             *repairs.entry(kind.to_string()).or_default() += 1;
         }
@@ -457,7 +427,7 @@ impl RunState {
                 .asked_again
                 .is_second(task, found, &excerpt, self.ledger.next_task())
         {
-            let refused = Refused::invalid(std::slice::from_ref(found));
+            let refused = Refused::invalid(std::slice::from_ref(&**found));
             return Some(Err(refused.with_json(json)));
         }
         let verdict = match self.prompt_memory.cut_copy(shown, &excerpt) {

@@ -104,7 +104,7 @@ pub(super) enum TaskResult {
         judged: Judged,
         prompt: PromptChoice,
         failed_calls: usize,
-        /// Who answered, where it is not the model that the run is named after.
+        /// Who answered, where it may be another model than the run is named after.
         model: Option<Arc<str>>,
     },
     Failed {

@@ -133,11 +133,14 @@ impl PassRates {
 
 /// Raises to a power that is a whole number of at most a hundred or so nearly always, which is much quicker to work out.
 fn power(base: f64, exponent: f64) -> f64 {
-    if exponent.fract() == 0.0 {
-        #[allow(clippy::cast_possible_truncation)] // It has no fraction, and is small.
-        base.powi(exponent as i32)
-    } else {
-        base.powf(exponent)
+    #[allow(clippy::cast_possible_truncation)] // It is small, and a fraction is looked for.
+    let whole = exponent as i32;
+    match whole {
+        _ if exponent - f64::from(whole) != 0.0 => base.powf(exponent),
+        // What an answer that gave all it could is booked with.
+        0 => 1.0,
+        1 => base,
+        _ => base.powi(whole),
     }
 }
 

@@ -64,6 +64,11 @@ impl Shape {
         self.properties.is_empty()
     }
 
+    /// How many properties a record can have.
+    pub(super) fn len(&self) -> usize {
+        self.properties.len()
+    }
+
     pub(super) fn knows(&self, key: &str) -> bool {
         self.position(key).is_some()
     }

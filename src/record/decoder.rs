@@ -31,13 +31,13 @@ impl Decoded {
     /// Returns the data as what it was decoded to.
     pub(crate) fn into_inner<T: 'static>(self) -> T {
         let typed = match self {
-            Self::Typed(data) => data.downcast::<T>().ok(),
+            Self::Typed(data) => data.downcast::<T>().ok().map(|data| *data),
             Self::Json(record) => {
-                let record: Box<dyn Any> = Box::new(record);
-                record.downcast::<T>().ok()
+                let record: &mut dyn Any = &mut Some(record);
+                record.downcast_mut::<Option<T>>().and_then(Option::take)
             }
         };
-        *typed.expect("a run decodes to the type of its input")
+        typed.expect("a run decodes to the type of its input")
     }
 }
 

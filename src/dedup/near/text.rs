@@ -13,7 +13,7 @@ pub(super) fn normalised(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Owned(plain(text))
     };
-    let text = if text.contains("&nbsp;") || text.contains("&amp;") {
+    let text = if text.contains('&') {
         Cow::Owned(text.replace("&nbsp;", " ").replace("&amp;", "&"))
     } else {
         text

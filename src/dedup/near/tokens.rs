@@ -120,6 +120,12 @@ impl Tokens {
         let mut before_is_term = false;
         let mut raws = text.split_ascii_whitespace().peekable();
         while let Some(raw) = raws.next() {
+            // Most words are letters and nothing else.
+            if raw.len() > 1 && raw.bytes().all(|b| b.is_ascii_alphabetic()) {
+                before_is_term = false;
+                self.letters(raw);
+                continue;
+            }
             if raw.bytes().any(|b| b.is_ascii_alphanumeric() || b >= 0x80) {
                 before_is_term = is_term(raw);
                 self.word(raw);

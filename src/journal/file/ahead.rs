@@ -11,13 +11,17 @@ use super::reader::Entries;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::Entry;
 
-/// Bytes of entries that are read ahead. Enough that handing them over costs nothing beside decoding them.
-const AHEAD: u64 = 256 << 10;
+/// Bytes of entries that are read ahead. Enough that handing them over costs little beside decoding them, and little enough
+/// that they are still in the processor's cache when they are judged.
+const AHEAD: u64 = 64 << 10;
 
 /// Returns the entries of a journal from the first one on. Two batches are in memory at most.
 pub(super) fn entries_ahead(committer: Arc<Committer>) -> impl Stream<Item = Result<Entry>> {
-    let entries = committer.entries();
-    let first = Ahead::begin(Reading { committer, entries });
+    let first = Ahead::begin(Reading {
+        entries: committer.entries(),
+        committer,
+        last: 0,
+    });
     stream::unfold(Some(first), |ahead| async {
         let (batch, rest) = ahead?.finish().await;
         Some((stream::iter(batch), rest.map(Ahead::begin)))
@@ -28,6 +32,8 @@ pub(super) fn entries_ahead(committer: Arc<Committer>) -> impl Stream<Item = Res
 struct Reading {
     committer: Arc<Committer>,
     entries: Entries,
+    /// Entries of the batch before.
+    last: usize,
 }
 
 /// Some entries, and what is left to read.
@@ -36,13 +42,14 @@ type Batch = (Vec<Result<Entry>>, Option<Reading>);
 impl Reading {
     fn batch(mut self) -> Batch {
         let end = self.entries.offset() + AHEAD;
-        let mut batch = Vec::new();
+        let mut batch = Vec::with_capacity(self.last + 1);
         while self.entries.offset() < end {
             match self.committer.read(&mut self.entries) {
                 Some(entry) => batch.push(entry),
                 None => return (batch, None),
             }
         }
+        self.last = batch.len();
         (batch, Some(self))
     }
 }

@@ -18,7 +18,9 @@ const LONGEST_TAIL: u64 = 256 << 20;
 /// Goes over frames in order. Holds a window of the file and never more.
 #[derive(Debug)]
 pub(super) struct Scan {
+    /// Its bytes from `held` on are room for more.
     window: Vec<u8>,
+    held: usize,
     /// Where in the file the window begins.
     start: u64,
     /// The next frame, in the window.
@@ -41,6 +43,7 @@ impl Scan {
     pub(super) fn new(length: u64) -> Self {
         Self {
             window: Vec::new(),
+            held: 0,
             start: MAGIC.len() as u64,
             next: 0,
             length,
@@ -70,7 +73,7 @@ impl Scan {
             return Ok(None);
         }
         self.hold(LONGEST_HEAD, storage).map_err(unread)?;
-        let whole = match Head::read(&self.window[self.next..]) {
+        let whole = match Head::read(&self.window[self.next..self.held]) {
             Some(head) if (head.bytes + head.body) as u64 <= self.length - offset => {
                 self.hold(head.bytes + head.body, storage).map_err(unread)?;
                 self.body_here(head).map(|body| (head, body))
@@ -95,28 +98,31 @@ impl Scan {
     fn body_here(&self, head: Head) -> Option<std::ops::Range<usize>> {
         let begin = self.next + head.bytes;
         let range = begin..begin + head.body;
-        let body = self.window.get(range.clone())?;
+        let body = self.window[..self.held].get(range.clone())?;
         head.fits(body, self.offset()).then_some(range)
     }
 
     /// Reads until the window holds this many bytes from the next frame on, or all there are.
     fn hold(&mut self, bytes: usize, storage: &mut (impl Storage + ?Sized)) -> io::Result<()> {
-        if self.window.len() - self.next >= bytes {
+        if self.held - self.next >= bytes {
             return Ok(());
         }
-        self.window.drain(..self.next);
+        self.window.copy_within(self.next..self.held, 0);
+        self.held -= self.next;
         self.start += self.next as u64;
         self.next = 0;
-        while self.window.len() < bytes {
-            let held = self.window.len();
-            let end = self.start + held as u64;
+        while self.held < bytes {
+            let end = self.start + self.held as u64;
             let left = usize::try_from(self.length - end).unwrap_or(usize::MAX);
             if left == 0 {
                 break;
             }
-            self.window.resize(held + left.min(CHUNK), 0);
-            let read = storage.read_at(end, &mut self.window[held..])?;
-            self.window.truncate(held + read);
+            let full = self.held + left.min(CHUNK);
+            if self.window.len() < full {
+                self.window.resize(full, 0);
+            }
+            let read = storage.read_at(end, &mut self.window[self.held..full])?;
+            self.held += read;
             if read == 0 {
                 // The file is shorter than it was a moment ago.
                 self.length = end;
@@ -134,7 +140,7 @@ impl Scan {
         }
         let left = usize::try_from(left).expect("a tail fits into memory");
         self.hold(left, storage)?;
-        let tail = &self.window[self.next..];
+        let tail = &self.window[self.next..self.held];
         Ok((1..tail.len()).any(|skipped| {
             let rest = &tail[skipped..];
             let Some(head) = Head::read(rest) else {

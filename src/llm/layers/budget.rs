@@ -56,6 +56,8 @@ use crate::llm::{
 #[derive(Debug)]
 pub struct Budget {
     prices: PriceTable,
+    /// The price that was looked up last: most calls of a run are of one model.
+    latest_price: Mutex<Option<(Box<str>, Option<Price>)>>,
     caps: Caps,
     account: Mutex<Account>,
     // Calls reserve one after the other, so that a dear call is not overtaken forever by cheap ones.
@@ -91,6 +93,7 @@ impl Budget {
     pub fn new(prices: PriceTable) -> Self {
         Self {
             prices,
+            latest_price: Mutex::default(),
             caps: Caps::default(),
             account: Mutex::default(),
             turn: Semaphore::new(1),
@@ -139,14 +142,26 @@ impl Budget {
         if usage.total() == 0 {
             self.account().spent.calls += 1;
         } else {
-            self.account().answered(usage, self.prices.get(model));
+            self.account().answered(usage, self.price(model));
         }
     }
 
     /// Returns what a call costs that used this much; `None` where the model has no price.
     pub(crate) fn cost_of(&self, model: &str, usage: &Usage) -> Option<Usd> {
-        let price = self.prices.get(model)?;
+        let price = self.price(model)?;
         Some(price.cost(usage))
+    }
+
+    fn price(&self, model: &str) -> Option<Price> {
+        let latest = self.latest_price.lock();
+        let mut latest = latest.unwrap_or_else(PoisonError::into_inner);
+        let known = latest.as_ref().filter(|(name, _)| **name == *model);
+        if let Some((_, price)) = known {
+            return *price;
+        }
+        let price = self.prices.get(model);
+        *latest = Some((model.into(), price));
+        price
     }
 
     /// Books that this many calls were made earlier and failed.
@@ -187,12 +202,12 @@ impl Budget {
     /// [`ErrorKind::Config`] where one is not.
     pub fn check(&self, model: &str, parameters: &Arc<Parameters>) -> Result<()> {
         let request = ChatRequest::default().with_parameters(Arc::clone(parameters));
-        self.most(model, self.prices.get(model), &request).map(drop)
+        self.most(model, self.price(model), &request).map(drop)
     }
 
     /// Returns the most that a call can cost, as far as that is known.
     pub(crate) fn most_of(&self, model: &str, request: &ChatRequest) -> UnconfirmedCost {
-        let need = self.most(model, self.prices.get(model), request);
+        let need = self.most(model, self.price(model), request);
         let (_, need) = need.unwrap_or_default();
         UnconfirmedCost::new(1, need.tokens, need.cost)
     }
@@ -209,7 +224,7 @@ impl Budget {
         model: &str,
         request: &ChatRequest,
     ) -> Result<Reservation<'_>> {
-        let price = self.prices.get(model);
+        let price = self.price(model);
         let (input, need) = self.most(model, price, request)?;
         let _turn = self.turn.acquire().await.expect("it is never closed");
         loop {
