@@ -1,6 +1,6 @@
 //! Which of the caller's examples a prompt shows.
 
-use super::{Brought, Steering};
+use super::{Brought, DelayedSteering, Steering};
 use crate::random::Random;
 
 /// The name of examples among what counts as seen.
@@ -10,24 +10,25 @@ pub(crate) const EXAMPLES: &str = "examples";
 #[derive(Debug)]
 pub(crate) struct ExampleChoice {
     order: Vec<usize>,
-    steering: Steering,
+    steering: DelayedSteering,
 }
 
 impl ExampleChoice {
     /// Creates the choice of `shown` at a time, in an order drawn by the seed.
-    pub(crate) fn new(examples: usize, shown: usize, random: &Random) -> Self {
+    pub(crate) fn new(examples: usize, shown: usize, ahead: u64, random: &Random) -> Self {
         let mut order: Vec<usize> = (0..examples).collect();
         let mut random = random.fork("examples");
         random.shuffle(&mut order);
         Self {
             order,
-            steering: Steering::of_examples(shown.min(examples)),
+            steering: DelayedSteering::new(Steering::of_examples(shown.min(examples)), ahead),
         }
     }
 
     /// Returns the places of those that the prompt of a task shows.
-    pub(crate) fn choose(&self, task: u64, random: &mut Random) -> Vec<usize> {
-        self.turn(task, self.steering.choose(random))
+    pub(crate) fn choose(&mut self, task: u64, random: &mut Random) -> Vec<usize> {
+        let shown = self.steering.choose(task, random);
+        self.turn(task, shown)
     }
 
     /// Returns the places of those whose turn it is with a task, where it shows this many.
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn examples_take_turns_and_are_not_shown_to_a_model_that_copies_them() {
-        let mut choice = ExampleChoice::new(5, 2, &Random::new(1));
+        let mut choice = ExampleChoice::new(5, 2, 0, &Random::new(1));
         let mut random = Random::new(2);
         let mut times = [0; 5];
         for task in 0..50 {
@@ -87,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_few_copies_change_nothing() {
-        let mut choice = ExampleChoice::new(9, 3, &Random::new(1));
+        let mut choice = ExampleChoice::new(9, 3, 0, &Random::new(1));
         let mut random = Random::new(2);
         for task in 0..200 {
             assert_eq!(choice.choose(task, &mut random).len(), 3);

@@ -8,6 +8,7 @@
 //! - [`Metrics`] measures the accepted records as they come.
 
 mod avoid;
+mod delayed_steering;
 mod distinct;
 mod examples;
 mod kept;
@@ -19,6 +20,7 @@ mod steering;
 mod words;
 
 pub use avoid::{AvoidBudget, AvoidMemory};
+pub(crate) use delayed_steering::DelayedSteering;
 pub(crate) use examples::{EXAMPLES, ExampleChoice};
 pub use metrics::{DiversityReport, Metrics, Spread, Window};
 pub use neighbours::vendi;

@@ -6,7 +6,7 @@ use std::mem;
 use serde_json::{Map, Value};
 
 use super::words::for_each_word;
-use super::{AvoidBudget, AvoidMemory, Brought, Steering};
+use super::{AvoidBudget, AvoidMemory, Brought, DelayedSteering, Steering};
 use crate::random::Random;
 
 /// The most characters of a record that a prompt shows: enough to tell it from others, and little enough that
@@ -29,7 +29,7 @@ pub(crate) struct PromptMemory {
     topics: Vec<TopicMemory>,
     /// How many records are shown, where the caller says so.
     fixed: Option<usize>,
-    steering: Steering,
+    steering: DelayedSteering,
     latest: Latest,
     /// Whether the model repeats what a prompt says about its answers.
     parrots: bool,
@@ -96,7 +96,7 @@ struct Note {
 
 impl PromptMemory {
     /// Creates the memory of this many topics, which shows `fixed` records in a prompt, or as many as it learns to.
-    pub(crate) fn new(topics: usize, fixed: Option<u64>) -> Self {
+    pub(crate) fn new(topics: usize, fixed: Option<u64>, ahead: u64) -> Self {
         let fixed = fixed.map(|records| usize::try_from(records).unwrap_or(usize::MAX));
         let keep = if fixed == Some(0) {
             0
@@ -111,7 +111,7 @@ impl PromptMemory {
         Self {
             topics: vec![memory; topics],
             fixed,
-            steering: Steering::new(),
+            steering: DelayedSteering::new(Steering::new(), ahead),
             latest: Latest::default(),
             parrots: false,
         }
@@ -200,8 +200,14 @@ impl PromptMemory {
 
     /// Chooses the records to show in the next prompt of a topic: what is most like what it has been repeating, and the latest.
     /// `None` where no record is to be shown.
-    pub(crate) fn choose(&self, topic: usize, random: &mut Random) -> Option<Vec<(u64, String)>> {
-        let most = self.fixed.unwrap_or_else(|| self.steering.choose(random));
+    pub(crate) fn choose(
+        &mut self,
+        topic: usize,
+        task: u64,
+        random: &mut Random,
+    ) -> Option<Vec<(u64, String)>> {
+        let learned = || self.steering.choose(task, random);
+        let most = self.fixed.unwrap_or_else(learned);
         let budget = AvoidBudget::default().with_records(most);
         (most > 0).then(|| self.topics[topic].avoid.choose(&budget))
     }
@@ -439,7 +445,7 @@ mod tests {
 
     #[test]
     fn what_was_repeated_is_shown_and_notes_only_once() {
-        let mut memory = PromptMemory::new(1, Some(2));
+        let mut memory = PromptMemory::new(1, Some(2), 0);
         let excerpts = [
             "Why is the sea salty?",
             "What moves the tides?",
@@ -452,7 +458,7 @@ mod tests {
         let repeat = memory.repeated(0, Some(0), "Why is the sea so salty?", &[1]);
         assert_eq!((repeat.differs, repeat.is_copy), (true, false));
         let shown = memory
-            .choose(0, &mut Random::new(1))
+            .choose(0, 0, &mut Random::new(1))
             .expect("records are shown");
         let shown: Vec<_> = shown
             .iter()
@@ -469,19 +475,19 @@ mod tests {
 
     #[test]
     fn a_copy_is_neither_shown_again_nor_told_of() {
-        let mut memory = PromptMemory::new(1, Some(2));
+        let mut memory = PromptMemory::new(1, Some(2), 0);
         memory.accepted(0, 0, "Why is the sea salty?");
         memory.accepted(0, 1, "What moves the tides?");
         let repeat = memory.repeated(0, Some(0), "Why is the sea salty?", &[0, 1]);
         assert_eq!((repeat.differs, repeat.is_copy), (false, true));
-        let shown = memory.choose(0, &mut Random::new(1));
+        let shown = memory.choose(0, 0, &mut Random::new(1));
         assert_eq!(shown, Some(vec![(1, "What moves the tides?".to_owned())]));
         assert_eq!(memory.take_feedback(0, true), None);
     }
 
     #[test]
     fn a_record_that_ends_where_a_shown_one_was_cut_is_a_copy() {
-        let mut memory = PromptMemory::new(1, None);
+        let mut memory = PromptMemory::new(1, None, 0);
         memory.accepted(0, 0, "A tide is a long wave. It is caused by the moo…");
         memory.accepted(0, 1, "The sea is salty since rivers carry salt.");
         let copies = |shown: &[u64], excerpt| memory.cut_copy(shown, excerpt);
@@ -505,7 +511,7 @@ mod tests {
         ));
         assert!(!parrots("", "anything"));
 
-        let mut memory = PromptMemory::new(1, None);
+        let mut memory = PromptMemory::new(1, None, 0);
         memory.note(0, "not JSON".to_owned());
         memory.parroted();
         assert_eq!(memory.take_feedback(0, true), None);
@@ -515,16 +521,16 @@ mod tests {
 
     #[test]
     fn nothing_is_shown_where_nothing_is_to_be_shown() {
-        let mut memory = PromptMemory::new(1, Some(0));
+        let mut memory = PromptMemory::new(1, Some(0), 0);
         memory.accepted(0, 0, "Why is the sea salty?");
         memory.repeated(0, Some(0), "Why is the sea salty?", &[]);
-        assert_eq!(memory.choose(0, &mut Random::new(1)), None);
+        assert_eq!(memory.choose(0, 0, &mut Random::new(1)), None);
         assert_eq!(memory.take_feedback(0, false), None);
     }
 
     #[test]
     fn no_prompt_after_a_refusal_is_one_that_was_declined() {
-        let mut memory = PromptMemory::new(2, Some(0));
+        let mut memory = PromptMemory::new(2, Some(0), 0);
         let mut seen = vec![memory.take_feedback(0, false)];
         for _ in 0..4 {
             memory.declined(0);

@@ -93,16 +93,19 @@ impl RunState {
             parts.generation.parameters.max_tokens,
             settings.max_tokens_ceiling,
         );
+        let calls = calls_at_once(settings, context.client.capabilities());
+        let ahead = (calls * TASKS_PER_PERMIT) as u64 - 1;
         let mut counted = ReportBuilder::begin(parts);
         counted.report.requested = plan.total();
         Self {
             model: context.client.model().into(),
             ledger: new_ledger(&context, &plan),
             memory,
-            prompt_memory: PromptMemory::new(topics, settings.avoid_examples),
+            prompt_memory: PromptMemory::new(topics, settings.avoid_examples, ahead),
             examples: ExampleChoice::new(
                 parts.input.examples().given.len(),
                 parts.input.examples().shown,
+                ahead,
                 &Random::new(context.seed),
             ),
             example_copies: 0,
@@ -131,7 +134,7 @@ impl RunState {
         let random = Random::new(self.context.seed).fork("steering");
         let chosen = self
             .prompt_memory
-            .choose(task.topic, &mut random.nth(task.id));
+            .choose(task.topic, task.id, &mut random.nth(task.id));
         let shows_records = chosen.is_some();
         let examples = Random::new(self.context.seed).fork("examples");
         let examples = self.examples.choose(task.id, &mut examples.nth(task.id));

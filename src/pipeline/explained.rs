@@ -111,7 +111,7 @@ fn prompt(
     shown: &[String],
 ) -> Result<Vec<Message>> {
     let examples = parts.input.examples();
-    let turns = ExampleChoice::new(examples.given.len(), examples.shown, &Random::new(seed));
+    let turns = ExampleChoice::new(examples.given.len(), examples.shown, 0, &Random::new(seed));
     let choice = &answer.prompt;
     let asked = PromptParts {
         wanted: answer.wanted,
