@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::Repair;
-use super::tolerant::{End, Frame, Machine, Object, State, Step};
+use super::machine::{End, Frame, Machine, Object, State, Step};
 
 impl Machine<'_> {
     /// Repairs what stands where a value must come; returns whether the machine has moved on.

@@ -15,8 +15,8 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::label::{Cue, Label};
+use super::machine::{End, Found};
 use super::scan::{Place, Scan};
-use super::tolerant::{End, Found};
 use super::{Answer, Fault, Repair, Repairs};
 
 /// What one value gives.

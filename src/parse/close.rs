@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Repair;
-use super::tolerant::{End, Frame, Machine, State, Step};
+use super::machine::{End, Frame, Machine, State, Step};
 
 impl Machine<'_> {
     /// Ends the innermost array or object.

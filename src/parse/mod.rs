@@ -25,6 +25,7 @@
 //! unescaped quote made its text look finished cannot be told from a finished one by any reader; such cases
 //! are refused as far as the text gives a sign.
 
+mod answer;
 mod breakage;
 mod choose;
 mod close;
@@ -34,6 +35,7 @@ mod label;
 mod latex;
 mod limits;
 mod look;
+mod machine;
 mod names;
 mod plain;
 mod quote;
@@ -51,8 +53,7 @@ mod trivia;
 mod verbatim;
 mod whole;
 
-use serde_json::Value;
-
+pub use self::answer::Answer;
 pub use self::fault::Fault;
 pub use self::limits::Limits;
 pub(crate) use self::plain::plain_records;
@@ -60,31 +61,8 @@ pub use self::repair::{Repair, Repairs};
 pub use self::shape::Shape;
 
 use self::choose::Taken;
+use self::machine::Found;
 use self::scan::{Find, Place, Scan};
-use self::tolerant::Found;
-
-/// What was found in an answer.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Answer {
-    /// What was asked for, in the order of the answer: whole objects for `records`, strings for `strings`.
-    pub values: Vec<Value>,
-    /// What was repaired on the way.
-    pub repairs: Repairs,
-    /// What kept the rest of the answer from being read, if anything did. There may be values beside it: those
-    /// that came whole before a cut.
-    pub fault: Option<Fault>,
-}
-
-impl Answer {
-    fn faulty(fault: Fault) -> Self {
-        Self {
-            values: Vec::new(),
-            repairs: Repairs::default(),
-            fault: Some(fault),
-        }
-    }
-}
 
 /// Finds the records in an answer.
 ///

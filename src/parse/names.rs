@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::choose::{Taken, with_open};
-use super::tolerant::Found;
+use super::machine::Found;
 
 /// Keys under which an object holds its name, best first.
 const NAME_KEYS: [&str; 6] = ["topic", "name", "title", "topic_name", "subtopic", "label"];

@@ -7,9 +7,52 @@
 //! One function for each place of a string, whose arms are what may follow its quote, in the order of the argument. A string
 //! is *clean* as long as no quote in it was taken for text: then less of a sign is enough to end it.
 
+use super::latex;
 use super::look::{KEY_REACH, Key, Quote};
-use super::text::{Draft, Role};
-use super::tolerant::Machine;
+use super::machine::Machine;
+
+/// Where a string stands, which decides what may follow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Key,
+    Member,
+    Element,
+}
+
+/// What has been seen of a string so far.
+#[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the text"
+)]
+pub(super) struct Draft {
+    pub(super) text: String,
+    /// Where its text starts in the answer.
+    pub(super) start: usize,
+    /// Whether a quote inside was taken for text.
+    pub(super) dirty: bool,
+    /// Whether a quote inside opened and none closed it yet.
+    pub(super) open_inner: bool,
+    /// Whether something inside looks like JSON of its own.
+    pub(super) nested: bool,
+    /// Whether something inside looks like the next member of this very record.
+    pub(super) doubt: bool,
+    /// Whether quotes inside are doubled.
+    pub(super) doubled: bool,
+    pub(super) escapes: latex::Escapes,
+    pub(super) controls: u32,
+}
+
+impl Draft {
+    /// Adds a character that stands there as it is, or by number. A backspace or a form feed is no part of any text: a
+    /// backslash was decoded before it came here.
+    pub(super) fn push(&mut self, c: char) {
+        if matches!(c, '\u{8}' | '\u{c}') {
+            self.escapes.suspects.push(self.text.len());
+        }
+        self.text.push(c);
+    }
+}
 
 /// What a quote inside a string is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::choose::{Taken, with_open};
-use super::tolerant::Found;
+use super::machine::Found;
 use super::{Limits, Repair, Shape, strict};
 
 /// How many levels of wrapping are undone. Models use one or two.

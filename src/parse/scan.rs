@@ -4,8 +4,9 @@ use std::ops::Deref;
 
 use super::label;
 use super::look::View;
+use super::machine::{End, Found, Frame};
 use super::thinking::{self, Tag};
-use super::tolerant::{self, End, Found, Frame};
+use super::tolerant;
 use super::{Limits, Repair, Repairs, Shape, strict};
 
 /// What an answer holds.

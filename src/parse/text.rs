@@ -4,52 +4,9 @@
 //! break, a backslash that JSON does not know.
 
 use super::look::Quote;
-use super::quote::Verdict;
-use super::tolerant::{End, Machine, Step};
+use super::machine::{End, Machine, Step};
+use super::quote::{Draft, Role, Verdict};
 use super::{Repair, latex};
-
-/// Where a string stands, which decides what may follow it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Key,
-    Member,
-    Element,
-}
-
-/// What has been seen of a string so far.
-#[derive(Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own about the text"
-)]
-pub(super) struct Draft {
-    pub(super) text: String,
-    /// Where its text starts in the answer.
-    pub(super) start: usize,
-    /// Whether a quote inside was taken for text.
-    pub(super) dirty: bool,
-    /// Whether a quote inside opened and none closed it yet.
-    pub(super) open_inner: bool,
-    /// Whether something inside looks like JSON of its own.
-    pub(super) nested: bool,
-    /// Whether something inside looks like the next member of this very record.
-    pub(super) doubt: bool,
-    /// Whether quotes inside are doubled.
-    doubled: bool,
-    escapes: latex::Escapes,
-    controls: u32,
-}
-
-impl Draft {
-    /// Adds a character that stands there as it is, or by number. A backspace or a form feed is no part of any text: a
-    /// backslash was decoded before it came here.
-    fn push(&mut self, c: char) {
-        if matches!(c, '\u{8}' | '\u{c}') {
-            self.escapes.suspects.push(self.text.len());
-        }
-        self.text.push(c);
-    }
-}
 
 impl Machine<'_> {
     /// Reads the string whose opening quote is here.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::tolerant::{End, Machine, Step};
+use super::machine::{End, Machine, Step};
 use super::{Repair, scalar};
 
 /// The longest text without quotes, in bytes.

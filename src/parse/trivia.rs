@@ -1,7 +1,7 @@
 //! What the tolerant reader passes over between tokens.
 
 use super::Repair;
-use super::tolerant::{Frame, Machine, Object, State};
+use super::machine::{Frame, Machine, Object, State};
 
 impl Machine<'_> {
     /// Skips white space, invisible characters, comments and ellipses.
