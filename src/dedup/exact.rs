@@ -1,10 +1,8 @@
 //! Finds records that are equal after normalisation.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -13,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::compared::{Compared, compared_settings};
 use super::fold::{fold_case, is_invisible};
+use super::hashed_map::HashedMap;
 use super::{Deduplicator, Fields, Match, Memory, Reference, Scope, Verdict};
 use crate::candidate::Candidate;
 use crate::error::Result;
@@ -97,22 +96,7 @@ pub struct ExactFingerprint(u128);
 /// The fingerprints of one run: about 40 bytes a record.
 #[derive(Default)]
 pub struct ExactMemory {
-    seen: HashMap<u128, Reference, BuildHasherDefault<Half>>,
-}
-
-/// Takes the half of a fingerprint as its hash, since it is one.
-#[derive(Default)]
-struct Half(u64);
-
-impl Hasher for Half {
-    fn write(&mut self, fingerprint: &[u8]) {
-        let half = fingerprint.first_chunk().copied().unwrap_or_default();
-        self.0 = u64::from_le_bytes(half);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
+    seen: HashedMap<u128, Reference>,
 }
 
 impl Memory for ExactMemory {

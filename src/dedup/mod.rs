@@ -16,6 +16,7 @@ mod compared;
 mod exact;
 mod fields;
 mod fold;
+mod hashed_map;
 mod known_records;
 mod near;
 mod neighbours;

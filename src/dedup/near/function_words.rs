@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use super::hashed::{HashedMap, hash};
+use super::hashed::hash;
+use crate::dedup::hashed_map::HashedMap;
 
 /// What a word of grammar does; the data file explains each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub(super) struct Roles {
     pub(super) number: Option<u64>,
 }
 
-static WORDS: LazyLock<HashedMap<Roles>> = LazyLock::new(|| {
-    let mut words: HashedMap<Roles> = HashedMap::default();
+static WORDS: LazyLock<HashedMap<u64, Roles>> = LazyLock::new(|| {
+    let mut words: HashedMap<u64, Roles> = HashedMap::default();
     let mut languages: Vec<&str> = Vec::new();
     let lines = include_str!("data/function_words.txt").lines();
     for line in lines.filter(|line| !line.starts_with('#')) {

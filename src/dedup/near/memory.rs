@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::NearFingerprint;
-use super::hashed::HashedMap;
 use super::reading::{Reading, Said};
 use super::template::Template;
+use crate::dedup::hashed_map::HashedMap;
 use crate::dedup::{Match, Memory, Reference, Verdict};
 
 /// The records of one run, as [`NearDuplicates`](super::NearDuplicates) remembers them.
@@ -14,7 +14,7 @@ use crate::dedup::{Match, Memory, Reference, Verdict};
 #[derive(Default)]
 pub struct NearMemory {
     /// From the words of a record to the last one that has them.
-    last: HashedMap<u32>,
+    last: HashedMap<u64, u32>,
     seen: Vec<Seen>,
     references: Vec<Reference>,
     template: Template,

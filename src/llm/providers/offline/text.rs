@@ -108,7 +108,7 @@ impl Writer {
         }
     }
 
-    /// Writes the text of a field, of so many characters.
+    /// Writes the text of a field, as long as is asked for.
     pub(super) fn text(&mut self, field: &str, length: &RangeInclusive<usize>) -> String {
         if let Some(quote) = self
             .random
