@@ -4,16 +4,15 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::distinct::Distinct;
-use super::neighbours::Neighbours;
+use super::neighbours::mean_nearest;
 use super::words::{for_each_word, join};
 use crate::random::{Random, Reservoir};
 
 /// Bytes of a record that are looked at, so that a data set of books costs no more than one of answers.
 const MOST_BYTES: usize = 4096;
 
-/// Records whose openings are kept; beyond that a random sample of as many stands for all.
-const MOST_OPENINGS: usize = 4096;
+/// Records whose words are looked at; beyond that a random sample of as many stands for all.
+const SAMPLE: usize = 2048;
 
 /// Stretches of a run whose duplicate rates are told apart. When there are more, two become one.
 const MOST_WINDOWS: usize = 32;
@@ -21,7 +20,8 @@ const MOST_WINDOWS: usize = 32;
 /// Candidates in a stretch at first.
 const FIRST_WINDOW: u64 = 16;
 
-/// Measures the diversity of records as they come, in a quarter of a megabyte whatever their number.
+/// Measures the diversity of records as they come, in about half a megabyte whatever their number: of most it only draws whether
+/// they belong to the sample.
 ///
 /// The same records in the same order give the same report. What each number means is said in
 /// `docs/diversity.md`.
@@ -43,20 +43,10 @@ pub struct Metrics {
     records: u64,
     duplicates: u64,
     topics: Vec<u64>,
-    grams: [Grams; 3],
-    /// Room for the words of a record.
-    words_of_one: Vec<u64>,
-    openings: Reservoir<u64>,
+    /// The words of each record in the sample.
+    sample: Reservoir<Box<[u32]>>,
     windows: Vec<Window>,
     window_size: u64,
-    neighbours: Neighbours,
-}
-
-/// The sequences of n words.
-#[derive(Debug, Clone)]
-struct Grams {
-    total: u64,
-    distinct: Distinct,
 }
 
 /// Candidates in a stretch of a run, in the order they were judged.
@@ -73,21 +63,14 @@ impl Metrics {
     /// Creates the account of a data set without records.
     #[must_use]
     pub fn new() -> Self {
-        let none = Grams {
-            total: 0,
-            distinct: Distinct::new(),
-        };
         Self {
             records: 0,
             duplicates: 0,
             topics: Vec::new(),
-            grams: [none.clone(), none.clone(), none],
-            words_of_one: Vec::new(),
             // A fixed seed: it decides only who is in the sample.
-            openings: Reservoir::new(MOST_OPENINGS, Random::new(0).fork("diversity")),
+            sample: Reservoir::new(SAMPLE, Random::new(0).fork("diversity")),
             windows: Vec::new(),
             window_size: FIRST_WINDOW,
-            neighbours: Neighbours::new(0),
         }
     }
 
@@ -99,11 +82,7 @@ impl Metrics {
         }
         self.topics[topic] += 1;
         self.window().candidates += 1;
-
-        let text = beginning(text, MOST_BYTES);
-        let opening = self.words(text);
-        self.openings.add(|| opening);
-        self.neighbours.add(text);
+        self.sample.add(|| words(beginning(text, MOST_BYTES)));
     }
 
     /// Counts a candidate that was refused because it repeats something.
@@ -114,35 +93,26 @@ impl Metrics {
         window.duplicates += 1;
     }
 
-    /// Returns what was measured. Compares the records of a sample with each other, which takes a millisecond or two.
+    /// Returns what was measured. Compares the records of the sample with each other, which takes some ten milliseconds.
     #[must_use]
     pub fn finish(&self) -> DiversityReport {
-        let [one, two, three] = &self.grams;
+        let sample = self.sample.kept();
+        let openings = sample
+            .iter()
+            .map(|words| words.iter().take(3).fold(0, sequence));
         DiversityReport {
             records: self.records,
             duplicates: self.duplicates,
             duplicate_rate: share(self.duplicates, self.records + self.duplicates),
             duplicates_over_time: self.windows.clone(),
-            distinct_1: one.share(),
-            distinct_2: two.share(),
-            distinct_3: three.share(),
-            self_similarity: self.neighbours.mean_nearest(),
+            distinct_1: distinct(sample, 1),
+            distinct_2: distinct(sample, 2),
+            distinct_3: distinct(sample, 3),
+            self_similarity: mean_nearest(sample),
             topics: Spread::of(self.topics.iter().copied()),
-            openings: Spread::of(tallied(self.openings.kept()).into_values()),
+            openings: Spread::of(tallied(openings).into_values()),
             vendi: None,
         }
-    }
-
-    /// Counts the words and their sequences; returns a hash of the first three.
-    fn words(&mut self, text: &str) -> u64 {
-        let words = &mut self.words_of_one;
-        words.clear();
-        for_each_word(text, |word| words.push(word));
-        let [one, two, three] = &mut self.grams;
-        one.add(words.iter().copied());
-        two.add(words.windows(2).map(|pair| join(pair[0], pair[1])));
-        three.add(words.windows(3).map(|it| join(join(it[0], it[1]), it[2])));
-        words.iter().take(3).copied().fold(0, join)
     }
 
     /// Returns the stretch that the next candidate belongs to.
@@ -178,22 +148,10 @@ impl Default for Metrics {
     }
 }
 
-impl Grams {
-    fn add(&mut self, hashes: impl ExactSizeIterator<Item = u64>) {
-        self.total += hashes.len() as u64;
-        hashes.for_each(|hash| self.distinct.add(hash));
-    }
-
-    fn share(&self) -> Option<f64> {
-        let total = float(self.total);
-        (self.total > 0).then(|| (self.distinct.estimate() / total).min(1.0))
-    }
-}
-
 /// How diverse a data set is.
 ///
-/// Numbers of data sets of different sizes do not compare: each has more of what was said before the larger it
-/// gets. Holds no record data.
+/// What is said of words, openings and similarity holds for a random sample of up to 2 048 records. Numbers of smaller data
+/// sets of different sizes do not compare: each has more of what was said before the larger it gets. Holds no record data.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DiversityReport {
@@ -216,7 +174,7 @@ pub struct DiversityReport {
     pub self_similarity: Option<f64>,
     /// How records spread over topics.
     pub topics: Spread,
-    /// How records spread over openings: their first three words, of a sample of up to 4 096.
+    /// How records spread over openings: their first three words.
     pub openings: Spread,
     /// How many entirely different records a sample is worth, where there are embeddings; see
     /// [`vendi`](super::vendi()).
@@ -254,9 +212,32 @@ impl Spread {
     }
 }
 
-fn tallied(hashes: &[u64]) -> HashMap<u64, u64> {
+/// Returns hashes of the words of a text. 32 bits are enough: of a whole sample, one or two share one by accident.
+#[allow(clippy::cast_possible_truncation)] // A part of a hash is a hash.
+pub(super) fn words(text: &str) -> Box<[u32]> {
+    let mut words = Vec::with_capacity(text.len() / 6);
+    for_each_word(text, |word| words.push(word as u32));
+    words.into_boxed_slice()
+}
+
+/// Joins the hash of a sequence of words with that of the next one.
+fn sequence(hash: u64, word: &u32) -> u64 {
+    join(hash, u64::from(*word))
+}
+
+/// Returns the share of different sequences of this many words.
+fn distinct(sample: &[Box<[u32]>], length: usize) -> Option<f64> {
+    let all = sample.iter().flat_map(|words| words.windows(length));
+    let mut all: Vec<u64> = all.map(|words| words.iter().fold(0, sequence)).collect();
+    let total = all.len() as u64;
+    all.sort_unstable();
+    all.dedup();
+    share(all.len() as u64, total)
+}
+
+fn tallied(hashes: impl Iterator<Item = u64>) -> HashMap<u64, u64> {
     let mut counts = HashMap::new();
-    for &hash in hashes {
+    for hash in hashes {
         *counts.entry(hash).or_default() += 1;
     }
     counts
@@ -393,10 +374,10 @@ mod tests {
         for n in 0..10_000 {
             metrics.observe(0, &format!("opening number {n}"));
         }
-        assert_eq!(metrics.openings.kept().len(), MOST_OPENINGS);
+        assert_eq!(metrics.sample.kept().len(), SAMPLE);
         let spread = metrics.finish().openings;
         assert!(
-            spread.distinct > 4_000 && spread.largest < 0.01,
+            spread.distinct > 2_000 && spread.largest < 0.01,
             "{spread:?}"
         );
     }

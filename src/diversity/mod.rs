@@ -9,7 +9,6 @@
 
 mod avoid;
 mod delayed_steering;
-mod distinct;
 mod examples;
 mod kept;
 mod metrics;

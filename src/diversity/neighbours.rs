@@ -1,63 +1,57 @@
 //! How alike records are: by words to the one they are most alike, and by embeddings all to all.
 
-use super::words::WordSet;
-use crate::random::{Random, Reservoir};
-
-/// A random sample of records, as sets of words.
-#[derive(Debug, Clone)]
-pub(super) struct Neighbours(Reservoir<WordSet>);
-
-/// Records in the sample. 512 are compared with each other in about a millisecond at the end.
-const SAMPLE: usize = 512;
+/// Records that are compared: each with each other takes about a millisecond.
+const MOST: usize = 512;
 
 /// Words of a record that are looked at; what tells short records apart comes in the first sentences.
 const MOST_WORDS: usize = 96;
 
-impl Neighbours {
-    pub(super) fn new(seed: u64) -> Self {
-        let random = Random::new(seed).fork("neighbours");
-        Self(Reservoir::new(SAMPLE, random))
+/// Returns the mean, over the first 512 of a random sample, of the similarity (Jaccard of their words) of a record to the nearest
+/// other one.
+#[allow(clippy::cast_precision_loss)] // Counts of a hundred.
+pub(super) fn mean_nearest(sample: &[Box<[u32]>]) -> Option<f64> {
+    let sample: Vec<Vec<u32>> = sample
+        .iter()
+        .take(MOST)
+        .map(|words| first_words(words))
+        .collect();
+    if sample.len() < 2 {
+        return None;
     }
-
-    pub(super) fn add(&mut self, text: &str) {
-        self.0.add(|| WordSet::new(text, MOST_WORDS));
+    // Those that share a word are found by that word; most records share few, and most pairs none.
+    let mut holders: Vec<(u32, usize)> = Vec::new();
+    for (record, words) in sample.iter().enumerate() {
+        holders.extend(words.iter().map(|&word| (word, record)));
     }
-
-    /// Returns the mean, over the sample, of the similarity (Jaccard of word sets) to the nearest other one.
-    #[allow(clippy::cast_precision_loss)] // Counts of a hundred.
-    pub(super) fn mean_nearest(&self) -> Option<f64> {
-        let sample = self.0.kept();
-        if sample.len() < 2 {
-            return None;
+    holders.sort_unstable();
+    let mut by_record = vec![Vec::new(); sample.len()];
+    for of_one_word in holders.chunk_by(|one, other| one.0 == other.0) {
+        for &(_, record) in of_one_word {
+            by_record[record].push(of_one_word);
         }
-        // Those that share a word are found by that word; most records share few, and most pairs none.
-        let mut holders: Vec<(u32, usize)> = Vec::new();
-        for (record, words) in sample.iter().enumerate() {
-            holders.extend(words.words().iter().map(|&word| (word, record)));
-        }
-        holders.sort_unstable();
-        let mut by_record = vec![Vec::new(); sample.len()];
-        for of_one_word in holders.chunk_by(|one, other| one.0 == other.0) {
-            for &(_, record) in of_one_word {
-                by_record[record].push(of_one_word);
-            }
-        }
-        let mut shared = vec![0_usize; sample.len()];
-        let nearest = by_record.iter().enumerate().map(|(one, its_words)| {
-            shared.fill(0);
-            for &(_, other) in its_words.iter().copied().flatten() {
-                shared[other] += 1;
-            }
-            let size = |record: usize| sample[record].words().len();
-            let similarity = |other: usize| {
-                let all = size(one) + size(other) - shared[other];
-                shared[other] as f64 / all.max(1) as f64
-            };
-            let others = (0..shared.len()).filter(|&other| other != one);
-            others.map(similarity).fold(0.0_f64, f64::max)
-        });
-        Some(nearest.sum::<f64>() / sample.len() as f64)
     }
+    let mut shared = vec![0_usize; sample.len()];
+    let nearest = by_record.iter().enumerate().map(|(one, its_words)| {
+        shared.fill(0);
+        for &(_, other) in its_words.iter().copied().flatten() {
+            shared[other] += 1;
+        }
+        let size = |record: usize| sample[record].len();
+        let similarity = |other: usize| {
+            let all = size(one) + size(other) - shared[other];
+            shared[other] as f64 / all.max(1) as f64
+        };
+        let others = (0..shared.len()).filter(|&other| other != one);
+        others.map(similarity).fold(0.0_f64, f64::max)
+    });
+    Some(nearest.sum::<f64>() / sample.len() as f64)
+}
+/// Returns the first words of a record, each once.
+fn first_words(words: &[u32]) -> Vec<u32> {
+    let mut first = words[..words.len().min(MOST_WORDS)].to_vec();
+    first.sort_unstable();
+    first.dedup();
+    first
 }
 
 /// Returns the Vendi score of order 2: how many entirely different items the set is worth, from 1 to its size.
@@ -109,13 +103,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::diversity::metrics::words;
 
     fn mean(texts: &[&str]) -> Option<f64> {
-        let mut neighbours = Neighbours::new(1);
-        for text in texts {
-            neighbours.add(text);
-        }
-        neighbours.mean_nearest()
+        let sample: Vec<_> = texts.iter().map(|text| words(text)).collect();
+        mean_nearest(&sample)
     }
 
     #[test]
@@ -129,23 +121,6 @@ mod tests {
             Some((0.5 + 0.5 + 0.25) / 3.0)
         );
         assert_eq!(mean(&["", ""]), Some(0.0));
-    }
-
-    #[test]
-    fn the_sample_is_bounded_and_fair() {
-        let mut neighbours = Neighbours::new(1);
-        for n in 0..10_000 {
-            neighbours.add(if n < 5_000 { "early" } else { "late" });
-        }
-        assert_eq!(neighbours.0.kept().len(), SAMPLE);
-        let early = WordSet::new("early", 1);
-        let early = neighbours
-            .0
-            .kept()
-            .iter()
-            .filter(|words| words.overlap_above(&early, 0.0) > 0.0)
-            .count();
-        assert!((200..312).contains(&early), "{early}");
     }
 
     #[test]

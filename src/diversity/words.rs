@@ -196,11 +196,6 @@ impl WordSet {
         }
     }
 
-    /// Returns the hashes of the words.
-    pub(super) fn words(&self) -> &[u32] {
-        &self.words
-    }
-
     /// Returns how many words two sets share, out of all they have (Jaccard), if that is more than `least`; else 0. Two
     /// empty sets share nothing.
     pub(super) fn overlap_above(&self, other: &Self, least: f64) -> f64 {
