@@ -151,7 +151,7 @@ fn run(command: &Path, server: &Server, setup: &Setup) {
         "num_records": setup.records,
         "topics": (0..100).map(|topic| format!("topic {topic}")).collect::<Vec<_>>(),
         "generation_model_name": "openai/bench",
-        "data_factory_config": {"max_concurrency": setup.concurrency},
+        "data_factory_config": {"max_concurrency": setup.concurrency, "records_per_request": 1},
     });
     let path = folder.path().join("input.json");
     fs::write(&path, input.to_string()).expect("the folder can be written");
@@ -240,6 +240,7 @@ async fn whole_pipeline(server: &Server, setup: &Setup) {
         .topics((0..100).map(|topic| format!("topic {topic}")))
         .generation_model("bench/bench")
         .max_concurrency(setup.concurrency)
+        .records_per_request(1)
         .output::<Qa>()
         .build()
         .expect("the input is valid");

@@ -77,6 +77,8 @@ fn a_preview_shows_so_many_tasks_with_their_prompts_and_verdicts() {
         "1",
         "-n",
         "2",
+        "--records-per-request",
+        "1",
     ]);
     assert_eq!(shown.matches("== task ").count(), 2, "{shown}");
     assert_eq!(shown.matches(": accepted\n{").count(), 2, "{shown}");
@@ -323,6 +325,8 @@ fn an_inspected_journal_tells_the_run_and_what_came_behind_a_second_plan() {
         "input.json",
         "--offline",
         "--quiet",
+        "--records-per-request",
+        "1",
         "--journal",
         "run.journal",
     ];

@@ -4,7 +4,7 @@
 MODEL_URL is a server of the OpenAI API that enforces `json_schema`, such as llama.cpp's; EMBEDDINGS_URL one with /v1/embeddings.
 Each arm makes that number of calls with each seed, and the sums over all seeds are printed after each of them:
 
-- default, none, three: the command with its defaults, and with `avoid_examples` 0 and 3;
+- default, none, three, one: the command with its defaults, with `avoid_examples` 0 and 3, and with `records_per_request` 1;
 - upstream: Starfish's way, one record a call and one random earlier record as "do not repeat", in three lines.
 
 `distinct` are records of which no two of one run have embeddings with a cosine of 0.9 or more. Only Python's own library is used.
@@ -25,7 +25,14 @@ TOPICS = ["supervised learning", "unsupervised learning", "reinforcement learnin
 FIELDS = ["question", "answer"]
 AT_ONCE = 4
 MAX_TOKENS = 160
-ARMS = {"default": {}, "upstream": None, "none": {"avoid_examples": 0}, "three": {"avoid_examples": 3}}
+# What an answer has room for goes with the records that it is asked for.
+ARMS = {
+    "default": {"room_for": 5},
+    "upstream": None,
+    "none": {"avoid_examples": 0, "room_for": 5},
+    "three": {"avoid_examples": 3, "room_for": 5},
+    "one": {"records_per_request": 1},
+}
 
 
 def post(url, body):
@@ -99,7 +106,6 @@ def command(topicloom, url, calls, seed, settings):
         "num_records": 10 * calls,
         "topics": TOPICS,
         "generation_model_name": "llama.cpp/m",
-        # Room for as many records as an answer is asked for: one, unless the settings say otherwise.
         "generation_model_kwargs": {"temperature": 0.8, "max_tokens": MAX_TOKENS * settings.get("room_for", 1)},
         "output_schema": [{"name": name, "type": "str"} for name in FIELDS],
         "data_factory_config": {

@@ -14,6 +14,9 @@ const RECENT_HALF_LIFE: f64 = 80.0;
 /// Answers that the guess about a choice counts for before it was made.
 const GUESS: f64 = 3.0;
 
+/// Repeats that are put down to chance, before a list was ever tried.
+const BY_CHANCE: f64 = 2.0;
+
 /// The part of the records that would have come with nothing shown which may be spent on finding out.
 const MOST_SPENT: f64 = 0.12;
 
@@ -172,7 +175,7 @@ impl Steering {
         let mut with = Arm::default();
         lists.iter().for_each(|arm| with.add(arm));
         match self.tolerated {
-            0.0 if nothing.repeats == 0.0 => return 0,
+            0.0 if with.answers == 0.0 && nothing.repeats <= BY_CHANCE => return 0,
             tolerated if with.repeats <= tolerated * (with.answers + GUESS) && tolerated > 0.0 => {
                 return self.choices[CHOICES.len() - 1];
             }

@@ -363,7 +363,8 @@ mod tests {
     fn each_vote_of_a_judge_is_a_call() {
         let input = |judge| {
             let input = json!({"user_instruction": "about the sea", "num_records": 20, "topics": ["tides"],
-                "generation_model_name": "openai/gpt-4o-mini", "judge": judge});
+                "generation_model_name": "openai/gpt-4o-mini", "judge": judge,
+                "data_factory_config": {"records_per_request": 1}});
             GenerateByTopicInput::from_json_value(input).expect("the test's input is valid")
         };
         let prices = crate::llm::price::PriceTable::known();
@@ -383,7 +384,8 @@ mod tests {
     fn the_other_answer_of_a_pair_is_a_call_and_judged_as_the_first_is() {
         let estimate = |kind, judge| {
             let input = json!({"user_instruction": "about the sea", "num_records": 20, "topics": ["tides"],
-                "generation_model_name": "openai/gpt-4o-mini", "kind": kind, "judge": judge});
+                "generation_model_name": "openai/gpt-4o-mini", "kind": kind, "judge": judge,
+                "data_factory_config": {"records_per_request": 1}});
             let input = GenerateByTopicInput::from_json_value(input).expect("it is valid");
             crate::estimate::estimate(&input, &crate::llm::price::PriceTable::known())
                 .expect("known")

@@ -136,11 +136,11 @@ described! {
         /// deterministic one and a `max_concurrency` of 1, the whole data set. Drawn unless given.
         #[example("7")]
         seed: Option<u64> = None, Whole(0..=u64::MAX) => (seed: u64);
-        // One record gets a model's whole attention, and a failed call costs one record. More than a hundred do not fit into one
-        // answer.
+        // Each call pays for the prompt, and a model repeats itself less in one answer than in many. More than a hundred records do
+        // not fit into one answer.
         /// Records asked for in one call; fewer where no more fit into an answer.
-        #[example("\"auto\"")]
-        records_per_request: RecordsPerRequest = RecordsPerRequest::Fixed(1), RecordsPerRequestForm
+        #[example("1")]
+        records_per_request: RecordsPerRequest = RecordsPerRequest::Auto, RecordsPerRequestForm
             => (records: impl Into<RecordsPerRequest>);
         // Eight attempts span about a minute, the window in which most providers count.
         /// Times a failed call is made again.

@@ -356,7 +356,7 @@ async fn the_report_says_of_given_up_topics_what_was_wrong_last() {
     let input = input(json!({
         "num_records": 8, "topics": ["bad calls", "bad records", "bad taste", "repetitions"],
         "data_factory_config": {
-            "max_concurrency": 1, "max_retries": 0, "seed": 1, "dead_queue_threshold": 3,
+            "max_concurrency": 1, "max_retries": 0, "seed": 1, "dead_queue_threshold": 3, "records_per_request": 1,
         },
     }));
     let pipeline = Pipeline::builder(Stubborn)

@@ -208,7 +208,7 @@ async fn what_was_spent_before_counts_when_a_run_goes_on() {
             let mut json = json!({
                 "num_records": 200, "topics": ["a", "b"],
                 "generation_model_kwargs": {"max_tokens": 300},
-                "data_factory_config": {"max_concurrency": 4, "avoid_examples": 10},
+                "data_factory_config": {"max_concurrency": 4, "avoid_examples": 10, "records_per_request": 1},
             });
             json["data_factory_config"][setting] = cap.into();
             let before = model.books().counts().calls;
@@ -278,6 +278,7 @@ async fn calls_that_may_have_been_billed_count_when_a_run_goes_on() {
             "generation_model_kwargs": {"max_tokens": 300}, "topic_model_kwargs": {"max_tokens": 300},
             "data_factory_config": {
                 "seed": seed, "max_concurrency": 1 + seed % 9, "max_retries": 2, "job_run_stop_threshold": 100,
+                "records_per_request": 1,
             },
         });
         if seed % 2 == 0 {
@@ -356,8 +357,9 @@ fn mixed(journal: MemoryJournal) -> Pipeline {
 
 #[tokio::test(start_paused = true)]
 async fn models_share_the_work_by_weight_and_each_record_names_its_own() {
-    let json =
-        json!({"num_records": 400, "topics": ["a", "b"], "data_factory_config": {"seed": 5}});
+    let json = json!({
+        "num_records": 400, "topics": ["a", "b"], "data_factory_config": {"seed": 5, "records_per_request": 1},
+    });
     let journal = MemoryJournal::default();
     let (dataset, error) = generate(&mixed(journal.clone()), input(json.clone())).await;
     assert!(error.is_none());
@@ -400,7 +402,8 @@ async fn a_model_whose_quota_is_spent_is_replaced_by_the_next() {
         .deduplicator(ExactDuplicates::default())
         .build();
     let json = json!({
-        "num_records": 50, "topics": ["a"], "data_factory_config": {"max_concurrency": 4},
+        "num_records": 50, "topics": ["a"],
+        "data_factory_config": {"max_concurrency": 4, "records_per_request": 1},
     });
     let (dataset, error) = generate(&pipeline, input(json)).await;
     assert!(error.is_none(), "{error:?}");

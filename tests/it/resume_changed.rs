@@ -10,7 +10,7 @@ fn input(records: u64, concurrency: usize) -> GenerateByTopicInput {
     GenerateByTopicInput::from_json_value(json!({
         "num_records": records,
         "topics": ["a", "b", {"c": 4}],
-        "data_factory_config": {"max_concurrency": concurrency, "reallocate": true},
+        "data_factory_config": {"max_concurrency": concurrency, "reallocate": true, "records_per_request": 1},
     }))
     .expect("the test's input is valid")
 }

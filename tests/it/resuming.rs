@@ -346,7 +346,9 @@ async fn calls_that_were_in_flight_at_a_kill_count_under_the_caps_of_all_that_fo
     let input = |calls: u64| {
         GenerateByTopicInput::from_json_value(json!({
             "num_records": 20, "topics": ["tides"],
-            "data_factory_config": {"seed": 1, "max_concurrency": 4, "max_calls": calls, "max_retries": 0},
+            "data_factory_config": {
+                "seed": 1, "max_concurrency": 4, "max_calls": calls, "max_retries": 0, "records_per_request": 1,
+            },
         }))
         .expect("the test's input is valid")
     };

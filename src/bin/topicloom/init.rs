@@ -153,7 +153,7 @@ generation_model_kwargs:
 # How the run is driven.
 max_concurrency: 10
 # max_cost_usd: 1.0         # stops before it costs more
-# records_per_request: 5    # fewer calls; one by one is the most careful
+# records_per_request: 1    # one by one; unless given, as many as fit into an answer
 # deduplication: near       # or exact, or off
 # filters:
 #   answer: {{min_chars: 20}}
