@@ -158,7 +158,8 @@ impl Topic {
             Way::Chosen => self.chosen(budget.records),
             Way::Most(records) => self.chosen(records),
             Way::Learned => {
-                let records = self.steering.choose(&mut self.random);
+                let lists = self.in_flight.iter().filter(|(shown, _)| *shown > 0);
+                let records = self.steering.choose(lists.count(), &mut self.random);
                 self.chosen(records)
             }
         }

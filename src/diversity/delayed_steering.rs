@@ -1,6 +1,6 @@
 //! A choice that counts an answer only once a run that was never interrupted would know it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::{Brought, Steering};
 use crate::random::Random;
@@ -12,8 +12,10 @@ use crate::random::Random;
 #[derive(Debug)]
 pub(crate) struct DelayedSteering {
     steering: Steering,
-    /// Answers that do not count yet.
-    late: VecDeque<(usize, Brought)>,
+    /// Answers that do not count yet, by task.
+    late: VecDeque<(u64, usize, Brought)>,
+    /// Tasks whose prompts show something, and whose answers do not count yet.
+    out: BTreeSet<u64>,
     /// Answers that do.
     counted: u64,
     /// Tasks that are issued ahead of those that are settled.
@@ -25,14 +27,16 @@ impl DelayedSteering {
         Self {
             steering,
             late: VecDeque::new(),
+            out: BTreeSet::new(),
             counted: 0,
             ahead,
         }
     }
 
-    /// Takes note of the next answer to be settled, and of how many records its prompt showed.
-    pub(crate) fn observe(&mut self, shown: usize, brought: &Brought) {
-        self.late.push_back((shown, *brought));
+    /// Takes note of the next answer to be settled, to this task, and of how many records its prompt showed.
+    pub(crate) fn observe(&mut self, task: u64, shown: usize, brought: &Brought) {
+        self.shows(task, shown);
+        self.late.push_back((task, shown, *brought));
         if self.late.len() as u64 > self.ahead {
             self.count_one();
         }
@@ -43,12 +47,22 @@ impl DelayedSteering {
         while self.counted + self.ahead < task && !self.late.is_empty() {
             self.count_one();
         }
-        self.steering.choose(random)
+        // Of those before, calls that failed have no answer.
+        self.out = self.out.split_off(&task.saturating_sub(self.ahead));
+        self.steering.choose(self.out.len(), random)
+    }
+
+    /// Takes note of how many records the prompt of a task shows.
+    pub(crate) fn shows(&mut self, task: u64, shown: usize) {
+        if shown > 0 {
+            self.out.insert(task);
+        }
     }
 
     fn count_one(&mut self) {
-        if let Some((shown, brought)) = self.late.pop_front() {
+        if let Some((task, shown, brought)) = self.late.pop_front() {
             self.steering.observe(shown, &brought);
+            self.out.remove(&task);
             self.counted += 1;
         }
     }
@@ -69,20 +83,22 @@ mod tests {
         };
         let random = Random::new(7);
         let choose = |steering: &mut DelayedSteering, task: u64| {
-            steering.choose(task, &mut random.nth(task))
+            let shown = steering.choose(task, &mut random.nth(task));
+            steering.shows(task, shown);
+            shown
         };
         let new = || DelayedSteering::new(Steering::new(), AHEAD);
         let mut whole = new();
         let mut chosen: Vec<usize> = (0..=AHEAD).map(|task| choose(&mut whole, task)).collect();
         for task in 0..200 {
-            whole.observe(chosen[usize::try_from(task).unwrap()], &answer(task));
+            whole.observe(task, chosen[usize::try_from(task).unwrap()], &answer(task));
             chosen.push(choose(&mut whole, task + AHEAD + 1));
         }
         assert!(chosen.iter().any(|shown| *shown > 0));
         for cut in 0..200 {
             let mut again = new();
             for task in 0..cut {
-                again.observe(chosen[usize::try_from(task).unwrap()], &answer(task));
+                again.observe(task, chosen[usize::try_from(task).unwrap()], &answer(task));
             }
             for task in cut..=cut + AHEAD {
                 let shown = choose(&mut again, task);

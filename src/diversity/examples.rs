@@ -28,6 +28,7 @@ impl ExampleChoice {
     /// Returns the places of those that the prompt of a task shows.
     pub(crate) fn choose(&mut self, task: u64, random: &mut Random) -> Vec<usize> {
         let shown = self.steering.choose(task, random);
+        self.steering.shows(task, shown);
         self.turn(task, shown)
     }
 
@@ -39,9 +40,9 @@ impl ExampleChoice {
         turn.copied().collect()
     }
 
-    /// Takes note of what a prompt brought that showed this many: as repeats, copies of examples.
-    pub(crate) fn observe(&mut self, shown: usize, brought: &Brought) {
-        self.steering.observe(shown, brought);
+    /// Takes note of what the prompt of a task brought that showed this many: as repeats, copies of examples.
+    pub(crate) fn observe(&mut self, task: u64, shown: usize, brought: &Brought) {
+        self.steering.observe(task, shown, brought);
     }
 }
 
@@ -67,14 +68,14 @@ mod tests {
             let shown = choice.choose(task, &mut random);
             assert_eq!(shown.len(), 2);
             shown.iter().for_each(|place| times[*place] += 1);
-            choice.observe(2, &brought(0));
+            choice.observe(task, 2, &brought(0));
         }
         assert_eq!(times, [20; 5]);
         let (mut shown_at_all, mut all_copies) = (0, 0);
         for task in 50..350 {
             let shown = choice.choose(task, &mut random).len();
             let copies = u64::from(shown > 0 && random.below(4) > 0);
-            choice.observe(shown, &brought(copies));
+            choice.observe(task, shown, &brought(copies));
             if task >= 250 {
                 shown_at_all += u64::from(shown > 0);
                 all_copies += copies;
@@ -92,7 +93,7 @@ mod tests {
         let mut random = Random::new(2);
         for task in 0..200 {
             assert_eq!(choice.choose(task, &mut random).len(), 3);
-            choice.observe(3, &brought(u64::from(task % 20 == 19)));
+            choice.observe(task, 3, &brought(u64::from(task % 20 == 19)));
         }
     }
 }

@@ -99,7 +99,7 @@ impl Metrics {
         let sample = self.sample.kept();
         let openings = sample
             .iter()
-            .map(|words| words.iter().take(3).fold(0, sequence));
+            .map(|words| words.iter().take(3).copied().fold(0, sequence));
         DiversityReport {
             records: self.records,
             duplicates: self.duplicates,
@@ -221,14 +221,16 @@ pub(super) fn words(text: &str) -> Box<[u32]> {
 }
 
 /// Joins the hash of a sequence of words with that of the next one.
-fn sequence(hash: u64, word: &u32) -> u64 {
-    join(hash, u64::from(*word))
+fn sequence(hash: u64, word: u32) -> u64 {
+    join(hash, u64::from(word))
 }
 
 /// Returns the share of different sequences of this many words.
 fn distinct(sample: &[Box<[u32]>], length: usize) -> Option<f64> {
     let all = sample.iter().flat_map(|words| words.windows(length));
-    let mut all: Vec<u64> = all.map(|words| words.iter().fold(0, sequence)).collect();
+    let mut all: Vec<u64> = all
+        .map(|words| words.iter().copied().fold(0, sequence))
+        .collect();
     let total = all.len() as u64;
     all.sort_unstable();
     all.dedup();

@@ -117,9 +117,9 @@ impl PromptMemory {
         }
     }
 
-    /// Takes note of what an answer brought, whose prompt showed this many records.
-    pub(crate) fn observe(&mut self, shown: usize, brought: &Brought) {
-        self.steering.observe(shown, brought);
+    /// Takes note of what the answer to a task brought, whose prompt showed this many records.
+    pub(crate) fn observe(&mut self, task: u64, shown: usize, brought: &Brought) {
+        self.steering.observe(task, shown, brought);
     }
 
     /// Remembers that an answer repeated what the prompt said of the one before it: no later prompt says such things.
@@ -208,8 +208,13 @@ impl PromptMemory {
     ) -> Option<Vec<(u64, String)>> {
         let learned = || self.steering.choose(task, random);
         let most = self.fixed.unwrap_or_else(learned);
+        if most == 0 {
+            return None;
+        }
         let budget = AvoidBudget::default().with_records(most);
-        (most > 0).then(|| self.topics[topic].avoid.choose(&budget))
+        let shown = self.topics[topic].avoid.choose(&budget);
+        self.steering.shows(task, shown.len());
+        Some(shown)
     }
 
     /// Takes what was wrong with the answers since the topic was last asked. What shows a record is left out where the prompt

@@ -34,8 +34,8 @@ const PRICE_OF_INPUT: f64 = 0.25;
 /// and some lose their way in it.
 ///
 /// A bandit with three arms (nothing, 3 and 10 records), fed by answers in the order in which they are settled. It starts
-/// with nothing. A list is worth a try where records repeat, and only as long as what tries have cost so far is a small part of what
-/// would have come without (a *conservative bandit*, Wu et al., ICML 2016); between the arms it draws by how likely each is the best
+/// with nothing. A list is worth a try once three records have repeated, and only as long as what tries have cost so far, and may cost
+/// while their answers are on their way, is a small part of what would have come without (a *conservative bandit*, Wu et al., ICML 2016); between the arms it draws by how likely each is the best
 /// (Thompson 1933). An answer counts by how much more it brought than others of its time: a run brings less the longer it goes on, so a choice
 /// that was last made long ago would seem better than it is. Pure: the same answers and the same random numbers give the same choices.
 ///
@@ -45,7 +45,7 @@ const PRICE_OF_INPUT: f64 = 0.25;
 ///
 /// let mut steering = Steering::new();
 /// let mut random = Random::new(1);
-/// assert_eq!(steering.choose(&mut random), 0);
+/// assert_eq!(steering.choose(0, &mut random), 0);
 /// let mut repeated = Brought::default();
 /// repeated.repeats = 1;
 /// let mut accepted = Brought::default();
@@ -54,7 +54,7 @@ const PRICE_OF_INPUT: f64 = 0.25;
 ///     steering.observe(0, &repeated);
 ///     steering.observe(3, &accepted);
 /// }
-/// assert!(steering.choose(&mut random) > 0);
+/// assert!(steering.choose(0, &mut random) > 0);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Steering {
@@ -167,8 +167,9 @@ impl Steering {
         });
     }
 
-    /// Returns how many records the next prompt is to show at most.
-    pub fn choose(&self, random: &mut Random) -> usize {
+    /// Returns how many records the next prompt is to show at most, while this many prompts that show some have no answer yet.
+    #[allow(clippy::cast_precision_loss)] // Calls in flight.
+    pub fn choose(&self, lists_in_flight: usize, random: &mut Random) -> usize {
         let mut all = Arm::default();
         self.arms.iter().for_each(|arm| all.add(arm));
         let [nothing, lists @ ..] = &self.arms;
@@ -183,9 +184,11 @@ impl Steering {
         }
         let mean = self.recent.1 / self.recent.0;
         let without = nothing.above / (nothing.answers + 1.0);
-        // What is tried may cost a part of what prompts that show nothing bring.
+        // What is tried may cost a part of what prompts that show nothing bring. What is on its way may bring nothing, the more
+        // likely the less is known of lists.
         let gained = with.above - without * with.answers;
-        let spare = gained + MOST_SPENT * (mean + without).max(0.0) * all.answers;
+        let at_risk = lists_in_flight as f64 * GUESS / (GUESS + with.answers);
+        let spare = gained + (mean + without).max(0.0) * (MOST_SPENT * all.answers - at_risk);
         // The most that another choice can bring: what repeats without a list, or is copied out of one.
         let gain = (nothing.repeats / (nothing.answers + 1.0))
             .max(with.repeats * self.tolerated.signum() / (with.answers + 1.0));
@@ -253,7 +256,7 @@ mod tests {
         let (mut steering, mut random) = (Steering::new(), Random::new(3));
         let mut times = [0; 3];
         for _ in 0..answers {
-            let shown = steering.choose(&mut random);
+            let shown = steering.choose(0, &mut random);
             let place = CHOICES.iter().position(|choice| *choice == shown);
             times[place.expect("it is a choice")] += 1;
             steering.observe(shown, &answer(shown, &mut random));
@@ -296,7 +299,7 @@ mod tests {
             let (mut steering, mut random) = (Steering::new(), Random::new(seed));
             let mut made = 0;
             for call in 0..60 {
-                let shown = steering.choose(&mut random);
+                let shown = steering.choose(0, &mut random);
                 let brought = if shown == 0 && call % 2 == 0 {
                     accepted()
                 } else {

@@ -329,9 +329,9 @@ impl RunState {
                 copies: of_examples,
                 ..brought
             };
-            self.examples.observe(prompt.examples, &brought);
+            self.examples.observe(task.id, prompt.examples, &brought);
         }
-        self.note_prompt(prompt, &brought);
+        self.note_prompt(task.id, prompt, &brought);
         debug!(
             task = task.id,
             gave_something = miss.is_none(),
@@ -373,12 +373,13 @@ impl RunState {
     }
 
     /// Takes note of what came of a prompt.
-    fn note_prompt(&mut self, prompt: &PromptChoice, brought: &Brought) {
+    fn note_prompt(&mut self, task: u64, prompt: &PromptChoice, brought: &Brought) {
         if prompt.parroted {
             self.prompt_memory.parroted();
         }
         if !prompt.unknown {
-            self.prompt_memory.observe(prompt.shown.len(), brought);
+            self.prompt_memory
+                .observe(task, prompt.shown.len(), brought);
             self.counted.shown(prompt.shown.len(), brought);
         }
     }

@@ -98,7 +98,7 @@ impl Pipeline {
     {
         let recorder = Recorder::default();
         let mut listened = self.clone();
-        listened.parts.listened_to_by(&recorder);
+        listened.parts.attach(&recorder);
         let mut parts = listened.run_parts(&input)?;
         parts.plug_ins.journal = None;
         parts.allocation = parts.allocation.sample(tasks);
@@ -115,7 +115,7 @@ impl Pipeline {
 
 impl PipelineBuilder {
     /// Has a preview listen to the models that write records, and to nobody else.
-    fn listened_to_by(&mut self, recorder: &Recorder) {
+    fn attach(&mut self, recorder: &Recorder) {
         let choices = self.generation.iter_mut().map(|(backend, _)| backend);
         for backend in choices.chain(&mut self.fallbacks) {
             backend.client = recorder.at(Arc::clone(&backend.client));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::walk;
+use super::traverse;
 
 /// JSON levels. The depth at which `serde_json` itself stops reading is 128; schemas for people and models
 /// stay below a dozen.
@@ -78,7 +78,7 @@ fn expanded<'a>(
 ) -> u64 {
     let mut references = Vec::new();
     let mut count = 0_u64;
-    walk::each_used(schema, &mut |_, map| {
+    traverse::each_used(schema, &mut |_, map| {
         count += 1;
         if let Some(Value::String(reference)) = map.get("$ref") {
             references.push(reference.as_str());
@@ -91,7 +91,7 @@ fn expanded<'a>(
             None if depth >= MAX_CHAIN => MAX_EXPANDED,
             None => {
                 known.insert(reference, None);
-                let inside = walk::resolve(root, reference)
+                let inside = traverse::resolve(root, reference)
                     .map_or(1, |target| expanded(root, target, known, depth + 1));
                 known.insert(reference, Some(inside));
                 inside

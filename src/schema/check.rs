@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{drafts, walk};
+use super::{drafts, traverse};
 
 /// Faults told at once; a schema with more was probably not meant as one.
 const MAX_FAULTS: usize = 12;
@@ -13,7 +13,7 @@ pub(super) fn faults(schema: &Value) -> Vec<String> {
     if let Some(dialect) = schema.get("$schema") {
         check_draft(dialect, &mut faults);
     }
-    walk::each(schema, &mut |place, map| {
+    traverse::each(schema, &mut |place, map| {
         if faults.len() >= MAX_FAULTS {
             return;
         }
@@ -42,7 +42,7 @@ fn reference_fault(root: &Value, reference: &str) -> Option<String> {
                 .to_owned(),
         );
     }
-    match walk::resolve(root, reference) {
+    match traverse::resolve(root, reference) {
         Some(Value::Object(_) | Value::Bool(_)) => None,
         Some(_) => Some("leads to something that is not a schema".to_owned()),
         None => Some(

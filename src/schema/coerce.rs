@@ -7,9 +7,9 @@ use std::fmt;
 use serde_json::{Map, Number, Value};
 
 use super::RecordSchema;
+use super::traverse::{self, join};
 use super::types::{allow, names, type_of};
 use super::violation::shortened;
-use super::walk::{self, join};
 
 /// One value that was given another type.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -216,7 +216,7 @@ impl<'a> Coercing<'a> {
         for _ in 0..MAX_STEPS {
             let map = schema.as_object()?;
             if let Some(Value::String(reference)) = map.get("$ref") {
-                schema = walk::resolve(self.root, reference)?;
+                schema = traverse::resolve(self.root, reference)?;
                 continue;
             }
             let Some(Value::Array(list)) = map.get("anyOf").or_else(|| map.get("oneOf")) else {

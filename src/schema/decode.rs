@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::traverse::join;
 use super::violation::{readable, shortened};
-use super::walk::join;
 
 /// Why a value that satisfies the schema does not decode to the type the schema was made for: the `serde` and
 /// `schemars` attributes of that type disagree.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::walk;
+use super::traverse;
 use crate::closest::closest;
 
 const CURRENT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -111,7 +111,7 @@ fn take_items(schema: &mut Value) {
     let Some(mut items) = map.remove("items") else {
         return;
     };
-    walk::each_reference_mut(&mut items, &mut |reference| {
+    traverse::each_reference_mut(&mut items, &mut |reference| {
         let below = reference.strip_prefix("#/items")?;
         Some(format!("#{below}"))
     });
@@ -137,7 +137,7 @@ fn take_components(schema: &mut Value) {
     {
         definitions.extend(schemas);
     }
-    walk::each_reference_mut(schema, &mut |reference| {
+    traverse::each_reference_mut(schema, &mut |reference| {
         let name = reference.strip_prefix("#/components/schemas/")?;
         Some(format!("#/$defs/{name}"))
     });
@@ -146,7 +146,7 @@ fn take_components(schema: &mut Value) {
 /// Returns where in the document each address leads that a schema in it gives itself.
 pub(super) fn addresses(schema: &Value) -> HashMap<String, String> {
     let mut found = HashMap::new();
-    walk::each(schema, &mut |place, map| {
+    traverse::each(schema, &mut |place, map| {
         for keyword in ["$id", "id", "$anchor", "$dynamicAnchor"] {
             let Some(address) = map.get(keyword).and_then(Value::as_str) else {
                 continue;
@@ -180,7 +180,7 @@ pub(super) fn addresses(schema: &Value) -> HashMap<String, String> {
 fn refer_inside(schema: &mut Value, addresses: &HashMap<String, String>, base: &str) {
     let root = schema.clone();
     let leads = |pointer: &str| {
-        walk::resolve(&root, pointer).is_some_and(|to| to.is_object() || to.is_boolean())
+        traverse::resolve(&root, pointer).is_some_and(|to| to.is_object() || to.is_boolean())
     };
     each_mut(schema, base, &mut |place, map| {
         for (dynamic, plain) in [("$dynamicRef", "$ref"), ("$recursiveRef", "$ref")] {
@@ -234,8 +234,8 @@ fn follow(schema: &mut Value) {
         ("/dependencies/", "/dependentSchemas/"),
     ];
     let root = schema.clone();
-    walk::each_reference_mut(schema, &mut |reference| {
-        let leads = |to: &str| walk::resolve(&root, to).is_some();
+    traverse::each_reference_mut(schema, &mut |reference| {
+        let leads = |to: &str| traverse::resolve(&root, to).is_some();
         let moved = MOVED.iter().map(|(from, to)| reference.replace(from, to));
         moved.filter(|_| !leads(reference)).find(|to| leads(to))
     });
@@ -365,11 +365,11 @@ fn nullable(map: &mut Map<String, Value>) {
 fn unknown_keywords(schema: &Value, told: &mut Vec<String>) {
     const MOST: usize = 8;
     let mut seen = std::collections::HashSet::new();
-    walk::each(schema, &mut |place, map| {
+    traverse::each(schema, &mut |place, map| {
         for key in map.keys() {
             if KEYWORDS.contains(&key.as_str())
                 || key.starts_with("x-")
-                || walk::holds(key).is_some()
+                || traverse::holds(key).is_some()
             {
                 continue;
             }
@@ -459,31 +459,31 @@ fn each_mut(
     let Value::Object(map) = schema else { return };
     for (keyword, value) in map.iter_mut() {
         let tuple = keyword == "items" && value.is_array();
-        match (walk::holds(keyword), value) {
-            (Some(walk::Holds::One), value) if !tuple => {
-                each_mut(value, &walk::join(place, &[keyword]), change);
+        match (traverse::holds(keyword), value) {
+            (Some(traverse::Holds::One), value) if !tuple => {
+                each_mut(value, &traverse::join(place, &[keyword]), change);
             }
             (Some(_), Value::Array(list)) => {
                 for (index, item) in list.iter_mut().enumerate() {
                     each_mut(
                         item,
-                        &walk::join(place, &[keyword, &index.to_string()]),
+                        &traverse::join(place, &[keyword, &index.to_string()]),
                         change,
                     );
                 }
             }
-            (Some(walk::Holds::Map), Value::Object(entries)) => {
+            (Some(traverse::Holds::Map), Value::Object(entries)) => {
                 for (name, item) in entries.iter_mut() {
-                    each_mut(item, &walk::join(place, &[keyword, name]), change);
+                    each_mut(item, &traverse::join(place, &[keyword, name]), change);
                 }
             }
             (None, Value::Object(entries)) if keyword == "dependencies" => {
                 for (name, item) in entries.iter_mut() {
-                    each_mut(item, &walk::join(place, &[keyword, name]), change);
+                    each_mut(item, &traverse::join(place, &[keyword, name]), change);
                 }
             }
             (None, item @ Value::Object(_)) if keyword == "additionalItems" => {
-                each_mut(item, &walk::join(place, &[keyword]), change);
+                each_mut(item, &traverse::join(place, &[keyword]), change);
             }
             _ => {}
         }

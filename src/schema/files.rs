@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 
 use serde_json::{Map, Value};
 
-use super::{drafts, walk};
+use super::{drafts, traverse};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Files read for one schema.
@@ -60,7 +60,7 @@ impl Included<'_> {
             .map_or(String::new(), |(folder, _)| format!("{folder}/"));
         let mut wanted = Vec::new();
         let mut fault = None;
-        walk::each_reference_mut(schema, &mut |reference| {
+        traverse::each_reference_mut(schema, &mut |reference| {
             let (path, below) = reference.split_once('#').unwrap_or((reference, ""));
             if path.is_empty() {
                 return own.as_ref().map(|own| format!("{own}{below}"));

@@ -3,11 +3,12 @@
 
 pub(crate) mod canonical;
 pub mod dialect;
-pub(crate) mod walk;
+pub(crate) mod traverse;
 
 mod bounds;
 mod check;
 pub(crate) mod coerce;
+mod constraint_text;
 mod decode;
 mod drafts;
 mod field;
@@ -15,6 +16,7 @@ mod files;
 mod find;
 mod known_keys;
 pub(crate) mod placeholder;
+mod recursion_guard;
 mod render;
 mod shape;
 #[cfg(test)]
@@ -22,8 +24,6 @@ mod tests;
 pub(crate) mod types;
 mod validate;
 mod violation;
-mod ways;
-mod words;
 
 use std::fmt;
 use std::sync::Arc;
@@ -348,7 +348,7 @@ impl RecordSchema {
         };
         let blanks = names.filter(blank).filter(|name| !said(name));
         blanks
-            .map(|name| Violation::new(walk::join("", &[name]), "blank", "must not be blank"))
+            .map(|name| Violation::new(traverse::join("", &[name]), "blank", "must not be blank"))
             .collect()
     }
 
@@ -366,7 +366,7 @@ impl RecordSchema {
 /// Wraps a record's schema as `{"records": [record, …]}`.
 fn wrap(record: &Value) -> Value {
     let mut record = compilable(record);
-    walk::each_reference_mut(&mut record, &mut |reference| {
+    traverse::each_reference_mut(&mut record, &mut |reference| {
         let below = reference.strip_prefix('#')?;
         let moved = below.starts_with("/$defs/") || below.starts_with("/definitions/");
         (!moved).then(|| format!("#/properties/{RECORDS_KEY}/items{below}"))

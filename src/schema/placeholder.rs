@@ -22,7 +22,7 @@ pub(crate) fn find(record: &Map<String, Value>, schema: &RecordSchema) -> Option
         })
         .collect();
     for (name, text) in &texts {
-        let path = super::walk::join("", &[name]);
+        let path = super::traverse::join("", &[name]);
         let description = properties[name].get("description").and_then(Value::as_str);
         if description.is_some_and(|description| description.trim() == *text) {
             return Some(Violation::new(

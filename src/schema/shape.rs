@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::walk;
+use super::traverse;
 
 /// References and compositions in a row before the root is given up as not describing anything.
 const MAX_STEPS: usize = 16;
@@ -70,19 +70,19 @@ pub(super) fn accepts_everything(root: &Value) -> bool {
             !saying
                 && (SAYING_NOTHING.contains(&key.as_str())
                     || key.starts_with('$')
-                    || walk::is_definitions(key))
+                    || traverse::is_definitions(key))
         })
     })
 }
 
 fn target<'a>(root: &'a Value, schema: &Value) -> Option<&'a Value> {
-    walk::resolve(root, schema.get("$ref")?.as_str()?)
+    traverse::resolve(root, schema.get("$ref")?.as_str()?)
 }
 
 fn list<'a>(schema: &'a Value, keyword: &str) -> &'a [Value] {
     schema
         .as_object()
-        .map_or(&[], |map| walk::list(map, keyword))
+        .map_or(&[], |map| traverse::list(map, keyword))
 }
 
 /// Returns the names the root knows, in the order they are written, and those it always requires.

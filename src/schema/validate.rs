@@ -8,7 +8,7 @@ use jsonschema::{Draft, JsonType, ValidationError};
 use serde_json::{Value, json};
 
 use super::violation::Violation;
-use super::{walk, ways};
+use super::{recursion_guard, traverse};
 
 /// More faults than this in one value do not help a model that is asked again, and cost tokens.
 const MAX_VIOLATIONS: usize = 16;
@@ -52,16 +52,16 @@ impl Validator {
             .build(schema)
             .map(|compiled| Self {
                 compiled,
-                is_recursive: ways::is_recursive(schema),
+                is_recursive: recursion_guard::is_recursive(schema),
             })
             .map_err(|error| violations(std::iter::once(error), None))
     }
 
     /// Checks `value`; `schema` is the one compiled, read to say what was expected.
     pub(super) fn validate(&self, schema: &Value, value: &Value) -> Result<(), Vec<Violation>> {
-        if self.is_recursive && !ways::are_few(schema, value) {
+        if self.is_recursive && !recursion_guard::are_few(schema, value) {
             // Values that have the form are seldom invalid, and for valid ones the first way is taken.
-            if ways::has_form(schema, value) && self.compiled.is_valid(value) {
+            if recursion_guard::has_form(schema, value) && self.compiled.is_valid(value) {
                 return Ok(());
             }
             let expected = "must match the schema, and is nested too deep in alternatives to say where it does not";
@@ -90,8 +90,8 @@ impl PartValidator {
             let is_pointer = below.is_empty() || below.starts_with('/');
             is_pointer.then(|| format!("#/$defs/root{below}"))
         };
-        walk::each_reference_mut(&mut whole, &mut lead_inside);
-        walk::each_reference_mut(&mut root, &mut lead_inside);
+        traverse::each_reference_mut(&mut whole, &mut lead_inside);
+        traverse::each_reference_mut(&mut root, &mut lead_inside);
         if refers {
             whole["$defs"] = json!({ "root": root });
         }

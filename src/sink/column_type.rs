@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::schema::{types, walk};
+use crate::schema::{traverse, types};
 
 /// References and levels in a row before a value is written as JSON text.
 const MOST_STEPS: usize = 32;
@@ -122,7 +122,7 @@ fn find<'a>(
 }
 
 fn target<'a>(root: &'a Value, schema: &Value) -> Option<&'a Value> {
-    walk::resolve(root, schema.get("$ref")?.as_str()?)
+    traverse::resolve(root, schema.get("$ref")?.as_str()?)
 }
 
 /// Returns the type that a schema says, JSON text where it says none that a column can have.

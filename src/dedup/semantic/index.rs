@@ -10,7 +10,7 @@ use std::fmt;
 use std::iter::repeat;
 
 use super::fingerprint::SemanticFingerprint;
-use super::shelf::{Query, Shelf};
+use super::flat_index::{FlatIndex, Query};
 
 /// Cells that a search looks into. With 200 000 vectors in 384 dimensions 16 lost twice as many repeats, and 48 found no
 /// more (`benches/semantic`).
@@ -26,12 +26,12 @@ const GROWTH: usize = 4;
 /// Vectors that go into new cells with each one that is added, until all are in them.
 const AT_ONCE: usize = 2;
 
-/// The cells of the places of a shelf.
+/// The cells of the places of a flat index.
 pub(super) struct Index {
     /// A place of more vectors than this is searched by its cells.
     beyond: usize,
     places: HashMap<u64, Place>,
-    /// Vectors of the shelf that have been looked at.
+    /// Vectors of the flat index that have been looked at.
     seen: usize,
 }
 
@@ -49,7 +49,7 @@ struct Cells {
     /// What the vectors have in common. Embeddings of one model point into much the same direction, and pivots tell
     /// them apart by the rest.
     common: Vec<f32>,
-    pivots: Shelf,
+    pivots: FlatIndex,
     /// The vectors in the cell of each pivot.
     members: Vec<Vec<u32>>,
     filled: usize,
@@ -65,8 +65,8 @@ impl Index {
         }
     }
 
-    /// Takes in what was added to the shelf.
-    pub(super) fn follow(&mut self, vectors: &Shelf) {
+    /// Takes in what was added to the flat index.
+    pub(super) fn follow(&mut self, vectors: &FlatIndex) {
         for at in self.seen..vectors.len() {
             let place = self
                 .places
@@ -94,7 +94,7 @@ impl Index {
     /// Returns what the exact search does, or another vector that reaches the threshold, or misses it.
     pub(super) fn nearest(
         &self,
-        vectors: &Shelf,
+        vectors: &FlatIndex,
         query: &Query,
         threshold: f32,
         fits: &dyn Fn(usize) -> bool,
@@ -120,7 +120,7 @@ impl Index {
 }
 
 impl Place {
-    fn fill(&mut self, vectors: &Shelf) {
+    fn fill(&mut self, vectors: &FlatIndex) {
         if let Some(whole) = &mut self.whole {
             whole.fill(vectors, &self.vectors, 1);
         }
@@ -140,13 +140,13 @@ impl Place {
 
 impl Cells {
     /// Creates empty cells around some of these vectors, for four times as many, which is about what there will be.
-    fn new(vectors: &Shelf, of: &[u32]) -> Self {
+    fn new(vectors: &FlatIndex, of: &[u32]) -> Self {
         // With this many, a search spends as long on the pivots as on what is in the cells.
         let to_come = GROWTH * of.len();
         let count = (PROBES * to_come / PER_PIVOT).isqrt().min(of.len());
         let mut cells = Self {
             common: in_common(of.iter().map(|at| vectors.line_up(*at as usize))),
-            pivots: Shelf::default(),
+            pivots: FlatIndex::default(),
             members: vec![Vec::new(); count],
             filled: 0,
         };
@@ -159,7 +159,7 @@ impl Cells {
     }
 
     /// Takes in the next of these vectors.
-    fn fill(&mut self, vectors: &Shelf, of: &[u32], count: usize) {
+    fn fill(&mut self, vectors: &FlatIndex, of: &[u32], count: usize) {
         for at in of.iter().skip(self.filled).take(count) {
             let vector = self.apart(&vectors.line_up(*at as usize));
             let cosines = self.pivots.cosines(&vector).zip(0..);
@@ -248,7 +248,7 @@ mod tests {
     /// Admits vectors of 100 subjects to an exact and an approximate search; returns what both found.
     fn run(beyond: usize, candidates: u64) -> Vec<(Found, Found)> {
         let mut random = Random::new(7);
-        let (mut vectors, mut index) = (Shelf::default(), Index::new(beyond));
+        let (mut vectors, mut index) = (FlatIndex::default(), Index::new(beyond));
         let mut found = Vec::new();
         for _ in 0..candidates {
             let (subject, place) = (random.below(100), random.below(2));
@@ -300,7 +300,7 @@ mod tests {
     fn each_place_has_cells_of_its_own_once_it_is_large() {
         const BEYOND: usize = 40;
         let mut random = Random::new(3);
-        let (mut vectors, mut index) = (Shelf::default(), Index::new(BEYOND));
+        let (mut vectors, mut index) = (FlatIndex::default(), Index::new(BEYOND));
         for number in 0..130 {
             // Two of three are of one place.
             vectors.push(&Query::new(&print(
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn a_place_that_has_grown_gets_more_cells_which_hold_all_of_it() {
         let mut random = Random::new(4);
-        let (mut vectors, mut index) = (Shelf::default(), Index::new(40));
+        let (mut vectors, mut index) = (FlatIndex::default(), Index::new(40));
         let mut counts = Vec::new();
         for number in 0..800 {
             vectors.push(&Query::new(&print(&mut random, number, 0)));
@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_has_no_direction_is_left_to_the_exact_search() {
-        let (mut vectors, mut index) = (Shelf::default(), Index::new(0));
+        let (mut vectors, mut index) = (FlatIndex::default(), Index::new(0));
         let nothing = Query::new(&SemanticFingerprint::of(0, &[0.0; DIMENSIONS]).expect("finite"));
         for _ in 0..3 {
             vectors.push(&nothing);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::fingerprint::SemanticFingerprint;
+use super::flat_index::{FlatIndex, Query};
 use super::index::Index;
-use super::shelf::{Query, Shelf};
 use crate::dedup::near::{Details, Difference};
 use crate::dedup::{Match, Memory, Reference, Verdict};
 
@@ -16,12 +16,12 @@ pub struct SemanticMemory {
     threshold: f32,
     approximate_beyond: usize,
     /// By the number of dimensions. There is one, unless the embedder was exchanged.
-    shelves: BTreeMap<usize, Named>,
+    by_length: BTreeMap<usize, Named>,
 }
 
 /// Vectors, and whose they are.
 struct Named {
-    vectors: Shelf,
+    vectors: FlatIndex,
     names: Vec<Reference>,
     details: Vec<Option<Box<Details>>>,
     index: Index,
@@ -58,14 +58,14 @@ impl SemanticMemory {
         Self {
             threshold,
             approximate_beyond,
-            shelves: BTreeMap::new(),
+            by_length: BTreeMap::new(),
         }
     }
 
     fn named(&mut self, dimensions: usize) -> &mut Named {
         let beyond = self.approximate_beyond;
-        self.shelves.entry(dimensions).or_insert_with(|| Named {
-            vectors: Shelf::default(),
+        self.by_length.entry(dimensions).or_insert_with(|| Named {
+            vectors: FlatIndex::default(),
             names: Vec::new(),
             details: Vec::new(),
             index: Index::new(beyond),
@@ -75,19 +75,19 @@ impl SemanticMemory {
     /// Returns how many bytes are in use.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.shelves
+        self.by_length
             .values()
-            .map(|shelf| {
-                let names = shelf.names.capacity() * size_of::<Reference>();
+            .map(|vectors| {
+                let names = vectors.names.capacity() * size_of::<Reference>();
                 let of_one = |details: &Details| size_of::<Details>() + details.bytes();
-                let details: usize = shelf
+                let details: usize = vectors
                     .details
                     .iter()
                     .flatten()
                     .map(|details| of_one(details))
                     .sum();
-                let details = details + shelf.details.capacity() * size_of::<usize>();
-                shelf.vectors.bytes() + shelf.index.bytes() + names + details
+                let details = details + vectors.details.capacity() * size_of::<usize>();
+                vectors.vectors.bytes() + vectors.index.bytes() + names + details
             })
             .sum()
     }
@@ -97,7 +97,7 @@ impl Memory for SemanticMemory {
     type Fingerprint = SemanticFingerprint;
 
     fn find(&self, fingerprint: &SemanticFingerprint) -> Option<Match> {
-        let known = self.shelves.get(&fingerprint.vector.len())?;
+        let known = self.by_length.get(&fingerprint.vector.len())?;
         let query = Query::new(fingerprint);
         let details = fingerprint.details.as_deref();
         let (at, similarity) = known.nearest(&query, details, self.threshold)?;
@@ -122,7 +122,10 @@ impl Memory for SemanticMemory {
     }
 
     fn embeddings(&self, most: usize) -> Vec<Vec<f32>> {
-        let largest = self.shelves.values().max_by_key(|shelf| shelf.names.len());
+        let largest = self
+            .by_length
+            .values()
+            .max_by_key(|vectors| vectors.names.len());
         let Some(Named { vectors, names, .. }) = largest else {
             return Vec::new();
         };
@@ -136,7 +139,11 @@ impl Memory for SemanticMemory {
 
 impl fmt::Debug for SemanticMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let records: usize = self.shelves.values().map(|shelf| shelf.names.len()).sum();
+        let records: usize = self
+            .by_length
+            .values()
+            .map(|vectors| vectors.names.len())
+            .sum();
         f.debug_struct("SemanticMemory")
             .field("records", &records)
             .field("bytes", &self.bytes())

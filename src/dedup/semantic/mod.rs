@@ -1,9 +1,9 @@
 //! Finds records that mean the same, by their embeddings.
 
 mod fingerprint;
+mod flat_index;
 mod index;
 mod memory;
-mod shelf;
 
 use async_trait::async_trait;
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::in_words;
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::{RecordSchema, walk};
+use crate::schema::{RecordSchema, traverse};
 
 /// Which tools may be called, and how often.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +98,7 @@ impl Tool {
     fn call(&self, place: &str) -> Value {
         let mut arguments = self.parameters.clone();
         let here = format!("{place}/properties/arguments");
-        walk::each_reference_mut(&mut arguments, &mut |reference| {
+        traverse::each_reference_mut(&mut arguments, &mut |reference| {
             Some(format!("#{here}{}", reference.strip_prefix('#')?))
         });
         let mut name = json!({"const": self.name});

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::plan::{KEEP, Plan, Step, StepId};
 use super::rules::Rules;
 use super::{Dialect, DialectRefusal, LocalCheck, RefusalReason};
-use crate::schema::walk::{self, join};
+use crate::schema::traverse::{self, join};
 use flatten::Flat;
 
 /// Schemas inside each other after references are written out. Deeper ones are beyond every provider, and would
@@ -297,7 +297,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn definition(&mut self, reference: &str, path: &str) -> Compiling<(String, StepId)> {
-        let target = walk::resolve(self.root, reference)
+        let target = traverse::resolve(self.root, reference)
             .ok_or_else(|| self.refuse(path, RefusalReason::Unsayable, "refers to nothing"))?;
         let name = self.definition_name(reference, target);
         let step = self.add_step(Step::Link(KEEP));

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::rules::Limits;
-use crate::schema::walk::{self, join, list};
+use crate::schema::traverse::{self, join, list};
 
 /// Checks a compiled schema, returning the place and the limit it breaks.
 pub(super) fn check(schema: &Value, limits: &Limits) -> Result<(), (String, String)> {
@@ -49,7 +49,7 @@ impl<'a> Counts<'a> {
         };
         if let Some(Value::String(reference)) = map.get("$ref")
             && self.open.insert(reference)
-            && let Some(target) = walk::resolve(self.root, reference)
+            && let Some(target) = traverse::resolve(self.root, reference)
         {
             self.schema(target, path, depth)?;
         }
@@ -81,7 +81,7 @@ impl<'a> Counts<'a> {
                 path,
                 "objects inside each other",
             )?;
-            let required = walk::required(map);
+            let required = traverse::required(map);
             for (name, property) in properties {
                 let here = join(path, &[name]);
                 self.properties += 1;

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::schema::traverse;
 use crate::schema::types::names;
-use crate::schema::walk;
 
 /// What both schemas together allow.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) enum Merged {
 /// Returns how many JSON values merging two schemas copies at most: what one says of all further keys or items is
 /// written out for each that the other lists.
 pub(super) fn cost(first: &Map<String, Value>, second: &Map<String, Value>) -> usize {
-    let size = |map: &Map<String, Value>, keyword: &str| map.get(keyword).map_or(0, walk::size);
+    let size = |map: &Map<String, Value>, keyword: &str| map.get(keyword).map_or(0, traverse::size);
     let listed = |map: &Map<String, Value>| {
         let properties = map.get("properties").and_then(Value::as_object);
         (properties.map_or(0, Map::len), prefix(map).len())
@@ -27,7 +27,9 @@ pub(super) fn cost(first: &Map<String, Value>, second: &Map<String, Value>) -> u
         size(by, "additionalProperties") * properties + size(by, "items") * positions
     };
     let both = first.values().chain(second.values());
-    both.map(walk::size).sum::<usize>() + written_out(first, second) + written_out(second, first)
+    both.map(traverse::size).sum::<usize>()
+        + written_out(first, second)
+        + written_out(second, first)
 }
 
 /// Merges `second` into `first`, both [without `const`](with_enum). Where both describe the value in words,
@@ -155,7 +157,7 @@ fn close_against(first: &mut Map<String, Value>, second: &mut Map<String, Value>
 }
 
 fn prefix(map: &Map<String, Value>) -> &[Value] {
-    walk::list(map, "prefixItems")
+    traverse::list(map, "prefixItems")
 }
 
 /// Writes what a list says of its further items for each of the first `positions` too.

@@ -18,7 +18,7 @@ mod plan;
 mod rules;
 
 #[cfg(test)]
-mod laws;
+mod proptests;
 #[cfg(test)]
 mod tests;
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::schema::walk;
+use crate::schema::traverse;
 
 /// References and compositions followed before the answer is "perhaps".
 const MAX_STEPS: usize = 24;
@@ -32,7 +32,7 @@ fn knows(root: &Value, schema: &Value, steps: usize) -> bool {
         return false;
     }
     if let Some(Value::String(reference)) = map.get("$ref")
-        && walk::resolve(root, reference).is_some_and(|target| !knows(root, target, steps - 1))
+        && traverse::resolve(root, reference).is_some_and(|target| !knows(root, target, steps - 1))
     {
         return false;
     }

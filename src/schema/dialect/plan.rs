@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::schema::traverse;
 use crate::schema::types::{allow, names, type_of};
 use crate::schema::violation::Violation;
-use crate::schema::walk;
 
 /// An index into the steps of a plan.
 pub(super) type StepId = usize;
@@ -225,7 +225,7 @@ impl Undoing<'_> {
                 continue;
             }
             // Each alternative that fits is undone on a copy, which takes the most time.
-            if !self.fuel.burn(walk::size(&value)) {
+            if !self.fuel.burn(traverse::size(&value)) {
                 break;
             }
             let other = self.undo(*step, value.clone(), trail)?;
@@ -301,8 +301,8 @@ impl Trail<'_> {
     fn pointer(&self) -> String {
         match self {
             Self::Root => String::new(),
-            Self::Key(parent, key) => walk::join(&parent.pointer(), &[key]),
-            Self::Item(parent, index) => walk::join(&parent.pointer(), &[&index.to_string()]),
+            Self::Key(parent, key) => traverse::join(&parent.pointer(), &[key]),
+            Self::Item(parent, index) => traverse::join(&parent.pointer(), &[&index.to_string()]),
         }
     }
 }
@@ -357,7 +357,7 @@ pub(super) fn fits(value: &Value, schema: &Value, root: &Value, fuel: &Fuel, dep
     }
     let below = |value: &Value, schema: &Value| fits(value, schema, root, fuel, depth + 1);
     if let Some(Value::String(reference)) = map.get("$ref") {
-        return walk::resolve(root, reference).is_some_and(|target| below(value, target));
+        return traverse::resolve(root, reference).is_some_and(|target| below(value, target));
     }
     if let Some(Value::Array(alternatives)) = map.get("anyOf") {
         return alternatives.iter().any(|schema| below(value, schema));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::SchemaRenderer;
 use crate::error::Result;
-use crate::schema::{RecordSchema, walk, words};
+use crate::schema::{RecordSchema, constraint_text, traverse};
 
 /// Shows a record as JSON in which each value is its type, followed by a comment: description,
 /// constraints, and whether it is required.
@@ -40,7 +40,7 @@ impl SchemaRenderer for AnnotatedJson {
         };
         lines.value(root, 0);
         let mut text = lines.text;
-        if let Some(about) = root.as_object().and_then(words::description) {
+        if let Some(about) = root.as_object().and_then(constraint_text::description) {
             let _ = write!(text, "\n\n{about}");
         }
         if !schema.required_names().is_empty() {
@@ -125,7 +125,7 @@ impl Lines<'_> {
             }
             return;
         }
-        if let Some(target) = walk::resolve(self.root, reference) {
+        if let Some(target) = traverse::resolve(self.root, reference) {
             self.open.push(reference.to_owned());
             self.value(target, indent);
             self.open.pop();
@@ -197,7 +197,7 @@ impl Lines<'_> {
             return;
         }
         let pad = "  ".repeat(indent + 1);
-        let required = walk::required(map);
+        let required = traverse::required(map);
         self.text.push_str("{\n");
         for (index, (name, property)) in properties.into_iter().flatten().enumerate() {
             let _ = write!(self.text, "{pad}{}: ", Value::from(name.as_str()));
@@ -227,10 +227,10 @@ impl Lines<'_> {
 fn comment(schema: &Value, is_required: bool) -> String {
     let mut words_in_order = Vec::new();
     if let Value::Object(map) = schema {
-        words_in_order.extend(words::description(map));
-        let mut constraints = words::constraints(map);
+        words_in_order.extend(constraint_text::description(map));
+        let mut constraints = constraint_text::constraints(map);
         if let Some(Value::Object(items)) = map.get("items") {
-            let inside = words::constraints(items);
+            let inside = constraint_text::constraints(items);
             if !inside.is_empty() {
                 constraints.push(format!("each item: {}", inside.join(", ")));
             }

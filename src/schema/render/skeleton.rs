@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::schema::{RECORDS_KEY, RecordSchema, walk};
+use crate::schema::{RECORDS_KEY, RecordSchema, traverse};
 
 /// Objects inside of objects that are shown; what is deeper is left open.
 const DEPTH: usize = 4;
@@ -32,7 +32,7 @@ fn value(schema: &Value, root: &Value, depth: usize) -> String {
         return options.join(" | ");
     }
     if let Some(Value::String(reference)) = map.get("$ref") {
-        return match walk::resolve(root, reference) {
+        return match traverse::resolve(root, reference) {
             Some(target) => value(target, root, depth - 1),
             None => "...".to_owned(),
         };

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::SchemaRenderer;
 use crate::error::Result;
-use crate::schema::{RecordSchema, walk, words};
+use crate::schema::{RecordSchema, constraint_text, traverse};
 
 /// Shows a record as TypeScript types, with descriptions and constraints as comments.
 ///
@@ -37,7 +37,7 @@ impl SchemaRenderer for TypeScript {
         let mut types = Types::new(root);
         let record = types.expression(root, 0);
         let mut text = String::new();
-        if let Some(about) = root.as_object().and_then(words::description) {
+        if let Some(about) = root.as_object().and_then(constraint_text::description) {
             let _ = writeln!(text, "// {about}");
         }
         if types.root_is_named {
@@ -46,12 +46,12 @@ impl SchemaRenderer for TypeScript {
             text.push_str(&record);
         }
         while let Some(reference) = types.next_open() {
-            let Some(target) = walk::resolve(root, &reference) else {
+            let Some(target) = traverse::resolve(root, &reference) else {
                 continue;
             };
             let body = types.expression(target, 0);
             text.push_str("\n\n");
-            if let Some(about) = target.as_object().and_then(words::description) {
+            if let Some(about) = target.as_object().and_then(constraint_text::description) {
                 let _ = writeln!(text, "// {about}");
             }
             let _ = write!(text, "type {} = {body};", types.name(&reference));
@@ -222,7 +222,7 @@ impl<'a> Types<'a> {
                 (None, _) => "{ [key: string]: any }".to_owned(),
             };
         };
-        let required = walk::required(map);
+        let required = traverse::required(map);
         let pad = "  ".repeat(indent + 1);
         let mut text = String::from("{\n");
         for (name, property) in properties {
@@ -256,11 +256,11 @@ fn about(schema: &Value) -> String {
     let Value::Object(map) = schema else {
         return String::new();
     };
-    let mut constraints = words::constraints(map);
+    let mut constraints = constraint_text::constraints(map);
     if let Some(Value::Object(items)) = map.get("items") {
-        let mut inside = words::constraints(items);
+        let mut inside = constraint_text::constraints(items);
         if !items.contains_key("properties") {
-            inside.splice(0..0, words::description(items));
+            inside.splice(0..0, constraint_text::description(items));
         }
         if !inside.is_empty() {
             constraints.push(format!("each item: {}", inside.join(", ")));
@@ -269,7 +269,7 @@ fn about(schema: &Value) -> String {
     if let Some(default) = map.get("default").filter(|default| !default.is_null()) {
         constraints.push(format!("default {default}"));
     }
-    match (words::description(map), constraints.is_empty()) {
+    match (constraint_text::description(map), constraints.is_empty()) {
         (None, _) => constraints.join(", "),
         (Some(description), true) => description,
         (Some(description), false) => format!("{description} ({})", constraints.join(", ")),

@@ -9,7 +9,7 @@ use super::{number, pattern};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::dialect::merge::{Merged, merge, with_enum};
 use crate::schema::types::{allow, names, type_of};
-use crate::schema::{PartValidator, walk};
+use crate::schema::{PartValidator, traverse};
 
 type Fields = Map<String, Value>;
 
@@ -300,7 +300,7 @@ impl<'s, 'w> Sampler<'s, 'w> {
 
     fn array(&mut self, map: &Fields) -> Result<Value> {
         let rest = map.get("items").unwrap_or(&ANYTHING);
-        let mut first = walk::list(map, "prefixItems").to_vec();
+        let mut first = traverse::list(map, "prefixItems").to_vec();
         let contains = map.get("contains");
         let contained = contains.map_or(0, |_| count(map, "minContains").unwrap_or(1));
         let min = count(map, "minItems").unwrap_or(0).max(contained);
@@ -362,13 +362,15 @@ impl<'s, 'w> Sampler<'s, 'w> {
     fn object(&mut self, map: &Fields) -> Result<Value> {
         let min = count(map, "minProperties").unwrap_or(0);
         let max = count(map, "maxProperties").unwrap_or(MAX_SIZE);
-        let mut needed = walk::required(map);
+        let mut needed = traverse::required(map);
         if min.max(needed.len()) > max {
             return self.refuse("maxProperties");
         }
         // In the order of the schema, then what is required beyond it.
         let declared = entries(map, "properties").map(|(name, _)| name.as_str());
-        let required = walk::list(map, "required").iter().filter_map(Value::as_str);
+        let required = traverse::list(map, "required")
+            .iter()
+            .filter_map(Value::as_str);
         let names: Vec<&str> = declared.chain(required).collect();
         let mut fields = Map::new();
         for (index, name) in names.iter().enumerate() {
@@ -480,13 +482,13 @@ impl<'s, 'w> Sampler<'s, 'w> {
             let mut definitions = self.root.get("$defs")?.as_object()?.values();
             definitions.find(|schema| reference.strip_prefix('#') == schema["$anchor"].as_str())
         };
-        let target = walk::resolve(self.root, reference).or_else(anchored);
+        let target = traverse::resolve(self.root, reference).or_else(anchored);
         target.map_or_else(|| self.refuse("$ref"), Ok)
     }
 
     fn refuse<T>(&self, keyword: &'static str) -> Result<T> {
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
-        let path = walk::join("", &path);
+        let path = traverse::join("", &path);
         let message = format!("the offline model cannot satisfy the schema's `{keyword}`");
         let error = Error::new(ErrorKind::SchemaRefused, message);
         Err(error

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Compiler, Compiling};
 use crate::schema::dialect::RefusalReason;
 use crate::schema::dialect::merge::{Merged, cost, merge, with_enum};
-use crate::schema::walk;
+use crate::schema::traverse;
 
 /// A schema that says everything itself, or a reference that stays one.
 #[derive(Debug)]
@@ -61,9 +61,9 @@ impl Compiler<'_> {
             .filter(|(keyword, _)| !matches!(keyword.as_str(), "$ref" | "allOf"))
             .map(|(keyword, value)| (keyword.clone(), value.clone()))
             .collect();
-        self.charge(own.values().map(walk::size).sum(), path)?;
+        self.charge(own.values().map(traverse::size).sum(), path)?;
         own = with_enum(own);
-        let parts = walk::list(map, "allOf");
+        let parts = traverse::list(map, "allOf");
         let mut says_anything = !own.is_empty();
         if let Some(Value::String(reference)) = map.get("$ref") {
             let description = own.get("description").and_then(Value::as_str);
@@ -143,7 +143,7 @@ impl Compiler<'_> {
             let message = "refers to itself with nothing in between";
             return Err(self.refuse(path, RefusalReason::Recursion, message));
         }
-        let Some(target) = walk::resolve(self.root, reference) else {
+        let Some(target) = traverse::resolve(self.root, reference) else {
             return Err(self.refuse(path, RefusalReason::Unsayable, "refers to nothing"));
         };
         open.push(reference.to_owned());
@@ -171,10 +171,10 @@ impl Compiler<'_> {
         let mut open = vec![reference.to_owned()];
         let mut leads_back = false;
         while let Some(next) = open.pop() {
-            let Some(target) = walk::resolve(self.root, &next) else {
+            let Some(target) = traverse::resolve(self.root, &next) else {
                 continue;
             };
-            walk::each_used(target, &mut |_, map| {
+            traverse::each_used(target, &mut |_, map| {
                 if let Some(Value::String(found)) = map.get("$ref") {
                     leads_back |= found == reference;
                     if seen.insert(found.clone()) {

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{Compiler, Compiling, Part, describe, plain};
+use crate::schema::constraint_text;
 use crate::schema::dialect::plan::KEEP;
 use crate::schema::types::{allow, names, type_of};
-use crate::schema::words;
 
 /// A constraint with no short words is quoted up to this length.
 const MAX_QUOTED_CHARS: usize = 400;
@@ -77,7 +77,7 @@ impl Compiler<'_> {
                 let is_plain = kind != "boolean" && !values.contains(&"".into());
                 if self.rules.plain_enums && !is_plain {
                     self.check_locally(path, "enum");
-                    describe(&mut part, &words::one_of(&values));
+                    describe(&mut part, &constraint_text::one_of(&values));
                 } else if kind != "null" {
                     part.schema.insert("enum".to_owned(), values.into());
                 }
@@ -91,7 +91,7 @@ impl Compiler<'_> {
                 self.check_locally(path, keyword);
             }
         }
-        if let Some(text) = words::description(map) {
+        if let Some(text) = constraint_text::description(map) {
             describe(&mut part, &text);
         }
         Some(part)
@@ -114,7 +114,7 @@ impl Compiler<'_> {
         for kind in &types {
             parts.extend(self.one_type(map, kind, path)?);
         }
-        let description = words::description(map);
+        let description = constraint_text::description(map);
         if types.len() > 1 {
             // What is said about the value as a whole is said once.
             for part in &mut parts {
@@ -223,10 +223,12 @@ impl Compiler<'_> {
                 part.schema.insert((*keyword).to_owned(), value.clone());
             } else {
                 self.check_locally(path, keyword);
-                said.extend(words::constraint(keyword, value).or_else(|| quoted(keyword, map)));
+                said.extend(
+                    constraint_text::constraint(keyword, value).or_else(|| quoted(keyword, map)),
+                );
             }
         }
-        let text = match (words::description(map), said.is_empty()) {
+        let text = match (constraint_text::description(map), said.is_empty()) {
             (None, true) => return,
             (None, false) => said.join(", "),
             (Some(text), true) => text,
@@ -288,7 +290,9 @@ pub(super) fn literal(value: &Value) -> Value {
 /// Returns whether a keyword with this value says anything.
 fn constrains(keyword: &str, value: &Value) -> bool {
     match keyword {
-        "format" => value.as_str().is_some_and(words::is_meaningful_format),
+        "format" => value
+            .as_str()
+            .is_some_and(constraint_text::is_meaningful_format),
         "uniqueItems" | "unevaluatedItems" => {
             value != &Value::Bool(false) || keyword != "uniqueItems"
         }

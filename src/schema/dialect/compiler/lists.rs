@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::kinds::OF_ARRAY;
 use super::{Compiler, Compiling, Part, inside, plain};
 use crate::schema::dialect::plan::{KEEP, Step, StepId};
-use crate::schema::walk::{join, list};
+use crate::schema::traverse::{join, list};
 
 impl Compiler<'_> {
     /// Compiles a list.

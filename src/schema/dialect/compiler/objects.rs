@@ -8,7 +8,7 @@ use super::kinds::OF_OBJECT;
 use super::{Compiler, Compiling, Part, inside, plain};
 use crate::schema::dialect::nulls::knows_null;
 use crate::schema::dialect::plan::{KEEP, KEY, Step, VALUE};
-use crate::schema::walk::{self, join, list};
+use crate::schema::traverse::{self, join, list};
 
 impl Compiler<'_> {
     /// Compiles an object.
@@ -33,7 +33,7 @@ impl Compiler<'_> {
                 properties.insert(name.to_owned(), rest.clone());
             }
         }
-        let required = walk::required(map);
+        let required = traverse::required(map);
         if properties.is_empty() && rest != Value::Bool(false) {
             return self.map(map, &rest, path);
         }

@@ -20,7 +20,7 @@ type Line<T = i8> = [T; LINE];
 
 /// All vectors of one length.
 #[derive(Default)]
-pub(super) struct Shelf {
+pub(super) struct FlatIndex {
     levels: Vec<Level>,
     places: Vec<u64>,
     /// The squared length of each vector: below 2³⁰, by the limit on dimensions.
@@ -115,7 +115,7 @@ fn dot(query: &Line<i16>, line: &Line) -> i32 {
         .sum()
 }
 
-impl Shelf {
+impl FlatIndex {
     pub(super) fn len(&self) -> usize {
         self.places.len()
     }
@@ -302,9 +302,9 @@ mod tests {
             let all: Vec<_> = (0..BLOCK + 500)
                 .map(|_| print(&mut random, dimensions))
                 .collect();
-            let mut shelf = Shelf::default();
+            let mut index = FlatIndex::default();
             for one in &all {
-                shelf.push(&Query::new(one));
+                index.push(&Query::new(one));
             }
             for (at, threshold) in [(3, 0.05), (900, 0.2), (BLOCK + 70, 0.3), (40, 0.9)] {
                 let mut query = all[at].clone();
@@ -321,7 +321,7 @@ mod tests {
                         expected = Some((at, cosine));
                     }
                 }
-                let nearest = shelf.nearest(&Query::new(&query), threshold, &|_| true);
+                let nearest = index.nearest(&Query::new(&query), threshold, &|_| true);
                 if query.vector.iter().any(|x| *x != 0) {
                     assert_eq!(
                         nearest.map(|(at, _)| at),
@@ -341,10 +341,10 @@ mod tests {
         for dimensions in [1, 64, 1536] {
             let mut one = print(&mut random, dimensions);
             one.vector[0] = i8::MIN;
-            let mut shelf = Shelf::default();
-            shelf.push(&Query::new(&one));
+            let mut index = FlatIndex::default();
+            index.push(&Query::new(&one));
             assert_eq!(
-                shelf.nearest(&Query::new(&one), 1.0, &|_| true),
+                index.nearest(&Query::new(&one), 1.0, &|_| true),
                 Some((0, 1.0))
             );
         }
@@ -359,12 +359,12 @@ mod tests {
                 details: None,
             })
         };
-        let mut shelf = Shelf::default();
-        shelf.push(&of(&[1, 2]));
-        assert_eq!(shelf.nearest(&of(&[0, 0]), 0.0, &|_| true), None);
-        shelf.push(&of(&[0, 0]));
-        assert_eq!(shelf.nearest(&of(&[0, 0]), 1.0, &|_| true), Some((1, 1.0)));
-        assert_eq!(shelf.nearest(&of(&[-1, -2]), 0.5, &|_| true), None);
+        let mut index = FlatIndex::default();
+        index.push(&of(&[1, 2]));
+        assert_eq!(index.nearest(&of(&[0, 0]), 0.0, &|_| true), None);
+        index.push(&of(&[0, 0]));
+        assert_eq!(index.nearest(&of(&[0, 0]), 1.0, &|_| true), Some((1, 1.0)));
+        assert_eq!(index.nearest(&of(&[-1, -2]), 0.5, &|_| true), None);
     }
 
     #[test]
@@ -374,10 +374,10 @@ mod tests {
             vector: vec![i8::MIN; crate::embedding::MOST_DIMENSIONS],
             details: None,
         };
-        let mut shelf = Shelf::default();
-        shelf.push(&Query::new(&longest));
+        let mut index = FlatIndex::default();
+        index.push(&Query::new(&longest));
         assert_eq!(
-            shelf.nearest(&Query::new(&longest), 1.0, &|_| true),
+            index.nearest(&Query::new(&longest), 1.0, &|_| true),
             Some((0, 1.0))
         );
     }

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::traverse;
 use super::types::{allow, names, type_of};
-use super::walk;
 
 /// Places of a value at which a part of a schema is tried. Each takes well under a microsecond, and a record of a
 /// thousand values is tried at a few thousand.
@@ -32,7 +32,7 @@ fn leads_back<'a>(root: &'a Value, reference: &'a str, known: &mut HashMap<&'a s
         Some(was_left) => return !was_left,
         None => known.insert(reference, false),
     };
-    let inside = walk::resolve(root, reference).map_or(Vec::new(), references);
+    let inside = traverse::resolve(root, reference).map_or(Vec::new(), references);
     if inside.into_iter().any(|next| leads_back(root, next, known)) {
         return true;
     }
@@ -42,7 +42,7 @@ fn leads_back<'a>(root: &'a Value, reference: &'a str, known: &mut HashMap<&'a s
 
 fn references(schema: &Value) -> Vec<&str> {
     let mut found = Vec::new();
-    walk::each_used(schema, &mut |_, map| {
+    traverse::each_used(schema, &mut |_, map| {
         found.extend(map.get("$ref").and_then(Value::as_str));
     });
     found
@@ -60,13 +60,13 @@ pub(super) fn are_few(root: &Value, value: &Value) -> bool {
         let Value::Object(map) = schema else { continue };
         if hops < MAX_HOPS {
             let target = map.get("$ref").and_then(Value::as_str);
-            let target = target.and_then(|reference| walk::resolve(root, reference));
+            let target = target.and_then(|reference| traverse::resolve(root, reference));
             let same_place = ["if", "then", "else", "not"]
                 .iter()
                 .filter_map(|keyword| map.get(*keyword));
             let alternatives = ["anyOf", "oneOf", "allOf"]
                 .iter()
-                .flat_map(|keyword| walk::list(map, keyword));
+                .flat_map(|keyword| traverse::list(map, keyword));
             for schema in target.into_iter().chain(same_place).chain(alternatives) {
                 open.push((schema, value, hops + 1));
             }
@@ -98,7 +98,7 @@ fn each_inside<'a>(
             }
         }
         Value::Array(items) => {
-            let first = walk::list(map, "prefixItems");
+            let first = traverse::list(map, "prefixItems");
             for (index, item) in items.iter().enumerate() {
                 if let Some(schema) = first.get(index).or_else(|| map.get("items")) {
                     visit(schema, item);
@@ -172,8 +172,8 @@ impl Search<'_> {
         }
         let here = |schema: &Value| self.fits(schema, value, hops + 1);
         let target = map.get("$ref").and_then(Value::as_str);
-        let target = target.and_then(|reference| walk::resolve(self.root, reference));
-        let mut all = target.into_iter().chain(walk::list(map, "allOf"));
+        let target = target.and_then(|reference| traverse::resolve(self.root, reference));
+        let mut all = target.into_iter().chain(traverse::list(map, "allOf"));
         let mut one_of = ["anyOf", "oneOf"]
             .iter()
             .filter_map(|keyword| map.get(*keyword)?.as_array());
@@ -207,7 +207,9 @@ fn says_so_itself(map: &Map<String, Value>, value: &Value) -> bool {
             .and_then(Value::as_array)
             .is_none_or(|known| !scalar || known.contains(value))
         && value.as_object().is_none_or(|entries| {
-            let mut required = walk::list(map, "required").iter().filter_map(Value::as_str);
+            let mut required = traverse::list(map, "required")
+                .iter()
+                .filter_map(Value::as_str);
             required.all(|name| entries.contains_key(name))
         })
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::plan::{Fuel, KEEP, KEY, Plan, Step, StepId, VALUE, fits};
 use super::*;
-use crate::schema::{AnnotatedJson, SchemaRenderer, TypeScript, walk};
+use crate::schema::{AnnotatedJson, SchemaRenderer, TypeScript, traverse};
 
 /// Ways back that are tried where alternatives leave several open.
 const MAX_WAYS: usize = 256;
@@ -108,7 +108,7 @@ fn sample(schema: &Value, root: &Value, dice: &mut Dice<'_>, depth: usize) -> Op
     }
     let inside = |schema: &Value, dice: &mut Dice<'_>| sample(schema, root, dice, depth + 1);
     if let Some(Value::String(reference)) = map.get("$ref") {
-        return inside(walk::resolve(root, reference)?, dice);
+        return inside(traverse::resolve(root, reference)?, dice);
     }
     if let Some(value) = map.get("const") {
         return Some(value.clone());
@@ -203,7 +203,7 @@ fn sample(schema: &Value, root: &Value, dice: &mut Dice<'_>, depth: usize) -> Op
 /// Every answer in the dialect that stands for `value`.
 fn forwards(plan: &Plan, step: StepId, schema: &Value, root: &Value, value: &Value) -> Vec<Value> {
     if let Some(Value::String(reference)) = schema.get("$ref") {
-        let target = walk::resolve(root, reference).expect("a compiled reference");
+        let target = traverse::resolve(root, reference).expect("a compiled reference");
         return forwards(plan, step, target, root, value);
     }
     if let Some(Value::Array(list)) = schema.get("anyOf") {
@@ -336,7 +336,7 @@ fn same_but_nulls(restored: &Value, value: &Value) -> bool {
 
 fn forbidden(schema: &Value, rules: &Rules) -> Option<String> {
     let mut found = None;
-    walk::each(schema, &mut |place, map| {
+    traverse::each(schema, &mut |place, map| {
         for keyword in map.keys() {
             let known = matches!(
                 keyword.as_str(),
