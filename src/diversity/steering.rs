@@ -18,7 +18,7 @@ const GUESS: f64 = 3.0;
 const BY_CHANCE: f64 = 2.0;
 
 /// The part of the records that would have come with nothing shown which may be spent on finding out.
-const MOST_SPENT: f64 = 0.12;
+const MOST_SPENT: f64 = 0.06;
 
 /// The part of the answers that may copy an example before fewer are shown.
 const TOLERATED: f64 = 0.1;
