@@ -81,6 +81,19 @@ impl ErrorKind {
         }
     }
 
+    /// Returns whether a failed call says more about the provider than about what was asked, and passes.
+    pub(crate) fn is_provider_trouble(self) -> bool {
+        matches!(
+            self,
+            Self::RateLimited | Self::Overloaded | Self::Timeout | Self::Network
+        )
+    }
+
+    /// Returns whether a failed call says something of its prompt alone.
+    pub(crate) fn is_about_the_prompt(self) -> bool {
+        matches!(self, Self::ContentFilter | Self::ContextLength)
+    }
+
     fn is_fatal_by_default(self) -> bool {
         match self {
             Self::InvalidInput
@@ -200,7 +213,8 @@ impl Error {
         self
     }
 
-    /// Says that nobody was reached: nothing listens there, the name is not found, or the certificate is not trusted.
+    /// Says that no provider was reached: nothing listens there, the name is not found, the certificate is not trusted, or a web
+    /// page is all that is there.
     #[must_use]
     pub fn with_unreached(mut self) -> Self {
         self.0.unreached = true;
@@ -266,7 +280,7 @@ impl Error {
             .map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// Returns whether nobody was reached, so that the same call fails until the server, its URL or the network changes.
+    /// Returns whether no provider was reached, so that the same call fails until the server, its URL or the network changes.
     #[must_use]
     pub fn is_unreached(&self) -> bool {
         self.0.unreached

@@ -57,9 +57,21 @@ pub enum Miss {
     Call(ErrorKind),
 }
 
+impl Miss {
+    /// Returns whether the model, or a filter before it, declined.
+    pub(crate) fn is_declined(self) -> bool {
+        use AnswerFault::{ContentFiltered, Refused};
+        matches!(
+            self,
+            Self::Answer(Refused | ContentFiltered) | Self::Call(ErrorKind::ContentFilter)
+        )
+    }
+}
+
 impl fmt::Display for Miss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Answer(AnswerFault::Refused) => f.write_str("the model declined (refused)"),
             Self::Answer(fault) => write!(f, "the answer was unusable ({fault})"),
             Self::Rejected(rejection) => write!(f, "every record was rejected ({rejection})"),
             Self::Call(kind) => write!(f, "the call failed ({kind})"),
@@ -136,6 +148,14 @@ impl GiveUp {
             last: Miss::Rejected(Rejection::Duplicate),
             dry: Some(dry),
         }
+    }
+}
+
+impl GiveUp {
+    /// Returns whether what was asked for was declined, which patience does not change.
+    #[must_use]
+    pub fn is_declined(&self) -> bool {
+        self.last.is_declined()
     }
 }
 

@@ -228,6 +228,9 @@ impl AnswerJudge {
         };
         judged.fault = fault.map(answer_fault);
         judged.advice = fault.map(|fault| fault.advice().to_owned());
+        if fault.is_some() && answer.values.is_empty() && declines(&response.text) {
+            (judged.fault, judged.advice) = (Some(AnswerFault::Refused), None);
+        }
         judged.repairs = answer.repairs;
         let mut values = answer.values;
         let untyped = answer.repairs[Repair::PlainForm] > 0;
@@ -367,7 +370,7 @@ impl AnswerJudge {
         let fingerprint = bounded(part, self.longest, fingerprint).await?;
         let excerpt = excerpt(&fields);
         let placeholder = (!was_clean && !self.parts.settings().allow_placeholders)
-            .then(|| placeholder::find(&fields, &self.parts.schema))
+            .then(|| self.unfinished(topic, &fields))
             .flatten()
             .map(Box::new);
         let (data, json) = if let Some(data) = decoded {
@@ -384,6 +387,22 @@ impl AnswerJudge {
             scores,
             placeholder,
         }))
+    }
+
+    /// Finds what makes a record look unfinished. A character that was lost in what the model was given is none of its faults.
+    fn unfinished(&self, topic: &Topic, fields: &JsonRecord) -> Option<Violation> {
+        let input = &self.parts.input;
+        let was_given = || {
+            let examples = input.examples().given.iter().map(ToString::to_string);
+            let mut given = examples.chain([
+                topic.placed_name(),
+                Value::Object(topic.variables()).to_string(),
+                input.user_instruction().unwrap_or_default().to_owned(),
+            ]);
+            given.any(|given| given.contains(char::REPLACEMENT_CHARACTER))
+        };
+        placeholder::find(fields, &self.parts.schema)
+            .or_else(|| placeholder::lost_character(fields).filter(|_| !was_given()))
     }
 
     /// Asks the filters about a record, and returns what scores it was given, and whether one of them changed it.
@@ -575,6 +594,27 @@ fn nothing_to_read(response: &ChatResponse) -> Option<(AnswerFault, Option<Strin
         _ if is_blank => Some((AnswerFault::Empty, advice(Fault::Blank))),
         _ => None,
     }
+}
+
+/// Whether a text without any JSON declines: it is short, and is sorry or cannot.
+fn declines(text: &str) -> bool {
+    const LONGEST: usize = 500;
+    const WORDS: [&str; 10] = [
+        "sorry",
+        "i can't",
+        "i can’t",
+        "i cannot",
+        "unable to",
+        "not able to",
+        "désolé",
+        "lo siento",
+        "leid",
+        "抱歉",
+    ];
+    let lower = text.to_lowercase();
+    text.len() <= LONGEST
+        && !text.contains(['{', '['])
+        && WORDS.iter().any(|word| lower.contains(word))
 }
 
 impl Refused {

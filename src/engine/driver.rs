@@ -582,8 +582,8 @@ fn hopeless(state: &mut RunState) -> Option<Halt> {
         )));
     }
     let last = state.last_failure.take();
-    let last = last.filter(|_| matches!(opened, Opened::Down(_)));
-    let last = last.map_or_else(String::new, |last| format!("; the last of them: {last}"));
-    let message = format!("{opened}{last}");
+    let last = last.filter(|_| matches!(opened, Opened::Down(..)));
+    let cause = last.map_or_else(String::new, |last| format!("{last}; "));
+    let message = format!("{cause}{opened}");
     Some(Halt::Failed(Error::new(ErrorKind::Unavailable, message)))
 }

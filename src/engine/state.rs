@@ -625,7 +625,9 @@ impl RunState {
         if kind == ErrorKind::ContentFilter {
             self.prompt_memory.declined(task.topic);
         }
-        self.last_failure = Some(error.message.clone());
+        if !kind.is_about_the_prompt() {
+            self.last_failure = Some(error.message.clone());
+        }
         let given_up = self.ledger.failed(task, kind, calls)?;
         Some((given_up, Some(error.message.clone())))
     }

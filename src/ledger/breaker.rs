@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::ErrorKind;
+
 /// Chance below which a streak of failed calls is no longer taken for bad luck.
 ///
 /// One in a million per call: a run of 100 000 calls at any failure rate is stopped for nothing about once in
@@ -28,6 +30,7 @@ pub(super) struct Breaker {
     streak: u64,
     rounds: u32,
     epoch: u64,
+    last_failure: ErrorKind,
     /// Paid since the last answer that could be used.
     unusable: u64,
 }
@@ -35,8 +38,8 @@ pub(super) struct Breaker {
 /// Why a run is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Opened {
-    /// So many calls in a row failed.
-    Down(u64),
+    /// So many calls in a row failed, the last of them so.
+    Down(u64, ErrorKind),
     /// So many answers in a row could not be used.
     Unusable(u64),
     /// Of this many answers, which are all there are, none gave a record.
@@ -46,10 +49,13 @@ pub(crate) enum Opened {
 impl fmt::Display for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Down(calls) => write!(
+            Self::Down(calls, kind) if kind.is_provider_trouble() => write!(
                 f,
                 "{calls} calls in a row failed, so the provider is taken to be down; try again later"
             ),
+            Self::Down(calls, _) => {
+                write!(f, "{calls} calls in a row failed, so no more are made")
+            }
             Self::Unusable(answers) => write!(
                 f,
                 "{answers} answers in a row could not be used, so no more are paid for; look at one with `topicloom \
@@ -73,6 +79,7 @@ impl Breaker {
             streak: 0,
             rounds: 0,
             epoch: 0,
+            last_failure: ErrorKind::Unavailable,
             unusable: 0,
         }
     }
@@ -91,11 +98,17 @@ impl Breaker {
         self.rounds = 0;
     }
 
-    /// Books a task that failed after this many calls, and whether these were answered with something unreadable.
-    pub(super) fn failed(&mut self, calls: usize, issued_at: u64, were_paid: bool) {
-        if were_paid {
+    /// Books a task that failed so after this many calls.
+    pub(super) fn failed(&mut self, kind: ErrorKind, calls: usize, issued_at: u64) {
+        if kind.is_about_the_prompt() {
+            // Whoever looks at a prompt is not down.
+            self.answered(calls.saturating_sub(1), true);
+            return;
+        }
+        if matches!(kind, ErrorKind::Malformed | ErrorKind::Empty) {
             self.unusable += calls as u64;
         }
+        self.last_failure = kind;
         self.streak += calls.max(1) as u64;
         if issued_at >= self.epoch {
             self.epoch += 1;
@@ -113,20 +126,21 @@ impl Breaker {
         #[allow(clippy::cast_precision_loss)]
         let chance = failure_rate.powf(self.streak as f64);
         (self.rounds >= self.rounds_wanted && chance < BAD_LUCK)
-            .then_some(Opened::Down(self.streak))
+            .then_some(Opened::Down(self.streak, self.last_failure))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind::{ContentFilter, ContextLength, Malformed, Overloaded};
 
     #[test]
     fn a_provider_that_never_answers_opens_it() {
         let mut breaker = Breaker::new(3);
         let mut tasks = 0;
         while breaker.is_open().is_none() {
-            breaker.failed(4, breaker.epoch(), false);
+            breaker.failed(Overloaded, 4, breaker.epoch());
             tasks += 1;
         }
         // Half to the twentieth is the first chance below one in a million.
@@ -137,7 +151,7 @@ mod tests {
     fn many_calls_failing_at_once_are_one_round() {
         let mut breaker = Breaker::new(3);
         for _ in 0..1000 {
-            breaker.failed(1, 0, false);
+            breaker.failed(Overloaded, 1, 0);
         }
         assert_eq!(breaker.is_open(), None);
     }
@@ -154,9 +168,25 @@ mod tests {
         }
         for _ in 0..UNUSABLE / 2 {
             breaker.answered(0, false);
-            breaker.failed(1, 0, true);
+            breaker.failed(Malformed, 1, 0);
         }
         assert_eq!(breaker.is_open(), Some(Opened::Unusable(UNUSABLE)));
+    }
+
+    #[test]
+    fn a_provider_that_refuses_a_prompt_is_not_down() {
+        let mut breaker = Breaker::new(3);
+        for kind in [ContentFilter, ContextLength].repeat(100) {
+            breaker.failed(kind, 1, breaker.epoch());
+        }
+        assert_eq!(breaker.is_open(), None);
+    }
+
+    #[test]
+    fn only_what_passes_is_worth_another_try_later() {
+        let says = |kind| Opened::Down(20, kind).to_string();
+        assert!(says(Overloaded).contains("try again later"));
+        assert!(!says(Malformed).contains("down"));
     }
 
     #[test]
@@ -166,11 +196,11 @@ mod tests {
             breaker.answered(1, true);
         }
         for _ in 0..10 {
-            breaker.failed(1, breaker.epoch(), false);
+            breaker.failed(Overloaded, 1, breaker.epoch());
         }
         assert_eq!(breaker.is_open(), None);
         for _ in 0..15 {
-            breaker.failed(1, breaker.epoch(), false);
+            breaker.failed(Overloaded, 1, breaker.epoch());
         }
         assert!(breaker.is_open().is_some());
     }

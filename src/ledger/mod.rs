@@ -40,6 +40,10 @@ const CALL_PATIENCE: u32 = 3;
 /// 40 000 runs.
 const FRUITLESS: u64 = 100;
 
+/// Misses in a row that give up a topic that never gave anything, where each was declined. Of prompts that are declined half of
+/// the time, one topic in 4000 is given up for nothing.
+const DECLINED: u32 = 12;
+
 /// What the ledger decides by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LedgerRules {
@@ -95,6 +99,8 @@ struct Streak {
     failures: u32,
     /// Answers that gave nothing for which their output mode is to blame.
     excused: u32,
+    /// Misses in a row that were declined.
+    declined: u32,
     tasks_in_flight: u32,
     /// What it has open, as counted in the run's sum.
     open: u64,
@@ -342,13 +348,12 @@ impl Ledger {
         let stats = &mut self.stats[task.topic];
         stats.failures.add(kind);
         stats.calls += calls as u64;
-        let were_paid = matches!(kind, ErrorKind::Malformed | ErrorKind::Empty);
-        self.breaker.failed(calls, task.epoch, were_paid);
+        self.breaker.failed(kind, calls, task.epoch);
         self.release(task);
         if kind == ErrorKind::Timeout {
             self.sizes.timed_out(task.wanted);
         }
-        let given_up = if is_provider_trouble(kind) {
+        let given_up = if kind.is_provider_trouble() {
             let streak = &mut self.streaks[task.topic];
             streak.failures += 1;
             let failures = streak.failures;
@@ -425,6 +430,11 @@ impl Ledger {
         if task.round == streak.rounds + 1 {
             streak.rounds += 1;
         }
+        streak.declined = if miss.is_declined() {
+            streak.declined + 1
+        } else {
+            0
+        };
         let progress = &mut self.progress[task.topic];
         progress.misses += 1;
         let (misses, rounds) = (progress.misses, streak.rounds);
@@ -450,13 +460,17 @@ impl Ledger {
                 quota, accepted, ..
             } = self.progress[topic];
             let more_than_luck = self.pass_rates.misses_to_give_up(topic, quota);
+            if accepted > 0 {
+                return more_than_luck;
+            }
+            let streak = &self.streaks[topic];
+            if streak.declined >= DECLINED {
+                return DECLINED;
+            }
             // What was excused was paid for nothing as well.
-            let paid = if accepted == 0 {
-                self.streaks[topic].excused
-            } else {
-                0
-            };
-            more_than_luck.saturating_sub(paid).max(FEWEST_ROUNDS)
+            more_than_luck
+                .saturating_sub(streak.excused)
+                .max(FEWEST_ROUNDS)
         })
     }
 
@@ -526,14 +540,6 @@ impl Ledger {
 fn is_of_no_use(miss: Miss) -> bool {
     use AnswerFault::{Empty, NoRecords, Unreadable};
     matches!(miss, Miss::Answer(Empty | NoRecords | Unreadable))
-}
-
-/// Whether a failed call says more about the provider than about what was asked.
-fn is_provider_trouble(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::RateLimited | ErrorKind::Overloaded | ErrorKind::Timeout | ErrorKind::Network
-    )
 }
 
 #[cfg(test)]

@@ -77,8 +77,8 @@ pub struct Report {
     /// What is compared to find repeats: `near: question, context`.
     pub compared_by: String,
     /// Why candidates were invalid: a place and the keyword that is broken there, such as `/difficulty enum`, and how many
-    /// candidates each concerns. `/` is the record itself; `placeholder`, `same_texts`, `schema_echo` and `blank` are named
-    /// as keywords are.
+    /// candidates each concerns. `/` is the record itself; `placeholder`, `same_texts`, `schema_echo`, `lost_character` and
+    /// `blank` are named as keywords are.
     pub invalid: BTreeMap<String, u64>,
     /// Records that were accepted although they look unfinished, since the same came again, by place and name as above.
     pub unfinished: BTreeMap<String, u64>,

@@ -27,6 +27,19 @@ impl fmt::Display for Report {
             Cost(&self.spending),
             self.elapsed.as_secs_f64(),
         )?;
+        let faults: Vec<String> = self
+            .answers
+            .faults
+            .iter()
+            .map(|(fault, count)| format!("{count} {fault}"))
+            .collect();
+        if !faults.is_empty() {
+            write!(
+                f,
+                "\nanswers with nothing to use, or cut off: {}",
+                faults.join(", ")
+            )?;
+        }
         let rejected = self.candidates.total - self.candidates.accepted;
         if rejected > 0 {
             let of = |why| self.candidates.rejected[why];

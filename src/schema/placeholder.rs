@@ -49,6 +49,17 @@ pub(crate) fn find(record: &Map<String, Value>, schema: &RecordSchema) -> Option
     })
 }
 
+/// Finds the first field in which a character was lost on its way: U+FFFD stands in its place.
+pub(crate) fn lost_character(record: &Map<String, Value>) -> Option<Violation> {
+    let lost = |value: &Value| value.to_string().contains(char::REPLACEMENT_CHARACTER);
+    let (name, _) = record.iter().find(|(_, value)| lost(value))?;
+    Some(Violation::new(
+        super::traverse::join("", &[name]),
+        "lost_character",
+        "must have every character whole: there is U+FFFD",
+    ))
+}
+
 /// Whether a text says no more than that something belongs here.
 fn is_placeholder(text: &str, name: &str) -> bool {
     // Longer ones exist, and say something.
@@ -119,6 +130,14 @@ mod tests {
 
     fn keyword(record: &Value, schema: &RecordSchema) -> Option<String> {
         find(record.as_object().expect("a record"), schema).map(|found| found.keyword)
+    }
+
+    #[test]
+    fn a_character_that_was_lost_is_found_however_deep() {
+        let find = |record: Value| lost_character(record.as_object().expect("a record"));
+        let found = find(json!({"a": "whole", "b": {"c": ["可以\u{fffd}\u{fffd}助"]}}));
+        assert_eq!(found.expect("it is lost").keyword, "lost_character");
+        assert!(find(json!({"a": "可以帮助", "b": 1})).is_none());
     }
 
     #[test]

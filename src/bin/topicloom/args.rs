@@ -510,7 +510,8 @@ impl DriveArgs {
     pub(crate) fn progress(&self, settings: &Settings, has_bar: bool) -> Progress {
         match self.progress {
             ProgressForm::Json => Progress::Events,
-            ProgressForm::Text if self.quiet || !settings.show_progress => Progress::Silent,
+            ProgressForm::Text if self.quiet => Progress::Silent,
+            ProgressForm::Text if !settings.show_progress => Progress::Warnings,
             ProgressForm::Text => Progress::text(has_bar, self.show_provider_errors),
         }
     }

@@ -98,10 +98,10 @@ pub(crate) async fn work(args: WorkArgs) -> Result<()> {
     if let Some(model) = model {
         models = models.generation_model(model).topic_model(model);
     }
-    let progress = if args.quiet || !run.input().settings().show_progress {
-        Progress::Silent
-    } else {
-        Progress::text(true, false)
+    let progress = match run.input().settings().show_progress {
+        _ if args.quiet => Progress::Silent,
+        false => Progress::Warnings,
+        true => Progress::text(true, false),
     };
     let pipeline = builder_for(&models.build()?, args.offline, args.quiet, progress.clone())?;
     let mut run = run

@@ -90,6 +90,7 @@ impl Way {
         }
         let before = match error {
             Some(ErrorKind::Budget) => "when the cap is raised, ",
+            Some(ErrorKind::Short) if is_declined(report) => "with another model or other topics, ",
             Some(ErrorKind::Short) => {
                 "with more patience (`dead_queue_threshold`) or other topics, "
             }
@@ -102,6 +103,12 @@ impl Way {
         }
         parts.join("; ")
     }
+}
+
+/// Whether all that was given up was declined.
+fn is_declined(report: &Report) -> bool {
+    let mut given_up = report.given_up.listed.iter();
+    !report.given_up.is_empty() && given_up.all(|topic| topic.why.is_declined())
 }
 
 fn earlier(files: &[PathBuf]) -> String {

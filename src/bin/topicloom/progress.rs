@@ -45,6 +45,7 @@ const STYLE: &str = "{bar:20} {prefix}\n{wide_msg}";
 #[derive(Clone)]
 pub(crate) enum Progress {
     Silent,
+    Warnings,
     /// Each as JSON on a line of its own.
     Events,
     Text(Arc<Shown>),
@@ -123,6 +124,12 @@ impl Progress {
     pub(crate) fn observe(&self, event: &RunEvent<'_>) {
         let shown = match self {
             Self::Silent => return,
+            Self::Warnings => {
+                if let RunEvent::Warned { warning, .. } = event {
+                    eprintln!("warning: {warning}");
+                }
+                return;
+            }
             Self::Events => return tell(event),
             Self::Text(shown) => shown,
         };
