@@ -1,9 +1,11 @@
 //! What arrives as a body: read up to a limit, unpacked, and taken apart into JSON values.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Read;
 use std::ops::RangeInclusive;
 
+use encoding_rs::Encoding;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
@@ -87,7 +89,7 @@ fn content_encoding(headers: &HeaderMap) -> String {
 ///
 /// [`Empty`](ErrorKind::Empty) where nothing arrived, [`Malformed`](ErrorKind::Malformed) where no JSON did.
 pub(crate) fn json_values(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Value>> {
-    let text = text(body);
+    let text = text(headers, body);
     let error = match serde_json::from_str(&text) {
         Ok(Value::String(inner)) => match serde_json::from_str(&inner) {
             // A gateway has written its JSON as a text of JSON.
@@ -116,12 +118,36 @@ pub(crate) fn json_values(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Value>
     Err(not_json(headers, &text, error.as_ref()))
 }
 
-/// Returns a body as text, without the mark and the blanks before it.
-pub(crate) fn text(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
+/// Returns a body as text, without the mark and the blanks before it: UTF-8, or else in the charset that its type names.
+pub(crate) fn text(headers: &HeaderMap, body: &[u8]) -> String {
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => Cow::Borrowed(text),
+        // What is neither is kept as it is: a record with a lost character in it is asked for again.
+        Err(_) => charset(headers).map_or_else(
+            || String::from_utf8_lossy(body),
+            |charset| charset.decode_without_bom_handling(body).0,
+        ),
+    };
     text.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace())
         .trim_end()
         .to_owned()
+}
+
+fn charset(headers: &HeaderMap) -> Option<&'static Encoding> {
+    let mut parameters = content_type(headers).split(';').skip(1);
+    parameters.find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let value = value.trim().trim_matches('"');
+        let is_charset = name.trim().eq_ignore_ascii_case("charset");
+        Encoding::for_label(value.as_bytes()).filter(|_| is_charset)
+    })
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(CONTENT_TYPE);
+    value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// Returns what a line of an event stream has for data; a line of anything else is data as a whole.
@@ -227,16 +253,18 @@ fn pasted(text: &str) -> Option<&str> {
 
 /// Says what arrived instead. serde's message is not repeated, because it quotes the body.
 fn not_json(headers: &HeaderMap, body: &str, error: Option<&serde_json::Error>) -> Error {
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let content_type = content_type(headers).to_ascii_lowercase();
     let encoding = content_encoding(headers);
-    let message = if body.starts_with('<') || content_type.starts_with("text/html") {
-        "the provider answered with a web page instead of JSON; a proxy or a wrong base URL may be why"
-            .to_owned()
-    } else if body.starts_with("data:") || content_type.starts_with("text/event-stream") {
+    let bytes = body.len().to_string();
+    if body.starts_with('<') || content_type.starts_with("text/html") {
+        return Error::new(
+            ErrorKind::Malformed,
+            "the provider answered with a web page instead of JSON; a proxy or a wrong base URL may be why",
+        )
+        .with_unreached()
+        .with_context("bytes", bytes);
+    }
+    let message = if body.starts_with("data:") || content_type.starts_with("text/event-stream") {
         "the provider answered with an event stream that holds no JSON".to_owned()
     } else if body.starts_with('\u{1f}') || !["", "identity"].contains(&encoding.as_str()) {
         "the provider's answer is compressed, though that was not asked for, and cannot be unpacked"
@@ -254,7 +282,7 @@ fn not_json(headers: &HeaderMap, body: &str, error: Option<&serde_json::Error>) 
             None => "the provider's answer is neither an object nor a list of JSON".to_owned(),
         }
     };
-    Error::new(ErrorKind::Malformed, message).with_context("bytes", body.len().to_string())
+    Error::new(ErrorKind::Malformed, message).with_context("bytes", bytes)
 }
 
 #[cfg(test)]
@@ -318,6 +346,26 @@ mod tests {
         ] {
             assert_eq!(values(body), Ok(vec![expected]), "{body}");
         }
+    }
+
+    #[test]
+    fn a_body_that_is_no_utf_8_is_read_in_the_charset_of_its_type() {
+        let read = |content_type: &'static str, body: &[u8]| {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]);
+            text(&headers, body)
+        };
+        let latin = b"Cr\xe8me \x80";
+        assert_eq!(
+            read("application/json; charset=ISO-8859-1", latin),
+            "Crème €"
+        );
+        assert_eq!(
+            read("text/plain;Charset=\"windows-1251\"", latin),
+            "Crиme Ђ"
+        );
+        let utf_8 = "Crème".as_bytes();
+        assert_eq!(read("application/json; charset=ISO-8859-1", utf_8), "Crème");
+        assert_eq!(read("application/json", latin), "Cr\u{fffd}me \u{fffd}");
     }
 
     #[test]

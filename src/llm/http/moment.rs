@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Reads a number of seconds, which may be fractional. Negative, infinite and unreadable numbers are none.
-pub(crate) fn seconds(text: &str) -> Option<Duration> {
+pub(super) fn seconds(text: &str) -> Option<Duration> {
     let seconds: f64 = text.trim().parse().ok()?;
     // A number too large for a `Duration` is a very long delay and not an unreadable one.
     if seconds.is_finite() && seconds >= 0.0 {
@@ -14,7 +14,7 @@ pub(crate) fn seconds(text: &str) -> Option<Duration> {
 }
 
 /// Reads a delay such as `6m0s`, `1h2m`, `1.5s`, `20ms` (as Go prints durations) or a number of seconds.
-pub(super) fn delay(text: &str) -> Option<Duration> {
+pub(crate) fn delay(text: &str) -> Option<Duration> {
     let text = text.trim();
     if let Some(delay) = seconds(text) {
         return Some(delay);
@@ -48,7 +48,7 @@ pub(super) fn delay(text: &str) -> Option<Duration> {
 }
 
 /// Returns how far `then` lies ahead of `now`, or nothing of a delay where it has passed.
-pub(super) fn until(then: SystemTime, now: SystemTime) -> Duration {
+pub(crate) fn until(then: SystemTime, now: SystemTime) -> Duration {
     then.duration_since(now).unwrap_or(Duration::ZERO)
 }
 
@@ -94,6 +94,23 @@ pub(super) fn rfc3339(text: &str) -> Option<SystemTime> {
     } else {
         local.checked_add(offset)
     }
+}
+
+/// Reads a date, or a number of seconds or milliseconds since the beginning of 1970.
+pub(crate) fn moment(text: &str) -> Option<SystemTime> {
+    /// As seconds the year 2001, and as milliseconds 5138: every date of today lies between.
+    const SECONDS: f64 = 1e9;
+    const MILLISECONDS: f64 = 1e11;
+    let Ok(number) = text.trim().parse::<f64>() else {
+        return rfc3339(text);
+    };
+    let seconds = if number >= MILLISECONDS {
+        number / 1_000.0
+    } else {
+        number
+    };
+    let since = Duration::try_from_secs_f64(seconds).ok();
+    UNIX_EPOCH.checked_add(since.filter(|_| seconds >= SECONDS)?)
 }
 
 fn clock(text: &str) -> Option<Duration> {

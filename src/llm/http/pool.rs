@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder};
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Certificate, Client, ClientBuilder, Url};
 
 use super::Endpoint;
 
@@ -60,8 +60,8 @@ fn without_certificates(builder: ClientBuilder) -> Client {
 }
 
 /// Returns a client builder set up as the shared pool's is, to add a proxy, certificates or limits to and pass to
-/// [`ClientOptions::http_client`](crate::llm::providers::ClientOptions::http_client): no redirects, 10 s to connect,
-/// HTTP/1.1, and ring for TLS unless the process has chosen otherwise.
+/// [`ClientOptions::http_client`](crate::llm::providers::ClientOptions::http_client): no redirects but those
+/// that send the same request to another path of the same server, 10 s to connect, HTTP/1.1, and ring for TLS unless the process has chosen otherwise.
 ///
 /// ```
 /// let client = topicloom::llm::providers::http_client_builder()
@@ -74,12 +74,27 @@ pub fn http_client_builder() -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("topicloom/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
-        // A redirect would turn a POST into a GET, and carry keys in headers of the provider's own making
-        // to another host.
-        .redirect(Policy::none())
+        .redirect(Policy::custom(|attempt| {
+            if stays_there(&attempt) {
+                attempt.follow()
+            } else {
+                attempt.stop()
+            }
+        }))
         // One connection per call in flight. Over HTTP/2 all calls share one, and the server's limit on its
         // streams (often 100) would silently be the limit on concurrency.
         .http1_only()
+}
+
+/// Whether a redirect sends the same request to the same server. Others turn a POST into a GET, or would carry keys in headers
+/// of the provider's own making to another host.
+fn stays_there(attempt: &Attempt<'_>) -> bool {
+    /// Servers mend a path once, and a proxy before them may.
+    const MOST: usize = 4;
+    let from = attempt.previous();
+    from.len() <= MOST
+        && matches!(attempt.status().as_u16(), 307 | 308)
+        && from.last().map(Url::origin) == Some(attempt.url().origin())
 }
 
 /// Makes ring the process's crypto unless the caller has chosen one.

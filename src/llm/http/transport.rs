@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use reqwest::Client;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, LOCATION};
 use serde_json::Value;
 
 use super::body::{self, Body};
@@ -33,9 +33,22 @@ impl Reply {
     /// the URL.
     pub(crate) fn explain(&self, error: Error, endpoint: &Endpoint, sent: &HeaderMap) -> Error {
         let secrets = words::secrets(endpoint, sent);
+        let error = match self.redirects_to(endpoint) {
+            Some(origin) => error.with_context("redirects_to", origin),
+            None => error,
+        };
         error
             .with_context("url", endpoint.shown())
             .with_provider_words(words::without(&secrets, &self.body))
+    }
+
+    /// Returns the scheme, host and port to which a redirect leads.
+    fn redirects_to(&self, endpoint: &Endpoint) -> Option<String> {
+        let location = self.headers.get(LOCATION)?.to_str().ok()?;
+        let to = endpoint.url().join(location).ok()?;
+        (300..400)
+            .contains(&self.status)
+            .then(|| to.origin().ascii_serialization())
     }
 
     /// Returns the JSON of the body.
@@ -53,7 +66,7 @@ impl Reply {
         let explains = |value: &Value| value.get("error").is_some();
         values
             .reduce(|best, next| if explains(&best) { best } else { next })
-            .unwrap_or_else(|| body::text(&self.body).into())
+            .unwrap_or_else(|| body::text(&self.headers, &self.body).into())
     }
 }
 

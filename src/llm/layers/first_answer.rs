@@ -15,6 +15,9 @@ use crate::llm::{ChatRequest, ChatResponse, LlmClient};
 const GRACE: Duration = Duration::from_secs(2);
 const ATTEMPTS: u32 = 3;
 
+/// A server that shows a web page runs already.
+const PAGE_GRACE: Duration = Duration::from_secs(1);
+
 /// Calls that ran out of time with no answer ever. Some of them must have been sent after the first had: a model that
 /// is loaded when it is first asked may well answer the next call.
 const TIMEOUTS: u32 = 3;
@@ -46,8 +49,8 @@ impl Streak {
 
 /// Makes an error fatal that shows, before the first answer, that there will be none.
 ///
-/// - Nobody is reached: nothing listens, the name is not found, the certificate is not trusted. After the first reply of any
-///   kind such an error is one that passes.
+/// - Nobody is reached: nothing listens, the name is not found, the certificate is not trusted, or a web page is all that is
+///   there. After the first reply of any kind such an error is one that passes.
 /// - Calls run out of time, round after round, and none was ever answered: each may be billed.
 ///
 /// Each error is told as it comes, as it leaves this layer.
@@ -95,8 +98,13 @@ impl FirstAnswers {
             }
             Err(error) if error.is_unreached() => {
                 let since = contact.unreached.add(now);
+                let grace = if error.kind() == ErrorKind::Network {
+                    GRACE
+                } else {
+                    PAGE_GRACE
+                };
                 let hopeless =
-                    !contact.reached && contact.unreached.count >= ATTEMPTS && now - since >= GRACE;
+                    !contact.reached && contact.unreached.count >= ATTEMPTS && now - since >= grace;
                 Err(error.with_fatal(hopeless))
             }
             Err(error) if error.kind() == ErrorKind::Timeout && !has_status(&error) => {
@@ -170,6 +178,14 @@ mod tests {
         let error = client.complete(&request()).await.unwrap_err();
         assert!(error.is_fatal() && error.is_unreached());
         assert!(start.elapsed() >= GRACE && start.elapsed() < Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_there_is_only_a_web_page_the_run_ends_too() {
+        let page = || Err(Error::new(ErrorKind::Malformed, "a page").with_unreached());
+        let client = layered(TestClient::answering((0..9).map(|_| page()).collect()));
+        let error = client.complete(&request()).await.unwrap_err();
+        assert!(error.is_fatal() && error.message() == "a page");
     }
 
     #[tokio::test(start_paused = true)]

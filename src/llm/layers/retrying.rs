@@ -28,7 +28,8 @@ const REFUSED_ATTEMPTS: u32 = 4;
 ///
 /// When the attempts are used up the last error is returned, no longer retryable, and fatal only if it was
 /// before: the call is lost, the run goes on. The same happens to answers that were paid and cannot be read, when so
-/// many come in a row that trying again is throwing money after them.
+/// many come in a row that trying again is throwing money after them. When none of the first prompts fits into the model's
+/// context, that is fatal.
 ///
 /// Put it outside of everything that holds a permit or a reservation, so that nothing is held while it
 /// waits. See [the order of layers](crate::llm::layers#the-order).
@@ -135,6 +136,7 @@ impl<C> Retrying<C> {
                 (error, next)
             }
             Doubt::AllAnswers => (error, Next::Exhausted),
+            Doubt::AllPrompts => (error.with_fatal(true), Next::AsItIs),
         };
         if let (Some(watch), Next::Wait(delay)) = (&self.watch, &next) {
             watch(model, *delay);

@@ -15,6 +15,9 @@ const REFUSED_FOR: Duration = Duration::from_secs(5);
 /// Unreadable answers in a row after which none is asked for again: half of them by chance is one in a million.
 const UNREADABLE: u32 = 20;
 
+/// Prompts in a row that do not fit, before any that did: what all of them share is too long already.
+const TOO_LONG: u32 = 4;
+
 /// Remembers of one key and model whether they ever answered, and what came since the last answer.
 #[derive(Debug, Default)]
 pub(super) struct Trust(Mutex<Since>);
@@ -25,6 +28,7 @@ struct Since {
     refusals: u32,
     first_refusal: Option<Instant>,
     unreadable: u32,
+    too_long: u32,
 }
 
 /// What there is to doubt about a failure.
@@ -36,6 +40,8 @@ pub(super) enum Doubt {
     Refusal,
     /// It may pass, but so long a row of answers could not be read that another is not worth its price.
     AllAnswers,
+    /// It would be about one prompt, but it comes with each.
+    AllPrompts,
 }
 
 impl Trust {
@@ -68,6 +74,14 @@ impl Trust {
                 since.unreadable += 1;
                 if since.unreadable >= UNREADABLE {
                     Doubt::AllAnswers
+                } else {
+                    Doubt::None
+                }
+            }
+            ErrorKind::ContextLength if !since.answered => {
+                since.too_long += 1;
+                if since.too_long >= TOO_LONG {
+                    Doubt::AllPrompts
                 } else {
                     Doubt::None
                 }
@@ -112,6 +126,18 @@ mod tests {
         let (trust, now) = (Trust::default(), Instant::now());
         trust.answered();
         assert_eq!(trust.failed(&error(ErrorKind::Quota), now), Doubt::None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_none_of_the_first_prompts_fits_no_other_will() {
+        let (trust, now) = (Trust::default(), Instant::now());
+        let too_long = || error(ErrorKind::ContextLength);
+        for _ in 1..TOO_LONG {
+            assert_eq!(trust.failed(&too_long(), now), Doubt::None);
+        }
+        assert_eq!(trust.failed(&too_long(), now), Doubt::AllPrompts);
+        trust.answered();
+        assert_eq!(trust.failed(&too_long(), now), Doubt::None);
     }
 
     #[tokio::test(start_paused = true)]

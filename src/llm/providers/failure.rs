@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::body_hint::{BodyHint, TOO_LONG, visit};
 use crate::error::{Error, ErrorKind, Retry};
-use crate::llm::http::{Reply, RetryHint, announced_limits, wait_for_limits};
+use crate::llm::http::{Reply, announced_limits, retry_hint, wait_for_limits};
 use crate::llm::{ApiKey, ChatRequest, OutputFormat};
 
 /// What a refusal comes down to.
@@ -24,7 +25,15 @@ impl Verdict {
     );
     pub(super) const FILTER: Self = Self::new(
         ErrorKind::ContentFilter,
-        "the provider's content filter stopped the answer",
+        "the provider's content filter stopped the prompt",
+    );
+    const DAY: Self = Self::new(
+        ErrorKind::Quota,
+        "the day's quota with the provider is used up",
+    );
+    const FAR: Self = Self::new(
+        ErrorKind::Quota,
+        "a limit of the provider's is reached, which is over later than a run waits",
     );
     pub(super) const CONTEXT: Self = Self::new(
         ErrorKind::ContextLength,
@@ -68,11 +77,74 @@ impl Refusal {
             .any(|word| words.iter().any(|known| word.eq_ignore_ascii_case(known)))
     }
 
+    /// Returns the verdict that holds in every format: no money is left, a filter refuses the prompt, or there is no such model.
+    pub(super) fn verdict(&self, status: u16, said: &Value) -> Option<Verdict> {
+        if self.mentions(MONEY) {
+            return Some(Verdict::QUOTA);
+        }
+        let mut is_filtered = false;
+        visit(said, &mut |key, value| {
+            let is_result = key.starts_with("content_filter_result");
+            visit(value, &mut |key, value| {
+                is_filtered |= is_result && key == "filtered" && *value == Value::Bool(true);
+            });
+        });
+        let refuses = matches!(status, 400 | 403 | 422);
+        if is_filtered || refuses && self.mentions(FILTER) {
+            return Some(Verdict::FILTER);
+        }
+        let has_no_model = matches!(status, 400 | 422) && self.says_there_is_no_model();
+        has_no_model.then(|| by_status(404))
+    }
+
+    fn says_there_is_no_model(&self) -> bool {
+        /// Between the word and what is said of it stands a name.
+        const NEAR: usize = 100;
+        let mut models = self.message.match_indices("model");
+        self.mentions(&["unknown model", "no such model", "invalid model"])
+            || models.any(|(at, _)| {
+                let near: String = self.message[at..].chars().take(NEAR).collect();
+                NO_MODEL.iter().any(|said| near.contains(said))
+            })
+    }
+
+    /// Returns whether it is a page or XML that does not speak of keys.
+    fn is_page(&self) -> bool {
+        self.message.starts_with('<') && !self.mentions(&["key", "token", "credential"])
+    }
+
     /// Returns whether the message holds one of these.
     pub(super) fn mentions(&self, parts: &[&str]) -> bool {
         parts.iter().any(|part| self.message.contains(part))
     }
 }
+
+/// How it is said that no money is left, by whoever has no code for it or none that the status allows.
+const MONEY: &[&str] = &[
+    "insufficient balance",
+    "insufficient credits",
+    "available credits",
+    "credit balance",
+    "credits are depleted",
+    "requires more credits",
+    "prepayment",
+    "spending cap",
+    "spend cap",
+    "spending limit",
+    "spend limit",
+    "specified api usage limits",
+];
+
+/// How it is said that a filter refuses the prompt.
+const FILTER: &[&str] = &[
+    "content filter",
+    "content management policy",
+    "content policy",
+    "contentpolicy",
+];
+
+/// How it is said of a model that there is none.
+const NO_MODEL: [&str; 3] = ["not exist", "doesn't exist", "not found"];
 
 /// The call that failed, for what may and may not be said about it.
 pub(super) struct Call<'a> {
@@ -89,8 +161,11 @@ impl Call<'_> {
         status: u16,
         reply: &Reply,
         refusal: &Refusal,
-        mut hint: RetryHint,
+        said: &Value,
     ) -> Error {
+        let mut hint = retry_hint(&reply.headers, reply.at);
+        let in_body = BodyHint::read(said, &refusal.message, reply.at);
+        hint.after = hint.after.or(in_body.after);
         let rate = announced_limits(&reply.headers, reply.at);
         let structured = !matches!(self.request.output, OutputFormat::Text);
         let verdict = match (verdict.kind, hint.should_retry) {
@@ -106,12 +181,23 @@ impl Call<'_> {
                     "nobody is found who takes this schema, or this way of asking for structured output",
                 )
             }
+            // With a wait, a quota in words is a window that slides.
+            (ErrorKind::RateLimited, _)
+                if in_body.is_daily || in_body.names_day && hint.after.is_none() =>
+            {
+                Verdict::DAY
+            }
+            (ErrorKind::RateLimited, _)
+                if in_body.is_far || hint.after.is_some_and(|wait| wait > TOO_LONG) =>
+            {
+                Verdict::FAR
+            }
             _ => verdict,
         };
         if verdict.kind == ErrorKind::RateLimited {
             hint.after = hint.after.or(rate.as_ref().and_then(wait_for_limits));
         }
-        let error = Error::new(verdict.kind, self.message(verdict, refusal));
+        let error = Error::new(verdict.kind, self.message(verdict, status, refusal));
         let retry = match error.retry() {
             Retry::Never => Retry::Never,
             usual => hint.decide(usual),
@@ -137,16 +223,25 @@ impl Call<'_> {
     }
 
     /// Returns what happened, and what to change where that is known.
-    fn message(&self, verdict: Verdict, refusal: &Refusal) -> Cow<'static, str> {
+    fn message(&self, verdict: Verdict, status: u16, refusal: &Refusal) -> Cow<'static, str> {
         let said = verdict.message;
         match verdict.kind {
+            ErrorKind::Auth if refusal.is_page() && status != 401 => {
+                "access is refused by a page, perhaps of a gateway or firewall before the provider"
+                    .into()
+            }
             ErrorKind::Auth => match self.key.and_then(ApiKey::variable) {
                 Some(variable) => format!("{said}; check {variable}").into(),
                 None => said.into(),
             },
-            ErrorKind::BadRequest => match self.parameter(refusal) {
-                Some(parameter) => format!("{said}; it does not like `{parameter}`").into(),
-                None => said.into(),
+            ErrorKind::BadRequest | ErrorKind::ContextLength => match self.parameter(refusal) {
+                Some(limit) if LIMITS.contains(&limit) => {
+                    format!("{said}; it does not like `{limit}`: set it lower").into()
+                }
+                Some(parameter) if verdict.kind == ErrorKind::BadRequest => {
+                    format!("{said}; it does not like `{parameter}`").into()
+                }
+                _ => said.into(),
             },
             _ => said.into(),
         }
@@ -217,7 +312,10 @@ impl Call<'_> {
         let find = |word: &str| sent.iter().copied().find(|name| is_same(name, word));
         match &refusal.parameter {
             Some(parameter) => identifiers(parameter).find_map(find),
-            None => identifiers(&refusal.message).find_map(find),
+            None => identifiers(&refusal.message).find_map(find).or_else(|| {
+                let limit = sent.iter().copied().find(|name| LIMITS.contains(name));
+                limit.filter(|_| refusal.mentions(LIMIT_IN_WORDS))
+            }),
         }
     }
 
@@ -234,6 +332,9 @@ impl Call<'_> {
 
 /// The names of the output limit in the requests of those who speak `OpenAI`'s format.
 const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
+
+/// What else the output limit is called in a refusal.
+const LIMIT_IN_WORDS: &[&str] = &["max_new_tokens", "max_output_tokens", "maximum tokens"];
 
 /// Returns the words of a text that could be names of parameters.
 fn identifiers(text: &str) -> impl Iterator<Item = &str> {

@@ -8,6 +8,8 @@ mod answer;
 #[cfg(feature = "providers")]
 mod anthropic;
 #[cfg(feature = "providers")]
+mod body_hint;
+#[cfg(feature = "providers")]
 mod connection;
 #[cfg(feature = "providers")]
 mod failure;

@@ -19,6 +19,8 @@ pub(super) enum Failure {
     Refused,
     /// The provider refused the request. The mode may be why.
     RequestRefused,
+    /// The request does not fit. What the mode adds to it may be why, until all modes were tried.
+    TooLarge,
     /// The provider failed or answered nothing that can be read. The mode may be why.
     Broken,
 }
@@ -59,6 +61,8 @@ const UNPROVEN: State = State::Unproven { failures: 0 };
 pub(super) struct Choice {
     modes: Vec<State>,
     current: usize,
+    /// Whether a request did not fit in any mode.
+    fits_in_none: bool,
 }
 
 impl Choice {
@@ -66,7 +70,11 @@ impl Choice {
     pub(super) fn new(can_say_it: impl IntoIterator<Item = bool>) -> Self {
         let state = |can| if can { UNPROVEN } else { State::Left };
         let modes: Vec<State> = can_say_it.into_iter().map(state).collect();
-        let mut choice = Self { modes, current: 0 };
+        let mut choice = Self {
+            modes,
+            current: 0,
+            fits_in_none: false,
+        };
         choice.current = choice.usable_from(0);
         choice
     }
@@ -142,10 +150,13 @@ impl Choice {
             }
             // Calls in flight together fail together: the first ones count.
             _ if mode != self.current => true,
+            _ if failure == Failure::TooLarge && self.fits_in_none => false,
             State::Unproven { failures } => {
                 *failures += 1;
                 let enough = failure != Failure::Broken || *failures >= FAILURES;
-                enough && self.leave(mode, left)
+                let is_left = enough && self.leave(mode, left);
+                self.fits_in_none |= failure == Failure::TooLarge && !is_left;
+                is_left
             }
             State::Works { refusals, .. } if failure == Failure::Refused => {
                 *refusals += 1;
@@ -197,7 +208,7 @@ impl Choice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Failure::{Broken, Refused, RequestRefused};
+    use Failure::{Broken, Refused, RequestRefused, TooLarge};
 
     fn choice() -> Choice {
         Choice::new([true; 4])
@@ -265,6 +276,14 @@ mod tests {
             asked = ask(&mut choice, Broken, &[0, 1, 2, 3]);
         }
         assert_eq!(asked, [0]);
+    }
+
+    #[test]
+    fn what_fits_in_no_mode_is_not_asked_in_each_again() {
+        let mut choice = choice();
+        assert_eq!(ask(&mut choice, TooLarge, &[]), [0, 1, 2, 3]);
+        assert_eq!(ask(&mut choice, TooLarge, &[]), [0]);
+        assert_eq!(ask(&mut choice, RequestRefused, &[1]), [0, 1]);
     }
 
     #[test]

@@ -82,9 +82,12 @@ impl<C: fmt::Debug> fmt::Debug for OutputModeFallback<C> {
 /// Returns how a call failed, if its output mode may be why.
 fn failure(error: &Error) -> Option<Failure> {
     match error.kind() {
+        // A web page says nothing of what was asked.
+        _ if error.is_unreached() => None,
         ErrorKind::SchemaRefused => Some(Failure::Refused),
+        ErrorKind::BadRequest => Some(Failure::RequestRefused),
         // A schema is part of what has to fit.
-        ErrorKind::BadRequest | ErrorKind::ContextLength => Some(Failure::RequestRefused),
+        ErrorKind::ContextLength => Some(Failure::TooLarge),
         // A server may compile a schema for ever, or write what fits it without end.
         ErrorKind::Overloaded | ErrorKind::Timeout | ErrorKind::Malformed | ErrorKind::Empty => {
             Some(Failure::Broken)
@@ -93,13 +96,15 @@ fn failure(error: &Error) -> Option<Failure> {
     }
 }
 
-/// Returns whether the model ended with nothing said. One that ran out of room may have said much to itself.
+/// Returns whether the model ended with nothing said, or for a reason of its server's before it began with any JSON. One that
+/// ran out of room may have said much to itself.
 fn is_blank(response: &ChatResponse) -> bool {
-    let is_done = matches!(
-        response.finish_reason,
-        FinishReason::Stop | FinishReason::Other
-    );
-    is_done && response.text.trim().is_empty()
+    let text = response.text.trim();
+    match response.finish_reason {
+        FinishReason::Stop => text.is_empty(),
+        FinishReason::Other => !text.contains(['{', '[']),
+        _ => false,
+    }
 }
 
 #[async_trait]

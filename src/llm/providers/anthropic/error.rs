@@ -5,21 +5,16 @@ use serde_json::Value;
 use super::super::failure::{Call, Refusal, Verdict, by_status};
 use crate::error::Error;
 use crate::llm::OutputFormat;
-use crate::llm::http::{Reply, retry_hint};
+use crate::llm::http::Reply;
 
 /// A 429 that no waiting helps.
 const QUOTA: &[&str] = &["billing_error", "enforced_spend_limit_reached"];
-
-/// Credit and usage limits come as 400 `invalid_request_error`, told by their message alone.
-const QUOTA_MESSAGES: &[&str] = &["credit balance", "specified api usage limits"];
 
 const CONTEXT_MESSAGES: &[&str] = &[
     "prompt is too long",
     "exceed context limit",
     "context window",
 ];
-
-const FILTER_MESSAGES: &[&str] = &["content filtering policy"];
 
 /// "compiled grammar is too large" and "Schema is too complex" (alphaXiv/agents#49), and refusals that name the field.
 const SCHEMA_MESSAGES: &[&str] = &[
@@ -41,13 +36,10 @@ pub(in crate::llm::providers) fn refused(call: &Call<'_>, reply: &Reply, said: &
         reply.status
     };
     let structured = !matches!(call.request.output, OutputFormat::Text);
-    call.refused(
-        verdict(status, &refusal, structured),
-        status,
-        reply,
-        &refusal,
-        retry_hint(&reply.headers, reply.at),
-    )
+    let verdict = refusal
+        .verdict(status, said)
+        .unwrap_or_else(|| verdict(status, &refusal, structured));
+    call.refused(verdict, status, reply, &refusal, said)
 }
 
 /// Returns the status that belongs to a type of error.
@@ -83,14 +75,11 @@ fn refusal(body: &Value) -> Refusal {
 
 /// Decides what a refusal comes down to.
 fn verdict(status: u16, refusal: &Refusal, structured: bool) -> Verdict {
-    if refusal.says(QUOTA) || (status == 400 && refusal.mentions(QUOTA_MESSAGES)) {
+    if refusal.says(QUOTA) {
         return Verdict::QUOTA;
     }
     if status != 400 {
         return by_status(status);
-    }
-    if refusal.mentions(FILTER_MESSAGES) {
-        return Verdict::FILTER;
     }
     if refusal.mentions(CONTEXT_MESSAGES) {
         return Verdict::CONTEXT;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::failure::{Call, Refusal, Verdict, by_status};
 use crate::error::{Error, ErrorKind};
 use crate::llm::OutputFormat;
-use crate::llm::http::{Reply, retry_hint};
+use crate::llm::http::Reply;
 
 /// No credit, or a spending limit reached: <https://platform.openai.com/docs/guides/error-codes>; the spend limits are
 /// `OpenAI`'s of 2026.
@@ -18,17 +18,6 @@ const QUOTA: &[&str] = &[
     "project_spend_limit_exceeded",
     "organization_usage_limit_exceeded",
     "insufficient_credits",
-];
-
-/// How those say it who have no code for it: DeepSeek, xAI, `OpenRouter`, Fireworks.
-const QUOTA_MESSAGES: &[&str] = &[
-    "insufficient balance",
-    "insufficient credits",
-    "available credits",
-    "credit balance",
-    "requires more credits",
-    "spending limit",
-    "spend limit",
 ];
 
 /// Azure's filter, `OpenAI`'s policy, `OpenRouter`'s moderation, `DashScope`'s inspection.
@@ -112,13 +101,10 @@ pub(in crate::llm::providers) fn refused(call: &Call<'_>, reply: &Reply, said: &
         reply.status
     };
     let structured = !matches!(call.request.output, OutputFormat::Text);
-    call.refused(
-        verdict(status, &refusal, structured),
-        status,
-        reply,
-        &refusal,
-        retry_hint(&reply.headers, reply.at),
-    )
+    let verdict = refusal
+        .verdict(status, said)
+        .unwrap_or_else(|| verdict(status, &refusal, structured));
+    call.refused(verdict, status, reply, &refusal, said)
 }
 
 /// Returns the status that an error without one would have had. What is not known is taken for a failure of
@@ -191,15 +177,11 @@ fn refusal(body: &Value) -> Refusal {
 
 /// Decides what a refusal comes down to.
 fn verdict(status: u16, refusal: &Refusal, structured: bool) -> Verdict {
-    let client_side = (400..500).contains(&status);
-    if refusal.says(QUOTA) || (client_side && refusal.mentions(QUOTA_MESSAGES)) {
+    if refusal.says(QUOTA) {
         return Verdict::QUOTA;
     }
     if refusal.says(FILTER) {
-        return Verdict::new(
-            ErrorKind::ContentFilter,
-            "the provider's content filter stopped the prompt",
-        );
+        return Verdict::FILTER;
     }
     // Groq's 413 is one request above the tokens of a minute, and has the code of a rate limit.
     if refusal.says(CONTEXT) || (matches!(status, 400 | 422) && refusal.mentions(CONTEXT_MESSAGES))
