@@ -201,7 +201,24 @@ async fn a_body_over_the_callers_limit_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_the_key_stays_here() {
+async fn a_redirect_within_one_server_is_followed_with_the_request() {
+    for wire in [Wire::OpenAi, Wire::Anthropic] {
+        let server = ProviderServer::builder(wire, |_: &_| "an answer")
+            .first([ServerFault::Redirect("?again".to_owned())])
+            .start()
+            .await
+            .unwrap();
+        let answer = client(wire, &server.base_url())
+            .complete(&text("a prompt"))
+            .await
+            .unwrap();
+        assert_eq!(answer.text, "an answer", "{wire:?}");
+        assert_eq!(server.calls(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_elsewhere_is_not_followed_and_the_key_stays_here() {
     for wire in WIRES {
         let elsewhere = ProviderServer::start(wire, |_: &_| "caught").await.unwrap();
         let server = ProviderServer::builder(wire, |_: &_| "an answer")
@@ -215,6 +232,9 @@ async fn a_redirect_is_not_followed_and_the_key_stays_here() {
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{wire:?}");
         assert!(error.is_fatal());
+        let told = error.context().find(|(name, _)| *name == "redirects_to");
+        let (_, origin) = told.expect("it is told where it would lead");
+        assert!(elsewhere.base_url().starts_with(origin), "{origin}");
         assert_eq!(elsewhere.books().connections, 0);
     }
 }

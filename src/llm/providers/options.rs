@@ -99,7 +99,7 @@ impl ClientOptions {
     /// Sends through this client, for a proxy, certificates or limits of your own, instead of the pool that
     /// all clients of the process share.
     ///
-    /// Start from [`http_client_builder`](super::http_client_builder), which follows no redirects: reqwest keeps
+    /// Start from [`http_client_builder`](super::http_client_builder), which follows no redirect to another server: reqwest keeps
     /// `Authorization` from going to another host, but not the headers in which Anthropic, Gemini and Azure take
     /// their keys. A time limit on it counts as well as the pipeline's, which is per attempt.
     #[must_use]
