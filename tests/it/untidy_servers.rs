@@ -358,7 +358,7 @@ async fn a_parameter_that_is_refused_is_left_out_and_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_from_the_start_ends_the_run_at_once() {
-    let refused: [(&str, ErrorKind, Rule); 3] = [
+    let refused: [(&str, ErrorKind, Rule); 6] = [
         ("openai/refused-1", ErrorKind::Auth, |_, _| {
             Some(reply(401, ""))
         }),
@@ -369,6 +369,18 @@ async fn what_is_refused_from_the_start_ends_the_run_at_once() {
         ("ollama/refused-3", ErrorKind::UnknownModel, |_, _| {
             let error = json!({"message": "model 'refused-3' not found", "type": "api_error"});
             Some(reply(404, &json!({"error": error}).to_string()))
+        }),
+        ("anthropic/refused-4", ErrorKind::Quota, |_, _| {
+            let error = json!({"type": "api_error", "message": "insufficient balance (1008)"});
+            Some(reply(500, &json!({"error": error}).to_string()))
+        }),
+        ("openai/refused-5", ErrorKind::Quota, |_, _| {
+            let error = json!({"message": "Rate limit exceeded: free-models-per-day", "code": 429});
+            Some(reply(429, &json!({"error": error}).to_string()))
+        }),
+        ("lm_studio/refused-6", ErrorKind::ContextLength, |_, _| {
+            let error = "The prompt is greater than the context length (13055 >= 4096)";
+            Some(reply(400, &json!({"error": error}).to_string()))
         }),
     ];
     for (model, expected, rule) in refused {
@@ -381,6 +393,54 @@ async fn what_is_refused_from_the_start_ends_the_run_at_once() {
         assert!(server.calls() <= 8, "{model}: {} calls", server.calls());
         assert!(started.elapsed() < Duration::from_secs(2), "{model}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_refuses_one_topic_costs_that_topic() {
+    let model = "azure/filtered";
+    let server = serve(model, |_, body| {
+        body.to_string().contains("Topic: hills").then(|| {
+            let error = json!({"message": "The response was filtered", "code": "content_filter"});
+            reply(400, &json!({"error": error}).to_string())
+        })
+    })
+    .await;
+    let (kind, report) = run(model, &json!({}), &server)
+        .await
+        .expect_err("half of it is refused");
+    assert_eq!((kind, report.accepted), (ErrorKind::Short, 10));
+    assert!(report.given_up.listed[0].why.is_declined());
+    assert!(server.calls() <= 40, "{} calls", server.calls());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_in_words_is_waited_for() {
+    let model = "groq/waits";
+    let server = serve(model, |call, _| {
+        let error = json!({"message": "Rate limit reached. Please try again in 1.5s."});
+        (call == 1).then(|| reply(429, &json!({"error": error}).to_string()))
+    })
+    .await;
+    let report = run(model, &json!({}), &server).await.expect("it completes");
+    assert!(report.elapsed >= Duration::from_millis(1_500));
+    assert!(server.calls() <= 24, "{} calls", server.calls());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_declines_in_words_is_not_asked_for_long() {
+    let model = "openai/polite";
+    let server = serve(model, |_, _| {
+        Some("I'm sorry, but I can't assist with that request.".into())
+    })
+    .await;
+    let (kind, report) = run(model, &json!({}), &server)
+        .await
+        .expect_err("it declines");
+    assert_eq!((kind, report.accepted), (ErrorKind::Short, 0));
+    let shown = report.to_string();
+    assert!(shown.contains("the model declined"), "{shown}");
+    assert!(shown.contains("nothing to use"), "{shown}");
+    assert!(server.calls() <= 40, "{} calls", server.calls());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,11 +13,11 @@ use std::time::Duration;
 use crate::server::{ProviderServer, RawReply, Wire};
 use serde::Deserialize;
 use serde_json::Value;
-use topicloom::llm::OutputMode;
 use topicloom::llm::models::known_providers;
+use topicloom::llm::{OutputMode, Parameters};
 use topicloom::{ErrorKind, Retry};
 
-use crate::common::{KEY, named, options, structured};
+use crate::common::{KEY, named, options, structured, text};
 
 #[derive(Deserialize)]
 struct File {
@@ -123,6 +123,39 @@ async fn every_refusal_comes_down_to_the_right_kind() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn what_is_said_names_what_to_change_and_nothing_that_is_not_at_fault() {
+    let page = "<!DOCTYPE html><html><title>Just a moment...</title></html>";
+    let limit = "The maximum tokens you requested exceeds the model limit of 32768";
+    for (status, body, says, does_not_say) in [
+        (403, page, "by a page", "key"),
+        (
+            403,
+            "<Error><Message>wrong API key</Message></Error>",
+            "key",
+            "by a page",
+        ),
+        (400, limit, "`max_tokens`: set it lower", "model"),
+        (
+            422,
+            "`inputs` + `max_new_tokens` must be <= 8192",
+            "`max_tokens`: set it lower",
+            "key",
+        ),
+    ] {
+        let server = ProviderServer::start(Wire::OpenAi, move |_: &_| RawReply::new(status, body));
+        let server = server.await.unwrap();
+        let client = named("openai/m", options(&server.base_url()));
+        let mut parameters = Parameters::default();
+        parameters.max_tokens = Some(64_000);
+        let request = text("a prompt").with_parameters(parameters);
+        let error = client.complete(&request).await.unwrap_err();
+        let said = error.message();
+        assert!(said.contains(says), "{said}");
+        assert!(!said.contains(does_not_say), "{said}");
+    }
 }
 
 #[test]

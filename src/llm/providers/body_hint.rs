@@ -75,22 +75,20 @@ fn wait_in_words(message: &str) -> Option<Duration> {
         .filter(|word| !word.is_empty())
         .collect();
     let asks = |word: &&str| ["again", "retry", "wait"].contains(word);
-    let starts = (0..words.len()).filter(|place| asks(&words[*place]));
-    starts
-        .filter_map(|start| {
-            let mut rest = &words[start + 1..];
-            let number = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
-            let first = rest.iter().take(WORDS_BETWEEN).position(number)?;
-            rest = &rest[first..];
-            let mut sum = None;
-            while let Some((length, found)) = one_delay(rest) {
-                sum = Some(found + sum.unwrap_or_default());
-                rest = &rest[length..];
-                rest = rest.strip_prefix(&["and"]).unwrap_or(rest);
-            }
-            sum
-        })
-        .next()
+    let mut starts = (0..words.len()).filter(|place| asks(&words[*place]));
+    starts.find_map(|start| {
+        let mut rest = &words[start + 1..];
+        let number = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
+        let first = rest.iter().take(WORDS_BETWEEN).position(number)?;
+        rest = &rest[first..];
+        let mut sum = None;
+        while let Some((length, found)) = one_delay(rest) {
+            sum = Some(found.saturating_add(sum.unwrap_or_default()));
+            rest = &rest[length..];
+            rest = rest.strip_prefix(&["and"]).unwrap_or(rest);
+        }
+        sum
+    })
 }
 
 /// Reads a delay at the start, such as `1m2.5s` or `4 seconds`, and returns how many words it takes.
