@@ -596,25 +596,24 @@ fn nothing_to_read(response: &ChatResponse) -> Option<(AnswerFault, Option<Strin
     }
 }
 
-/// Whether a text without any JSON declines: it is short, and is sorry or cannot.
+/// Whether a text without any JSON declines: it is short, and in it somebody is sorry or cannot.
 fn declines(text: &str) -> bool {
     const LONGEST: usize = 500;
-    const WORDS: [&str; 10] = [
-        "sorry",
+    const WORDS: [&str; 9] = [
+        "i'm sorry",
+        "i am sorry",
         "i can't",
-        "i can’t",
         "i cannot",
-        "unable to",
-        "not able to",
-        "désolé",
+        "i'm unable to",
+        "i am unable to",
+        "je suis désolé",
         "lo siento",
-        "leid",
-        "抱歉",
+        "tut mir leid",
     ];
-    let lower = text.to_lowercase();
+    let said = text.trim().to_lowercase().replace('’', "'");
     text.len() <= LONGEST
         && !text.contains(['{', '['])
-        && WORDS.iter().any(|word| lower.contains(word))
+        && (said.starts_with("sorry") || WORDS.iter().any(|words| said.contains(words)))
 }
 
 impl Refused {
@@ -675,5 +674,22 @@ fn answer_fault(fault: Fault) -> AnswerFault {
         Fault::Truncated => AnswerFault::Truncated,
         Fault::NotRecords => AnswerFault::NoRecords,
         _ => AnswerFault::Unreadable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_short_text_of_somebody_who_cannot_declines() {
+        assert!(declines("I’m sorry, but I can’t assist with that."));
+        assert!(declines("Es tut mir leid, dabei kann ich nicht helfen."));
+        assert!(!declines("Penguins are unable to fly, and not sorry."));
+        assert!(!declines("I can't say more than {\"question\": "));
+        assert!(!declines(&format!(
+            "I cannot stop. {}",
+            "Really. ".repeat(100)
+        )));
     }
 }

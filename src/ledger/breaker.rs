@@ -101,7 +101,7 @@ impl Breaker {
     /// Books a task that failed so after this many calls.
     pub(super) fn failed(&mut self, kind: ErrorKind, calls: usize, issued_at: u64) {
         if kind.is_about_the_prompt() {
-            // Whoever looks at a prompt is not down.
+            // A provider that looks at prompts is not down.
             self.answered(calls.saturating_sub(1), true);
             return;
         }

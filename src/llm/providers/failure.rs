@@ -98,13 +98,15 @@ impl Refusal {
     }
 
     fn says_there_is_no_model(&self) -> bool {
-        /// Between the word and what is said of it stands a name.
-        const NEAR: usize = 100;
+        /// Between the word and what is said of it stands a name, as in "the model `x` that you ask for was not found".
+        const WORDS_BETWEEN: usize = 6;
         let mut models = self.message.match_indices("model");
         self.mentions(&["unknown model", "no such model", "invalid model"])
             || models.any(|(at, _)| {
-                let near: String = self.message[at..].chars().take(NEAR).collect();
-                NO_MODEL.iter().any(|said| near.contains(said))
+                let rest = &self.message[at..];
+                let is_near = |end| rest[..end].split_whitespace().count() <= 1 + WORDS_BETWEEN;
+                let mut ends = NO_MODEL.iter().filter_map(|said| rest.find(said));
+                ends.any(is_near)
             })
     }
 
@@ -119,7 +121,7 @@ impl Refusal {
     }
 }
 
-/// How it is said that no money is left, by whoever has no code for it or none that the status allows.
+/// How it is said that no money is left, where no code says it.
 const MONEY: &[&str] = &[
     "insufficient balance",
     "insufficient credits",
