@@ -170,8 +170,8 @@ described! {
         #[example("true")]
         coerce_types: bool = false, Flag => (coerce: bool);
         // A record of `TODO` fits every schema and is never wanted.
-        /// Whether `TODO`, `Example question` and the like, equal texts in a record and the schema's own words are accepted at
-        /// once. Otherwise they are asked for again, and accepted when they come again.
+        /// Whether `TODO`, `Example question` and the like, equal texts in a record, the schema's own words and lost characters
+        /// (U+FFFD) are accepted at once. Otherwise they are asked for again, and accepted when they come again.
         #[example("true")]
         allow_placeholders: bool = false, Flag => (allow: bool);
         // As JSON Schema has it: a format is an annotation unless the caller says otherwise.
