@@ -467,10 +467,42 @@ fn records_are_added_to_those_that_are_there() {
         .map(|record| record["question"].to_string())
         .collect();
     assert_eq!((records(&after).len(), questions.len()), (20, 20));
+    assert!(
+        said(&more).contains("all 20 records: data.jsonl"),
+        "{}",
+        said(&more)
+    );
     let done = run(&["-n", "20", "--append"]);
+    assert!(
+        done.status.success() && said(&done).contains("all 20 records are there: data.jsonl"),
+        "{}",
+        said(&done)
+    );
+    for command in ["plan", "estimate", "preview"] {
+        let args = [
+            command,
+            "input.json",
+            "--offline",
+            "--append",
+            "--set=output=data.jsonl",
+            "--set=num_records=20",
+        ];
+        let shown = place.runs(&args);
+        assert_eq!(shown.status.code(), Some(0), "{args:?}: {}", said(&shown));
+    }
+    fs::create_dir(place.path("folder")).expect("there is room");
+    for folder in ["folder", "folder/", "none/"] {
+        let args = ["run", "input.json", "--offline", "--append", "-o", folder];
+        let refused = place.runs(&args);
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        let why = "adds records to a file of JSON Lines, and the output is a folder";
+        assert!(said(&refused).contains(why), "{}", said(&refused));
+    }
+    assert!(!place.path("none").exists() && !place.path("folder/data").exists());
+    let done = run(&["-n", "18", "--append"]);
     assert_eq!(done.status.code(), Some(2));
     assert!(
-        said(&done).contains("append: finds 20 records in the output, and `num_records` is 20"),
+        said(&done).contains("append: finds 20 records in the output, and `num_records` is 18"),
         "{}",
         said(&done)
     );
@@ -847,6 +879,180 @@ journal = \"kept.journal\"
         said(&place.runs(&["run", "job.toml", "--offline", "-o", "job.toml"]))
             .contains("one file cannot be both")
     );
+}
+
+/// Nothing that a command reads is lost, and nothing is made before that is sure.
+#[test]
+fn no_file_is_both_read_and_written() {
+    let place = Place::new();
+    for (file, text) in [
+        ("rows.csv", "q\na\n"),
+        ("shown.jsonl", "{\"question\": \"a\", \"answer\": \"b\"}\n"),
+        ("names.txt", "tides\n"),
+        ("ask.txt", "{{ topic }} {{ variables }}"),
+        ("prices.json", "{}"),
+        (".env", "A=1\n"),
+        (
+            "part.json",
+            "{\"type\": \"string\"}",
+        ),
+        (
+            "job.json",
+            &json!({
+                "topics": ["tides"], "num_records": 2,
+                "output_schema": {"type": "object", "properties": {"a": {"$ref": "part.json"}}, "required": ["a"]},
+            })
+            .to_string(),
+        ),
+    ] {
+        place.write(file, text);
+    }
+    for folder in ["docs", "out", "out/data"] {
+        fs::create_dir(place.path(folder)).expect("there is room");
+    }
+    place.write("docs/a.md", "A text about the tides.");
+    place.write("out/data/old.jsonl", "{\"q\": \"a\"}\n");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("rows.csv", place.path("link.csv")).expect("there is room");
+    let listed = |place: &Place| {
+        let mut all = Vec::new();
+        let mut folders = vec![place.0.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("it is there").flatten() {
+                let path = entry.path();
+                match fs::read(&path) {
+                    Ok(bytes) => all.push((path, bytes)),
+                    Err(_) => folders.push(path),
+                }
+            }
+        }
+        all.sort();
+        all
+    };
+    let before = listed(&place);
+    let topic: &[&str] = &["--instruction", "x", "--topics", "tides"];
+    let prompts = r#"{"request": {"file": "ask.txt"}}"#;
+    let split = ["--source", "rows.csv", "-o", "set.csv", "--split"];
+    let mut wrong = Vec::new();
+    for (args, roles) in [
+        (
+            &["--source", "rows.csv", "-o", "rows.csv"][..],
+            "the file of `source.file` and the output",
+        ),
+        (
+            &["--source", "rows.csv", "-o", "out/../rows.csv"],
+            "the file of `source.file` and the output",
+        ),
+        #[cfg(unix)]
+        (
+            &["--source", "rows.csv", "-o", "link.csv"],
+            "the file of `source.file` and the output",
+        ),
+        (
+            &["--source", "rows.csv", "--report", "rows.csv"],
+            "the file of `source.file` and the report",
+        ),
+        (
+            &["--source", "rows.csv", "--rejected", "rows.csv"],
+            "the file of `source.file` and the list of rejected",
+        ),
+        (
+            &["--source", "rows.csv", "--cache", "rows.csv"],
+            "the file of `source.file` and the cache",
+        ),
+        (
+            &[topic, &["--examples", "shown.jsonl", "-o", "shown.jsonl"]].concat(),
+            "`examples.file` and the output",
+        ),
+        (
+            &[
+                "--instruction",
+                "x",
+                "--topics-file",
+                "names.txt",
+                "-o",
+                "names.txt",
+            ],
+            "`topics.file` and the output",
+        ),
+        (
+            &[topic, &["--prompts", prompts, "-o", "ask.txt"]].concat(),
+            "`prompts.request.file` and the output",
+        ),
+        (
+            &[topic, &["--prices", "prices.json", "-o", "prices.json"]].concat(),
+            "list of prices and the output",
+        ),
+        (
+            &[topic, &["-o", ".env"]].concat(),
+            "file of keys and the output",
+        ),
+        (&["job.json", "-o", "job.json"], "the input and the output"),
+        (
+            &["job.json", "-o", "part.json"],
+            "`output_schema` and the output",
+        ),
+        (
+            &[topic, &["-o", "a.jsonl", "--report", "a.jsonl.partial"]].concat(),
+            "the report and the output",
+        ),
+        (
+            &[topic, &["-o", "a.jsonl", "--cache", "a.jsonl"]].concat(),
+            "the cache and the output",
+        ),
+        (
+            &[
+                topic,
+                &[
+                    "-o",
+                    "a.jsonl",
+                    "--storage",
+                    r#"{"local": "."}"#,
+                    "--cache",
+                    "a.jsonl.journal",
+                ],
+            ]
+            .concat(),
+            "the journal and the cache",
+        ),
+        (
+            &[&split[..], &["rows=0.5,b=0.5", "--report", "set.b.csv"]].concat(),
+            "the report and the output",
+        ),
+        (
+            &["--documents", "docs", "-o", "docs/"],
+            "the folder of the output lies in the file of `documents`",
+        ),
+        (
+            &["--documents", "docs", "-o", "docs/new/"],
+            "the folder of the output lies in the file of `documents`",
+        ),
+        (
+            &[
+                "--documents",
+                "docs",
+                "-o",
+                "docs/a.md",
+                "--format",
+                "jsonl",
+            ],
+            "`documents` and the output",
+        ),
+        (
+            &["--source", "out/data/old.jsonl", "-o", "out/"],
+            "`source.file` lies in the folder of the output",
+        ),
+    ] {
+        let ended = place.runs(&[&["run", "--offline", "-n", "2"], args].concat());
+        let words = said(&ended);
+        let is_refused = ended.status.code() == Some(2) && words.contains(roles);
+        if !is_refused || words.contains("nothing was made") {
+            wrong.push(format!("{args:?}: {words}"));
+        }
+        assert!(listed(&place) == before, "{args:?} has changed something");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    place.prints(&["run", "--offline", "--documents", ".", "-o", "docs.jsonl"]);
 }
 
 /// Runs every example of every key, at its place in an input, a few at a time.

@@ -71,7 +71,8 @@ impl GenerateByTopicInputBuilder {
                 .with_source(error)
         })?;
         let format = InputFormat::of_file(path).unwrap_or_else(|| InputFormat::of_text(&bytes));
-        let builder = Self::from_text(&bytes, format)?;
+        let mut builder = Self::from_text(&bytes, format)?;
+        builder.source.notes.reads("", path.to_owned());
         Ok(builder.files_in(path.parent().unwrap_or(Path::new(""))))
     }
 

@@ -108,6 +108,8 @@ impl Form<ModelName> for EmbeddingModel {
             return Some(name);
         }
         let directory = place.beside(name.model().into());
+        let files = std::fs::read_dir(&directory).into_iter().flatten();
+        files.flatten().for_each(|file| place.reads(&file.path()));
         let directory = Value::from(format!("{STATIC}/{}", directory.display()));
         ModelForm.read(directory, place)
     }

@@ -122,6 +122,7 @@ impl Documents {
     /// Reads the files, each with its name.
     fn texts(&self, place: &mut Place<'_>) -> Option<Vec<(String, String)>> {
         let folder = place.folder()?.join(&self.path);
+        place.reads(&folder);
         let is_wanted: Box<dyn Fn(&str) -> bool> = if self.glob.is_empty() {
             Box::new(|name| {
                 let ending = name
@@ -170,6 +171,7 @@ impl Documents {
                 ),
                 _ => (folder.join(&name), name),
             };
+            place.reads(&file);
             let bytes = match fs::read(&file) {
                 Ok(bytes) => bytes,
                 Err(error) => {

@@ -41,7 +41,7 @@ mod warning;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
@@ -123,6 +123,7 @@ struct Inner {
     asked_schema: Option<RecordSchema>,
     settings: Settings,
     warnings: Vec<InputWarning>,
+    files: BTreeMap<PathBuf, String>,
     /// Once it was asked for: many rows take a while.
     fingerprint: OnceLock<u128>,
 }
@@ -240,6 +241,7 @@ impl<T> GenerateByTopicInput<T> {
             schema: (self.kind().is_none()).then(|| Ok(self.inner.schema.clone())),
             notes: Notes {
                 warnings: self.inner.warnings.clone(),
+                files: self.inner.files.clone(),
                 ..Notes::default()
             },
             ..Source::default()
@@ -417,6 +419,25 @@ impl<T> GenerateByTopicInput<T> {
     #[must_use]
     pub fn warnings(&self) -> &[InputWarning] {
         &self.inner.warnings
+    }
+
+    /// Returns the files and folders that it was read from or that it names to be read, each with the place that names it, which is
+    /// empty for the input itself.
+    ///
+    /// ```
+    /// use topicloom::GenerateByTopicInput;
+    ///
+    /// let input = GenerateByTopicInput::builder()
+    ///     .topic("tides")
+    ///     .already_seen("test.jsonl")
+    ///     .build()?;
+    /// let (place, file) = input.files_read().next().unwrap();
+    /// assert_eq!((place, file.to_str()), ("already_seen[0]", Some("test.jsonl")));
+    /// # Ok::<(), topicloom::Error>(())
+    /// ```
+    pub fn files_read(&self) -> impl Iterator<Item = (&str, &Path)> {
+        let files = self.inner.files.iter();
+        files.map(|(path, place)| (&**place, &**path))
     }
 
     /// Returns the JSON form, defaults included. Reading it gives an equal input again, but for headers of providers that

@@ -1,5 +1,6 @@
 //! Where in an input something stands, and what there is to say of it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,19 @@ pub(super) struct Notes {
     pub(super) beside: Vec<String>,
     /// Where the files lie that it names; without it none is read.
     pub(super) folder: Option<PathBuf>,
+    /// What is read from other files and folders, each with the place that names it.
+    pub(super) files: BTreeMap<PathBuf, String>,
+}
+
+impl Notes {
+    /// Notes that something is read there.
+    pub(super) fn reads(&mut self, place: &str, path: PathBuf) {
+        let place = place
+            .strip_prefix(SETTINGS)
+            .map_or(place, |below| below.trim_start_matches('.'));
+        // An input that is built again brings them along.
+        self.files.entry(path).or_insert_with(|| place.to_owned());
+    }
 }
 
 /// Where in an input a value stands. The path of the whole document is empty.
@@ -85,12 +99,19 @@ impl<'a> Place<'a> {
         self.fault(problem, advice)
     }
 
-    /// Returns where a file is that is named here, which lies beside the input.
-    pub(super) fn beside(&self, path: PathBuf) -> PathBuf {
-        match &self.notes.folder {
+    /// Notes that something is read there, because of what is said here.
+    pub(super) fn reads(&mut self, path: &Path) {
+        self.notes.reads(&self.path, path.to_owned());
+    }
+
+    /// Returns where a file is that is named here and will be read, which lies beside the input.
+    pub(super) fn beside(&mut self, path: PathBuf) -> PathBuf {
+        let path = match &self.notes.folder {
             Some(folder) => folder.join(path),
             None => path,
-        }
+        };
+        self.reads(&path);
+        path
     }
 
     /// Returns the folder of the input, beside which files lie that are named here.
@@ -117,6 +138,7 @@ impl<'a> Place<'a> {
             return self.refuse(name, "name a file");
         };
         let path = self.folder()?.join(name);
+        self.reads(&path);
         match read(&path) {
             Ok(read) => Some(read),
             Err(error) => self.fault(

@@ -18,7 +18,7 @@ use super::warning::InputWarning;
 use super::{Inner, Settings, attributes, deduplication, files, filters, kind, path, source};
 use crate::error::{Error, Result};
 use crate::fault::{InputFault, InputFaults};
-use crate::plan::{Attribute, PlanRequest, TopicSpec, allocate};
+use crate::plan::{Allocation, Attribute, PlanRequest, TopicSpec, allocate};
 use crate::schema::{RecordSchema, include_files, kind_of};
 use crate::topic::{Row, SOURCE, TEXT};
 
@@ -138,9 +138,18 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     let Notes {
         mut faults,
         warnings,
+        files,
         ..
     } = notes;
-    let allocation = match amounts_are_clear.then(|| allocate(&request)) {
+    let all_are_there = appended_to > 0 && wanted == Some(0);
+    let allocated = || {
+        if all_are_there {
+            Ok(Allocation::default())
+        } else {
+            allocate(&request)
+        }
+    };
+    let allocation = match amounts_are_clear.then(allocated) {
         Some(Ok(allocation)) => source::of_rows(allocation, &rows),
         Some(Err(others)) => {
             faults.append(others);
@@ -158,23 +167,34 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
         asked_schema,
         settings,
         warnings,
+        files,
         fingerprint: OnceLock::new(),
     })
 }
 
 /// Returns how many records are in the output already, where others are to be added.
 fn appended_to(document: &Document, settings: &Settings, notes: &mut Notes) -> u64 {
-    let output = settings.output.as_ref().filter(|_| settings.append);
-    let Some(file) = output.and_then(|output| File::open(&output.path).ok()) else {
+    let Some(output) = settings.output.as_ref().filter(|_| settings.append) else {
         return 0;
     };
-    let lines = BufReader::new(file).split(b'\n');
-    let is_record = |line: &io::Result<Vec<u8>>| {
-        line.as_ref()
-            .is_ok_and(|line| !line.trim_ascii().is_empty())
-    };
-    let there = lines.filter(is_record).count() as u64;
     let mut place = Place::new(SETTINGS, notes);
+    let ends_as_folder = output
+        .path
+        .as_os_str()
+        .to_string_lossy()
+        .ends_with(['/', '\\']);
+    if ends_as_folder || output.path.is_dir() {
+        let problem = "adds records to a file of JSON Lines, and the output is a folder";
+        let advice = "name it `NAME.jsonl`, or export it afterwards";
+        place.at("append").fault::<()>(problem, advice);
+        return 0;
+    }
+    let Ok(file) = File::open(&output.path) else {
+        return 0;
+    };
+    // What cannot be read is found out when the output is opened.
+    let lines = BufReader::new(file).split(b'\n').map_while(io::Result::ok);
+    let there = lines.filter(|line| !line.trim_ascii().is_empty()).count() as u64;
     match document.num_records {
         None => {
             let advice = "set it to how many there are to be in all";
@@ -182,7 +202,7 @@ fn appended_to(document: &Document, settings: &Settings, notes: &mut Notes) -> u
                 .at("append")
                 .fault::<()>("needs `num_records`", advice);
         }
-        Some(number) if number <= there => {
+        Some(number) if number < there => {
             let problem =
                 format!("finds {there} records in the output, and `num_records` is {number}");
             place
@@ -285,14 +305,19 @@ fn include_schemas(document: &mut Map<String, Value>, notes: &mut Notes) {
     let Some(schema) = schema.filter(|schema| schema.is_object()) else {
         return;
     };
-    if let Some(folder) = &notes.folder
-        && let Err(error) = include_files(schema, folder)
-    {
-        let problem = error.to_string();
-        let problem = problem.trim_start_matches("output_schema ");
-        notes
-            .faults
-            .push(InputFault::new("output_schema", problem, ""));
+    let Some(folder) = &notes.folder else {
+        return;
+    };
+    match include_files(schema, folder) {
+        Ok(files) => files
+            .into_iter()
+            .for_each(|file| notes.reads("output_schema", file)),
+        Err(error) => {
+            let problem = error.to_string();
+            let problem = problem.trim_start_matches("output_schema ");
+            let fault = InputFault::new("output_schema", problem, "");
+            notes.faults.push(fault);
+        }
     }
 }
 

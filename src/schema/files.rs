@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ const MAX_FILES: usize = 64;
 /// Bytes of all of them together.
 const MAX_BYTES: usize = 4 << 20;
 
-/// Puts into a schema what its references lead to in other files, which must lie in `folder` or below it.
+/// Puts into a schema what its references lead to in other files, which must lie in `folder` or below it, and returns these files.
 ///
 /// References to addresses are left as they are: nothing is fetched from the network, and
 /// [`RecordSchema::from_json_schema`](super::RecordSchema::from_json_schema) says so. Definitions are named after the files.
@@ -22,7 +22,7 @@ const MAX_BYTES: usize = 4 << 20;
 /// # Errors
 ///
 /// `InvalidInput` if a file lies elsewhere, cannot be read or is not JSON, or if there are too many or too large ones.
-pub fn include_files(schema: &mut Value, folder: &Path) -> Result<()> {
+pub fn include_files(schema: &mut Value, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut included = Included {
         folder,
         names: HashMap::new(),
@@ -38,7 +38,8 @@ pub fn include_files(schema: &mut Value, folder: &Path) -> Result<()> {
             map.shift_remove("$defs");
         }
     }
-    Ok(())
+    let files = included.names.keys();
+    Ok(files.map(|file| folder.join(file)).collect())
 }
 
 struct Included<'a> {

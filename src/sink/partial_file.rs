@@ -41,19 +41,28 @@ pub struct PartialFile {
 }
 
 impl PartialFile {
+    /// Returns the file that is written for a path: the one behind a link, whether it is there or not, since the link stays.
+    #[must_use]
+    pub fn target_of(path: &Path) -> PathBuf {
+        /// As many as Linux follows.
+        const MOST_LINKS: usize = 40;
+        let mut path = path.to_owned();
+        for _ in 0..MOST_LINKS {
+            let Ok(target) = fs::read_link(&path) else {
+                break;
+            };
+            path = path.parent().unwrap_or(Path::new("")).join(target);
+        }
+        path
+    }
+
     /// Opens the partial file, in a directory that exists.
     ///
     /// # Errors
     ///
     /// Where it cannot be created, or another process is writing to it.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        // The file behind a link is replaced, not the link.
-        let path = if path.is_symlink() {
-            path.canonicalize().unwrap_or_else(|_| path.to_owned())
-        } else {
-            path.to_owned()
-        };
+        let path = Self::target_of(path.as_ref());
         if path.file_name().is_none() || path.is_dir() {
             return Err(
                 Error::new(ErrorKind::Sink, "the output is a directory, not a file")

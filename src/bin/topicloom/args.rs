@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use topicloom::Result;
 use topicloom::input::{OutputFile, ProvenanceForm, RecordFormat, Settings};
 use topicloom::record::{Shape, Split};
 
@@ -140,8 +139,8 @@ pub(crate) struct RunArgs {
 
 impl RunArgs {
     /// Takes from the input what the command line leaves open.
-    pub(crate) fn complete(&mut self, settings: &Settings) -> Result<()> {
-        self.drive.complete(settings)?;
+    pub(crate) fn complete(&mut self, settings: &Settings) {
+        self.drive.complete(settings);
         if self
             .journal
             .as_deref()
@@ -159,7 +158,6 @@ impl RunArgs {
             self.which.run_id = self.which.run_id.take().or_else(|| said.run_id.clone());
             self.shared |= said.shared;
         }
-        Ok(())
     }
 }
 
@@ -460,14 +458,12 @@ impl OutputArgs {
         self.output.as_deref().unwrap_or(Path::new("-"))
     }
 
-    /// Makes the folder, where one is named, and takes a file in it for the output.
-    pub(crate) fn enter_folder(&mut self) -> Result<()> {
+    /// Takes a file in the folder for the output, where one is named.
+    pub(crate) fn enter_folder(&mut self) {
         if let Some(folder) = Folder::of(self.path()) {
-            folder.create()?;
             self.output = Some(folder.records(self.format));
             self.folder = Some(folder);
         }
-        Ok(())
     }
 
     pub(crate) fn file(&self) -> OutputFile {
@@ -516,8 +512,8 @@ impl DriveArgs {
         }
     }
 
-    /// Takes from the input what the command line leaves open, and makes the folder of the output, where it is one.
-    pub(crate) fn complete(&mut self, settings: &Settings) -> Result<()> {
+    /// Takes from the input what the command line leaves open, and a file in the folder of the output, where it is one.
+    pub(crate) fn complete(&mut self, settings: &Settings) {
         // Machines read what is there for them, and nothing between.
         self.quiet |= self.progress == ProgressForm::Json;
         self.to.complete(settings);
@@ -528,11 +524,10 @@ impl DriveArgs {
             let file = flag.take().or_else(|| said.clone());
             *flag = file.filter(|file| !is_off(file));
         }
-        self.to.enter_folder()?;
+        self.to.enter_folder();
         if let Some(folder) = &self.to.folder {
             self.rejected = Some(folder.rejected());
         }
-        Ok(())
     }
 }
 

@@ -10,12 +10,13 @@ use topicloom::{GenerateByTopicInput, Result, SharedRun};
 
 use crate::args::{DriveArgs, InspectArgs, ResumeArgs, RunArgs, WorkArgs};
 use crate::ending::{Failure, Way};
-use crate::files::{self, Files};
+use crate::files::Files;
 use crate::input::{OFFLINE, adjusted, prices};
 use crate::journal::Shown;
 use crate::out;
 use crate::place::Row;
 use crate::progress::Progress;
+use crate::roles::Roles;
 use crate::run::{builder, builder_for, drive, write};
 use crate::signals::{Signals, stop_at_signals};
 
@@ -43,9 +44,9 @@ pub(crate) async fn resume(way: &mut Way, row: Row, mut args: ResumeArgs) -> Res
         input = input.num_records(records);
     }
     let input = adjusted(input, &args.drive.adjust)?;
-    args.drive.complete(input.settings())?;
+    args.drive.complete(input.settings());
     way.output = args.drive.to.file();
-    files::check(&input, None, None, &args.drive)?;
+    way.check(Roles::of_run(&input, None, &args.drive))?;
     if state.is_shared && args.extend_to.is_none() {
         return take_part(way, input, row, args.drive, |run| run).await;
     }

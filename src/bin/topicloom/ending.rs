@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use topicloom::input::OutputFile;
-use topicloom::{Error, ErrorKind, Report};
+use topicloom::{Error, ErrorKind, Report, Result};
 
 use crate::files;
+use crate::roles::{Roles, is_same};
 
 /// Why a command failed, and what it says last.
 pub(crate) struct Failure {
@@ -31,9 +32,17 @@ pub(crate) struct Way {
     pub(crate) journal: Option<String>,
     /// The command that goes on.
     pub(crate) command: Option<String>,
+    /// Records that are in the output already, and stay.
+    pub(crate) appended_to: u64,
 }
 
 impl Way {
+    /// Refuses files that are two things. Nothing is said of what the output has then: it may be the caller's own.
+    pub(crate) fn check(&mut self, roles: Roles) -> Result<()> {
+        let checked = roles.check();
+        checked.inspect_err(|_| self.output = OutputFile::default())
+    }
+
     /// Says what keeps the answers, and what goes on with them.
     pub(crate) fn goes_on(&mut self, journal: &str, command: &CommandLine) {
         self.journal = Some(without_password(journal.to_owned()));
@@ -67,13 +76,16 @@ impl Way {
             None if files::is_stdout(&self.output.path) => Some("standard output".to_owned()),
             None if error.is_none() => {
                 let made = self.output.files();
-                files.retain(|file| !made.iter().any(|made| files::is_same(made, file)));
+                files.retain(|file| !made.iter().any(|made| is_same(made, file)));
                 Some(files::names(&made))
             }
             None => None,
         };
         let mut parts = vec![match place {
-            Some(place) if error.is_none() => format!("all {} records: {place}", report.accepted),
+            Some(place) if error.is_none() => {
+                let all = self.appended_to + report.accepted;
+                format!("all {all} records: {place}")
+            }
             Some(place) if report.accepted > 0 => format!("records so far: {place}"),
             Some(place) => format!("earlier records: {place}"),
             None => "no records were made".to_owned(),

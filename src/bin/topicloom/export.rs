@@ -2,25 +2,19 @@
 
 use std::ops::ControlFlow;
 
+use topicloom::Result;
 use topicloom::sink::Sink;
-use topicloom::{Error, ErrorKind, Result};
 
 use crate::args::ExportArgs;
 use crate::files::{self, Output};
 use crate::folder::Folder;
 use crate::place::Place;
 use crate::replay::{self, Replay};
+use crate::roles::Roles;
 
 /// Makes the records of a journal once more, without a call.
 pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
     let place = Place::of(args.journal, args.which)?;
-    if let Place::File(path) = &place
-        && files::is_same(path, args.to.path())
-    {
-        let message = "one file cannot be both the journal and the output";
-        let error = Error::new(ErrorKind::InvalidInput, message);
-        return Err(error.with_context("file", path.display().to_string()));
-    }
     let journal = match &place {
         Place::File(path) => Some(path.clone()),
         Place::Database(_) => None,
@@ -30,7 +24,12 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
         input,
         mut pipeline,
     } = Replay::of(place).await?;
-    args.to.enter_folder()?;
+    args.to.enter_folder();
+    Roles::new()
+        .reads("journal", journal.as_deref())
+        .with_input(&said)
+        .with_output(&args.to)
+        .check()?;
     let folder = args.to.folder.clone();
     let mut sink = Output::open(&args.to, input.schema(), std::io::stdout())?;
     let rejected = folder.as_ref().map(Folder::rejected);

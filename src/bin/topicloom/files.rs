@@ -48,79 +48,6 @@ pub(crate) fn names(files: &[PathBuf]) -> String {
     names.join(", ")
 }
 
-/// Refuses a file that has two roles of which one is written.
-pub(crate) fn check(
-    input: &GenerateByTopicInput,
-    input_file: Option<&Path>,
-    journal: Option<&Path>,
-    args: &DriveArgs,
-) -> Result<()> {
-    let mut written: Vec<(&str, PathBuf)> = Vec::new();
-    for (role, path) in [
-        ("output", Some(args.output())),
-        ("report", args.report.as_deref()),
-        ("list of rejected candidates", args.rejected.as_deref()),
-    ] {
-        if let Some(path) = path.filter(|path| is_file(path)) {
-            written.push((role, path.to_owned()));
-            written.push((role, beside(path, ".partial")));
-        }
-    }
-    written.extend(journal.map(|path| ("journal", path.to_owned())));
-    let read = input_file.into_iter().map(|path| ("input", path));
-    let seen = &input.settings().already_seen;
-    let read = read.chain(seen.iter().map(|path| ("`already_seen`", &**path)));
-    let read = read.filter(|(_, path)| is_file(path));
-    let all: Vec<(&str, PathBuf)> = read
-        .map(|(role, path)| (role, path.to_owned()))
-        .chain(written.iter().cloned())
-        .collect();
-    for (role, path) in &written {
-        let same = |(other, its): &&(&str, PathBuf)| other != role && is_same(path, its);
-        if let Some((other, _)) = all.iter().find(same) {
-            let message = format!("one file cannot be both the {other} and the {role}");
-            let error = Error::new(ErrorKind::InvalidInput, message);
-            return Err(error.with_context("file", path.display().to_string()));
-        }
-    }
-    Ok(())
-}
-
-/// Returns what tells a file from any other, where it is there and the system says so.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
-    }
-    #[cfg(not(unix))]
-    {
-        path.exists().then_some((0, 0))
-    }
-}
-
-/// Returns whether two paths lead to one file, whether it is there yet or not.
-pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
-    match (identity(one), identity(other)) {
-        (Some(one), Some(other)) if cfg!(unix) => one == other,
-        _ => resolved(one) == resolved(other),
-    }
-}
-
-fn resolved(path: &Path) -> PathBuf {
-    if let Ok(path) = path.canonicalize() {
-        return path;
-    }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
-    match (folder, path.file_name()) {
-        (Ok(folder), Some(name)) => folder.join(name),
-        _ => path.to_owned(),
-    }
-}
-
 /// What records go into.
 pub(crate) struct Output {
     sink: FileSink,
@@ -137,6 +64,7 @@ impl Output {
         schema: &RecordSchema,
         standard_output: impl Write + Send + 'static,
     ) -> Result<Self> {
+        to.folder.as_ref().map_or(Ok(()), Folder::create)?;
         let sink = if is_stdout(to.path()) {
             FileSink::to_writer(standard_output, &to.file(), schema)
         } else if to.appends {
@@ -391,11 +319,7 @@ pub(crate) fn with_records(output: &Path) -> Vec<PathBuf> {
     if !is_file(output) {
         return Vec::new();
     }
-    let path = if output.is_symlink() {
-        output.canonicalize().unwrap_or_else(|_| output.to_owned())
-    } else {
-        output.to_owned()
-    };
+    let path = PartialFile::target_of(output);
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());

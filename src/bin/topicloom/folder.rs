@@ -20,6 +20,9 @@ const SUMS: &str = "SHA256SUMS";
 /// The sums of the set before, while its place is being taken.
 const EARLIER: &str = "SHA256SUMS.earlier";
 
+/// What is said of the records, whatever they are.
+const BESIDE: [&str; 4] = ["report.json", "report.html", "manifest.json", "README.md"];
+
 /// The folder of an output such as `out/`.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(PathBuf);
@@ -68,6 +71,12 @@ impl Folder {
         &self.0
     }
 
+    /// Returns the files that stand beside the records.
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let names = BESIDE.iter().chain(&["rejected.jsonl", SUMS, EARLIER]);
+        names.map(|name| self.0.join(name))
+    }
+
     /// Returns where rejected candidates go until the run has ended.
     pub(crate) fn rejected(&self) -> PathBuf {
         self.0.join("rejected.jsonl.partial")
@@ -91,9 +100,7 @@ impl Folder {
     /// Writes what is known once all records are there. Each file gets its name in one step, the sums last.
     pub(crate) fn finish(&self, set: &DataSet<'_>, page: &str) -> Result<()> {
         self.write("report.html", page)?;
-        let mut listed = ["report.json", "report.html", "manifest.json", "README.md"]
-            .map(str::to_owned)
-            .to_vec();
+        let mut listed = BESIDE.map(str::to_owned).to_vec();
         if self.rejected().exists() {
             let (partial, name) = (self.rejected(), "rejected.jsonl");
             let kept = fs::File::open(&partial).and_then(|file| file.sync_all());

@@ -1,6 +1,7 @@
 //! Where the journal of a run is kept.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use topicloom::input::Storage;
 use topicloom::llm::models::{OFFLINE, STATIC};
@@ -31,22 +32,15 @@ pub(crate) fn place(args: &RunArgs, input: &GenerateByTopicInput) -> Result<Opti
     };
     let beside = || files::beside(output, &ending);
     let path = match &input.settings().storage {
-        Storage::Local(Some(folder)) => {
-            make(folder)?;
-            match output.file_name().filter(|_| has_file) {
-                Some(_) => files::beside(
-                    &folder.join(output.file_name().unwrap_or_default()),
-                    &ending,
-                ),
-                None => folder.join(input.journal_name()),
-            }
-        }
+        Storage::Local(Some(folder)) => match output.file_name().filter(|_| has_file) {
+            Some(_) => files::beside(
+                &folder.join(output.file_name().unwrap_or_default()),
+                &ending,
+            ),
+            None => folder.join(input.journal_name()),
+        },
         Storage::Local(None) if has_file => beside(),
-        Storage::Local(None) => {
-            let folder = PathBuf::from(Storage::DIRECTORY);
-            make(&folder)?;
-            folder.join(input.journal_name())
-        }
+        Storage::Local(None) => PathBuf::from(Storage::DIRECTORY).join(input.journal_name()),
         Storage::Unset if has_file && is_paid(input) => beside(),
         _ => return Ok(None),
     };
@@ -63,8 +57,10 @@ fn is_paid(input: &GenerateByTopicInput) -> bool {
     embeds || models.any(|model| model.provider() != OFFLINE)
 }
 
-fn make(folder: &std::path::Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|error| {
+/// Makes the directory that `storage` names, which the journal goes into.
+pub(crate) fn make_folder(journal: &Path) -> Result<()> {
+    let folder = journal.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(folder).map_err(|error| {
         let message = "the directory that `storage` names cannot be made";
         Error::new(ErrorKind::Config, message)
             .with_context("directory", folder.display().to_string())

@@ -40,6 +40,7 @@ mod records;
 #[cfg(test)]
 mod reference;
 mod replay;
+mod roles;
 mod run;
 mod show;
 mod signals;

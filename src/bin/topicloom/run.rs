@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use serde_json::Value;
+use topicloom::input::Storage;
 use topicloom::journal::{Entry, FileJournal, JournalReader, OpenedJournal};
 use topicloom::llm::models::ModelRegistry;
 use topicloom::pipeline::Plan;
@@ -20,6 +21,7 @@ use crate::input::{self, OFFLINE};
 use crate::keep;
 use crate::place::Place;
 use crate::progress::Progress;
+use crate::roles::Roles;
 use crate::signals::stop_at_signals;
 use crate::telemetry;
 
@@ -35,15 +37,23 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
 async fn run_by(way: &mut Way, mut args: RunArgs) -> Result<(), Failure> {
     let input = input::read(args.input.as_deref(), &args.drive.adjust, args.drive.quiet)?;
     let input = input::appending(input, args.drive.to.output.as_deref())?;
-    args.complete(input.settings())?;
+    args.complete(input.settings());
     way.output = args.drive.to.file();
+    way.appended_to = input.appended_to();
+    if input.allocation().total() == 0 {
+        if !args.drive.quiet {
+            let (there, output) = (way.appended_to, args.drive.output().display());
+            eprintln!("all {there} records are there: {output}");
+        }
+        return Ok(());
+    }
     if args.dry_run {
         return dry_run(way, input, args).await;
     }
     let journal = match keep::place(&args, &input)? {
         Some(Place::Database(row)) => {
             way.goes_on(&row.url, &CommandLine::of_this_process());
-            files::check(&input, args.input.as_deref(), None, &args.drive)?;
+            way.check(Roles::of_run(&input, None, &args.drive))?;
             return database::run(way, input, row, args).await;
         }
         Some(Place::File(_)) if args.shared => {
@@ -53,12 +63,7 @@ async fn run_by(way: &mut Way, mut args: RunArgs) -> Result<(), Failure> {
         Some(Place::File(path)) => Some(path),
         None => None,
     };
-    files::check(
-        &input,
-        args.input.as_deref(),
-        journal.as_deref(),
-        &args.drive,
-    )?;
+    way.check(Roles::of_run(&input, journal.as_deref(), &args.drive))?;
     let mut builder = builder(&input, &args.drive)?;
     let files = Files::open(&args.drive, &input)?;
     if let Some(path) = journal {
@@ -69,6 +74,9 @@ async fn run_by(way: &mut Way, mut args: RunArgs) -> Result<(), Failure> {
             CommandLine::of_this_process()
         };
         way.goes_on(&shown, &command);
+        if matches!(input.settings().storage, Storage::Local(_)) && args.journal.is_none() {
+            keep::make_folder(&path)?;
+        }
         builder = with_journal(builder, &path, &input, &args)?;
     }
     drive(way, input, builder, files, args.drive).await
@@ -140,9 +148,9 @@ async fn resume_by(way: &mut Way, mut args: ResumeArgs) -> Result<(), Failure> {
         input = input.num_records(records);
     }
     let input = input::adjusted(input, &args.drive.adjust)?;
-    args.drive.complete(input.settings())?;
+    args.drive.complete(input.settings());
     way.output = args.drive.to.file();
-    files::check(&input, None, Some(&path), &args.drive)?;
+    way.check(Roles::of_run(&input, Some(&path), &args.drive))?;
     let mut builder = builder(&input, &args.drive)?;
     let files = Files::open(&args.drive, &input)?;
     builder = builder.journal(FileJournal::open(&path)?);
@@ -210,12 +218,12 @@ pub(crate) async fn write(
 }
 
 /// A dry run replaces nothing: its few records are not the data set.
-async fn dry_run(way: &Way, input: GenerateByTopicInput, args: RunArgs) -> Result<(), Failure> {
+async fn dry_run(way: &mut Way, input: GenerateByTopicInput, args: RunArgs) -> Result<(), Failure> {
     let args = RunArgs {
         journal: None,
         ..args
     };
-    files::check(&input, args.input.as_deref(), None, &args.drive)?;
+    way.check(Roles::of_run(&input, None, &args.drive))?;
     if let Some(there) = files::with_records(args.drive.output()).first() {
         let message = "a dry run replaces no records: give it another output, or none";
         let error = Error::new(ErrorKind::InvalidInput, message);

@@ -25,6 +25,7 @@ use crate::field_stats::{Distribution, FieldReport};
 use crate::files::{self, ReportFile};
 use crate::place::Place;
 use crate::replay::{self, Replay};
+use crate::roles::Roles;
 use crate::stats::short;
 use crate::{database, input};
 
@@ -43,12 +44,15 @@ const TEXT: usize = 400;
 pub(crate) async fn report(args: ReportArgs) -> Result<()> {
     let place = Place::of(args.journal, args.which)?;
     let output = args.output.as_path();
-    if let Place::File(path) = &place
-        && files::is_same(path, output)
-    {
-        let message = "one file cannot be both the journal and the report";
-        return Err(Error::new(ErrorKind::InvalidInput, message));
-    }
+    let journal = match &place {
+        Place::File(path) => Some(&**path),
+        Place::Database(_) => None,
+    };
+    Roles::new()
+        .reads("journal", journal)
+        .reads("list of prices", args.prices.as_deref())
+        .writes_whole("report", Some(output))
+        .check()?;
     let Replay {
         said,
         input: replayed,
