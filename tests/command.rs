@@ -1150,6 +1150,34 @@ fn an_export_is_what_the_run_wrote_in_every_format_and_shape() {
 }
 
 #[test]
+fn a_journal_whose_input_was_changed_back_is_read_by_every_command() {
+    let place = Place::new();
+    let run = |records: &str| {
+        let args = ["run", "input.json", "--offline", "-o", "data.jsonl", "-n"];
+        let storage = [records, "--set", r#"storage={"local": "."}"#];
+        place.runs(&[&args[..], &storage].concat())
+    };
+    for records in ["6", "8", "6"] {
+        let ended = run(records);
+        assert!(ended.status.success(), "{}", said(&ended));
+    }
+    for args in [
+        &["export", "data.jsonl.journal", "-o", "again.jsonl"][..],
+        &["stats", "data.jsonl.journal"],
+        &["show", "data.jsonl.journal"],
+        &["why", "data.jsonl:6"],
+        &["report", "data.jsonl.journal"],
+        &["inspect", "data.jsonl.journal"],
+        &["resume", "data.jsonl.journal", "--offline", "-o", "b.jsonl"],
+    ] {
+        place.prints(args);
+    }
+    for file in ["again.jsonl", "b.jsonl"] {
+        assert!(bytes(&place.path(file)) == bytes(&place.path("data.jsonl")));
+    }
+}
+
+#[test]
 fn an_export_of_an_incomplete_run_says_how_many_there_are() {
     let place = Place::new();
     let run = [

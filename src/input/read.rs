@@ -120,37 +120,20 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
         &settings,
         &mut notes,
     );
-    let topics = (!rows.is_empty()).then(|| rows.iter().map(|row| row.name().into()));
-    let topics: Option<Vec<TopicSpec>> = topics.map(Iterator::collect);
     let has_variables = !(attributes.is_empty() && rows.is_empty());
     let has_examples = !document.examples.given.is_empty();
     warn_of_what_is_hidden(&settings, has_variables, has_examples, &mut notes);
     document.data_factory_config = settings.write_set();
 
     let appended_to = appended_to(&document, &settings, &mut notes);
-    let wanted = document
-        .num_records
-        .map(|number| number.saturating_sub(appended_to));
-    let mut request = PlanRequest::new(wanted, document.records_per_topic);
-    request.topics = topics.as_deref().or(document.topics.given.as_deref());
-    request.generated = document.topics.generated();
-    request.has_instruction = document.instruction.is_some();
     let Notes {
         mut faults,
         warnings,
         files,
         ..
     } = notes;
-    let all_are_there = appended_to > 0 && wanted == Some(0);
-    let allocated = || {
-        if all_are_there {
-            Ok(Allocation::default())
-        } else {
-            allocate(&request)
-        }
-    };
-    let allocation = match amounts_are_clear.then(allocated) {
-        Some(Ok(allocation)) => source::of_rows(allocation, &rows),
+    let allocation = match amounts_are_clear.then(|| share_out(&document, &rows, appended_to)) {
+        Some(Ok(allocation)) => allocation,
         Some(Err(others)) => {
             faults.append(others);
             return Err(faults);
@@ -170,6 +153,27 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
         files,
         fingerprint: OnceLock::new(),
     })
+}
+
+/// Shares out what is wanted beside the records that are there already; nothing where those are all.
+fn share_out(
+    document: &Document,
+    rows: &[Arc<Row>],
+    appended_to: u64,
+) -> Result<Allocation, InputFaults> {
+    let wanted = document
+        .num_records
+        .map(|number| number.saturating_sub(appended_to));
+    let topics = (!rows.is_empty()).then(|| rows.iter().map(|row| row.name().into()));
+    let topics: Option<Vec<TopicSpec>> = topics.map(Iterator::collect);
+    let mut request = PlanRequest::new(wanted, document.records_per_topic);
+    request.topics = topics.as_deref().or(document.topics.given.as_deref());
+    request.generated = document.topics.generated();
+    request.has_instruction = document.instruction.is_some();
+    if appended_to > 0 && wanted == Some(0) {
+        return Ok(Allocation::default());
+    }
+    allocate(&request).map(|allocation| source::of_rows(allocation, rows))
 }
 
 /// Returns how many records are in the output already, where others are to be added.

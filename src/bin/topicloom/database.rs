@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use topicloom::input::GenerateByTopicInputBuilder;
 use topicloom::journal::{Entry, PostgresJournal, PostgresReader, ReadOnlyJournal};
 use topicloom::report::Outcome;
 use topicloom::{GenerateByTopicInput, Result, SharedRun};
@@ -38,7 +37,8 @@ pub(crate) async fn run(
 
 pub(crate) async fn resume(way: &mut Way, row: Row, mut args: ResumeArgs) -> Result<(), Failure> {
     let reader = PostgresReader::connect(&row.url, &row.run_id).await?;
-    let mut input = GenerateByTopicInputBuilder::from_json_value(reader.input().await?)?;
+    let said = GenerateByTopicInput::from_json_value(reader.input().await?)?;
+    let mut input = said.to_builder();
     let state = reader.state().await?;
     if let Some(records) = args.extend_to {
         input = input.num_records(records);
@@ -50,7 +50,9 @@ pub(crate) async fn resume(way: &mut Way, row: Row, mut args: ResumeArgs) -> Res
     if state.is_shared && args.extend_to.is_none() {
         return take_part(way, input, row, args.drive, |run| run).await;
     }
-    drive_alone(way, input, row, args.extend_to.is_some(), args.drive).await
+    // The first input may be the last one, too, after another.
+    let may_change = args.extend_to.is_some() || input.fingerprint() == said.fingerprint();
+    drive_alone(way, input, row, may_change, args.drive).await
 }
 
 async fn drive_alone(

@@ -1,7 +1,6 @@
 //! The records of a journal, made once more without a call.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use futures::StreamExt;
 use serde_json::Value;
@@ -12,8 +11,9 @@ use topicloom::llm::models::ModelRegistry;
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Pipeline, PipelineBuilder, Record};
 use topicloom::{Result, Run};
 
+use crate::database;
 use crate::place::Place;
-use crate::{database, run};
+use crate::run::LastStart;
 
 /// What says how a run is driven, and would keep its answers from being read.
 const OF_THE_RUN: [&str; 5] = [
@@ -35,14 +35,16 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) async fn of(place: Place) -> Result<Self> {
-        let (said, journal, before) = match place {
+        let (said, journal, before, is_changed) = match place {
             Place::Database(row) => {
                 let (input, journal) = database::to_export(row).await?;
-                (input, journal, None)
+                (input, journal, None, true)
             }
             Place::File(path) => {
-                let (input, before) = as_made(&path)?;
-                (input, ReadOnlyJournal::file(path), before)
+                let last = LastStart::of(&path)?;
+                let is_changed = last.is_changed;
+                let (input, before) = as_made(last)?;
+                (input, ReadOnlyJournal::file(path), before, is_changed)
             }
         };
         let without =
@@ -50,9 +52,12 @@ impl Replay {
         let input = OF_THE_RUN.iter().fold(said.to_builder(), without).build()?;
         let pipeline = Pipeline::builder_from_input(&input, &ModelRegistry::without_calls())?;
         let mut pipeline = pipeline.journal(journal);
+        // It asks for what was added alone; and the first input may be the last one, too.
+        if before.is_some() || is_changed {
+            pipeline = pipeline.resume_changed_input();
+        }
         if let Some(before) = before {
-            // It asks for what was added alone.
-            pipeline = pipeline.resume_changed_input().already_seen(before);
+            pipeline = pipeline.already_seen(before);
         }
         Ok(Self {
             said,
@@ -64,8 +69,10 @@ impl Replay {
 
 /// Returns the input of a journal, as the run saw it: one that added records to a file made only those that were not there, and knew
 /// the others. What the journal holds are the added ones.
-fn as_made(journal: &Path) -> Result<(GenerateByTopicInput, Option<KnownRecords>)> {
-    let (mut input, plan) = run::last_start(journal)?;
+fn as_made(last: LastStart) -> Result<(GenerateByTopicInput, Option<KnownRecords>)> {
+    let LastStart {
+        mut input, plan, ..
+    } = last;
     let appends = input
         .get_mut("data_factory_config")
         .and_then(|config| config.as_object_mut()?.shift_remove("append"));

@@ -8,6 +8,7 @@ use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
 
 use crate::args::{DriveArgs, OutputArgs};
 use crate::files::{beside, is_file};
+use crate::folder::Folder;
 
 /// The files of a command, each with what it is to it.
 pub(crate) struct Roles {
@@ -132,7 +133,7 @@ impl Roles {
         for path in file.files().iter().chain(&file.sidecars()) {
             roles = roles.writes_whole("output", Some(path));
         }
-        for path in to.folder.iter().flat_map(|folder| folder.files()) {
+        for path in to.folder.iter().flat_map(Folder::files) {
             roles = roles.writes_whole("output", Some(&path));
         }
         let made = to.folder.as_ref().map(|folder| folder.path().to_owned());

@@ -143,7 +143,9 @@ async fn resume_by(way: &mut Way, mut args: ResumeArgs) -> Result<(), Failure> {
         Place::Database(row) => return database::resume(way, row, args).await,
         Place::File(path) => path,
     };
-    let mut input = last_input(&path)?.to_builder();
+    let last = LastStart::of(&path)?;
+    let said = GenerateByTopicInput::from_json_value(last.input)?;
+    let mut input = said.to_builder();
     if let Some(records) = args.extend_to {
         input = input.num_records(records);
     }
@@ -154,34 +156,47 @@ async fn resume_by(way: &mut Way, mut args: ResumeArgs) -> Result<(), Failure> {
     let mut builder = builder(&input, &args.drive)?;
     let files = Files::open(&args.drive, &input)?;
     builder = builder.journal(FileJournal::open(&path)?);
-    if args.extend_to.is_some() {
+    let comes_back = last.is_changed && input.fingerprint() == said.fingerprint();
+    if args.extend_to.is_some() || comes_back {
         builder = builder.resume_changed_input();
     }
     drive(way, input, builder, files, args.drive).await
 }
 
-/// Returns the input that a journal belongs to: that of the last start, since a run may go on with another one.
-pub(crate) fn last_input(journal: &Path) -> Result<GenerateByTopicInput> {
-    GenerateByTopicInput::from_json_value(last_start(journal)?.0)
+/// What a journal belongs to: the input of its last start, since a run may go on with another one.
+pub(crate) struct LastStart {
+    /// As it stands in the journal.
+    pub(crate) input: Value,
+    /// The last plan.
+    pub(crate) plan: Option<Plan>,
+    /// Whether there was another input before, which may come back.
+    pub(crate) is_changed: bool,
 }
 
-/// Returns the input of the last start, as it stands in a journal, and the last plan.
-pub(crate) fn last_start(journal: &Path) -> Result<(Value, Option<Plan>)> {
-    let (mut input, mut plan) = (None, None);
-    for entry in JournalReader::open(journal)? {
-        match entry? {
-            Entry::Started(header) => input = Some(header.input),
-            Entry::Planned(settled) => plan = Some(settled),
-            _ => {}
+impl LastStart {
+    pub(crate) fn of(journal: &Path) -> Result<Self> {
+        let mut last: Option<Self> = None;
+        for entry in JournalReader::open(journal)? {
+            match (entry?, &mut last) {
+                (Entry::Started(header), _) => {
+                    last = Some(Self {
+                        input: header.input,
+                        plan: last.as_mut().and_then(|before| before.plan.take()),
+                        is_changed: last.is_some(),
+                    });
+                }
+                (Entry::Planned(settled), Some(last)) => last.plan = Some(settled),
+                _ => {}
+            }
         }
+        last.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "the journal holds no run that could go on",
+            )
+            .with_context("file", journal.display().to_string())
+        })
     }
-    input.map(|input| (input, plan)).ok_or_else(|| {
-        Error::new(
-            ErrorKind::InvalidInput,
-            "the journal holds no run that could go on",
-        )
-        .with_context("file", journal.display().to_string())
-    })
 }
 
 /// Makes the records of an input in this process, and writes them as they are accepted.
