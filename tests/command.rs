@@ -1491,6 +1491,28 @@ fn every_row_says_where_it_comes_from() {
 }
 
 #[test]
+fn what_is_called_provenance_is_told_before_the_first_call() {
+    let place = Place::new();
+    place.write("rows.csv", "provenance\nhere\n");
+    let attributes = r#"{"provenance": ["a", "b"]}"#;
+    let kept = r#"{"file": "rows.csv", "keep": ["provenance"]}"#;
+    let inside = r#"output={"path": "-", "provenance": "columns"}"#;
+    for args in [
+        &["input.json", "--attributes", attributes][..],
+        &["--instruction", "x", "--source", kept],
+        &["input.json", "--field", "provenance"],
+    ] {
+        for said_so in [&["--provenance", "columns"][..], &["--set", inside]] {
+            let args = [&["run", "--offline"], args, said_so].concat();
+            let refused = place.runs(&args);
+            assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+            assert!(said(&refused).contains("give that another name"));
+            assert!(refused.stdout.is_empty());
+        }
+    }
+}
+
+#[test]
 fn a_row_leads_back_to_its_prompt_and_answer() {
     let place = Place::new();
     with_journal(&place, "plain.jsonl", &[]);

@@ -84,6 +84,20 @@ impl OutputFile {
         }
     }
 
+    /// Checks that provenance has a place beside what is written with records: attributes, and columns that are kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) where one of them has its name.
+    pub fn check_labels<'a>(&self, labels: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        let mut labels = labels.into_iter();
+        if self.provenance == ProvenanceForm::None || labels.all(|it| it != PROVENANCE_FIELD) {
+            return Ok(());
+        }
+        let message = "an attribute or a column that is kept is called `provenance` too; give that another name";
+        Err(Error::new(ErrorKind::InvalidInput, message))
+    }
+
     /// Checks that a schema has the field by which records are split.
     pub(crate) fn check_split(&self, schema: &RecordSchema) -> Result<()> {
         let Some(field) = self.split_by.as_ref() else {
@@ -271,13 +285,19 @@ impl<T: FromStr<Err = Error> + Display> Form<T> for Said {
 }
 
 /// Checks that the schema has the fields that are named.
-pub(super) fn check(output: &OutputFile, schema: &RecordSchema, notes: &mut Notes) {
+pub(super) fn check<'a>(
+    output: &OutputFile,
+    schema: &RecordSchema,
+    labels: impl IntoIterator<Item = &'a str>,
+    notes: &mut Notes,
+) {
     let mut settings = Place::new(SETTINGS, notes);
     let mut place = settings.at("output");
     if let Some(Err(error)) = output.shape.as_ref().map(|shape| shape.check(schema)) {
         place.at("shape").fault_of::<()>(error.message());
     }
-    if let Err(error) = output.check_provenance(schema) {
+    let is_free = output.check_provenance(schema);
+    if let Err(error) = is_free.and_then(|()| output.check_labels(labels)) {
         place.at("provenance").fault_of::<()>(error.message());
     }
     if let Err(error) = output.check_split(schema) {

@@ -107,7 +107,10 @@ fn read_all(source: Source) -> Result<Inner, InputFaults> {
     }
     kind::check(document.kind.as_ref(), &settings, &mut notes);
     if let Some(output) = &settings.output {
-        files::check(output, &schema, &mut notes);
+        let kept = [&document.source, &document.documents];
+        let kept = kept.into_iter().flatten().flat_map(|rows| &rows.keep);
+        let labels = document.attributes.iter().map(|it| &it.name).chain(kept);
+        files::check(output, &schema, labels.map(String::as_str), &mut notes);
     }
     settings.check_ceiling(document.generation_model_kwargs.max_tokens, &mut notes);
     let attributes = attributes::resolved(&document.attributes, &schema, &mut notes);

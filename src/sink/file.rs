@@ -173,12 +173,14 @@ fn traced<T: Serialize>(record: &Record<T>) -> Result<JsonRecord> {
     let mut json = record.to_json()?;
     let provenance = serde_json::to_value(record.provenance());
     let provenance = provenance.expect("it has no key that JSON cannot hold");
-    if json
-        .insert(PROVENANCE_FIELD.to_owned(), provenance)
-        .is_some()
-    {
-        let message = "a record has a field `provenance` of its own, which would be lost; write without provenance";
-        return Err(Error::new(ErrorKind::Sink, message));
+    let own = json.insert(PROVENANCE_FIELD.to_owned(), provenance);
+    if let Some(own) = own {
+        // A key that no schema names: the model made it up.
+        let mut name = format!("{PROVENANCE_FIELD}_");
+        while json.contains_key(&name) {
+            name.push('_');
+        }
+        json.insert(name, own);
     }
     Ok(json)
 }
@@ -404,6 +406,23 @@ mod tests {
             "\"b\",\"a\",\"z\",\"y\",\"topic\"\n,1,,,\"tides\"\n\"[1,null]\",,0.1,,\"tides\"\n0.30000000000000004,,,\"x\",\"tides\"\n"
         );
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_a_model_made_up_gives_way_to_provenance() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut output = OutputFile::new(directory.path().join("out.jsonl"));
+        output.provenance = ProvenanceForm::Columns;
+        let schema = json!({"type": "object", "properties": {"a": {}}});
+        let rows = [json!({"a": 1, "provenance": "mine", "provenance_": 2})];
+        written(&output, &schema, &rows).await.unwrap();
+        let text = fs::read_to_string(&output.path).unwrap();
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert!(line["provenance"].is_object(), "{line}");
+        assert_eq!(
+            (&line["provenance_"], &line["provenance__"]),
+            (&json!(2), &json!("mine"))
+        );
     }
 
     #[tokio::test]

@@ -30,6 +30,9 @@ pub(crate) async fn export(mut args: ExportArgs) -> Result<()> {
         .with_input(&said)
         .with_output(&args.to)
         .check()?;
+    let labels = said.labels();
+    let labels = labels.iter().map(String::as_str);
+    args.to.file().check_labels(labels)?;
     let folder = args.to.folder.clone();
     let mut sink = Output::open(&args.to, input.schema(), std::io::stdout())?;
     let rejected = folder.as_ref().map(Folder::rejected);

@@ -186,6 +186,9 @@ impl ReportFile {
 impl Files {
     /// Opens what can be opened beforehand: a file that cannot be written is found out while it costs nothing.
     pub(crate) fn open(args: &DriveArgs, input: &GenerateByTopicInput) -> Result<Self> {
+        let labels = input.labels();
+        let labels = labels.iter().map(String::as_str);
+        args.to.file().check_labels(labels)?;
         let reader = Reader::default();
         let sink = Output::open(&args.to, input.schema(), reader.clone())?;
         let report = args.report.as_deref().map(ReportFile::open);
