@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::RunParts;
 use crate::error::Result;
+use crate::filter::{FieldFilter, FieldRule};
 use crate::guard::caught;
 use crate::llm::Message;
 use crate::prompt::{AskContext, StableContext};
-use crate::schema::{RECORDS_KEY, skeleton};
+use crate::schema::{RECORDS_KEY, find_field, skeleton};
 use crate::topic::Topic;
 
 /// Words what a run asks its models.
@@ -18,7 +19,12 @@ pub(crate) struct RunPrompts {
     pub(super) cache_key: Arc<str>,
     /// What a prompt shows where the answer was not bound to the schema otherwise.
     skeleton: String,
+    /// What fields have to be like beyond the schema.
+    rules: Vec<String>,
 }
+
+/// Characters of the rules that a prompt tells: where there are more, only a record that breaks one hears of it.
+const MOST_OF_RULES: usize = 400;
 
 /// What the prompt of a task says beside its topic.
 #[derive(Default)]
@@ -50,7 +56,24 @@ impl RunPrompts {
             ..StableContext::new(&schema_text, RECORDS_KEY)
         };
         let stable = plug_ins.prompts.stable(&stable)?;
+        let rules = parts.settings().filters.iter();
+        let rules = rules.filter(|(field, rule)| {
+            // Other fields are not the model's to write.
+            let is_asked =
+                *field == FieldFilter::RECORD || find_field(&parts.schema, field).is_ok();
+            is_asked && **rule != FieldRule::default()
+        });
+        let mut rules: Vec<String> = rules
+            .map(|(field, rule)| match field.as_str() {
+                FieldFilter::RECORD => format!("the whole {}", rule.wanted()),
+                field => format!("`{field}` {}", rule.wanted()),
+            })
+            .collect();
+        if rules.iter().map(String::len).sum::<usize>() > MOST_OF_RULES {
+            rules.clear();
+        }
         Ok(Self {
+            rules,
             skeleton: skeleton(&parts.schema),
             cache_key: cache_key(&stable).into(),
             system: Message::system(stable).ending_stable_prefix(),
@@ -80,6 +103,7 @@ impl RunPrompts {
             examples: &examples,
             avoid: asked.avoid,
             feedback: asked.feedback,
+            rules: &self.rules,
             ..AskContext::new(&name, count)
         };
         let ask = self.parts.plug_ins.prompts.ask(&ask)?;

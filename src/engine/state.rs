@@ -21,6 +21,7 @@ use crate::journal::{PromptChoice, Turn};
 use crate::ledger::{AnswerEnd, AnswerSize, AskedAgain, Ledger, LedgerRules, Task};
 use crate::llm::OutputLimits;
 use crate::llm::layers::UnprovenModes;
+use crate::llm::price::Usd;
 use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
 use crate::plan::{Plan, PlannedTopic};
 use crate::random::Random;
@@ -219,8 +220,16 @@ impl RunState {
         }
         let killed = self.context.log.killed_calls();
         if !killed.is_none() {
+            // Without a bound of tokens, or a price, nothing is booked: that is not to say that they cost nothing.
+            let fate = match (killed.tokens, killed.cost) {
+                (0, _) => "nothing bounds what they can have cost, and it is not booked",
+                (_, Usd::ZERO) => {
+                    "they stay booked at the most tokens that they can have used, at an unknown price"
+                }
+                _ => "they stay booked at the most that they can have cost",
+            };
             report.notes.push(format!(
-                "{} calls were in flight when a process of this run was killed; they stay booked at the most that they can have cost",
+                "{} calls were in flight when a process of this run was killed; {fate}",
                 killed.calls
             ));
         }

@@ -49,6 +49,58 @@ pub struct FieldFilter {
     regex: Option<Regex>,
 }
 
+impl FieldRule {
+    /// Returns what is asked for, as a sentence goes on that begins with a field; nothing where that is nothing.
+    pub(crate) fn wanted(&self) -> String {
+        let rules = [
+            self.min_chars
+                .map(|least| format!("has at least {least} characters")),
+            self.max_chars
+                .map(|most| format!("has at most {most} characters")),
+            self.regex
+                .as_ref()
+                .map(|regex| format!("matches the regular expression {regex}")),
+            self.one_of.as_ref().map(|values| {
+                let values: Vec<String> = values.iter().map(Value::to_string).collect();
+                format!("is one of {}", values.join(", "))
+            }),
+            self.language
+                .map(|language| format!("is in {}", language.name())),
+        ];
+        rules
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" and ")
+    }
+}
+
+/// Returns the first values, as JSON.
+fn listed(values: &[Value]) -> String {
+    const MOST: usize = 8;
+    let mut shown: Vec<String> = values
+        .iter()
+        .take(MOST)
+        .map(|value| shortened(&value.to_string(), 40))
+        .collect();
+    if values.len() > MOST {
+        shown.push(format!("and {} more", values.len() - MOST));
+    }
+    shown.join(", ")
+}
+
+/// Returns the beginning of what a caller wrote, on one line.
+fn shortened(text: &str, most: usize) -> String {
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    match line.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
 impl FieldFilter {
     /// Stands for the record as a whole: all its texts, one after the other.
     pub const RECORD: &'static str = "*";
@@ -94,11 +146,14 @@ impl FieldFilter {
             .as_ref()
             .is_some_and(|regex| !regex.is_match(&text))
         {
-            return Some("does not match its regular expression".to_owned());
+            let pattern = rule.regex.as_deref().unwrap_or_default();
+            let shown = shortened(pattern, 200);
+            return Some(format!("does not match the regular expression {shown}"));
         }
         let wanted = rule.one_of.as_ref();
-        if wanted.is_some_and(|wanted| !wanted.contains(value)) {
-            return Some("is none of the values that are wanted".to_owned());
+        if let Some(wanted) = wanted.filter(|wanted| !wanted.contains(value)) {
+            let shown = listed(wanted);
+            return Some(format!("is none of the values that are wanted: {shown}"));
         }
         let language = rule.language.filter(|language| language.excludes(&text));
         language.map(|language| format!("is not in {}", language.name()))
@@ -192,13 +247,13 @@ mod tests {
             (
                 &regex,
                 json!("Tide"),
-                Some("`x` does not match its regular expression"),
+                Some("`x` does not match the regular expression ^[a-z]+$"),
             ),
             (&one_of, json!(2), None),
             (
                 &one_of,
                 json!("no"),
-                Some("`x` is none of the values that are wanted"),
+                Some("`x` is none of the values that are wanted: \"yes\", 2"),
             ),
             (&one_of, Value::Null, None),
         ] {
@@ -240,6 +295,23 @@ mod tests {
         rule.language = Some("de".parse().unwrap());
         rule.min_chars = Some(70);
         assert_eq!(verdict(rule, "*", german).await, FilterVerdict::Keep);
+    }
+
+    #[test]
+    fn a_rule_is_told_and_many_values_are_not() {
+        let rule = FieldRule {
+            min_chars: Some(3),
+            one_of: Some(vec![json!("yes"), json!(2)]),
+            ..FieldRule::default()
+        };
+        assert_eq!(
+            rule.wanted(),
+            "has at least 3 characters and is one of \"yes\", 2"
+        );
+        assert_eq!(FieldRule::default().wanted(), "");
+        let many: Vec<Value> = (0..10).map(Value::from).collect();
+        assert_eq!(listed(&many), "0, 1, 2, 3, 4, 5, 6, 7, and 2 more");
+        assert_eq!(shortened("a\nbc", 3), "a b…");
     }
 
     #[test]

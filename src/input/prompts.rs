@@ -15,7 +15,7 @@ described! {
         /// and `wrapper`.
         #[example("{\"file\": \"system.jinja\"}")]
         system: Option<String>, Maybe(TextOrFile);
-        /// One request for records, with `topic`, `row`, `variables`, `count`, `angle`, `examples`, `avoid` and `feedback`.
+        /// One request for records, with `topic`, `row`, `variables`, `count`, `angle`, `examples`, `avoid`, `feedback` and `rules`.
         #[example("\"Topic: {{ topic }}. {{ count }} records as JSON.\"")]
         request: Option<String>, Maybe(TextOrFile);
         /// The system message of requests for topics, with `instruction`.

@@ -57,6 +57,8 @@ pub struct AskContext<'a> {
     pub avoid: &'a [String],
     /// What was wrong with the last answer.
     pub feedback: Option<&'a str>,
+    /// What fields have to be like beyond the schema, a sentence each.
+    pub rules: &'a [String],
     /// An answer with its values left open, where nothing else binds the model to the schema.
     pub skeleton: Option<&'a str>,
 }
@@ -73,6 +75,7 @@ impl<'a> AskContext<'a> {
         "examples",
         "avoid",
         "feedback",
+        "rules",
         "skeleton",
     ];
 
@@ -89,6 +92,7 @@ impl<'a> AskContext<'a> {
             examples: &[],
             avoid: &[],
             feedback: None,
+            rules: &[],
             skeleton: None,
         }
     }

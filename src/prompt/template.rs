@@ -328,7 +328,7 @@ mod tests {
                 prompts.stable(&context).unwrap()
             }
             "ask" => {
-                let (avoid, examples) = (names("avoid"), names("examples"));
+                let (avoid, examples, rules) = (names("avoid"), names("examples"), names("rules"));
                 let variables = case["variables"].as_object().cloned().unwrap_or_default();
                 let context = AskContext {
                     row: case["row"].as_u64(),
@@ -339,6 +339,7 @@ mod tests {
                     examples: &examples,
                     avoid: &avoid,
                     feedback: text("feedback"),
+                    rules: &rules,
                     ..AskContext::new(text("topic").unwrap(), count)
                 };
                 prompts.ask(&context).unwrap()

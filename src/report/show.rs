@@ -115,11 +115,16 @@ impl fmt::Display for Cost<'_> {
                 write!(f, " and {calls} calls without a known price")?;
             }
         }
-        if spending.uncertain_cost > Usd::ZERO {
+        let (calls, most) = (spending.uncertain_calls, spending.uncertain_cost);
+        if most > Usd::ZERO {
             write!(
                 f,
-                "; up to {} more for {} calls whose cost is not known",
-                spending.uncertain_cost, spending.uncertain_calls
+                "; up to {most} more for {calls} calls whose cost is not known"
+            )?;
+        } else if calls > 0 && spending.uncertain_tokens == 0 {
+            write!(
+                f,
+                "; {calls} calls whose cost is not known, and nothing bounds it"
             )?;
         }
         Ok(())

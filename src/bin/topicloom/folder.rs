@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use topicloom::input::{OutputFile, RecordFormat};
-use topicloom::llm::price::PriceTable;
+use topicloom::llm::layers::Spending;
+use topicloom::llm::price::{PriceTable, Usd};
 use topicloom::sink::{PartialFile, SplitReport};
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Report, Result};
 
 use crate::files::report_text;
+use crate::page::cost;
 
 /// Says that the folder is whole.
 const SUMS: &str = "SHA256SUMS";
@@ -253,7 +255,7 @@ impl Folder {
             ("topics", report.topics.len().to_string()),
             ("candidates that were refused", rejected.to_string()),
             ("compared by", report.compared_by.clone()),
-            ("cost", report.spending.cost.to_string()),
+            ("cost", cost(&report.spending)),
         ] {
             let _ = writeln!(card, "| {what} | {number} |");
         }
@@ -293,8 +295,21 @@ fn manifest(set: &DataSet<'_>) -> Value {
         "requested": report.requested,
         "accepted": report.accepted,
         "topics": report.topics.iter().map(|it| json!({"topic": it.topic, "records": it.candidates.accepted})).collect::<Value>(),
-        "spending": report.spending,
+        "spending": known(&report.spending),
     })
+}
+
+/// Returns what was spent, without what is not known: it is not nothing.
+fn known(spending: &Spending) -> Value {
+    let mut told = json!(spending);
+    let told_of = told.as_object_mut().expect("it is one");
+    if spending.unpriced_calls > 0 && spending.cost == Usd::ZERO {
+        told_of.shift_remove("cost");
+    }
+    if spending.uncertain_calls > 0 && spending.uncertain_cost == Usd::ZERO {
+        told_of.shift_remove("uncertain_cost");
+    }
+    told
 }
 
 /// Removes a file, if there is one.
@@ -312,4 +327,32 @@ fn failed(path: &Path, error: io::Error) -> Error {
     )
     .with_context("path", path.display().to_string())
     .with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cost_that_is_not_known_is_not_said_to_be_nothing() {
+        let spent = |cost: f64, unpriced: u64| -> Spending {
+            let mut spent = json!(Spending::default());
+            spent["cost"] = cost.into();
+            spent["unpriced_calls"] = unpriced.into();
+            serde_json::from_value(spent).expect("it was written so")
+        };
+        for (spent, in_the_manifest, on_the_card) in [
+            (spent(0.0, 0), json!(0.0), "$0.00"),
+            (spent(0.0, 2), Value::Null, "not known"),
+            (spent(0.5, 0), json!(0.5), "$0.50"),
+            (
+                spent(0.5, 2),
+                json!(0.5),
+                "$0.50, and 2 calls without a known price",
+            ),
+        ] {
+            assert_eq!(known(&spent)["cost"], in_the_manifest);
+            assert_eq!(cost(&spent), on_the_card);
+        }
+    }
 }

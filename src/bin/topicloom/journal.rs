@@ -269,16 +269,18 @@ impl fmt::Display for Seen {
         if spent.uncertain_calls > 0 {
             writeln!(
                 f,
-                "calls of unknown cost: {}, at most {} tokens and {}",
-                spent.uncertain_calls, spent.uncertain_tokens, spent.uncertain_cost
+                "calls of unknown cost: {}, {}",
+                spent.uncertain_calls,
+                bound(spent.uncertain_tokens, spent.uncertain_cost)
             )?;
         }
         let open = self.lost.most();
         if open.calls > 0 {
             writeln!(
                 f,
-                "calls in flight, or lost with a process that was killed: {}, at most {} tokens and {}",
-                open.calls, open.tokens, open.cost
+                "calls in flight, or lost with a process that was killed: {}, {}",
+                open.calls,
+                bound(open.tokens, open.cost)
             )?;
         }
         if !self.failed_calls.is_empty() {
@@ -298,6 +300,15 @@ impl fmt::Display for Seen {
             Some(outcome) => write!(f, "ended: {outcome}"),
             None => f.write_str("not ended: `topicloom resume` goes on with it"),
         }
+    }
+}
+
+/// Says how much calls can have come to. No tokens stand for answers that nothing bounds, and no cost for a price that is not known.
+fn bound(tokens: u64, cost: Usd) -> String {
+    match (tokens, cost) {
+        (0, Usd::ZERO) => "and nothing bounds it: set `max_tokens`".to_owned(),
+        (tokens, Usd::ZERO) => format!("at most {tokens} tokens, at an unknown price"),
+        (tokens, cost) => format!("at most {tokens} tokens and {cost}"),
     }
 }
 
@@ -329,6 +340,34 @@ mod tests {
             "response": {"text": "{}", "usage": {"input_tokens": 1_000_000, "output_tokens": 10}},
             "failed_calls": ["overloaded"],
         }})
+    }
+
+    #[test]
+    fn what_nothing_bounds_is_not_said_to_cost_nothing() {
+        let finished = |uncertain: serde_json::Value| {
+            let entry = json!({"finished": {"outcome": "stopped", "uncertain": uncertain}});
+            entries([planned(&[("tides", 2)]), entry]).to_string()
+        };
+        for (tokens, cost, said) in [
+            (
+                0,
+                0.0,
+                "calls of unknown cost: 1, and nothing bounds it: set `max_tokens`\n",
+            ),
+            (
+                9,
+                0.0,
+                "calls of unknown cost: 1, at most 9 tokens, at an unknown price\n",
+            ),
+            (
+                9,
+                0.5,
+                "calls of unknown cost: 1, at most 9 tokens and $0.50\n",
+            ),
+        ] {
+            let shown = finished(json!({"calls": 1, "tokens": tokens, "cost": cost}));
+            assert!(shown.contains(said), "{shown}");
+        }
     }
 
     #[test]

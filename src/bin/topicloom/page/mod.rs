@@ -31,7 +31,7 @@ use crate::{database, input};
 
 pub(crate) use self::collector::Collector;
 pub(crate) use self::course::Course;
-pub(crate) use self::words::span;
+pub(crate) use self::words::{cost, span};
 
 /// Rows of each list that are shown; what is behind them is summed up.
 const MOST_ROWS: usize = 30;
@@ -182,15 +182,9 @@ fn facts(
             "tokens in, out",
             format!("{}, {}", count(input), count(output)),
         ),
-        ("cost", spending.cost.to_string()),
+        ("cost", words::cost(spending)),
         ("compared by", cut(&report.compared_by, NAME)),
     ];
-    if spending.unpriced_calls > 0 {
-        facts.push((
-            "calls without a known price",
-            count(spending.unpriced_calls),
-        ));
-    }
     let models: Vec<&str> = report.models.keys().map(String::as_str).collect();
     facts.push(("models", cut(&models.join(", "), TEXT)));
     let facts = facts

@@ -1,5 +1,8 @@
 //! Numbers and times as people read them.
 
+use topicloom::llm::layers::Spending;
+use topicloom::llm::price::Usd;
+
 /// Writes a count with a space between thousands.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -60,6 +63,15 @@ pub(super) fn moment(milliseconds: u64) -> String {
     let year = era * 400 + year + u64::from(month <= 2);
     let (hour, minute) = (seconds % 86_400 / 3_600, seconds % 3_600 / 60);
     format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
+/// Says what is known of what the calls cost.
+pub(crate) fn cost(spending: &Spending) -> String {
+    match (spending.cost, spending.unpriced_calls) {
+        (cost, 0) => cost.to_string(),
+        (Usd::ZERO, _) => "not known".to_owned(),
+        (cost, calls) => format!("{cost}, and {calls} calls without a known price"),
+    }
 }
 
 /// Returns the beginning of a text, with a mark where there is more.
