@@ -294,6 +294,11 @@ pub enum PlanNote {
         /// How many records were spread over the topics in hand.
         spread: u64,
     },
+    /// Names that a model gave were not taken as topics, and topics are missing.
+    RefusedNames {
+        /// Why, with counts.
+        why: String,
+    },
     /// A dry run or a preview looks at some of the topics.
     Sample {
         /// How many.
@@ -319,6 +324,12 @@ impl fmt::Display for PlanNote {
                 "{got} of {asked} topics could be generated; the {spread} records of the missing ones were \
                  spread over the topics in hand"
             ),
+            Self::RefusedNames { why } => {
+                write!(
+                    f,
+                    "of the names that the topic model gave, {why}; those are no topics"
+                )
+            }
             Self::Sample { kept, of } => write!(f, "a sample: {kept} of {of} topics"),
         }
     }

@@ -1491,6 +1491,36 @@ fn every_row_says_where_it_comes_from() {
 }
 
 #[test]
+fn a_slip_in_the_json_of_a_flag_is_told_with_its_column() {
+    let place = Place::new();
+    for (flag, said_so, wrong) in [
+        (
+            "--filters",
+            "{\"answer\":{min_chars:3}}",
+            "key must be a string at line 1 column 12",
+        ),
+        (
+            "--topics",
+            "{\"tree\":[2,2}",
+            "expected `,` or `]` at line 1 column 13",
+        ),
+        (
+            "--source",
+            "[{\"a\":1]",
+            "expected `,` or `}` at line 1 column 9",
+        ),
+    ] {
+        let refused = place.runs(&["plan", "--instruction", "x", flag, said_so]);
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        let told = format!("`{flag}` is no JSON: {wrong}");
+        assert!(said(&refused).contains(&told), "{}", said(&refused));
+    }
+    let template = r#"prompts.request={{ topic }} {{ count }}"#;
+    place.prints(&["plan", "input.json", "--set", template]);
+    place.prints(&["plan", "input.json", "--set", "filters.answer.regex=[a-z]"]);
+}
+
+#[test]
 fn what_is_called_provenance_is_told_before_the_first_call() {
     let place = Place::new();
     place.write("rows.csv", "provenance\nhere\n");

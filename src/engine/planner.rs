@@ -19,9 +19,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::guard;
 use crate::journal::{Entry, Log, TopicAnswer};
 use crate::llm::{CallsUnderWay, Capabilities, ChatRequest, ChatResponse, LlmClient};
-use crate::plan::{Origin, Plan, PlannedTopic};
+use crate::plan::{Origin, Plan, PlanNote, PlannedTopic};
 use crate::stop_signal::StopSignal;
-use crate::topic::{AngleSet, IsNew, Topic, TopicRequest, normalised_name};
+use crate::topic::{AngleSet, IsNew, RefusedNames, Topic, TopicRequest, normalised_name};
 
 /// Asks the topic model, for topics and for angles.
 pub(super) struct Planner<'a> {
@@ -29,6 +29,8 @@ pub(super) struct Planner<'a> {
     parts: &'a RunParts,
     client: Journalled,
     seed: u64,
+    /// Why names that the model gave were not taken.
+    refused: RefusedNames,
 }
 
 impl<'a> Planner<'a> {
@@ -52,6 +54,7 @@ impl<'a> Planner<'a> {
             parts: &clients.parts,
             client,
             seed,
+            refused: RefusedNames::default(),
         }
     }
 
@@ -85,20 +88,36 @@ impl<'a> Planner<'a> {
         let generated = topics.filter(|planned| planned.origin == Origin::Generated);
         let (mut generated, _) = without_attributes(generated.map(|planned| &planned.topic));
         let missing = allocation.generated.len().saturating_sub(generated.len());
+        let mut failure = None;
         if missing > 0 {
             match self.more_topics(missing, &generated).await {
                 Ok(topics) => generated.extend(topics),
                 Err(error) if error.is_fatal() => return Err(error),
                 // The plan may do with the topics in hand, and says so; without any, this is why.
-                Err(error) => {
-                    let plan = allocation.complete(generated).map_err(|short| {
-                        Error::new(ErrorKind::Topics, short.message().to_owned()).with_source(error)
-                    })?;
-                    return Ok(self.crossed(plan, earlier));
-                }
+                Err(error) => failure = Some(error),
             }
         }
-        Ok(self.crossed(allocation.complete(generated)?, earlier))
+        let refused = self.refused.take();
+        let completed = allocation.complete(generated).map_err(|short| {
+            let why = refused.clone().map(|why| PlanNote::RefusedNames { why });
+            let message = match why {
+                Some(why) => format!("{}; {why}", short.message()),
+                None => short.message().to_owned(),
+            };
+            let short = Error::new(ErrorKind::Topics, message);
+            match failure {
+                Some(failure) => short.with_source(failure),
+                None => short,
+            }
+        });
+        let mut plan = completed?;
+        let are_missing = |note: &PlanNote| matches!(note, PlanNote::FewerTopics { .. });
+        if let Some(why) = refused
+            && plan.notes.iter().any(are_missing)
+        {
+            plan.notes.push(PlanNote::RefusedNames { why });
+        }
+        Ok(self.crossed(plan, earlier))
     }
 
     fn crossed(&self, plan: Plan, earlier: Option<Plan>) -> Plan {
@@ -152,6 +171,7 @@ impl<'a> Planner<'a> {
             .with_parameters(Arc::clone(&self.parts.topic_model.parameters))
             .with_seed(self.seed)
             .with_new_names(new_names)
+            .with_refused(self.refused.clone())
     }
 }
 

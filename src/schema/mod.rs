@@ -9,6 +9,7 @@ mod bounds;
 mod check;
 pub(crate) mod coerce;
 mod constraint_text;
+mod contradiction;
 mod decode;
 mod drafts;
 mod field;
@@ -230,6 +231,10 @@ impl RecordSchema {
                 invalid(&at_schema(faults))
             },
         )?;
+        let contradictions = contradiction::faults(&json);
+        if !contradictions.is_empty() {
+            return Err(invalid(&at_schema(contradictions)));
+        }
         if !shape::describes_object(&json) {
             return Err(not_an_object(&json));
         }

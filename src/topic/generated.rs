@@ -103,7 +103,12 @@ impl TopicProvider for GeneratedTopics {
                 Ok(names) => {
                     answered = true;
                     for name in names {
-                        new += usize::from(collected.offer(Topic::new(name)));
+                        let is_wanted = collected.missing() > 0;
+                        let is_new = collected.offer(Topic::new(name));
+                        if is_wanted && !is_new {
+                            request.refused.add(REPEATED);
+                        }
+                        new += usize::from(is_new);
                     }
                 }
                 Err(error) if error.is_fatal() => return Err(error),
@@ -148,10 +153,14 @@ pub(super) async fn ask_for_names(
             .with_seed(seed);
         match request.model.complete(&chat).await {
             Ok(response) => {
-                let names: Vec<String> = topic_names(&listed(&response.text))
-                    .into_iter()
-                    .map(str::to_owned)
-                    .collect();
+                let listed = listed(&response.text);
+                let mut names = Vec::new();
+                for name in without_markers(&listed) {
+                    match fault_of(name) {
+                        None => names.push(name.to_owned()),
+                        Some(fault) => request.refused.add(fault),
+                    }
+                }
                 let wants_room = names.is_empty()
                     && !is_limited
                     && response.finish_reason == FinishReason::Length;
@@ -203,17 +212,16 @@ pub(super) fn both_ends<'a>(names: &[&'a str], most: usize) -> (Vec<&'a str>, us
     ([first, &rest[omitted..]].concat(), omitted)
 }
 
-/// Returns those answers that are names, without the numbers or bullets of a list.
-fn topic_names(answers: &[String]) -> Vec<&str> {
+/// Returns the answers that are not blank, without the numbers or bullets of a list.
+fn without_markers(answers: &[String]) -> Vec<&str> {
     let trimmed = answers.iter().map(|answer| answer.trim());
     let trimmed: Vec<&str> = trimmed.filter(|name| !name.is_empty()).collect();
     // A number before every name is the list's; before one of them it is the name's own, as in `3. Liga`.
     let numbered: Option<Vec<&str>> = trimmed.iter().map(|name| after_marker(name)).collect();
-    let names = match numbered {
+    match numbered {
         Some(names) if names.len() > 1 => names,
         _ => trimmed,
-    };
-    names.into_iter().filter(|name| is_name(name)).collect()
+    }
 }
 
 fn after_marker(name: &str) -> Option<&str> {
@@ -227,8 +235,11 @@ fn after_marker(name: &str) -> Option<&str> {
     (after.len() < rest.len()).then_some(after)
 }
 
-/// Whether a text names something, rather than saying something.
-fn is_name(text: &str) -> bool {
+/// What is wrong with a name that was there already.
+pub(super) const REPEATED: &str = "repeated another";
+
+/// Returns why a text does not name something, but says something.
+fn fault_of(text: &str) -> Option<&'static str> {
     /// The prompt asks for eight words; beyond twice that it is a description.
     const MOST_WORDS: usize = 16;
     /// What sixteen long words come to; also a bound for languages without spaces.
@@ -237,17 +248,24 @@ fn is_name(text: &str) -> bool {
     const WORDS_OF_A_SENTENCE: usize = 5;
 
     // Counts no further than it has to: an answer may be megabytes long.
-    if text.chars().nth(MOST_CHARACTERS).is_some() || text.chars().any(char::is_control) {
-        return false;
+    if text.chars().nth(MOST_CHARACTERS).is_some() {
+        return Some("had more than 160 characters");
     }
     let words = text.split_whitespace().count();
     let last = text.split_whitespace().next_back().unwrap_or_default();
     let abbreviated = last.trim_end_matches('.').contains('.');
     let ends_a_sentence = text.ends_with(['.', '!', ':', '…', '。']) && !abbreviated;
-    text.chars().any(char::is_alphanumeric)
-        && words <= MOST_WORDS
-        && !(ends_a_sentence && words >= WORDS_OF_A_SENTENCE)
-        && !is_refusal(text)
+    if text.chars().any(char::is_control) || !text.chars().any(char::is_alphanumeric) {
+        Some("had no letter, or several lines")
+    } else if is_refusal(text) {
+        Some("declined to name one")
+    } else if words > MOST_WORDS {
+        Some("had more than 16 words")
+    } else if ends_a_sentence && words >= WORDS_OF_A_SENTENCE {
+        Some("were a sentence")
+    } else {
+        None
+    }
 }
 
 fn is_refusal(text: &str) -> bool {
@@ -370,11 +388,18 @@ mod tests {
             json!({"topics": ["I\u{2019}m sorry, no", "...", "Here are some topics for you:", "a\u{7}b"]}).into(),
             json!({"topics": ["x".repeat(1_000_000), "word ".repeat(40)]}).into(),
         ]);
-        let topics = GeneratedTopics::new()
-            .topics(&request(2, &model))
-            .await
-            .unwrap();
+        let request = request(2, &model);
+        let topics = GeneratedTopics::new().topics(&request).await.unwrap();
         assert!(topics.is_empty(), "{topics:?}");
+        let why = request.refused.take().expect("it says why");
+        for reason in [
+            "1 declined to name one",
+            "2 had no letter, or several lines",
+            "2 had more than 160 characters",
+            "1 were a sentence",
+        ] {
+            assert!(why.contains(reason), "{why}");
+        }
     }
 
     #[tokio::test]
@@ -437,7 +462,7 @@ mod tests {
     fn markers_of_a_list_are_taken_off_where_every_name_has_one() {
         let names = |answers: &[&str]| {
             let answers: Vec<String> = answers.iter().map(|name| (*name).to_owned()).collect();
-            topic_names(&answers).join("|")
+            without_markers(&answers).join("|")
         };
         assert_eq!(names(&["1. tides", "2. reefs"]), "tides|reefs");
         assert_eq!(names(&["- tides", "* reefs"]), "tides|reefs");
@@ -457,7 +482,7 @@ mod tests {
             "Why do we dream?",
             "海洋学",
         ] {
-            assert!(is_name(name), "{name}");
+            assert_eq!(fault_of(name), None, "{name}");
         }
         for text in [
             "Here is a list of topics:",
@@ -465,7 +490,7 @@ mod tests {
             "—",
             "a\nb",
         ] {
-            assert!(!is_name(text), "{text}");
+            assert!(fault_of(text).is_some(), "{text}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod function;
 mod generated;
 mod listed;
 mod name;
+mod refused;
 #[cfg(test)]
 mod test_request;
 mod tree;
@@ -25,6 +26,7 @@ pub use fixed::FixedTopics;
 pub use function::{TopicsFn, topics_fn};
 pub use generated::GeneratedTopics;
 pub use name::{Topic, normalised_name};
+pub(crate) use refused::RefusedNames;
 pub use tree::TopicTree;
 pub(crate) use variables::{Row, SOURCE, TEXT, value_text};
 
@@ -94,6 +96,8 @@ pub struct TopicRequest<'a> {
     pub seed: u64,
     /// Makes what tells whether an invented name says something new.
     new_names: fn() -> IsNew,
+    /// Why names were not taken.
+    refused: RefusedNames,
 }
 
 /// Whether a name says something that none before it said.
@@ -111,6 +115,7 @@ impl<'a> TopicRequest<'a> {
             prompts,
             seed: 0,
             new_names: || Box::new(|_| true),
+            refused: RefusedNames::default(),
         }
     }
 
@@ -139,6 +144,13 @@ impl<'a> TopicRequest<'a> {
     #[must_use]
     pub(crate) fn with_new_names(mut self, new_names: fn() -> IsNew) -> Self {
         self.new_names = new_names;
+        self
+    }
+
+    /// Sets what counts the names that are not taken.
+    #[must_use]
+    pub(crate) fn with_refused(mut self, refused: RefusedNames) -> Self {
+        self.refused = refused;
         self
     }
 

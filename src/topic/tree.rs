@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream;
 
-use super::generated::{MOST_SHOWN, ask_for_names, both_ends};
+use super::generated::{MOST_SHOWN, REPEATED, ask_for_names, both_ends};
 use super::{IsNew, Topic, TopicProvider, TopicRequest, normalised_name};
 use crate::error::{Error, Result};
 use crate::prompt::TopicsContext;
@@ -207,8 +207,13 @@ impl<'a> Growth<'a> {
             Ok(names) => {
                 self.answered = true;
                 for name in names.into_iter().map(Arc::from) {
-                    if branch.children.len() < branch.wanted && self.offer(&name) {
+                    if branch.children.len() == branch.wanted {
+                        break;
+                    }
+                    if self.offer(&name) {
                         branch.children.push(name);
+                    } else {
+                        self.request.refused.add(REPEATED);
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! Runs that read as a conversation between the library and a model.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use topicloom::report::Rejection;
 use topicloom::testing::{MockHandle, MockLlm, mock_llm};
 use topicloom::{Dataset, ErrorKind, GenerateByTopicInput, Pipeline, RunError};
@@ -153,4 +153,40 @@ async fn missing_topics_are_invented_by_the_topic_model() {
     assert_eq!(quotas, [("graphs", 1), ("primes", 2), ("limits", 1)]);
     assert_eq!(dataset.report().topic_calls.made, 1);
     handle.no_more_calls();
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_are_no_topics_are_counted_and_said_why() {
+    let sentence = r#"{"topics": ["The sea is deep and very blue today."]}"#;
+    for (given, wanted) in [(json!([{"graphs": 1}]), Ok(())), (Value::Null, Err(()))] {
+        let (model, mut handle) = mock_llm();
+        let run = start(
+            model,
+            input(json!({
+                "user_instruction": "Questions about the sea", "num_records": 2, "records_per_topic": 1, "topics": given,
+            })),
+        );
+        for _ in 0..3 {
+            handle.next_call().await.text(sentence);
+        }
+        if wanted.is_ok() {
+            for number in 0..2 {
+                last_prompt(&mut handle, &format!("What is the number {number}?")).await;
+            }
+        }
+        let why = "of the names that the topic model gave, 3 were a sentence; those are no topics";
+        match run.await.expect("no panic") {
+            Ok(dataset) => {
+                assert!(wanted.is_ok());
+                let notes = &dataset.report().notes;
+                assert!(notes.iter().any(|note| note == why), "{notes:?}");
+            }
+            Err(error) => {
+                assert!(
+                    wanted.is_err() && error.to_string().contains(why),
+                    "{error}"
+                );
+            }
+        }
+    }
 }

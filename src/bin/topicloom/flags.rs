@@ -82,16 +82,20 @@ impl Kind {
         }
     }
 
-    fn read(self, said: &[String]) -> Value {
+    /// Reads what was said. What begins as JSON and is none is a slip, not a text; a template may begin so.
+    fn read(self, said: &[String]) -> Result<Value, serde_json::Error> {
         let last = said.last().map(String::as_str).unwrap_or_default();
-        match self {
+        let begins_as_json = last.starts_with(['{', '['])
+            && !["{{", "{%", "{#"].iter().any(|it| last.starts_with(it));
+        Ok(match self {
             Self::Text => last.into(),
             Self::List if !last.starts_with(['[', '{']) => {
                 let parts = said.iter().flat_map(|list| list.split(','));
                 parts.map(|part| Value::from(part.trim())).collect()
             }
+            _ if begins_as_json => serde_json::from_str(last)?,
             _ => json_or_text(last),
-        }
+        })
     }
 }
 
@@ -243,7 +247,10 @@ impl FromArgMatches for Flags {
             let mut value = if is_off(&schema, &words) {
                 false.into()
             } else {
-                Kind::of(&schema).read(&words)
+                Kind::of(&schema).read(&words).map_err(|error| {
+                    let message = format!("`--{}` is no JSON: {error}\n", flag(key));
+                    clap::Error::raw(clap::error::ErrorKind::InvalidValue, message)
+                })?
             };
             let file = FILES.iter().find(|(named, _)| *named == key.names[0]);
             if let (Some((_, place)), Some(file)) = (file, value.as_str()) {
