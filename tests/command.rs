@@ -231,6 +231,7 @@ fn whoever_stops_reading_is_not_told_off() {
     for args in [
         "preview input.json --offline -n 30",
         "schema",
+        "completions bash",
         "plan input.json",
         "estimate input.json",
     ] {
@@ -1172,6 +1173,14 @@ fn a_journal_whose_input_was_changed_back_is_read_by_every_command() {
     ] {
         place.prints(args);
     }
+    for (record, whose) in [
+        ("data.jsonl:999", "file"),
+        ("data.jsonl.journal:999", "journal"),
+    ] {
+        let none = place.runs(&["why", record]);
+        let told = format!("the {whose} has 6 records, and none with this number");
+        assert!(said(&none).contains(&told), "{}", said(&none));
+    }
     for file in ["again.jsonl", "b.jsonl"] {
         assert!(bytes(&place.path(file)) == bytes(&place.path("data.jsonl")));
     }
@@ -1507,7 +1516,7 @@ fn a_slip_in_the_json_of_a_flag_is_told_with_its_column() {
         (
             "--source",
             "[{\"a\":1]",
-            "expected `,` or `}` at line 1 column 9",
+            "expected `,` or `}` at line 1 column 8",
         ),
     ] {
         let refused = place.runs(&["plan", "--instruction", "x", flag, said_so]);

@@ -50,6 +50,11 @@ impl KnownRecords {
             source: Arc::from(path.to_string_lossy().as_ref()),
             without: Arc::default(),
             items: Arc::new(move || {
+                if path.is_dir() {
+                    return Err(unreadable(
+                        "given material is a directory: name a file of JSON Lines that is in it",
+                    ));
+                }
                 let file = File::open(&path).map_err(|e| {
                     unreadable(
                         "given material cannot be opened: check the path and who may read it",
@@ -333,9 +338,11 @@ mod tests {
     async fn what_is_wrong_with_the_material_is_said_with_what_to_do() {
         let deduplicator = AnyDeduplicator::new(ExactDuplicates::default());
         let missing = KnownRecords::jsonl("no/such/file.jsonl");
+        let folder = KnownRecords::jsonl(std::env::temp_dir());
         let numbers = KnownRecords::records("numbers", [json!("a"), json!(7)]);
         for (given, place, advice) in [
             (missing, "file.jsonl", "check the path"),
+            (folder, "is a directory", "name a file"),
             (numbers, "line: 2", "make each a record"),
         ] {
             let loaded = given.load(&deduplicator, &mut deduplicator.memory()).await;

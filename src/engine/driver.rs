@@ -46,8 +46,8 @@ const MOST_WAITING: usize = 64;
 /// of them again. Many more would no longer be in the processor's cache when they are taken.
 const MOST_RECALLED: usize = 256;
 
-/// What a run says whose journal was deleted or replaced while it went on.
-const LOST_JOURNAL: &str = "the journal was deleted or replaced while the run went on; another run pays for its answers again";
+/// What a run says whose journal was deleted, replaced or cut off while it went on.
+const LOST_JOURNAL: &str = "the journal was deleted or replaced, or cut off, while the run went on; another run pays for its answers again";
 
 type Records = mpsc::Sender<Vec<DecodedRecord>>;
 

@@ -31,14 +31,14 @@ pub enum Template {
 impl Template {
     const ALL: [Self; 4] = [Self::Stable, Self::Ask, Self::TopicsStable, Self::Topics];
 
-    /// Returns the template's name in errors.
+    /// Returns the template's name in errors: its place in an input.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Stable => "stable",
-            Self::Ask => "ask",
-            Self::TopicsStable => "topics_stable",
-            Self::Topics => "topics",
+            Self::Stable => "prompts.system",
+            Self::Ask => "prompts.request",
+            Self::TopicsStable => "prompts.topics_system",
+            Self::Topics => "prompts.topics",
         }
     }
 

@@ -410,6 +410,14 @@ mod tests {
         PartialFile::create(&link).unwrap().commit().unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::read(&path).unwrap(), b"");
+
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("link", directory.path().join("to the link")).unwrap();
+        for link in ["link", "to the link"].map(|name| directory.path().join(name)) {
+            PartialFile::create(&link).unwrap().commit().unwrap();
+            assert!(link.is_symlink());
+            fs::remove_file(&path).expect("it was written behind the links");
+        }
     }
 
     #[test]

@@ -394,7 +394,8 @@ async fn calls_that_were_in_flight_at_a_kill_count_under_the_caps_of_all_that_fo
 async fn a_journal_that_was_deleted_under_the_run_is_told() {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let path = directory.path().join("run.journal");
-    for deletes in [true, false] {
+    for harm in ["deletes", "cuts off", "does nothing"] {
+        let is_harmed = harm != "does nothing";
         let journal = FileJournal::open(&path).expect("it opens");
         let gone = path.clone();
         let told = Arc::new(AtomicU64::new(0));
@@ -403,8 +404,12 @@ async fn a_journal_that_was_deleted_under_the_run_is_told() {
         let pipeline = Pipeline::builder(slow)
             .journal(journal)
             .on_accepted(move |record| {
-                if deletes && record.meta.ordinal == 3 {
-                    std::fs::remove_file(&gone).expect("it is there");
+                if record.meta.ordinal == 3 {
+                    match harm {
+                        "deletes" => std::fs::remove_file(&gone).expect("it is there"),
+                        "cuts off" => drop(std::fs::File::create(&gone).expect("it is there")),
+                        _ => {}
+                    }
                 }
             })
             .on_event(move |event| match event {
@@ -423,12 +428,15 @@ async fn a_journal_that_was_deleted_under_the_run_is_told() {
         let warnings = dataset.report().warnings.join("\n");
         assert_eq!(
             warnings.contains("deleted or replaced"),
-            deletes,
+            is_harmed,
             "{warnings}"
         );
         // While the run goes on, and not when it ends.
         let told = told.load(Ordering::Relaxed);
-        assert_eq!((4..40).contains(&told), deletes, "after {told}");
+        assert_eq!((4..40).contains(&told), is_harmed, "after {told}");
+        if harm == "cuts off" {
+            std::fs::remove_file(&path).expect("it is there");
+        }
     }
 }
 

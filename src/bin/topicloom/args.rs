@@ -399,8 +399,8 @@ pub(crate) struct DriveArgs {
     /// Say nothing on standard error but errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,
-    /// How progress is told on standard error: as a text, or as events for machines, one JSON object a line, and then nothing else
-    /// but errors.
+    /// How progress is told on standard error: as `text`, or as events for machines with `json`, one JSON object a line, and then
+    /// nothing else but errors.
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) progress: ProgressForm,
     /// Show what a provider itself says of a failure, without keys. It may quote the prompt.

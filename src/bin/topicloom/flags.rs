@@ -363,13 +363,17 @@ mod tests {
     #[test]
     fn a_value_is_read_by_what_its_key_takes() {
         let read = |kind: Kind, said: &[&str]| {
-            kind.read(&said.iter().map(ToString::to_string).collect::<Vec<_>>())
+            let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+            kind.read(&said).map_err(|error| error.to_string())
         };
-        assert_eq!(read(Kind::Text, &["7"]), json!("7"));
-        assert_eq!(read(Kind::Json, &["7"]), json!(7));
-        assert_eq!(read(Kind::Json, &["near"]), json!("near"));
-        assert_eq!(read(Kind::List, &["a, b", "c"]), json!(["a", "b", "c"]));
-        assert_eq!(read(Kind::List, &["[\"a, b\"]"]), json!(["a, b"]));
+        let template = "{{ topic }}";
+        assert_eq!(read(Kind::Json, &[template]), Ok(json!(template)));
+        assert!(read(Kind::Json, &["{a:1}"]).is_err_and(|it| it.contains("column 2")));
+        assert_eq!(read(Kind::Text, &["7"]), Ok(json!("7")));
+        assert_eq!(read(Kind::Json, &["7"]), Ok(json!(7)));
+        assert_eq!(read(Kind::Json, &["near"]), Ok(json!("near")));
+        assert_eq!(read(Kind::List, &["a, b", "c"]), Ok(json!(["a", "b", "c"])));
+        assert_eq!(read(Kind::List, &["[\"a, b\"]"]), Ok(json!(["a, b"])));
         assert_eq!(field("score:int"), json!({"name": "score", "type": "int"}));
         let kind = |name: &str| {
             let mut keys = keys();

@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn what_nothing_bounds_is_not_said_to_cost_nothing() {
         let finished = |uncertain: serde_json::Value| {
-            let entry = json!({"finished": {"outcome": "stopped", "uncertain": uncertain}});
+            let entry = json!({"finished": {"outcome": "cancelled", "uncertain": uncertain}});
             entries([planned(&[("tides", 2)]), entry]).to_string()
         };
         for (tokens, cost, said) in [

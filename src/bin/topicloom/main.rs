@@ -48,7 +48,6 @@ mod stats;
 mod telemetry;
 mod why;
 
-use std::io;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -113,8 +112,9 @@ async fn carry_out(command: Command) -> ExitCode {
         }
         Command::Init(args) => init::init(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "topicloom", &mut io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "topicloom", &mut script);
+            out::words(String::from_utf8_lossy(&script).trim_end())
         }
         Command::Example => {
             out::line(GenerateByTopicInput::<JsonRecord>::reference_example().trim_end())

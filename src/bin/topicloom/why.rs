@@ -38,8 +38,9 @@ pub(crate) async fn why(args: WhyArgs) -> Result<()> {
     } = Replay::of(place).await?;
     let pipeline = pipeline.build();
     let mut run = pipeline.run(input.clone())?;
-    let mut found = None;
+    let (mut found, mut there) = (None, 0_u64);
     replay::each(&mut run, async |record| {
+        there += 1;
         if !wanted.is(&record)? {
             return Ok(ControlFlow::Continue(()));
         }
@@ -49,6 +50,10 @@ pub(crate) async fn why(args: WhyArgs) -> Result<()> {
     .await?;
     drop(run);
     let Some(record) = found else {
+        if let Wanted::Ordinal(_) = wanted {
+            let message = format!("the journal has {there} records, and none with this number");
+            return Err(invalid(message));
+        }
         return Err(invalid(
             "the journal has no such record; a file that was shaped or split is led back by its provenance: write it with \
              `--provenance sidecar`",
@@ -122,11 +127,16 @@ fn beside(file: &Path, number: u64) -> Result<Option<JsonRecord>> {
 
 fn nth(file: &Path, number: u64) -> Result<JsonRecord> {
     let place = usize::try_from(number - 1).unwrap_or(usize::MAX);
-    let Some(row) = Rows::open(file)?.nth(place) else {
-        let error = invalid("the file has fewer records");
-        return Err(error.with_context("file", file.display().to_string()));
-    };
-    Ok(row?.1)
+    let mut there = 0_u64;
+    let mut rows = Rows::open(file)?.inspect(|_| there += 1);
+    if let Some(row) = rows.nth(place) {
+        return Ok(row?.1);
+    }
+    drop(rows);
+    let error = invalid(format!(
+        "the file has {there} records, and none with this number"
+    ));
+    Err(error.with_context("file", file.display().to_string()))
 }
 
 /// Returns the journal that a run keeps by itself beside its file, or beside the folder of it.
@@ -141,6 +151,6 @@ fn journal_of(file: &Path) -> Result<PathBuf> {
     })
 }
 
-fn invalid(message: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidInput, message)
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidInput, message.into())
 }

@@ -73,6 +73,8 @@ struct Disk {
     unsynced: Option<Instant>,
     /// Whether anything was appended.
     written: bool,
+    /// Whether somebody has cut off what was written. A write behind the end hides it afterwards.
+    is_cut: bool,
 }
 
 /// Why nothing can be appended any more.
@@ -134,6 +136,7 @@ impl Committer {
                 length: found.length,
                 unsynced: None,
                 written: false,
+                is_cut: false,
             }),
         }
     }
@@ -208,9 +211,17 @@ impl Committer {
         self.more.notify_one();
     }
 
-    /// Returns whether its path leads to another file than when it was opened, or to none.
+    /// Returns whether its path leads to another file than when it was opened, or to none, or to less than was written.
     pub(super) fn is_lost(&self) -> bool {
-        identity(&self.path) != self.identity
+        let is_cut = || {
+            // The one that writes looks, too.
+            let Ok(disk) = self.disk.try_lock() else {
+                return false;
+            };
+            let there = std::fs::metadata(&self.path);
+            disk.is_cut || there.is_ok_and(|file| file.len() < disk.length)
+        };
+        identity(&self.path) != self.identity || is_cut()
     }
 
     /// Returns whether entries can be read and, unless the next one fails, appended.
@@ -395,6 +406,7 @@ impl Disk {
         let Some(storage) = &mut self.storage else {
             return Err(Failure::CLOSED);
         };
+        self.is_cut |= storage.is_cut(self.length);
         let mut written = storage
             .write_at(self.length, frames)
             .map_err(|error| Failure::new("the journal could not be written", &error));

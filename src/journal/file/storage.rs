@@ -14,6 +14,10 @@ pub(super) trait Storage: Send {
     fn truncate(&mut self, length: u64) -> io::Result<()>;
     /// Makes everything written so far durable.
     fn sync(&mut self) -> io::Result<()>;
+    /// Returns whether somebody has cut off what was written, of which there were this many bytes.
+    fn is_cut(&self, _written: u64) -> bool {
+        false
+    }
 }
 
 impl Storage for File {
@@ -34,5 +38,9 @@ impl Storage for File {
     // The length is synced with the data, the times of access and change are not, which spares a second write.
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn is_cut(&self, written: u64) -> bool {
+        self.metadata().is_ok_and(|file| file.len() < written)
     }
 }
