@@ -325,10 +325,7 @@ impl fmt::Display for PlanNote {
                  spread over the topics in hand"
             ),
             Self::RefusedNames { why } => {
-                write!(
-                    f,
-                    "of the names that the topic model gave, {why}; those are no topics"
-                )
+                write!(f, "names that the topic model gave were not taken: {why}")
             }
             Self::Sample { kept, of } => write!(f, "a sample: {kept} of {of} topics"),
         }

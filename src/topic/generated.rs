@@ -236,7 +236,7 @@ fn after_marker(name: &str) -> Option<&str> {
 }
 
 /// What is wrong with a name that was there already.
-pub(super) const REPEATED: &str = "repeated another";
+pub(super) const REPEATED: &str = "repeats another";
 
 /// Returns why a text does not name something, but says something.
 fn fault_of(text: &str) -> Option<&'static str> {
@@ -249,20 +249,20 @@ fn fault_of(text: &str) -> Option<&'static str> {
 
     // Counts no further than it has to: an answer may be megabytes long.
     if text.chars().nth(MOST_CHARACTERS).is_some() {
-        return Some("had more than 160 characters");
+        return Some("more than 160 characters");
     }
     let words = text.split_whitespace().count();
     let last = text.split_whitespace().next_back().unwrap_or_default();
     let abbreviated = last.trim_end_matches('.').contains('.');
     let ends_a_sentence = text.ends_with(['.', '!', ':', '…', '。']) && !abbreviated;
     if text.chars().any(char::is_control) || !text.chars().any(char::is_alphanumeric) {
-        Some("had no letter, or several lines")
+        Some("no letter, or several lines")
     } else if is_refusal(text) {
-        Some("declined to name one")
+        Some("declines to name one")
     } else if words > MOST_WORDS {
-        Some("had more than 16 words")
+        Some("more than 16 words")
     } else if ends_a_sentence && words >= WORDS_OF_A_SENTENCE {
-        Some("were a sentence")
+        Some("a sentence")
     } else {
         None
     }
@@ -393,10 +393,10 @@ mod tests {
         assert!(topics.is_empty(), "{topics:?}");
         let why = request.refused.take().expect("it says why");
         for reason in [
-            "1 declined to name one",
-            "2 had no letter, or several lines",
-            "2 had more than 160 characters",
-            "1 were a sentence",
+            "declines to name one (1)",
+            "no letter, or several lines (2)",
+            "more than 160 characters (2)",
+            "a sentence (1)",
         ] {
             assert!(why.contains(reason), "{why}");
         }

@@ -20,7 +20,7 @@ impl RefusedNames {
         counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let words = counts
             .iter()
-            .map(|(reason, count)| format!("{count} {reason}"));
+            .map(|(reason, count)| format!("{reason} ({count})"));
         let words: Vec<String> = words.collect();
         (!words.is_empty()).then(|| words.join(", "))
     }

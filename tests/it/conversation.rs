@@ -174,7 +174,7 @@ async fn names_that_are_no_topics_are_counted_and_said_why() {
                 last_prompt(&mut handle, &format!("What is the number {number}?")).await;
             }
         }
-        let why = "of the names that the topic model gave, 3 were a sentence; those are no topics";
+        let why = "names that the topic model gave were not taken: a sentence (3)";
         match run.await.expect("no panic") {
             Ok(dataset) => {
                 assert!(wanted.is_ok());

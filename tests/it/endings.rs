@@ -23,6 +23,21 @@ fn qa(question: &str) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_adds_to_what_is_all_there_is_complete_without_a_call() {
+    let file = tempfile::NamedTempFile::new().expect("there is room");
+    std::fs::write(file.path(), "{\"question\": \"a\"}\n").expect("there is room");
+    let settings = json!({"append": true, "output": file.path()});
+    let input =
+        input(json!({"topics": ["graphs"], "num_records": 1, "data_factory_config": settings}));
+    let model = FaultyModel::new(1).refused(1.0);
+    let dataset = Pipeline::builder(model).build().generate(input).await;
+    let dataset = dataset.expect("there is nothing to do");
+    let report = dataset.report();
+    assert_eq!((report.accepted, report.requested), (0, 0));
+    assert_eq!(report.outcome, Outcome::Complete);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hopeless_topic_is_given_up_and_reported() {
     let model = FaultyModel::new(1).refused(1.0);
     let error = Pipeline::builder(model)
