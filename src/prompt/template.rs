@@ -408,7 +408,7 @@ mod tests {
         let wrong = [
             ("{{ tpic }}", "`tpic`"),
             ("{% for x in avoided %}{{ x }}{% endfor %}", "`avoided`"),
-            ("{{ topic", "ask"),
+            ("{{ topic", "prompts.request"),
             ("{{ topic | nothing }}", "filter"),
         ];
         for (text, named) in wrong {
@@ -419,7 +419,7 @@ mod tests {
             let error = rendered.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Prompt);
             assert!(error.message().contains(named), "{error}");
-            assert!(error.message().contains("`ask`"), "{error}");
+            assert!(error.message().contains("`prompts.request`"), "{error}");
         }
     }
 
