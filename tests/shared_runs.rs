@@ -19,7 +19,6 @@ mod server;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,12 +44,6 @@ const GIVES_UP_AFTER: Duration = Duration::from_secs(400);
 
 /// Whatever happens, the next answer comes within this time.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
-/// Returns once no other test here that loads the machine is under way, since a signal has to be heard within a second.
-fn alone() -> MutexGuard<'static, ()> {
-    static MACHINE: Mutex<()> = Mutex::new(());
-    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What happens to the processes of a run.
 struct Storm {
@@ -377,7 +370,6 @@ impl Place {
 
 #[test]
 fn a_shared_run_is_exact_whatever_is_killed() {
-    let _alone = alone();
     let storm = match std::env::var(STORM).as_deref() {
         Ok("full") => FULL,
         _ => SMALL,
@@ -423,7 +415,6 @@ fn a_shared_run_is_exact_whatever_is_killed() {
 
 #[test]
 fn a_process_that_stands_by_says_what_it_waits_for_and_how_far_the_run_is() {
-    let _alone = alone();
     let storm = Storm {
         records: 160,
         topics: 16,
@@ -532,7 +523,6 @@ fn what_is_wrong_is_said_without_the_password() {
 
 #[test]
 fn a_run_of_one_process_is_kept_resumed_extended_and_inspected_in_a_database() {
-    let _alone = alone();
     let Some(database) = postgres::server() else {
         return;
     };
@@ -568,7 +558,6 @@ fn a_run_of_one_process_is_kept_resumed_extended_and_inspected_in_a_database() {
 
 #[test]
 fn a_run_whose_database_hangs_hears_each_signal_within_a_second() {
-    let _alone = alone();
     let Some(database) = postgres::server() else {
         return;
     };
@@ -610,13 +599,14 @@ fn a_run_whose_database_hangs_hears_each_signal_within_a_second() {
         thread::sleep(Duration::from_millis(500));
         let signal = || {
             let mut kill = Command::new("kill");
-            kill.args(["-INT", &child.id().to_string()]);
+            // Not SIGINT, which whoever runs tests in the background of a shell has ignored.
+            kill.args(["-TERM", &child.id().to_string()]);
             assert!(kill.status().expect("there is `kill`").success());
         };
         signal();
         let begun = Instant::now();
         let said = || fs::read_to_string(&said).unwrap_or_default();
-        while !said().contains("SIGINT") {
+        while !said().contains("SIGTERM") {
             assert!(begun.elapsed() < Duration::from_secs(1), "{}", said());
             thread::sleep(Duration::from_millis(10));
         }
