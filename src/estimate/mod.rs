@@ -79,7 +79,8 @@ pub(crate) struct Rates {
 ///     .generation_model("openai/gpt-4o-mini")
 ///     .build()?;
 /// let estimate = estimate(&input, &PriceTable::known())?;
-/// assert_eq!(estimate.calls.low, 100);
+/// // Ten records a call, if they fit into an answer.
+/// assert_eq!(estimate.calls.low, 10);
 /// assert!(estimate.cost.is_some_and(|cost| cost.low < cost.likely && cost.likely < cost.high));
 /// # Ok::<(), topicloom::Error>(())
 /// ```
