@@ -105,12 +105,17 @@ impl Shape {
         };
         let crossed = plan.crossed(input.attributes()).topics.into_iter();
         let quotas: Vec<(Topic, u64)> = crossed.map(|it| (it.topic, it.quota)).collect();
+        let wrapped = input.asked_schema().wrapped();
+        let limit = input.generation_parameters().max_tokens.or(most_answer);
+        let limit = limit.map_or(f64::INFINITY, float);
         let per_request = match settings.records_per_request {
             RecordsPerRequest::Fixed(records) => records,
             // More calls in flight go before more records in each.
             learned @ RecordsPerRequest::Auto => {
                 let calls = settings.max_concurrency as u64;
-                allocation.total().div_ceil(calls).clamp(1, learned.most())
+                let fit = count(limit / (FIELD.likely * fields(record_of(&wrapped))).max(1.0));
+                let shared = allocation.total().div_ceil(calls);
+                shared.min(fit).clamp(1, learned.most())
             }
         };
         // A run that learns how many to show begins with none.
@@ -141,7 +146,6 @@ impl Shape {
                 ..AskContext::new(&name, count)
             })
         })?;
-        let wrapped = input.asked_schema().wrapped();
         let text = prompt(stable + ask, wrapped.to_string().len() as u64);
         let shown = mean_shown(quotas.iter().map(|(_, quota)| *quota), per_request, avoid);
         let most_shown = quotas
@@ -150,8 +154,6 @@ impl Shape {
             .max();
         let records = allocation.total();
         let a_call = float(records) / float(fewest.max(1));
-        let limit = input.generation_parameters().max_tokens.or(most_answer);
-        let limit = limit.map_or(f64::INFINITY, float);
         Ok(Self {
             records,
             fewest_calls: float(fewest),
@@ -357,6 +359,22 @@ mod tests {
             "g": {"type": "array", "items": {"type": "string"}, "maxItems": 1},
         }});
         assert!((fields(&schema) - 12.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn where_it_is_learned_a_call_asks_for_as_many_as_there_is_room_for() {
+        let calls = |max_tokens: u64| {
+            let input = json!({"user_instruction": "about the sea", "num_records": 100, "topics": ["tides"],
+                "generation_model_name": "openai/gpt-4o-mini", "output_schema": [{"name": "q", "type": "str"}],
+                "generation_model_kwargs": {"max_tokens": max_tokens}});
+            let input = GenerateByTopicInput::from_json_value(input).expect("it is valid");
+            let prices = crate::llm::price::PriceTable::known();
+            crate::estimate::estimate(&input, &prices)
+                .expect("known")
+                .calls
+                .low
+        };
+        assert_eq!((calls(10), calls(10_000)), (100, 10));
     }
 
     #[test]
