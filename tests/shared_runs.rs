@@ -599,7 +599,7 @@ fn a_run_whose_database_hangs_hears_each_signal_within_a_second() {
         thread::sleep(Duration::from_millis(500));
         let signal = || {
             let mut kill = Command::new("kill");
-            // Not SIGINT, which whoever runs tests in the background of a shell has ignored.
+            // Not SIGINT, which a shell has ignored by what it runs in the background.
             kill.args(["-TERM", &child.id().to_string()]);
             assert!(kill.status().expect("there is `kill`").success());
         };

@@ -84,10 +84,11 @@ impl Refusal {
         }
         let mut is_filtered = false;
         visit(said, &mut |key, value| {
-            let is_result = key.starts_with("content_filter_result");
-            visit(value, &mut |key, value| {
-                is_filtered |= is_result && key == "filtered" && *value == Value::Bool(true);
-            });
+            if key.starts_with("content_filter_result") {
+                visit(value, &mut |key, value| {
+                    is_filtered |= key == "filtered" && *value == Value::Bool(true);
+                });
+            }
         });
         let refuses = matches!(status, 400 | 403 | 422);
         if is_filtered || refuses && self.mentions(FILTER) {
