@@ -8,7 +8,7 @@
 //! The server answers each request after a fixed latency with one record no other answer holds. It lives in a
 //! thread of its own, whose CPU time is read apart from that of the rest of the process. The bare loop is what
 //! one would write without a library: a semaphore, `reqwest`, one record decoded from each answer; no retry, no
-//! validation, no duplicates looked for, no account. Both send the same messages.
+//! validation, no duplicates looked for, no account. Both send the same messages, and allocate as the command does.
 //!
 //! CPU per record is the client's threads' time on a core divided by records. Ideal wall time is
 //! `records / concurrency * latency`. Rounds alternate, and the median of each is shown, since the machine has
@@ -34,6 +34,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use topicloom::llm::providers::{ClientOptions, OpenAiClient};
 use topicloom::{GenerateByTopicInput, Pipeline};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROUNDS: usize = 5;
 

@@ -34,6 +34,9 @@ const TOPICS: u64 = 1_000;
 /// Appends in flight while the journal is written, so that they share writes.
 const TOGETHER: usize = 256;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let records = std::env::args()
         .find_map(|argument| argument.parse().ok())
