@@ -10,7 +10,7 @@ use crate::event::{RunEvent, Warnings};
 use crate::journal::{Log, Noted};
 use crate::llm::layers::{
     Adaptive, Budgeted, ConcurrencyLimited, FirstAnswer, FirstAnswers, Metered, OutputModeFallback,
-    OutputModes, ParameterFallback, Retrying, TimedOut, Traced,
+    OutputModes, ParameterFallback, Retrying, TimedOut, Traced, first_calls,
 };
 use crate::llm::{Backend, LlmClient, Model};
 use crate::report::CallStats;
@@ -31,11 +31,12 @@ pub(super) struct ClientContext {
 impl ClientContext {
     pub(super) fn new(parts: RunParts, log: Log) -> Self {
         let warnings = Arc::new(Warnings::new(parts.plug_ins.observers.clone()));
+        let max_concurrency = parts.settings().max_concurrency;
         let output_modes = OutputModes::new()
-            .first_calls(parts.settings().max_concurrency)
+            .first_calls(first_calls(max_concurrency).min(max_concurrency))
             .on_warning(warnings.listener());
         Self {
-            permits: Arc::new(Semaphore::new(parts.settings().max_concurrency)),
+            permits: Arc::new(Semaphore::new(max_concurrency)),
             calls: Arc::default(),
             warnings,
             parts: Arc::new(parts),

@@ -30,6 +30,7 @@ use crate::guard::{caught, caught_async, task_panicked};
 use crate::input::Settings;
 use crate::journal::{Entry, Line, Log};
 use crate::ledger::{Opened, Task};
+use crate::llm::layers::first_calls;
 use crate::llm::{Capabilities, LlmClient};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
@@ -404,13 +405,16 @@ struct Pace {
     /// order of the tasks, and a task is issued after as many others are settled, each time.
     in_step: bool,
     window: usize,
+    /// The window until an answer has told how many records fit into one.
+    first: usize,
     most_tasks: u64,
 }
 
 impl Pace {
     fn new(settings: &Settings, extent: Extent, capabilities: Capabilities) -> Self {
         let in_step = capabilities.repeats_itself || settings.max_concurrency == 1;
-        let window = calls_at_once(settings, capabilities).saturating_mul(TASKS_PER_PERMIT);
+        let calls = calls_at_once(settings, capabilities);
+        let window = calls.saturating_mul(TASKS_PER_PERMIT);
         let (window, most_tasks) = match extent {
             Extent::Preview(tasks) => (1, tasks),
             Extent::Whole | Extent::DryRun => (window, u64::MAX),
@@ -418,6 +422,7 @@ impl Pace {
         Self {
             in_step,
             window,
+            first: first_calls(calls).min(calls).min(window),
             most_tasks,
         }
     }
@@ -486,7 +491,13 @@ impl Tasks {
         } else {
             0
         };
-        let window = if self.is_cold { 1 } else { self.pace.window };
+        let window = if self.is_cold {
+            1
+        } else if state.ledger.learns_from_first() {
+            self.pace.first
+        } else {
+            self.pace.window
+        };
         self.workers.len() + unsettled < window
             && state.ledger.next_task() < self.pace.most_tasks
             && state.outbox.len() < MOST_WAITING

@@ -147,10 +147,20 @@ impl RunState {
             shown,
             examples,
             is_adopted: false,
-            max_tokens: self.limits.raised(task.topic, task.wanted),
+            max_tokens: self.output_limit(&task),
             turn_to_append,
             task,
         }
+    }
+
+    /// Returns the output limit of a task, where it is another than the parameters have.
+    fn output_limit(&self, task: &Task) -> Option<u64> {
+        let limit = self.limits.raised(task.topic, task.wanted);
+        let most = limit.or_else(|| self.limits.of(task.topic));
+        let after_loops = self.ledger.limit_after_loops(task.wanted);
+        after_loops
+            .filter(|tight| most.is_none_or(|most| *tight < most))
+            .or(limit)
     }
 
     /// Books a task of the journal, and what came of it.

@@ -220,6 +220,16 @@ impl Ledger {
         self.sizes.next(self.open_records, share)
     }
 
+    /// Whether the next task would ask for more records if it were known that they fit into an answer.
+    pub(crate) fn learns_from_first(&self) -> bool {
+        self.sizes.is_unknown() && self.open_records > self.rules.most_tasks
+    }
+
+    /// Returns the output limit of a request for this many records, where models have lost themselves in loops.
+    pub(crate) fn limit_after_loops(&self, records: u64) -> Option<u64> {
+        self.sizes.limit(records)
+    }
+
     /// Books a task that a journal tells of as in flight.
     ///
     /// # Errors

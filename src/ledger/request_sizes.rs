@@ -1,5 +1,6 @@
 //! How many records are asked for at once: as many as fit into an answer, learned from the answers of each model.
 
+use std::mem;
 use std::sync::Arc;
 
 use crate::input::RecordsPerRequest;
@@ -19,6 +20,11 @@ const LATEST_DEVIATION: f64 = 0.25;
 
 /// Cuts in a row that are taken for loops. Where there are more, fewer records are of use whatever the reason is.
 const MOST_LOOPS: u32 = 1;
+
+/// Loops of a model after which its answers get no more room than records need, and what that is beside what they are left
+/// room for: a loop goes on for as long as it may.
+const LOOPS_BEFORE_LIMIT: u32 = 2;
+const LOOP_HEADROOM: f64 = 1.5;
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,14 +79,25 @@ impl RequestSizes {
 
     /// Returns how many records to ask for, where `open` are open in all and `tasks` may share them.
     pub(super) fn next(&self, open: u64, tasks: u64) -> u64 {
-        let heard = |model: &&ModelSize| self.answers - model.latest <= FORGOTTEN_AFTER;
-        let fits = self.models.iter().filter(heard).map(ModelSize::fits).min();
+        let fits = self.heard().map(ModelSize::fits).min();
         let fits = fits.unwrap_or_else(|| self.first());
         match self.rule {
             RecordsPerRequest::Fixed(_) => fits,
             // Several small requests at once bring the records sooner than one large one.
             RecordsPerRequest::Auto => fits.min(open.div_ceil(tasks)),
         }
+    }
+
+    /// Returns the output limit of a request for this many records, where models have lost themselves in loops.
+    pub(super) fn limit(&self, records: u64) -> Option<u64> {
+        let limits = self.heard().map(|model| model.limit(records));
+        limits.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    /// Returns the models that answered lately.
+    fn heard(&self) -> impl Iterator<Item = &ModelSize> {
+        let heard = |model: &&ModelSize| self.answers - model.latest <= FORGOTTEN_AFTER;
+        self.models.iter().filter(heard)
     }
 
     /// Takes note of an answer.
@@ -106,6 +123,11 @@ impl RequestSizes {
         }
     }
 
+    /// Whether the size is to be learned and no answer has come yet.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.rule == RecordsPerRequest::Auto && self.answers == 0
+    }
+
     fn first(&self) -> u64 {
         match self.rule {
             RecordsPerRequest::Fixed(records) => records,
@@ -123,7 +145,10 @@ struct ModelSize {
     size: u64,
     /// Whole answers since the last cut; `None` before the first one.
     whole_since_cut: Option<u32>,
+    /// Those in a row.
     loops: u32,
+    /// Those since an answer was cut off that was none.
+    all_loops: u32,
     /// Tokens of a record, and how much they vary.
     record: Option<(f64, f64)>,
     reasoning: f64,
@@ -139,6 +164,7 @@ impl ModelSize {
             size,
             whole_since_cut: None,
             loops: 0,
+            all_loops: 0,
             record: None,
             reasoning: 0.0,
             room: None,
@@ -157,9 +183,27 @@ impl ModelSize {
         clippy::cast_sign_loss
     )] // Some thousand tokens.
     fn fits_by_length(&self) -> Option<u64> {
-        let (mean, deviation) = self.record?;
         let room = self.room? as f64 - self.reasoning;
-        Some(((room / (mean + HEADROOM * deviation)) as u64).max(1))
+        Some(((room / self.record_room()?) as u64).max(1))
+    }
+
+    /// Returns the tokens that a record is left room for.
+    fn record_room(&self) -> Option<f64> {
+        let (mean, deviation) = self.record?;
+        Some(mean + HEADROOM * deviation)
+    }
+
+    /// Returns the output limit of a request for this many records. How long a model thinks is not limited.
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )] // Some thousand tokens.
+    fn limit(&self, records: u64) -> Option<u64> {
+        if self.all_loops < LOOPS_BEFORE_LIMIT || self.reasoning > 0.0 {
+            return None;
+        }
+        Some((self.record_room()? * LOOP_HEADROOM * records as f64).ceil() as u64)
     }
 
     fn saw(&mut self, answer: &AnswerSize<'_>, rule: RecordsPerRequest) {
@@ -167,7 +211,8 @@ impl ModelSize {
         match answer.end {
             AnswerEnd::Whole => self.whole(answer, rule.most()),
             AnswerEnd::Unusable if rule == RecordsPerRequest::Auto => self.halve(answer.asked),
-            AnswerEnd::Unusable | AnswerEnd::Declined | AnswerEnd::CutAndRaised => {}
+            AnswerEnd::Unusable | AnswerEnd::Declined => {}
+            AnswerEnd::CutAndRaised => self.all_loops = 0,
             AnswerEnd::Cut | AnswerEnd::Loop => self.cut(answer),
         }
     }
@@ -207,6 +252,11 @@ impl ModelSize {
     }
 
     fn cut(&mut self, answer: &AnswerSize<'_>) {
+        if answer.end == AnswerEnd::Loop {
+            self.all_loops += 1;
+        } else if mem::take(&mut self.all_loops) >= LOOPS_BEFORE_LIMIT {
+            return;
+        }
         // An answer of records that have room is no longer for want of it.
         let has_room = self
             .fits_by_length()

@@ -19,8 +19,10 @@ struct Writer {
     /// The calls whose answers go round in circles until they are cut off.
     loops: HashSet<usize>,
     tells_usage: bool,
-    /// What each call asked for, and how its answer ended.
-    calls: Arc<Mutex<Vec<(u64, FinishReason)>>>,
+    /// From this call on a record has this many tokens.
+    longer: Option<(usize, u64)>,
+    /// What each call asked for, the room that it had, and how its answer ended.
+    calls: Arc<Mutex<Vec<(u64, u64, FinishReason)>>>,
 }
 
 impl Writer {
@@ -30,18 +32,29 @@ impl Writer {
             room,
             loops: HashSet::new(),
             tells_usage: true,
+            longer: None,
             calls: Arc::default(),
         }
     }
 
     fn asked(&self) -> Vec<u64> {
         let calls = self.calls.lock().expect("no panic");
-        calls.iter().map(|(asked, _)| *asked).collect()
+        calls.iter().map(|(asked, ..)| *asked).collect()
+    }
+
+    fn rooms(&self) -> Vec<u64> {
+        let calls = self.calls.lock().expect("no panic");
+        calls.iter().map(|(_, room, _)| *room).collect()
+    }
+
+    fn loops_made(&self) -> usize {
+        let calls = self.calls.lock().expect("no panic").len();
+        self.loops.iter().filter(|call| **call < calls).count()
     }
 
     fn cuts(&self) -> usize {
         let calls = self.calls.lock().expect("no panic");
-        let cut = |(_, end): &&(u64, FinishReason)| *end == FinishReason::Length;
+        let cut = |(_, _, end): &&(u64, u64, FinishReason)| *end == FinishReason::Length;
         calls.iter().filter(cut).count()
     }
 }
@@ -60,14 +73,19 @@ impl LlmClient for Writer {
         let room = request.parameters.max_tokens.unwrap_or(self.room);
         let call = self.calls.lock().expect("no panic").len();
         let is_loop = self.loops.contains(&call);
-        let fits = room / self.tokens_per_record;
+        let longer = self.longer.filter(|(from, _)| call >= *from);
+        let each = longer.map_or(self.tokens_per_record, |(_, tokens)| tokens);
+        let fits = room / each;
         let is_cut = is_loop || fits < wanted;
         let end = if is_cut {
             FinishReason::Length
         } else {
             FinishReason::Stop
         };
-        self.calls.lock().expect("no panic").push((wanted, end));
+        self.calls
+            .lock()
+            .expect("no panic")
+            .push((wanted, room, end));
         tokio::time::sleep(Duration::from_secs(1)).await;
         let number = |place: u64| if is_loop { place % 2 } else { place };
         let whole = if is_cut { fits } else { wanted };
@@ -79,11 +97,7 @@ impl LlmClient for Writer {
             text.truncate(text.len() - 2);
             text.push_str(r#",{"question":"w"#);
         }
-        let tokens = if is_cut {
-            room
-        } else {
-            whole * self.tokens_per_record
-        };
+        let tokens = if is_cut { room } else { whole * each };
         let answer = ChatResponse::new(text).with_finish_reason(end);
         Ok(if self.tells_usage {
             answer.with_usage(Usage::new(50, tokens))
@@ -135,6 +149,40 @@ async fn an_answer_that_loops_is_no_lack_of_room() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_model_that_loops_again_and_again_gets_no_more_room_than_records_need() {
+    for records in [json!(5), json!("auto")] {
+        let model = Writer {
+            loops: (5..200).step_by(4).collect(),
+            ..Writer::new(60, 8_000)
+        };
+        let config = json!({"max_concurrency": 1, "records_per_request": records});
+        assert_eq!(make(&model, input(200, &config, None)).await.len(), 200);
+        let rooms = model.rooms();
+        let at_will = rooms.iter().filter(|room| **room == 8_000).count();
+        assert!(at_will <= 12 && rooms.len() > 25, "{records}: {rooms:?}");
+        let most = rooms.iter().filter(|room| **room < 8_000).max();
+        assert!(most.is_some_and(|most| *most <= 10 * 60 * 2), "{rooms:?}");
+        assert_eq!(model.cuts(), model.loops_made(), "nothing else is cut off");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_cut_off_after_loops_and_is_none_gets_its_room_back() {
+    let model = Writer {
+        loops: HashSet::from([2, 3]),
+        longer: Some((8, 300)),
+        ..Writer::new(60, 8_000)
+    };
+    let config = json!({"max_concurrency": 1, "records_per_request": 5});
+    assert_eq!(make(&model, input(100, &config, None)).await.len(), 100);
+    let rooms = model.rooms();
+    assert!(rooms[5] < 1_000 && rooms[8] < 1_000, "{rooms:?}");
+    // The call after it was in flight already.
+    assert!(rooms[10..].iter().all(|room| *room == 8_000), "{rooms:?}");
+    assert_eq!(model.cuts(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn as_many_are_asked_for_as_fit() {
     for (tokens, max_tokens, fits) in [(60, 1_000, 10), (90, 300, 3), (150, 200, 1)] {
         let model = Writer::new(tokens, u64::MAX);
@@ -172,16 +220,12 @@ async fn few_records_are_spread_over_the_calls_that_are_free() {
     let config = json!({"max_concurrency": 10, "records_per_request": "auto"});
     let started = tokio::time::Instant::now();
     make(&model, input(220, &config, None)).await;
-    // Twenty tasks at a time, ten of them as calls: of one record each, then of two, of four, and then of what is left for ten.
+    // Eight calls of one record each tell how long one is. Then twenty tasks at a time, ten of them as calls: of two records, of
+    // four, and then of what is left for ten.
     let asked = model.asked();
-    assert!(asked.len() <= 75, "{asked:?}");
-    assert!(asked.len().is_multiple_of(10), "no call is idle: {asked:?}");
-    let took = started.elapsed();
-    assert_eq!(
-        took,
-        Duration::from_secs(asked.len() as u64 / 10),
-        "{asked:?}"
-    );
+    assert!(asked.len() <= 60, "{asked:?}");
+    assert_eq!(asked.iter().filter(|asked| **asked == 1).count(), 8);
+    assert_eq!(started.elapsed(), Duration::from_secs(7), "{asked:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,7 +244,7 @@ async fn a_resumed_run_asks_for_as_many_as_one_that_was_not_interrupted() {
             loops: HashSet::from([9]),
             ..Writer::new(130, 1_000)
         };
-        let before = vec![(0, FinishReason::Stop); calls_before];
+        let before = vec![(0, 0, FinishReason::Stop); calls_before];
         *model.calls.lock().expect("no panic") = before;
         let pipeline = Pipeline::builder(model).journal(journal.clone()).build();
         pipeline

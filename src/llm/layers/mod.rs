@@ -49,6 +49,7 @@ pub(crate) use output_modes::UnprovenModes;
 pub use output_modes::{OutputModeFallback, OutputModes};
 pub use parameter_fallback::ParameterFallback;
 pub use rate_limited::RateLimited;
+pub(crate) use rate_limiter::first_calls;
 pub use rate_limiter::{RateLimiter, RateLimiterStatus};
 pub use recorded::{Recorded, Replayed};
 pub use retrying::Retrying;

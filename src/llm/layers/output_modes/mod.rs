@@ -60,8 +60,11 @@ impl Gate {
     }
 }
 
-/// Calls in flight in a mode that was never answered: as many as a run starts with.
+/// Calls in flight in a mode that was never answered.
 const FIRST_CALLS: usize = 8;
+
+/// No run begins with more calls, so no more need be held back.
+const MOST_FIRST_CALLS: usize = 32;
 
 /// Schemas of a family whose formats are kept: one for each number of records, and for each value that a field is to have.
 const MOST_FORMATS: usize = 1_024;
@@ -87,11 +90,11 @@ impl OutputModes {
         }
     }
 
-    /// Sets how many calls at most are made at once for a schema before one of them was answered. The default is 8, and
-    /// more than that are not made: what is refused is refused to each.
+    /// Sets how many calls at most are made at once for a schema before one of them was answered. The default is 8, the
+    /// most 32: what is refused is refused to each.
     #[must_use]
     pub fn first_calls(mut self, calls: usize) -> Self {
-        self.first_calls = calls.clamp(1, FIRST_CALLS);
+        self.first_calls = calls.clamp(1, MOST_FIRST_CALLS);
         self
     }
 

@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use self::bucket::Bucket;
 pub(super) use self::state::Rules;
 use self::state::{End, State, Step, Ticket};
+pub(crate) use self::window::first_calls;
 use crate::error::Result;
 use crate::llm::{ChatRequest, ChatResponse};
 

@@ -70,6 +70,11 @@ pub(super) struct Sample {
     pub(super) in_flight: usize,
 }
 
+/// Returns how many calls a run begins with that may have this many in flight.
+pub(crate) fn first_calls(max_concurrency: usize) -> usize {
+    (max_concurrency / FIRST_SHARE).clamp(*FIRST.start(), *FIRST.end())
+}
+
 impl Default for Window {
     fn default() -> Self {
         Self::starting(0)
@@ -80,7 +85,7 @@ impl Window {
     /// Creates the window of a run that may have this many calls in flight.
     #[allow(clippy::cast_precision_loss)] // At most 32.
     pub(super) fn starting(max_concurrency: usize) -> Self {
-        let first = (max_concurrency / FIRST_SHARE).clamp(*FIRST.start(), *FIRST.end()) as f64;
+        let first = first_calls(max_concurrency) as f64;
         Self {
             size: first,
             threshold: f64::INFINITY,
