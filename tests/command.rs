@@ -1163,6 +1163,8 @@ fn an_export_of_an_incomplete_run_says_how_many_there_are() {
         "data.jsonl",
         "--set",
         "max_calls=9",
+        "--set",
+        "records_per_request=1",
     ];
     assert_eq!(place.runs(&run).status.code(), Some(3));
     let output = place.runs(&["export", "run.journal", "-o", "so-far.jsonl"]);
