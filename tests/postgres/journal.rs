@@ -5,8 +5,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use topicloom::ErrorKind;
-use topicloom::journal::{Entry, Journal, PostgresJournal, PostgresOptions, PostgresReader};
+use topicloom::journal::{
+    CallNote, CallOf, Entry, Journal, LostCalls, PostgresJournal, PostgresOptions, PostgresReader,
+};
 use topicloom::llm::UnconfirmedCost;
+use topicloom::llm::price::Usd;
 use topicloom::report::Outcome;
 use topicloom::testing::conformance;
 
@@ -30,6 +33,44 @@ async fn the_journal_keeps_its_promises() {
     let url = server.database().await;
     conformance::journal(async || PostgresJournal::connect(&url, "a run; DROP TABLE \"x\"").await)
         .await;
+}
+
+#[tokio::test]
+async fn calls_that_are_noted_outlive_the_process_and_are_read_in_their_place() {
+    let Some(server) = server() else { return };
+    let url = server.database().await;
+    let note = |task, tokens| {
+        let most = UnconfirmedCost::new(1, tokens, Usd::ZERO);
+        CallNote::new(CallOf::Task(task), most)
+    };
+    let first = PostgresJournal::connect(&url, "run").await.unwrap();
+    first.append(ended(Outcome::Short)).await.unwrap();
+    for (task, tokens) in [(0, 600), (1, 70)] {
+        first.note(note(task, tokens)).await.unwrap();
+    }
+    first.append(ended(Outcome::Failed)).await.unwrap();
+    first.note(note(2, 8)).await.unwrap();
+    drop(first);
+    let second = PostgresJournal::connect(&url, "run").await.unwrap();
+    second.note(note(3, 9)).await.unwrap();
+    let expected = [
+        ended(Outcome::Short),
+        Entry::Called(note(0, 600)),
+        Entry::Called(note(1, 70)),
+        ended(Outcome::Failed),
+        Entry::Called(note(2, 8)),
+        Entry::Called(note(3, 9)),
+    ];
+    assert_eq!(read(&second).await, expected);
+    let mut lost = LostCalls::default();
+    expected.iter().for_each(|entry| lost.take(entry));
+    assert_eq!(lost.most().tokens, 17);
+    // As many as there are entries in a page, and more.
+    join_all((0..300).map(|task| second.note(note(10 + task, 1)))).await;
+    join_all((0..300).map(|_| second.append(ended(Outcome::Short)))).await;
+    let found = read(&second).await;
+    assert_eq!(found.len(), 6 + 600);
+    assert!(matches!(found[305], Entry::Called(_)) && found[306] == ended(Outcome::Short));
 }
 
 #[tokio::test]
@@ -61,7 +102,7 @@ async fn the_tables_are_made_once_however_many_come_at_the_same_time() {
     let steps = client
         .query("SELECT version FROM topicloom.migrations", &[])
         .await;
-    assert_eq!(steps.unwrap().len(), 2);
+    assert_eq!(steps.unwrap().len(), 3);
 }
 
 #[tokio::test]

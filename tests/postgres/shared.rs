@@ -360,7 +360,8 @@ async fn failed_calls_are_tried_again_and_accounted_for() {
 async fn a_cap_holds_for_all_together() {
     let Some(server) = server() else { return };
     let url = server.database().await;
-    let capped = input(60).to_builder().max_calls(15).build().unwrap();
+    let capped = input(60).to_builder().max_calls(15).records_per_request(1);
+    let capped = capped.build().unwrap();
     let models = [Held::free(), Held::free()];
     let run = SharedRun::create(&url, "run", capped).await.unwrap();
     let run = with_model(run, models[0].clone());

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 const STEPS: &[&str] = &[
     include_str!("migrations/0001_runs.sql"),
     include_str!("migrations/0002_accepted.sql"),
+    include_str!("migrations/0003_notes.sql"),
 ];
 
 /// The lock under which steps are taken: "topiclom" in ASCII, a number as good as any.
@@ -103,8 +104,9 @@ mod tests {
         assert!(!is_current(None).unwrap());
         assert!(!is_current(Some(0)).unwrap());
         assert!(!is_current(Some(1)).unwrap());
-        assert!(is_current(Some(2)).unwrap());
-        let error = is_current(Some(3)).unwrap_err();
-        assert!(error.message().contains("version 3"), "{error}");
+        assert!(!is_current(Some(2)).unwrap());
+        assert!(is_current(Some(3)).unwrap());
+        let error = is_current(Some(4)).unwrap_err();
+        assert!(error.message().contains("version 4"), "{error}");
     }
 }

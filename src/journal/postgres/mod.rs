@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
 
 use self::writer::Writer;
-use super::{Entry, Journal};
+use super::{CallNote, Entry, Journal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::TaskRef;
 
@@ -217,6 +217,14 @@ impl Journal for PostgresJournal {
 
     async fn append(&self, entry: Entry) -> Result<u64> {
         self.writer()?.append(entry).await
+    }
+
+    async fn note(&self, call: CallNote) -> Result<()> {
+        // The calls of a shared run are leases, which outlive a process by themselves.
+        if self.0.is_shared {
+            return Ok(());
+        }
+        self.writer()?.note(call).await
     }
 
     async fn outstanding(&self) -> Result<Vec<TaskRef>> {

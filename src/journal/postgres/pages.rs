@@ -62,22 +62,47 @@ async fn page(link: &Link, run: &RunId, place: &mut Place) -> Result<Vec<Result<
     if rows.is_empty() {
         return Err(damaged(run, place.next, "an entry is missing"));
     }
+    let read_here = i64::try_from(rows.len()).unwrap_or(MOST_ENTRIES);
+    let last = place.next + read_here - 1;
+    let is_end = last + 1 >= place.end;
+    let mut notes = notes(link, run, place.next, last + i64::from(is_end)).await?;
     let mut bytes = 0;
-    let mut entries = Vec::with_capacity(rows.len());
+    let mut entries = Vec::with_capacity(rows.len() + notes.len());
     for row in rows {
         let (number, body): (i64, &[u8]) = (row.get(0), row.get(1));
+        let before = notes
+            .iter()
+            .take_while(|(place, _)| *place <= number)
+            .count();
+        entries.extend(notes.drain(..before).map(|(_, note)| note));
         if number != place.next {
             return Err(damaged(run, place.next, "an entry is missing"));
         }
         bytes += i64::try_from(body.len()).unwrap_or(PAGE);
-        let entry = serde_json::from_slice(body);
-        // Not the cause: it may quote what it stumbled over.
-        entries.push(entry.map_err(|_| damaged(run, number, "an entry cannot be read")));
+        entries.push(read(run, number, body));
         place.next += 1;
     }
-    let average = bytes / i64::try_from(entries.len()).unwrap_or(1) + 1;
+    let average = bytes / read_here + 1;
+    entries.extend(notes.into_iter().map(|(_, note)| note));
     place.entries = (PAGE / average).clamp(1, MOST_ENTRIES);
     Ok(entries)
+}
+
+/// Returns the notes that were written when there were so many entries, up to so many.
+async fn notes(link: &Link, run: &RunId, from: i64, to: i64) -> Result<Vec<(i64, Result<Entry>)>> {
+    let sql = "SELECT place, body FROM topicloom.notes
+        WHERE run = $1 AND place >= $2 AND place <= $3 ORDER BY place, term, number";
+    let rows = link.query(sql, &[&run.as_str(), &from, &to]).await?;
+    let note = |row: &tokio_postgres::Row| {
+        let place = row.get(0);
+        (place, read(run, place, row.get(1)))
+    };
+    Ok(rows.iter().map(note).collect())
+}
+
+fn read(run: &RunId, number: i64, body: &[u8]) -> Result<Entry> {
+    // Not the cause: it may quote what it stumbled over.
+    serde_json::from_slice(body).map_err(|_| damaged(run, number, "an entry cannot be read"))
 }
 
 fn damaged(run: &RunId, number: i64, what: &'static str) -> Error {

@@ -13,7 +13,7 @@ use super::link::{Leadership, Link, in_use, lost, superseded};
 use super::pages;
 use super::run_id::{Channel, RunId};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::Entry;
+use crate::journal::{CallNote, Entry};
 
 /// Entries and bytes that are written together at most. A group this large costs no less an entry if it grows, and is
 /// sent within the time limit of a statement over a slow line.
@@ -37,6 +37,7 @@ pub(super) struct Writer {
 
 enum Command {
     Append(Appended, oneshot::Sender<Result<u64, Refusal>>),
+    Note(Vec<u8>, oneshot::Sender<Result<(), Refusal>>),
     Close(oneshot::Sender<Result<(), Refusal>>),
 }
 
@@ -93,6 +94,7 @@ impl Writer {
             link,
             leadership: Arc::clone(&leadership),
             next,
+            next_note: 0,
             refusal: None,
         };
         // The one owner of the connection that holds the lock; it ends with the last handle.
@@ -119,6 +121,14 @@ impl Writer {
         let appended = Appended::new(&entry)?;
         let (told, outcome) = oneshot::channel();
         self.send(Command::Append(appended, told)).await?;
+        self.outcome(outcome).await
+    }
+
+    /// Writes a note, and waits until the server has it.
+    pub(super) async fn note(&self, call: CallNote) -> Result<()> {
+        let body = json(&Entry::Called(call))?;
+        let (told, outcome) = oneshot::channel();
+        self.send(Command::Note(body, told)).await?;
         self.outcome(outcome).await
     }
 
@@ -202,6 +212,8 @@ struct Writing {
     link: Link,
     leadership: Arc<Leadership>,
     next: i64,
+    /// Notes of this term so far.
+    next_note: i64,
     /// Ends the journal: nothing is appended after what could not be written.
     refusal: Option<Refusal>,
 }
@@ -214,8 +226,13 @@ struct Group {
     tasks: Vec<i64>,
     keys: Vec<i64>,
     input: Option<Vec<u8>>,
+    /// Entries before each note, its own number, and what it says.
+    places: Vec<i64>,
+    note_numbers: Vec<i64>,
+    notes: Vec<Vec<u8>>,
     bytes: usize,
     waiting: Vec<oneshot::Sender<Result<u64, Refusal>>>,
+    noting: Vec<oneshot::Sender<Result<(), Refusal>>>,
 }
 
 impl Writing {
@@ -228,6 +245,10 @@ impl Writing {
                 match command {
                     Command::Append(appended, waiting) => {
                         group.add(&mut self.next, appended, waiting);
+                    }
+                    Command::Note(body, waiting) => {
+                        group.note(self.next, self.next_note, body, waiting);
+                        self.next_note += 1;
                     }
                     Command::Close(waiting) => closing = Some(waiting),
                 }
@@ -247,7 +268,7 @@ impl Writing {
 
     async fn write(&mut self, group: Group) {
         if self.refusal.is_none()
-            && !group.numbers.is_empty()
+            && !group.is_empty()
             && let Err(error) = self.commit(&group).await
         {
             self.refusal = Some(Arc::new(error));
@@ -260,10 +281,18 @@ impl Writing {
             // A run that was stopped does not wait any more.
             let _ = waiting.send(outcome);
         }
+        for waiting in group.noting {
+            let outcome = self
+                .refusal
+                .as_ref()
+                .map_or(Ok(()), |it| Err(Arc::clone(it)));
+            let _ = waiting.send(outcome);
+        }
     }
 
     /// Writes a group in one statement, and so in one transaction. Nothing is written where the term is another's; what
-    /// was written and not confirmed is not written twice, since nobody else gives out these numbers.
+    /// was written and not confirmed is not written twice, since nobody else gives out these numbers. Notes alone do not wait
+    /// for the server's disk.
     async fn commit(&self, group: &Group) -> Result<()> {
         let sql = "WITH writer AS (
                 UPDATE topicloom.runs SET entries = greatest(entries, $3), input = coalesce($8, input)
@@ -273,11 +302,17 @@ impl Writing {
                 SELECT writer.id, entry.number, entry.body
                 FROM writer, unnest($4::bigint[], $5::bytea[]) AS entry(number, body)
                 ON CONFLICT DO NOTHING
+            ), noted AS (
+                INSERT INTO topicloom.notes (run, place, term, number, body)
+                SELECT writer.id, note.place, $2, note.number, note.body
+                FROM writer, unnest($9::bigint[], $10::bigint[], $11::bytea[]) AS note(place, number, body)
+                ON CONFLICT DO NOTHING
             ), settled AS (
                 DELETE FROM topicloom.leases USING writer
                 WHERE run = writer.id AND (task = ANY ($6::bigint[]) OR key = ANY ($7::bigint[]))
             )
-            SELECT count(*) FROM writer";
+            SELECT (SELECT count(*) FROM writer),
+                CASE WHEN cardinality($4) = 0 THEN set_config('synchronous_commit', 'off', true) END";
         let row = self
             .link
             .query_one(
@@ -291,6 +326,9 @@ impl Writing {
                     &group.tasks,
                     &group.keys,
                     &group.input,
+                    &group.places,
+                    &group.note_numbers,
+                    &group.notes,
                 ],
             )
             .await?;
@@ -336,8 +374,26 @@ impl Group {
         self.waiting.push(waiting);
     }
 
+    fn note(
+        &mut self,
+        place: i64,
+        number: i64,
+        body: Vec<u8>,
+        waiting: oneshot::Sender<Result<(), Refusal>>,
+    ) {
+        self.places.push(place);
+        self.note_numbers.push(number);
+        self.bytes += body.len();
+        self.notes.push(body);
+        self.noting.push(waiting);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.numbers.is_empty() && self.notes.is_empty()
+    }
+
     fn is_full(&self) -> bool {
-        self.numbers.len() >= LARGEST_GROUP || self.bytes >= LARGEST_BYTES
+        self.numbers.len() + self.notes.len() >= LARGEST_GROUP || self.bytes >= LARGEST_BYTES
     }
 }
 
