@@ -21,10 +21,11 @@ const LATEST_DEVIATION: f64 = 0.25;
 /// Cuts in a row that are taken for loops. Where there are more, fewer records are of use whatever the reason is.
 const MOST_LOOPS: u32 = 1;
 
-/// Loops of a model after which its answers get no more room than records need, and what that is beside what they are left
-/// room for: a loop goes on for as long as it may.
+/// Loops of a model after which its answers get no more room than records need: a loop goes on for as long as it may.
 const LOOPS_BEFORE_LIMIT: u32 = 2;
-const LOOP_HEADROOM: f64 = 1.5;
+
+/// Records that there is room for even then: one alone may be far longer than most, and is lost if it is cut off.
+const LEAST_ROOM: u64 = 2;
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,7 +204,7 @@ impl ModelSize {
         if self.all_loops < LOOPS_BEFORE_LIMIT || self.reasoning > 0.0 {
             return None;
         }
-        Some((self.record_room()? * LOOP_HEADROOM * records as f64).ceil() as u64)
+        Some((self.record_room()? * records.max(LEAST_ROOM) as f64).ceil() as u64)
     }
 
     fn saw(&mut self, answer: &AnswerSize<'_>, rule: RecordsPerRequest) {
