@@ -101,7 +101,13 @@ fn is_placeholder(text: &str, name: &str) -> bool {
         return false;
     }
     let bare = lower.trim_matches(|c: char| c.is_whitespace() || "<>[](){}.…!:\"'*_".contains(c));
-    if bare.is_empty()
+    // Dots or lines where something belongs, not a pattern such as `".*"`.
+    let marks = text.trim_matches(|c: char| c.is_whitespace() || "<>[](){}\"'".contains(c));
+    let of_dots = |c: char| if c == '…' { '.' } else { c };
+    let mut marks = marks.chars().filter(|c| !c.is_whitespace()).map(of_dots);
+    let first = marks.next();
+    let is_blank = marks.all(|c| Some(c) == first);
+    if bare.is_empty() && is_blank
         || ALONE.contains(&bare)
         || (text.starts_with('<') && text.ends_with('>') && !text.contains("</"))
     {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use topicloom::dedup::{
-    AnyDeduplicator, AnyFingerprint, AnyMemory, DeduplicatorExt, ExactDuplicates, Fields, Match,
-    NearDuplicates, Reference, SemanticDuplicates,
+    AnyDeduplicator, AnyFingerprint, AnyMemory, DeduplicatorExt, Fields, Match, NearDuplicates,
+    Reference, SemanticDuplicates,
 };
 use topicloom::embedding::Batched;
 use topicloom::input::Rows;
@@ -89,9 +89,7 @@ impl Check {
             [] => Fields::Deciding,
             _ => Fields::All,
         };
-        let near = ExactDuplicates::default()
-            .compare(deciding.clone())
-            .then(NearDuplicates::default().compare(deciding.clone()));
+        let near = NearDuplicates::default().compare(deciding.clone());
         let deduplicator = match &args.semantic {
             None => near.into(),
             Some(model) => {

@@ -22,6 +22,8 @@ pub(super) struct Label {
     pub(super) is_link: bool,
     /// It is that of the phrase before: "between cats and dogs".
     pub(super) is_carried: bool,
+    /// How many phrases of the sentence it has opened before: "noon in Rome, in Lima" is not "noon in Lima, in Rome".
+    pub(super) earlier: u64,
 }
 
 /// How far a phrase has gone to say something passively.
@@ -71,7 +73,8 @@ impl Phrase {
             self.clear();
             return None;
         }
-        let mut phrase = mix(place, self.label.map_or(0, |label| label.word));
+        let label = self.label.map_or(0, |label| mix(label.earlier, label.word));
+        let mut phrase = mix(place, label);
         let mut sum = 0_u64;
         if let Some(label) = self.label.filter(|label| !label.is_link) {
             sum = mix(place, label.word);

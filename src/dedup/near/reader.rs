@@ -4,8 +4,8 @@ use super::hashed::hash;
 use super::phrase::Phrase;
 use super::reading::Reading;
 use super::sentences::write;
-use super::text::{is_code, normalised};
-use super::tokens::{Tokens, squeezed};
+use super::text::{is_code, is_symbolic, normalised};
+use super::tokens::{Tokens, code, squeezed};
 use crate::dedup::fold::fold_case;
 
 /// Reads texts; its buffers serve one after the other.
@@ -23,6 +23,9 @@ impl Reader {
             return;
         }
         if is_code(&text) {
+            return reading.add_exact(place, code(&text));
+        }
+        if is_symbolic(&text) {
             return reading.add_exact(place, squeezed(&text));
         }
         self.tokens.read(&text);

@@ -25,6 +25,7 @@ pub(super) fn write(tokens: &[Token], place: u64, phrase: &mut Phrase, reading: 
         progress: Progress::default(),
         phrase,
         phrases: Vec::new(),
+        labels: Vec::new(),
         order: 0,
         order_at_start: 0,
         words_at_start,
@@ -89,6 +90,7 @@ impl<'a> Text<'a> {
         let (mut frame, mut states, mut begins, mut labelled) = (false, false, true, false);
         // An auxiliary asks where it is the very first word: "was it late", not "it was late".
         let mut first = true;
+        let mut of_person = false;
         for token in &self.tokens[from..] {
             let role = match token {
                 Token::End { asks: true } => return Mood::Asks,
@@ -108,9 +110,9 @@ impl<'a> Text<'a> {
             let was_first = std::mem::take(&mut first);
             match role {
                 Some(Role::Please) => return Mood::Asks,
-                Some(Role::Open | Role::Ask | Role::How | Role::Lead | Role::Imperative)
-                    if begins =>
-                {
+                Some(Role::Open | Role::Ask | Role::How) if begins => return Mood::Asks,
+                // "I work" is no order to work.
+                Some(Role::Lead | Role::Imperative) if begins && !of_person => {
                     return Mood::Asks;
                 }
                 Some(Role::Passive | Role::Was | Role::Auxiliary | Role::Did | Role::Modal)
@@ -119,14 +121,8 @@ impl<'a> Text<'a> {
                     return Mood::Asks;
                 }
                 Some(Role::Frame) => frame = true,
-                Some(
-                    Role::Drop
-                    | Role::Person
-                    | Role::Passive
-                    | Role::Was
-                    | Role::Auxiliary
-                    | Role::Did,
-                ) => {}
+                Some(Role::Person) => of_person |= was_first,
+                Some(Role::Drop | Role::Passive | Role::Was | Role::Auxiliary | Role::Did) => {}
                 _ => {
                     labelled |= begins && matches!(role, Some(Role::Label | Role::Link));
                     begins = false;
@@ -143,6 +139,15 @@ impl<'a> Text<'a> {
 
     fn is_exact(&self, at: Option<usize>) -> bool {
         at.is_some_and(|at| matches!(self.tokens.get(at), Some(Token::Exact(..))))
+    }
+
+    /// Returns whether a number, a sign or a word that is spoken of stands before a token.
+    fn ends_exact(&self, at: usize) -> bool {
+        let mut before = self.tokens[..at].iter().rev();
+        match before.find(|token| !matches!(token, Token::Quote)) {
+            Some(Token::Word(word)) => word.mentioned,
+            before => matches!(before, Some(Token::Exact(..))),
+        }
     }
 
     /// Returns whether a sentence or a part of it ends at a token: "what does a lawyer do".
@@ -173,6 +178,8 @@ struct Progress {
     asks: Asks,
     /// The last word was "how".
     after_how: bool,
+    /// It begins with "is" or "was", or holds a word such as "who" or "why".
+    has_asked: bool,
     is_past: bool,
 }
 
@@ -203,6 +210,8 @@ struct Writer<'a> {
     phrase: &'a mut Phrase,
     /// The phrases of the sentence, each with the sum of its words.
     phrases: Vec<(u64, u64)>,
+    /// The words that have opened phrases of the sentence.
+    labels: Vec<u64>,
     order: u64,
     order_at_start: u64,
     words_at_start: usize,
@@ -279,6 +288,9 @@ impl Writer<'_> {
         let role = role.filter(|_| !is_symbol);
         match role {
             Some(Role::Drop | Role::Please) => self.progress.is_begun = !begins,
+            Some(Role::Person) if self.is_about_person() => {
+                self.content(word, DetailKind::Word, false);
+            }
             Some(Role::Person) => self.phrase.has_person = true,
             Some(auxiliary @ (Role::Auxiliary | Role::Did | Role::Passive | Role::Was)) => {
                 self.auxiliary(auxiliary, begins);
@@ -294,6 +306,7 @@ impl Writer<'_> {
                 }
                 self.progress.asks = Asks::Something;
                 self.progress.after_how = role == Some(Role::How);
+                self.progress.has_asked |= role == Some(Role::Ask);
             }
             // "How to" and "how should I" are "how do I".
             Some(Role::Label | Role::Link | Role::Modal) if after_how => self.phrase.verb = Some(0),
@@ -303,12 +316,17 @@ impl Writer<'_> {
                 if !is_link {
                     self.reading.keep(word.small, DetailKind::Word);
                 }
+                let earlier = self.labels.iter().filter(|label| **label == word.small);
                 self.phrase.label = Some(Label {
                     word: word.small,
                     is_link,
                     is_carried: false,
+                    earlier: earlier.count() as u64,
                 });
+                self.labels.push(word.small);
             }
+            // The order of numbers and of what is quoted counts: "from 3.8 and 3.9".
+            Some(Role::And) if self.text.ends_exact(at) => {}
             Some(Role::And) => self.join(None),
             Some(Role::Or) => self.join(Some(word.small)),
             Some(Role::Frame) if self.progress.holds != Holds::Content => {
@@ -323,6 +341,10 @@ impl Writer<'_> {
                 self.phrase.verb = Some(self.phrase.words.len());
             }
             Some(Role::Imperative) => {
+                // "Can you list" is "list".
+                if self.is_unasked() && !self.progress.is_past {
+                    self.asked();
+                }
                 self.progress.asks = Asks::Something;
                 self.content(word, DetailKind::Word, is_name);
             }
@@ -342,6 +364,7 @@ impl Writer<'_> {
     fn auxiliary(&mut self, role: Role, begins: bool) {
         if begins {
             self.asks_yes_or_no();
+            self.progress.has_asked |= matches!(role, Role::Passive | Role::Was);
         }
         let is_past = matches!(role, Role::Did | Role::Was);
         if is_past && !std::mem::replace(&mut self.progress.is_past, true) {
@@ -402,6 +425,12 @@ impl Writer<'_> {
         self.progress.asks = Asks::YesOrNo;
     }
 
+    /// Whether it matters who asks or is asked, as in "why am I tired". In longer questions, and in those for a way to do
+    /// something, most say "I" and "you" of anybody.
+    fn is_about_person(&self) -> bool {
+        self.text.content < 3 && self.progress.has_asked && self.phrase.label.is_none()
+    }
+
     fn is_unasked(&self) -> bool {
         self.progress.holds != Holds::Content && self.progress.asks != Asks::Something
     }
@@ -426,6 +455,7 @@ impl Writer<'_> {
     fn forget(&mut self) {
         self.phrase.clear();
         self.phrases.clear();
+        self.labels.clear();
         self.order = self.order_at_start;
         if let Some(words) = &mut self.reading.words {
             words.truncate(self.words_at_start);
@@ -452,6 +482,7 @@ impl Writer<'_> {
             let phrases = mix(self.place, phrases);
             self.reading.sentences.push(Sentence { phrases, words });
         }
+        self.labels.clear();
         self.order_at_start = self.order;
         self.words_at_start = self.reading.words.as_ref().map_or(0, Vec::len);
         self.progress = Progress::default();

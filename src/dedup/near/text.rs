@@ -197,6 +197,37 @@ pub(super) fn is_code(text: &str) -> bool {
     signs * 8 >= letters
 }
 
+/// Returns whether a text holds no word, but signs, letters or names of a notation: moves, formulas, keys, identifiers.
+pub(super) fn is_symbolic(text: &str) -> bool {
+    let mut parts = text.split_ascii_whitespace();
+    let is_number = |part: &str| {
+        part.bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b','))
+    };
+    match (parts.next(), parts.next()) {
+        (Some(part), None) if part.is_ascii() => {
+            !is_number(part) && (is_short(part) || has_inner_capital(part))
+        }
+        _ => text.is_ascii() && text.split_ascii_whitespace().all(is_short),
+    }
+}
+
+/// Returns whether something is too short to be a word, or none for its digits and signs.
+fn is_short(part: &str) -> bool {
+    let word = part.trim_matches(['.', ',', ';', ':', '?', '!', '"']);
+    !word.bytes().any(|b| b.is_ascii_alphanumeric())
+        || word.len() < 2
+        || part.len() < 5 && !word.bytes().all(|b| b.is_ascii_alphabetic())
+}
+
+/// Returns whether it is an identifier such as `userName`.
+fn has_inner_capital(part: &str) -> bool {
+    let bytes = part.as_bytes();
+    bytes
+        .windows(2)
+        .any(|two| two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase())
+}
+
 // A match, since looking a byte up in a slice costs a hundred times as much.
 fn is_sign_of_code(byte: u8) -> bool {
     matches!(

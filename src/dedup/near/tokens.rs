@@ -360,6 +360,23 @@ pub(super) fn squeezed(text: &str) -> u64 {
     hash(words.join(" ").as_bytes())
 }
 
+/// Hashes code: with single spaces, and, where lines open blocks by a colon, with how far each stands in beside the others.
+pub(super) fn code(text: &str) -> u64 {
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    if !lines().any(|line| line.trim_end().ends_with(':')) {
+        return squeezed(text);
+    }
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let mut depths: Vec<usize> = lines().map(depth).collect();
+    depths.sort_unstable();
+    depths.dedup();
+    let lines = lines().map(|line| {
+        let rank = depths.partition_point(|other| *other < depth(line));
+        format!("{rank}:{:x}", squeezed(line))
+    });
+    hash(lines.collect::<Vec<_>>().join(" ").as_bytes())
+}
+
 fn is_term(raw: &str) -> bool {
     is_term_core(raw.trim_matches(|c: char| c.is_ascii_punctuation()))
 }
