@@ -8,8 +8,8 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use topicloom::dedup::{
-    AnyDeduplicator, AnyFingerprint, AnyMemory, DeduplicatorExt, Fields, Match, NearDuplicates,
-    Reference, SemanticDuplicates,
+    AnyDeduplicator, AnyFingerprint, AnyMemory, DeduplicatorExt, ExactDuplicates, Fields, Match,
+    NearDuplicates, Reference, SemanticDuplicates,
 };
 use topicloom::embedding::Batched;
 use topicloom::input::Rows;
@@ -42,11 +42,14 @@ struct Benchmark {
     /// The names of the fields that are compared: those of the records, and those here. Settled with the first records.
     fields: Vec<(String, String)>,
     memory: AnyMemory,
+    exact: AnyMemory,
     hits: usize,
 }
 
 struct Check {
     deduplicator: AnyDeduplicator,
+    /// Says of what repeats whether it does so to the letter.
+    exact: AnyDeduplicator,
     benchmarks: Vec<Benchmark>,
     named: Vec<(String, String)>,
     held: Vec<(String, u64, JsonRecord)>,
@@ -90,6 +93,7 @@ impl Check {
             _ => Fields::All,
         };
         let near = NearDuplicates::default().compare(deciding.clone());
+        let exact: AnyDeduplicator = ExactDuplicates::default().compare(deciding.clone()).into();
         let deduplicator = match &args.semantic {
             None => near.into(),
             Some(model) => {
@@ -99,7 +103,9 @@ impl Check {
                 AnyDeduplicator::new(near.then(semantic.threshold(args.threshold)))
             }
         };
-        let read = |path: &std::path::PathBuf| Benchmark::read(path, deduplicator.memory());
+        let read = |path: &std::path::PathBuf| {
+            Benchmark::read(path, deduplicator.memory(), exact.memory())
+        };
         Ok(Self {
             benchmarks: args.against.iter().map(read).collect::<Result<_>>()?,
             named: args
@@ -109,6 +115,7 @@ impl Check {
                 .zip(others.iter().cloned())
                 .collect(),
             deduplicator,
+            exact,
             held: Vec::new(),
             records: 0,
             repeats: Vec::new(),
@@ -121,17 +128,20 @@ impl Check {
         for benchmark in &mut self.benchmarks {
             if benchmark.fields.is_empty() && !held.is_empty() {
                 benchmark.choose(&held, &self.named)?;
-                benchmark.load(&self.deduplicator).await?;
+                benchmark.load(&self.deduplicator, &self.exact).await?;
             }
             let own = |(own, _): &(String, String)| own.clone();
             let names: Vec<String> = benchmark.fields.iter().map(own).collect();
-            let prints = held.iter().map(|(_, _, data)| {
-                let compared = compared(data, names.iter().zip(&names));
-                fingerprint(&self.deduplicator, compared)
-            });
+            let compared = |data| compared(data, names.iter().zip(&names));
+            let prints = held
+                .iter()
+                .map(|(_, _, data)| fingerprint(&self.deduplicator, compared(data)));
             let prints: Vec<_> = stream::iter(prints).buffered(AT_ONCE).collect().await;
-            for (print, (source, number, _)) in prints.into_iter().zip(&held) {
+            for (print, (source, number, data)) in prints.into_iter().zip(&held) {
                 if let Some(found) = print?.and_then(|print| benchmark.memory.find(&print)) {
+                    let print = fingerprint(&self.exact, compared(data)).await?;
+                    let exact = print.and_then(|print| benchmark.exact.find(&print));
+                    let found = exact.unwrap_or(found);
                     benchmark.hits += 1;
                     let (source, number) = (source.clone(), *number);
                     self.repeats.push(Repeat {
@@ -197,12 +207,13 @@ impl Check {
 }
 
 impl Benchmark {
-    fn read(path: &Path, memory: AnyMemory) -> Result<Self> {
+    fn read(path: &Path, memory: AnyMemory, exact: AnyMemory) -> Result<Self> {
         Ok(Self {
             source: path.to_string_lossy().as_ref().into(),
             rows: Rows::open(path)?.collect::<Result<_>>()?,
             fields: Vec::new(),
             memory,
+            exact,
             hits: 0,
         })
     }
@@ -243,17 +254,22 @@ impl Benchmark {
         Ok(())
     }
 
-    async fn load(&mut self, deduplicator: &AnyDeduplicator) -> Result<()> {
+    async fn load(
+        &mut self,
+        deduplicator: &AnyDeduplicator,
+        exact: &AnyDeduplicator,
+    ) -> Result<()> {
         let fields = self.fields.iter().map(|(own, other)| (own, other));
-        let prints = self
-            .rows
-            .iter()
-            .map(|(_, data)| fingerprint(deduplicator, compared(data, fields.clone())));
-        let prints: Vec<_> = stream::iter(prints).buffered(AT_ONCE).collect().await;
-        for (print, (line, _)) in prints.into_iter().zip(&self.rows) {
-            if let Some(print) = print? {
-                let place = Reference::given(&self.source, *line);
-                self.memory.remember(print, place);
+        for (deduplicator, memory) in [(deduplicator, &mut self.memory), (exact, &mut self.exact)] {
+            let prints = self
+                .rows
+                .iter()
+                .map(|(_, data)| fingerprint(deduplicator, compared(data, fields.clone())));
+            let prints: Vec<_> = stream::iter(prints).buffered(AT_ONCE).collect().await;
+            for (print, (line, _)) in prints.into_iter().zip(&self.rows) {
+                if let Some(print) = print? {
+                    memory.remember(print, Reference::given(&self.source, *line));
+                }
             }
         }
         Ok(())

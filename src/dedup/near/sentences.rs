@@ -171,6 +171,7 @@ impl<'a> Text<'a> {
 
 /// How far a sentence has been read.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // Each is set by a word of its own.
 struct Progress {
     is_begun: bool,
     /// What it holds so far, beside words of grammar.
