@@ -326,7 +326,7 @@ impl Writer<'_> {
                 });
                 self.labels.push(word.small);
             }
-            // The order of numbers and of what is quoted counts: "from 3.8 and 3.9".
+            // The order of numbers and of what is quoted counts: "between 3.8 and 3.9".
             Some(Role::And) if self.text.ends_exact(at) => {}
             Some(Role::And) => self.join(None),
             Some(Role::Or) => self.join(Some(word.small)),
