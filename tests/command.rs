@@ -2230,6 +2230,20 @@ fn what_repeats_a_benchmark_is_found_and_nothing_else() {
 }
 
 #[test]
+fn a_check_names_the_row_that_is_repeated_and_not_one_that_is_merely_spelt_alike() {
+    let place = Place::new();
+    let rows = ["userName", "USERNAME"].map(|name| format!("{{\"name\": \"{name}\"}}\n"));
+    place.write("rows.jsonl", &rows.concat());
+    place.write("data.jsonl", "{\"name\": \"username\"}\n");
+    let check = place.runs(&["check", "data.jsonl", "--against", "rows.jsonl"]);
+    let lines = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(
+        lines.starts_with("data.jsonl:1 repeats rows.jsonl:2 (exact, similarity 1.00)\n"),
+        "{lines}"
+    );
+}
+
+#[test]
 fn a_check_says_what_is_repeated_and_what_cannot_be_compared() {
     let place = Place::new();
     place.write("bench.csv", "prompt,n\nWhat is a tide?,7\n");

@@ -42,7 +42,6 @@ struct Benchmark {
     /// The names of the fields that are compared: those of the records, and those here. Settled with the first records.
     fields: Vec<(String, String)>,
     memory: AnyMemory,
-    exact: AnyMemory,
     hits: usize,
 }
 
@@ -103,9 +102,7 @@ impl Check {
                 AnyDeduplicator::new(near.then(semantic.threshold(args.threshold)))
             }
         };
-        let read = |path: &std::path::PathBuf| {
-            Benchmark::read(path, deduplicator.memory(), exact.memory())
-        };
+        let read = |path: &std::path::PathBuf| Benchmark::read(path, deduplicator.memory());
         Ok(Self {
             benchmarks: args.against.iter().map(read).collect::<Result<_>>()?,
             named: args
@@ -128,7 +125,7 @@ impl Check {
         for benchmark in &mut self.benchmarks {
             if benchmark.fields.is_empty() && !held.is_empty() {
                 benchmark.choose(&held, &self.named)?;
-                benchmark.load(&self.deduplicator, &self.exact).await?;
+                benchmark.load(&self.deduplicator).await?;
             }
             let own = |(own, _): &(String, String)| own.clone();
             let names: Vec<String> = benchmark.fields.iter().map(own).collect();
@@ -139,9 +136,8 @@ impl Check {
             let prints: Vec<_> = stream::iter(prints).buffered(AT_ONCE).collect().await;
             for (print, (source, number, data)) in prints.into_iter().zip(&held) {
                 if let Some(found) = print?.and_then(|print| benchmark.memory.find(&print)) {
-                    let print = fingerprint(&self.exact, compared(data)).await?;
-                    let exact = print.and_then(|print| benchmark.exact.find(&print));
-                    let found = exact.unwrap_or(found);
+                    let exact = benchmark.exactly(&self.exact, compared(data), &found);
+                    let found = exact.await?.unwrap_or(found);
                     benchmark.hits += 1;
                     let (source, number) = (source.clone(), *number);
                     self.repeats.push(Repeat {
@@ -207,13 +203,12 @@ impl Check {
 }
 
 impl Benchmark {
-    fn read(path: &Path, memory: AnyMemory, exact: AnyMemory) -> Result<Self> {
+    fn read(path: &Path, memory: AnyMemory) -> Result<Self> {
         Ok(Self {
             source: path.to_string_lossy().as_ref().into(),
             rows: Rows::open(path)?.collect::<Result<_>>()?,
             fields: Vec::new(),
             memory,
-            exact,
             hits: 0,
         })
     }
@@ -254,25 +249,44 @@ impl Benchmark {
         Ok(())
     }
 
-    async fn load(
-        &mut self,
-        deduplicator: &AnyDeduplicator,
-        exact: &AnyDeduplicator,
-    ) -> Result<()> {
-        let fields = self.fields.iter().map(|(own, other)| (own, other));
-        for (deduplicator, memory) in [(deduplicator, &mut self.memory), (exact, &mut self.exact)] {
-            let prints = self
-                .rows
-                .iter()
-                .map(|(_, data)| fingerprint(deduplicator, compared(data, fields.clone())));
-            let prints: Vec<_> = stream::iter(prints).buffered(AT_ONCE).collect().await;
-            for (print, (line, _)) in prints.into_iter().zip(&self.rows) {
-                if let Some(print) = print? {
-                    memory.remember(print, Reference::given(&self.source, *line));
-                }
+    async fn load(&mut self, deduplicator: &AnyDeduplicator) -> Result<()> {
+        let prints = self
+            .rows
+            .iter()
+            .map(|(_, data)| fingerprint(deduplicator, self.compared(data)));
+        let prints: Vec<_> = stream::iter(prints).buffered(AT_ONCE).collect().await;
+        for (print, (line, _)) in prints.into_iter().zip(&self.rows) {
+            if let Some(print) = print? {
+                let place = Reference::given(&self.source, *line);
+                self.memory.remember(print, place);
             }
         }
         Ok(())
+    }
+
+    /// Returns the match if what was found is the same to the letter.
+    async fn exactly(
+        &self,
+        exact: &AnyDeduplicator,
+        record: Option<JsonRecord>,
+        found: &Match,
+    ) -> Result<Option<Match>> {
+        let (_, line) = place(found);
+        let Ok(row) = self.rows.binary_search_by_key(&line, |(line, _)| *line) else {
+            return Ok(None);
+        };
+        let row = fingerprint(exact, self.compared(&self.rows[row].1)).await?;
+        let record = fingerprint(exact, record).await?;
+        let mut memory = exact.memory();
+        Ok(row.zip(record).and_then(|(row, record)| {
+            memory.remember(row, found.of.clone());
+            memory.find(&record)
+        }))
+    }
+
+    /// Returns what is compared of a row.
+    fn compared(&self, data: &JsonRecord) -> Option<JsonRecord> {
+        compared(data, self.fields.iter().map(|(own, other)| (own, other)))
     }
 }
 
