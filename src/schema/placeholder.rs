@@ -101,13 +101,7 @@ fn is_placeholder(text: &str, name: &str) -> bool {
         return false;
     }
     let bare = lower.trim_matches(|c: char| c.is_whitespace() || "<>[](){}.…!:\"'*_".contains(c));
-    // Dots or lines where something belongs, not a pattern such as `".*"`.
-    let marks = text.trim_matches(|c: char| c.is_whitespace() || "<>[](){}\"'".contains(c));
-    let of_dots = |c: char| if c == '…' { '.' } else { c };
-    let mut marks = marks.chars().filter(|c| !c.is_whitespace()).map(of_dots);
-    let first = marks.next();
-    let is_blank = marks.all(|c| Some(c) == first);
-    if bare.is_empty() && is_blank
+    if bare.is_empty() && is_blank(text)
         || ALONE.contains(&bare)
         || (text.starts_with('<') && text.ends_with('>') && !text.contains("</"))
     {
@@ -125,6 +119,15 @@ fn is_placeholder(text: &str, name: &str) -> bool {
     };
     let number = |word: &str| word.chars().all(|c| c.is_ascii_digit());
     words().any(own) && words().all(|word| own(word) || FILLERS.contains(&word) || number(word))
+}
+
+/// Whether a text is dots or lines where something belongs, and not a pattern such as `".*"`.
+fn is_blank(text: &str) -> bool {
+    let marks = text.trim_matches(|c: char| c.is_whitespace() || "<>[](){}\"'".contains(c));
+    let of_dots = |c: char| if c == '…' { '.' } else { c };
+    let mut marks = marks.chars().filter(|c| !c.is_whitespace()).map(of_dots);
+    let first = marks.next();
+    marks.all(|c| Some(c) == first)
 }
 
 #[cfg(test)]

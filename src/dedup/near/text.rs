@@ -199,17 +199,13 @@ pub(super) fn is_code(text: &str) -> bool {
 
 /// Returns whether a text holds no word, but signs, letters or names of a notation: moves, formulas, keys, identifiers.
 pub(super) fn is_symbolic(text: &str) -> bool {
-    let mut parts = text.split_ascii_whitespace();
-    let is_number = |part: &str| {
-        part.bytes()
+    let text = text.trim_ascii();
+    let is_number = || {
+        text.bytes()
             .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b','))
     };
-    match (parts.next(), parts.next()) {
-        (Some(part), None) if part.is_ascii() => {
-            !is_number(part) && (is_short(part) || has_inner_capital(part))
-        }
-        _ => text.is_ascii() && text.split_ascii_whitespace().all(is_short),
-    }
+    text.is_ascii()
+        && (is_identifier(text) || text.split_ascii_whitespace().all(is_short) && !is_number())
 }
 
 /// Returns whether something is too short to be a word, or none for its digits and signs.
@@ -220,12 +216,11 @@ fn is_short(part: &str) -> bool {
         || part.len() < 5 && !word.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
-/// Returns whether it is an identifier such as `userName`.
-fn has_inner_capital(part: &str) -> bool {
-    let bytes = part.as_bytes();
-    bytes
-        .windows(2)
-        .any(|two| two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase())
+/// Returns whether it is one name such as `userName`.
+fn is_identifier(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let has_inner_capital = |two: &[u8]| two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase();
+    !bytes.iter().any(u8::is_ascii_whitespace) && bytes.windows(2).any(has_inner_capital)
 }
 
 // A match, since looking a byte up in a slice costs a hundred times as much.

@@ -65,16 +65,15 @@ async fn page(link: &Link, run: &RunId, place: &mut Place) -> Result<Vec<Result<
     let read_here = i64::try_from(rows.len()).unwrap_or(MOST_ENTRIES);
     let last = place.next + read_here - 1;
     let is_end = last + 1 >= place.end;
-    let mut notes = notes(link, run, place.next, last + i64::from(is_end)).await?;
+    let notes = notes(link, run, place.next, last + i64::from(is_end)).await?;
     let mut bytes = 0;
     let mut entries = Vec::with_capacity(rows.len() + notes.len());
+    let mut notes = notes.into_iter().peekable();
     for row in rows {
         let (number, body): (i64, &[u8]) = (row.get(0), row.get(1));
-        let before = notes
-            .iter()
-            .take_while(|(place, _)| *place <= number)
-            .count();
-        entries.extend(notes.drain(..before).map(|(_, note)| note));
+        while let Some((_, note)) = notes.next_if(|(place, _)| *place <= number) {
+            entries.push(note);
+        }
         if number != place.next {
             return Err(damaged(run, place.next, "an entry is missing"));
         }
@@ -83,12 +82,12 @@ async fn page(link: &Link, run: &RunId, place: &mut Place) -> Result<Vec<Result<
         place.next += 1;
     }
     let average = bytes / read_here + 1;
-    entries.extend(notes.into_iter().map(|(_, note)| note));
+    entries.extend(notes.map(|(_, note)| note));
     place.entries = (PAGE / average).clamp(1, MOST_ENTRIES);
     Ok(entries)
 }
 
-/// Returns the notes that were written when there were so many entries, up to so many.
+/// Returns the notes with `from` to `to` entries before them, each with that number.
 async fn notes(link: &Link, run: &RunId, from: i64, to: i64) -> Result<Vec<(i64, Result<Entry>)>> {
     let sql = "SELECT place, body FROM topicloom.notes
         WHERE run = $1 AND place >= $2 AND place <= $3 ORDER BY place, term, number";

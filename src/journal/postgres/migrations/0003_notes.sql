@@ -1,4 +1,4 @@
--- Calls that were about to be sent, by the process that had this term, once there were so many entries.
+-- Calls that were about to be sent, by the process that had this term; `place` is the number of entries before the note.
 CREATE TABLE topicloom.notes (
     run     text NOT NULL REFERENCES topicloom.runs ON DELETE CASCADE,
     place   bigint NOT NULL,
