@@ -69,6 +69,8 @@ pub(super) struct Judged {
     pub(super) at_limit: bool,
     /// Whether it ran into the output limit because it repeats itself.
     pub(super) is_loop: bool,
+    /// The part of its text that belongs to no whole record, from 0 to 1, where it ran into the output limit.
+    pub(super) unfinished: f64,
     pub(super) usage: Usage,
     pub(super) candidates: Vec<Result<Ready, Refused>>,
     pub(super) repairs: Repairs,
@@ -219,7 +221,10 @@ impl AnswerJudge {
             .flatten();
         let answer =
             plain.unwrap_or_else(|| parse::records(&response.text, &self.shape, &self.limits));
-        judged.is_loop = judged.at_limit && llm::is_loop(&response.text, &answer.values);
+        if judged.at_limit {
+            judged.is_loop = llm::is_loop(&response.text, &answer.values);
+            judged.unfinished = llm::unfinished(&response.text, &answer.values);
+        }
         // What the provider says of the cut goes before what the text looks like.
         let fault = match response.finish_reason {
             FinishReason::Length => Some(Fault::Truncated),

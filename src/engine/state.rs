@@ -155,12 +155,17 @@ impl RunState {
 
     /// Returns the output limit of a task, where it is another than the parameters have.
     fn output_limit(&self, task: &Task) -> Option<u64> {
-        let limit = self.limits.raised(task.topic, task.wanted);
-        let most = limit.or_else(|| self.limits.of(task.topic));
         let after_loops = self.ledger.limit_after_loops(task.wanted);
         after_loops
-            .filter(|tight| most.is_none_or(|most| *tight < most))
-            .or(limit)
+            .filter(|limit| self.is_tight(task, *limit))
+            .or_else(|| self.limits.raised(task.topic, task.wanted))
+    }
+
+    /// Whether an output limit leaves a task less room than its topic has.
+    fn is_tight(&self, task: &Task, limit: u64) -> bool {
+        let room = self.limits.raised(task.topic, task.wanted);
+        let room = room.or_else(|| self.limits.of(task.topic));
+        room.is_none_or(|room| limit < room)
     }
 
     /// Books a task of the journal, and what came of it.
@@ -291,7 +296,7 @@ impl RunState {
             (Some(mode), Some(is_usable)) => self.unproven.excuses(answered_by, mode, is_usable),
             _ => false,
         };
-        self.note_size(task, answered_by, &judged);
+        self.note_size(task, answered_by, &judged, prompt.max_tokens);
         self.note_answer(task, topic, &judged);
         let answer = SettledAnswer {
             task,
@@ -499,9 +504,17 @@ impl RunState {
 
     /// Takes note of how long an answer was. After one that ran into the output limit, the next ones of the topic have more
     /// room, or are asked for fewer records, if the caller left none.
-    fn note_size(&mut self, task: &Task, model: &Arc<str>, judged: &Judged) {
+    fn note_size(
+        &mut self,
+        task: &Task,
+        model: &Arc<str>,
+        judged: &Judged,
+        max_tokens: Option<u64>,
+    ) {
+        let is_limited = max_tokens.is_some_and(|limit| self.is_tight(task, limit));
         let end = match judged.is_usable() {
             _ if judged.is_loop => AnswerEnd::Loop,
+            _ if judged.at_limit && is_limited => AnswerEnd::Cut,
             _ if judged.at_limit => {
                 let next_task = self.ledger.next_task();
                 if self.limits.cut(task.topic, task.id, next_task) {
@@ -524,7 +537,9 @@ impl RunState {
             end,
             tokens: judged.usage.output_tokens,
             reasoning: judged.usage.reasoning_tokens,
+            unfinished: judged.unfinished,
             limit: self.limits.of(task.topic),
+            is_limited,
         });
     }
 

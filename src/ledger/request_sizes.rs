@@ -1,6 +1,5 @@
 //! How many records are asked for at once: as many as fit into an answer, learned from the answers of each model.
 
-use std::mem;
 use std::sync::Arc;
 
 use crate::input::RecordsPerRequest;
@@ -21,11 +20,15 @@ const LATEST_DEVIATION: f64 = 0.25;
 /// Cuts in a row that are taken for loops. Where there are more, fewer records are of use whatever the reason is.
 const MOST_LOOPS: u32 = 1;
 
+/// Records that have room in what a record took up that did not end: one so long is taken for a loop.
+const LOOP_LENGTH: f64 = 2.0;
+
 /// Loops of a model after which its answers get no more room than records need: a loop goes on for as long as it may.
 const LOOPS_BEFORE_LIMIT: u32 = 2;
 
-/// Records that there is room for even then: one alone may be far longer than most, and is lost if it is cut off.
-const LEAST_ROOM: u64 = 2;
+/// Answers cut off at that limit after which the next ones go without it until one loops: what is long is not seen to its end
+/// there.
+const CUTS_AT_LIMIT: u32 = 4;
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +57,12 @@ pub(crate) struct AnswerSize<'a> {
     /// Tokens of the answer, 0 where unknown, and those of them that were hidden reasoning.
     pub(crate) tokens: u64,
     pub(crate) reasoning: u64,
+    /// The part of the text that belongs to no whole record, from 0 to 1.
+    pub(crate) unfinished: f64,
     /// The output limit of the topic's next task, where it is known.
     pub(crate) limit: Option<u64>,
+    /// Whether it had less room, because of loops before it.
+    pub(crate) is_limited: bool,
 }
 
 /// How many records are asked for at once.
@@ -148,8 +155,10 @@ struct ModelSize {
     whole_since_cut: Option<u32>,
     /// Those in a row.
     loops: u32,
-    /// Those since an answer was cut off that was none.
+    /// Those since an answer that says that long ones are no loops.
     all_loops: u32,
+    /// Those since that were cut off at the limit that loops brought.
+    cuts_at_limit: u32,
     /// Tokens of a record, and how much they vary.
     record: Option<(f64, f64)>,
     reasoning: f64,
@@ -166,6 +175,7 @@ impl ModelSize {
             whole_since_cut: None,
             loops: 0,
             all_loops: 0,
+            cuts_at_limit: 0,
             record: None,
             reasoning: 0.0,
             room: None,
@@ -195,16 +205,32 @@ impl ModelSize {
     }
 
     /// Returns the output limit of a request for this many records. How long a model thinks is not limited.
+    fn limit(&self, records: u64) -> Option<u64> {
+        let is_limited = self.all_loops >= LOOPS_BEFORE_LIMIT
+            && self.cuts_at_limit < CUTS_AT_LIMIT
+            && self.reasoning <= 0.0;
+        is_limited.then(|| self.needed(records)).flatten()
+    }
+
+    /// Returns the tokens that this many records need, and one more: what is cut off there although its records are no longer
+    /// than others is a loop.
     #[allow(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss
     )] // Some thousand tokens.
-    fn limit(&self, records: u64) -> Option<u64> {
-        if self.all_loops < LOOPS_BEFORE_LIMIT || self.reasoning > 0.0 {
-            return None;
-        }
-        Some((self.record_room()? * records.max(LEAST_ROOM) as f64).ceil() as u64)
+    fn needed(&self, records: u64) -> Option<u64> {
+        Some((self.record_room()? * (records + 1) as f64).ceil() as u64)
+    }
+
+    /// Whether the record that an answer broke off in is far longer than those that came whole, there and before.
+    #[allow(clippy::cast_precision_loss)] // Some thousand tokens.
+    fn is_endless(&self, answer: &AnswerSize<'_>) -> bool {
+        let written = answer.tokens.saturating_sub(answer.reasoning) as f64;
+        let unfinished = written * answer.unfinished;
+        let whole = (written - unfinished) / answer.records.max(1) as f64;
+        self.record_room()
+            .is_some_and(|room| unfinished >= LOOP_LENGTH * room.max(whole))
     }
 
     fn saw(&mut self, answer: &AnswerSize<'_>, rule: RecordsPerRequest) {
@@ -220,6 +246,10 @@ impl ModelSize {
 
     fn whole(&mut self, answer: &AnswerSize<'_>, most: u64) {
         self.loops = 0;
+        let written = answer.tokens.saturating_sub(answer.reasoning);
+        if self.needed(answer.asked).is_some_and(|needed| written > needed) {
+            self.all_loops = 0;
+        }
         self.learn_length(answer);
         let whole = self.whole_since_cut.map(|whole| whole + 1);
         self.whole_since_cut = whole;
@@ -253,23 +283,33 @@ impl ModelSize {
     }
 
     fn cut(&mut self, answer: &AnswerSize<'_>) {
-        if answer.end == AnswerEnd::Loop {
-            self.all_loops += 1;
-        } else if mem::take(&mut self.all_loops) >= LOOPS_BEFORE_LIMIT {
+        let is_loop = answer.end == AnswerEnd::Loop || self.is_endless(answer);
+        if !is_loop {
+            self.all_loops = 0;
+        } else if answer.is_limited {
+            self.cuts_at_limit += 1;
+        } else {
+            (self.all_loops, self.cuts_at_limit) = (self.all_loops + 1, 0);
+        }
+        if answer.is_limited {
             return;
         }
         // An answer of records that have room is no longer for want of it.
         let has_room = self
             .fits_by_length()
             .is_some_and(|fits| answer.asked <= fits);
-        if (answer.end == AnswerEnd::Loop || has_room) && self.loops < MOST_LOOPS {
+        if (is_loop || has_room) && self.loops < MOST_LOOPS {
             self.loops += 1;
             return;
         }
-        if answer.limit.is_none() && answer.tokens > 0 {
-            self.room = Some(answer.tokens);
+        if is_loop {
+            self.halve(answer.asked);
+        } else {
+            if answer.limit.is_none() && answer.tokens > 0 {
+                self.room = Some(answer.tokens);
+            }
+            self.size = self.size.min(answer.records.max(1));
         }
-        self.size = self.size.min(answer.records.max(1));
         self.whole_since_cut = Some(0);
     }
 

@@ -27,6 +27,13 @@ pub(crate) fn is_loop(text: &str, records: &[Value]) -> bool {
     begins_periodically(&backwards, |_| true) || begins_periodically(&without_numbers, is_prose)
 }
 
+/// Returns the part of an answer's text that belongs to none of its whole records, from 0 to 1.
+#[allow(clippy::cast_precision_loss)] // Some thousand bytes.
+pub(crate) fn unfinished(text: &str, records: &[Value]) -> f64 {
+    let whole: usize = records.iter().map(|record| record.to_string().len()).sum();
+    1.0 - (whole as f64 / text.len().max(1) as f64).min(1.0)
+}
+
 /// Whether there are a few words in a row, and not only the keys of numbers.
 fn is_prose(text: &[char]) -> bool {
     let between_words =
@@ -95,6 +102,14 @@ mod tests {
             .collect::<Vec<_>>()
             .concat();
         assert!(is_loop(&numbered, &[]));
+    }
+
+    #[test]
+    fn what_belongs_to_no_whole_record_is_unfinished() {
+        let records = [json!({"a": 1}), json!({"a": 2})];
+        let text = format!("{}{}{}", records[0], records[1], "x".repeat(14));
+        assert!((unfinished(&text, &records) - 0.5).abs() < 1e-9);
+        assert!(unfinished("{}", &[json!({})]).abs() < 1e-9);
     }
 
     #[test]

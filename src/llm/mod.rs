@@ -36,7 +36,7 @@ pub use chat::{
     ChatRequest, ChatResponse, FinishReason, Message, OutputFormat, OutputSchema, Parameters,
     Purpose, Role, TaskRef,
 };
-pub(crate) use looping::is_loop;
+pub(crate) use looping::{is_loop, unfinished};
 pub use model_name::ModelName;
 pub(crate) use output_limit::{OutputLimits, OwnLimit, cuts};
 pub use provider_settings::ProviderSettings;

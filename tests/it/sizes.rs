@@ -158,8 +158,10 @@ async fn a_model_that_loops_again_and_again_gets_no_more_room_than_records_need(
         let config = json!({"max_concurrency": 1, "records_per_request": records});
         assert_eq!(make(&model, input(200, &config, None)).await.len(), 200);
         let rooms = model.rooms();
-        let at_will = rooms.iter().filter(|room| **room == 8_000).count();
-        assert!(at_will <= 12 && rooms.len() > 25, "{records}: {rooms:?}");
+        let loops = (5..rooms.len()).step_by(4).map(|call| rooms[call]);
+        let at_will = loops.filter(|room| *room == 8_000).count();
+        // The first two, one that was in flight with the second, and one after each four at the limit.
+        assert!(at_will <= 5 && rooms.len() > 25, "{records}: {rooms:?}");
         let most = rooms.iter().filter(|room| **room < 8_000).max();
         assert!(most.is_some_and(|most| *most <= 10 * 60 * 2), "{rooms:?}");
         assert_eq!(model.cuts(), model.loops_made(), "nothing else is cut off");
@@ -167,19 +169,23 @@ async fn a_model_that_loops_again_and_again_gets_no_more_room_than_records_need(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_cut_off_after_loops_and_is_none_gets_its_room_back() {
-    let model = Writer {
-        loops: HashSet::from([2, 3]),
-        longer: Some((8, 300)),
-        ..Writer::new(60, 8_000)
-    };
-    let config = json!({"max_concurrency": 1, "records_per_request": 5});
-    assert_eq!(make(&model, input(100, &config, None)).await.len(), 100);
-    let rooms = model.rooms();
-    assert!(rooms[5] < 1_000 && rooms[8] < 1_000, "{rooms:?}");
-    // The call after it was in flight already.
-    assert!(rooms[10..].iter().all(|room| *room == 8_000), "{rooms:?}");
-    assert_eq!(model.cuts(), 4);
+async fn what_is_cut_off_after_loops_and_is_none_gets_its_room_back() {
+    // What is still longer than before is told by the records that come whole; what is far longer, by a try after four cuts.
+    for (tokens, cuts) in [(120, 4), (300, 7)] {
+        let model = Writer {
+            loops: HashSet::from([2, 3]),
+            longer: Some((8, tokens)),
+            ..Writer::new(60, 8_000)
+        };
+        let config = json!({"max_concurrency": 1, "records_per_request": 5});
+        assert_eq!(make(&model, input(100, &config, None)).await.len(), 100);
+        let rooms = model.rooms();
+        assert!(rooms[5] < 1_000 && rooms[8] < 1_000, "{rooms:?}");
+        let (limited, free) = rooms[5..].split_at(cuts + 1);
+        assert!(limited.iter().all(|room| *room < 8_000), "{rooms:?}");
+        assert!(free.iter().all(|room| *room == 8_000), "{rooms:?}");
+        assert_eq!(model.cuts(), cuts, "{rooms:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
