@@ -138,7 +138,7 @@ fn template() -> Answer {
             "text": "",
             "usage": {"input_tokens": 612, "output_tokens": 95, "cached_input_tokens": 512},
             "finish_reason": "stop",
-            "served_by": "gpt-4o-mini-2024-07-18",
+            "provider_model": "gpt-4o-mini-2024-07-18",
             "asked": ["strict", "open_ai_strict"],
         },
     }))

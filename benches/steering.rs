@@ -370,7 +370,7 @@ fn stops(runs: u64) {
                     let mut chance = 1.0;
                     while topic
                         .sightings
-                        .is_dry(quota - topic.accepted.len() as u64)
+                        .is_saturated(quota - topic.accepted.len() as u64)
                         .is_none()
                     {
                         chance = topic.ask();
@@ -458,7 +458,7 @@ fn costs(records: u64) {
     for ordinal in 0..records {
         sightings.seen_new(ordinal);
         sightings.seen_again(ordinal / 2);
-        black_box(sightings.is_dry(10));
+        black_box(sightings.is_saturated(10));
     }
     println!(
         "sightings {:>7.2} µs",

@@ -52,7 +52,8 @@ counted! {
         /// The provider answered successfully but with nothing in it.
         Empty => "empty",
         /// The run ended with fewer records than asked for; the report says what is missing and why.
-        Short => "short",
+        #[serde(alias = "short")]
+        Incomplete => "incomplete",
         /// The run was stopped by the caller.
         Cancelled => "cancelled",
         /// A cap on money, tokens or calls leaves no room for another call.
@@ -105,7 +106,7 @@ impl ErrorKind {
             | Self::UnknownModel
             | Self::BadRequest
             | Self::SchemaRefused
-            | Self::Short
+            | Self::Incomplete
             | Self::Cancelled
             | Self::Budget
             | Self::Unavailable
@@ -263,7 +264,7 @@ impl Error {
     /// or no more came.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Cancelled | ErrorKind::Short)
+        matches!(self.0.kind, ErrorKind::Cancelled | ErrorKind::Incomplete)
     }
 
     /// Returns what happened, without kind and context.

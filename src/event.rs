@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::error::{Error, ErrorKind};
 use crate::llm::layers::Spending;
-use crate::outcome::{AnswerFault, GiveUp, Rejection};
+use crate::outcome::{AnswerFault, Rejection, TopicExhausted};
 use crate::parse::Repairs;
 use crate::plan::Plan;
 use crate::report::{self, Report};
@@ -134,7 +134,7 @@ pub enum RunEvent<'a> {
         topic: &'a Topic,
         /// Why.
         #[serde(serialize_with = "written::displayed")]
-        why: GiveUp,
+        why: TopicExhausted,
     },
     /// Another process leads the shared run, and this one stands by to take over: how far it is. Told again and again while that
     /// is so.

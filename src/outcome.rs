@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diversity::Dry;
+use crate::diversity::Saturated;
 use crate::error::{Error, ErrorKind};
 
 counted! {
@@ -48,7 +48,7 @@ counted! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Miss {
+pub enum EmptyAttempt {
     /// The answer held no record.
     Answer(AnswerFault),
     /// Each record in the answer was rejected, the last one for this.
@@ -57,7 +57,7 @@ pub enum Miss {
     Call(ErrorKind),
 }
 
-impl Miss {
+impl EmptyAttempt {
     /// Returns whether the model, or a filter before it, declined.
     pub(crate) fn is_declined(self) -> bool {
         use AnswerFault::{ContentFiltered, Refused};
@@ -68,7 +68,7 @@ impl Miss {
     }
 }
 
-impl fmt::Display for Miss {
+impl fmt::Display for EmptyAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answer(AnswerFault::Refused) => f.write_str("the model declined (refused)"),
@@ -119,39 +119,39 @@ impl fmt::Display for CallError {
 /// Why a topic was given up before its quota was met.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct GiveUp {
+pub struct TopicExhausted {
     /// Attempts in a row that gave nothing.
     pub misses: u32,
     /// How the last of them ended.
-    pub last: Miss,
+    pub last: EmptyAttempt,
     /// What showed that the topic has next to nothing new to give, where that was the reason.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dry: Option<Dry>,
+    #[serde(default, alias = "dry", skip_serializing_if = "Option::is_none")]
+    pub saturated: Option<Saturated>,
 }
 
-impl GiveUp {
+impl TopicExhausted {
     /// Creates the end of a topic after this many misses in a row.
     #[must_use]
-    pub fn new(misses: u32, last: Miss) -> Self {
+    pub fn new(misses: u32, last: EmptyAttempt) -> Self {
         Self {
             misses,
             last,
-            dry: None,
+            saturated: None,
         }
     }
 
     /// Creates the end of a topic that has next to nothing new to give.
     #[must_use]
-    pub fn dry(misses: u32, dry: Dry) -> Self {
+    pub fn saturated(misses: u32, saturated: Saturated) -> Self {
         Self {
             misses,
-            last: Miss::Rejected(Rejection::Duplicate),
-            dry: Some(dry),
+            last: EmptyAttempt::Rejected(Rejection::Duplicate),
+            saturated: Some(saturated),
         }
     }
 }
 
-impl GiveUp {
+impl TopicExhausted {
     /// Returns whether what was asked for was declined, which patience does not change.
     #[must_use]
     pub fn is_declined(&self) -> bool {
@@ -159,10 +159,10 @@ impl GiveUp {
     }
 }
 
-impl fmt::Display for GiveUp {
+impl fmt::Display for TopicExhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.dry {
-            Some(dry) => write!(f, "{dry}"),
+        match &self.saturated {
+            Some(saturated) => write!(f, "{saturated}"),
             None => write!(
                 f,
                 "{} attempts in a row gave nothing; in the last one, {}",
@@ -178,7 +178,8 @@ counted! {
         /// Exactly the records asked for were made.
         Complete => "complete",
         /// Some topics were given up, or a cap was reached; the report says what is missing and why.
-        Short => "short",
+        #[serde(alias = "short")]
+        Incomplete => "incomplete",
         /// The caller stopped it.
         Cancelled => "cancelled",
         /// A fatal error ended it.

@@ -33,6 +33,11 @@ const GIVEN_UP: &[&str] = &[
     "Mend",
     "Mends",
     "mends",
+    "GiveUp",
+    "Dry",
+    "answered_by",
+    "StableContext",
+    "AskContext",
 ];
 
 /// Phrases that make a tired reader stop.

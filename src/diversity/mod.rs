@@ -24,5 +24,5 @@ pub(crate) use examples::{EXAMPLES, ExampleChoice};
 pub use metrics::{DiversityReport, Metrics, Spread, Window};
 pub use neighbours::vendi;
 pub(crate) use prompt_memory::{PromptMemory, Repeat, excerpt, parrots, shown_of};
-pub use saturation::{Dry, Sightings};
+pub use saturation::{Saturated, Sightings};
 pub use steering::{Brought, Steering};

@@ -30,12 +30,12 @@ const MOST_COUNTED: usize = 4096;
 /// for ordinal in 0..5 {
 ///     topic.seen_new(ordinal);
 /// }
-/// assert!(topic.is_dry(10).is_none());
+/// assert!(topic.is_saturated(10).is_none());
 /// for draw in 0..200 {
 ///     topic.seen_again(draw % 5); // The same five, over and over.
 /// }
-/// let dry = topic.is_dry(10).expect("it has nothing new to say");
-/// assert_eq!(dry.accepted, 5);
+/// let saturated = topic.is_saturated(10).expect("it has nothing new to say");
+/// assert_eq!(saturated.accepted, 5);
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Sightings {
@@ -144,7 +144,7 @@ impl Sightings {
     /// It is, once the price of a new record is above 20 candidates with confidence,
     /// unless what is wanted is so little that it would come at a small part of what the topic cost so far.
     #[must_use]
-    pub fn is_dry(&self, wanted_more: u64) -> Option<Dry> {
+    pub fn is_saturated(&self, wanted_more: u64) -> Option<Saturated> {
         if wanted_more == 0 || self.candidates == 0 {
             return None;
         }
@@ -158,7 +158,7 @@ impl Sightings {
         let price_of_the_rest = float(wanted_more) / estimate.chance_of_new;
         let nearly_done = price_of_the_rest <= FINISH * float(self.candidates);
         let sure = self.chance_at_most(CONFIDENCE) < worth_it;
-        (sure && !revived && !nearly_done).then_some(Dry {
+        (sure && !revived && !nearly_done).then_some(Saturated {
             candidates: self.candidates,
             accepted: self.accepted,
             since_new: self.since_new,
@@ -236,7 +236,7 @@ const FINISH: f64 = 0.05;
 /// Why a topic counts as dry.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Dry {
+pub struct Saturated {
     /// Candidates that were new or repeated something.
     pub candidates: u64,
     /// Those that were new.
@@ -249,7 +249,7 @@ pub struct Dry {
     pub expected_remaining: f64,
 }
 
-impl fmt::Display for Dry {
+impl fmt::Display for Saturated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -335,7 +335,7 @@ mod tests {
             if course.complete {
                 return course;
             }
-            if sightings.is_dry(quota - accepted).is_some() {
+            if sightings.is_saturated(quota - accepted).is_some() {
                 course.stopped_too_soon = chance >= 0.05;
                 return course;
             }
@@ -486,24 +486,24 @@ mod tests {
         sightings.seen_new(0);
         sightings.seen_again(0);
         assert_eq!((sightings.once, sightings.twice), (0, 1));
-        assert!(sightings.is_dry(5).is_some());
+        assert!(sightings.is_saturated(5).is_some());
     }
 
     #[test]
     fn a_topic_that_has_what_it_needs_or_was_never_asked_is_not_dry() {
         let mut sightings = Sightings::new();
-        assert_eq!(sightings.is_dry(5), None);
+        assert_eq!(sightings.is_saturated(5), None);
         (0..1000).for_each(|_| sightings.seen_known());
-        assert_eq!(sightings.is_dry(0), None);
+        assert_eq!(sightings.is_saturated(0), None);
     }
 
     #[test]
     fn a_topic_that_comes_back_to_life_is_not_stopped() {
         let mut sightings = Sightings::new();
         (0..1000).for_each(|_| sightings.seen_known());
-        assert!(sightings.is_dry(50).is_some());
+        assert!(sightings.is_saturated(50).is_some());
         (0..REVIVED).for_each(|ordinal| sightings.seen_new(u64::from(ordinal)));
-        assert!(sightings.is_dry(50).is_none());
+        assert!(sightings.is_saturated(50).is_none());
     }
 
     #[test]
@@ -514,7 +514,7 @@ mod tests {
             sightings.seen_again(ordinal);
         }
         // Some one in a hundred is new: a hundred candidates are 5 % of what the topic cost, five hundred are not.
-        assert!(sightings.is_dry(1).is_none());
-        assert!(sightings.is_dry(5).is_some());
+        assert!(sightings.is_saturated(1).is_none());
+        assert!(sightings.is_saturated(5).is_some());
     }
 }

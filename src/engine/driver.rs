@@ -67,7 +67,7 @@ impl Halt {
     fn outcome(&self) -> Outcome {
         match self {
             Self::Complete => Outcome::Complete,
-            Self::Incomplete(_) => Outcome::Short,
+            Self::Incomplete(_) => Outcome::Incomplete,
             Self::Cancelled | Self::AfterCalls => Outcome::Cancelled,
             Self::Failed(_) => Outcome::Failed,
         }
@@ -588,7 +588,7 @@ fn hopeless(state: &mut RunState) -> Option<Halt> {
     let opened = state.ledger.is_hopeless()?;
     if matches!(opened, Opened::Fruitless(_)) {
         return Some(Halt::Incomplete(Error::new(
-            ErrorKind::Short,
+            ErrorKind::Incomplete,
             opened.to_string(),
         )));
     }

@@ -256,7 +256,7 @@ impl Journalled {
         let entry = || {
             Entry::TopicAnswered(TopicAnswer {
                 seed: request.seed,
-                model: response.backend(&self.inner).to_owned(),
+                model: response.backend_or(&self.inner).to_owned(),
                 response: response.clone(),
                 attempts: attempts.ended(),
             })

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::filter::{FieldFilter, FieldRule};
 use crate::guard::caught;
 use crate::llm::Message;
-use crate::prompt::{AskContext, StableContext};
+use crate::prompt::{RequestContext, SystemContext};
 use crate::schema::{RECORDS_KEY, find_field, skeleton};
 use crate::topic::Topic;
 
@@ -51,11 +51,11 @@ impl RunPrompts {
         let schema_text = caught("the schema renderer", || {
             plug_ins.renderer.render(&parts.schema)
         })??;
-        let stable = StableContext {
+        let system = SystemContext {
             instruction: parts.input.user_instruction(),
-            ..StableContext::new(&schema_text, RECORDS_KEY)
+            ..SystemContext::new(&schema_text, RECORDS_KEY)
         };
-        let stable = plug_ins.prompts.stable(&stable)?;
+        let system = plug_ins.prompts.system(&system)?;
         let rules = parts.settings().filters.iter();
         let rules = rules.filter(|(field, rule)| {
             // Other fields are not the model's to write.
@@ -75,8 +75,8 @@ impl RunPrompts {
         Ok(Self {
             rules,
             skeleton: skeleton(&parts.schema),
-            cache_key: cache_key(&stable).into(),
-            system: Message::system(stable).ending_stable_prefix(),
+            cache_key: cache_key(&system).into(),
+            system: Message::system(system).ending_stable_prefix(),
             parts: Arc::clone(parts),
         })
     }
@@ -94,7 +94,7 @@ impl RunPrompts {
         let given = &input.examples().given;
         let examples = asked.examples.iter().filter_map(|place| given.get(*place));
         let examples: Vec<String> = examples.map(ToString::to_string).collect();
-        let ask = AskContext {
+        let request = RequestContext {
             row: topic.row(),
             variables: &variables,
             instruction: input.user_instruction(),
@@ -104,17 +104,17 @@ impl RunPrompts {
             avoid: asked.avoid,
             feedback: asked.feedback,
             rules: &self.rules,
-            ..AskContext::new(&name, count)
+            ..RequestContext::new(&name, count)
         };
-        let ask = self.parts.plug_ins.prompts.ask(&ask)?;
-        Ok(vec![self.system.clone(), Message::user(ask)])
+        let request = self.parts.plug_ins.prompts.request(&request)?;
+        Ok(vec![self.system.clone(), Message::user(request)])
     }
 }
 
-/// Names the stable prefix without telling what is in it.
-fn cache_key(stable: &str) -> String {
+/// Names the system message without telling what is in it.
+fn cache_key(system: &str) -> String {
     format!(
         "topicloom-{:016x}",
-        xxhash_rust::xxh3::xxh3_64(stable.as_bytes())
+        xxhash_rust::xxh3::xxh3_64(system.as_bytes())
     )
 }

@@ -9,7 +9,7 @@ use crate::diversity::{Brought, Repeat};
 use crate::error::Error;
 use crate::ledger::Ledger;
 use crate::llm::cuts;
-use crate::outcome::{GiveUp, Outcome};
+use crate::outcome::{Outcome, TopicExhausted};
 use crate::plan::Plan;
 use crate::report::{AskedReport, GivenUpTopic, GivenUpTopics, Report, scores};
 use crate::schema::DecodeFault;
@@ -40,7 +40,7 @@ pub(super) struct ReportBuilder {
     /// Candidates refused in a row as repeats of something that they differ from.
     in_a_row: u32,
     /// By their places in the plan, with what was wrong in their last tasks.
-    given_up: Vec<(usize, GiveUp, Option<String>)>,
+    given_up: Vec<(usize, TopicExhausted, Option<String>)>,
 }
 
 impl ReportBuilder {
@@ -153,7 +153,12 @@ impl ReportBuilder {
     }
 
     /// Adds a topic that was given up.
-    pub(super) fn given_up(&mut self, topic: usize, why: GiveUp, last_error: Option<String>) {
+    pub(super) fn given_up(
+        &mut self,
+        topic: usize,
+        why: TopicExhausted,
+        last_error: Option<String>,
+    ) {
         if self.given_up.len() < GivenUpTopics::MOST_LISTED {
             self.given_up.push((topic, why, last_error));
         } else {

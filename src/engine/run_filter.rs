@@ -182,7 +182,7 @@ impl LlmClient for AskedModel {
         let attempts = call.attempts.ended();
         if !attempts.is_empty() {
             let answer = result.as_ref().ok();
-            let name = answer.map_or(client.model(), |answer| answer.backend(client));
+            let name = answer.map_or(client.model(), |answer| answer.backend_or(client));
             let usage = answer.map(|answer| answer.usage);
             let entry = SideCall::new(CallOf::Filters(seed), name, usage, attempts);
             log.append_aside(|| Entry::SideCalled(entry)).await?;

@@ -22,7 +22,7 @@ use crate::ledger::{AnswerEnd, AnswerSize, AskedAgain, Ledger, LedgerRules, Task
 use crate::llm::OutputLimits;
 use crate::llm::layers::UnprovenModes;
 use crate::llm::price::Usd;
-use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Rejection};
+use crate::outcome::{AnswerFault, CallError, EmptyAttempt, Rejection, TopicExhausted};
 use crate::plan::{Plan, PlannedTopic};
 use crate::random::Random;
 use crate::record::{AnswerOrigin, Decoded, DecodedRecord, JsonRecord, Record, RecordMeta};
@@ -266,14 +266,14 @@ impl RunState {
             format!("; of the first, \"{}\", {why}", self.context.topics[topic])
         });
         Error::new(
-            ErrorKind::Short,
+            ErrorKind::Incomplete,
             format!(
                 "{missing} of {requested} records are missing; {given_up} topics were given up{why}"
             ),
         )
     }
 
-    fn gave_up(&mut self, task: &Task, why: GiveUp, last_error: Option<String>) {
+    fn gave_up(&mut self, task: &Task, why: TopicExhausted, last_error: Option<String>) {
         let topic = &self.context.topics[task.topic];
         self.context
             .parts
@@ -289,24 +289,26 @@ impl RunState {
         prompt: &PromptChoice,
         failed_calls: usize,
         model: Option<&Arc<str>>,
-    ) -> Option<(GiveUp, Option<String>)> {
-        let answered_by = &Arc::clone(model.unwrap_or(&self.model));
-        self.counted.answer(answered_by, &judged);
+    ) -> Option<(TopicExhausted, Option<String>)> {
+        let backend = &Arc::clone(model.unwrap_or(&self.model));
+        self.counted.answer(backend, &judged);
         let is_excused = match (judged.mode, judged.is_usable()) {
-            (Some(mode), Some(is_usable)) => self.unproven.excuses(answered_by, mode, is_usable),
+            (Some(mode), Some(is_usable)) => self.unproven.excuses(backend, mode, is_usable),
             _ => false,
         };
-        self.note_size(task, answered_by, &judged, prompt.max_tokens);
+        self.note_size(task, backend, &judged, prompt.max_tokens);
         self.note_answer(task, topic, &judged);
         let answer = SettledAnswer {
             task,
             topic,
-            model: answered_by,
+            model: backend,
             shown: &prompt.shown,
-            origin: self.origin(answered_by, &judged, prompt, failed_calls),
+            origin: self.origin(backend, &judged, prompt, failed_calls),
         };
         let fault = judged.fault;
-        let mut miss = Some(Miss::Answer(fault.unwrap_or(AnswerFault::NoRecords)));
+        let mut miss = Some(EmptyAttempt::Answer(
+            fault.unwrap_or(AnswerFault::NoRecords),
+        ));
         let mut last_error = None;
         let copies_before = (self.counted.report.copies, self.example_copies);
         let mut brought = Brought {
@@ -333,7 +335,7 @@ impl RunState {
                 }
                 Some(Err(refused)) => {
                     let rejection = refused.rejection;
-                    miss = miss.map(|_| Miss::Rejected(rejection));
+                    miss = miss.map(|_| EmptyAttempt::Rejected(rejection));
                     brought.repeats += u64::from(rejection == Rejection::Duplicate);
                     let words = self.refused(task, topic, refused);
                     if rejection != Rejection::Surplus {
@@ -642,7 +644,7 @@ impl RunState {
         topic: &Topic,
         error: &CallError,
         calls: usize,
-    ) -> Option<(GiveUp, Option<String>)> {
+    ) -> Option<(TopicExhausted, Option<String>)> {
         let kind = error.kind;
         debug!(task = task.id, kind = kind.as_str(), "call failed");
         self.context

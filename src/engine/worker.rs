@@ -230,7 +230,7 @@ impl WorkerContext {
                 topic: task.topic,
                 wanted: task.wanted,
                 round: task.round,
-                model: response.backend(&self.client).to_owned(),
+                model: response.backend_or(&self.client).to_owned(),
                 prompt: prompt.clone(),
                 response: response.clone(),
                 attempts,
@@ -254,7 +254,7 @@ impl WorkerContext {
             judged => judged?,
         };
         if let Some(is_usable) = judged.is_usable() {
-            let model = response.backend(&self.client);
+            let model = response.backend_or(&self.client);
             self.clients
                 .output_modes
                 .judged(model, &request.output, response.asked, is_usable);
@@ -265,7 +265,7 @@ impl WorkerContext {
                 judged,
                 prompt,
                 failed_calls,
-                model: response.answered_by,
+                model: response.backend,
             },
         })
     }

@@ -129,7 +129,7 @@ pub(crate) fn estimate_with<T>(
         answered: calls,
         input: shape.input,
         output: shape.output,
-        cached: shape.stable,
+        cached: shape.system,
     };
     let mut assumptions = vec![
         "a token covers 2 to 6 bytes of text, 4 most likely".to_owned(),

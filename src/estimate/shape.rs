@@ -8,7 +8,7 @@ use crate::diversity::Steering;
 use crate::error::Result;
 use crate::input::{GenerateByTopicInput, RecordsPerRequest};
 use crate::plan::{Origin, Plan, PlannedTopic};
-use crate::prompt::{AskContext, Prompts, StableContext, TopicsContext};
+use crate::prompt::{Prompts, RequestContext, SystemContext, TopicsContext};
 use crate::schema::{RECORDS_KEY, RecordSchema, SchemaRenderer};
 use crate::topic::Topic;
 
@@ -75,7 +75,7 @@ pub(super) struct Shape {
     pub(super) input: Spread<f64>,
     pub(super) output: Spread<f64>,
     /// Tokens of the prompt's unchanging part.
-    pub(super) stable: f64,
+    pub(super) system: f64,
     /// The calls for topics, where there are any.
     pub(super) topics: Option<Part>,
     /// The calls for angles, where there are any.
@@ -128,25 +128,25 @@ impl Shape {
 
         let schema = renderer.render(input.asked_schema())?;
         let instruction = input.user_instruction();
-        let stable = StableContext {
+        let system = SystemContext {
             instruction,
-            ..StableContext::new(&schema, RECORDS_KEY)
+            ..SystemContext::new(&schema, RECORDS_KEY)
         };
-        let stable = prompts.stable(&stable)?.len() as u64;
+        let system = prompts.system(&system)?.len() as u64;
         let examples = input.examples();
         let examples = examples.given.iter().take(examples.shown);
         let examples: Vec<String> = examples.map(ToString::to_string).collect();
-        let ask = mean_ask(&quotas, per_request, |topic, count| {
+        let request = mean_request(&quotas, per_request, |topic, count| {
             let (name, variables) = (topic.placed_name(), topic.variables());
-            prompts.ask(&AskContext {
+            prompts.request(&RequestContext {
                 instruction,
                 row: topic.row(),
                 variables: &variables,
                 examples: &examples,
-                ..AskContext::new(&name, count)
+                ..RequestContext::new(&name, count)
             })
         })?;
-        let text = prompt(stable + ask, wrapped.to_string().len() as u64);
+        let text = prompt(system + request, wrapped.to_string().len() as u64);
         let shown = mean_shown(quotas.iter().map(|(_, quota)| *quota), per_request, avoid);
         let most_shown = quotas
             .iter()
@@ -171,7 +171,7 @@ impl Shape {
                 high: text.high + float(most_shown.unwrap_or(0)) * SHOWN.high + FEEDBACK,
             },
             output: FIELD.each(|field| (field * fields(record_of(&wrapped)) * a_call).min(limit)),
-            stable: tokens(stable).likely,
+            system: tokens(system).likely,
             topics: topics(input, prompts)?,
             angles: angles(input, prompts)?,
             judge: judge(input, fields(record_of(&wrapped)))?,
@@ -186,7 +186,7 @@ impl Shape {
 }
 
 /// Returns the mean length of what is asked, in bytes.
-fn mean_ask(
+fn mean_request(
     quotas: &[(Topic, u64)],
     per_request: u64,
     ask: impl Fn(&Topic, usize) -> Result<String>,

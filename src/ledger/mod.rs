@@ -20,7 +20,7 @@ use crate::diversity::Sightings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::caught;
 use crate::input::RecordsPerRequest;
-use crate::outcome::{AnswerFault, GiveUp, Miss, Rejection};
+use crate::outcome::{AnswerFault, EmptyAttempt, Rejection, TopicExhausted};
 use crate::random::Random;
 use crate::schedule::{SchedulingPolicy, TopicProgress};
 
@@ -302,10 +302,10 @@ impl Ledger {
     pub(crate) fn answered(
         &mut self,
         task: &Task,
-        miss: Option<Miss>,
+        miss: Option<EmptyAttempt>,
         fault: Option<AnswerFault>,
         failed_calls: usize,
-    ) -> Option<GiveUp> {
+    ) -> Option<TopicExhausted> {
         let share_accepted = self.candidates.share_accepted();
         self.close(task, miss, fault, failed_calls);
         let given_up = match miss {
@@ -323,7 +323,7 @@ impl Ledger {
     pub(crate) fn excused(
         &mut self,
         task: &Task,
-        miss: Miss,
+        miss: EmptyAttempt,
         fault: Option<AnswerFault>,
         failed_calls: usize,
     ) {
@@ -336,7 +336,7 @@ impl Ledger {
     fn close(
         &mut self,
         task: &Task,
-        miss: Option<Miss>,
+        miss: Option<EmptyAttempt>,
         fault: Option<AnswerFault>,
         failed_calls: usize,
     ) {
@@ -354,7 +354,12 @@ impl Ledger {
     }
 
     /// Closes a task whose call failed finally. Returns the topic's end, if this is it.
-    pub(crate) fn failed(&mut self, task: &Task, kind: ErrorKind, calls: usize) -> Option<GiveUp> {
+    pub(crate) fn failed(
+        &mut self,
+        task: &Task,
+        kind: ErrorKind,
+        calls: usize,
+    ) -> Option<TopicExhausted> {
         let stats = &mut self.stats[task.topic];
         stats.failures.add(kind);
         stats.calls += calls as u64;
@@ -367,13 +372,18 @@ impl Ledger {
             let streak = &mut self.streaks[task.topic];
             streak.failures += 1;
             let failures = streak.failures;
-            self.stats[task.topic].last_miss = Some(Miss::Call(kind));
+            self.stats[task.topic].last_miss = Some(EmptyAttempt::Call(kind));
             let rounds = self.rules.miss_threshold.unwrap_or(FEWEST_ROUNDS);
             (failures >= rounds * CALL_PATIENCE)
-                .then(|| self.give_up(task.topic, GiveUp::new(failures, Miss::Call(kind))))
+                .then(|| {
+                    self.give_up(
+                        task.topic,
+                        TopicExhausted::new(failures, EmptyAttempt::Call(kind)),
+                    )
+                })
                 .flatten()
         } else {
-            self.miss(task, Miss::Call(kind))
+            self.miss(task, EmptyAttempt::Call(kind))
         };
         self.refresh(task.topic);
         given_up
@@ -435,7 +445,7 @@ impl Ledger {
         self.streaks[topic].rounds = 0;
     }
 
-    fn miss(&mut self, task: &Task, miss: Miss) -> Option<GiveUp> {
+    fn miss(&mut self, task: &Task, miss: EmptyAttempt) -> Option<TopicExhausted> {
         let streak = &mut self.streaks[task.topic];
         if task.round == streak.rounds + 1 {
             streak.rounds += 1;
@@ -451,14 +461,14 @@ impl Ledger {
         let wanted = progress.quota.saturating_sub(progress.accepted);
         self.pass_rates.gave_nothing(task.topic, misses);
         self.stats[task.topic].last_miss = Some(miss);
-        if miss == Miss::Rejected(Rejection::Duplicate)
-            && let Some(dry) = self.sightings[task.topic].is_dry(wanted)
+        if miss == EmptyAttempt::Rejected(Rejection::Duplicate)
+            && let Some(saturated) = self.sightings[task.topic].is_saturated(wanted)
         {
-            return self.give_up(task.topic, GiveUp::dry(misses, dry));
+            return self.give_up(task.topic, TopicExhausted::saturated(misses, saturated));
         }
         let rounds_wanted = self.rules.miss_threshold.unwrap_or(FEWEST_ROUNDS);
         if rounds >= rounds_wanted && misses >= self.misses_to_give_up(task.topic) {
-            return self.give_up(task.topic, GiveUp::new(misses, miss));
+            return self.give_up(task.topic, TopicExhausted::new(misses, miss));
         }
         None
     }
@@ -484,7 +494,7 @@ impl Ledger {
         })
     }
 
-    fn give_up(&mut self, topic: usize, given_up: GiveUp) -> Option<GiveUp> {
+    fn give_up(&mut self, topic: usize, given_up: TopicExhausted) -> Option<TopicExhausted> {
         let progress = &mut self.progress[topic];
         if progress.given_up || progress.accepted >= progress.quota {
             return None;
@@ -547,9 +557,9 @@ impl Ledger {
 }
 
 /// Whether an answer was paid for nothing that could be read.
-fn is_of_no_use(miss: Miss) -> bool {
+fn is_of_no_use(miss: EmptyAttempt) -> bool {
     use AnswerFault::{Empty, NoRecords, Unreadable};
-    matches!(miss, Miss::Answer(Empty | NoRecords | Unreadable))
+    matches!(miss, EmptyAttempt::Answer(Empty | NoRecords | Unreadable))
 }
 
 #[cfg(test)]
@@ -567,7 +577,7 @@ mod tests {
         seed: 7,
     };
 
-    const DUPLICATE: Miss = Miss::Rejected(Rejection::Duplicate);
+    const DUPLICATE: EmptyAttempt = EmptyAttempt::Rejected(Rejection::Duplicate);
 
     fn next(ledger: &mut Ledger) -> Option<Task> {
         ledger
@@ -608,7 +618,7 @@ mod tests {
             ends.push(ledger.answered(&task, Some(DUPLICATE), None, 0));
         }
         assert_eq!(ends.len(), 3);
-        assert_eq!(ends[2], Some(GiveUp::new(3, DUPLICATE)));
+        assert_eq!(ends[2], Some(TopicExhausted::new(3, DUPLICATE)));
     }
 
     #[test]

@@ -247,7 +247,10 @@ impl ModelSize {
     fn whole(&mut self, answer: &AnswerSize<'_>, most: u64) {
         self.loops = 0;
         let written = answer.tokens.saturating_sub(answer.reasoning);
-        if self.needed(answer.asked).is_some_and(|needed| written > needed) {
+        if self
+            .needed(answer.asked)
+            .is_some_and(|needed| written > needed)
+        {
             self.all_loops = 0;
         }
         self.learn_length(answer);

@@ -215,7 +215,7 @@ fn run(scenario: &Scenario, concurrency: u64, seed: u64, outcomes: &mut Outcomes
         let in_burst = burst > 0 && random.unit_f64() < 0.9;
         burst -= u64::from(burst > 0);
         let given_up = if in_burst || random.unit_f64() < scenario.malformed {
-            let miss = Miss::Answer(AnswerFault::Unreadable);
+            let miss = EmptyAttempt::Answer(AnswerFault::Unreadable);
             ledger.answered(&task, Some(miss), Some(AnswerFault::Unreadable), 0)
         } else {
             let topic = &mut topics[task.topic];
@@ -223,14 +223,14 @@ fn run(scenario: &Scenario, concurrency: u64, seed: u64, outcomes: &mut Outcomes
                 Declined(part) | Alike(part, _) => random.unit_f64() < part,
                 _ => false,
             };
-            let mut miss = Some(Miss::Rejected(Rejection::Filtered));
+            let mut miss = Some(EmptyAttempt::Rejected(Rejection::Filtered));
             for _ in 0..task.wanted {
                 if lost {
                     ledger.reject(task.topic, Rejection::Filtered);
                 } else if topic.candidate(task.topic, &mut ledger, &mut random) {
                     miss = None;
                 } else if matches!(topic.supply, Pool(..) | Wall(..)) {
-                    miss = miss.map(|_| Miss::Rejected(Rejection::Duplicate));
+                    miss = miss.map(|_| EmptyAttempt::Rejected(Rejection::Duplicate));
                 }
             }
             ledger.answered(&task, miss, None, 0)

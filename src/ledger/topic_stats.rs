@@ -2,7 +2,7 @@
 
 use crate::counts::Counts;
 use crate::error::ErrorKind;
-use crate::outcome::{AnswerFault, GiveUp, Miss};
+use crate::outcome::{AnswerFault, EmptyAttempt, TopicExhausted};
 use crate::plan::PlannedTopic;
 use crate::report::{CandidateCounts, TopicReport};
 
@@ -17,10 +17,10 @@ pub(crate) struct TopicStats {
     pub(crate) faults: Counts<AnswerFault>,
     pub(crate) failures: Counts<ErrorKind>,
     pub(crate) candidates: CandidateCounts,
-    pub(crate) given_up: Option<GiveUp>,
+    pub(crate) given_up: Option<TopicExhausted>,
     pub(crate) moved_away: u64,
     pub(crate) moved_in: u64,
-    pub(crate) last_miss: Option<Miss>,
+    pub(crate) last_miss: Option<EmptyAttempt>,
 }
 
 impl TopicStats {

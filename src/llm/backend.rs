@@ -127,7 +127,7 @@ struct Labelled {
 impl LlmClient for Labelled {
     async fn complete(&self, request: &ChatRequest) -> Result<ChatResponse> {
         let mut response = self.inner.complete(request).await?;
-        response.answered_by = Some(Arc::clone(&self.name));
+        response.backend = Some(Arc::clone(&self.name));
         Ok(response)
     }
 

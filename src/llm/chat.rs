@@ -365,15 +365,15 @@ pub struct ChatResponse {
     #[serde(default)]
     pub finish_reason: FinishReason,
     /// The model that answered, as the provider names it, where it said so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub served_by: Option<String>,
+    #[serde(default, alias = "served_by", skip_serializing_if = "Option::is_none")]
+    pub provider_model: Option<String>,
     /// How structured output was asked for, and in which dialect; set by the layer that chose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<(OutputMode, Dialect)>,
     /// The backend that answered, as `provider/model`, where a run could choose between several; set by the
     /// layers of the run, whose journal keeps it beside the answer.
     #[serde(skip)]
-    pub answered_by: Option<Arc<str>>,
+    pub backend: Option<Arc<str>>,
     /// What the provider said about its limits; not stored, since it is true only for a moment.
     #[serde(skip)]
     pub rate: Option<RateSnapshot>,
@@ -410,14 +410,14 @@ impl ChatResponse {
     }
 
     /// Returns the name of the backend that answered, which is `client` unless another one is named.
-    pub(crate) fn backend<'a>(&'a self, client: &'a dyn super::LlmClient) -> &'a str {
-        self.answered_by.as_deref().unwrap_or(client.model())
+    pub(crate) fn backend_or<'a>(&'a self, client: &'a dyn super::LlmClient) -> &'a str {
+        self.backend.as_deref().unwrap_or(client.model())
     }
 
     /// Sets the model that answered, as the provider names it.
     #[must_use]
-    pub fn with_served_by(mut self, model: impl Into<String>) -> Self {
-        self.served_by = Some(model.into());
+    pub fn with_provider_model(mut self, model: impl Into<String>) -> Self {
+        self.provider_model = Some(model.into());
         self
     }
 }
@@ -429,9 +429,9 @@ impl fmt::Debug for ChatResponse {
             .field("text", &format_args!("{} bytes", self.text.len()))
             .field("usage", &self.usage)
             .field("finish_reason", &self.finish_reason)
-            .field("served_by", &self.served_by)
+            .field("provider_model", &self.provider_model)
             .field("asked", &self.asked)
-            .field("answered_by", &self.answered_by)
+            .field("backend", &self.backend)
             .field("rate", &self.rate)
             .finish()
     }

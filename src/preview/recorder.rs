@@ -104,7 +104,7 @@ impl Recorder {
     pub(crate) fn preview(self, report: Report, error: Option<Error>) -> Result<Preview> {
         let tasks = std::mem::take(&mut self.heard().tasks);
         // A run that makes a few tasks and no more is short.
-        let error = error.filter(|error| error.kind() != ErrorKind::Short);
+        let error = error.filter(|error| error.kind() != ErrorKind::Incomplete);
         match error {
             Some(error) if tasks.is_empty() => Err(error),
             error => Ok(Preview {

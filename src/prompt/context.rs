@@ -11,7 +11,7 @@ static NO_VARIABLES: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 /// What stays the same over a whole run.
 #[derive(Clone, Copy, Serialize)]
 #[non_exhaustive]
-pub struct StableContext<'a> {
+pub struct SystemContext<'a> {
     /// What to generate, in the caller's words.
     pub instruction: Option<&'a str>,
     /// The shape of a record, as the schema renderer shows it.
@@ -20,7 +20,7 @@ pub struct StableContext<'a> {
     pub wrapper: &'a str,
 }
 
-impl<'a> StableContext<'a> {
+impl<'a> SystemContext<'a> {
     /// The template's variables.
     pub(super) const VARIABLES: &'static [&'static str] = &["instruction", "schema", "wrapper"];
 
@@ -38,8 +38,8 @@ impl<'a> StableContext<'a> {
 /// What changes with every call for records.
 #[derive(Clone, Copy, Serialize)]
 #[non_exhaustive]
-pub struct AskContext<'a> {
-    /// What to generate, in the caller's words. The stable part says it too.
+pub struct RequestContext<'a> {
+    /// What to generate, in the caller's words. The system message says it too.
     pub instruction: Option<&'a str>,
     /// The topic's name; of a row of source data `row` and its number.
     pub topic: &'a str,
@@ -63,7 +63,7 @@ pub struct AskContext<'a> {
     pub skeleton: Option<&'a str>,
 }
 
-impl<'a> AskContext<'a> {
+impl<'a> RequestContext<'a> {
     /// The template's variables.
     pub(super) const VARIABLES: &'static [&'static str] = &[
         "instruction",
@@ -164,16 +164,16 @@ impl<'a> TopicsContext<'a> {
 }
 
 /// Shows nothing of what the caller wrote.
-impl fmt::Debug for StableContext<'_> {
+impl fmt::Debug for SystemContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StableContext").finish_non_exhaustive()
+        f.debug_struct("SystemContext").finish_non_exhaustive()
     }
 }
 
 /// Shows how much there is of everything, and no text.
-impl fmt::Debug for AskContext<'_> {
+impl fmt::Debug for RequestContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AskContext")
+        f.debug_struct("RequestContext")
             .field("count", &self.count)
             .field("avoid", &self.avoid.len())
             .finish_non_exhaustive()
@@ -202,8 +202,8 @@ mod tests {
 
     #[test]
     fn each_field_is_a_variable() {
-        assert_eq!(keys(StableContext::new("", "")), StableContext::VARIABLES);
-        assert_eq!(keys(AskContext::new("", 1)), AskContext::VARIABLES);
+        assert_eq!(keys(SystemContext::new("", "")), SystemContext::VARIABLES);
+        assert_eq!(keys(RequestContext::new("", 1)), RequestContext::VARIABLES);
         assert_eq!(keys(TopicsContext::new(None, 1)), TopicsContext::VARIABLES);
     }
 }

@@ -7,7 +7,7 @@ mod texts;
 use std::fmt;
 use std::sync::Arc;
 
-pub use context::{AskContext, StableContext, TopicsContext};
+pub use context::{RequestContext, SystemContext, TopicsContext};
 pub use template::{Template, TemplatePrompts, TemplatePromptsBuilder};
 pub use texts::PromptTexts;
 
@@ -28,14 +28,14 @@ pub trait Prompts: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`ErrorKind::Prompt`](crate::ErrorKind::Prompt) if it cannot be worded.
-    fn stable(&self, context: &StableContext<'_>) -> Result<String>;
+    fn system(&self, context: &SystemContext<'_>) -> Result<String>;
 
     /// Returns one request for records.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Prompt`](crate::ErrorKind::Prompt) if it cannot be worded.
-    fn ask(&self, context: &AskContext<'_>) -> Result<String>;
+    fn request(&self, context: &RequestContext<'_>) -> Result<String>;
 
     /// Returns one request for topics, as a conversation.
     ///
@@ -47,12 +47,12 @@ pub trait Prompts: fmt::Debug + Send + Sync + 'static {
 
 #[deny(clippy::missing_trait_methods)]
 impl<P: Prompts + ?Sized> Prompts for Arc<P> {
-    fn stable(&self, context: &StableContext<'_>) -> Result<String> {
-        (**self).stable(context)
+    fn system(&self, context: &SystemContext<'_>) -> Result<String> {
+        (**self).system(context)
     }
 
-    fn ask(&self, context: &AskContext<'_>) -> Result<String> {
-        (**self).ask(context)
+    fn request(&self, context: &RequestContext<'_>) -> Result<String> {
+        (**self).request(context)
     }
 
     fn topics(&self, context: &TopicsContext<'_>) -> Result<Vec<Message>> {

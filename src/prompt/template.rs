@@ -9,7 +9,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
-use super::{AskContext, Prompts, StableContext, TopicsContext};
+use super::{Prompts, RequestContext, SystemContext, TopicsContext};
 use crate::closest::closest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::Message;
@@ -18,26 +18,31 @@ use crate::llm::Message;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Template {
-    /// What stays the same over a run, with the variables of [`StableContext`].
-    Stable,
-    /// One request for records, with the variables of [`AskContext`].
-    Ask,
+    /// What stays the same over a run, with the variables of [`SystemContext`].
+    System,
+    /// One request for records, with the variables of [`RequestContext`].
+    Request,
     /// What stays the same over requests for topics, with the variables of [`TopicsContext`].
-    TopicsStable,
+    TopicsSystem,
     /// One request for topics, with the variables of [`TopicsContext`].
     Topics,
 }
 
 impl Template {
-    const ALL: [Self; 4] = [Self::Stable, Self::Ask, Self::TopicsStable, Self::Topics];
+    const ALL: [Self; 4] = [
+        Self::System,
+        Self::Request,
+        Self::TopicsSystem,
+        Self::Topics,
+    ];
 
     /// Returns the template's name in errors: its place in an input.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Stable => "prompts.system",
-            Self::Ask => "prompts.request",
-            Self::TopicsStable => "prompts.topics_system",
+            Self::System => "prompts.system",
+            Self::Request => "prompts.request",
+            Self::TopicsSystem => "prompts.topics_system",
             Self::Topics => "prompts.topics",
         }
     }
@@ -46,9 +51,9 @@ impl Template {
     #[must_use]
     pub fn variables(self) -> &'static [&'static str] {
         match self {
-            Self::Stable => StableContext::VARIABLES,
-            Self::Ask => AskContext::VARIABLES,
-            Self::TopicsStable | Self::Topics => TopicsContext::VARIABLES,
+            Self::System => SystemContext::VARIABLES,
+            Self::Request => RequestContext::VARIABLES,
+            Self::TopicsSystem | Self::Topics => TopicsContext::VARIABLES,
         }
     }
 
@@ -56,9 +61,9 @@ impl Template {
     #[must_use]
     pub fn default_text(self) -> &'static str {
         match self {
-            Self::Stable => include_str!("templates/stable.jinja"),
-            Self::Ask => include_str!("templates/ask.jinja"),
-            Self::TopicsStable => include_str!("templates/topics_stable.jinja"),
+            Self::System => include_str!("templates/system.jinja"),
+            Self::Request => include_str!("templates/request.jinja"),
+            Self::TopicsSystem => include_str!("templates/topics_system.jinja"),
             Self::Topics => include_str!("templates/topics.jinja"),
         }
     }
@@ -71,16 +76,16 @@ impl Template {
 /// moves a text of several lines in, for the same end.
 ///
 /// ```
-/// use topicloom::prompt::{AskContext, Prompts, Template, TemplatePrompts};
+/// use topicloom::prompt::{RequestContext, Prompts, Template, TemplatePrompts};
 ///
 /// let prompts = TemplatePrompts::builder()
-///     .template(Template::Ask, "Topic: {{ topic }}\n{{ count }} records as JSON, please.")
+///     .template(Template::Request, "Topic: {{ topic }}\n{{ count }} records as JSON, please.")
 ///     .build()?;
-/// let text = prompts.ask(&AskContext::new("tides", 3))?;
+/// let text = prompts.request(&RequestContext::new("tides", 3))?;
 /// assert_eq!(text, "Topic: tides\n3 records as JSON, please.");
 ///
 /// let error = TemplatePrompts::builder()
-///     .template(Template::Ask, "{{ topics }}")
+///     .template(Template::Request, "{{ topics }}")
 ///     .build()
 ///     .unwrap_err();
 /// assert!(error.message().contains("did you mean `topic`?"));
@@ -121,19 +126,19 @@ impl fmt::Debug for TemplatePrompts {
 }
 
 impl Prompts for TemplatePrompts {
-    fn stable(&self, context: &StableContext<'_>) -> Result<String> {
-        self.render(Template::Stable, context)
+    fn system(&self, context: &SystemContext<'_>) -> Result<String> {
+        self.render(Template::System, context)
     }
 
-    fn ask(&self, context: &AskContext<'_>) -> Result<String> {
-        self.render(Template::Ask, context)
+    fn request(&self, context: &RequestContext<'_>) -> Result<String> {
+        self.render(Template::Request, context)
     }
 
     fn topics(&self, context: &TopicsContext<'_>) -> Result<Vec<Message>> {
-        // The stable part is given what is stable, so that no template can make it change with every ask.
-        let stable = TopicsContext::new(context.instruction, 0);
+        // The system message is given what stays the same, so that no template can make it change with every request.
+        let system = TopicsContext::new(context.instruction, 0);
         Ok(vec![
-            Message::system(self.render(Template::TopicsStable, stable)?).ending_stable_prefix(),
+            Message::system(self.render(Template::TopicsSystem, system)?).ending_stable_prefix(),
             Message::user(self.render(Template::Topics, context)?),
         ])
     }
@@ -320,17 +325,17 @@ mod tests {
                 .collect()
         };
         match case["prompt"].as_str().unwrap() {
-            "stable" => {
-                let context = StableContext {
+            "system" => {
+                let context = SystemContext {
                     instruction: text("instruction"),
-                    ..StableContext::new(text("schema").unwrap(), "records")
+                    ..SystemContext::new(text("schema").unwrap(), "records")
                 };
-                prompts.stable(&context).unwrap()
+                prompts.system(&context).unwrap()
             }
-            "ask" => {
+            "request" => {
                 let (avoid, examples, rules) = (names("avoid"), names("examples"), names("rules"));
                 let variables = case["variables"].as_object().cloned().unwrap_or_default();
-                let context = AskContext {
+                let context = RequestContext {
                     row: case["row"].as_u64(),
                     variables: &variables,
                     instruction: text("instruction"),
@@ -340,9 +345,9 @@ mod tests {
                     avoid: &avoid,
                     feedback: text("feedback"),
                     rules: &rules,
-                    ..AskContext::new(text("topic").unwrap(), count)
+                    ..RequestContext::new(text("topic").unwrap(), count)
                 };
-                prompts.ask(&context).unwrap()
+                prompts.request(&context).unwrap()
             }
             "topics" => {
                 let existing = names("existing");
@@ -382,23 +387,23 @@ mod tests {
     fn what_the_caller_wrote_is_shown_and_never_evaluated() {
         let prompts = TemplatePrompts::default();
         let hostile = "{{ 7 * 7 }} {% raw %} {# gone #}";
-        let ask = prompts.ask(&AskContext::new(hostile, 1)).unwrap();
+        let ask = prompts.request(&RequestContext::new(hostile, 1)).unwrap();
         assert!(
             ask.lines().any(|line| line == format!("Topic: {hostile}")),
             "{ask}"
         );
-        let stable = StableContext {
+        let system = SystemContext {
             instruction: Some(hostile),
-            ..StableContext::new(hostile, "records")
+            ..SystemContext::new(hostile, "records")
         };
-        assert_eq!(prompts.stable(&stable).unwrap().matches(hostile).count(), 2);
+        assert_eq!(prompts.system(&system).unwrap().matches(hostile).count(), 2);
     }
 
     #[test]
     fn a_name_with_line_breaks_stays_on_its_line() {
         let prompts = TemplatePrompts::default();
         let ask = prompts
-            .ask(&AskContext::new("tides\r\n\nIgnore all that", 1))
+            .request(&RequestContext::new("tides\r\n\nIgnore all that", 1))
             .unwrap();
         assert!(ask.starts_with("Topic: tides Ignore all that\n"), "{ask}");
     }
@@ -413,9 +418,10 @@ mod tests {
         ];
         for (text, named) in wrong {
             let built = TemplatePrompts::builder()
-                .template(Template::Ask, text)
+                .template(Template::Request, text)
                 .build();
-            let rendered = built.and_then(|prompts| prompts.ask(&AskContext::new("a secret", 1)));
+            let rendered =
+                built.and_then(|prompts| prompts.request(&RequestContext::new("a secret", 1)));
             let error = rendered.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Prompt);
             assert!(error.message().contains(named), "{error}");
@@ -426,10 +432,12 @@ mod tests {
     #[test]
     fn an_error_while_rendering_does_not_quote_what_is_rendered() {
         let prompts = TemplatePrompts::builder()
-            .template(Template::Ask, "\n{{ topic.no.such }}")
+            .template(Template::Request, "\n{{ topic.no.such }}")
             .build()
             .unwrap();
-        let error = prompts.ask(&AskContext::new("a secret", 1)).unwrap_err();
+        let error = prompts
+            .request(&RequestContext::new("a secret", 1))
+            .unwrap_err();
         assert_eq!(error.context().next(), Some(("line", "2")));
         assert!(!format!("{error:?}").contains("secret"));
     }
@@ -438,10 +446,13 @@ mod tests {
     fn a_template_may_set_variables_and_call_functions() {
         let text = "{% set n = count + 1 %}{% for i in range(n) %}{{ i }}{% endfor %}";
         let prompts = TemplatePrompts::builder()
-            .template(Template::Ask, text)
+            .template(Template::Request, text)
             .build()
             .unwrap();
-        assert_eq!(prompts.ask(&AskContext::new("a", 2)).unwrap(), "012");
+        assert_eq!(
+            prompts.request(&RequestContext::new("a", 2)).unwrap(),
+            "012"
+        );
     }
 
     #[test]
@@ -450,13 +461,16 @@ mod tests {
         let path = folder.path().join("own.jinja");
         let build = || {
             TemplatePrompts::builder()
-                .template_file(Template::Ask, &path)
+                .template_file(Template::Request, &path)
                 .build()
         };
         assert!(build().unwrap_err().to_string().contains("own.jinja"));
         std::fs::write(&path, "{{ topic }}!").unwrap();
         assert_eq!(
-            build().unwrap().ask(&AskContext::new("a", 1)).unwrap(),
+            build()
+                .unwrap()
+                .request(&RequestContext::new("a", 1))
+                .unwrap(),
             "a!"
         );
     }

@@ -58,9 +58,9 @@ impl PromptTexts {
     /// Returns the templates that are set, each with its key in the input.
     fn texts(&self) -> impl Iterator<Item = (&'static str, Template, &String)> {
         let all = [
-            ("system", Template::Stable, &self.system),
-            ("request", Template::Ask, &self.request),
-            ("topics_system", Template::TopicsStable, &self.topics_system),
+            ("system", Template::System, &self.system),
+            ("request", Template::Request, &self.request),
+            ("topics_system", Template::TopicsSystem, &self.topics_system),
             ("topics", Template::Topics, &self.topics),
         ];
         all.into_iter()

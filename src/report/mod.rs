@@ -16,10 +16,12 @@ pub use crate::diversity::DiversityReport;
 use crate::error::ErrorKind;
 use crate::llm::layers::Spending;
 use crate::llm::{OutputMode, Usage};
-pub use crate::outcome::{AnswerFault, CallError, GiveUp, Miss, Outcome, Rejection};
+pub use crate::outcome::{
+    AnswerFault, CallError, EmptyAttempt, Outcome, Rejection, TopicExhausted,
+};
 
 pub use crate::counts::{Counted, Counts};
-pub use crate::diversity::{Dry, Spread, Window};
+pub use crate::diversity::{Saturated, Spread, Window};
 pub use crate::parse::{Repair, Repairs};
 use crate::plan::Origin;
 use crate::schema::dialect::LocalCheck;
@@ -291,10 +293,10 @@ pub struct TopicReport {
     pub candidates: CandidateCounts,
     /// Why it was given up, where it was.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub given_up: Option<GiveUp>,
+    pub given_up: Option<TopicExhausted>,
     /// How the last attempt that gave nothing ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_miss: Option<Miss>,
+    pub last_miss: Option<EmptyAttempt>,
 }
 
 /// The topics that were given up, in the order in which that happened.
@@ -314,7 +316,7 @@ pub struct GivenUpTopic {
     /// The topic.
     pub topic: Topic,
     /// Why it was given up.
-    pub why: GiveUp,
+    pub why: TopicExhausted,
     /// What was wrong in its last task, in words: the error of the call, the fault of the answer, or why the last record was
     /// rejected. Holds no prompt and no values of a record. `None` where there is nothing to say beyond `why`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -346,7 +348,11 @@ impl GivenUpTopics {
 
 impl GivenUpTopic {
     /// Creates the entry of a topic whose report is this.
-    pub(crate) fn new(report: &TopicReport, why: GiveUp, last_error: Option<String>) -> Self {
+    pub(crate) fn new(
+        report: &TopicReport,
+        why: TopicExhausted,
+        last_error: Option<String>,
+    ) -> Self {
         Self {
             topic: report.topic.clone(),
             why,

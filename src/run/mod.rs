@@ -274,7 +274,7 @@ mod tests {
             let (outcome, kind) = match (made, stopped.is_cancelled()) {
                 (_, true) => (Outcome::Cancelled, Some(ErrorKind::Cancelled)),
                 (10, false) => (Outcome::Complete, None),
-                (_, false) => (Outcome::Short, Some(ErrorKind::Short)),
+                (_, false) => (Outcome::Incomplete, Some(ErrorKind::Incomplete)),
             };
             let mut report = Report::empty(outcome);
             (report.requested, report.accepted) = (10, made);
@@ -339,8 +339,8 @@ mod tests {
     async fn a_short_run_does_not_finish_its_sink_and_says_where_the_records_are() {
         let mut sink = books(10);
         let error = run_of(7).write_to(&mut sink).await.unwrap_err();
-        assert_eq!(error.error().kind(), ErrorKind::Short);
-        assert_eq!(error.report().outcome, Outcome::Short);
+        assert_eq!(error.error().kind(), ErrorKind::Incomplete);
+        assert_eq!(error.report().outcome, Outcome::Incomplete);
         assert!(error.dataset().is_empty(), "the sink has them all");
         let said = error.to_string();
         assert!(

@@ -26,7 +26,7 @@ impl Ended {
     /// Returns the error of a run that ended like this.
     pub(super) fn error(&self) -> Error {
         let kind = match self.outcome {
-            Outcome::Short => ErrorKind::Short,
+            Outcome::Incomplete => ErrorKind::Incomplete,
             Outcome::Cancelled => ErrorKind::Cancelled,
             _ => ErrorKind::Unavailable,
         };

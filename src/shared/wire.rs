@@ -137,7 +137,7 @@ pub(super) fn read_request(bytes: &[u8]) -> Result<ChatRequest> {
 pub(super) fn write_result(model: &str, result: Result<ChatResponse>) -> Vec<u8> {
     bytes(&match result {
         Ok(response) => WireResult::Answered {
-            model: response.answered_by.as_deref().unwrap_or(model).to_owned(),
+            model: response.backend.as_deref().unwrap_or(model).to_owned(),
             response,
         },
         Err(error) => WireResult::Failed {
@@ -166,7 +166,7 @@ pub(super) fn read_result(bytes: &[u8]) -> Result<ChatResponse> {
             model,
             mut response,
         } => {
-            response.answered_by = Some(model.into());
+            response.backend = Some(model.into());
             Ok(response)
         }
         WireResult::Failed {
@@ -231,7 +231,7 @@ mod tests {
     fn an_answer_comes_back_with_the_name_of_who_gave_it() {
         let answer = ChatResponse::new("{\"a\": \"\u{0}\"}").with_usage(Usage::new(3, u64::MAX));
         let mut read = read_result(&write_result("test/loom", Ok(answer.clone()))).unwrap();
-        assert_eq!(read.answered_by.take().as_deref(), Some("test/loom"));
+        assert_eq!(read.backend.take().as_deref(), Some("test/loom"));
         assert_eq!(read, answer);
     }
 

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::input::RecordsPerRequest;
 use crate::ledger::{Ledger, LedgerRules};
-use crate::outcome::{Miss, Rejection};
+use crate::outcome::{EmptyAttempt, Rejection};
 use crate::random::Random;
 use crate::schedule::SchedulingPolicy;
 
@@ -56,7 +56,12 @@ pub fn simulate_schedule(
         }
         let task = in_flight.swap_remove(random.index(in_flight.len()));
         if random.below(3) == 0 {
-            ledger.answered(&task, Some(Miss::Rejected(Rejection::Duplicate)), None, 0);
+            ledger.answered(
+                &task,
+                Some(EmptyAttempt::Rejected(Rejection::Duplicate)),
+                None,
+                0,
+            );
         } else {
             (0..task.wanted).for_each(|_| ledger.accept(task.topic));
             ledger.answered(&task, None, None, 0);

@@ -399,7 +399,7 @@ async fn a_type_that_disagrees_with_the_schema_is_reported_with_both_facts() {
         handle.next_call().await.records([record]);
     }
     let error = run.await.expect("no panic").expect_err("nothing decodes");
-    assert_eq!(error.error().kind(), ErrorKind::Short);
+    assert_eq!(error.error().kind(), ErrorKind::Incomplete);
     let report = error.report();
     assert_eq!(report.candidates.rejected[Rejection::Undecodable], 2);
     assert_eq!(

@@ -224,7 +224,7 @@ async fn what_a_value_owes_is_not_asked_of_another() {
         .generate(input)
         .await
         .expect_err("it is short");
-    assert_eq!(error.error().kind(), ErrorKind::Short, "{error}");
+    assert_eq!(error.error().kind(), ErrorKind::Incomplete, "{error}");
     assert!(
         error.error().to_string().contains("(level: hard)"),
         "{error}"

@@ -45,9 +45,9 @@ async fn a_hopeless_topic_is_given_up_and_reported() {
         .generate(input(json!({"topics": ["graphs"], "num_records": 5})))
         .await
         .expect_err("nothing can be made");
-    assert_eq!(error.error().kind(), ErrorKind::Short);
+    assert_eq!(error.error().kind(), ErrorKind::Incomplete);
     let report = error.report();
-    assert_eq!((report.outcome, report.missing()), (Outcome::Short, 5));
+    assert_eq!((report.outcome, report.missing()), (Outcome::Incomplete, 5));
     assert!(report.topics[0].given_up.is_some());
     assert_eq!(report.imbalances(), Vec::<String>::new());
 }
@@ -387,7 +387,7 @@ async fn the_report_says_of_given_up_topics_what_was_wrong_last() {
             .generate(input.clone())
             .await
             .expect_err("it is short");
-        assert_eq!(error.error().kind(), ErrorKind::Short);
+        assert_eq!(error.error().kind(), ErrorKind::Incomplete);
         assert_eq!(error.report().imbalances(), Vec::<String>::new());
         let message = error.error().message();
         assert!(

@@ -130,14 +130,14 @@ async fn no_run_spends_more_than_its_caps_allow() {
         }
         let Some(error) = error else { continue };
         if error.kind() != ErrorKind::Budget {
-            assert_eq!(error.kind(), ErrorKind::Short, "seed {seed}: {error}");
+            assert_eq!(error.kind(), ErrorKind::Incomplete, "seed {seed}: {error}");
             continue;
         }
         stopped[caps
             .iter()
             .position(|cap| cap.0 == *setting)
             .expect("one of them")] += 1;
-        assert_eq!(report.outcome, Outcome::Short, "seed {seed}");
+        assert_eq!(report.outcome, Outcome::Incomplete, "seed {seed}");
         assert_eq!(dataset.len() as u64, report.accepted, "seed {seed}");
         let reason = report.reason.as_deref().expect("a short run has a reason");
         assert!(reason.contains(named), "seed {seed}: {reason}");
@@ -189,7 +189,7 @@ async fn a_cap_that_is_reached_among_the_topics_ends_the_run_short() {
     let report = dataset.report();
     assert_eq!(
         (report.outcome, report.topic_calls.made),
-        (Outcome::Short, 1)
+        (Outcome::Incomplete, 1)
     );
     assert_eq!(report.imbalances(), Vec::<String>::new());
 }

@@ -1,4 +1,4 @@
-//! Dry runs and previews: a run seen in small, and a few of its tasks seen from near.
+//! Saturated runs and previews: a run seen in small, and a few of its tasks seen from near.
 
 use std::time::Duration;
 

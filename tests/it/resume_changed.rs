@@ -51,7 +51,7 @@ async fn go_on(
 /// What a run made, whether it is complete or short.
 fn made(result: Result<Dataset, RunError>) -> Dataset {
     result.unwrap_or_else(|error| {
-        assert_eq!(error.error().kind(), ErrorKind::Short, "{error}");
+        assert_eq!(error.error().kind(), ErrorKind::Incomplete, "{error}");
         error.into_dataset()
     })
 }

@@ -43,7 +43,7 @@ async fn journalled(model: FaultyModel, journal: impl Journal, concurrency: usiz
     {
         Ok(dataset) => dataset,
         Err(error) => {
-            assert_eq!(error.error().kind(), ErrorKind::Short, "{error}");
+            assert_eq!(error.error().kind(), ErrorKind::Incomplete, "{error}");
             error.into_dataset()
         }
     }

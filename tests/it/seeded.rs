@@ -116,10 +116,10 @@ async fn a_thousand_runs_are_exact_or_say_why_not() {
             Err(error) => {
                 assert_eq!(
                     error.error().kind(),
-                    ErrorKind::Short,
+                    ErrorKind::Incomplete,
                     "seed {seed}: {error}"
                 );
-                assert_eq!(error.report().outcome, Outcome::Short);
+                assert_eq!(error.report().outcome, Outcome::Incomplete);
                 assert!((error.dataset().len() as u64) < requested, "seed {seed}");
                 error.into_dataset()
             }

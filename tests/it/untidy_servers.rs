@@ -408,7 +408,7 @@ async fn a_filter_that_refuses_one_topic_costs_that_topic() {
     let (kind, report) = run(model, &json!({}), &server)
         .await
         .expect_err("half of it is refused");
-    assert_eq!((kind, report.accepted), (ErrorKind::Short, 10));
+    assert_eq!((kind, report.accepted), (ErrorKind::Incomplete, 10));
     assert!(report.given_up.listed[0].why.is_declined());
     assert!(server.calls() <= 40, "{} calls", server.calls());
 }
@@ -436,7 +436,7 @@ async fn a_model_that_declines_in_words_is_not_asked_for_long() {
     let (kind, report) = run(model, &json!({}), &server)
         .await
         .expect_err("it declines");
-    assert_eq!((kind, report.accepted), (ErrorKind::Short, 0));
+    assert_eq!((kind, report.accepted), (ErrorKind::Incomplete, 0));
     let shown = report.to_string();
     assert!(shown.contains("the model declined"), "{shown}");
     assert!(shown.contains("nothing to use"), "{shown}");

@@ -44,7 +44,7 @@ async fn calls_that_are_noted_outlive_the_process_and_are_read_in_their_place() 
         CallNote::new(CallOf::Task(task), most)
     };
     let first = PostgresJournal::connect(&url, "run").await.unwrap();
-    first.append(ended(Outcome::Short)).await.unwrap();
+    first.append(ended(Outcome::Incomplete)).await.unwrap();
     for (task, tokens) in [(0, 600), (1, 70)] {
         first.note(note(task, tokens)).await.unwrap();
     }
@@ -54,7 +54,7 @@ async fn calls_that_are_noted_outlive_the_process_and_are_read_in_their_place() 
     let second = PostgresJournal::connect(&url, "run").await.unwrap();
     second.note(note(3, 9)).await.unwrap();
     let expected = [
-        ended(Outcome::Short),
+        ended(Outcome::Incomplete),
         Entry::Called(note(0, 600)),
         Entry::Called(note(1, 70)),
         ended(Outcome::Failed),
@@ -67,10 +67,10 @@ async fn calls_that_are_noted_outlive_the_process_and_are_read_in_their_place() 
     assert_eq!(lost.most().tokens, 17);
     // As many as there are entries in a page, and more.
     join_all((0..300).map(|task| second.note(note(10 + task, 1)))).await;
-    join_all((0..300).map(|_| second.append(ended(Outcome::Short)))).await;
+    join_all((0..300).map(|_| second.append(ended(Outcome::Incomplete)))).await;
     let found = read(&second).await;
     assert_eq!(found.len(), 6 + 600);
-    assert!(matches!(found[305], Entry::Called(_)) && found[306] == ended(Outcome::Short));
+    assert!(matches!(found[305], Entry::Called(_)) && found[306] == ended(Outcome::Incomplete));
 }
 
 #[tokio::test]
@@ -81,9 +81,9 @@ async fn runs_of_one_database_do_not_see_one_another() {
         PostgresJournal::connect(&url, "one").await.unwrap(),
         PostgresJournal::connect(&url, "other").await.unwrap(),
     );
-    assert_eq!(one.append(ended(Outcome::Short)).await.unwrap(), 0);
+    assert_eq!(one.append(ended(Outcome::Incomplete)).await.unwrap(), 0);
     assert_eq!(other.append(ended(Outcome::Failed)).await.unwrap(), 0);
-    assert_eq!(read(&one).await, [ended(Outcome::Short)]);
+    assert_eq!(read(&one).await, [ended(Outcome::Incomplete)]);
     assert_eq!(read(&other).await, [ended(Outcome::Failed)]);
 }
 
@@ -146,7 +146,7 @@ async fn a_writer_that_was_superseded_writes_nothing_more() {
     let Some(server) = server() else { return };
     let url = server.database().await;
     let first = PostgresJournal::connect(&url, "run").await.unwrap();
-    first.append(ended(Outcome::Short)).await.unwrap();
+    first.append(ended(Outcome::Incomplete)).await.unwrap();
     // The lock is lost with the connection. Until the first writer looks again, anybody may have it.
     cut_all(&connect(&url).await).await;
     let second = PostgresJournal::connect(&url, "run").await.unwrap();
@@ -158,7 +158,7 @@ async fn a_writer_that_was_superseded_writes_nothing_more() {
     }
     assert!(first.close().await.is_err());
     assert_eq!(second.append(ended(Outcome::Cancelled)).await.unwrap(), 2);
-    let expected = [Outcome::Short, Outcome::Complete, Outcome::Cancelled].map(ended);
+    let expected = [Outcome::Incomplete, Outcome::Complete, Outcome::Cancelled].map(ended);
     assert_eq!(read(&second).await, expected);
 }
 
@@ -196,7 +196,7 @@ async fn connections_that_are_cut_lose_and_double_nothing() {
     let appending = async {
         let mut numbers = Vec::new();
         for _ in 0..40 {
-            let crowd = (0..16).map(|_| journal.append(ended(Outcome::Short)));
+            let crowd = (0..16).map(|_| journal.append(ended(Outcome::Incomplete)));
             numbers.extend(join_all(crowd).await.into_iter().map(Result::unwrap));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -218,10 +218,10 @@ async fn a_restart_of_the_server_is_waited_for_and_not_for_ever() {
     let options = PostgresOptions::new().patience(Duration::ZERO);
     let hasty = PostgresJournal::connect_with(&url, "hasty", options);
     let hasty = hasty.await.unwrap();
-    patient.append(ended(Outcome::Short)).await.unwrap();
+    patient.append(ended(Outcome::Incomplete)).await.unwrap();
 
     server.stop();
-    let error = hasty.append(ended(Outcome::Short)).await.unwrap_err();
+    let error = hasty.append(ended(Outcome::Incomplete)).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.is_retryable()),
         (ErrorKind::Journal, false)
@@ -234,7 +234,7 @@ async fn a_restart_of_the_server_is_waited_for_and_not_for_ever() {
     assert!(!append.is_finished());
     server.go();
     assert_eq!(append.await.unwrap().unwrap(), 1);
-    let expected = [Outcome::Short, Outcome::Failed].map(ended);
+    let expected = [Outcome::Incomplete, Outcome::Failed].map(ended);
     assert_eq!(read(&patient).await, expected);
 }
 
@@ -244,14 +244,14 @@ async fn a_long_journal_is_read_in_pages_and_while_it_grows() {
     let url = server.database().await;
     let journal = PostgresJournal::connect(&url, "run").await.unwrap();
     for _ in 0..5 {
-        join_all((0..200).map(|_| journal.append(ended(Outcome::Short)))).await;
+        join_all((0..200).map(|_| journal.append(ended(Outcome::Incomplete)))).await;
     }
     let reader = PostgresReader::connect(&url, "run").await.unwrap();
     let mut entries = reader.entries().await.unwrap();
     assert!(entries.next().await.unwrap().is_ok());
     journal.append(ended(Outcome::Complete)).await.unwrap();
     let rest: Vec<Entry> = entries.try_collect().await.unwrap();
-    assert_eq!(rest, vec![ended(Outcome::Short); 999]);
+    assert_eq!(rest, vec![ended(Outcome::Incomplete); 999]);
     assert_eq!(reader.state().await.unwrap().entries, 1_001);
 }
 
@@ -261,7 +261,7 @@ async fn damage_is_told_with_the_number_of_the_entry() {
     let url = server.database().await;
     let journal = PostgresJournal::connect(&url, "run").await.unwrap();
     for _ in 0..3 {
-        journal.append(ended(Outcome::Short)).await.unwrap();
+        journal.append(ended(Outcome::Incomplete)).await.unwrap();
     }
     let client = connect(&url).await;
     for (damage, says) in [

@@ -196,7 +196,7 @@ async fn a_server_that_stays_silent_is_an_error_in_time() {
 
     let begun = Instant::now();
     for result in [
-        journal.append(ended(Outcome::Short)).await,
+        journal.append(ended(Outcome::Incomplete)).await,
         journal.read().await.map(|_| 0),
         open("other").await.map(|_| 0),
     ] {
@@ -260,7 +260,7 @@ async fn a_fail_over_to_a_database_without_the_run_is_an_error_in_words() {
         // What went back can be told only by a process that has looked at the run before.
         sleep(Duration::from_secs(3)).await;
         let journal = PostgresJournal::connect(&url, "alone").await.unwrap();
-        journal.append(ended(Outcome::Short)).await.unwrap();
+        journal.append(ended(Outcome::Incomplete)).await.unwrap();
         if !there.is_empty() {
             SharedRun::create(&other, there, input(100_000))
                 .await
@@ -268,7 +268,10 @@ async fn a_fail_over_to_a_database_without_the_run_is_an_error_in_words() {
         }
         proxy.lead_to(second.port());
         let begun = Instant::now();
-        let error = journal.append(ended(Outcome::Short)).await.unwrap_err();
+        let error = journal
+            .append(ended(Outcome::Incomplete))
+            .await
+            .unwrap_err();
         assert!(error.message().contains(says), "{error}");
         let mut processes = crew.processes;
         let ended = async {

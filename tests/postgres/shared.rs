@@ -366,8 +366,8 @@ async fn a_cap_holds_for_all_together() {
     let run = SharedRun::create(&url, "run", capped).await.unwrap();
     let run = with_model(run, models[0].clone());
     let other = begun(joined(&url, models[1].clone()).await);
-    assert_eq!(run.run().await.unwrap(), Outcome::Short);
-    assert_eq!(other.await.unwrap().unwrap(), Outcome::Short);
+    assert_eq!(run.run().await.unwrap(), Outcome::Incomplete);
+    assert_eq!(other.await.unwrap().unwrap(), Outcome::Incomplete);
     let asked: u64 = models.iter().map(Held::asked).sum();
     assert_eq!(asked, 15);
     let error = run.records().await.unwrap().collect().await.unwrap_err();
@@ -458,19 +458,19 @@ async fn a_run_that_ends_short_is_over_for_all_and_can_be_taken_up_again() {
     let run = created(&url, 20, Parrot).await;
     let other = begun(joined(&url, Parrot).await);
     let outcome = timeout(PATIENCE, run.run()).await.expect("the run ends");
-    assert_eq!(outcome.unwrap(), Outcome::Short);
-    assert_eq!(other.await.unwrap().unwrap(), Outcome::Short);
+    assert_eq!(outcome.unwrap(), Outcome::Incomplete);
+    assert_eq!(other.await.unwrap().unwrap(), Outcome::Incomplete);
     let reason = state(&url).await.reason.expect("there is one");
     assert!(reason.contains("given up"), "{reason}");
     let late = joined(&url, Parrot).await;
-    assert_eq!(late.run().await.unwrap(), Outcome::Short);
+    assert_eq!(late.run().await.unwrap(), Outcome::Incomplete);
 
     let error = run.records().await.unwrap().collect().await.unwrap_err();
-    assert_eq!(error.error().kind(), ErrorKind::Short, "{error}");
+    assert_eq!(error.error().kind(), ErrorKind::Incomplete, "{error}");
     assert_eq!(error.dataset().len(), 1);
     let again = created(&url, 20, Parrot).await;
     assert_eq!(state(&url).await.ended, None);
-    assert_eq!(again.run().await.unwrap(), Outcome::Short);
+    assert_eq!(again.run().await.unwrap(), Outcome::Incomplete);
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ async fn a_url_that_requires_tls_gets_it_from_a_server_whose_certificate_is_know
         let journal = PostgresJournal::connect(&url(&certificate, mode), mode)
             .await
             .unwrap();
-        let (outcome, uncertain) = (Outcome::Short, UnconfirmedCost::default());
+        let (outcome, uncertain) = (Outcome::Incomplete, UnconfirmedCost::default());
         journal
             .append(Entry::Finished { outcome, uncertain })
             .await

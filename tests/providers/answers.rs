@@ -63,7 +63,7 @@ async fn openai_usage_is_read_with_all_its_details() {
         body["usage"] = wire_usage;
         let answer = read(Wire::OpenAi, body).await.unwrap();
         assert_eq!(answer.usage, expected);
-        assert_eq!(answer.served_by.as_deref(), Some("m-1"));
+        assert_eq!(answer.provider_model.as_deref(), Some("m-1"));
     }
 }
 
@@ -196,7 +196,7 @@ async fn gemini_answers_are_read() {
     .unwrap();
     assert_eq!(answer.text, "one, two");
     assert_eq!(answer.usage, usage(100, 25, 64, 0, 20));
-    assert_eq!(answer.served_by.as_deref(), Some("gemini-x-001"));
+    assert_eq!(answer.provider_model.as_deref(), Some("gemini-x-001"));
     for (reason, expected) in [
         ("MAX_TOKENS", FinishReason::Length),
         ("SAFETY", FinishReason::ContentFilter),

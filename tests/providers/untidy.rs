@@ -580,7 +580,7 @@ async fn a_key_that_comes_back_as_the_models_name_is_not_kept() {
         let mut body = completion(&json!({"content": TEXT}));
         body["model"] = json!(model);
         let answer = read_json(Wire::OpenAi, &body).await.unwrap();
-        assert_eq!((answer.served_by, answer.text.as_str()), (None, TEXT));
+        assert_eq!((answer.provider_model, answer.text.as_str()), (None, TEXT));
     }
     let server = ProviderServer::start(Wire::OpenAi, |_: &_| {
         RawReply::new(
@@ -596,7 +596,7 @@ async fn a_key_that_comes_back_as_the_models_name_is_not_kept() {
         .complete(&text("a prompt"))
         .await
         .unwrap();
-    assert_eq!(answer.served_by, None);
+    assert_eq!(answer.provider_model, None);
 }
 
 #[tokio::test]

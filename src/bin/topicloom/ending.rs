@@ -102,8 +102,10 @@ impl Way {
         }
         let before = match error {
             Some(ErrorKind::Budget) => "when the cap is raised, ",
-            Some(ErrorKind::Short) if is_declined(report) => "with another model or other topics, ",
-            Some(ErrorKind::Short) => {
+            Some(ErrorKind::Incomplete) if is_declined(report) => {
+                "with another model or other topics, "
+            }
+            Some(ErrorKind::Incomplete) => {
                 "with more patience (`dead_queue_threshold`) or other topics, "
             }
             _ => "",

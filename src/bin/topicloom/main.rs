@@ -197,7 +197,7 @@ fn in_words(error: &Error) -> String {
 fn status(error: &Error) -> u8 {
     match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::Config => 2,
-        ErrorKind::Short | ErrorKind::Budget | ErrorKind::Cancelled => 3,
+        ErrorKind::Incomplete | ErrorKind::Budget | ErrorKind::Cancelled => 3,
         _ => 1,
     }
 }

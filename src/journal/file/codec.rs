@@ -42,8 +42,8 @@ const MOST_METAS: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct AnswerMeta {
     model: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    served_by: Option<String>,
+    #[serde(default, alias = "served_by", skip_serializing_if = "Option::is_none")]
+    provider_model: Option<String>,
     finish_reason: FinishReason,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asked: Option<(OutputMode, Dialect)>,
@@ -169,9 +169,9 @@ impl Encoder {
                             reasoning_tokens,
                         },
                     finish_reason,
-                    served_by,
+                    provider_model,
                     asked,
-                    answered_by: _,
+                    backend: _,
                     rate: _,
                 },
             prompt,
@@ -188,7 +188,7 @@ impl Encoder {
         body.push(ANSWER);
         let meta = AnswerMeta {
             model,
-            served_by,
+            provider_model,
             finish_reason,
             asked,
             failed_calls: Vec::new(),
@@ -379,9 +379,9 @@ fn read_answer(meta: AnswerMeta, kind: u8, mut rest: &[u8]) -> Option<Answer> {
                 reasoning_tokens: details.reasoning_tokens,
             },
             finish_reason: meta.finish_reason,
-            served_by: meta.served_by,
+            provider_model: meta.provider_model,
             asked: meta.asked,
-            answered_by: None,
+            backend: None,
             rate: None,
         },
         attempts: details.attempts,

@@ -451,7 +451,7 @@ fn more_manners_than_are_remembered_are_written_out() {
         let Entry::Answered(mut answer) = answer(task) else {
             unreachable!("it is an answer")
         };
-        answer.response.served_by = Some(format!("server {}", task % 1500));
+        answer.response.provider_model = Some(format!("server {}", task % 1500));
         Entry::Answered(answer)
     };
     let (first, second): (Vec<_>, Vec<_>) = (
@@ -488,7 +488,7 @@ fn any_answer() -> impl Strategy<Value = Entry> {
         prop::bool::ANY,
     )
         .prop_map(
-            |((task, topic, wanted, round), details, text, served_by, truncated)| {
+            |((task, topic, wanted, round), details, text, provider_model, truncated)| {
                 let [cached_input_tokens, cache_write_tokens, reasoning_tokens] = details;
                 let usage = Usage {
                     cached_input_tokens,
@@ -497,7 +497,7 @@ fn any_answer() -> impl Strategy<Value = Entry> {
                     ..Usage::new(task, wanted)
                 };
                 let mut response = ChatResponse::new(text).with_usage(usage);
-                response.served_by = served_by;
+                response.provider_model = provider_model;
                 if truncated {
                     response.finish_reason = FinishReason::Length;
                 }

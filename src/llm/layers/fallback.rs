@@ -28,7 +28,7 @@ const OUT_FOR: Duration = Duration::from_secs(90);
 ///
 /// Put it outside of [`Retrying`](super::Retrying), with each model's layers inside, so that an error that
 /// arrives here is one that retrying could not repair; see
-/// [the order of layers](crate::llm::layers#the-order). Answers name their model in `served_by`.
+/// [the order of layers](crate::llm::layers#the-order). Answers name their model in `provider_model`.
 ///
 /// ```
 /// use topicloom::llm::layers::Fallback;

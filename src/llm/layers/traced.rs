@@ -71,7 +71,7 @@ impl<C: LlmClient> LlmClient for Traced<C> {
         match &result {
             Ok(response) => {
                 let usage = &response.usage;
-                if let Some(model) = &response.served_by {
+                if let Some(model) = &response.provider_model {
                     span.record("gen_ai.response.model", model);
                 }
                 span.record(
@@ -168,7 +168,7 @@ mod tests {
     async fn an_answer_is_told_in_the_words_of_the_conventions() {
         let answer = ChatResponse::new("a secret answer")
             .with_usage(Usage::new(30, 4))
-            .with_served_by("model-2026");
+            .with_provider_model("model-2026");
         let fields = trace(Ok(answer)).await;
         for (name, value) in [
             ("otel.name", "chat model"),

@@ -12,7 +12,7 @@ use crate::random::Random;
 /// Spreads requests over several models, in proportion to their weights: different models write differently.
 ///
 /// Which model answers depends on the request's seed alone, so that a request that is asked again goes to the
-/// same model, and a seeded run makes the same choices. Answers name their model in `served_by`.
+/// same model, and a seeded run makes the same choices. Answers name their model in `provider_model`.
 ///
 /// ```
 /// use topicloom::llm::layers::Weighted;

@@ -44,7 +44,9 @@ impl Connection {
             })
             .map_err(|error| self.explain(&reply, error))?
             .with_rate(rate);
-        response.served_by.take_if(|model| !self.is_name(model));
+        response
+            .provider_model
+            .take_if(|model| !self.is_name(model));
         Ok(response)
     }
 

@@ -253,7 +253,7 @@ fn one_of_each() -> Vec<Entry> {
         ..ChatResponse::new(text)
             .with_usage(usage)
             .with_finish_reason(FinishReason::Length)
-            .with_served_by("loom-2")
+            .with_provider_model("loom-2")
     };
     vec![
         Entry::Started(Header::new(u64::MAX, input, u128::MAX)),
@@ -289,7 +289,7 @@ fn one_of_each() -> Vec<Entry> {
             unconfirmed: uncertain,
         },
         Entry::Finished {
-            outcome: Outcome::Short,
+            outcome: Outcome::Incomplete,
             uncertain,
         },
     ]

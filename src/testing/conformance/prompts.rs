@@ -2,7 +2,7 @@
 
 use serde_json::Map;
 
-use crate::prompt::{AskContext, Prompts, StableContext, TopicsContext};
+use crate::prompt::{Prompts, RequestContext, SystemContext, TopicsContext};
 
 /// Text that would do something if it were evaluated instead of shown.
 const HOSTILE: &str = "{{ 7 * 7 }} {% for x in y %} \"quoted\"\n\u{202e}";
@@ -22,23 +22,23 @@ const HOSTILE: &str = "{{ 7 * 7 }} {% for x in y %} \"quoted\"\n\u{202e}";
 /// ```
 pub fn prompts(prompts: &impl Prompts) {
     for instruction in [None, Some("about rivers"), Some(HOSTILE)] {
-        let context = StableContext {
+        let context = SystemContext {
             instruction,
-            ..StableContext::new("{ name: string }", "records")
+            ..SystemContext::new("{ name: string }", "records")
         };
-        let text = rendered(prompts.stable(&context));
+        let text = rendered(prompts.system(&context));
         assert_eq!(
             text,
-            rendered(prompts.stable(&context)),
+            rendered(prompts.system(&context)),
             "the same context gives another text"
         );
         assert!(
             text.contains("name: string"),
-            "the stable prompt does not show the schema"
+            "the system message does not show the schema"
         );
         assert!(
             text.contains("JSON"),
-            "the stable prompt does not say JSON, which some providers demand"
+            "the system message does not say JSON, which some providers demand"
         );
         assert!(
             !text.contains("49"),
@@ -49,17 +49,17 @@ pub fn prompts(prompts: &impl Prompts) {
         let avoid = ["What is the delta of the Nile?".to_owned()];
         let variables = Map::from_iter([("level".to_owned(), "hard".into())]);
         let examples = [r#"{"name":"Rhine"}"#.to_owned()];
-        let context = AskContext {
+        let context = RequestContext {
             variables: &variables,
             examples: &examples,
             avoid: &avoid,
             feedback: Some("`name` is missing"),
-            ..AskContext::new(topic, 3)
+            ..RequestContext::new(topic, 3)
         };
-        let text = rendered(prompts.ask(&context));
+        let text = rendered(prompts.request(&context));
         assert_eq!(
             text,
-            rendered(prompts.ask(&context)),
+            rendered(prompts.request(&context)),
             "the same context gives another text"
         );
         assert!(
@@ -76,9 +76,9 @@ pub fn prompts(prompts: &impl Prompts) {
             text.contains("`name` is missing"),
             "what was wrong is not shown"
         );
-        let context = AskContext::new(topic, 1);
+        let context = RequestContext::new(topic, 1);
         assert!(
-            !rendered(prompts.ask(&context)).is_empty(),
+            !rendered(prompts.request(&context)).is_empty(),
             "nothing is asked for"
         );
     }
@@ -108,10 +108,10 @@ mod tests {
         #[derive(Debug)]
         struct Mute;
         impl Prompts for Mute {
-            fn stable(&self, _: &StableContext<'_>) -> Result<String> {
+            fn system(&self, _: &SystemContext<'_>) -> Result<String> {
                 Ok("JSON".to_owned())
             }
-            fn ask(&self, _: &AskContext<'_>) -> Result<String> {
+            fn request(&self, _: &RequestContext<'_>) -> Result<String> {
                 Ok(String::new())
             }
             fn topics(&self, _: &TopicsContext<'_>) -> Result<Vec<Message>> {

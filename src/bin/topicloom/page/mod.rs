@@ -13,7 +13,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
 use serde_json::{Value, json};
 use topicloom::llm::layers::Spending;
-use topicloom::report::{GiveUp, Outcome};
+use topicloom::report::{Outcome, TopicExhausted};
 use topicloom::report::{Report, ShareReport, TopicReport};
 use topicloom::sink::SplitReport;
 use topicloom::{Error, ErrorKind, GenerateByTopicInput, Result};
@@ -205,7 +205,7 @@ struct TopicSum<'a> {
     candidates: u64,
     calls: u64,
     given_up: u64,
-    why: Option<&'a GiveUp>,
+    why: Option<&'a TopicExhausted>,
 }
 
 impl<'a> TopicSum<'a> {

@@ -79,7 +79,7 @@ pub(super) fn read(values: &[Value], request: &ChatRequest) -> Result<ChatRespon
     let mut response = ChatResponse::new(said.into_text())
         .with_usage(answer.counts.usage())
         .with_finish_reason(finish);
-    response.served_by = answer.model;
+    response.provider_model = answer.model;
     Ok(response)
 }
 

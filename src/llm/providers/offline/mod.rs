@@ -146,7 +146,7 @@ impl LlmClient for OfflineModel {
         let usage = Usage::new(tokens(asked.len()), tokens(text.len()));
         Ok(ChatResponse::new(text)
             .with_usage(usage)
-            .with_served_by(&*self.name))
+            .with_provider_model(&*self.name))
     }
 
     fn model(&self) -> &str {

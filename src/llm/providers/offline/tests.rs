@@ -511,7 +511,7 @@ async fn tokens_are_counted_and_the_name_is_kept() {
     );
     assert!(response.usage.input_tokens > 50);
     assert_eq!(model.model(), "offline/other");
-    assert_eq!(response.served_by.as_deref(), Some("offline/other"));
+    assert_eq!(response.provider_model.as_deref(), Some("offline/other"));
 }
 
 #[tokio::test(start_paused = true)]

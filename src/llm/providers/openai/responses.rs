@@ -169,7 +169,7 @@ mod tests {
         (usage.cached_input_tokens, usage.reasoning_tokens) = (8, 5);
         assert_eq!((first.text.as_str(), first.usage), ("{}", usage));
         assert_eq!(first.finish_reason, FinishReason::Stop);
-        assert_eq!(first.served_by.as_deref(), Some("o9-pro-1"));
+        assert_eq!(first.provider_model.as_deref(), Some("o9-pro-1"));
         assert_eq!(
             (second.text.as_str(), second.finish_reason),
             ("", FinishReason::Refusal)
