@@ -3,7 +3,7 @@
 //!
 //! Four pure parts, fed in the order in which answers are settled:
 //!
-//! - [`Sightings`] counts what was new and what was repeated, and says when a topic is dry;
+//! - [`Sightings`] counts what was new and what was repeated, and says when a topic is saturated;
 //! - [`Steering`] learns how many records a prompt is to show as not to be repeated, and [`AvoidMemory`] chooses them;
 //! - [`Metrics`] measures the accepted records as they come.
 

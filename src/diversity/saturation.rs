@@ -219,21 +219,21 @@ struct Saturation {
     chance_of_new: f64,
 }
 
-// When a topic counts as dry. Measured on simulated topics of 20 to 5 000 records, all equally likely or skewed; see
+// When a topic counts as saturated. Measured on simulated topics of 20 to 5 000 records, all equally likely or skewed; see
 // `docs/diversity.md` for what it costs.
 
 /// The most candidates worth paying for one new record: of ten candidates in this field seven to nine are reported to be
 /// duplicates, so up to ten a record is an ordinary price.
 const CANDIDATES_PER_RECORD: f64 = 20.0;
 
-/// How many standard errors the price must be above that. Of topics that run dry, one or two in a hundred are then stopped
+/// How many standard errors the price must be above that. Of topics that are saturated, one or two in a hundred are then stopped
 /// while a record can be had for the price, though each is looked at after every candidate.
 const CONFIDENCE: f64 = 2.2;
 
 /// The part of its cost so far that a topic may spend on its last missing records whatever they cost.
 const FINISH: f64 = 0.05;
 
-/// Why a topic counts as dry.
+/// Why a topic counts as saturated.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Saturated {
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dry_topic_is_stopped_soon_after_it_is_dry() {
+    fn a_saturated_topic_is_stopped_soon() {
         for (records, skew) in [(300, 0.0), (300, 1.0), (300, 1.2)] {
             let mut all = Course::default();
             let mut too_soon = 0;

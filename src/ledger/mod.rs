@@ -530,7 +530,7 @@ impl Ledger {
     /// Puts a topic in or out of the open set.
     ///
     /// A topic is in doubt when its very first attempts gave nothing, or half as many in a row as give it up. It then has no
-    /// more tasks in flight than half of what it may still miss: if it is dry, they are lost. Where calls fail, it has one.
+    /// more tasks in flight than half of what it may still miss: if it is saturated, they are lost. Where calls fail, it has one.
     fn refresh(&mut self, topic: usize) {
         let (progress, streak) = (&self.progress[topic], &self.streaks[topic]);
         let open = progress.open();

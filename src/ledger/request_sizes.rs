@@ -1,5 +1,6 @@
 //! How many records are asked for at once: as many as fit into an answer, learned from the answers of each model.
 
+use std::mem;
 use std::sync::Arc;
 
 use crate::input::RecordsPerRequest;
@@ -10,15 +11,15 @@ const FORGOTTEN_AFTER: u64 = 64;
 /// Whole answers after a cut before more records are asked for, where nobody tells how long answers are.
 const WHOLE_BEFORE_MORE: u32 = 8;
 
+/// How many times as many are asked for as came whole, where lengths are known: longer answers have their own ways to fail.
+const MOST_GROWTH: u64 = 4;
+
 /// Standard deviations of the length of a record that are left room for.
 const HEADROOM: f64 = 2.0;
 
 /// Weight of the latest answer in a mean of lengths, and in that of their deviations (as in RFC 6298).
 const LATEST: f64 = 0.125;
 const LATEST_DEVIATION: f64 = 0.25;
-
-/// Cuts in a row that are taken for loops. Where there are more, fewer records are of use whatever the reason is.
-const MOST_LOOPS: u32 = 1;
 
 /// Records that have room in what a record took up that did not end: one so long is taken for a loop.
 const LOOP_LENGTH: f64 = 2.0;
@@ -153,8 +154,11 @@ struct ModelSize {
     size: u64,
     /// Whole answers since the last cut; `None` before the first one.
     whole_since_cut: Option<u32>,
-    /// Those in a row.
-    loops: u32,
+    /// Whether the last answer that came whole or was cut off was cut off, though its records had room.
+    was_cut: bool,
+    /// All its whole records, and its loops.
+    records: u64,
+    loops: u64,
     /// Those since an answer that says that long ones are no loops.
     all_loops: u32,
     /// Those since that were cut off at the limit that loops brought.
@@ -173,6 +177,8 @@ impl ModelSize {
             latest: 0,
             size,
             whole_since_cut: None,
+            was_cut: false,
+            records: 0,
             loops: 0,
             all_loops: 0,
             cuts_at_limit: 0,
@@ -184,7 +190,14 @@ impl ModelSize {
 
     /// Returns how many records fit into an answer.
     fn fits(&self) -> u64 {
-        self.fits_by_length().unwrap_or(u64::MAX).min(self.size)
+        let fits = self.fits_by_length().unwrap_or(u64::MAX).min(self.size);
+        fits.min(self.between_loops().unwrap_or(u64::MAX))
+    }
+
+    /// Returns half as many records as come between two loops: more, and half of the answers are loops.
+    fn between_loops(&self) -> Option<u64> {
+        let is_known = self.loops >= u64::from(LOOPS_BEFORE_LIMIT);
+        is_known.then(|| (self.records / self.loops / 2).max(1))
     }
 
     /// The same by the lengths of records, where they are known.
@@ -235,6 +248,7 @@ impl ModelSize {
 
     fn saw(&mut self, answer: &AnswerSize<'_>, rule: RecordsPerRequest) {
         self.room = answer.limit.or(self.room);
+        self.records += answer.records;
         match answer.end {
             AnswerEnd::Whole => self.whole(answer, rule.most()),
             AnswerEnd::Unusable if rule == RecordsPerRequest::Auto => self.halve(answer.asked),
@@ -245,7 +259,7 @@ impl ModelSize {
     }
 
     fn whole(&mut self, answer: &AnswerSize<'_>, most: u64) {
-        self.loops = 0;
+        self.was_cut = false;
         let written = answer.tokens.saturating_sub(answer.reasoning);
         if self
             .needed(answer.asked)
@@ -261,7 +275,8 @@ impl ModelSize {
             return;
         }
         if self.fits_by_length().is_some() {
-            self.size = most;
+            let grown = answer.asked.saturating_mul(MOST_GROWTH);
+            self.size = self.size.max(grown).min(most);
         } else if whole.is_none_or(|whole| whole >= WHOLE_BEFORE_MORE) {
             self.size = self.size.saturating_mul(2).min(most);
             self.whole_since_cut = whole.map(|_| 0);
@@ -287,6 +302,7 @@ impl ModelSize {
 
     fn cut(&mut self, answer: &AnswerSize<'_>) {
         let is_loop = answer.end == AnswerEnd::Loop || self.is_endless(answer);
+        self.loops += u64::from(is_loop);
         if !is_loop {
             self.all_loops = 0;
         } else if answer.is_limited {
@@ -294,25 +310,20 @@ impl ModelSize {
         } else {
             (self.all_loops, self.cuts_at_limit) = (self.all_loops + 1, 0);
         }
-        if answer.is_limited {
+        if is_loop || answer.is_limited {
             return;
         }
         // An answer of records that have room is no longer for want of it.
         let has_room = self
             .fits_by_length()
             .is_some_and(|fits| answer.asked <= fits);
-        if (is_loop || has_room) && self.loops < MOST_LOOPS {
-            self.loops += 1;
+        if has_room && !mem::replace(&mut self.was_cut, true) {
             return;
         }
-        if is_loop {
-            self.halve(answer.asked);
-        } else {
-            if answer.limit.is_none() && answer.tokens > 0 {
-                self.room = Some(answer.tokens);
-            }
-            self.size = self.size.min(answer.records.max(1));
+        if answer.limit.is_none() && answer.tokens > 0 {
+            self.room = Some(answer.tokens);
         }
+        self.size = self.size.min(answer.records.max(1));
         self.whole_since_cut = Some(0);
     }
 

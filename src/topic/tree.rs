@@ -53,7 +53,7 @@ impl TopicTree {
             branching: branching.into_iter().map(|count| count.max(1)).collect(),
             // The limits of the run hold for each call anyway. More at a time know less of each other's names.
             max_concurrency: 8,
-            // One less than for a whole list: other branches make up for one that is dry.
+            // One less than for a whole list: other branches make up for one that is saturated.
             patience: 2,
         }
     }
@@ -275,7 +275,7 @@ impl Branch {
 }
 
 /// Says how many children each branch is to have: as evenly as can be, what it has already included, and none more for
-/// one that is dry.
+/// one that is saturated.
 fn share_out(branches: &mut [Branch], wanted: usize, branching: usize, patience: usize) {
     for branch in &mut *branches {
         branch.wanted = branch.children.len();

@@ -171,7 +171,7 @@ async fn a_model_that_loops_again_and_again_gets_no_more_room_than_records_need(
 #[tokio::test(start_paused = true)]
 async fn what_is_cut_off_after_loops_and_is_none_gets_its_room_back() {
     // What is still longer than before is told by the records that come whole; what is far longer, by a try after four cuts.
-    for (tokens, cuts) in [(120, 4), (300, 7)] {
+    for (tokens, cuts) in [(120, 4), (300, 4), (900, 7)] {
         let model = Writer {
             loops: HashSet::from([2, 3]),
             longer: Some((8, tokens)),
