@@ -14,7 +14,10 @@ pub(super) enum Role {
     Was,
     Did,
     Modal,
+    Can,
     Person,
+    You,
+    Your,
     Label,
     Link,
     Open,
@@ -73,7 +76,10 @@ fn role(name: &str) -> Role {
         "did" => Role::Did,
         "auxiliary" => Role::Auxiliary,
         "modal" => Role::Modal,
+        "can" => Role::Can,
         "person" => Role::Person,
+        "you" => Role::You,
+        "your" => Role::Your,
         "label" => Role::Label,
         "link" => Role::Link,
         "open" => Role::Open,
@@ -126,6 +132,11 @@ impl Language {
 
     pub(super) fn is_english(self) -> bool {
         self.number == 0
+    }
+
+    /// Tells what is said in one language from the same in another: 0 where it is English, or cannot be told.
+    pub(super) fn number(self) -> u64 {
+        self.number as u64
     }
 
     pub(super) fn is_known(self) -> bool {

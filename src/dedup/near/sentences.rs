@@ -10,6 +10,12 @@ use super::tokens::{Capitals, Exact, Token, Word};
 /// What stands for a question that asks for a yes or a no.
 const YES_OR_NO: u64 = 0x79_6e;
 
+/// What stands for "can" and "could".
+const CAN: u64 = 0x63_61_6e;
+
+/// What stands for a sentence that speaks of the one who is asked, and then of the one who asks.
+const YOU_FIRST: u64 = 0x79_6f_75;
+
 /// What stands for a question about what is past.
 const PAST: u64 = 0x70_61;
 
@@ -115,13 +121,18 @@ impl<'a> Text<'a> {
                 Some(Role::Lead | Role::Imperative) if begins && !of_person => {
                     return Mood::Asks;
                 }
-                Some(Role::Passive | Role::Was | Role::Auxiliary | Role::Did | Role::Modal)
-                    if was_first =>
-                {
+                Some(
+                    Role::Passive
+                    | Role::Was
+                    | Role::Auxiliary
+                    | Role::Did
+                    | Role::Modal
+                    | Role::Can,
+                ) if was_first && self.language.is_english() => {
                     return Mood::Asks;
                 }
                 Some(Role::Frame) => frame = true,
-                Some(Role::Person) => of_person |= was_first,
+                Some(Role::Person | Role::You) => of_person |= was_first,
                 Some(Role::Drop | Role::Passive | Role::Was | Role::Auxiliary | Role::Did) => {}
                 _ => {
                     labelled |= begins && matches!(role, Some(Role::Label | Role::Link));
@@ -179,9 +190,18 @@ struct Progress {
     asks: Asks,
     /// The last word was "how".
     after_how: bool,
+    has_how: bool,
+    persons: Persons,
     /// It begins with "is" or "was", or holds a word such as "who" or "why".
     has_asked: bool,
     is_past: bool,
+}
+
+/// Whom a sentence speaks of.
+#[derive(Debug, Default)]
+struct Persons {
+    i: bool,
+    you: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -289,10 +309,7 @@ impl Writer<'_> {
         let role = role.filter(|_| !is_symbol);
         match role {
             Some(Role::Drop | Role::Please) => self.progress.is_begun = !begins,
-            Some(Role::Person) if self.is_about_person() => {
-                self.content(word, DetailKind::Word, false);
-            }
-            Some(Role::Person) => self.phrase.has_person = true,
+            Some(person @ (Role::Person | Role::You | Role::Your)) => self.person(person, word),
             Some(auxiliary @ (Role::Auxiliary | Role::Did | Role::Passive | Role::Was)) => {
                 self.auxiliary(auxiliary, begins);
             }
@@ -307,13 +324,16 @@ impl Writer<'_> {
                 }
                 self.progress.asks = Asks::Something;
                 self.progress.after_how = role == Some(Role::How);
+                self.progress.has_how |= role == Some(Role::How);
                 self.progress.has_asked |= role == Some(Role::Ask);
             }
-            // "How to" and "how should I" are "how do I".
-            Some(Role::Label | Role::Link | Role::Modal) if after_how => self.phrase.verb = Some(0),
+            // "How to" and "how can I" are "how do I".
+            Some(Role::Label | Role::Link | Role::Can) if after_how => self.phrase.verb = Some(0),
             Some(Role::Label | Role::Link) => {
                 self.flush();
-                let is_link = role == Some(Role::Link);
+                // "What is in the box" is not "what is the box".
+                let is_told = self.phrase.form == Form::Be && self.phrase.words.is_empty();
+                let is_link = role == Some(Role::Link) && !is_told;
                 if !is_link {
                     self.reading.keep(word.small, DetailKind::Word);
                 }
@@ -334,11 +354,15 @@ impl Writer<'_> {
                 self.progress.holds = Holds::Frame;
                 self.add(word.small, DetailKind::Word, false);
             }
-            Some(Role::Modal) => {
+            Some(modal @ (Role::Modal | Role::Can)) => {
                 if begins {
                     self.asks_yes_or_no();
                 }
-                self.content(word, DetailKind::Word, is_name);
+                if modal == Role::Can {
+                    self.add(CAN, DetailKind::Word, false);
+                } else {
+                    self.content(word, DetailKind::Word, is_name);
+                }
                 self.phrase.verb = Some(self.phrase.words.len());
             }
             Some(Role::Imperative) => {
@@ -375,6 +399,23 @@ impl Writer<'_> {
             self.phrase.form = Form::Be;
         }
         self.phrase.verb.get_or_insert(self.phrase.words.len());
+    }
+
+    /// Takes note of a word for the one who asks or is asked.
+    fn person(&mut self, role: Role, word: &Word) {
+        let is_yours = role == Role::Your && !self.progress.has_how && !self.progress.persons.you;
+        if is_yours || self.is_about_person() {
+            return self.content(word, DetailKind::Word, false);
+        }
+        self.phrase.has_person = true;
+        let persons = &mut self.progress.persons;
+        let had_both = persons.i && persons.you;
+        persons.i |= role == Role::Person;
+        persons.you |= role != Role::Person;
+        // "Can I call you" is not "can you call me".
+        if persons.i && persons.you && !had_both && role == Role::Person {
+            self.lone(YOU_FIRST);
+        }
     }
 
     /// Ends a phrase at an "and" or an "or"; what follows stands where it stood.
@@ -443,6 +484,7 @@ impl Writer<'_> {
         }
         self.progress.holds = Holds::Nothing;
         self.progress.asks = Asks::Something;
+        self.progress.persons = Persons::default();
     }
 
     /// Forgets a sentence that holds nothing but courtesy.
@@ -479,8 +521,10 @@ impl Writer<'_> {
             let (phrases, words) = self.phrases.drain(..).fold((0_u64, 0_u64), |sum, phrase| {
                 (sum.0.wrapping_add(phrase.0), sum.1.wrapping_add(phrase.1))
             });
-            // What stands in another sentence says something else.
-            let phrases = mix(self.place, phrases);
+            // What stands in another sentence, or in another language, says something else.
+            let language = self.text.language.number();
+            let phrases = mix(self.place, phrases).wrapping_add(language);
+            let words = words.wrapping_add(language);
             self.reading.sentences.push(Sentence { phrases, words });
         }
         self.labels.clear();
