@@ -156,10 +156,7 @@ struct ModelSize {
     whole_since_cut: Option<u32>,
     /// Whether the last answer that came whole or was cut off was cut off, though its records had room.
     was_cut: bool,
-    /// All its whole records, and its loops.
-    records: u64,
-    loops: u64,
-    /// Those since an answer that says that long ones are no loops.
+    /// Loops since an answer that says that long ones are no loops.
     all_loops: u32,
     /// Those since that were cut off at the limit that loops brought.
     cuts_at_limit: u32,
@@ -178,8 +175,6 @@ impl ModelSize {
             size,
             whole_since_cut: None,
             was_cut: false,
-            records: 0,
-            loops: 0,
             all_loops: 0,
             cuts_at_limit: 0,
             record: None,
@@ -190,14 +185,7 @@ impl ModelSize {
 
     /// Returns how many records fit into an answer.
     fn fits(&self) -> u64 {
-        let fits = self.fits_by_length().unwrap_or(u64::MAX).min(self.size);
-        fits.min(self.between_loops().unwrap_or(u64::MAX))
-    }
-
-    /// Returns half as many records as come between two loops: more, and half of the answers are loops.
-    fn between_loops(&self) -> Option<u64> {
-        let is_known = self.loops >= u64::from(LOOPS_BEFORE_LIMIT);
-        is_known.then(|| (self.records / self.loops / 2).max(1))
+        self.fits_by_length().unwrap_or(u64::MAX).min(self.size)
     }
 
     /// The same by the lengths of records, where they are known.
@@ -248,7 +236,6 @@ impl ModelSize {
 
     fn saw(&mut self, answer: &AnswerSize<'_>, rule: RecordsPerRequest) {
         self.room = answer.limit.or(self.room);
-        self.records += answer.records;
         match answer.end {
             AnswerEnd::Whole => self.whole(answer, rule.most()),
             AnswerEnd::Unusable if rule == RecordsPerRequest::Auto => self.halve(answer.asked),
@@ -302,7 +289,6 @@ impl ModelSize {
 
     fn cut(&mut self, answer: &AnswerSize<'_>) {
         let is_loop = answer.end == AnswerEnd::Loop || self.is_endless(answer);
-        self.loops += u64::from(is_loop);
         if !is_loop {
             self.all_loops = 0;
         } else if answer.is_limited {

@@ -1,4 +1,4 @@
-//! Leaves out or renames a parameter that a model refuses.
+//! Leaves out, renames or sets a parameter that a model refuses or demands.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,11 +7,15 @@ use async_trait::async_trait;
 
 use super::Warn;
 use crate::error::{Error, ErrorKind, Result};
-use crate::llm::{ChatRequest, ChatResponse, LlmClient};
+use crate::llm::{ChatRequest, ChatResponse, LlmClient, Message, Role};
 
 /// The names of the output limit in the requests of those who speak `OpenAI`'s format.
 const OLD_LIMIT: &str = "max_tokens";
 const NEW_LIMIT: &str = "max_completion_tokens";
+
+/// What a refusal names that is no parameter: the system message, and the marks that have its beginning kept in a cache.
+pub(crate) const SYSTEM: &str = "system";
+pub(crate) const CACHE_MARKS: &str = "cache_control";
 
 /// Asks again without a parameter that the model refuses, or with the output limit under its other name.
 ///
@@ -21,7 +25,9 @@ const NEW_LIMIT: &str = "max_completion_tokens";
 /// answered, the model is asked that way from then on, and a warning says so, once.
 ///
 /// The output limit is never left out, since it bounds the cost: it is renamed where the refusal says so
-/// (`instead`), and is otherwise an error.
+/// (`instead`), and is otherwise an error. A parameter that must be `true` or `false`, as the refusal says, is set to it. Where it is
+/// the system message that is refused (`system`), its text is put before the first of the user's messages; marks for a
+/// provider's cache (`cache_control`) are left out.
 ///
 /// Put it around everything that is about one attempt; a refused parameter is not the fault of the attempt. See
 /// [the order of layers](crate::llm::layers#the-order).
@@ -39,11 +45,18 @@ pub struct ParameterFallback<C> {
     warn: Option<Warn>,
 }
 
-/// A parameter that is not sent, or is sent under another name.
+/// A parameter that is not sent as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Change {
     name: String,
-    instead: Option<&'static str>,
+    instead: Instead,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Instead {
+    Nothing,
+    Name(&'static str),
+    Value(bool),
 }
 
 impl<C> ParameterFallback<C> {
@@ -83,10 +96,16 @@ impl<C: LlmClient> ParameterFallback<C> {
             let Some(warn) = &self.warn else { continue };
             let (model, name) = (self.inner.model(), change.name);
             warn(&match change.instead {
-                Some(instead) => {
+                Instead::Name(instead) => {
                     format!("{model} refuses `{name}`; it is sent as `{instead}` from now on")
                 }
-                None => format!("{model} refuses `{name}`; it is left out from now on"),
+                Instead::Value(value) => {
+                    format!("{model} demands that `{name}` is {value}; it is sent so from now on")
+                }
+                Instead::Nothing if name == SYSTEM => format!(
+                    "{model} takes no system message; its text is put before the user's message from now on"
+                ),
+                Instead::Nothing => format!("{model} refuses `{name}`; it is left out from now on"),
             });
         }
     }
@@ -108,13 +127,18 @@ fn change(error: &Error, request: &ChatRequest) -> Option<Change> {
     let parameters = &request.parameters;
     let name = context("parameter")?;
     let is_limit = name == OLD_LIMIT || name == NEW_LIMIT;
-    let instead = match name {
-        _ if !is_limit => None,
+    let instead = match (name, context("instead").map(str::parse)) {
+        (_, Some(Ok(value))) => Instead::Value(value),
+        _ if !is_limit => Instead::Nothing,
         // Every server knows the old name.
-        NEW_LIMIT => Some(OLD_LIMIT),
-        _ => Some(context("instead").filter(|name| *name == NEW_LIMIT)?).map(|_| NEW_LIMIT),
+        (NEW_LIMIT, _) => Instead::Name(OLD_LIMIT),
+        (_, Some(_)) => Instead::Name(NEW_LIMIT),
+        _ => return None,
     };
     let is_sent = match name {
+        _ if matches!(instead, Instead::Value(_)) => true,
+        SYSTEM => request.messages.iter().any(|it| it.role == Role::System),
+        CACHE_MARKS => request.messages.iter().any(|it| it.ends_stable_prefix),
         "temperature" => parameters.temperature.is_some(),
         "prompt_cache_key" => request.cache_key.is_some(),
         _ if is_limit => parameters.max_tokens.is_some(),
@@ -132,22 +156,46 @@ fn changed(request: &ChatRequest, changes: &[Change]) -> ChatRequest {
     if changes.is_empty() {
         return asked;
     }
-    let parameters = Arc::make_mut(&mut asked.parameters);
     for Change { name, instead } in changes {
+        let parameters = Arc::make_mut(&mut asked.parameters);
         let extra = parameters.extra.shift_remove(name);
         match instead {
-            Some(instead) => {
+            Instead::Value(value) => {
+                parameters.extra.insert(name.clone(), (*value).into());
+            }
+            Instead::Name(instead) => {
                 let limit = extra.or_else(|| parameters.max_tokens.take().map(Into::into));
                 if let Some(limit) = limit {
                     parameters.extra.insert((*instead).to_owned(), limit);
                 }
             }
-            None if name == "temperature" => parameters.temperature = None,
-            None if name == "prompt_cache_key" => asked.cache_key = None,
-            None => {}
+            Instead::Nothing => match name.as_str() {
+                "temperature" => parameters.temperature = None,
+                "prompt_cache_key" => asked.cache_key = None,
+                SYSTEM => asked.messages = without_system(&asked.messages),
+                CACHE_MARKS => {
+                    let messages = asked.messages.iter_mut();
+                    messages.for_each(|message| message.ends_stable_prefix = false);
+                }
+                _ => {}
+            },
         }
     }
     asked
+}
+
+/// Puts what the system messages say before what the user says first.
+fn without_system(messages: &[Message]) -> Vec<Message> {
+    let (system, mut turns): (Vec<_>, Vec<_>) = messages
+        .iter()
+        .cloned()
+        .partition(|message| message.role == Role::System);
+    let mut texts: Vec<&str> = system.iter().map(|message| &*message.text).collect();
+    let first = turns.first().map(|message| Arc::clone(&message.text));
+    texts.extend(first.as_deref());
+    let first = Message::user(texts.join("\n\n"));
+    turns.splice(..turns.len().min(1), [first]);
+    turns
 }
 
 impl<C: fmt::Debug> fmt::Debug for ParameterFallback<C> {

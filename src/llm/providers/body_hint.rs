@@ -21,20 +21,21 @@ pub(super) struct BodyHint {
     pub(super) is_daily: bool,
     /// Whether a field says that the limit is over only much later.
     pub(super) is_far: bool,
-    /// Whether the message speaks of a limit per day.
+    /// Whether the message speaks of a limit per day, and of one per week or month.
     pub(super) names_day: bool,
+    pub(super) names_month: bool,
 }
 
 impl BodyHint {
     /// Reads a body, and the message in lower case that was found in it.
     pub(super) fn read(body: &Value, message: &str, now: SystemTime) -> Self {
+        let names = |words: &[&str]| words.iter().any(|words| message.contains(words));
         let mut hint = Self {
             after: wait_in_words(message),
             is_daily: false,
             is_far: false,
-            names_day: ["per day", "per-day", "daily"]
-                .iter()
-                .any(|words| message.contains(words)),
+            names_day: names(&["per day", "per-day", "/ day", "daily"]),
+            names_month: names(&["weekly", "per week", "monthly", "per month", "/ month"]),
         };
         visit(body, &mut |key, value| match key {
             "retryDelay" => hint.after = value.as_str().and_then(delay).or(hint.after),

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::body_hint::{BodyHint, TOO_LONG, visit};
 use crate::error::{Error, ErrorKind, Retry};
 use crate::llm::http::{Reply, announced_limits, retry_hint, wait_for_limits};
-use crate::llm::{ApiKey, ChatRequest, OutputFormat};
+use crate::llm::layers::{CACHE_MARKS, SYSTEM};
+use crate::llm::{ApiKey, ChatRequest, OutputFormat, Role};
 
 /// What a refusal comes down to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,14 @@ impl Verdict {
     const DAY: Self = Self::new(
         ErrorKind::Quota,
         "the day's quota with the provider is used up",
+    );
+    const TOO_LARGE: Self = Self::new(
+        ErrorKind::ContextLength,
+        "one request asks for more tokens than the provider takes in a minute; set max_tokens lower, or ask for fewer records at once",
+    );
+    const MEMORY: Self = Self::new(
+        ErrorKind::BadRequest,
+        "the server has too little memory for this model",
     );
     const FAR: Self = Self::new(
         ErrorKind::Quota,
@@ -82,8 +91,16 @@ impl Refusal {
         if self.mentions(MONEY) {
             return Some(Verdict::QUOTA);
         }
+        if status >= 500 && self.mentions(&["system memory"]) {
+            return Some(Verdict::MEMORY);
+        }
+        if status >= 500 && self.speaks_of_system() {
+            return Some(by_status(400));
+        }
         let mut is_filtered = false;
         visit(said, &mut |key, value| {
+            // Zhipu's.
+            is_filtered |= key == "contentFilter";
             if key.starts_with("content_filter_result") {
                 visit(value, &mut |key, value| {
                     is_filtered |= key == "filtered" && *value == Value::Bool(true);
@@ -91,7 +108,7 @@ impl Refusal {
             }
         });
         let refuses = matches!(status, 400 | 403 | 422);
-        if is_filtered || refuses && self.mentions(FILTER) {
+        if is_filtered && status >= 400 || refuses && self.mentions(FILTER) {
             return Some(Verdict::FILTER);
         }
         let has_no_model = matches!(status, 400 | 422) && self.says_there_is_no_model();
@@ -102,13 +119,50 @@ impl Refusal {
         /// Between the word and what is said of it stands a name, as in "the model `x` that you ask for was not found".
         const WORDS_BETWEEN: usize = 6;
         let mut models = self.message.match_indices("model");
-        self.mentions(&["unknown model", "no such model", "invalid model"])
+        let said = [
+            "unknown model",
+            "no such model",
+            "invalid model",
+            "not a valid model",
+        ];
+        self.mentions(&said)
             || models.any(|(at, _)| {
                 let rest = &self.message[at..];
                 let is_near = |end| rest[..end].split_whitespace().count() <= 1 + WORDS_BETWEEN;
                 let mut ends = NO_MODEL.iter().filter_map(|said| rest.find(said));
                 ends.any(is_near)
             })
+    }
+
+    /// Returns whether it is the system message that is refused: chat templates of some models know no such role.
+    fn speaks_of_system(&self) -> bool {
+        let says = |words: &[&str]| self.mentions(words);
+        says(&["role"]) && says(&["system", "user", "assistant"])
+            || says(&["system", "developer"]) && says(&["instruction", "message", "prompt"])
+    }
+
+    /// Returns what a parameter must be, where it is said: "`stream` must be set to true".
+    fn demand(&self) -> Option<(&str, bool)> {
+        let words: Vec<&str> = identifiers(&self.message).collect();
+        let demands = |at: usize| match words.get(at + 1..)? {
+            ["must", "be", "set", "to", value, ..] | ["must", "be", value, ..] => {
+                Some((words[at], value.parse().ok()?))
+            }
+            _ => None,
+        };
+        (0..words.len()).find_map(demands)
+    }
+
+    /// Returns whether one request asks for more than a limit ever lets through: "Limit 30000, Requested 32300".
+    fn asks_too_much(&self) -> bool {
+        let number_behind = |word: &str| {
+            let (_, rest) = self.message.split_once(word)?;
+            let rest = rest.trim_start_matches([':', ' ', '=']);
+            let digits = rest.find(|c: char| !c.is_ascii_digit());
+            rest[..digits.unwrap_or(rest.len())].parse::<u64>().ok()
+        };
+        let limit = number_behind("limit ").or_else(|| number_behind("limit:"));
+        limit.is_some_and(|limit| number_behind("requested").is_some_and(|asked| asked > limit))
     }
 
     /// Returns whether it is a page or XML that does not speak of keys.
@@ -137,6 +191,10 @@ const MONEY: &[&str] = &[
     "spend limit",
     "specified api usage limits",
 ];
+
+/// How a refusal of too many calls says that no money is left, and one of what the key may do, where nothing else is said.
+const SPENT: &[&str] = &["balance", "overdue", "suspended", "余额", "欠费"];
+const SPENT_403: &[&str] = &["credit", "quota", "limit exceeded", "额度"];
 
 /// How it is said that a filter refuses the prompt.
 const FILTER: &[&str] = &[
@@ -185,13 +243,22 @@ impl Call<'_> {
                 )
             }
             // With a wait, a quota in words is a window that slides.
+            (ErrorKind::RateLimited, _) if refusal.mentions(SPENT) => Verdict::QUOTA,
+            (ErrorKind::Auth, _)
+                if status == 403 && (refusal.mentions(SPENT) || refusal.mentions(SPENT_403)) =>
+            {
+                Verdict::QUOTA
+            }
+            (ErrorKind::RateLimited, _) if refusal.asks_too_much() => Verdict::TOO_LARGE,
             (ErrorKind::RateLimited, _)
                 if in_body.is_daily || in_body.names_day && hint.after.is_none() =>
             {
                 Verdict::DAY
             }
             (ErrorKind::RateLimited, _)
-                if in_body.is_far || hint.after.is_some_and(|wait| wait > TOO_LONG) =>
+                if in_body.is_far
+                    || in_body.names_month && hint.after.is_none()
+                    || hint.after.is_some_and(|wait| wait > TOO_LONG) =>
             {
                 Verdict::FAR
             }
@@ -213,7 +280,13 @@ impl Call<'_> {
         if let Some(code) = refusal.words.iter().find_map(|word| self.showable(word)) {
             error = error.with_context("code", code);
         }
-        if let Some(parameter) = self.parameter(refusal) {
+        let demand = refusal
+            .demand()
+            .and_then(|(name, value)| Some((self.showable(name)?, value)));
+        if let Some((name, value)) = demand {
+            error = error.with_context("parameter", name);
+            error = error.with_context("instead", value.to_string());
+        } else if let Some(parameter) = self.parameter(refusal) {
             error = error.with_context("parameter", parameter);
             if let Some(instead) = Self::instead(parameter, refusal) {
                 error = error.with_context("instead", instead);
@@ -246,6 +319,10 @@ impl Call<'_> {
                 }
                 _ => said.into(),
             },
+            ErrorKind::UnknownModel if self.model.starts_with("ollama/") => {
+                let (_, name) = self.model.split_once('/').unwrap_or_default();
+                format!("{said}; `ollama pull {name}` fetches it").into()
+            }
             _ => said.into(),
         }
     }
@@ -303,6 +380,13 @@ impl Call<'_> {
             (LIMITS[0], parameters.max_tokens.is_some()),
             (LIMITS[1], parameters.max_tokens.is_some()),
             ("prompt_cache_key", self.request.cache_key.is_some()),
+            (
+                CACHE_MARKS,
+                self.request
+                    .messages
+                    .iter()
+                    .any(|message| message.ends_stable_prefix),
+            ),
         ];
         let structured = !matches!(self.request.output, OutputFormat::Text);
         let formats = ["response_format", "tool_choice", "tools"].map(|name| (name, structured));
@@ -312,14 +396,38 @@ impl Call<'_> {
             .filter_map(|(name, is_sent)| is_sent.then_some(name))
             .chain(extra)
             .collect();
+        let has_system = self
+            .request
+            .messages
+            .iter()
+            .any(|it| it.role == Role::System);
         let find = |word: &str| sent.iter().copied().find(|name| is_same(name, word));
-        match &refusal.parameter {
-            Some(parameter) => identifiers(parameter).find_map(find),
-            None => identifiers(&refusal.message).find_map(find).or_else(|| {
-                let limit = sent.iter().copied().find(|name| LIMITS.contains(name));
-                limit.filter(|_| refusal.mentions(LIMIT_IN_WORDS))
-            }),
+        if let Some(parameter) = &refusal.parameter {
+            let system = (has_system && parameter == SYSTEM).then_some(SYSTEM);
+            return identifiers(parameter).find_map(find).or(system);
         }
+        let limit = || {
+            let limit = sent.iter().copied().find(|name| LIMITS.contains(name));
+            limit.filter(|_| refusal.mentions(LIMIT_IN_WORDS))
+        };
+        let system = || (has_system && refusal.speaks_of_system()).then_some(SYSTEM);
+        let by_part = || {
+            let mut names = parameters.extra.iter().filter(|(name, value)| {
+                is_spoken_of(name, &refusal.message)
+                    || value.as_object().is_some_and(|inner| {
+                        inner
+                            .keys()
+                            .any(|name| is_spoken_of(name, &refusal.message))
+                    })
+            });
+            let (name, _) = names.next()?;
+            names.next().is_none().then_some(name.as_str())
+        };
+        identifiers(&refusal.message)
+            .find_map(find)
+            .or_else(limit)
+            .or_else(system)
+            .or_else(by_part)
     }
 
     /// Names the output limit's other name, where the refusal of the one says that it should be that.
@@ -337,7 +445,42 @@ impl Call<'_> {
 const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
 /// What else the output limit is called in a refusal.
-const LIMIT_IN_WORDS: &[&str] = &["max_new_tokens", "max_output_tokens", "maximum tokens"];
+const LIMIT_IN_WORDS: &[&str] = &[
+    "max_new_tokens",
+    "max_output_tokens",
+    "maxoutputtokens",
+    "maximum tokens",
+];
+
+/// Returns whether a message in lower case has a word that begins with a part of this name, as "thinking" does for `think`.
+fn is_spoken_of(name: &str, message: &str) -> bool {
+    /// Shorter parts are in many words.
+    const PART: usize = 5;
+    let mut parts: Vec<String> = vec![String::new()];
+    for c in name.chars() {
+        if c == '_' || c.is_uppercase() {
+            parts.push(String::new());
+        }
+        if let Some(part) = parts.last_mut().filter(|_| c != '_') {
+            part.extend(c.to_lowercase());
+        }
+    }
+    let is_part = |part: &&String| part.len() >= PART;
+    parts
+        .iter()
+        .filter(is_part)
+        .any(|part| identifiers(message).any(|word| word.starts_with(part.as_str())))
+}
+
+/// Returns where in a request the fault is that a server in Python found in it: `{"detail": [{"loc": ["body", "system"]}]}`.
+pub(super) fn misplaced(body: &Value) -> Option<&str> {
+    let place = body.pointer("/detail/0/loc")?.as_array()?;
+    place
+        .iter()
+        .rev()
+        .find_map(Value::as_str)
+        .filter(|name| *name != "body")
+}
 
 /// Returns the words of a text that could be names of parameters.
 fn identifiers(text: &str) -> impl Iterator<Item = &str> {

@@ -175,6 +175,18 @@ impl Answer {
     }
 }
 
+/// What an error that is not wrapped has beside its code and its message.
+const FLAT_ERROR: [&str; 8] = [
+    "code",
+    "message",
+    "type",
+    "param",
+    "id",
+    "request_id",
+    "status",
+    "success",
+];
+
 /// Returns the error that an object is or holds.
 fn failure(object: &Object) -> Option<Value> {
     if let Some(error) = object.get("error").filter(|error| says_something(error)) {
@@ -183,7 +195,13 @@ fn failure(object: &Object) -> Option<Value> {
     let is_error = ["type", "object"]
         .iter()
         .any(|key| text_at(object, key) == Some("error"));
-    is_error.then(|| Value::Object(object.clone()))
+    // MiniMax's success has an error in it, and some gateways' is one.
+    let code = object.get("base_resp").map(|told| &told["status_code"]);
+    let is_base = code.and_then(Value::as_i64).is_some_and(|code| code != 0);
+    let is_flat = object.contains_key("message")
+        && text_at(object, "code").is_some_and(|code| !code.is_empty())
+        && object.keys().all(|key| FLAT_ERROR.contains(&key.as_str()));
+    (is_error || is_base || is_flat).then(|| Value::Object(object.clone()))
 }
 
 /// Whether this is a whole answer; a record may have `choices` too.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::failure::{Call, Refusal, Verdict, by_status};
+use super::super::failure::{Call, Refusal, Verdict, by_status, misplaced};
 use crate::error::Error;
 use crate::llm::OutputFormat;
 use crate::llm::http::Reply;
@@ -64,6 +64,7 @@ fn refusal(body: &Value) -> Refusal {
     let mut refusal = Refusal::default();
     refusal.add_word(body.pointer("/error/details/error_code"));
     refusal.add_word(body.pointer("/error/type"));
+    refusal.parameter = misplaced(body).map(str::to_owned);
     refusal.message = body
         .pointer("/error/message")
         .unwrap_or(body)

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::failure::{Call, Refusal, Verdict, by_status};
+use super::super::failure::{Call, Refusal, Verdict, by_status, misplaced};
 use crate::error::{Error, ErrorKind};
 use crate::llm::OutputFormat;
 use crate::llm::http::Reply;
@@ -18,6 +18,11 @@ const QUOTA: &[&str] = &[
     "project_spend_limit_exceeded",
     "organization_usage_limit_exceeded",
     "insufficient_credits",
+    // Moonshot's, New API's and Volcengine's; Zhipu's is a number.
+    "exceeded_current_quota_error",
+    "insufficient_user_quota",
+    "SetLimitExceeded",
+    "1113",
 ];
 
 /// Azure's filter, `OpenAI`'s policy, `OpenRouter`'s moderation, `DashScope`'s inspection.
@@ -56,6 +61,7 @@ const UNKNOWN_MODEL: &[&str] = &[
     "model_not_found",
     "invalid_model",
     "model_decommissioned",
+    "model_not_supported",
     "DeploymentNotFound",
 ];
 
@@ -127,6 +133,12 @@ fn status_of(refusal: &Refusal) -> u16 {
             return status;
         }
     }
+    if refusal.mentions(&["rate limit"]) {
+        return 429;
+    }
+    if refusal.mentions(KEY_MESSAGES) {
+        return 401;
+    }
     500
 }
 
@@ -151,16 +163,21 @@ fn refusal(body: &Value) -> Refusal {
     {
         refusal.words.push("moderation".to_owned());
     }
-    refusal.parameter = inner
-        .get("param")
-        .and_then(Value::as_str)
+    // MiniMax's, in a success.
+    refusal.add_word(body.pointer("/base_resp/status_code"));
+    let parameter = inner.get("param").and_then(Value::as_str);
+    refusal.parameter = parameter
+        .filter(|name| !name.is_empty())
+        .or_else(|| misplaced(body))
         .map(str::to_owned);
     refusal.message = [
         Some(body),
         inner.get("message"),
+        body.pointer("/base_resp/status_msg"),
         body.get("error"),
         body.get("message"),
         body.get("detail"),
+        body.get("errors"),
         inner.pointer("/metadata/raw"),
     ]
     .into_iter()
