@@ -303,6 +303,35 @@ fn parameters() -> Vec<Case> {
             })
         })
         .passing(json!({"temperature": 0.3}), &["anthropic/claude-haiku-9 refuses `temperature`; it is left out"]),
+        Case::new("no system message", "hosted_vllm/next-6", 6, |_, body| {
+            let has_system = body["messages"][0]["role"] == "system";
+            has_system.then(|| reply(400, r#"{"object": "error", "message": "System role not supported"}"#))
+        })
+        .passing(json!({}), &["hosted_vllm/next-6 takes no system message; its text is put before the user's message"]),
+        Case::new("none by the template's words, as a fault of the server", "openai/next-7", 6, |_, body| {
+            let has_system = body["messages"][0]["role"] == "system";
+            let error = "Jinja Exception: Only user and assistant roles are supported!";
+            has_system.then(|| reply(500, &json!({"error": {"message": error}}).to_string()))
+        })
+        .passing(json!({}), &["openai/next-7 takes no system message"]),
+        Case::new("a switch that must be off", "openai/next-8", 6, |_, body| {
+            let is_off = body.get("enable_thinking") == Some(&json!(false));
+            let error = "parameter.enable_thinking must be set to false for non-streaming calls";
+            (!is_off).then(|| reply(400, &json!({"error": {"message": error}}).to_string()))
+        })
+        .passing(json!({}), &["openai/next-8 demands that `enable_thinking` is false"]),
+        Case::new("a parameter that is spoken of", "openai/next-9", 6, |_, body| {
+            let error = r#""next-9" does not support thinking"#;
+            body.get("think").is_some().then(|| reply(400, &json!({"error": error}).to_string()))
+        })
+        .passing(json!({"think": true, "top_p": 0.9}), &["openai/next-9 refuses `think`; it is left out"]),
+        Case::new("marks for a cache", "anthropic/claude-haiku-9", 6, |_, body| {
+            let message = "system.0.cache_control: Extra inputs are not permitted";
+            let error = json!({"type": "invalid_request_error", "message": message});
+            let is_marked = body.to_string().contains("cache_control");
+            is_marked.then(|| reply(400, &json!({"type": "error", "error": error}).to_string()))
+        })
+        .passing(json!({}), &["anthropic/claude-haiku-9 refuses `cache_control`; it is left out"]),
         Case::new("and of a third", "gemini/gemini-next", 6, |_, body| {
             body["generationConfig"].get("presencePenalty").is_some().then(|| {
                 let error = json!({"code": 400, "status": "INVALID_ARGUMENT",
