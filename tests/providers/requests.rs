@@ -63,7 +63,6 @@ bodies! {
     anthropic_text: "anthropic/claude-haiku-4-5", with_parameters(text("a prompt"));
     anthropic_strict: "anthropic/claude-haiku-4-5", structured("a prompt", OutputMode::Strict);
     anthropic_tool: "anthropic/claude-haiku-4-5", structured("a prompt", OutputMode::Tool);
-    anthropic_without_temperature: "anthropic/claude-opus-4-7", with_parameters(text("a prompt"));
     gemini_text: "gemini/gemini-2.5-flash", with_parameters(text("a prompt"));
     gemini_strict: "gemini/gemini-2.5-flash", structured("a prompt", OutputMode::Strict);
     gemini_json: "gemini/gemini-2.5-flash", text("a prompt").with_output(OutputFormat::Json);

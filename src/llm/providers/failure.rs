@@ -111,7 +111,12 @@ impl Refusal {
         if is_filtered && status >= 400 || refuses && self.mentions(FILTER) {
             return Some(Verdict::FILTER);
         }
-        let has_no_model = matches!(status, 400 | 422) && self.says_there_is_no_model();
+        let has_no_model = match status {
+            400 | 422 => self.says_there_is_no_model(),
+            // What one-api and New API say of a model that none of their channels has.
+            503 => self.mentions(&["no available channel", "无可用渠道"]),
+            _ => false,
+        };
         has_no_model.then(|| by_status(404))
     }
 

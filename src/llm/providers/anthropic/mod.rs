@@ -1,7 +1,6 @@
 //! Anthropic's messages.
 
 mod error;
-mod family;
 mod wire;
 
 use async_trait::async_trait;
@@ -43,7 +42,7 @@ const OUTPUT: &[(&str, &[OutputMode])] = &[
 /// System messages become the system prompt, and a message that ends a stable prefix is marked for the prompt
 /// cache. An entry of that cache can be used once the first answer has started, so the
 /// [capabilities](LlmClient::capabilities) ask for one call to go ahead. Where no output limit is given, 8 192
-/// tokens are sent, since the API insists on one. A temperature is left out for models that are known to refuse it.
+/// tokens are sent, since the API insists on one.
 ///
 /// One call is one attempt: there are no retries and, but for connecting, no time limits in here.
 ///
@@ -99,13 +98,10 @@ impl AnthropicClient {
     }
 
     fn body<'a>(&'a self, request: &'a ChatRequest) -> wire::Body<'a> {
-        let model = self.connection.name.model();
-        let refused = family::refuses_temperature(model);
         wire::Body {
-            model,
+            model: self.connection.name.model(),
             request,
             max_tokens: request.parameters.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
-            temperature: request.parameters.temperature.filter(|_| !refused),
         }
     }
 }

@@ -15,7 +15,6 @@ pub(super) struct Body<'a> {
     pub(super) model: &'a str,
     pub(super) request: &'a ChatRequest,
     pub(super) max_tokens: u64,
-    pub(super) temperature: Option<f64>,
 }
 
 impl Serialize for Body<'_> {
@@ -48,7 +47,7 @@ impl Serialize for Body<'_> {
         if !extra.contains_key("stream") {
             map.serialize_entry("stream", &false)?;
         }
-        if let Some(temperature) = self.temperature
+        if let Some(temperature) = self.request.parameters.temperature
             && !extra.contains_key("temperature")
         {
             map.serialize_entry("temperature", &temperature)?;
