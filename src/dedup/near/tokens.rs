@@ -286,22 +286,31 @@ impl Tokens {
         let Some((head, tail)) = word.split_once('\'') else {
             return self.letters(word);
         };
-        let ends = matches!(
-            tail,
-            "s" | "re" | "m" | "ll" | "d" | "ve" | "S" | "RE" | "M" | "LL" | "D" | "VE"
-        );
-        if tail.eq_ignore_ascii_case("t") && head.ends_with(['n', 'N']) {
-            if !head[..head.len() - 1].is_empty() {
-                self.letters(if head.eq_ignore_ascii_case("can") {
-                    head
-                } else {
-                    &head[..head.len() - 1]
-                });
+        let small = tail.to_ascii_lowercase();
+        if small == "t" && head.ends_with(['n', 'N']) {
+            let verb = &head[..head.len() - 1];
+            match verb.to_ascii_lowercase().as_str() {
+                "ca" => self.letters("can"),
+                "wo" => self.letters("will"),
+                _ => self.letters(verb),
             }
-            self.letters("not");
-        } else if ends {
+            return self.letters("not");
+        }
+        let is_grammar = || function_words::roles(hash(head.to_ascii_lowercase().as_bytes()));
+        let whole = match small.as_str() {
+            "re" => "are",
+            "m" => "am",
+            "ll" => "will",
+            "d" => "would",
+            "ve" => "have",
+            // "It's", but not "the dog's".
+            "s" if is_grammar().is_some() => "is",
+            "s" => "'s",
+            _ => "",
+        };
+        if !whole.is_empty() {
             self.letters(head);
-            self.letters(&word[head.len()..].to_ascii_lowercase());
+            self.letters(whole);
         } else {
             self.letters(&word[..=head.len()]);
             self.elided(tail);
