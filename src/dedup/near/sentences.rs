@@ -36,6 +36,7 @@ pub(super) fn write(tokens: &[Token], place: u64, phrase: &mut Phrase, reading: 
         order_at_start: 0,
         words_at_start,
         stated: 0,
+        stated_at_start: 0,
         is_quoted: false,
         capitals: 0,
     };
@@ -115,7 +116,7 @@ impl<'a> Text<'a> {
             };
             let was_first = std::mem::take(&mut first);
             match role {
-                Some(Role::Please) => return Mood::Asks,
+                Some(Role::Please) => {}
                 Some(Role::Open | Role::Ask | Role::How) if begins => return Mood::Asks,
                 // "I work" is no order to work.
                 Some(Role::Lead | Role::Imperative) if begins && !of_person => {
@@ -159,6 +160,15 @@ impl<'a> Text<'a> {
             Some(Token::Word(word)) => word.mentioned,
             before => matches!(before, Some(Token::Exact(..))),
         }
+    }
+
+    /// Returns whether an "and" or an "or" stands at a token.
+    fn joins(&self, at: usize) -> bool {
+        let role = match self.tokens.get(at) {
+            Some(Token::Word(word)) => self.language.role(word.roles),
+            _ => None,
+        };
+        matches!(role, Some(Role::And | Role::Or))
     }
 
     /// Returns whether a sentence or a part of it ends at a token: "what does a lawyer do".
@@ -237,6 +247,7 @@ struct Writer<'a> {
     order_at_start: u64,
     words_at_start: usize,
     stated: u64,
+    stated_at_start: u64,
     /// Whether what is read stands in quotes: it is spoken of, and counts word by word.
     is_quoted: bool,
     capitals: u64,
@@ -251,7 +262,13 @@ impl Writer<'_> {
             {
                 self.add(u64::from(b','), DetailKind::Word, false);
             }
-            Token::Pause if self.mood == Mood::States && self.phrase.label.is_none() => {
+            // "Bolts, washers, and nuts" is "bolts, washers and nuts".
+            Token::Pause if self.text.joins(at + 1) => {}
+            Token::Pause
+                if self.mood == Mood::States
+                    && self.phrase.label.is_none()
+                    && self.progress.holds == Holds::Content =>
+            {
                 self.state(u64::from(b','));
             }
             Token::Pause => {
@@ -358,10 +375,11 @@ impl Writer<'_> {
                 if begins {
                     self.asks_yes_or_no();
                 }
-                if modal == Role::Can {
-                    self.add(CAN, DetailKind::Word, false);
-                } else {
-                    self.content(word, DetailKind::Word, is_name);
+                // "Would you translate" is "translate": nothing is asked before that.
+                let value = if modal == Role::Can { CAN } else { word.small };
+                self.add(value, DetailKind::Word, false);
+                if !begins {
+                    self.progress.holds = Holds::Content;
                 }
                 self.phrase.verb = Some(self.phrase.words.len());
             }
@@ -490,6 +508,7 @@ impl Writer<'_> {
     /// Forgets a sentence that holds nothing but courtesy.
     fn forget_frame(&mut self) {
         if self.progress.holds == Holds::Frame {
+            self.stated = self.stated_at_start;
             self.forget();
             self.progress = Progress::default();
         }
@@ -528,6 +547,7 @@ impl Writer<'_> {
             self.reading.sentences.push(Sentence { phrases, words });
         }
         self.labels.clear();
+        self.stated_at_start = self.stated;
         self.order_at_start = self.order;
         self.words_at_start = self.reading.words.as_ref().map_or(0, Vec::len);
         self.progress = Progress::default();

@@ -3,6 +3,31 @@
 /// The longest word that is stemmed; longer ones are left as they are.
 const LONGEST: usize = 24;
 
+/// British endings, the American ones, and the shortest words that they are taken for endings of.
+const SPELLINGS: &[(&str, &str, usize)] = &[
+    ("isation", "ization", 8),
+    ("isations", "izations", 9),
+    ("ise", "ize", 6),
+    ("ises", "izes", 7),
+    ("ised", "ized", 7),
+    ("ising", "izing", 8),
+    ("yse", "yze", 6),
+    ("ysed", "yzed", 7),
+    ("ysing", "yzing", 8),
+    ("tre", "ter", 5),
+    ("tres", "ters", 6),
+    ("our", "or", 6),
+    ("ours", "ors", 7),
+    ("oured", "ored", 8),
+    ("ourful", "orful", 9),
+    ("ourite", "orite", 9),
+    ("ourites", "orites", 10),
+    ("elled", "eled", 8),
+    ("elling", "eling", 9),
+    ("eller", "eler", 8),
+    ("ellers", "elers", 9),
+];
+
 /// A stem: a beginning of the word, and what is put in place of its ending.
 pub(super) struct Stem {
     buffer: [u8; LONGEST],
@@ -12,21 +37,31 @@ pub(super) struct Stem {
 
 impl Stem {
     /// Returns the stem of a lower-case word, or nothing where the word is its own stem.
-    pub(super) fn of(word: &str) -> Option<Self> {
-        let bytes = word.as_bytes();
+    pub(super) fn of(word: &[u8]) -> Option<Self> {
+        let mut stem = Self::whole(word)?;
+        stem.plural();
+        stem.tense();
+        (stem.bytes() != word).then_some(stem)
+    }
+
+    /// Returns a lower-case word in American spelling, or nothing where it is the same in British.
+    pub(super) fn american(word: &[u8]) -> Option<Self> {
+        let mut american = Self::whole(word)?;
+        american.spelling();
+        (american.bytes() != word).then_some(american)
+    }
+
+    fn whole(bytes: &[u8]) -> Option<Self> {
         if !(4..LONGEST).contains(&bytes.len()) || !bytes.iter().all(u8::is_ascii_lowercase) {
             return None;
         }
-        let mut stem = Self {
+        let mut whole = Self {
             buffer: [0; LONGEST],
             length: bytes.len(),
             participle: false,
         };
-        stem.buffer[..bytes.len()].copy_from_slice(bytes);
-        stem.plural();
-        stem.tense();
-        stem.spelling();
-        (stem.bytes() != bytes).then_some(stem)
+        whole.buffer[..bytes.len()].copy_from_slice(bytes);
+        Some(whole)
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -110,13 +145,8 @@ impl Stem {
 
     /// Brings British spelling to American.
     fn spelling(&mut self) {
-        for (british, american, shortest) in [
-            ("isation", "ization", 8),
-            ("ise", "ize", 6),
-            ("tre", "ter", 5),
-            ("our", "or", 6),
-        ] {
-            if self.ends(british) && self.length >= shortest {
+        for (british, american, shortest) in SPELLINGS {
+            if self.ends(british) && self.length >= *shortest {
                 return self.replace(british.len(), american);
             }
         }

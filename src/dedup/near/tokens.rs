@@ -338,7 +338,10 @@ impl Tokens {
         if let Some(number) = roles.and_then(|roles| roles.number) {
             return self.push(Token::Exact(number, Exact::Number));
         }
-        let stem = Stem::of(&self.buffer);
+        let plain = self.buffer.as_bytes();
+        let american = roles.is_none().then(|| Stem::american(plain)).flatten();
+        let plain = american.as_ref().map_or(plain, Stem::bytes);
+        let (small, stem) = (hash(plain), Stem::of(plain));
         let mut letters = word.chars();
         let first = letters.next().is_some_and(char::is_uppercase);
         // A letter alone and a letter with digits are symbols, whose case counts wherever they stand.
