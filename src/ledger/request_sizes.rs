@@ -14,8 +14,12 @@ const WHOLE_BEFORE_MORE: u32 = 8;
 /// How many times as many are asked for as came whole, where lengths are known: longer answers have their own ways to fail.
 const MOST_GROWTH: u64 = 4;
 
-/// Standard deviations of the length of a record that are left room for.
-const HEADROOM: f64 = 2.0;
+/// Standard deviations of the length of a record that are left room for. What is cut off loses a part of one record; a request
+/// for few has the same chance to end in a loop.
+const HEADROOM: f64 = 1.0;
+
+/// The same where what needs more is taken for a loop.
+const HEADROOM_BEFORE_LOOP: f64 = 2.0;
 
 /// Weight of the latest answer in a mean of lengths, and in that of their deviations (as in RFC 6298).
 const LATEST: f64 = 0.125;
@@ -196,13 +200,13 @@ impl ModelSize {
     )] // Some thousand tokens.
     fn fits_by_length(&self) -> Option<u64> {
         let room = self.room? as f64 - self.reasoning;
-        Some(((room / self.record_room()?) as u64).max(1))
+        Some(((room / self.record_room(HEADROOM)?) as u64).max(1))
     }
 
     /// Returns the tokens that a record is left room for.
-    fn record_room(&self) -> Option<f64> {
+    fn record_room(&self, deviations: f64) -> Option<f64> {
         let (mean, deviation) = self.record?;
-        Some(mean + HEADROOM * deviation)
+        Some(mean + deviations * deviation)
     }
 
     /// Returns the output limit of a request for this many records. How long a model thinks is not limited.
@@ -221,7 +225,7 @@ impl ModelSize {
         clippy::cast_sign_loss
     )] // Some thousand tokens.
     fn needed(&self, records: u64) -> Option<u64> {
-        Some((self.record_room()? * (records + 1) as f64).ceil() as u64)
+        Some((self.record_room(HEADROOM_BEFORE_LOOP)? * (records + 1) as f64).ceil() as u64)
     }
 
     /// Whether the record that an answer broke off in is far longer than those that came whole, there and before.
@@ -230,7 +234,7 @@ impl ModelSize {
         let written = answer.tokens.saturating_sub(answer.reasoning) as f64;
         let unfinished = written * answer.unfinished;
         let whole = (written - unfinished) / answer.records.max(1) as f64;
-        self.record_room()
+        self.record_room(HEADROOM_BEFORE_LOOP)
             .is_some_and(|room| unfinished >= LOOP_LENGTH * room.max(whole))
     }
 

@@ -347,9 +347,9 @@ impl Writer<'_> {
             // "How to" and "how can I" are "how do I".
             Some(Role::Label | Role::Link | Role::Can) if after_how => self.phrase.verb = Some(0),
             Some(Role::Label | Role::Link) => {
-                self.flush();
                 // "What is in the box" is not "what is the box".
                 let is_told = self.phrase.form == Form::Be && self.phrase.words.is_empty();
+                self.flush();
                 let is_link = role == Some(Role::Link) && !is_told;
                 if !is_link {
                     self.reading.keep(word.small, DetailKind::Word);

@@ -339,7 +339,7 @@ impl Tokens {
             return self.push(Token::Exact(number, Exact::Number));
         }
         let plain = self.buffer.as_bytes();
-        let american = roles.is_none().then(|| Stem::american(plain)).flatten();
+        let american = Stem::american(plain);
         let plain = american.as_ref().map_or(plain, Stem::bytes);
         let (small, stem) = (hash(plain), Stem::of(plain));
         let mut letters = word.chars();
