@@ -166,6 +166,7 @@ struct Inner {
     context: Vec<(&'static str, String)>,
     rate: Option<RateSnapshot>,
     unreached: bool,
+    of_its_text: bool,
     provider_words: Option<Box<str>>,
     source: Option<Source>,
 }
@@ -181,6 +182,7 @@ impl Error {
             context: Vec::new(),
             rate: None,
             unreached: false,
+            of_its_text: false,
             provider_words: None,
             source: None,
         }))
@@ -220,6 +222,12 @@ impl Error {
     pub fn with_unreached(mut self) -> Self {
         self.0.unreached = true;
         self
+    }
+
+    /// Says that the one text that was asked about is at fault, since another passes.
+    pub(crate) fn with_text_at_fault(mut self) -> Self {
+        self.0.of_its_text = true;
+        self.with_retry(Retry::Never).with_fatal(false)
     }
 
     /// Keeps what the provider itself said, without keys. Neither `Display` nor `Debug` shows it: it may quote the prompt.
@@ -285,6 +293,11 @@ impl Error {
     #[must_use]
     pub fn is_unreached(&self) -> bool {
         self.0.unreached
+    }
+
+    /// Returns whether the one text that was asked about is at fault.
+    pub(crate) fn is_of_its_text(&self) -> bool {
+        self.0.of_its_text
     }
 
     /// Returns what the provider itself said, without keys. It may quote the prompt, so it is for the user's own terminal

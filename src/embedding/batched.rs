@@ -1,7 +1,9 @@
 //! Puts concurrent requests into one call.
 
 use std::fmt;
+use std::iter::repeat_n;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,8 +13,8 @@ use futures::future::{BoxFuture, Shared, WeakShared, try_join_all};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::{Embedder, embed_each};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Embedder, embed_each, is_refusal, may_be_of_texts};
+use crate::error::{Error, Result};
 
 /// Puts requests that arrive within a few milliseconds of one another into one call.
 ///
@@ -20,8 +22,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// in it. Nothing is spawned: a caller who waits for a batch drives it, the others take over from one who is dropped,
 /// and when all are dropped the call is, too. A text whose asker is gone before the batch goes is not sent.
 ///
-/// A failed batch fails each of its askers in the same way, without its source. Where it was refused for what is in
-/// it (too long, filtered, a bad request), each asks again by itself, so that one text does not cost the others.
+/// A batch that was refused, that the server failed at or whose answer cannot be read is asked for again in halves, down to
+/// single texts, so that a text that cannot be embedded does not cost the others. Where all texts of a refused batch pass in
+/// smaller calls, they were too many: the largest call that passed is the largest that is made from then on. Any other failure
+/// fails each asker in the same way, without its source.
 ///
 /// Needs a tokio runtime with time.
 ///
@@ -35,7 +39,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// ```
 pub struct Batched<E> {
     embedder: Arc<E>,
-    most: usize,
+    sizes: Arc<Sizes>,
     wait: Duration,
     open: Mutex<Option<Open>>,
 }
@@ -45,19 +49,19 @@ impl<E> Batched<E> {
     pub fn new(embedder: E) -> Self {
         Self {
             embedder: Arc::new(embedder),
-            most: 64,
+            sizes: Arc::new(Sizes::of(64)),
             wait: Duration::from_millis(5),
             open: Mutex::new(None),
         }
     }
 
-    /// Sets how many texts go into one call at most. The default is 64: what is saved beyond is little, and servers
-    /// on one's own machine take few (32 by default with text-embeddings-inference, where this has to be lower).
+    /// Sets how many texts go into one call at most. The default is 64: what is saved beyond is little, and a server that
+    /// takes fewer costs a few refused calls.
     ///
     /// 0 means 1.
     #[must_use]
     pub fn most(mut self, texts: usize) -> Self {
-        self.most = texts.max(1);
+        self.sizes = Arc::new(Sizes::of(texts.max(1)));
         self
     }
 
@@ -69,8 +73,31 @@ impl<E> Batched<E> {
     }
 }
 
-/// Vectors by the place of their text, or why there are none.
-type Answer = Result<Arc<Vec<Option<Vec<f32>>>>, Arc<Error>>;
+/// A vector, or why there is none.
+type Embedded = Result<Vec<f32>, Arc<Error>>;
+
+/// What came of each text, by its place.
+type Answer = Arc<Vec<Option<Embedded>>>;
+
+/// How many texts go into a call at most, and how many the largest that passed had.
+#[derive(Debug)]
+struct Sizes {
+    most: AtomicUsize,
+    passed: AtomicUsize,
+}
+
+impl Sizes {
+    fn of(most: usize) -> Self {
+        Self {
+            most: AtomicUsize::new(most),
+            passed: AtomicUsize::new(0),
+        }
+    }
+
+    fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+}
 
 /// A batch that is still collecting. It lives only as long as somebody waits for it.
 struct Open {
@@ -123,25 +150,63 @@ impl Drop for Seat {
     }
 }
 
-async fn ask<E: Embedder>(embedder: Arc<E>, texts: Arc<Texts>, wait: Duration) -> Answer {
+async fn ask<E: Embedder>(
+    embedder: Arc<E>,
+    texts: Arc<Texts>,
+    wait: Duration,
+    sizes: Arc<Sizes>,
+) -> Answer {
     // Full or late, the batch goes.
     let _ = timeout(wait, texts.full.notified()).await;
     let waiting = texts.waiting().take().unwrap_or_default();
     let asked: Vec<&str> = waiting.iter().flatten().map(String::as_str).collect();
-    let vectors = embed_each(&*embedder, &asked).await.map_err(Arc::new)?;
-    let mut vectors = vectors.into_iter();
+    let mut embedded = embed_in_parts(&*embedder, &asked, &sizes).await.into_iter();
     let by_place = waiting
         .iter()
-        .map(|text| text.as_ref().and_then(|_| vectors.next()));
-    Ok(Arc::new(by_place.collect()))
+        .map(|text| text.as_ref().and_then(|_| embedded.next()));
+    Arc::new(by_place.collect())
+}
+
+/// Embeds texts in as few calls as they pass in, one after the other, so that a server that is down is asked for few.
+async fn embed_in_parts<E: Embedder>(embedder: &E, texts: &[&str], sizes: &Sizes) -> Vec<Embedded> {
+    let mut embedded = Vec::with_capacity(texts.len());
+    let mut parts: Vec<&[&str]> = texts.chunks(sizes.most()).rev().collect();
+    let mut may_be_too_many = false;
+    while let Some(part) = parts.pop() {
+        match embed_each(embedder, part).await {
+            Ok(vectors) => {
+                sizes.passed.fetch_max(part.len(), Ordering::Relaxed);
+                embedded.extend(vectors.into_iter().map(Ok));
+            }
+            Err(error) if part.len() > 1 && may_be_of_texts(&error) => {
+                let passed = sizes.passed.load(Ordering::Relaxed);
+                may_be_too_many |= is_refusal(&error) && part.len() > passed;
+                let (first, second) = part.split_at(part.len().div_ceil(2));
+                parts.extend([second, first]);
+            }
+            Err(error) if is_refusal(&error) || error.is_of_its_text() => {
+                embedded.push(Err(Arc::new(error)));
+            }
+            Err(error) => {
+                let rest = texts.len() - embedded.len();
+                embedded.extend(repeat_n(Err(Arc::new(error)), rest));
+                break;
+            }
+        }
+    }
+    if may_be_too_many && embedded.iter().all(Result::is_ok) {
+        let passed = sizes.passed.load(Ordering::Relaxed);
+        sizes.most.fetch_min(passed, Ordering::Relaxed);
+    }
+    embedded
 }
 
 impl<E: Embedder> Batched<E> {
-    fn join(&self, texts: &[&str]) -> (Seat, Shared<BoxFuture<'static, Answer>>) {
+    fn join(&self, texts: &[&str], most: usize) -> (Seat, Shared<BoxFuture<'static, Answer>>) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(batch) = open.as_ref()
             && let Some(answer) = batch.answer.upgrade()
-            && let Some(seat) = batch.texts.add(texts, self.most)
+            && let Some(seat) = batch.texts.add(texts, most)
         {
             return (seat, answer);
         }
@@ -150,9 +215,10 @@ impl<E: Embedder> Batched<E> {
             full: Notify::new(),
         });
         let seat = batch
-            .add(texts, self.most)
+            .add(texts, most)
             .expect("an empty batch has room for a part of at most so many texts");
-        let answer = ask(Arc::clone(&self.embedder), Arc::clone(&batch), self.wait)
+        let (embedder, sizes) = (Arc::clone(&self.embedder), Arc::clone(&self.sizes));
+        let answer = ask(embedder, Arc::clone(&batch), self.wait, sizes)
             .boxed()
             .shared();
         *open = answer.downgrade().map(|answer| Open {
@@ -163,25 +229,13 @@ impl<E: Embedder> Batched<E> {
     }
 
     /// Embeds at most as many texts as one call takes.
-    async fn embed_part(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
-        let (seat, answer) = self.join(texts);
-        match answer.await {
-            Ok(vectors) => Ok(vectors[seat.places.clone()]
-                .iter()
-                .flatten()
-                .cloned()
-                .collect()),
-            Err(error) if blames_a_text(error.kind()) => embed_each(&*self.embedder, texts).await,
-            Err(error) => Err(copy_of(&error)),
-        }
+    async fn embed_part(&self, texts: &[&str], most: usize) -> Result<Vec<Vec<f32>>> {
+        let (seat, answer) = self.join(texts, most);
+        let answer = answer.await;
+        let own = answer[seat.places.clone()].iter().flatten().cloned();
+        own.map(|embedded| embedded.map_err(|error| copy_of(&error)))
+            .collect()
     }
-}
-
-fn blames_a_text(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::BadRequest | ErrorKind::ContextLength | ErrorKind::ContentFilter
-    )
 }
 
 fn copy_of(error: &Error) -> Error {
@@ -189,6 +243,11 @@ fn copy_of(error: &Error) -> Error {
         .with_retry(error.retry())
         .with_fatal(error.is_fatal())
         .with_rate(error.rate().copied());
+    let copy = if error.is_of_its_text() {
+        copy.with_text_at_fault()
+    } else {
+        copy
+    };
     error
         .context()
         .fold(copy, |copy, (name, value)| copy.with_context(name, value))
@@ -198,7 +257,8 @@ fn copy_of(error: &Error) -> Error {
 #[deny(clippy::missing_trait_methods)]
 impl<E: Embedder> Embedder for Batched<E> {
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
-        let parts = texts.chunks(self.most).map(|part| self.embed_part(part));
+        let most = self.sizes.most();
+        let parts = texts.chunks(most).map(|part| self.embed_part(part, most));
         Ok(try_join_all(parts).await?.into_iter().flatten().collect())
     }
 
@@ -211,7 +271,7 @@ impl<E: fmt::Debug> fmt::Debug for Batched<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batched")
             .field("embedder", &self.embedder)
-            .field("most", &self.most)
+            .field("most", &self.sizes.most())
             .field("wait", &self.wait)
             .finish_non_exhaustive()
     }
@@ -223,12 +283,15 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
+    use crate::error::ErrorKind;
 
     /// Takes 100 ms a call, and remembers what it was asked.
     #[derive(Debug, Default)]
     struct Slow {
         calls: Mutex<Vec<Vec<String>>>,
         refuses: Option<(&'static str, ErrorKind)>,
+        /// Refuses calls of more texts than this, unless it is 0.
+        takes: usize,
     }
 
     impl Slow {
@@ -246,6 +309,9 @@ mod tests {
             match self.refuses {
                 Some((text, kind)) if texts.contains(&text) => {
                     Err(Error::new(kind, "no").with_context("model", "slow"))
+                }
+                _ if self.takes > 0 && texts.len() > self.takes => {
+                    Err(Error::new(ErrorKind::BadRequest, "too many"))
                 }
                 _ => Ok(texts.iter().map(|text| vector(text)).collect()),
             }
@@ -325,7 +391,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_batch_fails_each_in_the_same_way() {
-        let refuses = Some(("bad", ErrorKind::Overloaded));
+        let refuses = Some(("bad", ErrorKind::RateLimited));
         let slow = Arc::new(Slow {
             refuses,
             ..Slow::default()
@@ -333,7 +399,7 @@ mod tests {
         let embedder = batched(&slow);
         let (good, bad) = tokio::join!(embedder.embed(&["good"]), embedder.embed(&["bad"]));
         for error in [good.unwrap_err(), bad.unwrap_err()] {
-            assert_eq!(error.kind(), ErrorKind::Overloaded);
+            assert_eq!(error.kind(), ErrorKind::RateLimited);
             assert_eq!(error.context().next(), Some(("model", "slow")));
         }
         assert_eq!(slow.calls(), [2]);
@@ -350,5 +416,62 @@ mod tests {
         let (good, bad) = tokio::join!(embedder.embed(&["good"]), embedder.embed(&["bad"]));
         assert_eq!(good.unwrap(), [vector("good")]);
         assert_eq!(bad.unwrap_err().kind(), ErrorKind::ContextLength);
+    }
+
+    /// Asks for so many texts at once, each by itself.
+    async fn each(embedder: &Batched<Arc<Slow>>, count: usize) -> Vec<Result<Vec<Vec<f32>>>> {
+        let texts: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+        let asked = texts.iter().map(|text| async {
+            let text = [text.as_str()];
+            embedder.embed(&text).await
+        });
+        join_all(asked).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_takes_fewer_texts_is_asked_for_as_many_as_passed() {
+        let slow = Arc::new(Slow {
+            takes: 10,
+            ..Slow::default()
+        });
+        let embedder = batched(&slow);
+        for _ in 0..2 {
+            assert!(each(&embedder, 25).await.iter().all(Result::is_ok));
+        }
+        let sizes = [25, 13, 7, 6, 12, 6, 6];
+        assert_eq!(slow.calls(), [&sizes[..], &[7, 7, 7, 4]].concat());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_text_that_is_refused_costs_no_other_and_makes_no_batch_smaller() {
+        for kind in [ErrorKind::BadRequest, ErrorKind::ContextLength] {
+            let slow = Arc::new(Slow {
+                refuses: Some(("3", kind)),
+                ..Slow::default()
+            });
+            let embedder = batched(&slow);
+            let embedded = each(&embedder, 8).await;
+            let failed: Vec<bool> = embedded.iter().map(Result::is_err).collect();
+            assert_eq!(
+                failed,
+                [false, false, false, true, false, false, false, false]
+            );
+            assert_eq!(slow.calls(), [8, 4, 2, 2, 1, 1, 4]);
+            each(&embedder, 3).await;
+            assert_eq!(slow.calls()[7..], [3]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_down_is_asked_for_one_text_at_last() {
+        let slow = Arc::new(Slow {
+            refuses: Some(("0", ErrorKind::Overloaded)),
+            ..Slow::default()
+        });
+        let embedder = batched(&slow);
+        for failed in each(&embedder, 8).await {
+            assert_eq!(failed.unwrap_err().kind(), ErrorKind::Overloaded);
+        }
+        assert_eq!(slow.calls(), [8, 4, 2, 1]);
     }
 }

@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Retry};
 
 pub use batched::Batched;
 pub use from_fn::{FromFn, from_fn};
@@ -102,6 +102,27 @@ impl<E: Embedder + ?Sized> Embedder for Arc<E> {
     fn name(&self) -> &str {
         (**self).name()
     }
+}
+
+/// A text that every model embeds.
+pub(crate) const PLAIN_TEXT: &str = "a word";
+
+/// Returns whether a call was refused as it stands: for how many texts it has, or for what is in one.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BadRequest | ErrorKind::ContextLength | ErrorKind::ContentFilter
+    )
+}
+
+/// Returns whether a call may have failed for its texts. Servers fail in every way at one that they cannot embed: with the
+/// status of a failure of their own, or with an answer in which that vector has no numbers.
+pub(crate) fn may_be_of_texts(error: &Error) -> bool {
+    let fails = matches!(
+        error.kind(),
+        ErrorKind::Overloaded | ErrorKind::Malformed | ErrorKind::Empty
+    );
+    is_refusal(error) || fails && !matches!(error.retry(), Retry::After(_))
 }
 
 /// Embeds texts and checks that each has its vector.

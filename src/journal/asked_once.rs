@@ -121,6 +121,8 @@ pub(crate) struct RunEmbedder {
     /// By the hash of the text.
     vectors: Answers<Vec<f32>>,
     log: Arc<OnceLock<Arc<Log>>>,
+    /// Why the first text was given up, if this process did so.
+    first_failure: OnceLock<String>,
 }
 
 impl RunEmbedder {
@@ -147,6 +149,7 @@ impl RunEmbedder {
             model: Batched::new(Retrying::new(booked)),
             vectors: Answers::default(),
             log,
+            first_failure: OnceLock::new(),
         })
     }
 
@@ -165,11 +168,34 @@ impl RunEmbedder {
         }
     }
 
+    /// Says how many texts have no embedding, if any.
+    pub(crate) fn note(&self) -> Option<String> {
+        let answers = self.vectors.answers();
+        let is_nothing = |vector: &Vec<f32>| vector.iter().all(|x| *x == 0.0);
+        let without = answers.values().filter_map(|answer| answer.get());
+        let without = without.filter(|vector| is_nothing(vector)).count();
+        (without > 0).then(|| {
+            let why = self.first_failure.get();
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            format!(
+                "texts of which `{}` made no embedding, whose records were compared by their words alone: {without}{why}",
+                self.name()
+            )
+        })
+    }
+
     async fn embed_one(&self, text: &str) -> Result<Vec<f32>> {
         let hash = xxh3_128(text.as_bytes());
         let asked = async {
-            let vectors = embed_each(&self.model, &[text]).await?;
-            let vector = vectors.into_iter().next().unwrap_or_default();
+            let vector = match embed_each(&self.model, &[text]).await {
+                Ok(vectors) => vectors.into_iter().next().unwrap_or_default(),
+                // Kept like an answer, so that a resumed run does not ask again. Its record is compared by its words alone.
+                Err(error) if error.is_of_its_text() => {
+                    let _ = self.first_failure.set(error.to_string());
+                    Vec::new()
+                }
+                Err(error) => return Err(error),
+            };
             let kept = Embedding::new(hash, self.name(), &vector);
             // As it will be read from the journal, so that a resumed run decides alike.
             let vector = kept.vector().unwrap_or(vector);

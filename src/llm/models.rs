@@ -178,7 +178,7 @@ impl ModelRegistry {
             return Ok(Arc::new(NoCalls(name.clone())));
         }
         #[cfg(feature = "providers")]
-        if self.knows(name.provider()) {
+        if self.knows(name.provider()) || name.provider() == "gemini" {
             let options = self.options(name.provider())?;
             let embedder = super::providers::OpenAiEmbedder::new(name, options)?;
             return Ok(Arc::new(embedder));
@@ -348,5 +348,14 @@ mod tests {
             .client(&"openai/gpt-4".parse().unwrap())
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Plugin);
+    }
+
+    #[cfg(feature = "providers")]
+    #[test]
+    fn gemini_has_embeddings() {
+        let name = "gemini/gemini-embedding-001".parse().unwrap();
+        if let Err(error) = ModelRegistry::new().embedder(&name) {
+            assert!(error.message().contains("GEMINI_API_KEY"), "{error}");
+        }
     }
 }

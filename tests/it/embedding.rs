@@ -15,11 +15,11 @@ use topicloom::{ErrorKind, GenerateByTopicInput, Pipeline, Report, Result};
 
 /// Answers `/embeddings` with one direction for each text; returns where, and how many texts it was asked for.
 pub(crate) fn embedding_server() -> (String, Arc<AtomicUsize>) {
-    embedding_server_for(usize::MAX)
+    embedding_server_for(usize::MAX, |_| false)
 }
 
-/// The same, for `most` texts; then it is silent.
-fn embedding_server_for(most: usize) -> (String, Arc<AtomicUsize>) {
+/// The same, for `most` texts; then it is silent. It fails at some.
+fn embedding_server_for(most: usize, fails: fn(u32) -> bool) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let asked = Arc::new(AtomicUsize::new(0));
@@ -29,13 +29,13 @@ fn embedding_server_for(most: usize) -> (String, Arc<AtomicUsize>) {
             let stream = stream.expect("a connection");
             let count = Arc::clone(&count);
             // A connection may be opened and never used.
-            std::thread::spawn(move || answer(stream, &count, most));
+            std::thread::spawn(move || answer(stream, &count, most, fails));
         }
     });
     (format!("http://{address}/v1"), asked)
 }
 
-fn answer(mut stream: TcpStream, count: &AtomicUsize, most: usize) {
+fn answer(mut stream: TcpStream, count: &AtomicUsize, most: usize, fails: fn(u32) -> bool) {
     let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
     let mut length = 0;
     let mut line = String::new();
@@ -57,17 +57,23 @@ fn answer(mut stream: TcpStream, count: &AtomicUsize, most: usize) {
     if count.fetch_add(texts.len(), Ordering::Relaxed) + texts.len() > most {
         std::thread::park();
     }
+    let sum = |text: &Value| text.to_string().bytes().map(u32::from).sum::<u32>();
+    let status = if texts.iter().any(|text| fails(sum(text))) {
+        "500 Internal Server Error"
+    } else {
+        "200 OK"
+    };
     let data: Vec<Value> = (0..)
         .zip(texts)
         .map(|(index, text)| {
-            let sum: u32 = text.to_string().bytes().map(u32::from).sum();
+            let sum = sum(text);
             let angle = f64::from(sum);
             json!({"index": index, "embedding": [angle.sin(), angle.cos(), 0.1]})
         })
         .collect();
     let body = json!({"data": data, "usage": {"prompt_tokens": 3, "total_tokens": 3}}).to_string();
     let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
     );
     stream
@@ -163,6 +169,45 @@ async fn a_resume_asks_for_no_embedding_again() {
     );
 }
 
+#[tokio::test]
+async fn a_text_that_cannot_be_embedded_ends_neither_the_run_nor_its_resume() {
+    let (base_url, asked) = embedding_server_for(usize::MAX, |sum| sum % 8 == 1);
+    let journal = MemoryJournal::default();
+    let first = run(input(&base_url, 12), &journal).await;
+    assert_eq!(first.accepted, 12);
+    let told = |report: &Report| {
+        let notes = report.notes.iter();
+        notes
+            .filter(|note| note.contains("made no embedding"))
+            .count()
+    };
+    assert_eq!(told(&first), 1, "{:?}", first.notes);
+    let before = asked.load(Ordering::Relaxed);
+    let again = run(input(&base_url, 12), &journal).await;
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        before,
+        "nothing is asked again"
+    );
+    assert_eq!((again.accepted, told(&again)), (12, 1));
+    run(input(&base_url, 14), &journal).await;
+}
+
+#[tokio::test]
+async fn a_run_whose_texts_all_fail_ends_with_the_cause() {
+    let (base_url, _) = embedding_server_for(usize::MAX, |_| true);
+    let input = input(&base_url, 4);
+    let builder =
+        Pipeline::builder_from_input(&input, &ModelRegistry::new()).expect("known models");
+    tokio::time::pause();
+    let error = builder
+        .build()
+        .generate(input)
+        .await
+        .expect_err("no embedding");
+    assert_eq!(error.error().kind(), ErrorKind::Overloaded, "{error}");
+}
+
 /// The stand-in, whose answers wait until as many texts were embedded as it has answered, or two seconds.
 #[derive(Debug)]
 struct Paced {
@@ -221,7 +266,7 @@ async fn calls_for_embeddings_count_under_the_caps_of_all_processes_of_a_run() {
         document["data_factory_config"]["max_concurrency"] = json!(1);
         GenerateByTopicInput::from_json_value(document).expect("an input")
     };
-    let (base_url, asked) = embedding_server_for(5);
+    let (base_url, asked) = embedding_server_for(5, |_| false);
     let input = capped(&base_url);
     let run = pipeline(&input, "first", &asked)
         .run(input)

@@ -187,11 +187,8 @@ impl FlatIndex {
         fits: &dyn Fn(usize) -> bool,
     ) -> Option<(usize, f32)> {
         if query.square == 0 {
-            // What has no direction is like nothing but what has none.
-            let same = |at: &usize| self.squares[*at] == 0 && self.places[*at] == query.place;
-            return (0..self.len())
-                .find(|at| same(at) && fits(*at))
-                .map(|at| (at, 1.0));
+            // No direction says nothing: there was no text, or the model cannot embed it.
+            return None;
         }
         let in_place = |at: &usize| self.places[*at] == query.place;
         let blocks = (0..self.len()).step_by(BLOCK).map(|start| {
@@ -351,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_direction_is_like_nothing_but_what_has_none() {
+    fn what_has_no_direction_is_like_nothing() {
         let of = |vector: &[i8]| {
             Query::new(&SemanticFingerprint {
                 place: 1,
@@ -363,7 +360,7 @@ mod tests {
         index.push(&of(&[1, 2]));
         assert_eq!(index.nearest(&of(&[0, 0]), 0.0, &|_| true), None);
         index.push(&of(&[0, 0]));
-        assert_eq!(index.nearest(&of(&[0, 0]), 1.0, &|_| true), Some((1, 1.0)));
+        assert_eq!(index.nearest(&of(&[0, 0]), 0.0, &|_| true), None);
         assert_eq!(index.nearest(&of(&[-1, -2]), 0.5, &|_| true), None);
     }
 

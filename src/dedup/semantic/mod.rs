@@ -11,7 +11,7 @@ use super::compared::{Compared, compared_settings, flatten};
 use super::near::details;
 use super::{Deduplicator, Fields};
 use crate::candidate::Candidate;
-use crate::embedding::{Embedder, embed_each};
+use crate::embedding::{Embedder, PLAIN_TEXT, embed_each};
 use crate::error::{Error, ErrorKind, Result};
 
 pub use fingerprint::SemanticFingerprint;
@@ -134,7 +134,7 @@ impl<E: Embedder> Deduplicator for SemanticDuplicates<E> {
     }
 
     async fn check(&self) -> Result<()> {
-        embed_each(&self.embedder, &["a word"]).await.map(drop)
+        embed_each(&self.embedder, &[PLAIN_TEXT]).await.map(drop)
     }
 
     fn memory(&self) -> SemanticMemory {

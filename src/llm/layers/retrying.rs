@@ -8,13 +8,16 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
 use super::trust::{Doubt, Trust};
-use crate::embedding::Embedder;
+use crate::embedding::{Embedder, PLAIN_TEXT, is_refusal, may_be_of_texts};
 use crate::error::{Error, Result, Retry};
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient};
 use crate::random::Random;
 
 /// How often a call is made that is refused by a key and model that answered before.
 const REFUSED_ATTEMPTS: u32 = 4;
+
+/// How often a text is tried by itself before another is, to tell whether it is the text that fails or the server.
+const ATTEMPTS_AT_A_TEXT: u32 = 3;
 
 /// Tries a call again after a delay, as long as its error allows it.
 ///
@@ -123,6 +126,20 @@ impl<C> Retrying<C> {
         self.policy.next(error, attempt, &mut jitter)
     }
 
+    /// Returns whether an embedder passes a plain text where it failed at these.
+    async fn passes_another(&self, texts: &[&str]) -> Result<bool>
+    where
+        C: Embedder,
+    {
+        if texts == [PLAIN_TEXT] {
+            return Ok(false);
+        }
+        match self.inner.embed(&[PLAIN_TEXT]).await {
+            Err(error) if error.is_fatal() => Err(error),
+            result => Ok(result.is_ok()),
+        }
+    }
+
     /// Waits before the next attempt, or returns the error of the last one.
     async fn wait(&self, model: &str, error: Error, attempt: u32) -> Result<()> {
         let (error, next) = match self.trust.failed(&error, Instant::now()) {
@@ -191,19 +208,41 @@ impl<C: LlmClient> LlmClient for Retrying<C> {
     }
 }
 
-/// Retries an embedder as it does a model.
+/// Retries an embedder as it does a model, but for what may be the fault of a text.
+///
+/// Several texts that are refused are not tried again, and those that a server fails at once only, since
+/// [`Batched`](crate::embedding::Batched) asks for their halves. A single one that keeps failing is given up as soon as a text
+/// that every model embeds passes in its place.
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<E: Embedder> Embedder for Retrying<E> {
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
         let mut attempt = 1;
         loop {
-            match self.inner.embed(texts).await {
+            let error = match self.inner.embed(texts).await {
                 Ok(vectors) => {
                     self.trust.answered();
                     return Ok(vectors);
                 }
-                Err(error) => self.wait(self.inner.name(), error, attempt).await?,
+                Err(error) => error,
+            };
+            let may_be_of_texts = may_be_of_texts(&error);
+            if may_be_of_texts && texts.len() > 1 && (attempt > 1 || is_refusal(&error)) {
+                return Err(error);
+            }
+            if may_be_of_texts
+                && attempt == ATTEMPTS_AT_A_TEXT
+                && self.passes_another(texts).await?
+            {
+                return Err(error.with_text_at_fault());
+            }
+            if let Err(error) = self.wait(self.inner.name(), error, attempt).await {
+                let is_of_text = may_be_of_texts && self.passes_another(texts).await?;
+                return Err(if is_of_text {
+                    error.with_text_at_fault()
+                } else {
+                    error
+                });
             }
             attempt += 1;
         }
@@ -383,5 +422,94 @@ mod tests {
             assert!(delays.iter().any(|delay| *delay > bound * 3 / 4));
         }
         assert_eq!(policy.bound(u32::MAX), policy.longest_delay);
+    }
+
+    /// Is down for so many calls, and never takes one text.
+    #[derive(Debug, Default)]
+    struct Picky {
+        down_for: usize,
+        never: &'static str,
+        kind: Option<ErrorKind>,
+        calls: Mutex<Vec<Vec<String>>>,
+    }
+
+    #[async_trait]
+    impl Embedder for Picky {
+        async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+            let mut calls = self.calls.lock().unwrap();
+            calls.push(texts.iter().map(ToString::to_string).collect());
+            if calls.len() <= self.down_for || texts.contains(&self.never) {
+                let kind = self.kind.unwrap_or(ErrorKind::Overloaded);
+                return Err(Error::new(kind, "no"));
+            }
+            Ok(vec![vec![1.0]; texts.len()])
+        }
+
+        fn name(&self) -> &'static str {
+            "picky"
+        }
+    }
+
+    async fn embed(picky: Picky, texts: &[&str]) -> (Result<Vec<Vec<f32>>>, Vec<Vec<String>>) {
+        let client = Retrying::new(picky);
+        let result = client.embed(texts).await;
+        let calls = std::mem::take(&mut *client.inner.calls.lock().unwrap());
+        (result, calls)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn texts_that_may_be_halved_are_hardly_tried_again() {
+        for (kind, tried) in [
+            (ErrorKind::BadRequest, 1),
+            (ErrorKind::ContextLength, 1),
+            (ErrorKind::Overloaded, 2),
+            (ErrorKind::Malformed, 2),
+            (ErrorKind::Network, 8),
+        ] {
+            let picky = Picky {
+                never: "bad",
+                kind: Some(kind),
+                ..Picky::default()
+            };
+            let (result, calls) = embed(picky, &["good", "bad"]).await;
+            assert_eq!((result.unwrap_err().kind(), calls.len()), (kind, tried));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_text_is_given_up_when_another_passes_in_its_place() {
+        for kind in [
+            ErrorKind::Overloaded,
+            ErrorKind::Malformed,
+            ErrorKind::BadRequest,
+            ErrorKind::ContextLength,
+        ] {
+            let picky = Picky {
+                never: "bad",
+                kind: Some(kind),
+                ..Picky::default()
+            };
+            let (result, calls) = embed(picky, &["bad"]).await;
+            let error = result.unwrap_err();
+            assert!(error.is_of_its_text() && !error.is_fatal(), "{error}");
+            assert_eq!(calls.last().unwrap(), &[PLAIN_TEXT]);
+            assert!(calls.len() <= 4, "{calls:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_down_is_no_texts_fault() {
+        let down_for = |down_for| Picky {
+            down_for,
+            ..Picky::default()
+        };
+        let (result, calls) = embed(down_for(usize::MAX), &["good"]).await;
+        assert!(!result.unwrap_err().is_of_its_text());
+        assert_eq!(calls.len(), 8 + 2);
+        let (result, _) = embed(down_for(6), &["good"]).await;
+        result.expect("it is up again");
+        let (result, calls) = embed(down_for(usize::MAX), &[PLAIN_TEXT]).await;
+        assert!(!result.unwrap_err().is_of_its_text());
+        assert_eq!(calls.len(), 8);
     }
 }

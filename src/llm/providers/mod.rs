@@ -64,7 +64,7 @@ pub(super) fn known() -> Vec<KnownProvider> {
             anthropic::KEY_VARIABLES,
         ),
         (
-            "gemini",
+            gemini::NAME,
             gemini::BASE_URL,
             gemini::BASE_URL_VARIABLES,
             gemini::KEY_VARIABLES,

@@ -48,6 +48,8 @@ pub(super) enum Auth {
 pub(super) enum Path {
     /// `chat/completions`.
     Plain,
+    /// The same below `openai`, beside the provider's own format.
+    BesideOwn,
     /// The same below `v1`, which users of the server leave out of its base URL.
     BelowV1,
     /// Azure's: by deployment where an `api-version` is given, else the undated v1.

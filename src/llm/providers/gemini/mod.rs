@@ -7,14 +7,29 @@ use async_trait::async_trait;
 
 use super::connection::Connection;
 use super::options::ClientOptions;
+use super::presets::{self, Path, Preset};
 use crate::error::Result;
 use crate::llm::OutputMode::{self, Json, Strict, Tool};
+use crate::llm::http::Endpoint;
 use crate::llm::{Capabilities, ChatRequest, ChatResponse, LlmClient, ModelName};
 use crate::schema::Dialect;
 
 pub(super) const BASE_URL: &str = "https://generativelanguage.googleapis.com/v1beta";
 pub(super) const BASE_URL_VARIABLES: &[&str] = &[];
 pub(super) const KEY_VARIABLES: &[&str] = &["GEMINI_API_KEY", "GOOGLE_API_KEY"];
+
+pub(super) const NAME: &str = "gemini";
+
+/// Its endpoints in OpenAI's format, which embeddings are asked of: <https://ai.google.dev/gemini-api/docs/openai>.
+pub(super) const COMPATIBLE: Preset = Preset {
+    name: NAME,
+    base_url: Some(BASE_URL),
+    base_url_variables: BASE_URL_VARIABLES,
+    key_variables: KEY_VARIABLES,
+    needs_key: true,
+    path: Path::BesideOwn,
+    ..presets::COMPATIBLE
+};
 
 /// `responseJsonSchema` constrains what is generated: <https://ai.google.dev/gemini-api/docs/structured-output>.
 const OUTPUT: &[OutputMode] = &[Strict, Tool, Json];
@@ -55,15 +70,10 @@ impl GeminiClient {
             .map(|key| ("x-goog-api-key", key.expose().to_owned()));
         let headers = options.headers(auth, &[])?;
         let (modes, dialect) = options.output(OUTPUT, Dialect::Gemini);
-        let base = if base.path_contains("/v1") {
-            base
-        } else {
-            base.join("v1beta")
-        };
         Ok(Self {
             connection: Connection {
                 name: name.clone(),
-                endpoint: base.join(&format!("models/{}:generateContent", name.model())),
+                endpoint: versioned(base).join(&format!("models/{}:generateContent", name.model())),
                 key,
                 headers,
                 transport: options.into_transport(),
@@ -71,6 +81,15 @@ impl GeminiClient {
             },
             capabilities: Capabilities::structured(modes, dialect),
         })
+    }
+}
+
+/// Returns a base URL with the version of the API, which it may leave out.
+pub(super) fn versioned(base: Endpoint) -> Endpoint {
+    if base.path_contains("/v1") {
+        base
+    } else {
+        base.join("v1beta")
     }
 }
 

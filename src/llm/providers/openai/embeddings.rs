@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::connection::Connection;
+use super::super::gemini;
 use super::super::options::ClientOptions;
 use super::{connect, error, preset_for};
 use crate::embedding::Embedder;
@@ -18,8 +19,9 @@ use crate::llm::{ChatRequest, Message, ModelName, Usage};
 /// An [`Embedder`] for every provider that has OpenAI's `/embeddings`.
 ///
 /// Key and base URL are those of the provider's models: from the options, or from the environment by its
-/// [preset](crate::llm::providers::presets). OpenAI, Azure, Mistral, Together, Fireworks, Ollama, vLLM, llama.cpp and
-/// text-embeddings-inference are known to have the endpoint; not every provider of chat has.
+/// [preset](crate::llm::providers::presets). OpenAI, Azure, Gemini, Mistral, Together, Fireworks, Ollama, vLLM, llama.cpp
+/// and text-embeddings-inference are known to have the endpoint; not every provider of chat has. Gemini's is `openai/embeddings`
+/// below its own base URL.
 ///
 /// One call is one attempt, and asks for all texts it is given: [`Batched`](crate::embedding::Batched) and
 /// [`Retrying`](crate::llm::layers::Retrying) go around it. What it costs is in no report and under no budget of a
@@ -48,7 +50,10 @@ impl OpenAiEmbedder {
     /// [`Config`](ErrorKind::Config) where a needed key or base URL is neither in the options nor in the
     /// environment, naming the variable to set, or where one of them cannot be used.
     pub fn new(model: &ModelName, options: ClientOptions) -> Result<Self> {
-        let preset = preset_for(model);
+        let preset = match model.provider() {
+            gemini::NAME => &gemini::COMPATIBLE,
+            _ => preset_for(model),
+        };
         let (connection, ..) = connect(model, preset, "embeddings", options)?;
         Ok(Self {
             connection,
@@ -183,14 +188,21 @@ fn vector(value: &Value) -> Option<Vec<f32>> {
         Value::Array(list) if !list.is_empty() => {
             #[allow(clippy::cast_possible_truncation)] // Vectors are sent with the digits of `f64`.
             let number = |value: &Value| value.as_f64().map(|number| number as f32);
-            list.iter().map(number).collect()
+            list.iter()
+                .map(number)
+                .collect::<Option<_>>()
+                .and_then(finite)
         }
         Value::Object(inner) => ["embedding", "values", "vector", "float"]
             .iter()
             .find_map(|key| vector(inner.get(*key)?)),
-        Value::String(text) => floats(text),
+        Value::String(text) => floats(text).and_then(finite),
         _ => None,
     }
+}
+
+fn finite(vector: Vec<f32>) -> Option<Vec<f32>> {
+    vector.iter().all(|x| x.is_finite()).then_some(vector)
 }
 
 fn floats(text: &str) -> Option<Vec<f32>> {
@@ -311,6 +323,9 @@ mod tests {
             r#"{"data": [{"index": 0, "embedding": [1]}, {"index": 0, "embedding": [1]}]}"#,
             r#"{"data": [{"index": 0, "embedding": [1]}, {"index": 9, "embedding": [1]}]}"#,
             r#"{"data": [{"embedding": "AAAA"}, {"embedding": [1]}]}"#,
+            r#"{"data": [{"embedding": [1]}, {"embedding": [null]}]}"#,
+            r#"{"data": [{"embedding": [1]}, {"embedding": [1e300]}]}"#,
+            r#"{"data": [{"embedding": "AACAPw=="}, {"embedding": "AADAfw=="}]}"#,
         ] {
             let (vectors, ..) = embed(&["one", "two"], 200, body).await;
             assert_eq!(vectors.unwrap_err().kind(), ErrorKind::Malformed, "{body}");
@@ -350,6 +365,34 @@ mod tests {
                     "{shown}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn gemini_has_them_below_openai() {
+        let google = "https://generativelanguage.googleapis.com";
+        for (base, path) in [
+            (None, format!("{google}/v1beta/openai/embeddings")),
+            (Some(google), format!("{google}/v1beta/openai/embeddings")),
+            (
+                Some("http://localhost:1/v1beta"),
+                "http://localhost:1/v1beta/openai/embeddings".to_owned(),
+            ),
+            (
+                Some("http://localhost:1/v1beta/openai/"),
+                "http://localhost:1/v1beta/openai/embeddings".to_owned(),
+            ),
+        ] {
+            let options = ClientOptions::new().api_key("a-key-for-tests");
+            let options = match base {
+                Some(base) => options.base_url(base),
+                None => options,
+            };
+            let model = "gemini/gemini-embedding-001".parse().unwrap();
+            let embedder = OpenAiEmbedder::new(&model, options).unwrap();
+            assert_eq!(embedder.connection.endpoint.url().as_str(), path);
+            let key = embedder.connection.headers.get("authorization").unwrap();
+            assert_eq!(key, "Bearer a-key-for-tests");
         }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use super::connection::Connection;
+use super::gemini;
 use super::options::ClientOptions;
 use super::presets::{Auth, COMPATIBLE, OutputLimit, Path, Preset, preset};
 use crate::environment;
@@ -173,6 +174,8 @@ fn endpoint(path: Path, base: Endpoint, model: &str, service: &str) -> Endpoint 
     }
     match path {
         Path::Plain => base.join(service),
+        Path::BesideOwn if base.path_contains("/openai") => base.join(service),
+        Path::BesideOwn => gemini::versioned(base).join("openai").join(service),
         Path::BelowV1 if base.path_ends_with("/v1") => base.join(service),
         Path::BelowV1 => base.join("v1").join(service),
         Path::Azure => {
