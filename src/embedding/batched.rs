@@ -160,23 +160,23 @@ async fn ask<E: Embedder>(
     let _ = timeout(wait, texts.full.notified()).await;
     let waiting = texts.waiting().take().unwrap_or_default();
     let asked: Vec<&str> = waiting.iter().flatten().map(String::as_str).collect();
-    let mut embedded = embed_in_parts(&*embedder, &asked, &sizes).await.into_iter();
+    let mut outcomes = embed_in_parts(&*embedder, &asked, &sizes).await.into_iter();
     let by_place = waiting
         .iter()
-        .map(|text| text.as_ref().and_then(|_| embedded.next()));
+        .map(|text| text.as_ref().and_then(|_| outcomes.next()));
     Arc::new(by_place.collect())
 }
 
 /// Embeds texts in as few calls as they pass in, one after the other, so that a server that is down is asked for few.
 async fn embed_in_parts<E: Embedder>(embedder: &E, texts: &[&str], sizes: &Sizes) -> Vec<Embedded> {
-    let mut embedded = Vec::with_capacity(texts.len());
+    let mut outcomes = Vec::with_capacity(texts.len());
     let mut parts: Vec<&[&str]> = texts.chunks(sizes.most()).rev().collect();
     let mut may_be_too_many = false;
     while let Some(part) = parts.pop() {
         match embed_each(embedder, part).await {
             Ok(vectors) => {
                 sizes.passed.fetch_max(part.len(), Ordering::Relaxed);
-                embedded.extend(vectors.into_iter().map(Ok));
+                outcomes.extend(vectors.into_iter().map(Ok));
             }
             Err(error) if part.len() > 1 && may_be_of_texts(&error) => {
                 let passed = sizes.passed.load(Ordering::Relaxed);
@@ -185,20 +185,20 @@ async fn embed_in_parts<E: Embedder>(embedder: &E, texts: &[&str], sizes: &Sizes
                 parts.extend([second, first]);
             }
             Err(error) if is_refusal(&error) || error.is_of_its_text() => {
-                embedded.push(Err(Arc::new(error)));
+                outcomes.push(Err(Arc::new(error)));
             }
             Err(error) => {
-                let rest = texts.len() - embedded.len();
-                embedded.extend(repeat_n(Err(Arc::new(error)), rest));
+                let rest = texts.len() - outcomes.len();
+                outcomes.extend(repeat_n(Err(Arc::new(error)), rest));
                 break;
             }
         }
     }
-    if may_be_too_many && embedded.iter().all(Result::is_ok) {
+    if may_be_too_many && outcomes.iter().all(Result::is_ok) {
         let passed = sizes.passed.load(Ordering::Relaxed);
         sizes.most.fetch_min(passed, Ordering::Relaxed);
     }
-    embedded
+    outcomes
 }
 
 impl<E: Embedder> Batched<E> {
@@ -450,8 +450,8 @@ mod tests {
                 ..Slow::default()
             });
             let embedder = batched(&slow);
-            let embedded = each(&embedder, 8).await;
-            let failed: Vec<bool> = embedded.iter().map(Result::is_err).collect();
+            let outcomes = each(&embedder, 8).await;
+            let failed: Vec<bool> = outcomes.iter().map(Result::is_err).collect();
             assert_eq!(
                 failed,
                 [false, false, false, true, false, false, false, false]

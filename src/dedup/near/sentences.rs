@@ -116,7 +116,6 @@ impl<'a> Text<'a> {
             };
             let was_first = std::mem::take(&mut first);
             match role {
-                Some(Role::Please) => {}
                 Some(Role::Open | Role::Ask | Role::How) if begins => return Mood::Asks,
                 // "I work" is no order to work.
                 Some(Role::Lead | Role::Imperative) if begins && !of_person => {
@@ -134,7 +133,14 @@ impl<'a> Text<'a> {
                 }
                 Some(Role::Frame) => frame = true,
                 Some(Role::Person | Role::You) => of_person |= was_first,
-                Some(Role::Drop | Role::Passive | Role::Was | Role::Auxiliary | Role::Did) => {}
+                Some(
+                    Role::Please
+                    | Role::Drop
+                    | Role::Passive
+                    | Role::Was
+                    | Role::Auxiliary
+                    | Role::Did,
+                ) => {}
                 _ => {
                     labelled |= begins && matches!(role, Some(Role::Label | Role::Link));
                     begins = false;

@@ -308,12 +308,12 @@ impl Tokens {
             "s" => "'s",
             _ => "",
         };
-        if !whole.is_empty() {
-            self.letters(head);
-            self.letters(whole);
-        } else {
+        if whole.is_empty() {
             self.letters(&word[..=head.len()]);
             self.elided(tail);
+        } else {
+            self.letters(head);
+            self.letters(whole);
         }
     }
 

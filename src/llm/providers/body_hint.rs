@@ -12,6 +12,13 @@ pub(super) const TOO_LONG: Duration = Duration::from_secs(600);
 /// Between the word for trying again and the number stand few words, as in "retry the call after 6 s".
 const WORDS_BETWEEN: usize = 4;
 
+/// A time that is longer than a run waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Period {
+    Day,
+    Longer,
+}
+
 /// What a body says of asking again.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct BodyHint {
@@ -21,9 +28,8 @@ pub(super) struct BodyHint {
     pub(super) is_daily: bool,
     /// Whether a field says that the limit is over only much later.
     pub(super) is_far: bool,
-    /// Whether the message speaks of a limit per day, and of one per week or month.
-    pub(super) names_day: bool,
-    pub(super) names_month: bool,
+    /// How long a time the message says that the limit is for.
+    pub(super) named: Option<Period>,
 }
 
 impl BodyHint {
@@ -34,8 +40,13 @@ impl BodyHint {
             after: wait_in_words(message),
             is_daily: false,
             is_far: false,
-            names_day: names(&["per day", "per-day", "/ day", "daily"]),
-            names_month: names(&["weekly", "per week", "monthly", "per month", "/ month"]),
+            named: match () {
+                () if names(&["per day", "per-day", "/ day", "daily"]) => Some(Period::Day),
+                () if names(&["weekly", "per week", "monthly", "per month", "/ month"]) => {
+                    Some(Period::Longer)
+                }
+                () => None,
+            },
         };
         visit(body, &mut |key, value| match key {
             "retryDelay" => hint.after = value.as_str().and_then(delay).or(hint.after),

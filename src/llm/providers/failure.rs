@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::body_hint::{BodyHint, TOO_LONG, visit};
+use super::body_hint::{BodyHint, Period, TOO_LONG, visit};
 use crate::error::{Error, ErrorKind, Retry};
 use crate::llm::http::{Reply, announced_limits, retry_hint, wait_for_limits};
 use crate::llm::layers::{CACHE_MARKS, SYSTEM};
@@ -256,13 +256,14 @@ impl Call<'_> {
             }
             (ErrorKind::RateLimited, _) if refusal.asks_too_much() => Verdict::TOO_LARGE,
             (ErrorKind::RateLimited, _)
-                if in_body.is_daily || in_body.names_day && hint.after.is_none() =>
+                if in_body.is_daily
+                    || in_body.named == Some(Period::Day) && hint.after.is_none() =>
             {
                 Verdict::DAY
             }
             (ErrorKind::RateLimited, _)
                 if in_body.is_far
-                    || in_body.names_month && hint.after.is_none()
+                    || in_body.named == Some(Period::Longer) && hint.after.is_none()
                     || hint.after.is_some_and(|wait| wait > TOO_LONG) =>
             {
                 Verdict::FAR
