@@ -418,7 +418,7 @@ mod tests {
         assert_eq!(bad.unwrap_err().kind(), ErrorKind::ContextLength);
     }
 
-    /// Asks for so many texts at once, each by itself.
+    /// Asks for this many texts at once, each by itself.
     async fn each(embedder: &Batched<Arc<Slow>>, count: usize) -> Vec<Result<Vec<Vec<f32>>>> {
         let texts: Vec<String> = (0..count).map(|n| n.to_string()).collect();
         let asked = texts.iter().map(|text| async {

@@ -239,10 +239,8 @@ impl ReportBuilder {
                 settings.records_per_request.most(),
             ));
         }
-        let without_embeddings = parts.embedder.as_ref();
-        report
-            .notes
-            .extend(without_embeddings.and_then(|embedder| embedder.note()));
+        let embedder = parts.embedder.as_ref();
+        report.notes.extend(embedder.and_then(|it| it.note()));
         let faults = self.disagreements.iter();
         report.notes.extend(faults.map(ToString::to_string));
         report.warnings.extend(clients.warnings.said());

@@ -161,7 +161,7 @@ struct ModelSize {
     /// Whether the last answer that came whole or was cut off was cut off, though its records had room.
     was_cut: bool,
     /// Loops since an answer that says that long ones are no loops.
-    all_loops: u32,
+    loops: u32,
     /// Those since that were cut off at the limit that loops brought.
     cuts_at_limit: u32,
     /// Tokens of a record, and how much they vary.
@@ -179,7 +179,7 @@ impl ModelSize {
             size,
             whole_since_cut: None,
             was_cut: false,
-            all_loops: 0,
+            loops: 0,
             cuts_at_limit: 0,
             record: None,
             reasoning: 0.0,
@@ -211,7 +211,7 @@ impl ModelSize {
 
     /// Returns the output limit of a request for this many records. How long a model thinks is not limited.
     fn limit(&self, records: u64) -> Option<u64> {
-        let is_limited = self.all_loops >= LOOPS_BEFORE_LIMIT
+        let is_limited = self.loops >= LOOPS_BEFORE_LIMIT
             && self.cuts_at_limit < CUTS_AT_LIMIT
             && self.reasoning <= 0.0;
         is_limited.then(|| self.needed(records)).flatten()
@@ -244,7 +244,7 @@ impl ModelSize {
             AnswerEnd::Whole => self.whole(answer, rule.most()),
             AnswerEnd::Unusable if rule == RecordsPerRequest::Auto => self.halve(answer.asked),
             AnswerEnd::Unusable | AnswerEnd::Declined => {}
-            AnswerEnd::CutAndRaised => self.all_loops = 0,
+            AnswerEnd::CutAndRaised => self.loops = 0,
             AnswerEnd::Cut | AnswerEnd::Loop => self.cut(answer),
         }
     }
@@ -256,7 +256,7 @@ impl ModelSize {
             .needed(answer.asked)
             .is_some_and(|needed| written > needed)
         {
-            self.all_loops = 0;
+            self.loops = 0;
         }
         self.learn_length(answer);
         let whole = self.whole_since_cut.map(|whole| whole + 1);
@@ -294,11 +294,11 @@ impl ModelSize {
     fn cut(&mut self, answer: &AnswerSize<'_>) {
         let is_loop = answer.end == AnswerEnd::Loop || self.is_endless(answer);
         if !is_loop {
-            self.all_loops = 0;
+            self.loops = 0;
         } else if answer.is_limited {
             self.cuts_at_limit += 1;
         } else {
-            (self.all_loops, self.cuts_at_limit) = (self.all_loops + 1, 0);
+            (self.loops, self.cuts_at_limit) = (self.loops + 1, 0);
         }
         if is_loop || answer.is_limited {
             return;

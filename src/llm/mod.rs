@@ -19,6 +19,7 @@ mod provider_settings;
 pub mod providers;
 mod rate_limit;
 mod records_format;
+mod request_parts;
 mod usage;
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Saturated runs and previews: a run seen in small, and a few of its tasks seen from near.
+//! Dry runs and previews: a run of few records, and a few of its tasks in detail.
 
 use std::time::Duration;
 

@@ -433,11 +433,10 @@ impl Writer<'_> {
         }
         self.phrase.has_person = true;
         let persons = &mut self.progress.persons;
-        let had_both = persons.i && persons.you;
-        persons.i |= role == Role::Person;
-        persons.you |= role != Role::Person;
-        // "Can I call you" is not "can you call me".
-        if persons.i && persons.you && !had_both && role == Role::Person {
+        if role != Role::Person {
+            persons.you = true;
+        } else if !std::mem::replace(&mut persons.i, true) && persons.you {
+            // "Can I call you" is not "can you call me".
             self.lone(YOU_FIRST);
         }
     }

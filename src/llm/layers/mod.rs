@@ -48,8 +48,6 @@ pub use metered::{CallEnd, CallObserver, CallOutcome, Metered};
 pub(crate) use output_modes::UnprovenModes;
 pub use output_modes::{OutputModeFallback, OutputModes};
 pub use parameter_fallback::ParameterFallback;
-#[cfg(feature = "providers")]
-pub(crate) use parameter_fallback::{CACHE_MARKS, SYSTEM};
 pub use rate_limited::RateLimited;
 pub(crate) use rate_limiter::first_calls;
 pub use rate_limiter::{RateLimiter, RateLimiterStatus};

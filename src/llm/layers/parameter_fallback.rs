@@ -7,15 +7,8 @@ use async_trait::async_trait;
 
 use super::Warn;
 use crate::error::{Error, ErrorKind, Result};
+use crate::llm::request_parts::{CACHE_MARKS, MAX_COMPLETION_TOKENS, MAX_TOKENS, SYSTEM};
 use crate::llm::{ChatRequest, ChatResponse, LlmClient, Message, Role};
-
-/// The names of the output limit in the requests of those who speak `OpenAI`'s format.
-const OLD_LIMIT: &str = "max_tokens";
-const NEW_LIMIT: &str = "max_completion_tokens";
-
-/// What a refusal names that is no parameter: the system message, and the marks that have its beginning kept in a cache.
-pub(crate) const SYSTEM: &str = "system";
-pub(crate) const CACHE_MARKS: &str = "cache_control";
 
 /// Asks again without a parameter that the model refuses, or with the output limit under its other name.
 ///
@@ -126,13 +119,13 @@ fn change(error: &Error, request: &ChatRequest) -> Option<Change> {
     };
     let parameters = &request.parameters;
     let name = context("parameter")?;
-    let is_limit = name == OLD_LIMIT || name == NEW_LIMIT;
+    let is_limit = name == MAX_TOKENS || name == MAX_COMPLETION_TOKENS;
     let instead = match (name, context("instead").map(str::parse)) {
         (_, Some(Ok(value))) => Instead::Value(value),
         _ if !is_limit => Instead::Nothing,
         // Every server knows the old name.
-        (NEW_LIMIT, _) => Instead::Name(OLD_LIMIT),
-        (_, Some(_)) => Instead::Name(NEW_LIMIT),
+        (MAX_COMPLETION_TOKENS, _) => Instead::Name(MAX_TOKENS),
+        (_, Some(_)) => Instead::Name(MAX_COMPLETION_TOKENS),
         _ => return None,
     };
     let is_sent = match name {

@@ -424,7 +424,7 @@ mod tests {
         assert_eq!(policy.bound(u32::MAX), policy.longest_delay);
     }
 
-    /// Is down for so many calls, and never takes one text.
+    /// Is down for its first calls, and never takes one text.
     #[derive(Debug, Default)]
     struct Picky {
         down_for: usize,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::body_hint::{BodyHint, Period, TOO_LONG, visit};
 use crate::error::{Error, ErrorKind, Retry};
 use crate::llm::http::{Reply, announced_limits, retry_hint, wait_for_limits};
-use crate::llm::layers::{CACHE_MARKS, SYSTEM};
+use crate::llm::request_parts::{CACHE_MARKS, MAX_COMPLETION_TOKENS, MAX_TOKENS, SYSTEM};
 use crate::llm::{ApiKey, ChatRequest, OutputFormat, Role};
 
 /// What a refusal comes down to.
@@ -108,7 +108,7 @@ impl Refusal {
             }
         });
         let refuses = matches!(status, 400 | 403 | 422);
-        if is_filtered && status >= 400 || refuses && self.mentions(FILTER) {
+        if is_filtered || refuses && self.mentions(FILTER) {
             return Some(Verdict::FILTER);
         }
         let has_no_model = match status {
@@ -247,7 +247,6 @@ impl Call<'_> {
                     "nobody is found who takes this schema, or this way of asking for structured output",
                 )
             }
-            // With a wait, a quota in words is a window that slides.
             (ErrorKind::RateLimited, _) if refusal.mentions(SPENT) => Verdict::QUOTA,
             (ErrorKind::Auth, _)
                 if status == 403 && (refusal.mentions(SPENT) || refusal.mentions(SPENT_403)) =>
@@ -255,6 +254,7 @@ impl Call<'_> {
                 Verdict::QUOTA
             }
             (ErrorKind::RateLimited, _) if refusal.asks_too_much() => Verdict::TOO_LARGE,
+            // With a wait, a quota in words is a window that slides.
             (ErrorKind::RateLimited, _)
                 if in_body.is_daily
                     || in_body.named == Some(Period::Day) && hint.after.is_none() =>
@@ -448,7 +448,7 @@ impl Call<'_> {
 }
 
 /// The names of the output limit in the requests of those who speak `OpenAI`'s format.
-const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
+const LIMITS: [&str; 2] = [MAX_TOKENS, MAX_COMPLETION_TOKENS];
 
 /// What else the output limit is called in a refusal.
 const LIMIT_IN_WORDS: &[&str] = &[
