@@ -14,13 +14,15 @@ pub(crate) fn private() -> OpenOptions {
     options
 }
 
-/// Returns the permissions of what has the name already, or those that any new file gets in the directory of `beside`.
-fn usual_permissions(path: &Path, beside: &Path) -> io::Result<Permissions> {
+/// Returns the permissions of what has the name already, or those that any new file gets in the directory of `making`.
+fn usual_permissions(path: &Path, making: &Path) -> io::Result<Permissions> {
     if let Ok(there) = fs::metadata(path) {
         return Ok(there.permissions());
     }
-    // The only way to ask for the umask is to make a file.
-    let probe = numbered(beside, "new")?;
+    // The only way to ask for the umask is to make a file. Its name is always the same, so that one left by a kill goes the next
+    // time.
+    let probe = with_suffix(making, ".new");
+    let _ = fs::remove_file(&probe);
     let usual = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -56,13 +58,7 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// Returns the first name behind a file's own, as `NAME.1`, that is free.
 pub(crate) fn free_name(path: &Path) -> io::Result<PathBuf> {
-    numbered(path, "")
-}
-
-/// Returns the first name of the form `NAME.WORD1` that is free.
-fn numbered(path: &Path, word: &str) -> io::Result<PathBuf> {
-    let name = |number: u32| with_suffix(path, &format!(".{word}{number}"));
-    let mut names = (1..u32::MAX).map(name);
+    let mut names = (1..u32::MAX).map(|number| with_suffix(path, &format!(".{number}")));
     let free = names.find(|name| name.symlink_metadata().is_err());
     free.ok_or_else(|| io::ErrorKind::AlreadyExists.into())
 }

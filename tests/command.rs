@@ -1652,7 +1652,7 @@ impl Remade {
         let named = |path: PathBuf| {
             let name = path.file_name()?.to_string_lossy().into_owned();
             let is_final =
-                path.is_file() && !name.contains(".partial") && !name.ends_with(".making");
+                path.is_file() && !name.contains(".partial") && !name.contains(".making");
             is_final.then(|| (name, bytes(&path)))
         };
         files

@@ -113,40 +113,36 @@ pub struct OutputSchema {
     /// [`Strict`](OutputMode::Strict), [`Schema`](OutputMode::Schema) or [`Tool`](OutputMode::Tool).
     pub mode: OutputMode,
     fingerprint: u128,
-    family: Option<u128>,
+    family: u128,
 }
 
 impl OutputSchema {
     /// Creates a schema for an answer.
     pub fn new(name: impl Into<String>, schema: Value, mode: OutputMode) -> Self {
-        let fingerprint = canonical::hash(&schema);
         Self {
             name: name.into(),
+            fingerprint: canonical::hash(&schema),
+            family: canonical::hash(&of_any_count(&schema)),
             schema,
             mode,
-            fingerprint,
-            family: None,
         }
     }
 
-    /// Says that what can be done with the other schema can be done with this one: they differ in the value of a field.
-    pub(crate) fn of_family(mut self, other: &Self) -> Self {
-        self.family = Some(other.family());
-        self
+    /// Returns a schema of the same family, which is one where what can be done with one can be done with each: they differ in the
+    /// value of a field.
+    pub(crate) fn with_schema(&self, schema: Value) -> Self {
+        Self {
+            name: self.name.clone(),
+            fingerprint: canonical::hash(&schema),
+            family: self.family,
+            schema,
+            mode: self.mode,
+        }
     }
 
     /// Returns a hash of the schema without how many items the lists at its top have, which differs from request to request.
     pub(crate) fn family(&self) -> u128 {
-        self.family.unwrap_or_else(|| {
-            let mut schema = self.schema.clone();
-            if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-                for list in properties.values_mut().filter_map(Value::as_object_mut) {
-                    list.shift_remove("minItems");
-                    list.shift_remove("maxItems");
-                }
-            }
-            canonical::hash(&schema)
-        })
+        self.family
     }
 
     /// Returns a hash of the schema, the same for every order of keys.
@@ -154,6 +150,17 @@ impl OutputSchema {
     pub fn fingerprint(&self) -> u128 {
         self.fingerprint
     }
+}
+
+fn of_any_count(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        for list in properties.values_mut().filter_map(Value::as_object_mut) {
+            list.shift_remove("minItems");
+            list.shift_remove("maxItems");
+        }
+    }
+    schema
 }
 
 /// Shows name and mode; a schema's descriptions are the caller's prompt.

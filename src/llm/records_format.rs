@@ -37,6 +37,10 @@ impl RecordsFormat {
         labels: impl Iterator<Item = (&'a str, &'a Value)>,
     ) -> OutputFormat {
         let whole = self.of_any(count);
+        let mut labels = labels.peekable();
+        if labels.peek().is_none() {
+            return whole;
+        }
         let mut pinned = None;
         let fields = self.wrapped.pointer(&format!("{RECORD}/properties"));
         let is_field = |(name, _): &(&str, &Value)| {
@@ -56,10 +60,9 @@ impl RecordsFormat {
         }
         match (pinned, &whole) {
             (Some(schema), OutputFormat::Schema(any)) => {
-                let schema = OutputSchema::new("records", schema, OutputMode::Strict);
-                OutputFormat::Schema(Arc::new(schema.of_family(any)))
+                OutputFormat::Schema(Arc::new(any.with_schema(schema)))
             }
-            _ => whole.clone(),
+            _ => whole,
         }
     }
 

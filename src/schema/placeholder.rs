@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::traverse::join;
 use super::{RecordSchema, Violation};
 
 /// Finds the first required text of a valid record that is a placeholder, or says that all its texts are the same.
@@ -22,21 +23,14 @@ pub(crate) fn find(record: &Map<String, Value>, schema: &RecordSchema) -> Option
         })
         .collect();
     for (name, text) in &texts {
-        let path = super::traverse::join("", &[name]);
+        let violation = |keyword, wanted| Some(Violation::new(join("", &[name]), keyword, wanted));
         let description = properties[name].get("description").and_then(Value::as_str);
         if description.is_some_and(|description| description.trim() == *text) {
-            return Some(Violation::new(
-                path,
-                "schema_echo",
-                "must be a text of its own, not what the schema says of it",
-            ));
+            let wanted = "must be a text of its own, not what the schema says of it";
+            return violation("schema_echo", wanted);
         }
         if is_placeholder(text, name) {
-            return Some(Violation::new(
-                path,
-                "placeholder",
-                "must be a real text, not a placeholder",
-            ));
+            return violation("placeholder", "must be a real text, not a placeholder");
         }
     }
     let same = texts.len() > 1 && texts.iter().all(|(_, text)| *text == texts[0].1);
@@ -54,7 +48,7 @@ pub(crate) fn lost_character(record: &Map<String, Value>) -> Option<Violation> {
     let lost = |value: &Value| value.to_string().contains(char::REPLACEMENT_CHARACTER);
     let (name, _) = record.iter().find(|(_, value)| lost(value))?;
     Some(Violation::new(
-        super::traverse::join("", &[name]),
+        join("", &[name]),
         "lost_character",
         "must have every character whole: there is U+FFFD",
     ))

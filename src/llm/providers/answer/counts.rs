@@ -46,27 +46,27 @@ impl Counts {
             set(&mut self.total, usage.get(name));
         }
         for path in [
-            "/cache_read_input_tokens",
-            "/cachedContentTokenCount",
+            "cache_read_input_tokens",
+            "cachedContentTokenCount",
             // DeepSeek's.
-            "/prompt_cache_hit_tokens",
-            "/input_tokens_details/cached_tokens",
-            "/prompt_tokens_details/cached_tokens",
+            "prompt_cache_hit_tokens",
+            "input_tokens_details/cached_tokens",
+            "prompt_tokens_details/cached_tokens",
         ] {
-            set(&mut self.cached, usage.pointer(path));
+            set(&mut self.cached, at(usage, path));
         }
         for path in [
-            "/cache_creation_input_tokens",
-            "/prompt_tokens_details/cache_write_tokens",
+            "cache_creation_input_tokens",
+            "prompt_tokens_details/cache_write_tokens",
         ] {
-            set(&mut self.written, usage.pointer(path));
+            set(&mut self.written, at(usage, path));
         }
         for path in [
-            "/thoughtsTokenCount",
-            "/output_tokens_details/reasoning_tokens",
-            "/completion_tokens_details/reasoning_tokens",
+            "thoughtsTokenCount",
+            "output_tokens_details/reasoning_tokens",
+            "completion_tokens_details/reasoning_tokens",
         ] {
-            set(&mut self.reasoning, usage.pointer(path));
+            set(&mut self.reasoning, at(usage, path));
         }
         // Anthropic's way; LiteLLM's proxy sends these names with OpenAI's counts, which hold them.
         self.cache_beside |= usage.get("cache_read_input_tokens").is_some()
@@ -109,6 +109,11 @@ impl Counts {
         usage.reasoning_tokens = reasoning.min(usage.output_tokens);
         usage
     }
+}
+
+/// Returns the value at keys with `/` between them. They are plain, so nothing is to be unescaped as in a JSON pointer.
+fn at<'a>(usage: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('/').try_fold(usage, |value, key| value.get(key))
 }
 
 /// Replaces a count by a later one, if that is a count.
