@@ -5,6 +5,8 @@
 //! - `*.txt`: a pair per line, `same` or `new`, then the two texts with `||` between them. All hold.
 //! - `pairs.tsv`: pairs with a label, 1 the same and 0 distinct, written by someone who had not seen the rules. No pair of
 //!   distinct texts may be merged; how many of the others are found is counted against a floor.
+//! - `rewordings.tsv`: the same, light rewordings alone and pairs that only look like them, in two halves by two more hands. The rules
+//!   were changed with the first half in view before they met the second.
 //! - `kinds.jsonl`: 191 kinds of records, all distinct, by the same hand.
 
 use std::collections::BTreeMap;
@@ -79,25 +81,56 @@ fn every_pair_in_the_case_files_gets_its_verdict() {
     );
 }
 
-#[test]
-fn no_distinct_pair_is_merged_and_some_of_the_light_rewordings_are_found() {
-    let text = std::fs::read_to_string(cases().join("pairs.tsv")).expect("UTF-8");
-    let mut found: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
+/// How many pairs of a file were merged, and how many there are, by label and kind.
+type Merged = BTreeMap<(String, String), (usize, usize)>;
+
+/// Returns what was merged of the pairs in a file, and which of these are distinct.
+fn merged(file: &str) -> (Merged, Vec<String>) {
+    let text = std::fs::read_to_string(cases().join(file)).expect("UTF-8");
+    let mut found = Merged::new();
+    let mut wrong = Vec::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let [label, kind, one, other] = line.split('\t').collect::<Vec<_>>()[..] else {
             panic!("not four columns: {line}");
         };
         let same = are_the_same(one, other);
-        assert!(label == "1" || !same, "merged: {one} | {other}");
-        let counts = found.entry((label, kind)).or_default();
+        if same && label == "0" {
+            wrong.push(format!("{one} | {other}"));
+        }
+        let counts = found
+            .entry((label.to_owned(), kind.to_owned()))
+            .or_default();
         counts.0 += usize::from(same);
         counts.1 += 1;
     }
-    let (light, of) = found[&("1", "light")];
+    (found, wrong)
+}
+
+#[test]
+fn no_distinct_pair_is_merged_and_some_of_the_light_rewordings_are_found() {
+    let (found, wrong) = merged("pairs.tsv");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let (light, of) = found[&("1".to_owned(), "light".to_owned())];
     assert!(
-        light * 100 >= of * 28,
+        light * 100 >= of * 33,
         "{light} of {of} light rewordings were found"
     );
+}
+
+#[test]
+fn few_distinct_pairs_that_look_like_rewordings_are_merged() {
+    let (found, wrong) = merged("rewordings.tsv");
+    // Participles and plurals with another sense.
+    assert!(wrong.len() <= 4, "{wrong:#?}");
+    for (half, least) in [("first", 32), ("second", 40)] {
+        let same = found
+            .iter()
+            .filter(|((label, kind), _)| label == "1" && kind.starts_with(half));
+        let (light, of) = same.fold((0, 0), |sum, (_, counts)| {
+            (sum.0 + counts.0, sum.1 + counts.1)
+        });
+        assert!(light * 100 >= of * least, "{half}: {light} of {of}");
+    }
 }
 
 #[test]

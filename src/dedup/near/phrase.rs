@@ -10,6 +10,11 @@ pub(super) struct Phrase {
     /// Where a verb would stand if this were said actively: behind an auxiliary.
     pub(super) verb: Option<usize>,
     pub(super) form: Form,
+    /// Where the thing begins that is named last: "affect | the company".
+    pub(super) thing: usize,
+    pub(super) ends_with_name: bool,
+    /// The place of a word that an "and" joins to the next one, whose order tells nothing.
+    pub(super) joined: Option<usize>,
     /// Whether a word for who asks or is asked stands in it.
     pub(super) has_person: bool,
 }
@@ -22,8 +27,18 @@ pub(super) struct Label {
     pub(super) is_link: bool,
     /// It is that of the phrase before: "between cats and dogs".
     pub(super) is_carried: bool,
-    /// How many phrases of the sentence it has opened before: "noon in Rome, in Lima" is not "noon in Lima, in Rome".
-    pub(super) earlier: u64,
+}
+
+/// A phrase that has been read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Closed {
+    /// A hash of its words in their order.
+    pub(super) hash: u64,
+    /// The sum of its words.
+    pub(super) sum: u64,
+    pub(super) label: Option<Label>,
+    /// Whether it stands in front of what the sentence says: "in spring, ...".
+    pub(super) is_front: bool,
 }
 
 /// How far a phrase has gone to say something passively.
@@ -40,7 +55,10 @@ pub(super) enum Form {
 impl Phrase {
     /// Adds a word.
     pub(super) fn add(&mut self, word: u64, is_participle: bool) {
-        self.words.push(word);
+        match self.joined.take() {
+            Some(at) if word < self.words[at] => self.words.insert(at, word),
+            _ => self.words.push(word),
+        }
         self.form = match self.form {
             Form::Active => Form::Active,
             _ if is_participle => Form::Passive,
@@ -58,9 +76,21 @@ impl Phrase {
         };
     }
 
-    /// Ends the phrase: returns its hash and the sum of its words, and adds them to the order of the text. Nothing where it
+    /// Takes the thing that is named last for the owner of what follows, as a phrase that `of` would open: "Rome's bridges" are "the
+    /// bridges of Rome". Nothing where no word names one.
+    pub(super) fn owner(&mut self, of: Label, place: u64, order: &mut u64) -> Option<Closed> {
+        let words = self.words.split_off(self.thing.min(self.words.len()));
+        let mut owner = Self {
+            words,
+            label: Some(of),
+            ..Self::default()
+        };
+        owner.close(place, order)
+    }
+
+    /// Ends the phrase: returns it, and adds its words to the order of the text. Nothing where it
     /// says nothing, as in "explain to me".
-    pub(super) fn close(&mut self, place: u64, order: &mut u64) -> Option<(u64, u64)> {
+    pub(super) fn close(&mut self, place: u64, order: &mut u64) -> Option<Closed> {
         if self.form == Form::Passive
             && let Some(verb) = self.verb
             && let Some(participle) = self.words.pop()
@@ -73,8 +103,8 @@ impl Phrase {
             self.clear();
             return None;
         }
-        let label = self.label.map_or(0, |label| mix(label.earlier, label.word));
-        let mut phrase = mix(place, label);
+        let label = self.label;
+        let mut hash = mix(place, label.map_or(0, |label| label.word));
         let mut sum = 0_u64;
         if let Some(label) = self.label.filter(|label| !label.is_link) {
             sum = mix(place, label.word);
@@ -85,9 +115,14 @@ impl Phrase {
         for word in &self.words {
             sum = sum.wrapping_add(mix(place, *word));
             *order = mix(*order, *word);
-            phrase = mix(phrase, *word);
+            hash = mix(hash, *word);
         }
         self.clear();
-        Some((phrase, sum))
+        Some(Closed {
+            hash,
+            sum,
+            label,
+            is_front: false,
+        })
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Reading {
     pub(super) stated: u64,
     /// A hash of the capitals that are not a matter of grammar; 0 where the texts have none to tell.
     pub(super) capitals: u64,
+    /// A hash of the verbs that ask for something by its name: "explain" and "list". 0 where it is asked for by "what is".
+    pub(super) verbs: u64,
     /// The words one by one, where they were asked for.
     pub(super) words: Option<Vec<Detail>>,
 }
@@ -28,16 +30,18 @@ pub(super) struct Said {
     order: u32,
     phrases: u32,
     stated: u32,
+    verbs: u32,
     capitals: u32,
 }
 
 impl Said {
     /// Returns whether the same words say the same in both: in the same order or the same phrases, with the same capitals
-    /// where both have them to tell, and word by word where both state something.
+    /// where both have them to tell, word by word where both state something, and by verbs of one sort where both have some.
     pub(super) fn is_the_same(self, other: Self) -> bool {
         let same_unless_none = |one: u32, other: u32| one == other || one == 0 || other == 0;
         (self.order == other.order || self.phrases == other.phrases)
             && same_unless_none(self.stated, other.stated)
+            && same_unless_none(self.verbs, other.verbs)
             && same_unless_none(self.capitals, other.capitals)
     }
 }
@@ -75,6 +79,7 @@ impl Reading {
             order: shorten(self.order),
             phrases: shorten(phrases.fold(more_phrases, u64::wrapping_add)),
             stated: shorten(self.stated),
+            verbs: shorten(self.verbs),
             capitals: shorten(self.capitals),
         }
     }

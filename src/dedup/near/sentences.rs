@@ -3,7 +3,7 @@
 use super::detail::DetailKind;
 use super::function_words::{Language, Role};
 use super::hashed::{hash, mix};
-use super::phrase::{Form, Label, Phrase};
+use super::phrase::{Closed, Form, Label, Phrase};
 use super::reading::{Reading, Sentence};
 use super::tokens::{Capitals, Exact, Token, Word};
 
@@ -19,6 +19,9 @@ const YOU_FIRST: u64 = 0x79_6f_75;
 /// What stands for a question about what is past.
 const PAST: u64 = 0x70_61;
 
+/// Words of a thing in a list, at most.
+const MOST_OF_ITEM: usize = 4;
+
 /// Adds what the tokens of a text say.
 pub(super) fn write(tokens: &[Token], place: u64, phrase: &mut Phrase, reading: &mut Reading) {
     let text = Text::new(tokens);
@@ -31,7 +34,7 @@ pub(super) fn write(tokens: &[Token], place: u64, phrase: &mut Phrase, reading: 
         progress: Progress::default(),
         phrase,
         phrases: Vec::new(),
-        labels: Vec::new(),
+        owners: Vec::new(),
         order: 0,
         order_at_start: 0,
         words_at_start,
@@ -39,6 +42,7 @@ pub(super) fn write(tokens: &[Token], place: u64, phrase: &mut Phrase, reading: 
         stated_at_start: 0,
         is_quoted: false,
         capitals: 0,
+        capitals_at_start: 0,
     };
     for (at, token) in tokens.iter().enumerate() {
         writer.token(token, at);
@@ -77,8 +81,12 @@ impl<'a> Text<'a> {
             })
         };
         let language = Language::of(words().filter_map(|word| word.roles));
-        let carries_meaning =
-            |word: &&Word| matches!(language.role(word.roles), None | Some(Role::Not));
+        let carries_meaning = |word: &&Word| {
+            matches!(
+                language.role(word.roles),
+                None | Some(Role::Not | Role::Without)
+            )
+        };
         let content = || words().filter(carries_meaning);
         let has_capital = |word: &Word| word.capitals != Capitals::None;
         let many = content().take(3).count();
@@ -98,10 +106,13 @@ impl<'a> Text<'a> {
         // An auxiliary asks where it is the very first word: "was it late", not "it was late".
         let mut first = true;
         let mut of_person = false;
-        for token in &self.tokens[from..] {
+        let mut asked = false;
+        for (at, token) in self.tokens.iter().enumerate().skip(from) {
             let role = match token {
-                Token::End { asks: true } => return Mood::Asks,
-                Token::End { asks: false } => break,
+                Token::End { asks } => {
+                    asked = *asks;
+                    break;
+                }
                 Token::Quote => continue,
                 Token::Pause => {
                     (begins, first) = (labelled, labelled);
@@ -112,13 +123,18 @@ impl<'a> Text<'a> {
                     states |= *kind != Exact::Number;
                     continue;
                 }
-                Token::Word(word) => self.language.role(word.roles),
+                Token::Word(word) => self.role(word, at, frame),
             };
             let was_first = std::mem::take(&mut first);
             match role {
-                Some(Role::Open | Role::Ask | Role::How) if begins => return Mood::Asks,
+                Some(Role::Open | Role::Ask | Role::How) if begins || frame && !states => {
+                    return Mood::Asks;
+                }
+                Some(Role::Whether) if frame && !states => return Mood::Asks,
                 // "I work" is no order to work.
-                Some(Role::Lead | Role::Imperative) if begins && !of_person => {
+                Some(Role::Lead | Role::Tell | Role::Name | Role::Imperative)
+                    if begins && !of_person =>
+                {
                     return Mood::Asks;
                 }
                 Some(
@@ -142,16 +158,40 @@ impl<'a> Text<'a> {
                     | Role::Did,
                 ) => {}
                 _ => {
-                    labelled |= begins && matches!(role, Some(Role::Label | Role::Link));
+                    labelled |= begins
+                        && matches!(
+                            role,
+                            Some(Role::Label | Role::Link | Role::Whether | Role::Without)
+                        );
                     begins = false;
-                    states |= matches!(role, None | Some(Role::Not));
+                    let negates =
+                        role == Some(Role::Not) && self.listed(at + 1) != Some(Role::Frame);
+                    states |= negates || matches!(role, None | Some(Role::Wrapper | Role::Without));
                 }
             }
         }
         if frame && !states {
             Mood::Frames
+        } else if asked {
+            Mood::Asks
         } else {
             Mood::States
+        }
+    }
+
+    /// Returns the role of the word at a token. One that only fills a frame has none outside of one.
+    fn role(&self, word: &Word, at: usize, is_framed: bool) -> Option<Role> {
+        match self.language.role(word.roles) {
+            Some(Role::Filler)
+                if is_framed || matches!(self.listed(at + 1), Some(Role::Frame | Role::Filler)) =>
+            {
+                Some(Role::Frame)
+            }
+            Some(Role::Filler) => None,
+            // "I would like to know".
+            Some(Role::Modal) if self.is_like(at + 1) => Some(Role::Frame),
+            Some(Role::Label) if is_framed && self.is_like(at) => Some(Role::Frame),
+            role => role,
         }
     }
 
@@ -168,13 +208,70 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Returns whether an "and" or an "or" stands at a token.
-    fn joins(&self, at: usize) -> bool {
-        let role = match self.tokens.get(at) {
+    /// Returns whether "of" or "by", or something in quotes, stands at a token.
+    fn wraps(&self, at: usize) -> bool {
+        match self.tokens.get(at) {
+            Some(Token::Word(word)) => {
+                word.mentioned || [hash(b"of"), hash(b"by")].contains(&word.small)
+            }
+            token => matches!(token, Some(Token::Quote)),
+        }
+    }
+
+    fn is_like(&self, at: usize) -> bool {
+        matches!(self.tokens.get(at), Some(Token::Word(word)) if word.small == hash(b"like"))
+    }
+
+    /// Returns whether a certain thing, or a number of things, is named from a token on.
+    fn is_definite(&self, at: usize) -> bool {
+        match self.tokens.get(at) {
+            Some(Token::Word(word)) if word.small == hash(b"the") => true,
+            // "Give me the rules", "give a definition of".
+            Some(Token::Word(word)) => match self.language.role(word.roles) {
+                Some(Role::Person) => self.is_definite(at + 1),
+                Some(Role::Drop) => self.listed(at + 1) == Some(Role::Wrapper),
+                _ => false,
+            },
+            token => matches!(token, Some(Token::Exact(..))),
+        }
+    }
+
+    /// Returns the role that a token has in a list of words.
+    fn listed(&self, at: usize) -> Option<Role> {
+        match self.tokens.get(at) {
             Some(Token::Word(word)) => self.language.role(word.roles),
             _ => None,
-        };
-        matches!(role, Some(Role::And | Role::Or))
+        }
+    }
+
+    /// Returns whether an "and" or an "or" stands at a token.
+    fn joins(&self, at: usize) -> bool {
+        matches!(self.listed(at), Some(Role::And | Role::Or))
+    }
+
+    /// Returns whether a word that carries meaning stands at a token.
+    fn is_content(&self, at: usize) -> bool {
+        matches!(self.tokens.get(at), Some(Token::Word(word)) if self.language.role(word.roles).is_none())
+    }
+
+    /// Returns whether a comma stands between things of which an "and" or an "or" joins the last: each has few words.
+    fn is_in_list(&self, comma: usize) -> bool {
+        let mut words = 0;
+        for at in comma + 1..self.tokens.len() {
+            match self.tokens[at] {
+                Token::Pause => words = 0,
+                Token::Word(_) if self.joins(at) => return words > 0,
+                // "In summer, is golf or tennis ...".
+                Token::Word(_)
+                    if words < MOST_OF_ITEM
+                        && matches!(self.listed(at), None | Some(Role::Drop | Role::Filler)) =>
+                {
+                    words += 1;
+                }
+                _ => return false,
+            }
+        }
+        false
     }
 
     /// Returns whether a sentence or a part of it ends at a token: "what does a lawyer do".
@@ -196,6 +293,32 @@ impl<'a> Text<'a> {
     }
 }
 
+/// Sums up phrases, whatever their order, and their words.
+///
+/// Those that one word opens keep their order, what stands in front as if it stood behind: "noon in Rome, in Lima" is not "noon in
+/// Lima, in Rome".
+fn sums(phrases: &[Closed]) -> (u64, u64) {
+    let mut opened: Vec<u64> = Vec::new();
+    let mut sums = (0_u64, 0_u64);
+    let (front, behind): (Vec<&Closed>, Vec<&Closed>) =
+        phrases.iter().partition(|phrase| phrase.is_front);
+    for phrase in behind.into_iter().chain(front) {
+        let mut hash = phrase.hash;
+        if let Some(label) = phrase.label {
+            let earlier = opened.iter().filter(|word| **word == label.word).count();
+            if label.is_carried {
+                hash = mix(hash, earlier.saturating_sub(1) as u64);
+            } else {
+                opened.push(label.word);
+                hash = mix(hash, earlier as u64);
+            }
+        }
+        sums.0 = sums.0.wrapping_add(hash);
+        sums.1 = sums.1.wrapping_add(phrase.sum);
+    }
+    sums
+}
+
 /// How far a sentence has been read.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // Each is set by a word of its own.
@@ -204,13 +327,27 @@ struct Progress {
     /// What it holds so far, beside words of grammar.
     holds: Holds,
     asks: Asks,
-    /// The last word was "how".
-    after_how: bool,
+    after: After,
     has_how: bool,
     persons: Persons,
     /// It begins with "is" or "was", or holds a word such as "who" or "why".
     has_asked: bool,
     is_past: bool,
+    has_auxiliary: bool,
+    /// The verb that asks for something by its name.
+    verb: Option<Verb>,
+    /// What follows is courtesy.
+    is_over: bool,
+}
+
+/// What the last word was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum After {
+    #[default]
+    Any,
+    How,
+    /// One like "concept".
+    Wrapper,
 }
 
 /// Whom a sentence speaks of.
@@ -237,6 +374,13 @@ enum Asks {
     Something,
 }
 
+/// What a verb asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Describe,
+    Name,
+}
+
 /// Puts tokens together into phrases, and phrases into sentences.
 struct Writer<'a> {
     text: Text<'a>,
@@ -245,10 +389,10 @@ struct Writer<'a> {
     mood: Mood,
     progress: Progress,
     phrase: &'a mut Phrase,
-    /// The phrases of the sentence, each with the sum of its words.
-    phrases: Vec<(u64, u64)>,
-    /// The words that have opened phrases of the sentence.
-    labels: Vec<u64>,
+    /// The phrases of the sentence.
+    phrases: Vec<Closed>,
+    /// Those of the owners of what the phrase speaks of, which stand behind it.
+    owners: Vec<Closed>,
     order: u64,
     order_at_start: u64,
     words_at_start: usize,
@@ -257,12 +401,23 @@ struct Writer<'a> {
     /// Whether what is read stands in quotes: it is spoken of, and counts word by word.
     is_quoted: bool,
     capitals: u64,
+    capitals_at_start: u64,
 }
 
 impl Writer<'_> {
     fn token(&mut self, token: &Token, at: usize) {
-        let after_how = std::mem::take(&mut self.progress.after_how);
+        let after = std::mem::take(&mut self.progress.after);
+        if self.progress.is_over && !matches!(token, Token::End { .. } | Token::Quote) {
+            return;
+        }
         match token {
+            // "..., please", "..., thanks in advance".
+            Token::Pause
+                if self.progress.holds == Holds::Content
+                    && self.text.mood(at + 1) == Mood::Frames =>
+            {
+                self.progress.is_over = true;
+            }
             Token::Pause
                 if self.text.is_exact(at.checked_sub(1)) && self.text.is_exact(Some(at + 1)) =>
             {
@@ -270,6 +425,14 @@ impl Writer<'_> {
             }
             // "Bolts, washers, and nuts" is "bolts, washers and nuts".
             Token::Pause if self.text.joins(at + 1) => {}
+            // Who stands where in a row may be what is stated.
+            Token::Pause
+                if self.mood == Mood::Asks
+                    && self.phrase.label.is_some()
+                    && self.text.is_in_list(at) =>
+            {
+                self.join(None);
+            }
             Token::Pause
                 if self.mood == Mood::States
                     && self.phrase.label.is_none()
@@ -278,11 +441,14 @@ impl Writer<'_> {
                 self.state(u64::from(b','));
             }
             Token::Pause => {
-                // "In the long run, does ...": the sentence begins behind it.
-                let is_prefix = self.phrase.label.is_some() && self.phrases.is_empty();
                 self.flush();
                 self.forget_frame();
-                self.progress.is_begun &= !is_prefix;
+                // "In the long run, does ...": the sentence begins behind it.
+                if self.phrases.iter().all(|phrase| phrase.label.is_some()) {
+                    let phrases = self.phrases.iter_mut();
+                    phrases.for_each(|phrase| phrase.is_front = true);
+                    self.progress.is_begun = false;
+                }
             }
             Token::End { asks } => {
                 if *asks && self.progress.asks == Asks::Nothing && self.text.language.is_known() {
@@ -298,18 +464,27 @@ impl Writer<'_> {
                 self.progress.holds = Holds::Content;
                 self.add(*value, DetailKind::Exact, false);
             }
-            Token::Word(word) => self.word(word, at, after_how),
+            Token::Word(word) => self.word(word, at, after),
         }
     }
 
-    fn word(&mut self, word: &Word, at: usize, after_how: bool) {
+    fn word(&mut self, word: &Word, at: usize, after: After) {
         let begins = !std::mem::replace(&mut self.progress.is_begun, true);
-        let role = self.text.language.role(word.roles);
-        let role = role
-            .filter(|role| !matches!(role, Role::Auxiliary | Role::Did) || !self.text.ends(at + 1));
+        let is_framed = self.progress.holds == Holds::Frame;
+        let role = self.text.role(word, at, is_framed);
+        // "What does a lawyer do", "do in court": the second one is no auxiliary.
+        let is_main = self.text.ends(at + 1)
+            || self.progress.has_auxiliary && self.text.listed(at + 1).is_some();
+        let role = role.filter(|role| !matches!(role, Role::Auxiliary | Role::Did) || !is_main);
         let is_exact = word.mentioned || role.is_some() && self.text.beside_sign(at);
         if role != Some(Role::Please) {
-            self.state(if is_exact { word.exact } else { word.small });
+            let opens = !is_exact
+                && matches!(
+                    role,
+                    Some(Role::Label | Role::Link | Role::Whether | Role::Without)
+                );
+            let at = if opens { 0 } else { self.phrase.words.len() };
+            self.state_at(at, if is_exact { word.exact } else { word.small });
         }
         if is_exact {
             self.progress.holds = Holds::Content;
@@ -324,81 +499,76 @@ impl Writer<'_> {
         // A capital within a sentence may be a matter of taste, unless it is all that tells two texts apart.
         let is_telling = role.is_some() || self.text.content < 3 || self.mood == Mood::States;
         if is_symbol || is_name && is_telling {
-            let label = self.phrase.label.map_or(0, |label| label.word);
-            let place = mix(label, self.phrase.words.len() as u64);
-            self.capitals = self.capitals.wrapping_add(mix(place, word.exact));
+            self.capital(word.exact);
         }
         // "US" is no "us".
         let role = role.filter(|_| !is_symbol);
         match role {
-            Some(Role::Drop | Role::Please) => self.progress.is_begun = !begins,
+            Some(Role::Drop) if word.small == hash(b"'s") => self.owner(),
+            Some(Role::Drop | Role::Please) => {
+                self.progress.is_begun = !begins;
+                self.phrase.thing = self.phrase.words.len();
+            }
             Some(person @ (Role::Person | Role::You | Role::Your)) => self.person(person, word),
             Some(auxiliary @ (Role::Auxiliary | Role::Did | Role::Passive | Role::Was)) => {
                 self.auxiliary(auxiliary, begins);
             }
-            Some(Role::Lead) if self.is_unasked() => self.asked(),
-            Some(Role::Open | Role::Ask | Role::How) => {
-                self.flush();
-                if self.is_unasked() {
-                    self.asked();
-                }
-                if role != Some(Role::Open) {
-                    self.lone(word.small);
-                }
-                self.progress.asks = Asks::Something;
-                self.progress.after_how = role == Some(Role::How);
-                self.progress.has_how |= role == Some(Role::How);
-                self.progress.has_asked |= role == Some(Role::Ask);
+            Some(Role::Lead | Role::Tell) if self.is_unasked() => {
+                self.asked();
+                let is_named = role == Some(Role::Tell);
+                self.progress.verb = Some(if is_named { Verb::Name } else { Verb::Describe });
             }
+            // "List the rules" is "what are the rules", and "list rules" is not "what are rules".
+            Some(Role::Name) if self.is_unasked() && self.text.is_definite(at + 1) => {
+                self.asked();
+                self.progress.verb = Some(Verb::Name);
+            }
+            Some(asks @ (Role::Open | Role::Ask | Role::How)) => self.asks(asks, word),
             // "How to" and "how can I" are "how do I".
-            Some(Role::Label | Role::Link | Role::Can) if after_how => self.phrase.verb = Some(0),
-            Some(Role::Label | Role::Link) => {
-                // "What is in the box" is not "what is the box".
-                let is_told = self.phrase.form == Form::Be && self.phrase.words.is_empty();
-                self.flush();
-                let is_link = role == Some(Role::Link) && !is_told;
-                if !is_link {
-                    self.reading.keep(word.small, DetailKind::Word);
-                }
-                let earlier = self.labels.iter().filter(|label| **label == word.small);
-                self.phrase.label = Some(Label {
-                    word: word.small,
-                    is_link,
-                    is_carried: false,
-                    earlier: earlier.count() as u64,
-                });
-                self.labels.push(word.small);
+            Some(Role::Label | Role::Link | Role::Can) if after == After::How => {
+                self.phrase.verb = Some(0);
+            }
+            // "Explain the concept of entropy" is "explain entropy".
+            Some(Role::Wrapper) if self.is_to_say() && self.text.wraps(at + 1) => {
+                self.progress.after = After::Wrapper;
+                self.progress.verb = None;
+            }
+            Some(Role::Link | Role::Label) if after == After::Wrapper => {}
+            // "I'm wondering whether it is" is "is it".
+            Some(Role::Whether) if is_framed || self.is_to_say() => {
+                self.asked();
+                self.asks_yes_or_no();
+                self.progress.is_begun = false;
+            }
+            Some(opens @ (Role::Label | Role::Link | Role::Whether | Role::Without)) => {
+                self.open(opens, word);
             }
             // The order of numbers and of what is quoted counts: "between 3.8 and 3.9".
             Some(Role::And) if self.text.ends_exact(at) => {}
+            Some(Role::And | Role::Or) if self.joins_words(at) => {
+                self.phrase.joined = Some(self.phrase.words.len() - 1);
+                if role == Some(Role::Or) {
+                    self.lone(word.small);
+                }
+            }
             Some(Role::And) => self.join(None),
             Some(Role::Or) => self.join(Some(word.small)),
             Some(Role::Frame) if self.progress.holds != Holds::Content => {
                 self.progress.holds = Holds::Frame;
                 self.add(word.small, DetailKind::Word, false);
             }
-            Some(modal @ (Role::Modal | Role::Can)) => {
-                if begins {
-                    self.asks_yes_or_no();
-                }
-                // "Would you translate" is "translate": nothing is asked before that.
-                let value = if modal == Role::Can { CAN } else { word.small };
-                self.add(value, DetailKind::Word, false);
-                if !begins {
-                    self.progress.holds = Holds::Content;
-                }
-                self.phrase.verb = Some(self.phrase.words.len());
-            }
-            Some(Role::Imperative) => {
+            Some(modal @ (Role::Modal | Role::Can)) => self.modal(modal, word, begins),
+            Some(Role::Imperative | Role::Name) => {
                 // "Can you list" is "list".
                 if self.is_unasked() && !self.progress.is_past {
                     self.asked();
                 }
                 self.progress.asks = Asks::Something;
                 self.content(word, DetailKind::Word, is_name);
+                self.phrase.thing = self.phrase.words.len();
             }
             Some(Role::Not) => self.content(word, DetailKind::Negation, is_name),
-            Some(Role::Lead | Role::Frame) | None => {
+            Some(Role::Wrapper | Role::Lead | Role::Tell | Role::Frame | Role::Filler) | None => {
                 let has_to_be_there = is_name || is_symbol || self.text.behind_number(at);
                 let kind = if has_to_be_there {
                     DetailKind::Name
@@ -410,11 +580,92 @@ impl Writer<'_> {
         }
     }
 
+    /// Takes what was named last for the owner of what follows.
+    fn owner(&mut self) {
+        let of = Label {
+            word: hash(b"of"),
+            is_link: true,
+            is_carried: false,
+        };
+        let owner = self.phrase.owner(of, self.place, &mut self.order);
+        self.owners.extend(owner);
+    }
+
+    /// Takes note of a capital that tells something.
+    fn capital(&mut self, word: u64) {
+        // "Peru's capital" is "the capital of Peru".
+        let label = self.phrase.label.filter(|label| label.word != hash(b"of"));
+        let label = label.map_or(0, |label| label.word);
+        let at = match self.mood {
+            Mood::Asks => 0,
+            _ => self.phrase.words.len() as u64,
+        };
+        self.capitals = self.capitals.wrapping_add(mix(mix(label, at), word));
+    }
+
+    /// Begins to ask with a word such as "what" or "why".
+    fn asks(&mut self, role: Role, word: &Word) {
+        self.flush();
+        if self.is_unasked() {
+            self.asked();
+        }
+        if role != Role::Open {
+            self.lone(word.small);
+        }
+        self.progress.verb = None;
+        self.progress.asks = Asks::Something;
+        if role == Role::How {
+            self.progress.after = After::How;
+            self.progress.has_how = true;
+        }
+        self.progress.has_asked |= role == Role::Ask;
+    }
+
+    /// Opens a phrase with a word such as a preposition.
+    fn open(&mut self, role: Role, word: &Word) {
+        // "What is in the box" is not "what is the box".
+        let is_told = self.phrase.form == Form::Be && self.phrase.words.is_empty();
+        self.flush();
+        let is_link = role == Role::Link && !is_told;
+        if role == Role::Without {
+            self.reading.keep(word.small, DetailKind::Negation);
+        } else if !is_link {
+            self.reading.keep(word.small, DetailKind::Word);
+        }
+        self.phrase.label = Some(Label {
+            word: word.small,
+            is_link,
+            is_carried: false,
+        });
+    }
+
+    fn modal(&mut self, role: Role, word: &Word, begins: bool) {
+        if begins {
+            self.asks_yes_or_no();
+        }
+        self.progress.has_auxiliary = true;
+        let value = if role == Role::Can { CAN } else { word.small };
+        let verb = self.phrase.words.len();
+        if self.mood == Mood::Asks && self.phrase.label.is_none() {
+            // "Whether cats can eat" is "can cats eat".
+            self.lone(value);
+        } else {
+            self.add(value, DetailKind::Word, false);
+        }
+        let is_yes_or_no = self.progress.asks == Asks::YesOrNo;
+        // "Would you translate" is "translate": nothing is asked before that.
+        if !begins && !is_yes_or_no {
+            self.progress.holds = Holds::Content;
+        }
+        self.phrase.verb = Some(if is_yes_or_no { 0 } else { verb });
+    }
+
     fn auxiliary(&mut self, role: Role, begins: bool) {
         if begins {
             self.asks_yes_or_no();
             self.progress.has_asked |= matches!(role, Role::Passive | Role::Was);
         }
+        self.progress.has_auxiliary |= matches!(role, Role::Auxiliary | Role::Did);
         let is_past = matches!(role, Role::Did | Role::Was);
         if is_past && !std::mem::replace(&mut self.progress.is_past, true) {
             self.lone(PAST);
@@ -432,6 +683,7 @@ impl Writer<'_> {
             return self.content(word, DetailKind::Word, false);
         }
         self.phrase.has_person = true;
+        self.phrase.thing = self.phrase.words.len();
         let persons = &mut self.progress.persons;
         if role != Role::Person {
             persons.you = true;
@@ -439,6 +691,17 @@ impl Writer<'_> {
             // "Can I call you" is not "can you call me".
             self.lone(YOU_FIRST);
         }
+    }
+
+    /// Returns whether an "and" or an "or" joins the words beside it rather than phrases: "take aspirin and zinc together", where
+    /// a verb stands in front.
+    fn joins_words(&self, at: usize) -> bool {
+        let least = match self.phrase.label {
+            None => 2,
+            Some(label) if label.word == hash(b"to") && !label.is_carried => 1,
+            Some(_) => return false,
+        };
+        self.phrase.words.len() >= least && self.text.is_content(at + 1)
     }
 
     /// Ends a phrase at an "and" or an "or"; what follows stands where it stood.
@@ -457,6 +720,10 @@ impl Writer<'_> {
     /// Adds a word that carries meaning.
     fn content(&mut self, word: &Word, kind: DetailKind, is_name: bool) {
         self.progress.holds = Holds::Content;
+        if is_name && !std::mem::replace(&mut self.phrase.ends_with_name, is_name) {
+            self.phrase.thing = self.phrase.words.len();
+        }
+        self.phrase.ends_with_name = is_name;
         // A word alone is a term, which inflection makes another one, and so is a name.
         let has_stem = self.text.language.is_english() && self.text.content > 1 && !is_name;
         let value = if has_stem { word.stem } else { word.small };
@@ -471,19 +738,30 @@ impl Writer<'_> {
     /// Adds what is a phrase of its own.
     fn lone(&mut self, value: u64) {
         let value = mix(self.place, value);
-        self.phrases.push((value, value));
+        self.phrases.push(Closed {
+            hash: value,
+            sum: value,
+            label: None,
+            is_front: false,
+        });
         self.reading.keep(value, DetailKind::Word);
     }
 
     fn state(&mut self, value: u64) {
+        self.state_at(self.phrase.words.len(), value);
+    }
+
+    /// Adds a word or a sign that is stated, with how many words stand before it in its phrase.
+    fn state_at(&mut self, at: usize, value: u64) {
         if self.mood == Mood::States || self.is_quoted {
-            let at = self.phrase.words.len() as u64;
-            self.stated = self.stated.wrapping_add(mix(mix(self.place, at), value));
+            self.stated = self
+                .stated
+                .wrapping_add(mix(mix(self.place, at as u64), value));
         }
     }
 
     fn asks_yes_or_no(&mut self) {
-        if self.mood != Mood::Asks {
+        if self.mood != Mood::Asks || self.progress.asks == Asks::YesOrNo {
             return;
         }
         self.lone(YES_OR_NO);
@@ -500,10 +778,17 @@ impl Writer<'_> {
         self.progress.holds != Holds::Content && self.progress.asks != Asks::Something
     }
 
+    /// Whether something is to be said, and nothing yet told of it: "explain".
+    fn is_to_say(&self) -> bool {
+        self.progress.holds == Holds::Nothing && self.progress.asks == Asks::Something
+    }
+
     /// Forgets that somebody asks: "can you tell me", "I was wondering".
     fn asked(&mut self) {
         if self.progress.holds == Holds::Frame || self.progress.asks == Asks::YesOrNo {
             self.forget();
+            self.progress.is_past = false;
+            self.progress.has_auxiliary = false;
         }
         self.progress.holds = Holds::Nothing;
         self.progress.asks = Asks::Something;
@@ -521,17 +806,21 @@ impl Writer<'_> {
 
     fn forget(&mut self) {
         self.phrase.clear();
+        self.owners.clear();
         self.phrases.clear();
-        self.labels.clear();
         self.order = self.order_at_start;
+        self.capitals = self.capitals_at_start;
         if let Some(words) = &mut self.reading.words {
             words.truncate(self.words_at_start);
         }
     }
 
     fn flush(&mut self) {
+        self.progress.has_auxiliary = false;
         let phrase = self.phrase.close(self.place, &mut self.order);
         self.phrases.extend(phrase);
+        // "Anna's brother's" is "of the brother of Anna".
+        self.phrases.extend(self.owners.drain(..).rev());
     }
 
     /// Ends a sentence; the next one begins at a token.
@@ -542,18 +831,21 @@ impl Writer<'_> {
         }
         self.forget_frame();
         if !self.phrases.is_empty() {
-            let (phrases, words) = self.phrases.drain(..).fold((0_u64, 0_u64), |sum, phrase| {
-                (sum.0.wrapping_add(phrase.0), sum.1.wrapping_add(phrase.1))
-            });
+            let (phrases, words) = sums(&self.phrases);
+            self.phrases.clear();
             // What stands in another sentence, or in another language, says something else.
             let language = self.text.language.number();
             let phrases = mix(self.place, phrases).wrapping_add(language);
             let words = words.wrapping_add(language);
             self.reading.sentences.push(Sentence { phrases, words });
+            if let Some(verb) = self.progress.verb {
+                let verbs = mix(self.place, verb as u64 + 1);
+                self.reading.verbs = self.reading.verbs.wrapping_add(verbs);
+            }
         }
-        self.labels.clear();
         self.stated_at_start = self.stated;
         self.order_at_start = self.order;
+        self.capitals_at_start = self.capitals;
         self.words_at_start = self.reading.words.as_ref().map_or(0, Vec::len);
         self.progress = Progress::default();
         self.mood = self.text.mood(next);

@@ -73,7 +73,7 @@ fn without_wrapping(text: &str) -> &str {
             || !number.is_empty()
                 && number.len() < 4
                 && number.bytes().all(|b| b.is_ascii_digit()));
-    if enumerates && rest.starts_with(char::is_alphabetic) {
+    if enumerates && rest.starts_with(|c: char| c.is_alphabetic() || c == '"') {
         rest
     } else {
         inner

@@ -94,7 +94,7 @@ impl Tokens {
                 continue;
             };
             self.words(before);
-            if inner.chars().all(char::is_alphanumeric) {
+            if inner.chars().all(|c| c.is_alphanumeric() || c == ' ') {
                 self.words(inner);
             } else {
                 let verbatim = squeezed(inner);
@@ -344,9 +344,9 @@ impl Tokens {
         let (small, stem) = (hash(plain), Stem::of(plain));
         let mut letters = word.chars();
         let first = letters.next().is_some_and(char::is_uppercase);
-        // A letter alone and a letter with digits are symbols, whose case counts wherever they stand.
-        let symbol = word.len() == 1 && !matches!(word, "A" | "I")
-            || first && word.bytes().any(|b| b.is_ascii_digit());
+        // A letter alone, where it is no word, and a letter with digits are symbols, whose case counts wherever they stand.
+        let symbol =
+            word.len() == 1 && roles.is_none() || first && word.bytes().any(|b| b.is_ascii_digit());
         let capitals = if letters.any(char::is_uppercase) || first && symbol {
             Capitals::Inner
         } else if first {
