@@ -586,7 +586,7 @@ impl Tasks {
 /// Says why no more calls are worth their price, if so.
 fn hopeless(state: &mut RunState) -> Option<Halt> {
     let opened = state.ledger.is_hopeless()?;
-    if matches!(opened, Opened::Fruitless(_)) {
+    if matches!(opened, Opened::Fruitless(_) | Opened::CutOff(_)) {
         return Some(Halt::Incomplete(Error::new(
             ErrorKind::Incomplete,
             opened.to_string(),

@@ -44,6 +44,8 @@ pub(crate) enum Opened {
     Unusable(u64),
     /// Of this many answers, which are all there are, none gave a record.
     Fruitless(u64),
+    /// So many answers, which are all there are, were cut off before anything could be read.
+    CutOff(u64),
 }
 
 impl fmt::Display for Opened {
@@ -60,6 +62,11 @@ impl fmt::Display for Opened {
                 f,
                 "{answers} answers in a row could not be used, so no more are paid for; look at one with `topicloom \
                  preview`, or try another model"
+            ),
+            Self::CutOff(answers) => write!(
+                f,
+                "each of the first {answers} answers was cut off before a record was whole, so no more are paid for; raise \
+                 `max_tokens`, let the model think less, or ask for shorter records"
             ),
             Self::Fruitless(answers) => write!(
                 f,

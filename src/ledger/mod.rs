@@ -40,6 +40,10 @@ const CALL_PATIENCE: u32 = 3;
 /// 40 000 runs.
 const FRUITLESS: u64 = 100;
 
+/// Rounds of answers that were all cut off before anything could be read, and after which more patience changes nothing: where
+/// the limit is ours, it has grown by then, and where it is the caller's, only the caller can raise it.
+const CUT_OFF: u64 = 6;
+
 /// Misses in a row that give up a topic that never gave anything, where each was declined. Of prompts that are declined half of
 /// the time, one topic in 4000 is given up for nothing.
 const DECLINED: u32 = 12;
@@ -121,6 +125,7 @@ pub(crate) struct Ledger {
     sizes: RequestSizes,
     open: OpenTopics,
     breaker: Breaker,
+    cut_off: CutOff,
     next_task: u64,
     quota: u64,
     accepted: u64,
@@ -169,6 +174,7 @@ impl Ledger {
             sizes: RequestSizes::new(rules.records_per_request),
             open: OpenTopics::new(quotas.len(), order),
             breaker: Breaker::new(rules.breaker_rounds),
+            cut_off: CutOff::default(),
             next_task: 0,
             quota: quotas.iter().sum(),
             accepted: 0,
@@ -346,6 +352,11 @@ impl Ledger {
         if let Some(fault) = fault {
             stats.faults.add(fault);
         }
+        if miss == Some(EmptyAttempt::Answer(AnswerFault::Truncated)) {
+            self.cut_off.count(task.id, self.next_task);
+        } else {
+            self.cut_off = CutOff::default();
+        }
         self.breaker
             .answered(failed_calls, !miss.is_some_and(is_of_no_use));
         self.release(task);
@@ -398,20 +409,22 @@ impl Ledger {
 
     /// Returns why no more calls are worth their price, if so.
     pub(crate) fn is_hopeless(&self) -> Option<Opened> {
-        let misses: u64 = match (self.accepted, self.rules.miss_threshold) {
-            (0, None) => self
-                .progress
-                .iter()
-                .map(|topic| u64::from(topic.misses))
-                .sum(),
-            _ => 0,
-        };
-        let fruitless = (misses >= FRUITLESS).then_some(Opened::Fruitless(misses));
-        self.breaker.is_open().or(fruitless)
+        let opened = self.breaker.is_open();
+        if opened.is_some() || self.accepted > 0 || self.rules.miss_threshold.is_some() {
+            return opened;
+        }
+        let misses = self.progress.iter().map(|topic| u64::from(topic.misses));
+        let misses = misses.sum();
+        if self.cut_off.rounds >= CUT_OFF {
+            Some(Opened::CutOff(self.cut_off.answers))
+        } else {
+            (misses >= FRUITLESS).then_some(Opened::Fruitless(misses))
+        }
     }
 
-    /// Forgets failed calls of an earlier process: its outage may be over.
+    /// Forgets failed calls of an earlier process: its outage may be over. So may be the limit that cut its answers off.
     pub(crate) fn forget_outage(&mut self) {
+        self.cut_off = CutOff::default();
         self.breaker = Breaker::new(self.rules.breaker_rounds);
     }
 
@@ -556,6 +569,26 @@ impl Ledger {
     }
 }
 
+/// Answers in a row that were cut off before anything could be read.
+#[derive(Debug, Default)]
+struct CutOff {
+    answers: u64,
+    /// Those that were asked for after the round before had ended: many in flight are one.
+    rounds: u64,
+    /// The first task of the next round.
+    next: u64,
+}
+
+impl CutOff {
+    fn count(&mut self, task: u64, next_task: u64) {
+        self.answers += 1;
+        if task >= self.next {
+            self.rounds += 1;
+            self.next = next_task;
+        }
+    }
+}
+
 /// Whether an answer was paid for nothing that could be read.
 fn is_of_no_use(miss: EmptyAttempt) -> bool {
     use AnswerFault::{Empty, NoRecords, Unreadable};
@@ -608,6 +641,30 @@ mod tests {
         let task = next(&mut ledger).expect("one is open");
         ledger.answered(&task, Some(DUPLICATE), None, 0);
         assert_eq!(next(&mut ledger).map(|task| task.round), Some(2));
+    }
+
+    #[test]
+    fn a_run_whose_answers_are_all_cut_off_ends_after_some_rounds_of_them() {
+        let rules = LedgerRules {
+            miss_threshold: None,
+            ..RULES
+        };
+        let cut_off = AnswerFault::Truncated;
+        for in_flight in [1, 8] {
+            let mut ledger = Ledger::new(&[50], rules);
+            let mut answers = 0;
+            while ledger.is_hopeless().is_none() {
+                let tasks: Vec<Task> = (0..in_flight).filter_map(|_| next(&mut ledger)).collect();
+                for task in &tasks {
+                    answers += 1;
+                    let miss = EmptyAttempt::Answer(cut_off);
+                    ledger.answered(task, Some(miss), Some(cut_off), 0);
+                }
+            }
+            assert_eq!(ledger.is_hopeless(), Some(Opened::CutOff(answers)));
+            // A topic that gave nothing is asked for less at once.
+            assert!((6..=6 * in_flight).contains(&answers), "{answers}");
+        }
     }
 
     #[test]
