@@ -189,8 +189,8 @@ impl<'a> Text<'a> {
             }
             Some(Role::Filler) => None,
             // "I would like to know".
-            Some(Role::Modal) if self.is_like(at + 1) => Some(Role::Frame),
-            Some(Role::Label) if is_framed && self.is_like(at) => Some(Role::Frame),
+            Some(Role::Modal) if self.is(at + 1, b"like") => Some(Role::Frame),
+            Some(Role::Label) if is_framed && self.is(at, b"like") => Some(Role::Frame),
             role => role,
         }
     }
@@ -208,31 +208,32 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Returns whether "of" or "by", or something in quotes, stands at a token.
+    /// Returns whether "of" or "by", or something in quotes, stands at a token. "The notion of the author" is the author's.
     fn wraps(&self, at: usize) -> bool {
         match self.tokens.get(at) {
-            Some(Token::Word(word)) => {
-                word.mentioned || [hash(b"of"), hash(b"by")].contains(&word.small)
-            }
-            token => matches!(token, Some(Token::Quote)),
+            Some(Token::Word(word)) if word.mentioned => true,
+            Some(Token::Quote) => true,
+            _ => (self.is(at, b"of") || self.is(at, b"by")) && !self.is(at + 1, b"the"),
         }
     }
 
-    fn is_like(&self, at: usize) -> bool {
-        matches!(self.tokens.get(at), Some(Token::Word(word)) if word.small == hash(b"like"))
+    fn is(&self, at: usize, small: &[u8]) -> bool {
+        matches!(self.tokens.get(at), Some(Token::Word(word)) if word.small == hash(small))
     }
 
-    /// Returns whether a certain thing, or a number of things, is named from a token on.
+    /// Returns whether a certain thing, which is told by what it is of, or a number of things is named from a token on: "the area
+    /// of", but not "the dog a bone".
     fn is_definite(&self, at: usize) -> bool {
-        match self.tokens.get(at) {
-            Some(Token::Word(word)) if word.small == hash(b"the") => true,
-            // "Give me the rules", "give a definition of".
-            Some(Token::Word(word)) => match self.language.role(word.roles) {
-                Some(Role::Person) => self.is_definite(at + 1),
-                Some(Role::Drop) => self.listed(at + 1) == Some(Role::Wrapper),
-                _ => false,
-            },
-            token => matches!(token, Some(Token::Exact(..))),
+        if self.is(at, b"the") {
+            return (at + 1..self.tokens.len())
+                .take_while(|at| !self.ends(*at))
+                .any(|at| self.is(at, b"of"));
+        }
+        match self.listed(at) {
+            // "Give me the rules of", "give a definition of".
+            Some(Role::Person) => self.is_definite(at + 1),
+            Some(Role::Drop) => self.listed(at + 1) == Some(Role::Wrapper),
+            _ => self.is_exact(Some(at)),
         }
     }
 
@@ -518,7 +519,7 @@ impl Writer<'_> {
                 let is_named = role == Some(Role::Tell);
                 self.progress.verb = Some(if is_named { Verb::Name } else { Verb::Describe });
             }
-            // "List the rules" is "what are the rules", and "list rules" is not "what are rules".
+            // "List the rules of" is "what are the rules of", and "list rules" is not "what are rules".
             Some(Role::Name) if self.is_unasked() && self.text.is_definite(at + 1) => {
                 self.asked();
                 self.progress.verb = Some(Verb::Name);
@@ -701,7 +702,9 @@ impl Writer<'_> {
             Some(label) if label.word == hash(b"to") && !label.is_carried => 1,
             Some(_) => return false,
         };
-        self.phrase.words.len() >= least && self.text.is_content(at + 1)
+        // "Do cats chase mice and dogs chase cats" joins sentences.
+        let behind = (at + 1..at + 4).take_while(|at| self.text.is_content(*at));
+        self.phrase.words.len() >= least && (1..3).contains(&behind.count())
     }
 
     /// Ends a phrase at an "and" or an "or"; what follows stands where it stood.
