@@ -94,7 +94,7 @@ impl Tokens {
                 continue;
             };
             self.words(before);
-            if inner.chars().all(|c| c.is_alphanumeric() || c == ' ') {
+            if inner.chars().all(char::is_alphanumeric) {
                 self.words(inner);
             } else {
                 let verbatim = squeezed(inner);
