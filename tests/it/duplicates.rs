@@ -81,6 +81,28 @@ fn every_pair_in_the_case_files_gets_its_verdict() {
     );
 }
 
+#[test]
+fn a_text_costs_no_more_than_its_length() {
+    let seconds = |times: usize| {
+        let texts = [
+            "in x, ",
+            "x and ",
+            ", thanks",
+            "name the x of ",
+            "x's ",
+            "how is x tested ",
+        ];
+        let records = texts
+            .map(|text| object(json!({"question": format!("What is {}", text.repeat(times))})));
+        let started = std::time::Instant::now();
+        are_new(&records);
+        started.elapsed().as_secs_f64()
+    };
+    let (short, long) = (seconds(2_000), seconds(20_000));
+    // Ten times as much; the square would be a hundred times.
+    assert!(long < 40.0 * short.max(0.02), "{short} and {long} seconds");
+}
+
 /// How many pairs of a file were merged, and how many there are, by label and kind.
 type Merged = BTreeMap<(String, String), (usize, usize)>;
 

@@ -22,6 +22,9 @@ const PAST: u64 = 0x70_61;
 /// Words of a thing in a list, at most.
 const MOST_OF_ITEM: usize = 4;
 
+/// Tokens that are looked ahead, at most, so that no text costs more than its length.
+const FAR: usize = 40;
+
 /// Adds what the tokens of a text say.
 pub(super) fn write(tokens: &[Token], place: u64, phrase: &mut Phrase, reading: &mut Reading) {
     let text = Text::new(tokens);
@@ -179,6 +182,12 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// Returns whether the sentence holds nothing but talk from a token on.
+    fn is_talk(&self, from: usize) -> bool {
+        let end = |at: &usize| matches!(self.tokens.get(*at), None | Some(Token::End { .. }));
+        (from..from + FAR).any(|at| end(&at)) && self.mood(from) == Mood::Frames
+    }
+
     /// Returns the role of the word at a token. One that only fills a frame has none outside of one.
     fn role(&self, word: &Word, at: usize, is_framed: bool) -> Option<Role> {
         match self.language.role(word.roles) {
@@ -224,17 +233,16 @@ impl<'a> Text<'a> {
     /// Returns whether a certain thing, which is told by what it is of, or a number of things is named from a token on: "the area
     /// of", but not "the dog a bone".
     fn is_definite(&self, at: usize) -> bool {
+        // "Give me the rules of".
+        let at = at + usize::from(self.listed(at) == Some(Role::Person));
         if self.is(at, b"the") {
-            return (at + 1..self.tokens.len())
+            return (at + 1..at + FAR)
                 .take_while(|at| !self.ends(*at))
                 .any(|at| self.is(at, b"of"));
         }
-        match self.listed(at) {
-            // "Give me the rules of", "give a definition of".
-            Some(Role::Person) => self.is_definite(at + 1),
-            Some(Role::Drop) => self.listed(at + 1) == Some(Role::Wrapper),
-            _ => self.is_exact(Some(at)),
-        }
+        // "Give a definition of".
+        self.is_exact(Some(at))
+            || self.listed(at) == Some(Role::Drop) && self.listed(at + 1) == Some(Role::Wrapper)
     }
 
     /// Returns the role that a token has in a list of words.
@@ -258,7 +266,7 @@ impl<'a> Text<'a> {
     /// Returns whether a comma stands between things of which an "and" or an "or" joins the last: each has few words.
     fn is_in_list(&self, comma: usize) -> bool {
         let mut words = 0;
-        for at in comma + 1..self.tokens.len() {
+        for at in (comma + 1..self.tokens.len()).take(FAR) {
             match self.tokens[at] {
                 Token::Pause => words = 0,
                 Token::Word(_) if self.joins(at) => return words > 0,
@@ -299,20 +307,21 @@ impl<'a> Text<'a> {
 /// Those that one word opens keep their order, what stands in front as if it stood behind: "noon in Rome, in Lima" is not "noon in
 /// Lima, in Rome".
 fn sums(phrases: &[Closed]) -> (u64, u64) {
-    let mut opened: Vec<u64> = Vec::new();
+    let mut opened: Vec<(u64, u64)> = Vec::new();
     let mut sums = (0_u64, 0_u64);
     let (front, behind): (Vec<&Closed>, Vec<&Closed>) =
         phrases.iter().partition(|phrase| phrase.is_front);
     for phrase in behind.into_iter().chain(front) {
         let mut hash = phrase.hash;
         if let Some(label) = phrase.label {
-            let earlier = opened.iter().filter(|word| **word == label.word).count();
-            if label.is_carried {
-                hash = mix(hash, earlier.saturating_sub(1) as u64);
-            } else {
-                opened.push(label.word);
-                hash = mix(hash, earlier as u64);
-            }
+            let known = opened.iter().position(|(word, _)| *word == label.word);
+            let place = known.unwrap_or_else(|| {
+                opened.push((label.word, 0));
+                opened.len() - 1
+            });
+            let phrases = &mut opened[place].1;
+            *phrases += u64::from(!label.is_carried);
+            hash = mix(hash, *phrases);
         }
         sums.0 = sums.0.wrapping_add(hash);
         sums.1 = sums.1.wrapping_add(phrase.sum);
@@ -413,10 +422,7 @@ impl Writer<'_> {
         }
         match token {
             // "..., please", "..., thanks in advance".
-            Token::Pause
-                if self.progress.holds == Holds::Content
-                    && self.text.mood(at + 1) == Mood::Frames =>
-            {
+            Token::Pause if self.progress.holds == Holds::Content && self.text.is_talk(at + 1) => {
                 self.progress.is_over = true;
             }
             Token::Pause
