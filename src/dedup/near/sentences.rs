@@ -191,9 +191,7 @@ impl<'a> Text<'a> {
     /// Returns the role of the word at a token. One that only fills a frame has none outside of one.
     fn role(&self, word: &Word, at: usize, is_framed: bool) -> Option<Role> {
         match self.language.role(word.roles) {
-            Some(Role::Filler)
-                if is_framed || matches!(self.listed(at + 1), Some(Role::Frame | Role::Filler)) =>
-            {
+            Some(Role::Filler) if is_framed || self.listed(at + 1) == Some(Role::Frame) => {
                 Some(Role::Frame)
             }
             Some(Role::Filler) => None,
