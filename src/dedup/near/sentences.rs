@@ -258,7 +258,7 @@ impl<'a> Text<'a> {
 
     /// Returns whether a word that carries meaning stands at a token.
     fn is_content(&self, at: usize) -> bool {
-        matches!(self.tokens.get(at), Some(Token::Word(word)) if self.language.role(word.roles).is_none())
+        matches!(self.tokens.get(at), Some(Token::Word(_))) && self.listed(at).is_none()
     }
 
     /// Returns whether a comma stands between things of which an "and" or an "or" joins the last: each has few words.

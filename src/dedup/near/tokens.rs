@@ -296,7 +296,7 @@ impl Tokens {
             }
             return self.letters("not");
         }
-        let roles = |word: &str| function_words::roles(hash(word.to_ascii_lowercase().as_bytes()));
+        let is_grammar = || function_words::roles(hash(head.to_ascii_lowercase().as_bytes()));
         let whole = match small.as_str() {
             "re" => "are",
             "m" => "am",
@@ -304,7 +304,7 @@ impl Tokens {
             "d" => "would",
             "ve" => "have",
             // "It's", but not "the dog's".
-            "s" if roles(head).is_some() => "is",
+            "s" if is_grammar().is_some() => "is",
             "s" => "'s",
             _ => "",
         };
