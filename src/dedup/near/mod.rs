@@ -5,6 +5,7 @@ mod details;
 mod function_words;
 mod hashed;
 mod memory;
+mod mood;
 mod phrase;
 mod reader;
 mod reading;

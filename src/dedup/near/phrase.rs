@@ -13,8 +13,6 @@ pub(super) struct Phrase {
     /// Where the thing begins that is named last: "affect | the company".
     pub(super) thing: usize,
     pub(super) ends_with_name: bool,
-    /// The place of a word that an "and" joins to the next one, whose order tells nothing.
-    pub(super) joined: Option<usize>,
     /// Whether a word for who asks or is asked stands in it.
     pub(super) has_person: bool,
 }
@@ -25,8 +23,6 @@ pub(super) struct Label {
     pub(super) word: u64,
     /// Another one in its place tells nothing, where the order of the words is the same.
     pub(super) is_link: bool,
-    /// It is that of the phrase before: "between cats and dogs".
-    pub(super) is_carried: bool,
 }
 
 /// A phrase that has been read.
@@ -36,7 +32,10 @@ pub(super) struct Closed {
     pub(super) hash: u64,
     /// The sum of its words.
     pub(super) sum: u64,
-    pub(super) label: Option<Label>,
+    /// Whether it is a mark of the sentence rather than a part of it, so that its place tells nothing.
+    pub(super) is_lone: bool,
+    /// Whether a word such as a preposition opens it.
+    pub(super) is_labelled: bool,
     /// Whether it stands in front of what the sentence says: "in spring, ...".
     pub(super) is_front: bool,
 }
@@ -55,10 +54,7 @@ pub(super) enum Form {
 impl Phrase {
     /// Adds a word.
     pub(super) fn add(&mut self, word: u64, is_participle: bool) {
-        match self.joined.take() {
-            Some(at) if word < self.words[at] => self.words.insert(at, word),
-            _ => self.words.push(word),
-        }
+        self.words.push(word);
         self.form = match self.form {
             Form::Active => Form::Active,
             _ if is_participle => Form::Passive,
@@ -98,7 +94,7 @@ impl Phrase {
             // "How are vaccines tested" is "how do you test vaccines".
             self.words.insert(verb.min(self.words.len()), participle);
         }
-        let is_bare = self.label.is_none_or(|label| label.is_carried) || self.has_person;
+        let is_bare = self.label.is_none() || self.has_person;
         if self.words.is_empty() && is_bare {
             self.clear();
             return None;
@@ -108,9 +104,7 @@ impl Phrase {
         let mut sum = 0_u64;
         if let Some(label) = self.label.filter(|label| !label.is_link) {
             sum = mix(place, label.word);
-            if !label.is_carried {
-                *order = mix(*order, label.word);
-            }
+            *order = mix(*order, label.word);
         }
         for word in &self.words {
             sum = sum.wrapping_add(mix(place, *word));
@@ -121,7 +115,8 @@ impl Phrase {
         Some(Closed {
             hash,
             sum,
-            label,
+            is_lone: false,
+            is_labelled: label.is_some(),
             is_front: false,
         })
     }

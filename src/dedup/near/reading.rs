@@ -6,7 +6,7 @@ use super::hashed::mix;
 /// What is compared of a record.
 ///
 /// Two records say the same if they have the same words that carry meaning, and either in the same order or in the same
-/// phrases: "in Python, how do I sort a list" asks what "how do I sort a list in Python" asks, and "from Rome to Milan" is
+/// sentences of the same phrases, but for one that is moved from the front to the end: "in Python, how do I sort a list" asks what "how do I sort a list in Python" asks, and "from Rome to Milan" is
 /// not "from Milan to Rome".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Reading {
@@ -14,6 +14,8 @@ pub(super) struct Reading {
     pub(super) sentences: Vec<Sentence>,
     /// A hash of the words in their order.
     pub(super) order: u64,
+    /// A hash of the sentences in their order; 0 where each text is of one.
+    pub(super) sequence: u64,
     /// A hash of every word of the texts that ask for nothing: what is stated counts word by word. 0 for none.
     pub(super) stated: u64,
     /// A hash of the capitals that are not a matter of grammar; 0 where the texts have none to tell.
@@ -28,6 +30,8 @@ pub(super) struct Reading {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Said {
     order: u32,
+    /// None where the record lacks a sentence that it is compared with.
+    sequence: u32,
     phrases: u32,
     stated: u32,
     verbs: u32,
@@ -39,7 +43,9 @@ impl Said {
     /// where both have them to tell, word by word where both state something, and by verbs of one sort where both have some.
     pub(super) fn is_the_same(self, other: Self) -> bool {
         let same_unless_none = |one: u32, other: u32| one == other || one == 0 || other == 0;
-        (self.order == other.order || self.phrases == other.phrases)
+        let same_phrases =
+            || self.phrases == other.phrases && same_unless_none(self.sequence, other.sequence);
+        (self.order == other.order || same_phrases())
             && same_unless_none(self.stated, other.stated)
             && same_unless_none(self.verbs, other.verbs)
             && same_unless_none(self.capitals, other.capitals)
@@ -59,7 +65,7 @@ fn shorten(hash: u64) -> u32 {
 /// A sentence, or a value that is compared as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sentence {
-    /// A hash of its phrases, whatever their order.
+    /// A hash of its phrases, those in front as if they stood behind.
     pub(super) phrases: u64,
     /// The sum of its words.
     pub(super) words: u64,
@@ -77,6 +83,11 @@ impl Reading {
         let phrases = self.sentences.iter().map(|sentence| sentence.phrases);
         Said {
             order: shorten(self.order),
+            sequence: if more_phrases == 0 {
+                shorten(self.sequence)
+            } else {
+                0
+            },
             phrases: shorten(phrases.fold(more_phrases, u64::wrapping_add)),
             stated: shorten(self.stated),
             verbs: shorten(self.verbs),

@@ -1,11 +1,12 @@
 //! From the tokens of a text to what its sentences say.
 
 use super::detail::DetailKind;
-use super::function_words::{Language, Role};
+use super::function_words::Role;
 use super::hashed::{hash, mix};
+use super::mood::{Mood, Text};
 use super::phrase::{Closed, Form, Label, Phrase};
 use super::reading::{Reading, Sentence};
-use super::tokens::{Capitals, Exact, Token, Word};
+use super::tokens::{Capitals, Mark, Token, Word};
 
 /// What stands for a question that asks for a yes or a no.
 const YES_OR_NO: u64 = 0x79_6e;
@@ -18,12 +19,6 @@ const YOU_FIRST: u64 = 0x79_6f_75;
 
 /// What stands for a question about what is past.
 const PAST: u64 = 0x70_61;
-
-/// Words of a thing in a list, at most.
-const MOST_OF_ITEM: usize = 4;
-
-/// Tokens that are looked ahead, at most, so that no text costs more than its length.
-const FAR: usize = 40;
 
 /// Adds what the tokens of a text say.
 pub(super) fn write(tokens: &[Token], place: u64, phrase: &mut Phrase, reading: &mut Reading) {
@@ -40,10 +35,13 @@ pub(super) fn write(tokens: &[Token], place: u64, phrase: &mut Phrase, reading: 
         owners: Vec::new(),
         order: 0,
         order_at_start: 0,
+        before: None,
+        sequence: 0,
         words_at_start,
         stated: 0,
         stated_at_start: 0,
         is_quoted: false,
+        is_handed: false,
         capitals: 0,
         capitals_at_start: 0,
     };
@@ -54,277 +52,22 @@ pub(super) fn write(tokens: &[Token], place: u64, phrase: &mut Phrase, reading: 
     writer.finish();
 }
 
-/// What a sentence does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mood {
-    /// Its words of grammar and the order of its phrases carry nothing.
-    Asks,
-    /// Each word counts.
-    States,
-    /// It greets, thanks or says that something is asked, and counts for nothing.
-    Frames,
-}
-
-/// A text, and what is known of it as a whole.
-struct Text<'a> {
-    tokens: &'a [Token],
-    language: Language,
-    /// Words without a role in the language, or with one that carries meaning; counted up to three.
-    content: usize,
-    /// Whether its capitals tell anything: it has some, and is neither a title nor shouted.
-    is_cased: bool,
-}
-
-impl<'a> Text<'a> {
-    fn new(tokens: &'a [Token]) -> Self {
-        let words = || {
-            tokens.iter().filter_map(|token| match token {
-                Token::Word(word) => Some(word),
-                _ => None,
-            })
-        };
-        let language = Language::of(words().filter_map(|word| word.roles));
-        let carries_meaning = |word: &&Word| {
-            matches!(
-                language.role(word.roles),
-                None | Some(Role::Not | Role::Without)
-            )
-        };
-        let content = || words().filter(carries_meaning);
-        let has_capital = |word: &Word| word.capitals != Capitals::None;
-        let many = content().take(3).count();
-        let is_title = many > 2 && content().all(has_capital);
-        let is_shouted = words().take(3).count() > 2 && words().all(has_capital);
-        Self {
-            tokens,
-            language,
-            content: many,
-            is_cased: words().any(has_capital) && !is_title && !is_shouted,
-        }
-    }
-
-    /// Returns what the sentence from a token on does.
-    fn mood(&self, from: usize) -> Mood {
-        let (mut frame, mut states, mut begins, mut labelled) = (false, false, true, false);
-        // An auxiliary asks where it is the very first word: "was it late", not "it was late".
-        let mut first = true;
-        let mut of_person = false;
-        let mut asked = false;
-        for (at, token) in self.tokens.iter().enumerate().skip(from) {
-            let role = match token {
-                Token::End { asks } => {
-                    asked = *asks;
-                    break;
-                }
-                Token::Quote => continue,
-                Token::Pause => {
-                    (begins, first) = (labelled, labelled);
-                    continue;
-                }
-                Token::Exact(_, kind) => {
-                    (begins, first) = (false, false);
-                    states |= *kind != Exact::Number;
-                    continue;
-                }
-                Token::Word(word) => self.role(word, at, frame),
-            };
-            let was_first = std::mem::take(&mut first);
-            match role {
-                Some(Role::Open | Role::Ask | Role::How) if begins || frame && !states => {
-                    return Mood::Asks;
-                }
-                Some(Role::Whether) if frame && !states => return Mood::Asks,
-                // "I work" is no order to work.
-                Some(Role::Lead | Role::Tell | Role::Name | Role::Imperative)
-                    if begins && !of_person =>
-                {
-                    return Mood::Asks;
-                }
-                Some(
-                    Role::Passive
-                    | Role::Was
-                    | Role::Auxiliary
-                    | Role::Did
-                    | Role::Modal
-                    | Role::Can,
-                ) if was_first && self.language.is_english() => {
-                    return Mood::Asks;
-                }
-                Some(Role::Frame) => frame = true,
-                Some(Role::Person | Role::You) => of_person |= was_first,
-                Some(
-                    Role::Please
-                    | Role::Drop
-                    | Role::Passive
-                    | Role::Was
-                    | Role::Auxiliary
-                    | Role::Did,
-                ) => {}
-                _ => {
-                    labelled |= begins
-                        && matches!(
-                            role,
-                            Some(Role::Label | Role::Link | Role::Whether | Role::Without)
-                        );
-                    begins = false;
-                    let negates =
-                        role == Some(Role::Not) && self.listed(at + 1) != Some(Role::Frame);
-                    states |= negates || matches!(role, None | Some(Role::Wrapper | Role::Without));
-                }
-            }
-        }
-        if frame && !states {
-            Mood::Frames
-        } else if asked {
-            Mood::Asks
-        } else {
-            Mood::States
-        }
-    }
-
-    /// Returns whether the sentence holds nothing but talk from a token on.
-    fn is_talk(&self, from: usize) -> bool {
-        let end = |at: &usize| matches!(self.tokens.get(*at), None | Some(Token::End { .. }));
-        (from..from + FAR).any(|at| end(&at)) && self.mood(from) == Mood::Frames
-    }
-
-    /// Returns the role of the word at a token. One that only fills a frame has none outside of one.
-    fn role(&self, word: &Word, at: usize, is_framed: bool) -> Option<Role> {
-        match self.language.role(word.roles) {
-            Some(Role::Filler) if is_framed || self.listed(at + 1) == Some(Role::Frame) => {
-                Some(Role::Frame)
-            }
-            Some(Role::Filler) => None,
-            // "I would like to know".
-            Some(Role::Modal) if self.is(at + 1, b"like") => Some(Role::Frame),
-            Some(Role::Label) if is_framed && self.is(at, b"like") => Some(Role::Frame),
-            role => role,
-        }
-    }
-
-    fn is_exact(&self, at: Option<usize>) -> bool {
-        at.is_some_and(|at| matches!(self.tokens.get(at), Some(Token::Exact(..))))
-    }
-
-    /// Returns whether a number, a sign or a word that is spoken of stands before a token.
-    fn ends_exact(&self, at: usize) -> bool {
-        let mut before = self.tokens[..at].iter().rev();
-        match before.find(|token| !matches!(token, Token::Quote)) {
-            Some(Token::Word(word)) => word.mentioned,
-            before => matches!(before, Some(Token::Exact(..))),
-        }
-    }
-
-    /// Returns whether "of" or "by", or something in quotes, stands at a token. "The notion of the author" is the author's.
-    fn wraps(&self, at: usize) -> bool {
-        match self.tokens.get(at) {
-            Some(Token::Word(word)) if word.mentioned => true,
-            Some(Token::Quote) => true,
-            _ => (self.is(at, b"of") || self.is(at, b"by")) && !self.is(at + 1, b"the"),
-        }
-    }
-
-    fn is(&self, at: usize, small: &[u8]) -> bool {
-        matches!(self.tokens.get(at), Some(Token::Word(word)) if word.small == hash(small))
-    }
-
-    /// Returns whether a certain thing, which is told by what it is of, or a number of things is named from a token on: "the area
-    /// of", but not "the dog a bone".
-    fn is_definite(&self, at: usize) -> bool {
-        // "Give me the rules of".
-        let at = at + usize::from(self.listed(at) == Some(Role::Person));
-        if self.is(at, b"the") {
-            return (at + 1..at + FAR)
-                .take_while(|at| !self.ends(*at))
-                .any(|at| self.is(at, b"of"));
-        }
-        // "Give a definition of".
-        self.is_exact(Some(at))
-            || self.listed(at) == Some(Role::Drop) && self.listed(at + 1) == Some(Role::Wrapper)
-    }
-
-    /// Returns the role that a token has in a list of words.
-    fn listed(&self, at: usize) -> Option<Role> {
-        match self.tokens.get(at) {
-            Some(Token::Word(word)) => self.language.role(word.roles),
-            _ => None,
-        }
-    }
-
-    /// Returns whether an "and" or an "or" stands at a token.
-    fn joins(&self, at: usize) -> bool {
-        matches!(self.listed(at), Some(Role::And | Role::Or))
-    }
-
-    /// Returns whether a word that carries meaning stands at a token.
-    fn is_content(&self, at: usize) -> bool {
-        matches!(self.tokens.get(at), Some(Token::Word(_))) && self.listed(at).is_none()
-    }
-
-    /// Returns whether a comma stands between things of which an "and" or an "or" joins the last: each has few words.
-    fn is_in_list(&self, comma: usize) -> bool {
-        let mut words = 0;
-        for at in (comma + 1..self.tokens.len()).take(FAR) {
-            match self.tokens[at] {
-                Token::Pause => words = 0,
-                Token::Word(_) if self.joins(at) => return words > 0,
-                // "In summer, is golf or tennis ...".
-                Token::Word(_)
-                    if words < MOST_OF_ITEM
-                        && matches!(self.listed(at), None | Some(Role::Drop | Role::Filler)) =>
-                {
-                    words += 1;
-                }
-                _ => return false,
-            }
-        }
-        false
-    }
-
-    /// Returns whether a sentence or a part of it ends at a token: "what does a lawyer do".
-    fn ends(&self, at: usize) -> bool {
-        matches!(
-            self.tokens.get(at),
-            None | Some(Token::Pause | Token::End { .. } | Token::Quote)
-        )
-    }
-
-    fn beside_sign(&self, at: usize) -> bool {
-        let is_sign = |at: usize| matches!(self.tokens.get(at), Some(Token::Exact(_, Exact::Sign)));
-        at.checked_sub(1).is_some_and(is_sign) || is_sign(at + 1)
-    }
-
-    fn behind_number(&self, at: usize) -> bool {
-        let before = at.checked_sub(1).map(|at| self.tokens[at]);
-        matches!(before, Some(Token::Exact(_, Exact::Number)))
-    }
-}
-
-/// Sums up phrases, whatever their order, and their words.
-///
-/// Those that one word opens keep their order, what stands in front as if it stood behind: "noon in Rome, in Lima" is not "noon in
-/// Lima, in Rome".
+/// Sums up the phrases of a sentence, and its words. What stands in front counts as if it stood behind; the rest keeps its order.
 fn sums(phrases: &[Closed]) -> (u64, u64) {
-    let mut opened: Vec<(u64, u64)> = Vec::new();
-    let mut sums = (0_u64, 0_u64);
-    let (front, behind): (Vec<&Closed>, Vec<&Closed>) =
-        phrases.iter().partition(|phrase| phrase.is_front);
-    for phrase in behind.into_iter().chain(front) {
-        let mut hash = phrase.hash;
-        if let Some(label) = phrase.label {
-            let known = opened.iter().position(|(word, _)| *word == label.word);
-            let place = known.unwrap_or_else(|| {
-                opened.push((label.word, 0));
-                opened.len() - 1
-            });
-            let phrases = &mut opened[place].1;
-            *phrases += u64::from(!label.is_carried);
-            hash = mix(hash, *phrases);
+    let (mut lone, mut order, mut words) = (0_u64, 0_u64, 0_u64);
+    for phrase in phrases {
+        words = words.wrapping_add(phrase.sum);
+        if phrase.is_lone {
+            lone = lone.wrapping_add(phrase.hash);
         }
-        sums.0 = sums.0.wrapping_add(hash);
-        sums.1 = sums.1.wrapping_add(phrase.sum);
     }
-    sums
+    for is_front in [false, true] {
+        let placed = |phrase: &&Closed| !phrase.is_lone && phrase.is_front == is_front;
+        for phrase in phrases.iter().filter(placed) {
+            order = mix(order, phrase.hash);
+        }
+    }
+    (order.wrapping_add(lone), words)
 }
 
 /// How far a sentence has been read.
@@ -403,11 +146,16 @@ struct Writer<'a> {
     owners: Vec<Closed>,
     order: u64,
     order_at_start: u64,
+    /// The words of the sentence before.
+    before: Option<u64>,
+    sequence: u64,
     words_at_start: usize,
     stated: u64,
     stated_at_start: u64,
     /// Whether what is read stands in quotes: it is spoken of, and counts word by word.
     is_quoted: bool,
+    /// Whether what is read is handed over behind a colon: "translate: hello, where is the bank".
+    is_handed: bool,
     capitals: u64,
     capitals_at_start: u64,
 }
@@ -415,12 +163,17 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn token(&mut self, token: &Token, at: usize) {
         let after = std::mem::take(&mut self.progress.after);
-        if self.progress.is_over && !matches!(token, Token::End { .. } | Token::Quote) {
+        if self.progress.is_over && !matches!(token, Token::End(_) | Token::Quote) {
             return;
         }
         match token {
             // "..., please", "..., thanks in advance".
-            Token::Pause if self.progress.holds == Holds::Content && self.text.is_talk(at + 1) => {
+            Token::Pause
+                if self.progress.holds == Holds::Content
+                    && !self.is_handed
+                    && !self.is_quoted
+                    && self.text.is_talk(at + 1) =>
+            {
                 self.progress.is_over = true;
             }
             Token::Pause
@@ -430,14 +183,6 @@ impl Writer<'_> {
             }
             // "Bolts, washers, and nuts" is "bolts, washers and nuts".
             Token::Pause if self.text.joins(at + 1) => {}
-            // Who stands where in a row may be what is stated.
-            Token::Pause
-                if self.mood == Mood::Asks
-                    && self.phrase.label.is_some()
-                    && self.text.is_in_list(at) =>
-            {
-                self.join(None);
-            }
             Token::Pause
                 if self.mood == Mood::States
                     && self.phrase.label.is_none()
@@ -449,17 +194,24 @@ impl Writer<'_> {
                 self.flush();
                 self.forget_frame();
                 // "In the long run, does ...": the sentence begins behind it.
-                if self.phrases.iter().all(|phrase| phrase.label.is_some()) {
+                let opens = |phrase: &Closed| phrase.is_labelled || phrase.is_lone;
+                if self.phrases.iter().all(opens) || self.text.begins_question(at + 1) {
                     let phrases = self.phrases.iter_mut();
                     phrases.for_each(|phrase| phrase.is_front = true);
                     self.progress.is_begun = false;
                 }
             }
-            Token::End { asks } => {
-                if *asks && self.progress.asks == Asks::Nothing && self.text.language.is_known() {
+            Token::End(mark) => {
+                if *mark == Mark::Question
+                    && self.progress.asks == Asks::Nothing
+                    && self.text.language.is_known()
+                {
                     // Nothing but the mark makes it a question.
                     self.lone(YES_OR_NO);
                 }
+                self.is_handed |= *mark == Mark::Colon
+                    && self.mood != Mood::Frames
+                    && self.progress.holds == Holds::Content;
                 self.end(at + 1);
             }
             Token::Quote => self.is_quoted = !self.is_quoted,
@@ -476,13 +228,13 @@ impl Writer<'_> {
     fn word(&mut self, word: &Word, at: usize, after: After) {
         let begins = !std::mem::replace(&mut self.progress.is_begun, true);
         let is_framed = self.progress.holds == Holds::Frame;
-        let role = self.text.role(word, at, is_framed);
+        let role = self.text.role(word, at, is_framed || self.is_to_say());
         // "What does a lawyer do", "do in court": the second one is no auxiliary.
         let is_main = self.text.ends(at + 1)
             || self.progress.has_auxiliary && self.text.listed(at + 1).is_some();
         let role = role.filter(|role| !matches!(role, Role::Auxiliary | Role::Did) || !is_main);
         let is_exact = word.mentioned || role.is_some() && self.text.beside_sign(at);
-        if role != Some(Role::Please) {
+        if role != Some(Role::Please) || self.is_handed {
             let opens = !is_exact
                 && matches!(
                     role,
@@ -548,16 +300,7 @@ impl Writer<'_> {
             Some(opens @ (Role::Label | Role::Link | Role::Whether | Role::Without)) => {
                 self.open(opens, word);
             }
-            // The order of numbers and of what is quoted counts: "between 3.8 and 3.9".
-            Some(Role::And) if self.text.ends_exact(at) => {}
-            Some(Role::And | Role::Or) if self.joins_words(at) => {
-                self.phrase.joined = Some(self.phrase.words.len() - 1);
-                if role == Some(Role::Or) {
-                    self.lone(word.small);
-                }
-            }
-            Some(Role::And) => self.join(None),
-            Some(Role::Or) => self.join(Some(word.small)),
+            Some(Role::And) => {}
             Some(Role::Frame) if self.progress.holds != Holds::Content => {
                 self.progress.holds = Holds::Frame;
                 self.add(word.small, DetailKind::Word, false);
@@ -573,7 +316,10 @@ impl Writer<'_> {
                 self.phrase.thing = self.phrase.words.len();
             }
             Some(Role::Not) => self.content(word, DetailKind::Negation, is_name),
-            Some(Role::Wrapper | Role::Lead | Role::Tell | Role::Frame | Role::Filler) | None => {
+            Some(
+                Role::Wrapper | Role::Lead | Role::Tell | Role::Frame | Role::Filler | Role::Or,
+            )
+            | None => {
                 let has_to_be_there = is_name || is_symbol || self.text.behind_number(at);
                 let kind = if has_to_be_there {
                     DetailKind::Name
@@ -590,7 +336,6 @@ impl Writer<'_> {
         let of = Label {
             word: hash(b"of"),
             is_link: true,
-            is_carried: false,
         };
         let owner = self.phrase.owner(of, self.place, &mut self.order);
         self.owners.extend(owner);
@@ -610,6 +355,9 @@ impl Writer<'_> {
 
     /// Begins to ask with a word such as "what" or "why".
     fn asks(&mut self, role: Role, word: &Word) {
+        if self.mood == Mood::States && self.progress.holds == Holds::Content {
+            return self.open(Role::Label, word);
+        }
         self.flush();
         if self.is_unasked() {
             self.asked();
@@ -640,7 +388,6 @@ impl Writer<'_> {
         self.phrase.label = Some(Label {
             word: word.small,
             is_link,
-            is_carried: false,
         });
     }
 
@@ -698,32 +445,6 @@ impl Writer<'_> {
         }
     }
 
-    /// Returns whether an "and" or an "or" joins the words beside it rather than phrases: "take aspirin and zinc together", where
-    /// a verb stands in front.
-    fn joins_words(&self, at: usize) -> bool {
-        let least = match self.phrase.label {
-            None => 2,
-            Some(label) if label.word == hash(b"to") && !label.is_carried => 1,
-            Some(_) => return false,
-        };
-        // "Do cats chase mice and dogs chase cats" joins sentences.
-        let behind = (at + 1..at + 4).take_while(|at| self.text.is_content(*at));
-        self.phrase.words.len() >= least && (1..3).contains(&behind.count())
-    }
-
-    /// Ends a phrase at an "and" or an "or"; what follows stands where it stood.
-    fn join(&mut self, or: Option<u64>) {
-        let carried = self.phrase.label.map(|label| Label {
-            is_carried: true,
-            ..label
-        });
-        self.flush();
-        if let Some(or) = or {
-            self.lone(or);
-        }
-        self.phrase.label = carried;
-    }
-
     /// Adds a word that carries meaning.
     fn content(&mut self, word: &Word, kind: DetailKind, is_name: bool) {
         self.progress.holds = Holds::Content;
@@ -748,7 +469,8 @@ impl Writer<'_> {
         self.phrases.push(Closed {
             hash: value,
             sum: value,
-            label: None,
+            is_lone: true,
+            is_labelled: false,
             is_front: false,
         });
         self.reading.keep(value, DetailKind::Word);
@@ -804,7 +526,7 @@ impl Writer<'_> {
 
     /// Forgets a sentence that holds nothing but courtesy.
     fn forget_frame(&mut self) {
-        if self.progress.holds == Holds::Frame {
+        if self.progress.holds == Holds::Frame && !self.is_handed && !self.is_quoted {
             self.stated = self.stated_at_start;
             self.forget();
             self.progress = Progress::default();
@@ -845,6 +567,9 @@ impl Writer<'_> {
             let phrases = mix(self.place, phrases).wrapping_add(language);
             let words = words.wrapping_add(language);
             self.reading.sentences.push(Sentence { phrases, words });
+            if let Some(before) = self.before.replace(words) {
+                self.sequence = mix(mix(self.sequence, before), words);
+            }
             if let Some(verb) = self.progress.verb {
                 let verbs = mix(self.place, verb as u64 + 1);
                 self.reading.verbs = self.reading.verbs.wrapping_add(verbs);
@@ -855,11 +580,20 @@ impl Writer<'_> {
         self.capitals_at_start = self.capitals;
         self.words_at_start = self.reading.words.as_ref().map_or(0, Vec::len);
         self.progress = Progress::default();
-        self.mood = self.text.mood(next);
+        self.mood = if self.is_handed {
+            Mood::States
+        } else {
+            self.text.mood(next)
+        };
     }
 
     fn finish(self) {
         let reading = self.reading;
+        if self.sequence != 0 {
+            reading.sequence = reading
+                .sequence
+                .wrapping_add(mix(self.place, self.sequence));
+        }
         reading.stated = reading.stated.wrapping_add(self.stated);
         if self.text.is_cased {
             // Never 0, which stands for a text without capitals.

@@ -20,10 +20,15 @@ pub(super) enum Token {
     Quote,
     /// A comma, a dash or a semicolon.
     Pause,
-    /// The end of a sentence.
-    End {
-        asks: bool,
-    },
+    /// The end of a sentence, by the mark it has.
+    End(Mark),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Stop,
+    Question,
+    Colon,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +99,8 @@ impl Tokens {
                 continue;
             };
             self.words(before);
-            if inner.chars().all(char::is_alphanumeric) {
+            let is_word_of_grammar = || function_words::roles(hash(inner.as_bytes())).is_some();
+            if inner.chars().all(char::is_alphanumeric) && !is_word_of_grammar() {
                 self.words(inner);
             } else {
                 let verbatim = squeezed(inner);
@@ -111,7 +117,7 @@ impl Tokens {
             self.paragraph(first);
         }
         for paragraph in paragraphs {
-            self.push(Token::End { asks: false });
+            self.push(Token::End(Mark::Stop));
             self.paragraph(paragraph);
         }
     }
@@ -197,10 +203,12 @@ impl Tokens {
     }
 
     fn after(&mut self, closers: &str) {
-        if closers.contains(['.', '?', '!', ':']) {
-            self.push(Token::End {
-                asks: closers.contains('?'),
-            });
+        if closers.contains('?') {
+            self.push(Token::End(Mark::Question));
+        } else if closers.contains(':') {
+            self.push(Token::End(Mark::Colon));
+        } else if closers.contains(['.', '!']) {
+            self.push(Token::End(Mark::Stop));
         } else if closers.contains([',', ';']) {
             self.push(Token::Pause);
         }
