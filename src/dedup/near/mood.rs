@@ -2,7 +2,7 @@
 
 use super::function_words::{Language, Role};
 use super::hashed::hash;
-use super::tokens::{Capitals, Exact, Mark, Token, Word};
+use super::tokens::{Capitals, Exact, Token, Word};
 
 /// Tokens that are looked ahead, at most, so that no text costs more than its length.
 const FAR: usize = 40;
@@ -40,7 +40,7 @@ impl<'a> Text<'a> {
         let carries_meaning = |word: &&Word| {
             matches!(
                 language.role(word.roles),
-                None | Some(Role::Not | Role::Without)
+                None | Some(Role::Not | Role::Without | Role::Imperative)
             )
         };
         let content = || words().filter(carries_meaning);
@@ -70,10 +70,31 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Returns where the last sentence begins, unless that is far from its end.
+    /// Returns whether the last sentence says something, rather than to announce what follows: "could you please tell me:".
+    pub(super) fn ends_with_content(&self) -> bool {
+        let start = self.last_sentence().unwrap_or(0);
+        let mut is_framed = false;
+        let mut sentence = self.tokens.iter().enumerate().skip(start);
+        sentence.any(|(at, token)| match token {
+            Token::Word(word) => {
+                let role = self.role(word, at, is_framed);
+                is_framed |= role == Some(Role::Frame);
+                match role {
+                    None | Some(Role::Imperative | Role::Name | Role::Wrapper | Role::Not) => true,
+                    // "Is this a question:".
+                    Some(Role::Passive | Role::Was) => at == start,
+                    _ => false,
+                }
+            }
+            Token::Exact(_, kind) => *kind != Exact::Number,
+            _ => false,
+        })
+    }
+
+    /// Returns where the last sentence begins, unless it is the first one or begins far from its end.
     fn last_sentence(&self) -> Option<usize> {
         let mut tokens = self.tokens.iter().enumerate().rev().skip(1).take(FAR);
-        let end = tokens.find(|(_, token)| matches!(token, Token::End(_)));
+        let end = tokens.find(|(_, token)| matches!(token, Token::End { .. }));
         end.map(|(at, _)| at + 1)
     }
 
@@ -86,8 +107,8 @@ impl<'a> Text<'a> {
         let (mut asked, mut is_numbered, mut next) = (false, false, None);
         for (at, token) in self.tokens.iter().enumerate().skip(from) {
             let role = match token {
-                Token::End(mark) => {
-                    asked = *mark == Mark::Question;
+                Token::End { asks } => {
+                    asked = *asks;
                     next = is_numbered.then_some(at + 1);
                     break;
                 }
@@ -128,14 +149,8 @@ impl<'a> Text<'a> {
                 }
                 Some(Role::Frame) => frame = true,
                 Some(Role::Person | Role::You) => of_person |= was_first,
-                Some(
-                    Role::Please
-                    | Role::Drop
-                    | Role::Passive
-                    | Role::Was
-                    | Role::Auxiliary
-                    | Role::Did,
-                ) => {}
+                Some(Role::Please) => first = was_first,
+                Some(Role::Drop | Role::Passive | Role::Was | Role::Auxiliary | Role::Did) => {}
                 _ => {
                     labelled |= begins
                         && matches!(
@@ -161,7 +176,7 @@ impl<'a> Text<'a> {
 
     /// Returns whether the sentence holds nothing but talk from a token on.
     pub(super) fn is_talk(&self, from: usize) -> bool {
-        let end = |at: &usize| matches!(self.tokens.get(*at), None | Some(Token::End(_)));
+        let end = |at: &usize| matches!(self.tokens.get(*at), None | Some(Token::End { .. }));
         (from..from + FAR).any(|at| end(&at)) && self.mood(from) == Mood::Frames
     }
 
@@ -169,6 +184,9 @@ impl<'a> Text<'a> {
     pub(super) fn role(&self, word: &Word, at: usize, is_framed: bool) -> Option<Role> {
         match self.language.role(word.roles) {
             Some(Role::Filler) if is_framed || self.listed(at + 1) == Some(Role::Frame) => {
+                Some(Role::Frame)
+            }
+            Some(Role::Filler) if self.is(at, b"good") && self.is_time_of_day(at + 1) => {
                 Some(Role::Frame)
             }
             Some(Role::Filler) => None,
@@ -187,11 +205,22 @@ impl<'a> Text<'a> {
         }
     }
 
+    fn is_time_of_day(&self, at: usize) -> bool {
+        ["morning", "afternoon", "evening"]
+            .iter()
+            .any(|time| self.is(at, time.as_bytes()))
+    }
+
     fn is_auxiliary(&self, at: usize) -> bool {
         matches!(
             self.listed(at),
             Some(Role::Passive | Role::Was | Role::Auxiliary | Role::Did | Role::Modal | Role::Can)
         )
+    }
+
+    /// Returns whether what follows "how" asks for a way to do something.
+    pub(super) fn is_way(&self, at: usize) -> bool {
+        !matches!(self.listed(at), None | Some(Role::Passive | Role::Was))
     }
 
     /// Returns whether a question begins at a token.
@@ -248,7 +277,7 @@ impl<'a> Text<'a> {
     pub(super) fn ends(&self, at: usize) -> bool {
         matches!(
             self.tokens.get(at),
-            None | Some(Token::Pause | Token::End(_) | Token::Quote)
+            None | Some(Token::Pause | Token::End { .. } | Token::Quote)
         )
     }
 

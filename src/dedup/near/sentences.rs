@@ -6,7 +6,7 @@ use super::hashed::{hash, mix};
 use super::mood::{Mood, Text};
 use super::phrase::{Closed, Form, Label, Phrase};
 use super::reading::{Reading, Sentence};
-use super::tokens::{Capitals, Mark, Token, Word};
+use super::tokens::{Capitals, Token, Word};
 
 /// What stands for a question that asks for a yes or a no.
 const YES_OR_NO: u64 = 0x79_6e;
@@ -41,7 +41,6 @@ pub(super) fn write(tokens: &[Token], place: u64, phrase: &mut Phrase, reading: 
         stated: 0,
         stated_at_start: 0,
         is_quoted: false,
-        is_handed: false,
         capitals: 0,
         capitals_at_start: 0,
     };
@@ -154,8 +153,6 @@ struct Writer<'a> {
     stated_at_start: u64,
     /// Whether what is read stands in quotes: it is spoken of, and counts word by word.
     is_quoted: bool,
-    /// Whether what is read is handed over behind a colon: "translate: hello, where is the bank".
-    is_handed: bool,
     capitals: u64,
     capitals_at_start: u64,
 }
@@ -163,14 +160,13 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn token(&mut self, token: &Token, at: usize) {
         let after = std::mem::take(&mut self.progress.after);
-        if self.progress.is_over && !matches!(token, Token::End(_) | Token::Quote) {
+        if self.progress.is_over && !matches!(token, Token::End { .. } | Token::Quote) {
             return;
         }
         match token {
             // "..., please", "..., thanks in advance".
             Token::Pause
                 if self.progress.holds == Holds::Content
-                    && !self.is_handed
                     && !self.is_quoted
                     && self.text.is_talk(at + 1) =>
             {
@@ -201,17 +197,11 @@ impl Writer<'_> {
                     self.progress.is_begun = false;
                 }
             }
-            Token::End(mark) => {
-                if *mark == Mark::Question
-                    && self.progress.asks == Asks::Nothing
-                    && self.text.language.is_known()
-                {
+            Token::End { asks } => {
+                if *asks && self.progress.asks == Asks::Nothing && self.text.language.is_known() {
                     // Nothing but the mark makes it a question.
                     self.lone(YES_OR_NO);
                 }
-                self.is_handed |= *mark == Mark::Colon
-                    && self.mood != Mood::Frames
-                    && self.progress.holds == Holds::Content;
                 self.end(at + 1);
             }
             Token::Quote => self.is_quoted = !self.is_quoted,
@@ -234,14 +224,21 @@ impl Writer<'_> {
             || self.progress.has_auxiliary && self.text.listed(at + 1).is_some();
         let role = role.filter(|role| !matches!(role, Role::Auxiliary | Role::Did) || !is_main);
         let is_exact = word.mentioned || role.is_some() && self.text.beside_sign(at);
-        if role != Some(Role::Please) || self.is_handed {
+        if role != Some(Role::Please) || self.is_quoted {
             let opens = !is_exact
                 && matches!(
                     role,
                     Some(Role::Label | Role::Link | Role::Whether | Role::Without)
                 );
             let at = if opens { 0 } else { self.phrase.words.len() };
-            self.state_at(at, if is_exact { word.exact } else { word.small });
+            let value = if word.mentioned {
+                mix(word.exact, 1)
+            } else if is_exact {
+                word.exact
+            } else {
+                word.small
+            };
+            self.state_at(at, value);
         }
         if is_exact {
             self.progress.holds = Holds::Content;
@@ -262,11 +259,21 @@ impl Writer<'_> {
         let role = role.filter(|_| !is_symbol);
         match role {
             Some(Role::Drop) if word.small == hash(b"'s") => self.owner(),
+            // "Could you please fix" is "fix".
+            Some(Role::Please)
+                if self.progress.asks == Asks::YesOrNo
+                    && self.progress.holds != Holds::Content
+                    && self.text.listed(at + 1).is_none() =>
+            {
+                self.asked();
+            }
             Some(Role::Drop | Role::Please) => {
                 self.progress.is_begun = !begins;
                 self.phrase.thing = self.phrase.words.len();
             }
-            Some(person @ (Role::Person | Role::You | Role::Your)) => self.person(person, word),
+            Some(person @ (Role::Person | Role::You | Role::Your)) => {
+                self.person(person, word, after)
+            }
             Some(auxiliary @ (Role::Auxiliary | Role::Did | Role::Passive | Role::Was)) => {
                 self.auxiliary(auxiliary, begins);
             }
@@ -280,7 +287,7 @@ impl Writer<'_> {
                 self.asked();
                 self.progress.verb = Some(Verb::Name);
             }
-            Some(asks @ (Role::Open | Role::Ask | Role::How)) => self.asks(asks, word),
+            Some(asks @ (Role::Open | Role::Ask | Role::How)) => self.asks(asks, word, at),
             // "How to" and "how can I" are "how do I".
             Some(Role::Label | Role::Link | Role::Can) if after == After::How => {
                 self.phrase.verb = Some(0);
@@ -354,7 +361,7 @@ impl Writer<'_> {
     }
 
     /// Begins to ask with a word such as "what" or "why".
-    fn asks(&mut self, role: Role, word: &Word) {
+    fn asks(&mut self, role: Role, word: &Word, at: usize) {
         if self.mood == Mood::States && self.progress.holds == Holds::Content {
             return self.open(Role::Label, word);
         }
@@ -369,7 +376,10 @@ impl Writer<'_> {
         self.progress.asks = Asks::Something;
         if role == Role::How {
             self.progress.after = After::How;
-            self.progress.has_how = true;
+            // "How old are you" is no way to do something.
+            let is_way = self.text.is_way(at + 1);
+            self.progress.has_how |= is_way;
+            self.progress.has_asked |= !is_way;
         }
         self.progress.has_asked |= role == Role::Ask;
     }
@@ -429,8 +439,10 @@ impl Writer<'_> {
     }
 
     /// Takes note of a word for the one who asks or is asked.
-    fn person(&mut self, role: Role, word: &Word) {
+    fn person(&mut self, role: Role, word: &Word, after: After) {
         let is_yours = role == Role::Your && !self.progress.has_how && !self.progress.persons.you;
+        // "Tell me how I can" is "how can I".
+        self.progress.after = after;
         if is_yours || self.is_about_person() {
             return self.content(word, DetailKind::Word, false);
         }
@@ -526,7 +538,7 @@ impl Writer<'_> {
 
     /// Forgets a sentence that holds nothing but courtesy.
     fn forget_frame(&mut self) {
-        if self.progress.holds == Holds::Frame && !self.is_handed && !self.is_quoted {
+        if self.progress.holds == Holds::Frame && !self.is_quoted {
             self.stated = self.stated_at_start;
             self.forget();
             self.progress = Progress::default();
@@ -580,11 +592,7 @@ impl Writer<'_> {
         self.capitals_at_start = self.capitals;
         self.words_at_start = self.reading.words.as_ref().map_or(0, Vec::len);
         self.progress = Progress::default();
-        self.mood = if self.is_handed {
-            Mood::States
-        } else {
-            self.text.mood(next)
-        };
+        self.mood = self.text.mood(next);
     }
 
     fn finish(self) {

@@ -11,6 +11,8 @@ const SPELLINGS: &[(&str, &str, usize)] = &[
     ("ises", "izes", 7),
     ("ised", "ized", 7),
     ("ising", "izing", 8),
+    ("iser", "izer", 8),
+    ("isers", "izers", 9),
     ("yse", "yze", 6),
     ("ysed", "yzed", 7),
     ("ysing", "yzing", 8),

@@ -20,15 +20,10 @@ pub(super) enum Token {
     Quote,
     /// A comma, a dash or a semicolon.
     Pause,
-    /// The end of a sentence, by the mark it has.
-    End(Mark),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mark {
-    Stop,
-    Question,
-    Colon,
+    /// The end of a sentence.
+    End {
+        asks: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,18 +68,18 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// Replaces the tokens by those of a text.
-    pub(super) fn read(&mut self, text: &str) {
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
         self.list.clear();
         self.open_quote = false;
-        self.scan(text);
     }
 
     fn push(&mut self, token: Token) {
         self.list.push(token);
     }
 
-    fn scan(&mut self, text: &str) {
+    /// Adds the tokens of a text.
+    pub(super) fn add(&mut self, text: &str) {
         let mut rest = text;
         while let Some(at) = rest.find(['`', '$']) {
             let (before, after) = rest.split_at(at);
@@ -117,7 +112,7 @@ impl Tokens {
             self.paragraph(first);
         }
         for paragraph in paragraphs {
-            self.push(Token::End(Mark::Stop));
+            self.push(Token::End { asks: false });
             self.paragraph(paragraph);
         }
     }
@@ -204,11 +199,9 @@ impl Tokens {
 
     fn after(&mut self, closers: &str) {
         if closers.contains('?') {
-            self.push(Token::End(Mark::Question));
-        } else if closers.contains(':') {
-            self.push(Token::End(Mark::Colon));
-        } else if closers.contains(['.', '!']) {
-            self.push(Token::End(Mark::Stop));
+            self.push(Token::End { asks: true });
+        } else if closers.contains(['.', '!', ':']) {
+            self.push(Token::End { asks: false });
         } else if closers.contains([',', ';']) {
             self.push(Token::Pause);
         }
