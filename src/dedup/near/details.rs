@@ -54,10 +54,12 @@ impl Difference {
                 Self::Telling
             };
         }
-        Self::between_words(&one.words, &other.words)
+        // Two sentences that change places may tell another story.
+        let may_be_turned = one.said.is_one_sentence() && other.said.is_one_sentence();
+        Self::between_words(&one.words, &other.words, may_be_turned)
     }
 
-    fn between_words(one: &[Detail], other: &[Detail]) -> Self {
+    fn between_words(one: &[Detail], other: &[Detail], may_be_turned: bool) -> Self {
         let lacks = |from: &[Detail], to: &[Detail], only: Option<DetailKind>| {
             let mut from = from
                 .iter()
@@ -69,7 +71,7 @@ impl Difference {
             return Self::Telling;
         }
         match (lacks(one, other, None), lacks(other, one, None)) {
-            (false, false) if is_turned(one, other) => Self::Wording,
+            (false, false) if may_be_turned && is_turned(one, other) => Self::Wording,
             (false, false) => Self::Telling,
             (true, true) if 2 * common(one, other) >= one.len().max(other.len()) => Self::Exchange,
             (true, true) => Self::Wording,
@@ -201,6 +203,11 @@ mod tests {
                 "How is asthma treated?",
                 "How is asthma treated in pregnancy?",
                 Addition,
+            ),
+            (
+                "Ann asked the price. Ben smiled.",
+                "Ben smiled. Ann asked the price.",
+                Telling,
             ),
             ("How is asthma treated?", "How is asthma treated?", Wording),
             (

@@ -39,6 +39,11 @@ pub(super) struct Said {
 }
 
 impl Said {
+    /// Returns whether each text is of one sentence.
+    pub(super) fn is_one_sentence(self) -> bool {
+        self.sequence == 0
+    }
+
     /// Returns whether the same words say the same in both: in the same order or the same phrases, with the same capitals
     /// where both have them to tell, word by word where both state something, and by verbs of one sort where both have some.
     pub(super) fn is_the_same(self, other: Self) -> bool {

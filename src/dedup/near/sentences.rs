@@ -225,20 +225,7 @@ impl Writer<'_> {
         let role = role.filter(|role| !matches!(role, Role::Auxiliary | Role::Did) || !is_main);
         let is_exact = word.mentioned || role.is_some() && self.text.beside_sign(at);
         if role != Some(Role::Please) || self.is_quoted {
-            let opens = !is_exact
-                && matches!(
-                    role,
-                    Some(Role::Label | Role::Link | Role::Whether | Role::Without)
-                );
-            let at = if opens { 0 } else { self.phrase.words.len() };
-            let value = if word.mentioned {
-                mix(word.exact, 1)
-            } else if is_exact {
-                word.exact
-            } else {
-                word.small
-            };
-            self.state_at(at, value);
+            self.state_word(word, role, is_exact);
         }
         if is_exact {
             self.progress.holds = Holds::Content;
@@ -272,7 +259,7 @@ impl Writer<'_> {
                 self.phrase.thing = self.phrase.words.len();
             }
             Some(person @ (Role::Person | Role::You | Role::Your)) => {
-                self.person(person, word, after)
+                self.person(person, word, after);
             }
             Some(auxiliary @ (Role::Auxiliary | Role::Did | Role::Passive | Role::Was)) => {
                 self.auxiliary(auxiliary, begins);
@@ -490,6 +477,27 @@ impl Writer<'_> {
 
     fn state(&mut self, value: u64) {
         self.state_at(self.phrase.words.len(), value);
+    }
+
+    /// Adds a word that is stated.
+    fn state_word(&mut self, word: &Word, role: Option<Role>, is_exact: bool) {
+        let value = if word.mentioned {
+            mix(word.exact, 1)
+        } else if is_exact {
+            word.exact
+        } else {
+            word.small
+        };
+        let opens = matches!(
+            role,
+            Some(Role::Label | Role::Link | Role::Whether | Role::Without)
+        );
+        let at = if opens && !is_exact {
+            0
+        } else {
+            self.phrase.words.len()
+        };
+        self.state_at(at, value);
     }
 
     /// Adds a word or a sign that is stated, with how many words stand before it in its phrase.
