@@ -2,14 +2,18 @@
 
 use std::sync::LazyLock;
 
+use serde::Deserialize;
+use serde::de::value::StrDeserializer;
+
 use super::hashed::hash;
 use crate::dedup::hashed_map::HashedMap;
 
 /// What a word of grammar does; the data file explains each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Role {
     Drop,
-    Passive,
+    Be,
     Auxiliary,
     Was,
     Did,
@@ -76,37 +80,8 @@ static WORDS: LazyLock<HashedMap<u64, Roles>> = LazyLock::new(|| {
 });
 
 fn role(name: &str) -> Role {
-    match name {
-        "passive" => Role::Passive,
-        "was" => Role::Was,
-        "did" => Role::Did,
-        "auxiliary" => Role::Auxiliary,
-        "modal" => Role::Modal,
-        "can" => Role::Can,
-        "person" => Role::Person,
-        "you" => Role::You,
-        "your" => Role::Your,
-        "label" => Role::Label,
-        "link" => Role::Link,
-        "whether" => Role::Whether,
-        "without" => Role::Without,
-        "open" => Role::Open,
-        "ask" => Role::Ask,
-        "how" => Role::How,
-        "please" => Role::Please,
-        "wrapper" => Role::Wrapper,
-        "lead" => Role::Lead,
-        "tell" => Role::Tell,
-        "name" => Role::Name,
-        "frame" => Role::Frame,
-        "filler" => Role::Filler,
-        "imperative" => Role::Imperative,
-        "not" => Role::Not,
-        "and" => Role::And,
-        "or" => Role::Or,
-        "drop" => Role::Drop,
-        _ => unreachable!("the data file names no other role"),
-    }
+    Role::deserialize(StrDeserializer::<serde::de::value::Error>::new(name))
+        .expect("the data file names no other role")
 }
 
 /// Returns the roles of a word by its hash in lower case.

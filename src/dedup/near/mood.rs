@@ -82,7 +82,7 @@ impl<'a> Text<'a> {
                 match role {
                     None | Some(Role::Imperative | Role::Name | Role::Wrapper | Role::Not) => true,
                     // "Is this a question:".
-                    Some(Role::Passive | Role::Was) => at == start,
+                    Some(Role::Be | Role::Was) => at == start,
                     _ => false,
                 }
             }
@@ -138,19 +138,14 @@ impl<'a> Text<'a> {
                     return (Mood::Asks, None);
                 }
                 Some(
-                    Role::Passive
-                    | Role::Was
-                    | Role::Auxiliary
-                    | Role::Did
-                    | Role::Modal
-                    | Role::Can,
+                    Role::Be | Role::Was | Role::Auxiliary | Role::Did | Role::Modal | Role::Can,
                 ) if was_first && self.language.is_english() => {
                     return (Mood::Asks, None);
                 }
                 Some(Role::Frame) => frame = true,
                 Some(Role::Person | Role::You) => of_person |= was_first,
                 Some(Role::Please) => first = was_first,
-                Some(Role::Drop | Role::Passive | Role::Was | Role::Auxiliary | Role::Did) => {}
+                Some(Role::Drop | Role::Be | Role::Was | Role::Auxiliary | Role::Did) => {}
                 _ => {
                     labelled |= begins
                         && matches!(
@@ -214,22 +209,18 @@ impl<'a> Text<'a> {
     fn is_auxiliary(&self, at: usize) -> bool {
         matches!(
             self.listed(at),
-            Some(Role::Passive | Role::Was | Role::Auxiliary | Role::Did | Role::Modal | Role::Can)
+            Some(Role::Be | Role::Was | Role::Auxiliary | Role::Did | Role::Modal | Role::Can)
         )
     }
 
     /// Returns whether what follows "how" asks for a way to do something.
     pub(super) fn is_way(&self, at: usize) -> bool {
-        !matches!(self.listed(at), None | Some(Role::Passive | Role::Was))
+        !matches!(self.listed(at), None | Some(Role::Be | Role::Was))
     }
 
     /// Returns whether a question begins at a token.
     pub(super) fn begins_question(&self, at: usize) -> bool {
         self.is_auxiliary(at) || matches!(self.listed(at), Some(Role::Open | Role::Ask | Role::How))
-    }
-
-    pub(super) fn is_exact(&self, at: Option<usize>) -> bool {
-        at.is_some_and(|at| matches!(self.tokens.get(at), Some(Token::Exact(..))))
     }
 
     /// Returns whether "of" or "by", or something in quotes, stands at a token. "The notion of the author" is the author's.
@@ -256,7 +247,7 @@ impl<'a> Text<'a> {
                 .any(|at| self.is(at, b"of"));
         }
         // "Give a definition of".
-        self.is_exact(Some(at))
+        matches!(self.tokens.get(at), Some(Token::Exact(..)))
             || self.listed(at) == Some(Role::Drop) && self.listed(at + 1) == Some(Role::Wrapper)
     }
 
@@ -271,6 +262,14 @@ impl<'a> Text<'a> {
     /// Returns whether an "and" or an "or" stands at a token.
     pub(super) fn joins(&self, at: usize) -> bool {
         matches!(self.listed(at), Some(Role::And | Role::Or))
+    }
+
+    /// Returns whether a word such as a preposition stands at a token.
+    pub(super) fn opens(&self, at: usize) -> bool {
+        matches!(
+            self.listed(at),
+            Some(Role::Label | Role::Link | Role::Whether | Role::Without | Role::Ask)
+        )
     }
 
     /// Returns whether a sentence or a part of it ends at a token: "what does a lawyer do".

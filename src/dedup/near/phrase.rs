@@ -7,9 +7,8 @@ use super::hashed::mix;
 pub(super) struct Phrase {
     pub(super) words: Vec<u64>,
     pub(super) label: Option<Label>,
-    /// Where a verb would stand if this were said actively: behind an auxiliary.
-    pub(super) verb: Option<usize>,
-    pub(super) form: Form,
+    /// Whether a form of "be" stands in it.
+    pub(super) has_be: bool,
     /// Where the thing begins that is named last: "affect | the company".
     pub(super) thing: usize,
     pub(super) ends_with_name: bool,
@@ -40,28 +39,7 @@ pub(super) struct Closed {
     pub(super) is_front: bool,
 }
 
-/// How far a phrase has gone to say something passively.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Form {
-    #[default]
-    Active,
-    /// A form of "be" stands in it.
-    Be,
-    /// And its last word is a participle: "vaccines are tested".
-    Passive,
-}
-
 impl Phrase {
-    /// Adds a word.
-    pub(super) fn add(&mut self, word: u64, is_participle: bool) {
-        self.words.push(word);
-        self.form = match self.form {
-            Form::Active => Form::Active,
-            _ if is_participle => Form::Passive,
-            _ => Form::Be,
-        };
-    }
-
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         let mut words = std::mem::take(&mut self.words);
@@ -87,13 +65,6 @@ impl Phrase {
     /// Ends the phrase: returns it, and adds its words to the order of the text. Nothing where it
     /// says nothing, as in "explain to me".
     pub(super) fn close(&mut self, place: u64, order: &mut u64) -> Option<Closed> {
-        if self.form == Form::Passive
-            && let Some(verb) = self.verb
-            && let Some(participle) = self.words.pop()
-        {
-            // "How are vaccines tested" is "how do you test vaccines".
-            self.words.insert(verb.min(self.words.len()), participle);
-        }
         let is_bare = self.label.is_none() || self.has_person;
         if self.words.is_empty() && is_bare {
             self.clear();

@@ -4,7 +4,7 @@ use super::detail::DetailKind;
 use super::function_words::Role;
 use super::hashed::{hash, mix};
 use super::mood::{Mood, Text};
-use super::phrase::{Closed, Form, Label, Phrase};
+use super::phrase::{Closed, Label, Phrase};
 use super::reading::{Reading, Sentence};
 use super::tokens::{Capitals, Token, Word};
 
@@ -83,7 +83,6 @@ struct Progress {
     /// It begins with "is" or "was", or holds a word such as "who" or "why".
     has_asked: bool,
     is_past: bool,
-    has_auxiliary: bool,
     /// The verb that asks for something by its name.
     verb: Option<Verb>,
     /// What follows is courtesy.
@@ -172,11 +171,6 @@ impl Writer<'_> {
             {
                 self.progress.is_over = true;
             }
-            Token::Pause
-                if self.text.is_exact(at.checked_sub(1)) && self.text.is_exact(Some(at + 1)) =>
-            {
-                self.add(u64::from(b','), DetailKind::Word, false);
-            }
             // "Bolts, washers, and nuts" is "bolts, washers and nuts".
             Token::Pause if self.text.joins(at + 1) => {}
             Token::Pause
@@ -209,7 +203,7 @@ impl Writer<'_> {
                 self.state(*value);
                 self.progress.is_begun = true;
                 self.progress.holds = Holds::Content;
-                self.add(*value, DetailKind::Exact, false);
+                self.add(*value, DetailKind::Exact);
             }
             Token::Word(word) => self.word(word, at, after),
         }
@@ -219,9 +213,8 @@ impl Writer<'_> {
         let begins = !std::mem::replace(&mut self.progress.is_begun, true);
         let is_framed = self.progress.holds == Holds::Frame;
         let role = self.text.role(word, at, is_framed || self.is_to_say());
-        // "What does a lawyer do", "do in court": the second one is no auxiliary.
-        let is_main = self.text.ends(at + 1)
-            || self.progress.has_auxiliary && self.text.listed(at + 1).is_some();
+        // "What does a lawyer do in court": the second one is no auxiliary.
+        let is_main = self.text.ends(at + 1) || self.text.opens(at + 1);
         let role = role.filter(|role| !matches!(role, Role::Auxiliary | Role::Did) || !is_main);
         let is_exact = word.mentioned || role.is_some() && self.text.beside_sign(at);
         if role != Some(Role::Please) || self.is_quoted {
@@ -229,7 +222,7 @@ impl Writer<'_> {
         }
         if is_exact {
             self.progress.holds = Holds::Content;
-            return self.add(word.exact, DetailKind::Exact, false);
+            return self.add(word.exact, DetailKind::Exact);
         }
         let is_symbol = self.text.is_cased && word.capitals == Capitals::Inner;
         // "I" has its capital wherever it stands.
@@ -246,14 +239,6 @@ impl Writer<'_> {
         let role = role.filter(|_| !is_symbol);
         match role {
             Some(Role::Drop) if word.small == hash(b"'s") => self.owner(),
-            // "Could you please fix" is "fix".
-            Some(Role::Please)
-                if self.progress.asks == Asks::YesOrNo
-                    && self.progress.holds != Holds::Content
-                    && self.text.listed(at + 1).is_none() =>
-            {
-                self.asked();
-            }
             Some(Role::Drop | Role::Please) => {
                 self.progress.is_begun = !begins;
                 self.phrase.thing = self.phrase.words.len();
@@ -261,7 +246,7 @@ impl Writer<'_> {
             Some(person @ (Role::Person | Role::You | Role::Your)) => {
                 self.person(person, word, after);
             }
-            Some(auxiliary @ (Role::Auxiliary | Role::Did | Role::Passive | Role::Was)) => {
+            Some(auxiliary @ (Role::Auxiliary | Role::Did | Role::Be | Role::Was)) => {
                 self.auxiliary(auxiliary, begins);
             }
             Some(Role::Lead | Role::Tell) if self.is_unasked() => {
@@ -276,9 +261,7 @@ impl Writer<'_> {
             }
             Some(asks @ (Role::Open | Role::Ask | Role::How)) => self.asks(asks, word, at),
             // "How to" and "how can I" are "how do I".
-            Some(Role::Label | Role::Link | Role::Can) if after == After::How => {
-                self.phrase.verb = Some(0);
-            }
+            Some(Role::Label | Role::Link | Role::Can) if after == After::How => {}
             // "Explain the concept of entropy" is "explain entropy".
             Some(Role::Wrapper) if self.is_to_say() && self.text.wraps(at + 1) => {
                 self.progress.after = After::Wrapper;
@@ -297,7 +280,7 @@ impl Writer<'_> {
             Some(Role::And) => {}
             Some(Role::Frame) if self.progress.holds != Holds::Content => {
                 self.progress.holds = Holds::Frame;
-                self.add(word.small, DetailKind::Word, false);
+                self.add(word.small, DetailKind::Word);
             }
             Some(modal @ (Role::Modal | Role::Can)) => self.modal(modal, word, begins),
             Some(Role::Imperative | Role::Name) => {
@@ -374,7 +357,7 @@ impl Writer<'_> {
     /// Opens a phrase with a word such as a preposition.
     fn open(&mut self, role: Role, word: &Word) {
         // "What is in the box" is not "what is the box".
-        let is_told = self.phrase.form == Form::Be && self.phrase.words.is_empty();
+        let is_told = self.phrase.has_be && self.phrase.words.is_empty();
         self.flush();
         let is_link = role == Role::Link && !is_told;
         if role == Role::Without {
@@ -392,37 +375,29 @@ impl Writer<'_> {
         if begins {
             self.asks_yes_or_no();
         }
-        self.progress.has_auxiliary = true;
         let value = if role == Role::Can { CAN } else { word.small };
-        let verb = self.phrase.words.len();
         if self.mood == Mood::Asks && self.phrase.label.is_none() {
             // "Whether cats can eat" is "can cats eat".
             self.lone(value);
         } else {
-            self.add(value, DetailKind::Word, false);
+            self.add(value, DetailKind::Word);
         }
-        let is_yes_or_no = self.progress.asks == Asks::YesOrNo;
         // "Would you translate" is "translate": nothing is asked before that.
-        if !begins && !is_yes_or_no {
+        if !begins && self.progress.asks != Asks::YesOrNo {
             self.progress.holds = Holds::Content;
         }
-        self.phrase.verb = Some(if is_yes_or_no { 0 } else { verb });
     }
 
     fn auxiliary(&mut self, role: Role, begins: bool) {
         if begins {
             self.asks_yes_or_no();
-            self.progress.has_asked |= matches!(role, Role::Passive | Role::Was);
+            self.progress.has_asked |= matches!(role, Role::Be | Role::Was);
         }
-        self.progress.has_auxiliary |= matches!(role, Role::Auxiliary | Role::Did);
         let is_past = matches!(role, Role::Did | Role::Was);
         if is_past && !std::mem::replace(&mut self.progress.is_past, true) {
             self.lone(PAST);
         }
-        if matches!(role, Role::Passive | Role::Was) && self.phrase.form == Form::Active {
-            self.phrase.form = Form::Be;
-        }
-        self.phrase.verb.get_or_insert(self.phrase.words.len());
+        self.phrase.has_be |= matches!(role, Role::Be | Role::Was);
     }
 
     /// Takes note of a word for the one who asks or is asked.
@@ -454,11 +429,11 @@ impl Writer<'_> {
         // A word alone is a term, which inflection makes another one, and so is a name.
         let has_stem = self.text.language.is_english() && self.text.content > 1 && !is_name;
         let value = if has_stem { word.stem } else { word.small };
-        self.add(value, kind, word.is_participle);
+        self.add(value, kind);
     }
 
-    fn add(&mut self, value: u64, kind: DetailKind, is_participle: bool) {
-        self.phrase.add(value, is_participle);
+    fn add(&mut self, value: u64, kind: DetailKind) {
+        self.phrase.words.push(value);
         self.reading.keep(value, kind);
     }
 
@@ -537,7 +512,6 @@ impl Writer<'_> {
         if self.progress.holds == Holds::Frame || self.progress.asks == Asks::YesOrNo {
             self.forget();
             self.progress.is_past = false;
-            self.progress.has_auxiliary = false;
         }
         self.progress.holds = Holds::Nothing;
         self.progress.asks = Asks::Something;
@@ -565,7 +539,6 @@ impl Writer<'_> {
     }
 
     fn flush(&mut self) {
-        self.progress.has_auxiliary = false;
         let phrase = self.phrase.close(self.place, &mut self.order);
         self.phrases.extend(phrase);
         // "Anna's brother's" is "of the brother of Anna".

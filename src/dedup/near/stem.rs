@@ -34,7 +34,6 @@ const SPELLINGS: &[(&str, &str, usize)] = &[
 pub(super) struct Stem {
     buffer: [u8; LONGEST],
     length: usize,
-    participle: bool,
 }
 
 impl Stem {
@@ -60,7 +59,6 @@ impl Stem {
         let mut whole = Self {
             buffer: [0; LONGEST],
             length: bytes.len(),
-            participle: false,
         };
         whole.buffer[..bytes.len()].copy_from_slice(bytes);
         Some(whole)
@@ -68,11 +66,6 @@ impl Stem {
 
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer[..self.length]
-    }
-
-    /// Returns whether the word had the ending of a participle: `roasted`.
-    pub(super) fn is_participle(&self) -> bool {
-        self.participle
     }
 
     fn ends(&self, ending: &str) -> bool {
@@ -104,7 +97,6 @@ impl Stem {
 
     fn tense(&mut self) {
         let ending = if self.ends("ied") && self.length > 4 {
-            self.participle = true;
             return self.replace(3, "y");
         } else if self.ends("ing") {
             3
@@ -136,7 +128,6 @@ impl Stem {
         if vowels == 0 {
             return;
         }
-        self.participle = ending == 2;
         self.replace(ending, "");
         if doubled {
             self.replace(1, "");

@@ -42,8 +42,6 @@ pub(super) struct Word {
     /// Without the ending of a plural or a tense.
     pub(super) stem: u64,
     pub(super) capitals: Capitals,
-    /// It has the ending of a participle.
-    pub(super) is_participle: bool,
     /// It stands in quotes of its own: a word that is spoken of.
     pub(super) mentioned: bool,
     /// Its roles in the languages that know it as a word of grammar.
@@ -360,7 +358,6 @@ impl Tokens {
             exact,
             stem: stem.as_ref().map_or(small, |stem| hash(stem.bytes())),
             capitals,
-            is_participle: stem.is_some_and(|stem| stem.is_participle()),
             mentioned: false,
             roles,
         }));
