@@ -346,7 +346,6 @@ mod tests {
             "The Neural Network",
             "Supervised learning.",
             "the Chapter 2",
-            "effect and cause",
         ] {
             assert!(!is_new(name), "{name}");
         }

@@ -239,6 +239,9 @@ impl ReportBuilder {
                 settings.records_per_request.most(),
             ));
         }
+        if !parts.settings().coerce_types {
+            report.notes.extend(types_note(&report.invalid));
+        }
         let embedder = parts.embedder.as_ref();
         report.notes.extend(embedder.and_then(|it| it.note()));
         let faults = self.disagreements.iter();
@@ -246,6 +249,20 @@ impl ReportBuilder {
         report.warnings.extend(clients.warnings.said());
         report
     }
+}
+
+/// Says what helps where most faults are values of another type, as weak models write `"3"` for 3.
+fn types_note(invalid: &BTreeMap<String, u64>) -> Option<String> {
+    let by_type = invalid
+        .iter()
+        .filter(|(reason, _)| reason.ends_with(" type"));
+    let by_type: u64 = by_type.map(|(_, count)| count).sum();
+    let all: u64 = invalid.values().sum();
+    (2 * by_type > all).then(|| {
+        format!(
+            "{by_type} values had another type than the schema asks for; `coerce_types` turns them into it where nothing is lost, such as \"3\" into 3"
+        )
+    })
 }
 
 /// Counts one more of a reason. The keys of a free-form map are the model's own words, so there may be any number.

@@ -543,6 +543,10 @@ pub(super) fn by_status(status: u16) -> Verdict {
             "the provider cannot take the call right now",
         ),
         429 => Verdict::new(ErrorKind::RateLimited, "the provider asked to slow down"),
+        501 => Verdict::new(
+            ErrorKind::BadRequest,
+            "the server does not do what it is asked for; is the base URL that of a model's API?",
+        ),
         500.. => Verdict::new(ErrorKind::Overloaded, "the provider is failing"),
         _ => Verdict::new(ErrorKind::BadRequest, "the provider refused the request"),
     }

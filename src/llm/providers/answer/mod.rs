@@ -175,17 +175,14 @@ impl Answer {
     }
 }
 
-/// What an error that is not wrapped has beside its code and its message.
-const FLAT_ERROR: [&str; 8] = [
-    "code",
-    "message",
-    "type",
-    "param",
-    "id",
-    "request_id",
-    "status",
-    "success",
-];
+/// Where an error that is not wrapped has its code, as Baidu, `DashScope` and gateways in Java name it.
+pub(super) const CODES: [&str; 4] = ["code", "error_code", "errcode", "status_code"];
+
+/// And what it says.
+pub(super) const MESSAGES: [&str; 4] = ["message", "msg", "error_msg", "errmsg"];
+
+/// Codes of a success, beside none.
+const FINE: [&str; 4] = ["", "0", "200", "success"];
 
 /// Returns the error that an object is or holds.
 fn failure(object: &Object) -> Option<Value> {
@@ -198,9 +195,16 @@ fn failure(object: &Object) -> Option<Value> {
     // MiniMax's success has an error in it, and some gateways' is one.
     let code = object.get("base_resp").map(|told| &told["status_code"]);
     let is_base = code.and_then(Value::as_i64).is_some_and(|code| code != 0);
-    let is_flat = object.contains_key("message")
-        && text_at(object, "code").is_some_and(|code| !code.is_empty())
-        && object.keys().all(|key| FLAT_ERROR.contains(&key.as_str()));
+    let code = CODES.iter().find_map(|name| match object.get(*name)? {
+        Value::String(code) => Some(code.clone()),
+        Value::Number(code) => Some(code.to_string()),
+        _ => None,
+    });
+    let says = MESSAGES.iter().any(|name| text_at(object, name).is_some());
+    let is_plain = |value: &Value| !value.is_object() && !value.is_array();
+    let is_flat = says
+        && code.is_some_and(|code| !FINE.contains(&code.to_lowercase().as_str()))
+        && object.values().all(is_plain);
     (is_error || is_base || is_flat).then(|| Value::Object(object.clone()))
 }
 

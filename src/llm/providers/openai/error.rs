@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::answer::{CODES, MESSAGES};
 use super::super::failure::{Call, Refusal, Verdict, by_status, misplaced};
 use crate::error::{Error, ErrorKind};
 use crate::llm::OutputFormat;
@@ -18,7 +19,8 @@ const QUOTA: &[&str] = &[
     "project_spend_limit_exceeded",
     "organization_usage_limit_exceeded",
     "insufficient_credits",
-    // Moonshot's, New API's and Volcengine's; Zhipu's is a number.
+    // LiteLLM's, Moonshot's, New API's and Volcengine's; Zhipu's is a number.
+    "budget_exceeded",
     "exceeded_current_quota_error",
     "insufficient_user_quota",
     "SetLimitExceeded",
@@ -55,7 +57,12 @@ const CONTEXT_MESSAGES: &[&str] = &[
 ];
 
 /// xAI's wrong key comes as 400 and is told by its message alone.
-const KEY_MESSAGES: &[&str] = &["incorrect api key", "invalid api key"];
+const KEY_MESSAGES: &[&str] = &[
+    "incorrect api key",
+    "invalid api key",
+    "token invalid",
+    "invalid token",
+];
 
 const UNKNOWN_MODEL: &[&str] = &[
     "model_not_found",
@@ -133,7 +140,7 @@ fn status_of(refusal: &Refusal) -> u16 {
             return status;
         }
     }
-    if refusal.mentions(&["rate limit"]) {
+    if refusal.mentions(&["rate limit", "limit reached", "too many requests"]) {
         return 429;
     }
     if refusal.mentions(KEY_MESSAGES) {
@@ -151,8 +158,8 @@ fn refusal(body: &Value) -> Refusal {
         _ => body,
     };
     let mut refusal = Refusal::default();
-    for name in ["code", "type", "status"] {
-        refusal.add_word(inner.get(name));
+    for name in CODES.iter().chain(&["type", "status"]) {
+        refusal.add_word(inner.get(*name));
     }
     // Azure's reason lies one deeper, beside a code that says it too.
     refusal.add_word(inner.pointer("/innererror/code"));
@@ -175,12 +182,12 @@ fn refusal(body: &Value) -> Refusal {
         inner.get("message"),
         body.pointer("/base_resp/status_msg"),
         body.get("error"),
-        body.get("message"),
         body.get("detail"),
         body.get("errors"),
         inner.pointer("/metadata/raw"),
     ]
     .into_iter()
+    .chain(MESSAGES.iter().map(|name| body.get(*name)))
     .flatten()
     .map(|part| match part {
         Value::String(text) => text.to_lowercase(),
