@@ -91,6 +91,25 @@ impl Refusal {
         if self.mentions(MONEY) {
             return Some(Verdict::QUOTA);
         }
+        if self.mentions(&["plain http request was sent to https port"]) {
+            return Some(Verdict::new(
+                ErrorKind::Config,
+                "the server is reached by https only; write https:// in the base URL",
+            ));
+        }
+        if matches!(status, 400..=403) && self.mentions(&["has been disabled", "deactivated"]) {
+            return Some(Verdict::new(
+                ErrorKind::Auth,
+                "the provider has disabled the account of this key",
+            ));
+        }
+        // OpenRouter's.
+        if status == 404 && self.mentions(&["data policy"]) {
+            return Some(Verdict::new(
+                ErrorKind::Auth,
+                "the account's privacy settings rule out everybody who serves this model",
+            ));
+        }
         if status >= 500 && self.mentions(&["system memory"]) {
             return Some(Verdict::MEMORY);
         }
@@ -480,7 +499,11 @@ fn is_spoken_of(name: &str, message: &str) -> bool {
 
 /// Returns where in a request the fault is that a server in Python found in it: `{"detail": [{"loc": ["body", "system"]}]}`.
 pub(super) fn misplaced(body: &Value) -> Option<&str> {
-    let place = body.pointer("/detail/0/loc")?.as_array()?;
+    // Mistral's is one deeper.
+    let place = body
+        .pointer("/detail/0/loc")
+        .or_else(|| body.pointer("/message/detail/0/loc"))?
+        .as_array()?;
     place
         .iter()
         .rev()
@@ -543,7 +566,11 @@ pub(super) fn by_status(status: u16) -> Verdict {
             "the provider cannot take the call right now",
         ),
         429 => Verdict::new(ErrorKind::RateLimited, "the provider asked to slow down"),
-        501 => Verdict::new(
+        407 => Verdict::new(
+            ErrorKind::Config,
+            "a proxy asks for credentials; write them into its URL, as in HTTPS_PROXY=http://name:password@host:port",
+        ),
+        405 | 501 => Verdict::new(
             ErrorKind::BadRequest,
             "the server does not do what it is asked for; is the base URL that of a model's API?",
         ),

@@ -19,8 +19,9 @@ const QUOTA: &[&str] = &[
     "project_spend_limit_exceeded",
     "organization_usage_limit_exceeded",
     "insufficient_credits",
-    // LiteLLM's, Moonshot's, New API's and Volcengine's; Zhipu's is a number.
+    // LiteLLM's, DashScope's, Moonshot's, New API's and Volcengine's; Zhipu's is a number.
     "budget_exceeded",
+    "Arrearage",
     "exceeded_current_quota_error",
     "insufficient_user_quota",
     "SetLimitExceeded",
@@ -60,8 +61,8 @@ const CONTEXT_MESSAGES: &[&str] = &[
 const KEY_MESSAGES: &[&str] = &[
     "incorrect api key",
     "invalid api key",
-    "token invalid",
-    "invalid token",
+    "api key not valid",
+    "access token invalid",
 ];
 
 const UNKNOWN_MODEL: &[&str] = &[
@@ -218,6 +219,17 @@ fn verdict(status: u16, refusal: &Refusal, structured: bool) -> Verdict {
     if refusal.says(UNKNOWN_MODEL) {
         return by_status(404);
     }
+    let names_parameter = || {
+        let name = refusal.parameter.as_deref();
+        name.is_some_and(|name| {
+            SCHEMA_PARAMETERS
+                .iter()
+                .any(|known| name.starts_with(known))
+        })
+    };
+    if structured && status >= 500 && names_parameter() {
+        return Verdict::SCHEMA;
+    }
     if !matches!(status, 400 | 422) {
         return by_status(status);
     }
@@ -230,13 +242,8 @@ fn verdict(status: u16, refusal: &Refusal, structured: bool) -> Verdict {
             "the model's answer did not fit the schema, as the provider found",
         );
     }
-    let names_schema = refusal.says(SCHEMA)
-        || refusal.parameter.as_deref().is_some_and(|name| {
-            SCHEMA_PARAMETERS
-                .iter()
-                .any(|known| name.starts_with(known))
-        })
-        || refusal.mentions(SCHEMA_MESSAGES);
+    let names_schema =
+        refusal.says(SCHEMA) || names_parameter() || refusal.mentions(SCHEMA_MESSAGES);
     if structured && names_schema {
         return Verdict::SCHEMA;
     }
