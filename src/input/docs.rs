@@ -13,25 +13,24 @@ use super::{EXAMPLE, GenerateByTopicInput, InputKey, Settings};
 const HEAD: &str = "\
 # The input
 
-Read from a file, in JSON or with the feature `formats` in YAML or TOML; said on the command line, where each key has a flag; or built in
-Rust, where each has a setter. All three can be mixed: a flag wins over the file. `topicloom schema` prints the JSON Schema, by which an
-editor completes an input. Every key may be left out, and null is the same as that; what can be switched off is so with `off` or
-`false`. A key that is repeated, or not known, is a fault that says where. Files that an input names lie beside it, but for
-those that are written, and those that a flag names: they lie where the command runs.
+You can write the input in a file (JSON, or YAML and TOML with the feature `formats`), as flags on the command line, or with the builder in
+Rust. You can mix all three: a flag wins over the file. Editors can complete an input with the JSON Schema that `topicloom schema` prints.
+Every key is optional, and null means the same as leaving it out. `off` or `false` switches off whatever can be switched off. A repeated or
+unknown key is a fault that says where. Files named in an input are relative to it. Files that are written, and files named by a flag, are
+relative to the current folder.
 
-On the command line `_` is `-`: `--num-records 20`, `-n 20`. Lists stand between commas: `--topics tides,currents`. `--set PATH=VALUE` sets
-anything: `--set generation_model_kwargs.top_p=0.9`, `--set filters.answer.min_chars=20`. Without a file, the flags are the input.
-[The keys in every form](keys.md) has the flag and the setter of each. This file is written from the description of the keys in
-`src/input`;
-`UPDATE_INPUT=1 cargo test --all-features --lib input::docs` writes it anew.
+On the command line `_` becomes `-`: `--num-records 20`, `-n 20`. Separate list items with commas: `--topics tides,currents`. `--set
+PATH=VALUE` sets anything: `--set generation_model_kwargs.top_p=0.9`, `--set filters.answer.min_chars=20`. Without a file, the flags are the
+input. [The keys in every form](keys.md) lists the flag and the setter of each. This file is generated from the descriptions of the keys in
+`src/input`; `UPDATE_INPUT=1 cargo test --all-features --lib input::docs` writes it anew.
 ";
 
 const SETTINGS: &str = "
 ## Settings
 
-They stand in `data_factory_config`, as in Starfish's files, or beside the other keys. Those with a star say how a run is driven and
-not what comes of it, so a resumed run may change them. Where there are two names, the first is Starfish's, and the second is that of the
-flag and of the setter.
+Settings go in `data_factory_config`, as in Starfish's files, or next to the other keys. Settings marked with a star control how a run is
+driven, not what it produces, so a resumed run may change them. If there are two names, the first is Starfish's and the second is that of
+the flag and the setter.
 ";
 
 #[test]
